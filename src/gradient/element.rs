@@ -1,0 +1,212 @@
+//! Element types of a gradient, and the type in which sums over it are accumulated.
+
+use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
+
+/// The type of a gradient's elements, as named in experiments and files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// IEEE 754 binary32, accumulated in binary32.
+    F32,
+    /// IEEE 754 binary64, accumulated in binary64.
+    F64,
+    /// IEEE 754 binary16, accumulated in binary32.
+    F16,
+    /// bfloat16, accumulated in binary32.
+    Bf16,
+}
+
+impl Dtype {
+    /// Every type that gradshard knows.
+    pub const ALL: [Dtype; 4] = [Dtype::F32, Dtype::F64, Dtype::F16, Dtype::Bf16];
+
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            Dtype::F32 => 4,
+            Dtype::F64 => 8,
+            Dtype::F16 | Dtype::Bf16 => 2,
+        }
+    }
+
+    /// Bytes of one element of the type in which sums are accumulated.
+    pub fn accumulator_size(self) -> usize {
+        match self {
+            Dtype::F64 => 8,
+            Dtype::F32 | Dtype::F16 | Dtype::Bf16 => 4,
+        }
+    }
+
+    /// The name used in experiments, tables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+            Dtype::F64 => "f64",
+            Dtype::F16 => "f16",
+            Dtype::Bf16 => "bf16",
+        }
+    }
+}
+
+impl std::fmt::Display for Dtype {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The type in which sums are formed: `f32` or `f64`. Every operation rounds once to nearest, ties to even.
+pub trait Accumulator:
+    Copy
+    + Send
+    + Sync
+    + 'static
+    + bytemuck::Pod
+    + PartialEq
+    + PartialOrd
+    + std::fmt::Debug
+    + std::ops::Add<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+{
+    /// The type's own name as a gradient type.
+    const DTYPE: Dtype;
+    /// Half an ulp of 1: the unit round-off, 2⁻²⁴ or 2⁻⁵³.
+    const UNIT_ROUNDOFF: f64;
+
+    /// The nearest value of this type.
+    fn from_f64(value: f64) -> Self;
+    /// This value, exactly.
+    fn to_f64(self) -> f64;
+}
+
+impl Accumulator for f32 {
+    const DTYPE: Dtype = Dtype::F32;
+    const UNIT_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
+
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Accumulator for f64 {
+    const DTYPE: Dtype = Dtype::F64;
+    const UNIT_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
+
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+/// One element of a gradient.
+pub trait Element: Copy + Send + Sync + 'static + bytemuck::Pod + PartialEq + std::fmt::Debug {
+    /// The type in which products and sums of elements are formed.
+    type Acc: Accumulator;
+    /// The type's name.
+    const DTYPE: Dtype;
+    /// Half an ulp of 1 in this type: what rounding a finished sum to it may cost, relatively.
+    const UNIT_ROUNDOFF: f64;
+
+    /// The same value in the accumulation type, exactly.
+    fn widen(self) -> Self::Acc;
+    /// The nearest value of this type.
+    fn narrow(value: Self::Acc) -> Self;
+    /// The nearest value of this type.
+    fn from_f64(value: f64) -> Self;
+    /// This value, exactly.
+    fn to_f64(self) -> f64;
+    /// A whole number that grows with the value and by one from each value to the next, so that the difference of two
+    /// is their distance in units in the last place. −0 and +0 are the same place.
+    fn place(self) -> i64;
+}
+
+/// Maps sign-and-magnitude bits (magnitude in the low `bits` − 1 bits) to a number that grows with the value.
+fn place_of(raw: u64, bits: u32) -> i64 {
+    let sign = 1u64 << (bits - 1);
+    let magnitude = (raw & (sign - 1)) as i64;
+    if raw & sign == 0 { magnitude } else { -magnitude }
+}
+
+macro_rules! element {
+    ($type:ty, $acc:ty, $dtype:expr, $roundoff:expr, $bits:expr, $widen:expr, $narrow:expr, $from:expr, $to:expr) => {
+        impl Element for $type {
+            type Acc = $acc;
+            const DTYPE: Dtype = $dtype;
+            const UNIT_ROUNDOFF: f64 = $roundoff;
+
+            #[inline(always)]
+            fn widen(self) -> $acc {
+                $widen(self)
+            }
+            #[inline(always)]
+            fn narrow(value: $acc) -> Self {
+                $narrow(value)
+            }
+            fn from_f64(value: f64) -> Self {
+                $from(value)
+            }
+            fn to_f64(self) -> f64 {
+                $to(self)
+            }
+            fn place(self) -> i64 {
+                place_of(self.to_bits() as u64, $bits)
+            }
+        }
+    };
+}
+
+element!(f32, f32, Dtype::F32, <f32 as Accumulator>::UNIT_ROUNDOFF, 32, |x| x, |x| x, |x| x as f32, f64::from);
+element!(f64, f64, Dtype::F64, <f64 as Accumulator>::UNIT_ROUNDOFF, 64, |x| x, |x| x, |x| x, |x| x);
+element!(f16, f32, Dtype::F16, 1.0 / 2048.0, 16, f16::to_f32, f16::from_f32, f16::from_f64, f16::to_f64);
+element!(bf16, f32, Dtype::Bf16, 1.0 / 256.0, 16, bf16::to_f32, bf16::from_f32, bf16::from_f64, bf16::to_f64);
+
+/// Runs `$body` with `$type` standing for the element type that `$dtype` names.
+#[macro_export]
+macro_rules! with_element {
+    ($dtype:expr, $type:ident => $body:expr) => {
+        match $dtype {
+            $crate::gradient::Dtype::F32 => {
+                type $type = f32;
+                $body
+            }
+            $crate::gradient::Dtype::F64 => {
+                type $type = f64;
+                $body
+            }
+            $crate::gradient::Dtype::F16 => {
+                type $type = half::f16;
+                $body
+            }
+            $crate::gradient::Dtype::Bf16 => {
+                type $type = half::bf16;
+                $body
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_one_place_apart() {
+        assert_eq!(1.0f32.place() - 1.0f32.next_down().place(), 1);
+        assert_eq!(f32::from_bits(1).place() - (-f32::from_bits(1)).place(), 2);
+        assert_eq!((-0.0f64).place(), 0.0f64.place());
+        assert_eq!(bf16::from_f64(1.0).place() - bf16::from_f64(-1.0).place(), 2 * 0x3f80);
+    }
+
+    #[test]
+    fn conversions_round_to_nearest() {
+        assert_eq!(<f16 as Element>::from_f64(2049.0).to_f64(), 2048.0);
+        assert_eq!(<f16 as Element>::from_f64(2051.0).to_f64(), 2052.0);
+        assert_eq!(<f32 as Element>::from_f64(0.1).to_f64(), 0.1f32 as f64);
+    }
+}

@@ -1,0 +1,84 @@
+//! Shards: how a gradient is cut into contiguous element ranges.
+
+use serde::{Deserialize, Serialize};
+
+/// A contiguous range of elements, `start` included, `end` not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Range {
+    /// First element.
+    pub start: u64,
+    /// One past the last element.
+    pub end: u64,
+}
+
+impl Range {
+    /// The range from `start` up to, not including, `end`.
+    pub const fn new(start: u64, end: u64) -> Self {
+        Range { start, end }
+    }
+
+    /// Number of elements.
+    pub const fn len(self) -> u64 {
+        self.end - self.start
+    }
+
+    /// True if there is no element in it.
+    pub const fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// True if every element of `other` is in this range. An empty `other` is in every range.
+    pub const fn contains(self, other: Range) -> bool {
+        other.is_empty() || (self.start <= other.start && other.end <= self.end)
+    }
+
+    /// The elements that both ranges hold; empty where they share none.
+    pub fn intersect(self, other: Range) -> Range {
+        let start = self.start.max(other.start);
+        Range { start, end: self.end.min(other.end).max(start) }
+    }
+
+    /// As a range of indices into a slice that begins with element `origin`.
+    pub fn indices_from(self, origin: u64) -> std::ops::Range<usize> {
+        (self.start - origin) as usize..(self.end - origin) as usize
+    }
+}
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}..{}", self.start, self.end)
+    }
+}
+
+/// The elements of shard `index` of `shards`: the first `elements mod shards` shards have one element more.
+pub fn shard_range(elements: u64, shards: u64, index: u64) -> Range {
+    let (base, longer) = (elements / shards, elements % shards);
+    let start = index * base + index.min(longer);
+    Range { start, end: start + base + u64::from(index < longer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_shards_are_one_longer() {
+        let lengths: Vec<u64> = (0..4).map(|j| shard_range(10, 4, j).len()).collect();
+        assert_eq!(lengths, [3, 3, 2, 2]);
+    }
+
+    #[test]
+    fn shards_tile_for_awkward_sizes() {
+        for elements in [0, 1, 2, 7, 97, 1_000_003] {
+            for shards in [1, 2, 3, 5, 8, 101] {
+                let mut at = 0;
+                for j in 0..shards {
+                    let range = shard_range(elements, shards, j);
+                    assert_eq!(range.start, at);
+                    at = range.end;
+                }
+                assert_eq!(at, elements);
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! One row of the result table: a cell, what it measured, and what became of it.
+
+use serde::{Deserialize, Serialize};
+
+/// What became of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Measured and verified.
+    Ok,
+    /// Cannot be carried out on this layout or under this limit; the reason says why.
+    Infeasible,
+    /// Went wrong, or its result is wrong; the reason says how.
+    Failed,
+}
+
+impl Status {
+    /// The name used in tables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Infeasible => "infeasible",
+            Status::Failed => "failed",
+        }
+    }
+}
+
+/// Bytes that one rank holds at the peak of a round, by purpose. In a cell's row: of the rank that holds most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryRow {
+    /// Clients' gradients kept for the round.
+    pub resident: u64,
+    /// Sums in progress.
+    pub accumulators: u64,
+    /// Pieces in flight, received or produced.
+    pub staging: u64,
+    /// Finished ranges.
+    pub result: u64,
+}
+
+impl MemoryRow {
+    /// All purposes together.
+    pub fn total(&self) -> u64 {
+        self.resident + self.accumulators + self.staging + self.result
+    }
+}
+
+/// How a cell's result compares with the reference: the flat server that sums in client order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerificationRow {
+    /// Elements that differ from the reference in any bit.
+    pub differing_elements: u64,
+    /// Largest distance from the reference in units in the last place.
+    pub max_ulp: u64,
+    /// Largest relative error against the exact weighted mean.
+    pub max_relative_error_vs_exact: f64,
+    /// Elements whose error exceeds what any order of summation can cause. One is enough to fail the cell.
+    pub wrong_elements: u64,
+    /// What the result was compared with.
+    pub reference: String,
+}
+
+/// A cell of an experiment with its outcome. Names are those of the result file and of `show --format json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellRow {
+    /// Number of the cell within the experiment, from 0.
+    pub cell: u64,
+    /// Number of the comparison whose blocks the cell ran in: cells of one comparison were interleaved.
+    pub comparison: u64,
+    /// Strategy.
+    pub strategy: String,
+    /// `sharded` or `tree`.
+    pub family: String,
+    /// Model.
+    pub model: String,
+    /// |θ|.
+    pub elements: u64,
+    /// Element type.
+    pub dtype: String,
+    /// N.
+    pub clients: u64,
+    /// M; 1 for strategies that do not shard.
+    pub shards: u64,
+    /// `whole`, or the chunk size in bytes with its unit.
+    pub flow: String,
+    /// MPI ranks, or threads.
+    pub ranks: u64,
+    /// Nodes.
+    pub nodes: u64,
+    /// `colocated` or `dedicated`.
+    pub roles: String,
+    /// `shared` or `messages`.
+    pub intra_node: String,
+    /// `client`, `rotated` or `arrival`.
+    pub order: String,
+    /// `aggregate` or `round`.
+    pub phase: String,
+    /// `resident` or `streamed`.
+    pub residency: String,
+    /// Timed samples.
+    pub samples: u64,
+    /// Median of the samples, seconds.
+    pub median_s: Option<f64>,
+    /// Lower end of the 95 % interval of the median, seconds; None with too few samples.
+    pub ci_low_s: Option<f64>,
+    /// Upper end of the 95 % interval of the median, seconds; None with too few samples.
+    pub ci_high_s: Option<f64>,
+    /// |θ| bytes over the median.
+    pub gradient_bytes_per_s: Option<f64>,
+    /// N·|θ| bytes over the median.
+    pub ingest_bytes_per_s: Option<f64>,
+    /// Predicted from the plan and the flow alone: the rank that holds most.
+    pub memory: MemoryRow,
+    /// None where the cell did not run.
+    pub verification: Option<VerificationRow>,
+    /// What became of it.
+    pub status: Status,
+    /// Why, where it is not ok; empty otherwise.
+    pub reason: String,
+}
+
+/// One timed round: every rank's own duration is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The cell's number.
+    pub cell: u64,
+    /// The block's number within its comparison, from 0.
+    pub block: u64,
+    /// Place of the cell within the block's random order, from 0.
+    pub place: u64,
+    /// Seconds from the common start to the end of the last rank.
+    pub seconds: f64,
+    /// Seconds that each rank took, in rank order.
+    pub rank_seconds: Vec<f64>,
+    /// Seconds that each rank spent producing streamed gradients, in rank order; zeros where they are resident.
+    pub rank_producing_seconds: Vec<f64>,
+}
