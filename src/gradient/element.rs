@@ -205,8 +205,8 @@ mod tests {
 
     #[test]
     fn conversions_round_to_nearest() {
-        assert_eq!(<f16 as Element>::from_f64(2049.0).to_f64(), 2048.0);
-        assert_eq!(<f16 as Element>::from_f64(2051.0).to_f64(), 2052.0);
-        assert_eq!(<f32 as Element>::from_f64(0.1).to_f64(), 0.1f32 as f64);
+        assert_eq!(Element::to_f64(<f16 as Element>::from_f64(2049.0)), 2048.0);
+        assert_eq!(Element::to_f64(<f16 as Element>::from_f64(2051.0)), 2052.0);
+        assert_eq!(Element::to_f64(<f32 as Element>::from_f64(0.1)), 0.1f32 as f64);
     }
 }

@@ -1,0 +1,96 @@
+//! Memory for gradients and sums: zeroed, touched before the clock starts, on huge pages where the kernel gives them.
+
+use std::alloc::Layout;
+
+/// From this size on a buffer has a mapping of its own, so that it is returned to the system when dropped and memory
+/// seen by the kernel falls with it.
+const MAPPED_FROM: usize = 1 << 20;
+/// Alignment of small buffers: two cache lines (which some processors fetch together), and the widest vector.
+const ALIGNMENT: usize = 128;
+
+/// The system has no memory left to give.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot allocate {bytes} bytes: {cause}")]
+pub struct OutOfMemory {
+    /// Bytes asked for.
+    pub bytes: usize,
+    /// What the system said.
+    pub cause: std::io::Error,
+}
+
+/// Zeroed memory of fixed length and address, aligned to at least 128 bytes.
+#[derive(Debug)]
+pub struct Buffer {
+    start: *mut u8,
+    bytes: usize,
+}
+
+// SAFETY: a buffer owns its memory; whoever shares its pointer orders the accesses.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; the methods on a shared buffer only yield pointers.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// `bytes` zero bytes, every page of them touched.
+    pub fn zeroed(bytes: usize) -> Result<Buffer, OutOfMemory> {
+        if bytes == 0 {
+            return Ok(Buffer { start: std::ptr::without_provenance_mut(ALIGNMENT), bytes });
+        }
+        let refused = |cause| OutOfMemory { bytes, cause };
+        if bytes < MAPPED_FROM {
+            let layout = Layout::from_size_align(bytes, ALIGNMENT)
+                .map_err(|_| refused(std::io::ErrorKind::InvalidInput.into()))?;
+            // SAFETY: the size is not zero.
+            let start = unsafe { std::alloc::alloc_zeroed(layout) };
+            if start.is_null() {
+                return Err(refused(std::io::ErrorKind::OutOfMemory.into()));
+            }
+            return Ok(Buffer { start, bytes });
+        }
+        // SAFETY: a new private mapping of `bytes` bytes; advice and writes stay inside it.
+        unsafe {
+            let start = libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            if start == libc::MAP_FAILED {
+                return Err(refused(std::io::Error::last_os_error()));
+            }
+            // Advice: a kernel without huge pages refuses it, and nothing is lost.
+            libc::madvise(start, bytes, libc::MADV_HUGEPAGE);
+            let start: *mut u8 = start.cast();
+            start.write_bytes(0, bytes);
+            Ok(Buffer { start, bytes })
+        }
+    }
+
+    /// Where it begins.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// Its length in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        // SAFETY: allocated in `zeroed` in the way that its size says.
+        unsafe {
+            if self.bytes < MAPPED_FROM {
+                std::alloc::dealloc(self.start, Layout::from_size_align_unchecked(self.bytes, ALIGNMENT));
+            } else {
+                libc::munmap(self.start.cast(), self.bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The transport of MPI: ranks are processes, on one node or many.
+
+use crate::engine::transport::{Collectives, Shared, Transport, TransportError};
+use crate::gradient::Dtype;
+use crate::mpi::{self, Communicator, MOST_ELEMENTS, Requests, SharedWindow, World};
+
+/// Requests for which room is made at the start, so that a usual round allocates nothing while the clock runs.
+const ROOM: usize = 4096;
+
+/// One process's end.
+pub struct MpiTransport<'w> {
+    world: &'w World,
+    node: Communicator,
+    node_of: Vec<usize>,
+    /// Rank within its node of each rank that shares this one's node.
+    rank_in_node: Vec<usize>,
+    requests: Requests,
+    most_tag: u64,
+    library: String,
+}
+
+impl<'w> MpiTransport<'w> {
+    /// Splits the world into nodes and prepares to talk. Collective.
+    pub fn new(world: &'w World) -> Result<Self, TransportError> {
+        let all = world.communicator();
+        let node = all.split_shared()?;
+        // A node is named by the world rank of its first rank.
+        let leader = node.broadcast(all.rank().to_le_bytes().to_vec())?;
+        let leaders = all.broadcast(all.gather(&leader)?.unwrap_or_default().concat())?;
+        let node_of: Vec<usize> =
+            leaders.chunks_exact(size_of::<usize>()).map(|c| c.iter().rev().fold(0, |n, b| n << 8 | *b as usize)).collect();
+        let mine = node_of[all.rank()];
+        let mut next = 0;
+        let rank_in_node = node_of
+            .iter()
+            .map(|node| {
+                let place = next;
+                next += usize::from(*node == mine);
+                place
+            })
+            .collect();
+        let library = mpi::library_version()?;
+        let library = library.lines().next().unwrap_or_default().split(',').next().unwrap_or_default().trim().to_owned();
+        Ok(MpiTransport {
+            world,
+            node,
+            node_of,
+            rank_in_node,
+            requests: Requests::with_capacity(ROOM),
+            most_tag: all.most_tag()?,
+            library,
+        })
+    }
+}
+
+struct Window {
+    window: SharedWindow,
+    rank_in_node: Vec<usize>,
+}
+
+// SAFETY: the window's memory may be used from any thread; MPI itself is only called when it is dropped, which the
+// engine does on the thread that made it.
+unsafe impl Send for Window {}
+
+impl Shared for Window {
+    fn own(&self) -> *mut u8 {
+        self.window.own()
+    }
+
+    fn of(&self, rank: usize) -> *mut u8 {
+        self.window.part(self.rank_in_node[rank])
+    }
+}
+
+impl Transport for MpiTransport<'_> {
+    fn rank(&self) -> usize {
+        self.world.communicator().rank()
+    }
+
+    fn ranks(&self) -> usize {
+        self.world.communicator().size()
+    }
+
+    fn node_of(&self) -> &[usize] {
+        &self.node_of
+    }
+
+    fn name(&self) -> String {
+        self.library.clone()
+    }
+
+    unsafe fn send(
+        &mut self,
+        token: usize,
+        to: usize,
+        tag: u64,
+        data: *const u8,
+        bytes: usize,
+    ) -> Result<(), TransportError> {
+        // SAFETY: as promised by the caller.
+        Ok(unsafe { self.requests.send(self.world.communicator(), token, to, tag, data, bytes)? })
+    }
+
+    unsafe fn receive(
+        &mut self,
+        token: usize,
+        from: usize,
+        tag: u64,
+        data: *mut u8,
+        bytes: usize,
+    ) -> Result<(), TransportError> {
+        // SAFETY: as promised by the caller.
+        Ok(unsafe { self.requests.receive(self.world.communicator(), token, from, tag, data, bytes)? })
+    }
+
+    fn completed(&mut self, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
+        Ok(self.requests.completed(tokens)?)
+    }
+
+    fn under_way(&self) -> usize {
+        self.requests.len()
+    }
+
+    fn idle(&mut self) {
+        std::thread::yield_now();
+    }
+
+    fn most_tag(&self) -> u64 {
+        self.most_tag
+    }
+
+    fn barrier(&mut self) -> Result<(), TransportError> {
+        Ok(self.world.communicator().barrier()?)
+    }
+
+    fn broadcast(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, TransportError> {
+        Ok(self.world.communicator().broadcast(bytes)?)
+    }
+
+    fn gather(&mut self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, TransportError> {
+        Ok(self.world.communicator().gather(bytes)?)
+    }
+
+    fn max(&mut self, value: u64) -> Result<u64, TransportError> {
+        Ok(self.world.communicator().max(value)?)
+    }
+
+    fn share(&mut self, bytes: usize) -> Result<Box<dyn Shared>, TransportError> {
+        let window = SharedWindow::allocate(&self.node, bytes)?;
+        // SAFETY: this rank's own part, which nobody else uses yet. Touched here, so that its pages are on this
+        // rank's NUMA node and no page fault falls into a round.
+        unsafe {
+            libc::madvise(window.own().cast(), bytes, libc::MADV_HUGEPAGE);
+            window.own().write_bytes(0, bytes);
+        }
+        self.node.barrier()?;
+        Ok(Box::new(Window { window, rank_in_node: self.rank_in_node.clone() }))
+    }
+
+    fn collectives(&mut self) -> Option<&mut dyn Collectives> {
+        Some(self)
+    }
+}
+
+impl Collectives for MpiTransport<'_> {
+    unsafe fn reduce_scatter(
+        &mut self,
+        dtype: Dtype,
+        send: *const u8,
+        receive: *mut u8,
+        counts: &[i32],
+    ) -> Result<(), TransportError> {
+        let all = self.world.communicator();
+        // SAFETY: as promised by the caller; the element type is the one that it names.
+        Ok(unsafe {
+            match dtype.accumulator_size() {
+                8 => all.reduce_scatter::<f64>(send.cast(), receive.cast(), counts)?,
+                _ => all.reduce_scatter::<f32>(send.cast(), receive.cast(), counts)?,
+            }
+        })
+    }
+
+    unsafe fn reduce(
+        &mut self,
+        dtype: Dtype,
+        send: *const u8,
+        receive: *mut u8,
+        elements: u64,
+        root: usize,
+    ) -> Result<(), TransportError> {
+        let all = self.world.communicator();
+        // SAFETY: as promised by the caller; the element type is the one that it names.
+        Ok(unsafe {
+            match dtype.accumulator_size() {
+                8 => all.reduce::<f64>(send.cast(), receive.cast(), elements, root, MOST_ELEMENTS)?,
+                _ => all.reduce::<f32>(send.cast(), receive.cast(), elements, root, MOST_ELEMENTS)?,
+            }
+        })
+    }
+
+    fn most_elements(&self) -> u64 {
+        MOST_ELEMENTS
+    }
+}

@@ -1,0 +1,142 @@
+//! The end of a native strategy's round: one collective of the MPI library over the local sums, then the division.
+
+use crate::engine::kernels::{self, Start, Term};
+use crate::engine::round::{EngineError, Spec};
+use crate::engine::transport::Transport;
+use crate::engine::{Buffer, OutOfMemory};
+use crate::gradient::{Accumulator, Element, Range};
+use crate::plan::Collective;
+
+pub(super) struct NativeEnd<E: Element> {
+    collective: Collective,
+    elements: u64,
+    held: u64,
+    /// One list of counts a call: one call, or as many as a gradient beyond C's int needs.
+    calls: Vec<Vec<i32>>,
+    out: *mut E,
+    /// Where the sum arrives before it is narrowed; None where the result's own type is wide enough.
+    wide: Option<Buffer>,
+    divisor: E::Acc,
+    rank: usize,
+}
+
+impl<E: Element> NativeEnd<E> {
+    /// `out` has room for this rank's range of the result.
+    pub fn prepare(
+        collective: Collective,
+        spec: &Spec<'_>,
+        out: *mut E,
+        accumulators: &mut u64,
+        transport: &mut dyn Transport,
+    ) -> Result<Self, EngineError> {
+        let rank = transport.rank();
+        let Some(library) = transport.collectives() else {
+            return Err(EngineError::Unsupported(format!("{} needs MPI: run under mpirun or srun", collective.name())));
+        };
+        let most = library.most_elements();
+        let ranges: Vec<Range> = (0..spec.layout.ranks()).map(|r| spec.plan.collective_range(r)).collect();
+        let held = ranges[rank].len();
+        let calls = match collective {
+            Collective::Reduce { .. } => Vec::new(),
+            Collective::ReduceScatter => counts(&ranges, most).ok_or_else(|| {
+                EngineError::Unsupported(format!(
+                    "{} counts elements in C ints: {} elements are beyond it",
+                    collective.name(),
+                    spec.problem.elements
+                ))
+            })?,
+        };
+        let narrow = size_of::<E>() < size_of::<E::Acc>();
+        let wide = narrow.then(|| Buffer::zeroed(held as usize * size_of::<E::Acc>()));
+        let wide = wide.transpose().map_err(|error: OutOfMemory| EngineError::Memory(error))?;
+        *accumulators += wide.as_ref().map_or(0, |buffer| buffer.bytes() as u64);
+        Ok(NativeEnd {
+            collective,
+            elements: spec.problem.elements,
+            held,
+            calls,
+            out,
+            wide,
+            divisor: E::Acc::from_f64(spec.problem.total_weight()),
+            rank,
+        })
+    }
+
+    /// `input` is this rank's local sum over the whole gradient.
+    pub fn run(&mut self, input: *const E::Acc, transport: &mut dyn Transport) -> Result<(), EngineError> {
+        let received: *mut E::Acc = match &self.wide {
+            Some(buffer) => buffer.as_ptr().cast(),
+            None => self.out.cast(),
+        };
+        let dtype = <E::Acc as Accumulator>::DTYPE;
+        let Some(library) = transport.collectives() else {
+            return Err(EngineError::Unsupported(format!("{} needs MPI", self.collective.name())));
+        };
+        // SAFETY: the local sum has all elements, the result this rank's range; every rank has the same counts.
+        unsafe {
+            match self.collective {
+                Collective::Reduce { root } => {
+                    library.reduce(dtype, input.cast(), received.cast(), self.elements, root)?;
+                }
+                Collective::ReduceScatter => {
+                    let (mut from, mut to) = (0usize, 0usize);
+                    for counts in &self.calls {
+                        let (send, receive) = (input.wrapping_add(from), received.wrapping_add(to));
+                        library.reduce_scatter(dtype, send.cast(), receive.cast(), counts)?;
+                        from += counts.iter().map(|count| *count as usize).sum::<usize>();
+                        to += counts[self.rank] as usize;
+                    }
+                }
+            }
+            if self.held > 0 {
+                let sum = [Term::Partial(received.cast_const())];
+                kernels::accumulate_and_finish(
+                    Start::Fresh,
+                    std::ptr::null_mut(),
+                    &sum,
+                    self.out,
+                    self.divisor,
+                    self.held as usize,
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The counts of each call. Ranges follow each other in rank order, so a call that covers a run of elements gives each
+/// rank the part of its range that lies in the run: a gradient longer than `most` needs several calls, and the input
+/// of each is contiguous. None if a rank's count would still be beyond a C int.
+fn counts(ranges: &[Range], most: u64) -> Option<Vec<Vec<i32>>> {
+    let elements = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+    let most = most.clamp(1, i32::MAX as u64);
+    let calls = elements.div_ceil(most).max(1);
+    (0..calls)
+        .map(|call| {
+            let run = Range::new(call * most, ((call + 1) * most).min(elements));
+            ranges.iter().map(|range| i32::try_from(range.intersect(run).len()).ok()).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_call_where_it_fits() {
+        let ranges = [Range::new(0, 3), Range::new(0, 0), Range::new(3, 7)];
+        assert_eq!(counts(&ranges, 100), Some(vec![vec![3, 0, 4]]));
+    }
+
+    #[test]
+    fn long_gradients_take_several_calls_in_element_order() {
+        let ranges = [Range::new(0, 5), Range::new(5, 8)];
+        assert_eq!(counts(&ranges, 3), Some(vec![vec![3, 0], vec![2, 1], vec![0, 2]]));
+    }
+
+    #[test]
+    fn an_empty_gradient_is_one_empty_call() {
+        assert_eq!(counts(&[Range::new(0, 0); 2], 10), Some(vec![vec![0, 0]]));
+    }
+}

@@ -1,0 +1,323 @@
+//! One round on one rank: everything that a part of a plan needs is made ready, then carried out against the clock.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::native::NativeEnd;
+use crate::engine::stream::{Origin, RunSend, SEND, send_of};
+use crate::engine::task::{Entry, Places, RunTask};
+use crate::engine::transport::{Shared, Transport, TransportError};
+use crate::engine::{Buffer, OutOfMemory, Residents};
+use crate::gradient::{Element, Range, Source, SourceError};
+use crate::plan::part::{Cargo, Hold, Reader};
+use crate::plan::{Layout, Plan, Problem, Residency, Terms};
+
+/// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
+const STALL: Duration = Duration::from_secs(300);
+
+/// What can go wrong while a plan is carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The transport failed; the job is lost.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// No memory for the round's buffers.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+    /// A client's gradient could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The plan needs something that this transport has not got.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Nothing has moved for too long.
+    #[error("rank {rank}: nothing has moved for {seconds} s: {waiting}")]
+    Stalled {
+        /// The rank that gave up.
+        rank: usize,
+        /// How long it waited.
+        seconds: u64,
+        /// What it waited for.
+        waiting: String,
+    },
+}
+
+/// What is carried out.
+#[derive(Clone, Copy)]
+pub struct Spec<'a> {
+    /// Who sums what, where. Must have passed the check.
+    pub plan: &'a dyn Plan,
+    /// What is aggregated.
+    pub problem: &'a Problem,
+    /// Who hosts what.
+    pub layout: &'a Layout,
+    /// Flow, order and the rest.
+    pub terms: Terms,
+    /// Where streamed gradients come from.
+    pub source: &'a dyn Source,
+}
+
+/// A round made ready on one rank.
+pub struct Round<'a, E: Element> {
+    spec: Spec<'a>,
+    tasks: Vec<RunTask<E>>,
+    sends: Vec<RunSend<E>>,
+    native: Option<NativeEnd<E>>,
+    tokens: Vec<usize>,
+    results: Vec<Range>,
+    result: Buffer,
+    producing: f64,
+    /// What tasks and sends point into. Kept to the end of the round.
+    _buffers: Vec<Buffer>,
+    _exported: Option<Box<dyn Shared>>,
+    tracked: crate::plan::memory::Memory,
+}
+
+impl<'a, E: Element> Round<'a, E> {
+    /// Allocates and touches everything that the round needs. Collective.
+    pub fn prepare(
+        spec: Spec<'a>,
+        residents: &'a Residents<E>,
+        transport: &mut dyn Transport,
+    ) -> Result<Self, EngineError> {
+        let rank = transport.rank();
+        let mut reader = Reader::new(spec.plan, spec.problem, spec.layout, spec.terms);
+        let planned = reader.tasks(rank);
+        let sends = reader.sends(rank);
+        let most_tag = sends.iter().map(|send| send.tag).max().unwrap_or(0);
+        if transport.max(most_tag)? > transport.most_tag() {
+            let limit = transport.most_tag();
+            return Err(EngineError::Unsupported(format!(
+                "the plan needs message tags up to {most_tag}, beyond this library's {limit}: fewer clients or shards"
+            )));
+        }
+        let mut tracked = crate::plan::memory::Memory::default();
+        let mut buffers = Vec::new();
+        let mut buffer = |bytes: u64, purpose: &mut u64| -> Result<*mut u8, EngineError> {
+            let buffer = Buffer::zeroed(bytes as usize)?;
+            *purpose += buffer.bytes() as u64;
+            let start = buffer.as_ptr();
+            buffers.push(buffer);
+            Ok(start)
+        };
+
+        // Sums that neighbours read where they lie, behind one entry for each of this rank's aggregators.
+        let entries_bytes = planned.len() * size_of::<Entry>();
+        let mut exported_bytes = entries_bytes;
+        for task in planned.iter().filter(|task| task.exported) {
+            exported_bytes += (task.hold_bytes(&spec.terms) as usize).next_multiple_of(64);
+        }
+        let exports = transport.max(u64::from(planned.iter().any(|task| task.exported)))? > 0;
+        let exported = if exports { Some(transport.share(exported_bytes)?) } else { None };
+        let mut unaccounted = 0;
+        let own = match &exported {
+            Some(region) => region.own(),
+            None => buffer(entries_bytes as u64, &mut unaccounted)?,
+        };
+        let entry_of = |base: *mut u8, ordinal: usize| base.wrapping_add(ordinal * size_of::<Entry>()).cast::<Entry>();
+
+        let mut results: Vec<Range> = Vec::new();
+        for task in &planned {
+            if task.hold == Hold::Result {
+                results.push(task.aggregator.range);
+            }
+        }
+        if spec.plan.collective().is_some() {
+            results.push(spec.plan.collective_range(rank));
+        }
+        let result_elements: u64 = results.iter().map(|range| range.len()).sum();
+        let result = Buffer::zeroed(result_elements as usize * size_of::<E>())?;
+        tracked.result = result.bytes() as u64;
+
+        let clients = spec.problem.clients();
+        let resident = |host: usize, client: u64| {
+            residents.gradient(host, client - spec.layout.clients_on(host, clients).start)
+        };
+        let mut tasks = Vec::with_capacity(planned.len());
+        let mut result_at = result.as_ptr().cast::<E>();
+        let mut export_at = entries_bytes;
+        let mut located = Vec::with_capacity(planned.len());
+        for (ordinal, task) in planned.into_iter().enumerate() {
+            let entry = entry_of(own, ordinal);
+            let hold_bytes = task.hold_bytes(&spec.terms);
+            let hold = if task.exported {
+                let at = own.wrapping_add(export_at);
+                tracked.accumulators += hold_bytes;
+                // SAFETY: this rank's own entry, inside memory made above for all of its tasks.
+                unsafe { (*entry).offset.store(export_at as u64, std::sync::atomic::Ordering::Release) };
+                export_at += (hold_bytes as usize).next_multiple_of(64);
+                at
+            } else {
+                buffer(hold_bytes, &mut tracked.accumulators)?
+            };
+            let out = result_at;
+            if task.hold == Hold::Result {
+                result_at = result_at.wrapping_add(task.aggregator.range.len() as usize);
+            }
+            let places = Places {
+                slots: buffer(task.slots * task.slot_bytes, &mut tracked.staging)?,
+                out,
+                scratch: buffer(task.scratch * size_of::<E::Acc>() as u64, &mut tracked.accumulators)?.cast(),
+                hold: hold.cast(),
+                entry,
+            };
+            located.push((entry.cast_const(), hold.cast_const()));
+            tasks.push(RunTask::new(task, ordinal, &spec, places, resident));
+        }
+
+        let mut running_sends = Vec::with_capacity(sends.len());
+        for (index, send) in sends.into_iter().enumerate() {
+            let origin = match (send.cargo, spec.terms.residency) {
+                (Cargo::Partial { .. }, _) => Origin::Partial,
+                (Cargo::Gradient { client }, Residency::Resident) => Origin::Resident(resident(rank, client)),
+                (Cargo::Gradient { .. }, Residency::Streamed) => {
+                    let bytes = reader.send_buffer_bytes(&send);
+                    Origin::Streamed(buffer(bytes, &mut tracked.staging)?.cast())
+                }
+            };
+            running_sends.push(RunSend::new(send, index, origin));
+        }
+
+        let native = match spec.plan.collective() {
+            Some(collective) => {
+                let out = result_at;
+                Some(NativeEnd::prepare(collective, &spec, out, &mut tracked.accumulators, transport)?)
+            }
+            None => None,
+        };
+
+        // Every entry's offset is in place before a neighbour looks.
+        transport.barrier()?;
+        for task in &mut tasks {
+            task.connect(|host, ordinal| {
+                if host == rank {
+                    return located[ordinal];
+                }
+                let base = exported.as_ref().map_or(std::ptr::null_mut(), |region| region.of(host));
+                let entry = entry_of(base, ordinal);
+                // SAFETY: the neighbour's window holds an entry for each of its aggregators, written before the
+                // barrier.
+                let offset = unsafe { (*entry).offset.load(std::sync::atomic::Ordering::Acquire) };
+                (entry.cast_const(), base.wrapping_add(offset as usize).cast_const())
+            });
+        }
+        let slots: u64 = tasks.iter().map(|task| task.task.slots).sum();
+        let tokens = Vec::with_capacity(slots as usize + 2 * running_sends.len());
+        tracked.resident = crate::plan::memory::resident(spec.problem, spec.layout, &spec.terms, rank);
+        Ok(Round {
+            spec,
+            tasks,
+            sends: running_sends,
+            native,
+            tokens,
+            results,
+            result,
+            producing: 0.0,
+            _buffers: buffers,
+            _exported: exported,
+            tracked,
+        })
+    }
+
+    /// Makes ready to run once more. A barrier must follow before any rank runs.
+    pub fn reset(&mut self) {
+        for task in &mut self.tasks {
+            task.reset();
+        }
+        for send in &mut self.sends {
+            send.reset();
+        }
+        self.producing = 0.0;
+        self.tokens.clear();
+    }
+
+    /// Carries out this rank's part. Returns when its aggregators hold their sums and its messages have left.
+    pub fn run(&mut self, transport: &mut dyn Transport) -> Result<(), EngineError> {
+        let mut idle_since: Option<Instant> = None;
+        let mut idle_turns = 0u32;
+        loop {
+            let mut progress = false;
+            for send in &mut self.sends {
+                progress |= send.step(&self.spec, &self.tasks, transport)?;
+            }
+            for task in &mut self.tasks {
+                progress |= task.step(&self.spec, transport, &mut self.tokens)?;
+            }
+            if transport.under_way() > 0 || !self.tokens.is_empty() {
+                transport.completed(&mut self.tokens)?;
+                progress |= !self.tokens.is_empty();
+                self.deliver();
+            }
+            if progress {
+                idle_since = None;
+                continue;
+            }
+            if self.tasks.iter().all(RunTask::is_done) && self.sends.iter().all(RunSend::is_done) {
+                break;
+            }
+            transport.idle();
+            idle_turns = idle_turns.wrapping_add(1);
+            if idle_turns.is_multiple_of(1024) {
+                self.watch(&mut idle_since, transport.rank())?;
+            }
+        }
+        if let Some(native) = &mut self.native {
+            let input = self.tasks.iter().find(|task| task.is_collective()).map(RunTask::collective_input);
+            native.run(input.unwrap_or(std::ptr::null()), transport)?;
+        }
+        let producing: f64 = self.tasks.iter().map(|t| t.producing).chain(self.sends.iter().map(|s| s.producing)).sum();
+        self.producing = producing;
+        Ok(())
+    }
+
+    fn deliver(&mut self) {
+        for token in self.tokens.drain(..) {
+            if token & SEND != 0 {
+                let (index, slot) = send_of(token);
+                self.sends[index].left(slot, &self.tasks);
+            } else {
+                self.tasks[token >> 16].arrived(token & 0xffff);
+            }
+        }
+    }
+
+    fn watch(&self, idle_since: &mut Option<Instant>, rank: usize) -> Result<(), EngineError> {
+        let since = idle_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < STALL {
+            return Ok(());
+        }
+        let tasks = self.tasks.iter().filter(|task| !task.is_done()).map(RunTask::waits_for);
+        let sends = self.sends.iter().filter(|send| !send.is_done()).map(RunSend::waits_for);
+        let waiting = tasks.chain(sends).next().unwrap_or_default();
+        Err(EngineError::Stalled { rank, seconds: STALL.as_secs(), waiting })
+    }
+
+    /// The finished ranges that this rank holds, with their elements.
+    pub fn results(&self) -> Vec<(Range, &[E])> {
+        let mut at = 0;
+        let mut all = Vec::with_capacity(self.results.len());
+        for range in &self.results {
+            let length = range.len() as usize;
+            // SAFETY: the buffer was made for the sum of these lengths, of elements of any bits.
+            let elements = unsafe { std::slice::from_raw_parts(self.result.as_ptr().cast::<E>().add(at), length) };
+            all.push((*range, elements));
+            at += length;
+        }
+        all
+    }
+
+    /// Seconds of the last run that this rank spent producing streamed gradients.
+    pub fn producing_seconds(&self) -> f64 {
+        self.producing
+    }
+
+    /// Why a streamed gradient could not be produced, if one could not.
+    pub fn problem(&self) -> Option<&str> {
+        let tasks = self.tasks.iter().filter_map(|task| task.problem.as_deref());
+        tasks.chain(self.sends.iter().filter_map(|send| send.problem.as_deref())).next()
+    }
+
+    /// Bytes that this rank allocated for the round, by purpose, with the clients' gradients that it keeps.
+    pub fn tracked(&self) -> crate::plan::memory::Memory {
+        self.tracked
+    }
+}

@@ -1,0 +1,274 @@
+//! The transport of threads in one process: what tests use, and what a run without a launcher uses.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::engine::transport::{Collectives, Shared, Transport, TransportError};
+use crate::engine::{Buffer, OutOfMemory};
+
+/// A send that no receive has met yet: where its bytes lie, how many, and whom to tell.
+struct Letter {
+    data: *const u8,
+    bytes: usize,
+    token: usize,
+}
+
+// SAFETY: the sender keeps the bytes readable and unchanged until it is told.
+unsafe impl Send for Letter {}
+
+/// Letters by sender and tag.
+type Inbox = HashMap<(usize, u64), VecDeque<Letter>>;
+
+struct Gate {
+    waiting: usize,
+    turn: u64,
+    left: usize,
+}
+
+struct Inner {
+    node_of: Vec<usize>,
+    inbox: Vec<Mutex<Inbox>>,
+    /// Tokens of sends whose bytes have been taken.
+    taken: Vec<Mutex<Vec<usize>>>,
+    gate: Mutex<Gate>,
+    turned: Condvar,
+    exchange: Mutex<Vec<Vec<u8>>>,
+    regions: Mutex<Vec<Option<Arc<Buffer>>>>,
+}
+
+/// A panic elsewhere must not become a second one here: what the mutexes guard stays consistent.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Clone, Copy)]
+struct Expected {
+    token: usize,
+    from: usize,
+    tag: u64,
+    data: *mut u8,
+    bytes: usize,
+}
+
+/// One thread's end.
+struct Threads {
+    rank: usize,
+    inner: Arc<Inner>,
+    expected: Vec<Expected>,
+    /// Receives that have met their letter, with it; kept to reuse its memory.
+    matched: Vec<(Letter, Expected)>,
+    sends_under_way: usize,
+}
+
+/// Runs `body` on as many threads as `node_of` names ranks, rank r on the pretended node `node_of[r]`, and returns
+/// what each returned, in rank order.
+///
+/// A thread that panics makes the others' calls fail, and the panic is passed on.
+pub fn run_threads<R: Send>(node_of: &[usize], body: impl Fn(&mut dyn Transport) -> R + Sync) -> Vec<R> {
+    let ranks = node_of.len();
+    let inner = Arc::new(Inner {
+        node_of: node_of.to_vec(),
+        inbox: (0..ranks).map(|_| Mutex::default()).collect(),
+        taken: (0..ranks).map(|_| Mutex::default()).collect(),
+        gate: Mutex::new(Gate { waiting: 0, turn: 0, left: 0 }),
+        turned: Condvar::new(),
+        exchange: Mutex::new(vec![Vec::new(); ranks]),
+        regions: Mutex::new(vec![None; ranks]),
+    });
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..ranks)
+            .map(|rank| {
+                let (inner, body) = (Arc::clone(&inner), &body);
+                scope.spawn(move || {
+                    let (expected, matched) = (Vec::new(), Vec::new());
+                    body(&mut Threads { rank, inner, expected, matched, sends_under_way: 0 })
+                })
+            })
+            .collect();
+        let joined: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
+        joined.into_iter().map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        lock(&self.inner.gate).left += 1;
+        self.inner.turned.notify_all();
+    }
+}
+
+struct Regions {
+    rank: usize,
+    parts: Vec<Option<Arc<Buffer>>>,
+}
+
+impl Shared for Regions {
+    fn own(&self) -> *mut u8 {
+        self.of(self.rank)
+    }
+
+    fn of(&self, rank: usize) -> *mut u8 {
+        match &self.parts[rank] {
+            Some(part) => part.as_ptr(),
+            None => std::ptr::null_mut(),
+        }
+    }
+}
+
+impl Transport for Threads {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn ranks(&self) -> usize {
+        self.inner.node_of.len()
+    }
+
+    fn node_of(&self) -> &[usize] {
+        &self.inner.node_of
+    }
+
+    fn name(&self) -> String {
+        "threads of one process".to_owned()
+    }
+
+    unsafe fn send(
+        &mut self,
+        token: usize,
+        to: usize,
+        tag: u64,
+        data: *const u8,
+        bytes: usize,
+    ) -> Result<(), TransportError> {
+        let mut inbox = lock(&self.inner.inbox[to]);
+        inbox.entry((self.rank, tag)).or_default().push_back(Letter { data, bytes, token });
+        self.sends_under_way += 1;
+        Ok(())
+    }
+
+    unsafe fn receive(
+        &mut self,
+        token: usize,
+        from: usize,
+        tag: u64,
+        data: *mut u8,
+        bytes: usize,
+    ) -> Result<(), TransportError> {
+        self.expected.push(Expected { token, from, tag, data, bytes });
+        Ok(())
+    }
+
+    fn completed(&mut self, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
+        {
+            // One look at the inbox for all: a letter that comes between two looks must not be taken by the later of
+            // two receives with the same tag.
+            let mut inbox = lock(&self.inner.inbox[self.rank]);
+            let matched = &mut self.matched;
+            self.expected.retain_mut(|expected| {
+                let letters = inbox.get_mut(&(expected.from, expected.tag));
+                let Some(letter) = letters.and_then(VecDeque::pop_front) else { return true };
+                matched.push((letter, *expected));
+                false
+            });
+        }
+        for (letter, expected) in self.matched.drain(..) {
+            // Both ends derive the length from the same plan; a difference is a defect that must not pass.
+            assert_eq!(letter.bytes, expected.bytes, "message from rank {} with tag {}", expected.from, expected.tag);
+            // SAFETY: the sender keeps `data` until told, the receiver promised its own bytes in `receive`.
+            unsafe { std::ptr::copy_nonoverlapping(letter.data, expected.data, letter.bytes) };
+            lock(&self.inner.taken[expected.from]).push(letter.token);
+            tokens.push(expected.token);
+        }
+        let mut taken = lock(&self.inner.taken[self.rank]);
+        self.sends_under_way -= taken.len();
+        tokens.append(&mut taken);
+        if tokens.is_empty() && self.under_way() > 0 && lock(&self.inner.gate).left > 0 {
+            return Err(TransportError::PeerLost { rank: self.rank });
+        }
+        Ok(())
+    }
+
+    fn under_way(&self) -> usize {
+        self.expected.len() + self.sends_under_way
+    }
+
+    fn idle(&mut self) {
+        std::thread::yield_now();
+    }
+
+    fn most_tag(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn barrier(&mut self) -> Result<(), TransportError> {
+        let mut gate = lock(&self.inner.gate);
+        let turn = gate.turn;
+        gate.waiting += 1;
+        if gate.waiting == self.inner.node_of.len() {
+            gate.waiting = 0;
+            gate.turn += 1;
+            self.inner.turned.notify_all();
+            return Ok(());
+        }
+        while gate.turn == turn {
+            if gate.left > 0 {
+                return Err(TransportError::PeerLost { rank: self.rank });
+            }
+            gate = self.inner.turned.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    fn broadcast(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, TransportError> {
+        self.barrier()?;
+        if self.rank == 0 {
+            lock(&self.inner.exchange)[0] = bytes;
+        }
+        self.barrier()?;
+        let bytes = lock(&self.inner.exchange)[0].clone();
+        self.barrier()?;
+        Ok(bytes)
+    }
+
+    fn gather(&mut self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, TransportError> {
+        self.barrier()?;
+        lock(&self.inner.exchange)[self.rank] = bytes.to_vec();
+        self.barrier()?;
+        let all = (self.rank == 0).then(|| lock(&self.inner.exchange).clone());
+        self.barrier()?;
+        Ok(all)
+    }
+
+    fn max(&mut self, value: u64) -> Result<u64, TransportError> {
+        let all = self.gather(&value.to_le_bytes())?;
+        let greatest = all.map(|all| {
+            let numbers = all.iter().map(|bytes| bytes.as_slice().try_into().map_or(0, u64::from_le_bytes));
+            numbers.max().unwrap_or(0)
+        });
+        let bytes = self.broadcast(greatest.unwrap_or(0).to_le_bytes().to_vec())?;
+        Ok(bytes.as_slice().try_into().map_or(0, u64::from_le_bytes))
+    }
+
+    fn share(&mut self, bytes: usize) -> Result<Box<dyn Shared>, TransportError> {
+        let part = Buffer::zeroed(bytes);
+        // Every rank must learn of a failure, or the others would wait for this one.
+        let failed = self.max(u64::from(part.is_err()))?;
+        let part = part?;
+        if failed > 0 {
+            return Err(OutOfMemory { bytes, cause: std::io::ErrorKind::OutOfMemory.into() }.into());
+        }
+        lock(&self.inner.regions)[self.rank] = Some(Arc::new(part));
+        self.barrier()?;
+        let node = self.inner.node_of[self.rank];
+        let parts = lock(&self.inner.regions).clone();
+        let reachable = parts.into_iter().zip(&self.inner.node_of).map(|(part, n)| part.filter(|_| *n == node));
+        let regions = Regions { rank: self.rank, parts: reachable.collect() };
+        self.barrier()?;
+        lock(&self.inner.regions)[self.rank] = None;
+        Ok(Box::new(regions))
+    }
+
+    fn collectives(&mut self) -> Option<&mut dyn Collectives> {
+        None
+    }
+}

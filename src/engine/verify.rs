@@ -1,0 +1,268 @@
+//! Verification: a cell's result against the flat server that sums in client order, and against an exact sum.
+//!
+//! The reference is computed here by plain loops that share nothing with the engine's kernels, range by range, from
+//! the source: memory stays at a few blocks whatever the gradient's length.
+
+use crate::gradient::{Accumulator, Element, Range, Source, SourceError, source};
+use crate::plan::Problem;
+
+/// Elements verified at a time.
+const BLOCK: usize = 8192;
+
+/// What the results are compared with, for tables and files.
+pub const REFERENCE: &str = "flat server, client order";
+
+/// How a result compares with the reference. Of one rank's ranges, or of all ranks' after [`Verification::merge`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verification {
+    /// Elements compared.
+    pub elements: u64,
+    /// Elements that differ from the reference in any bit (two NaNs do not differ).
+    pub differing: u64,
+    /// Largest distance from the reference in units in the last place; `u64::MAX` where one is NaN and the other not.
+    pub max_ulp: u64,
+    /// Largest |result − exact| / |exact|. Where the exact mean is 0, a result that is not counts as 1.
+    pub max_relative_error: f64,
+    /// Elements that no order of summation can explain.
+    pub wrong: u64,
+    /// The first of them.
+    pub first_wrong: Option<u64>,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Verification { elements: 0, differing: 0, max_ulp: 0, max_relative_error: 0.0, wrong: 0, first_wrong: None }
+    }
+}
+
+impl Verification {
+    /// Both together.
+    pub fn merge(self, other: Verification) -> Verification {
+        Verification {
+            elements: self.elements + other.elements,
+            differing: self.differing + other.differing,
+            max_ulp: self.max_ulp.max(other.max_ulp),
+            max_relative_error: self.max_relative_error.max(other.max_relative_error),
+            wrong: self.wrong + other.wrong,
+            first_wrong: match (self.first_wrong, other.first_wrong) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+        }
+    }
+
+    /// As bytes for an exchange between ranks.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let numbers = [
+            self.elements,
+            self.differing,
+            self.max_ulp,
+            self.max_relative_error.to_bits(),
+            self.wrong,
+            self.first_wrong.map_or(0, |element| element + 1),
+        ];
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    /// From the bytes of another rank; None if they are not as [`Verification::to_bytes`] writes them.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Verification> {
+        let numbers: Vec<u64> =
+            bytes.chunks_exact(8).map(|chunk| chunk.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))).collect();
+        let [elements, differing, max_ulp, error, wrong, first] = numbers[..] else { return None };
+        let max_relative_error = f64::from_bits(error);
+        Some(Verification { elements, differing, max_ulp, max_relative_error, wrong, first_wrong: first.checked_sub(1) })
+    }
+}
+
+/// a + b exactly, as the rounded sum and what was rounded off (Knuth 1969; TwoSum).
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let bb = sum - a;
+    (sum, (a - (sum - bb)) + (b - bb))
+}
+
+/// a · b exactly, as the rounded product and what was rounded off (Dekker 1971). Exact unless a part over- or underflows.
+fn two_product(a: f64, b: f64) -> (f64, f64) {
+    const SPLIT: f64 = ((1u64 << 27) + 1) as f64;
+    let halves = |x: f64| {
+        let c = SPLIT * x;
+        let high = c - (c - x);
+        (high, x - high)
+    };
+    let product = a * b;
+    let ((ah, al), (bh, bl)) = (halves(a), halves(b));
+    (product, al * bl - (((product - ah * bh) - al * bh) - ah * bl))
+}
+
+/// True if the product of `weight` with an element of at most `bits` significant bits is exact in f64.
+fn product_is_exact(weight: f64, bits: u32) -> bool {
+    let mantissa = weight.to_bits() << 12;
+    let significant = 53 - mantissa.trailing_zeros().min(52);
+    significant + bits <= 53
+}
+
+/// Blocks that are worked in, made once.
+struct Work<E: Element> {
+    gradient: Vec<E>,
+    reference: Vec<E::Acc>,
+    high: Vec<f64>,
+    low: Vec<f64>,
+    magnitude: Vec<f64>,
+}
+
+/// Compares finished ranges with what they should be.
+///
+/// An element is wrong if it is further from the exact mean than any order of summation can bring it: for N products
+/// and sums in the accumulation type with unit round-off u, weights rounded to that type and one division,
+/// |error| ≤ γ·Σ|wₖgₖ| / Σwₖ with γ = nu / (1 − nu), n = N + 4 (Higham, Accuracy and Stability of Numerical Algorithms,
+/// 2nd ed., section 4.2), plus one rounding to the element type and the smallest subnormal.
+pub fn verify<E: Element>(
+    problem: &Problem,
+    source: &dyn Source,
+    results: &[(Range, &[E])],
+) -> Result<Verification, SourceError> {
+    let mut work = Work {
+        gradient: vec![E::from_f64(0.0); BLOCK],
+        reference: vec![E::Acc::from_f64(0.0); BLOCK],
+        high: vec![0.0; BLOCK],
+        low: vec![0.0; BLOCK],
+        magnitude: vec![0.0; BLOCK],
+    };
+    let mut total = Verification::default();
+    for (range, elements) in results {
+        let mut at = range.start;
+        for block in elements.chunks(BLOCK) {
+            let block_range = Range::new(at, at + block.len() as u64);
+            total = total.merge(verify_block(problem, source, block_range, block, &mut work)?);
+            at = block_range.end;
+        }
+    }
+    Ok(total)
+}
+
+fn verify_block<E: Element>(
+    problem: &Problem,
+    source: &dyn Source,
+    range: Range,
+    result: &[E],
+    work: &mut Work<E>,
+) -> Result<Verification, SourceError> {
+    let length = result.len();
+    for client in 0..problem.weights.len() {
+        source::read(source, client, range, &mut work.gradient[..length])?;
+        add_client(client == 0, problem.weights[client], length, work);
+    }
+    let total = problem.total_weight();
+    let divisor = E::Acc::from_f64(total);
+    let n = (problem.weights.len() + 4) as f64 * <E::Acc as Accumulator>::UNIT_ROUNDOFF;
+    let gamma = n / (1.0 - n);
+    let mut found = Verification { elements: length as u64, ..Verification::default() };
+    for (i, &value) in result.iter().enumerate() {
+        let expected = E::narrow(work.reference[i] / divisor);
+        let (v, x) = (value.to_f64(), expected.to_f64());
+        let mut wrong = false;
+        if v.is_nan() || x.is_nan() {
+            if !(v.is_nan() && x.is_nan()) {
+                found.differing += 1;
+                found.max_ulp = u64::MAX;
+                wrong = true;
+            }
+        } else {
+            if bytemuck::bytes_of(&value) != bytemuck::bytes_of(&expected) {
+                found.differing += 1;
+                found.max_ulp = found.max_ulp.max(value.place().abs_diff(expected.place()));
+            }
+            let (product, rest) = two_product(v, total);
+            let exact = work.high[i] + work.low[i];
+            if v.is_finite() && x.is_finite() && product.is_finite() && exact.is_finite() && rest.is_finite() {
+                let error = ((product - work.high[i]) + (rest - work.low[i])).abs();
+                let relative = match exact.abs() {
+                    0.0 if v == 0.0 => 0.0,
+                    0.0 => 1.0,
+                    size => error / size,
+                };
+                found.max_relative_error = found.max_relative_error.max(relative);
+                let smallest = smallest::<E>() * total * (problem.weights.len() + 2) as f64;
+                let bound = gamma * work.magnitude[i] + E::UNIT_ROUNDOFF * product.abs() + smallest;
+                wrong = error > bound * (1.0 + 1e-9);
+            } else {
+                // Over the edge of the type, where error bounds do not hold: only the reference itself will do.
+                wrong = v != x;
+            }
+        }
+        if wrong {
+            found.wrong += 1;
+            found.first_wrong = found.first_wrong.or(Some(range.start + i as u64));
+        }
+    }
+    Ok(found)
+}
+
+/// Adds one client's block to the reference and to the exact sum (Sum2 of Ogita, Rump and Oishi 2005: as if summed in
+/// twice the precision).
+fn add_client<E: Element>(first: bool, weight: f64, length: usize, work: &mut Work<E>) {
+    let narrow = E::Acc::from_f64(weight);
+    let gradient = &work.gradient[..length];
+    let reference = &mut work.reference[..length];
+    if first {
+        reference.iter_mut().zip(gradient).for_each(|(acc, g)| *acc = narrow * g.widen());
+        work.high[..length].fill(0.0);
+        work.low[..length].fill(0.0);
+        work.magnitude[..length].fill(0.0);
+    } else {
+        reference.iter_mut().zip(gradient).for_each(|(acc, g)| *acc = *acc + narrow * g.widen());
+    }
+    let bits = if E::DTYPE.size() == 8 { 53 } else { 24 };
+    let exact = product_is_exact(weight, bits);
+    let sums = work.high[..length].iter_mut().zip(&mut work.low[..length]).zip(&mut work.magnitude[..length]);
+    if exact {
+        for (((high, low), magnitude), g) in sums.zip(gradient) {
+            let product = weight * g.to_f64();
+            let (sum, rest) = two_sum(*high, product);
+            *high = sum;
+            *low += rest;
+            *magnitude += product.abs();
+        }
+    } else {
+        for (((high, low), magnitude), g) in sums.zip(gradient) {
+            let (product, off) = two_product(weight, g.to_f64());
+            let (sum, rest) = two_sum(*high, product);
+            *high = sum;
+            *low += rest + off;
+            *magnitude += product.abs();
+        }
+    }
+}
+
+/// The smallest positive value of a type: below it results are absolute, not relative.
+fn smallest<E: Element>() -> f64 {
+    match E::DTYPE {
+        crate::gradient::Dtype::F64 => f64::from_bits(1),
+        crate::gradient::Dtype::F32 => f64::from(f32::from_bits(1)),
+        crate::gradient::Dtype::F16 => half::f16::from_bits(1).to_f64(),
+        crate::gradient::Dtype::Bf16 => half::bf16::from_bits(1).to_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_products_are_recognised() {
+        assert!(product_is_exact(21.0, 24));
+        assert!(product_is_exact(1.0, 52));
+        assert!(!product_is_exact(0.1, 24));
+        assert!(!product_is_exact(3.0, 53));
+    }
+
+    #[test]
+    fn two_product_and_two_sum_lose_nothing() {
+        // (2^30 + 1)² = 2^60 + 2^31 + 1: the last 1 does not fit into 53 bits.
+        let x = (1u64 << 30) as f64 + 1.0;
+        let (product, rest) = two_product(x, x);
+        assert_eq!(product as u128 as f64, ((1u128 << 60) + (1u128 << 31)) as f64);
+        assert_eq!(rest, 1.0);
+        assert_eq!(two_sum(1.0, 1e-30), (1.0, 1e-30));
+    }
+}

@@ -1,0 +1,94 @@
+//! The MPI library's own reductions, over gradients of any length.
+
+use std::ffi::c_int;
+
+use mpi::ffi;
+
+use super::error::checked;
+use super::{Communicator, MpiError};
+
+/// Elements of one call, at most: counts are C ints, and some libraries add counts up in one.
+pub const MOST_ELEMENTS: u64 = i32::MAX as u64;
+
+/// A type that MPI can add up.
+pub trait Scalar: Copy {
+    /// MPI's name for it.
+    fn datatype() -> ffi::MPI_Datatype;
+}
+
+impl Scalar for f32 {
+    fn datatype() -> ffi::MPI_Datatype {
+        // SAFETY: a constant of the library.
+        unsafe { ffi::RSMPI_FLOAT }
+    }
+}
+
+impl Scalar for f64 {
+    fn datatype() -> ffi::MPI_Datatype {
+        // SAFETY: a constant of the library.
+        unsafe { ffi::RSMPI_DOUBLE }
+    }
+}
+
+impl Communicator {
+    /// MPI_Reduce_scatter with MPI_SUM: `counts[r]` elements for rank r, the caller's own go to `receive`.
+    ///
+    /// # Safety
+    /// `send` must hold Σ counts elements (at most [`MOST_ELEMENTS`]), `receive` this rank's count; they must not
+    /// overlap. Every rank passes the same counts.
+    pub unsafe fn reduce_scatter<T: Scalar>(
+        &self,
+        send: *const T,
+        receive: *mut T,
+        counts: &[c_int],
+    ) -> Result<(), MpiError> {
+        // SAFETY: as promised by the caller.
+        let code = unsafe {
+            ffi::MPI_Reduce_scatter(
+                send.cast(),
+                receive.cast(),
+                counts.as_ptr(),
+                T::datatype(),
+                ffi::RSMPI_SUM,
+                self.handle(),
+            )
+        };
+        checked("MPI_Reduce_scatter", code)
+    }
+
+    /// MPI_Reduce with MPI_SUM to `root`, in as many calls as `elements` needs with at most `most` elements each.
+    ///
+    /// # Safety
+    /// `send` must hold `elements` elements, on the root `receive` too; they must not overlap. Every rank passes the
+    /// same `elements`, `root` and `most`.
+    pub unsafe fn reduce<T: Scalar>(
+        &self,
+        send: *const T,
+        receive: *mut T,
+        elements: u64,
+        root: usize,
+        most: u64,
+    ) -> Result<(), MpiError> {
+        let mut at = 0u64;
+        while at < elements {
+            let count = (elements - at).min(most.clamp(1, MOST_ELEMENTS));
+            // SAFETY: within the caller's elements; off the root the receive buffer is not touched, but must be a
+            // pointer all the same.
+            let code = unsafe {
+                let receive = if self.rank() == root { receive.add(at as usize) } else { receive };
+                ffi::MPI_Reduce(
+                    send.add(at as usize).cast(),
+                    receive.cast(),
+                    count as c_int,
+                    T::datatype(),
+                    ffi::RSMPI_SUM,
+                    root as c_int,
+                    self.handle(),
+                )
+            };
+            checked("MPI_Reduce", code)?;
+            at += count;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! Communicators, and the small exchanges by which ranks agree before and after a round.
+
+use std::ffi::c_int;
+
+use mpi::ffi;
+
+use super::MpiError;
+use super::error::checked;
+
+/// Bytes of one message of an exchange: far below what a C int can count.
+const EXCHANGE_BLOCK: usize = 1 << 28;
+
+/// A group of ranks that talk to each other.
+pub struct Communicator {
+    handle: ffi::MPI_Comm,
+    rank: usize,
+    size: usize,
+    owned: bool,
+}
+
+impl Communicator {
+    /// One of the library's own communicators.
+    ///
+    /// # Safety
+    /// `handle` must stay valid until MPI is finalised.
+    pub(super) unsafe fn predefined(handle: ffi::MPI_Comm) -> Result<Self, MpiError> {
+        // SAFETY: as promised by the caller.
+        unsafe { Self::adopt(handle, false) }
+    }
+
+    /// # Safety
+    /// `handle` must be valid; with `owned` nobody else may free it.
+    unsafe fn adopt(handle: ffi::MPI_Comm, owned: bool) -> Result<Self, MpiError> {
+        let (mut rank, mut size): (c_int, c_int) = (0, 0);
+        // SAFETY: the handle is valid, the results are written to locals.
+        unsafe {
+            checked("MPI_Comm_rank", ffi::MPI_Comm_rank(handle, &mut rank))?;
+            checked("MPI_Comm_size", ffi::MPI_Comm_size(handle, &mut size))?;
+        }
+        Ok(Communicator { handle, rank: rank as usize, size: size as usize, owned })
+    }
+
+    /// This process's number in the group.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Ranks in the group.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn handle(&self) -> ffi::MPI_Comm {
+        self.handle
+    }
+
+    /// The ranks of this group that can share memory with this one, in the same order.
+    pub fn split_shared(&self) -> Result<Communicator, MpiError> {
+        // SAFETY: a constant of the library; collective over valid communicators; the new handle is owned.
+        unsafe {
+            let mut handle = ffi::RSMPI_COMM_NULL;
+            let code = ffi::MPI_Comm_split_type(
+                self.handle,
+                ffi::RSMPI_COMM_TYPE_SHARED,
+                self.rank as c_int,
+                ffi::RSMPI_INFO_NULL,
+                &mut handle,
+            );
+            checked("MPI_Comm_split_type", code)?;
+            checked("MPI_Comm_set_errhandler", ffi::MPI_Comm_set_errhandler(handle, ffi::RSMPI_ERRORS_RETURN))?;
+            Communicator::adopt(handle, true)
+        }
+    }
+
+    /// Returns when every rank has called it.
+    pub fn barrier(&self) -> Result<(), MpiError> {
+        // SAFETY: a valid communicator.
+        checked("MPI_Barrier", unsafe { ffi::MPI_Barrier(self.handle) })
+    }
+
+    /// Rank 0's bytes on every rank.
+    pub fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>, MpiError> {
+        let mut length = [bytes.len() as u64];
+        // SAFETY: one u64 on every rank.
+        unsafe { self.broadcast_raw(length.as_mut_ptr().cast(), 8)? };
+        let mut bytes = if self.rank == 0 { bytes } else { vec![0; length[0] as usize] };
+        for block in bytes.chunks_mut(EXCHANGE_BLOCK) {
+            // SAFETY: every rank has the same number of bytes now, and cuts them alike.
+            unsafe { self.broadcast_raw(block.as_mut_ptr(), block.len())? };
+        }
+        Ok(bytes)
+    }
+
+    /// # Safety
+    /// `data` must hold `bytes` bytes, the same number on every rank, at most [`EXCHANGE_BLOCK`].
+    unsafe fn broadcast_raw(&self, data: *mut u8, bytes: usize) -> Result<(), MpiError> {
+        // SAFETY: as promised by the caller.
+        let code = unsafe { ffi::MPI_Bcast(data.cast(), bytes as c_int, ffi::RSMPI_UINT8_T, 0, self.handle) };
+        checked("MPI_Bcast", code)
+    }
+
+    /// Every rank's bytes, in rank order, on rank 0; None elsewhere.
+    pub fn gather(&self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, MpiError> {
+        let mine = bytes.len() as u64;
+        let mut lengths = vec![0u64; if self.rank == 0 { self.size } else { 0 }];
+        // SAFETY: one u64 from each rank; rank 0 has room for all of them.
+        let code = unsafe {
+            ffi::MPI_Gather(
+                (&raw const mine).cast(),
+                1,
+                ffi::RSMPI_UINT64_T,
+                lengths.as_mut_ptr().cast(),
+                1,
+                ffi::RSMPI_UINT64_T,
+                0,
+                self.handle,
+            )
+        };
+        checked("MPI_Gather", code)?;
+        if self.rank != 0 {
+            for block in bytes.chunks(EXCHANGE_BLOCK) {
+                // SAFETY: the block is readable for its length; rank 0 receives as many blocks of these lengths.
+                let code = unsafe {
+                    let length = block.len() as c_int;
+                    ffi::MPI_Send(block.as_ptr().cast(), length, ffi::RSMPI_UINT8_T, 0, 0, self.handle)
+                };
+                checked("MPI_Send", code)?;
+            }
+            return Ok(None);
+        }
+        let mut all = vec![bytes.to_vec()];
+        for (rank, length) in lengths.iter().enumerate().skip(1) {
+            let mut theirs = vec![0u8; *length as usize];
+            for block in theirs.chunks_mut(EXCHANGE_BLOCK) {
+                // SAFETY: the block is writable for its length.
+                let code = unsafe {
+                    ffi::MPI_Recv(
+                        block.as_mut_ptr().cast(),
+                        block.len() as c_int,
+                        ffi::RSMPI_UINT8_T,
+                        rank as c_int,
+                        0,
+                        self.handle,
+                        ffi::RSMPI_STATUS_IGNORE,
+                    )
+                };
+                checked("MPI_Recv", code)?;
+            }
+            all.push(theirs);
+        }
+        Ok(Some(all))
+    }
+
+    /// The greatest of the ranks' values, on every rank.
+    pub fn max(&self, value: u64) -> Result<u64, MpiError> {
+        let mut greatest = 0u64;
+        // SAFETY: one u64 in, one out.
+        let code = unsafe {
+            ffi::MPI_Allreduce(
+                (&raw const value).cast(),
+                (&raw mut greatest).cast(),
+                1,
+                ffi::RSMPI_UINT64_T,
+                ffi::RSMPI_MAX,
+                self.handle,
+            )
+        };
+        checked("MPI_Allreduce", code)?;
+        Ok(greatest)
+    }
+
+    /// The sum of the ranks' values, on every rank.
+    pub fn sum(&self, value: u64) -> Result<u64, MpiError> {
+        let mut sum = 0u64;
+        // SAFETY: one u64 in, one out.
+        let code = unsafe {
+            ffi::MPI_Allreduce(
+                (&raw const value).cast(),
+                (&raw mut sum).cast(),
+                1,
+                ffi::RSMPI_UINT64_T,
+                ffi::RSMPI_SUM,
+                self.handle,
+            )
+        };
+        checked("MPI_Allreduce", code)?;
+        Ok(sum)
+    }
+
+    /// The greatest tag that a message may have.
+    pub fn most_tag(&self) -> Result<u64, MpiError> {
+        let mut value: *mut c_int = std::ptr::null_mut();
+        let mut found: c_int = 0;
+        // SAFETY: MPI_TAG_UB's value is a pointer to an int that lives as long as MPI.
+        unsafe {
+            let key = ffi::MPI_TAG_UB as c_int;
+            let code = ffi::MPI_Comm_get_attr(self.handle, key, (&raw mut value).cast(), &mut found);
+            checked("MPI_Comm_get_attr", code)?;
+            // The standard promises at least 32,767.
+            Ok(if found != 0 && !value.is_null() { *value as u64 } else { 32_767 })
+        }
+    }
+}
+
+impl Drop for Communicator {
+    fn drop(&mut self) {
+        if self.owned {
+            // SAFETY: ours, and not freed before.
+            unsafe { ffi::MPI_Comm_free(&mut self.handle) };
+        }
+    }
+}

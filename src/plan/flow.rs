@@ -1,0 +1,99 @@
+//! How a plan is carried out: the terms that a cell adds to it. They change time and memory, never who sums what.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gradient::Dtype;
+
+/// How data moves through an aggregator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Flow {
+    /// Each input arrives complete before it is summed, as stored objects do.
+    Whole,
+    /// A pipeline of pieces of this many elements, at least 1.
+    Chunk {
+        /// Elements of a piece; the last may be shorter.
+        elements: u64,
+    },
+}
+
+impl Flow {
+    /// Elements of one piece of a range of `range` elements.
+    pub fn piece(self, range: u64) -> u64 {
+        match self {
+            Flow::Whole => range,
+            Flow::Chunk { elements } => elements.clamp(1, range.max(1)),
+        }
+    }
+
+    /// Number of pieces of a range of `range` elements; an empty range has none.
+    pub fn pieces(self, range: u64) -> u64 {
+        if range == 0 { 0 } else { range.div_ceil(self.piece(range)) }
+    }
+}
+
+/// How ranks of one node reach each other's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IntraNode {
+    /// An aggregator sums straight out of its neighbours' memory.
+    Shared,
+    /// Everything between ranks is a message.
+    Messages,
+}
+
+/// The order in which an aggregator adds its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// As the plan lists them: clients by number.
+    Client,
+    /// The same, but starting with the aggregator's own rank.
+    Rotated,
+    /// As they arrive; sums then differ in their last bits from run to run.
+    Arrival,
+}
+
+/// Where clients' gradients are during a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Residency {
+    /// In memory before the clock starts.
+    Resident,
+    /// Produced piece by piece while the clock runs.
+    Streamed,
+}
+
+macro_rules! named {
+    ($type:ty { $($variant:path => $name:literal),+ }) => {
+        impl $type {
+            /// The name used in experiments, tables and files.
+            pub fn name(self) -> &'static str {
+                match self { $($variant => $name),+ }
+            }
+        }
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+named!(IntraNode { IntraNode::Shared => "shared", IntraNode::Messages => "messages" });
+named!(Order { Order::Client => "client", Order::Rotated => "rotated", Order::Arrival => "arrival" });
+named!(Residency { Residency::Resident => "resident", Residency::Streamed => "streamed" });
+
+/// Everything that a cell adds to a plan.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// Element type of the gradients.
+    pub dtype: Dtype,
+    /// Whole inputs or pieces.
+    pub flow: Flow,
+    /// Shared memory or messages inside a node.
+    pub intra_node: IntraNode,
+    /// Order of summation.
+    pub order: Order,
+    /// Resident or streamed gradients.
+    pub residency: Residency,
+}

@@ -1,0 +1,108 @@
+//! Plans: who sums what, where. A strategy yields a plan for one problem on one layout; everything else reads it.
+//!
+//! A plan is asked for one aggregator, or for the aggregators of one rank, at a time: nothing here needs memory that
+//! grows with ranks × shards, so that 4,096 ranks × 4,096 shards can be planned by each rank on its own.
+
+pub mod check;
+pub mod explicit;
+pub mod flow;
+pub mod layout;
+pub mod memory;
+pub mod part;
+pub mod picture;
+pub mod problem;
+pub mod strategies;
+
+pub use check::{Fault, Verdict, check};
+pub use explicit::ExplicitPlan;
+pub use flow::{Flow, IntraNode, Order, Residency, Terms};
+pub use layout::{Layout, Roles};
+pub use problem::Problem;
+
+use crate::gradient::Range;
+
+/// Where one input of an aggregator comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// A client's gradient, to be weighted.
+    Client(u64),
+    /// Another aggregator's partial sum, already weighted, not yet divided.
+    Aggregator(u64),
+}
+
+/// What becomes of an aggregator's sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// It is divided by the weight and is a finished range of the result.
+    Result,
+    /// It travels on, unscaled, with its weight.
+    Partial,
+    /// It enters the MPI library's collective.
+    Collective,
+}
+
+/// One aggregator: sums one element range over its inputs, in the order in which they are listed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregator {
+    /// Number within the plan.
+    pub id: u64,
+    /// The rank that hosts it.
+    pub rank: usize,
+    /// The elements that it sums. Every input's own range contains it.
+    pub range: Range,
+    /// What it sums, in order.
+    pub inputs: Vec<Input>,
+    /// Sum of its clients' weights.
+    pub weight: f64,
+    /// What becomes of the sum.
+    pub output: Output,
+    /// Distance from the clients: 1 where every input is a client.
+    pub level: u32,
+}
+
+/// An MPI collective that ends a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collective {
+    /// MPI_Reduce_scatter: each rank ends with its own element range.
+    ReduceScatter,
+    /// MPI_Reduce to this rank.
+    Reduce {
+        /// The rank that ends with the whole result.
+        root: usize,
+    },
+}
+
+impl Collective {
+    /// The MPI function's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Collective::ReduceScatter => "MPI_Reduce_scatter",
+            Collective::Reduce { .. } => "MPI_Reduce",
+        }
+    }
+}
+
+/// Who sums what, where, for one problem on one layout. All answers are computed on demand.
+pub trait Plan: Send + Sync {
+    /// Number of aggregators; their ids are 0 up to this.
+    fn aggregators(&self) -> u64;
+    /// Aggregator `id`, whole.
+    fn aggregator(&self, id: u64) -> Aggregator;
+    /// The ids of the aggregators that `rank` hosts, ascending.
+    fn on_rank(&self, rank: usize) -> Vec<u64>;
+    /// The ids of the aggregators that take `input`, ascending. Their ranges do not overlap.
+    fn consumers(&self, input: Input) -> Vec<u64>;
+    /// The collective that ends the round, and the element range that `rank` holds after it.
+    fn collective(&self) -> Option<Collective> {
+        None
+    }
+    /// The elements that `rank` holds after the plan's collective; empty for plans without one.
+    fn collective_range(&self, _rank: usize) -> Range {
+        Range::new(0, 0)
+    }
+}
+
+/// Why a strategy has no plan for a problem on a layout. The cell becomes a row with status infeasible.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Infeasible(pub String);

@@ -1,0 +1,35 @@
+//! `native-reduce-scatter`: the MPI library's MPI_Reduce_scatter.
+
+use std::sync::Arc;
+
+use super::native::LocalSums;
+use super::{Family, Knobs, Strategy};
+use crate::plan::{Collective, Infeasible, Layout, Plan, Problem};
+
+/// MPI_Reduce_scatter over local sums; each aggregating rank ends with its run of shards.
+pub struct NativeReduceScatter;
+
+impl Strategy for NativeReduceScatter {
+    fn name(&self) -> &'static str {
+        "native-reduce-scatter"
+    }
+    fn family(&self) -> Family {
+        Family::Sharded
+    }
+    fn about(&self) -> &'static str {
+        "a local sum on each rank, then the MPI library's MPI_Reduce_scatter"
+    }
+    fn knobs(&self) -> Knobs {
+        Knobs { shards: true, flow: false, intra_node: false, order: false }
+    }
+    fn needs_mpi(&self) -> bool {
+        true
+    }
+    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
+        Ok(Box::new(LocalSums {
+            problem: Arc::clone(problem),
+            layout: Arc::clone(layout),
+            collective: Collective::ReduceScatter,
+        }))
+    }
+}

@@ -1,0 +1,202 @@
+//! Every strategy that needs no MPI, carried out on threads, against sums computed here.
+
+use std::sync::Arc;
+
+use gradshard::engine::{Residents, Round, Spec, run_threads, verify};
+use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
+use gradshard::plan::memory::predict;
+use gradshard::plan::{Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
+
+/// Gradients by a formula of the test's own.
+struct Formula {
+    elements: u64,
+    weights: Vec<f64>,
+}
+
+fn value(client: usize, element: u64) -> f64 {
+    let mut x = (client as u64 + 1).wrapping_mul(0x9e37_79b9).wrapping_add(element.wrapping_mul(0x85eb_ca6b));
+    x ^= x >> 13;
+    x = x.wrapping_mul(0xc2b2_ae35) & 0xffff_ffff;
+    (x as f64 / 4_294_967_296.0 - 0.5) / 3.0
+}
+
+impl Source for Formula {
+    fn clients(&self) -> usize {
+        self.weights.len()
+    }
+    fn elements(&self) -> u64 {
+        self.elements
+    }
+    fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+    fn stored_dtype(&self) -> Option<Dtype> {
+        None
+    }
+    fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
+        gradshard::with_element!(dtype, E => {
+            let out: &mut [E] = bytemuck::cast_slice_mut(out);
+            for (i, o) in out.iter_mut().enumerate() {
+                *o = E::from_f64(value(client, range.start + i as u64));
+            }
+        });
+        Ok(())
+    }
+}
+
+struct Case {
+    strategy: &'static str,
+    elements: u64,
+    clients: u64,
+    shards: u64,
+    ranks: usize,
+    nodes: usize,
+    roles: Roles,
+    terms: Terms,
+}
+
+/// Carries a case out, twice in the same buffers, and returns the assembled result and all ranks' verification.
+fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> {
+    let weights: Vec<f64> = (0..case.clients).map(|k| (k % 7 + 1) as f64).collect();
+    let source = Formula { elements: case.elements, weights: weights.clone() };
+    let problem = Arc::new(Problem { elements: case.elements, shards: case.shards, weights: weights.into() });
+    let layout = Arc::new(Layout::even(case.ranks, case.nodes, case.roles).ok()?);
+    let strategy = strategies::find(case.strategy).expect("strategy");
+    let plan = strategy.plan(&problem, &layout).expect("plan");
+    check(plan.as_ref(), &problem, &layout).expect("plan is sound");
+    let node_of: Vec<usize> = (0..case.ranks).map(|r| layout.node_of(r)).collect();
+    let parts = run_threads(&node_of, |transport| {
+        let rank = transport.rank();
+        let residents = match case.terms.residency {
+            Residency::Resident => {
+                let shared = case.terms.intra_node == IntraNode::Shared;
+                Residents::<E>::load(&source, &problem, &layout, shared, transport).expect("load")
+            }
+            Residency::Streamed => Residents::none(),
+        };
+        let spec = Spec { plan: plan.as_ref(), problem: &problem, layout: &layout, terms: case.terms, source: &source };
+        let mut round = Round::prepare(spec, &residents, transport).expect("prepare");
+        assert_eq!(
+            predict(plan.as_ref(), &problem, &layout, &case.terms, rank),
+            round.tracked(),
+            "memory of rank {rank}, {} {:?}",
+            case.strategy,
+            case.terms
+        );
+        for _ in 0..2 {
+            round.reset();
+            transport.barrier().expect("barrier");
+            round.run(transport).expect("run");
+            transport.barrier().expect("barrier");
+        }
+        let results = round.results();
+        let verdict = verify::verify::<E>(&problem, &source, &results).expect("verify");
+        let owned: Vec<(Range, Vec<E>)> = results.into_iter().map(|(r, e)| (r, e.to_vec())).collect();
+        transport.barrier().expect("barrier");
+        (owned, verdict)
+    });
+    let mut all: Vec<(Range, Vec<E>)> = Vec::new();
+    let mut verdict = verify::Verification::default();
+    for (results, part) in parts {
+        all.extend(results);
+        verdict = verdict.merge(part);
+    }
+    all.sort_by_key(|(range, _)| range.start);
+    Some((all.into_iter().flat_map(|(_, elements)| elements).collect(), verdict))
+}
+
+/// The flat server in client order, written out.
+fn flat_server_f32(elements: u64, clients: u64) -> Vec<f32> {
+    (0..elements)
+        .map(|i| {
+            let mut acc = 0f32;
+            let mut total = 0f32;
+            for k in 0..clients {
+                let weight = (k % 7 + 1) as f32;
+                let product = weight * value(k as usize, i) as f32;
+                acc = if k == 0 { product } else { acc + product };
+                total += weight;
+            }
+            acc / total
+        })
+        .collect()
+}
+
+fn terms(flow: Flow, intra_node: IntraNode, order: Order, residency: Residency) -> Terms {
+    Terms { dtype: Dtype::F32, flow, intra_node, order, residency }
+}
+
+fn threaded() -> Vec<&'static str> {
+    strategies::all().iter().filter(|s| !s.needs_mpi()).map(|s| s.name()).collect()
+}
+
+#[test]
+fn awkward_sizes_on_awkward_rank_counts() {
+    let mut compared = 0;
+    for strategy in threaded() {
+        for ranks in [1, 2, 3, 4, 5, 7, 8] {
+            for (elements, clients, shards) in
+                [(0, 3, 2), (1, 1, 1), (97, 5, 3), (101, 20, 4), (10, 2, 16), (1009, 9, 8), (64, 3, 1)]
+            {
+                for flow in [Flow::Whole, Flow::Chunk { elements: 7 }] {
+                    for intra_node in [IntraNode::Shared, IntraNode::Messages] {
+                        let nodes = if ranks % 2 == 1 { 1 } else { 2 };
+                        let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
+                        let roles = Roles::Colocated;
+                        let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, terms };
+                        let (result, verdict) = carry_out::<f32>(&case).expect("layout");
+                        let what = format!("{strategy} P={ranks} E={elements} N={clients} M={shards} {terms:?}");
+                        assert_eq!(result.len() as u64, elements, "{what}");
+                        assert_eq!(verdict.wrong, 0, "{what}: {verdict:?}");
+                        let flat = flat_server_f32(elements, clients);
+                        let differing = result.iter().zip(&flat).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+                        assert_eq!(verdict.differing, differing as u64, "{what}");
+                        if strategy == "sharded-direct" || strategy == "tree-central" {
+                            assert_eq!(result, flat, "{what}");
+                        }
+                        for (i, (a, b)) in result.iter().zip(&flat).enumerate() {
+                            assert!((a - b).abs() <= 1e-6, "{what}: element {i} is {a}, not {b}");
+                        }
+                        compared += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared >= 4 * 7 * 7 * 4, "{compared}");
+}
+
+#[test]
+fn every_order_type_and_residency() {
+    for strategy in threaded() {
+        for order in [Order::Client, Order::Rotated, Order::Arrival] {
+            for residency in [Residency::Resident, Residency::Streamed] {
+                for roles in [Roles::Colocated, Roles::Dedicated(None), Roles::Dedicated(Some(1))] {
+                    for flow in [Flow::Whole, Flow::Chunk { elements: 64 }] {
+                        for dtype in Dtype::ALL {
+                            let terms = Terms { dtype, ..terms(flow, IntraNode::Shared, order, residency) };
+                            let case = Case {
+                                strategy,
+                                elements: 1009,
+                                clients: 11,
+                                shards: 3,
+                                ranks: 4,
+                                nodes: 2,
+                                roles,
+                                terms,
+                            };
+                            gradshard::with_element!(dtype, E => {
+                                let (result, verdict) = carry_out::<E>(&case).expect("layout");
+                                assert_eq!(result.len(), 1009);
+                                assert_eq!(verdict.wrong, 0, "{strategy} {terms:?} {roles:?}: {verdict:?}");
+                                if strategy == "sharded-direct" && order == Order::Client {
+                                    assert_eq!(verdict.differing, 0, "{terms:?} {roles:?}");
+                                }
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
