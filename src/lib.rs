@@ -1,5 +1,6 @@
 //! gradshard: shard the gradient, or build a tree? The same round of federated aggregation, carried out by many
 //! strategies over threads or MPI, timed, verified and recorded.
 
+pub mod engine;
 pub mod gradient;
 pub mod results;

@@ -1,0 +1,3 @@
+//! Carries out a plan: transports, flow, and the kernels that sum.
+
+pub mod kernels;
