@@ -1,0 +1,199 @@
+//! The body of a sum, written once over lanes and compiled for each variant.
+//!
+//! The range is walked in tiles. A tile's accumulators stay in registers while all terms of a group are added to them,
+//! so the accumulator is read and written once a group, not once a term, and not at all in memory where one group
+//! holds every term. Where there are more terms, the range is cut into blocks small enough that the partial sums of a
+//! block, kept between groups in scratch on the stack, stay in the first-level cache.
+
+use std::mem::{MaybeUninit, size_of};
+
+use super::lanes::{Lanes, Plain};
+use super::{Store, Term};
+use crate::gradient::{Accumulator, Element};
+
+/// Terms that are added together at most. Each is one more stream that the machine's prefetchers must follow and, with
+/// inputs at equal offsets in their pages, one more way of the same cache sets.
+pub(super) const GROUP: usize = 8;
+/// Bytes of scratch: a block's partial sums.
+const SCRATCH: usize = 16 << 10;
+/// Bytes of a cache line; streamed output starts at a whole one.
+const LINE: usize = 64;
+
+/// A sum to be formed.
+pub(super) struct Sum<'a, E: Element> {
+    /// The running sum to start from.
+    pub lead: Option<*const E::Acc>,
+    /// What is added to it, in this order.
+    pub terms: &'a [Term<E>],
+    /// Where it goes.
+    pub target: Target<E>,
+    /// How it is written.
+    pub store: Store,
+    /// Number of elements.
+    pub len: usize,
+}
+
+/// Where a sum goes, and as what.
+#[derive(Clone, Copy)]
+pub(super) enum Target<E: Element> {
+    /// As it is.
+    Partial(*mut E::Acc),
+    /// Divided, and narrowed.
+    Finished { out: *mut E, divisor: E::Acc },
+}
+
+impl<E: Element> Target<E> {
+    /// The target from element `at` on.
+    #[inline(always)]
+    unsafe fn skip(self, at: usize) -> Self {
+        // SAFETY: the caller stays inside the range.
+        unsafe {
+            match self {
+                Target::Partial(acc) => Target::Partial(acc.add(at)),
+                Target::Finished { out, divisor } => Target::Finished { out: out.add(at), divisor },
+            }
+        }
+    }
+
+    /// Elements before the first one that begins a cache line.
+    #[inline(always)]
+    fn elements_to_line(self) -> usize {
+        let (address, size) = match self {
+            Target::Partial(acc) => (acc.addr(), size_of::<E::Acc>()),
+            Target::Finished { out, .. } => (out.addr(), size_of::<E>()),
+        };
+        (address.wrapping_neg() % LINE) / size
+    }
+}
+
+#[repr(C, align(64))]
+struct Scratch(MaybeUninit<[u8; SCRATCH]>);
+
+/// Forms a sum with vectors of type `V`, `TILE` of them at once.
+///
+/// # Safety
+/// The pointers of `sum` are as [`super::accumulate`] asks, and `V` may be used here.
+#[inline(always)]
+pub(super) unsafe fn form<E: Element, V: Lanes<E>, const TILE: usize>(sum: &Sum<E>) {
+    let mut scratch = Scratch(MaybeUninit::uninit());
+    let scratch = scratch.0.as_mut_ptr().cast::<E::Acc>();
+    let groups = sum.terms.len().div_ceil(GROUP).max(1);
+    let group = sum.terms.len().div_ceil(groups);
+    let block = if groups == 1 { sum.len } else { SCRATCH / size_of::<E::Acc>() };
+    let streams = sum.store == Store::Streaming;
+    let mut at = 0;
+    while at < sum.len {
+        let len = block.min(sum.len - at);
+        // SAFETY: at + len stays inside the range; scratch holds a block, and is read only after it was written.
+        unsafe {
+            let mut lead = sum.lead.map(|acc| acc.add(at));
+            let mut terms = sum.terms;
+            while terms.len() > group {
+                let (now, later) = terms.split_at(group);
+                Part { lead, terms: now, at, target: Target::Partial(scratch) }.form::<V, TILE>(len, false);
+                (lead, terms) = (Some(scratch.cast_const()), later);
+            }
+            Part { lead, terms, at, target: sum.target.skip(at) }.form::<V, TILE>(len, streams);
+        }
+        at += len;
+    }
+}
+
+/// One group of terms over one block.
+struct Part<'a, E: Element> {
+    /// The running sum, from the block's first element.
+    lead: Option<*const E::Acc>,
+    terms: &'a [Term<E>],
+    /// The block's first element, in the terms.
+    at: usize,
+    /// Where the block goes.
+    target: Target<E>,
+}
+
+impl<E: Element> Part<'_, E> {
+    #[inline(always)]
+    unsafe fn form<V: Lanes<E>, const TILE: usize>(&self, len: usize, streams: bool) {
+        // SAFETY: every step stays inside 0..len; a stream begins at a line, and steps by whole vectors.
+        unsafe {
+            let mut i = 0;
+            if streams {
+                let head = self.target.elements_to_line().min(len);
+                while i < head {
+                    self.step::<Plain<E::Acc, 1>, 1>(i, false);
+                    i += 1;
+                }
+            }
+            while len - i >= TILE * V::WIDTH {
+                self.step::<V, TILE>(i, streams);
+                i += TILE * V::WIDTH;
+            }
+            while len - i >= V::WIDTH {
+                self.step::<V, 1>(i, streams);
+                i += V::WIDTH;
+            }
+            while i < len {
+                self.step::<Plain<E::Acc, 1>, 1>(i, false);
+                i += 1;
+            }
+        }
+    }
+
+    /// `VECTORS` vectors, from element `i` of the block on.
+    #[inline(always)]
+    unsafe fn step<V: Lanes<E>, const VECTORS: usize>(&self, i: usize, streams: bool) {
+        // SAFETY: the caller's promise that VECTORS × WIDTH elements from i on are inside the block.
+        unsafe {
+            let mut terms = self.terms.iter();
+            let mut acc = match self.lead {
+                Some(lead) => load::<E, V, VECTORS>(lead.add(i)),
+                None => match terms.next() {
+                    Some(first) => self.term::<V, VECTORS>(first, i),
+                    None => [V::splat(E::Acc::from_f64(0.0)); VECTORS],
+                },
+            };
+            for term in terms {
+                let values = self.term::<V, VECTORS>(term, i);
+                for v in 0..VECTORS {
+                    acc[v] = acc[v].add(values[v]);
+                }
+            }
+            match self.target {
+                Target::Partial(to) => {
+                    let to = to.add(i);
+                    for v in 0..VECTORS {
+                        let to = to.add(v * V::WIDTH);
+                        if streams { acc[v].stream(to) } else { acc[v].store(to) }
+                    }
+                }
+                Target::Finished { out, divisor } => {
+                    let (out, divisor) = (out.add(i), V::splat(divisor));
+                    for v in 0..VECTORS {
+                        let (value, to) = (acc[v].div(divisor), out.add(v * V::WIDTH));
+                        if streams { value.narrow_stream(to) } else { value.narrow(to) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a term adds.
+    #[inline(always)]
+    unsafe fn term<V: Lanes<E>, const VECTORS: usize>(&self, term: &Term<E>, i: usize) -> [V; VECTORS] {
+        // SAFETY: as for `step`.
+        unsafe {
+            match *term {
+                Term::Weighted { data, weight } => {
+                    let (data, weight) = (data.add(self.at + i), V::splat(weight));
+                    std::array::from_fn(|v| weight.mul(V::widen(data.add(v * V::WIDTH))))
+                }
+                Term::Partial(data) => load::<E, V, VECTORS>(data.add(self.at + i)),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn load<E: Element, V: Lanes<E>, const VECTORS: usize>(from: *const E::Acc) -> [V; VECTORS] {
+    // SAFETY: the caller's promise that VECTORS × WIDTH values can be read.
+    std::array::from_fn(|v| unsafe { V::load(from.add(v * V::WIDTH)) })
+}

@@ -1,0 +1,115 @@
+//! The variants of the kernels, and the choice among them.
+
+use std::any::TypeId;
+
+use super::lanes::Plain;
+use super::sum::{Sum, form};
+use crate::gradient::Element;
+
+#[cfg(target_arch = "x86_64")]
+use super::{Store, x86};
+#[cfg(target_arch = "x86_64")]
+use half::{bf16, f16};
+
+/// The instructions that a sum is carried out with. All give the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// What every machine of the architecture has.
+    Plain,
+    /// x86-64 with AVX2 and F16C: 32 bytes at once.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// x86-64 with AVX-512F as well: 64 bytes at once.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Variant {
+    /// Every variant that this machine can carry out, the best last.
+    pub fn available() -> Vec<Variant> {
+        #[cfg(target_arch = "x86_64")]
+        let all = [Variant::Plain, Variant::Avx2, Variant::Avx512];
+        #[cfg(not(target_arch = "x86_64"))]
+        let all = [Variant::Plain];
+        all.into_iter().filter(|variant| variant.is_available()).collect()
+    }
+
+    /// The fastest variant that this machine can carry out.
+    #[inline]
+    pub fn best() -> Variant {
+        #[cfg(target_arch = "x86_64")]
+        for variant in [Variant::Avx512, Variant::Avx2] {
+            if variant.is_available() {
+                return variant;
+            }
+        }
+        Variant::Plain
+    }
+
+    /// True if this machine can carry it out.
+    #[inline]
+    pub fn is_available(self) -> bool {
+        match self {
+            Variant::Plain => true,
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c"),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512 => Variant::Avx2.is_available() && is_x86_feature_detected!("avx512f"),
+        }
+    }
+
+    /// The name used in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Plain => "plain",
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512 => "avx512",
+        }
+    }
+
+    /// Forms a sum.
+    ///
+    /// # Safety
+    /// The variant is available, and the pointers of `sum` are as [`super::accumulate`] asks.
+    #[inline]
+    pub(super) unsafe fn run<E: Element>(self, sum: &Sum<E>) {
+        // SAFETY: the caller's promise; streamed stores are ordered before whatever the caller stores next.
+        unsafe {
+            match self {
+                Variant::Plain => plain(sum),
+                #[cfg(target_arch = "x86_64")]
+                Variant::Avx2 | Variant::Avx512 => {
+                    if let Some(sum) = as_sum_of::<E, f32>(sum) {
+                        if self == Variant::Avx2 { x86::avx2_f32(sum) } else { x86::avx512_f32(sum) }
+                    } else if let Some(sum) = as_sum_of::<E, f64>(sum) {
+                        if self == Variant::Avx2 { x86::avx2_f64(sum) } else { x86::avx512_f64(sum) }
+                    } else if let Some(sum) = as_sum_of::<E, f16>(sum) {
+                        if self == Variant::Avx2 { x86::avx2_f16(sum) } else { x86::avx512_f16(sum) }
+                    } else if let Some(sum) = as_sum_of::<E, bf16>(sum) {
+                        if self == Variant::Avx2 { x86::avx2_bf16(sum) } else { x86::avx512_bf16(sum) }
+                    } else {
+                        plain(sum)
+                    }
+                    if sum.store == Store::Streaming {
+                        std::arch::x86_64::_mm_sfence();
+                    }
+                }
+            }
+        }
+    }
+}
+
+unsafe fn plain<E: Element>(sum: &Sum<E>) {
+    // SAFETY: the caller's promise; these lanes need no particular machine.
+    unsafe { form::<E, Plain<E::Acc, 4>, 4>(sum) }
+}
+
+/// The same sum, if its elements are of type `F`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn as_sum_of<'a, 'b, E: Element, F: Element>(sum: &'a Sum<'b, E>) -> Option<&'a Sum<'b, F>> {
+    // SAFETY: E and F are one type.
+    (TypeId::of::<E>() == TypeId::of::<F>()).then(|| unsafe { &*std::ptr::from_ref(sum).cast::<Sum<'b, F>>() })
+}

@@ -1,0 +1,292 @@
+//! Lanes of AVX2 and AVX-512 registers, and the sum's body compiled for them.
+
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+use super::lanes::Lanes;
+use super::sum::{Sum, form};
+
+macro_rules! arithmetic {
+    ($acc:ty, $splat:ident, $load:ident, $mul:ident, $add:ident, $div:ident, $store:ident, $stream:ident) => {
+        #[inline(always)]
+        unsafe fn splat(value: $acc) -> Self {
+            // SAFETY: the trait's promise; likewise below.
+            unsafe { $splat(value) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const $acc) -> Self {
+            unsafe { $load(from) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            unsafe { $mul(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            unsafe { $add(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn div(self, other: Self) -> Self {
+            unsafe { $div(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut $acc) {
+            unsafe { $store(to, self) }
+        }
+        #[inline(always)]
+        unsafe fn stream(self, to: *mut $acc) {
+            unsafe { $stream(to, self) }
+        }
+    };
+}
+
+/// Lanes whose elements are the accumulation type itself.
+macro_rules! wide {
+    ($vector:ty, $width:expr, $acc:ty, $load:ident, $store:ident, $stream:ident, $($rest:ident),*) => {
+        impl Lanes<$acc> for $vector {
+            const WIDTH: usize = $width;
+            wide!(@arithmetic $acc, $load, $store, $stream, $($rest),*);
+
+            #[inline(always)]
+            unsafe fn widen(from: *const $acc) -> Self {
+                // SAFETY: the trait's promise; likewise below.
+                unsafe { $load(from) }
+            }
+            #[inline(always)]
+            unsafe fn narrow(self, to: *mut $acc) {
+                unsafe { $store(to, self) }
+            }
+            #[inline(always)]
+            unsafe fn narrow_stream(self, to: *mut $acc) {
+                unsafe { $stream(to, self) }
+            }
+        }
+    };
+    (@arithmetic $acc:ty, $load:ident, $store:ident, $stream:ident, $splat:ident, $mul:ident, $add:ident, $div:ident) => {
+        arithmetic!($acc, $splat, $load, $mul, $add, $div, $store, $stream);
+    };
+}
+
+/// Lanes of `f32` whose elements are 16 bits wide.
+macro_rules! half_width {
+    ($vector:ty, $width:expr, $element:ty, $bits:ty, $load:ident, $store:ident, $stream:ident, $widen:path, $narrow:path,
+     $($arithmetic:ident),*) => {
+        impl Lanes<$element> for $vector {
+            const WIDTH: usize = $width;
+            arithmetic!(f32, $($arithmetic),*);
+
+            #[inline(always)]
+            unsafe fn widen(from: *const $element) -> Self {
+                // SAFETY: the trait's promise; likewise below.
+                unsafe { $widen($load(from.cast())) }
+            }
+            #[inline(always)]
+            unsafe fn narrow(self, to: *mut $element) {
+                unsafe { $store(to.cast::<$bits>(), $narrow(self)) }
+            }
+            #[inline(always)]
+            unsafe fn narrow_stream(self, to: *mut $element) {
+                unsafe { $stream(to.cast::<$bits>(), $narrow(self)) }
+            }
+        }
+    };
+}
+
+wide!(
+    __m256,
+    8,
+    f32,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_stream_ps,
+    _mm256_set1_ps,
+    _mm256_mul_ps,
+    _mm256_add_ps,
+    _mm256_div_ps
+);
+wide!(
+    __m256d,
+    4,
+    f64,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_stream_pd,
+    _mm256_set1_pd,
+    _mm256_mul_pd,
+    _mm256_add_pd,
+    _mm256_div_pd
+);
+wide!(
+    __m512,
+    16,
+    f32,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_stream_ps,
+    _mm512_set1_ps,
+    _mm512_mul_ps,
+    _mm512_add_ps,
+    _mm512_div_ps
+);
+wide!(
+    __m512d,
+    8,
+    f64,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_stream_pd,
+    _mm512_set1_pd,
+    _mm512_mul_pd,
+    _mm512_add_pd,
+    _mm512_div_pd
+);
+half_width!(
+    __m256,
+    8,
+    f16,
+    __m128i,
+    _mm_loadu_si128,
+    _mm_storeu_si128,
+    _mm_stream_si128,
+    _mm256_cvtph_ps,
+    narrow_f16_256,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_mul_ps,
+    _mm256_add_ps,
+    _mm256_div_ps,
+    _mm256_storeu_ps,
+    _mm256_stream_ps
+);
+half_width!(
+    __m256,
+    8,
+    bf16,
+    __m128i,
+    _mm_loadu_si128,
+    _mm_storeu_si128,
+    _mm_stream_si128,
+    widen_bf16_256,
+    narrow_bf16_256,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_mul_ps,
+    _mm256_add_ps,
+    _mm256_div_ps,
+    _mm256_storeu_ps,
+    _mm256_stream_ps
+);
+half_width!(
+    __m512,
+    16,
+    f16,
+    __m256i,
+    _mm256_loadu_si256,
+    _mm256_storeu_si256,
+    _mm256_stream_si256,
+    _mm512_cvtph_ps,
+    narrow_f16_512,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_mul_ps,
+    _mm512_add_ps,
+    _mm512_div_ps,
+    _mm512_storeu_ps,
+    _mm512_stream_ps
+);
+half_width!(
+    __m512,
+    16,
+    bf16,
+    __m256i,
+    _mm256_loadu_si256,
+    _mm256_storeu_si256,
+    _mm256_stream_si256,
+    widen_bf16_512,
+    narrow_bf16_512,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_mul_ps,
+    _mm512_add_ps,
+    _mm512_div_ps,
+    _mm512_storeu_ps,
+    _mm512_stream_ps
+);
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn narrow_f16_256(value: __m256) -> __m128i {
+    _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(value)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn narrow_f16_512(value: __m512) -> __m256i {
+    _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(value)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn widen_bf16_256(bits: __m128i) -> __m256 {
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(bits)))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn widen_bf16_512(bits: __m256i) -> __m512 {
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)))
+}
+
+// AVX512_BF16's own conversion takes subnormals for zero, so both widths round in integers: adding just less than half
+// a unit of the last place kept, and one more where that place is odd, carries exactly when round to nearest even
+// does. A NaN must not be rounded, as it may carry into infinity: it is cut, and kept a NaN by its quiet bit.
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn narrow_bf16_256(value: __m256) -> __m128i {
+    let bits = _mm256_castps_si256(value);
+    let cut = _mm256_srli_epi32::<16>(bits);
+    let odd = _mm256_and_si256(cut, _mm256_set1_epi32(1));
+    let rounded = _mm256_srli_epi32::<16>(_mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd));
+    let quiet = _mm256_or_si256(cut, _mm256_set1_epi32(0x40));
+    let is_nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(value, value));
+    let words = _mm256_blendv_epi8(rounded, quiet, is_nan);
+    let packed = _mm256_packus_epi32(words, words);
+    _mm256_castsi256_si128(_mm256_permute4x64_epi64::<0b1000>(packed))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn narrow_bf16_512(value: __m512) -> __m256i {
+    let bits = _mm512_castps_si512(value);
+    let cut = _mm512_srli_epi32::<16>(bits);
+    let odd = _mm512_and_si512(cut, _mm512_set1_epi32(1));
+    let rounded = _mm512_srli_epi32::<16>(_mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd));
+    let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
+    let words = _mm512_mask_or_epi32(rounded, is_nan, cut, _mm512_set1_epi32(0x40));
+    _mm512_cvtepi32_epi16(words)
+}
+
+macro_rules! compiled {
+    ($name:ident, $features:literal, $element:ty, $vector:ty, $tile:literal) => {
+        /// The body for one element type.
+        ///
+        /// # Safety
+        /// The machine has the features, and the pointers are as [`super::accumulate`] asks.
+        #[target_feature(enable = $features)]
+        pub(super) unsafe fn $name(sum: &Sum<$element>) {
+            // SAFETY: the caller's promise; this function is compiled for what the lanes need.
+            unsafe { form::<$element, $vector, $tile>(sum) }
+        }
+    };
+}
+
+compiled!(avx2_f32, "avx2,f16c", f32, __m256, 4);
+compiled!(avx2_f64, "avx2,f16c", f64, __m256d, 4);
+compiled!(avx2_f16, "avx2,f16c", f16, __m256, 4);
+compiled!(avx2_bf16, "avx2,f16c", bf16, __m256, 4);
+compiled!(avx512_f32, "avx2,f16c,avx512f", f32, __m512, 2);
+compiled!(avx512_f64, "avx2,f16c,avx512f", f64, __m512d, 2);
+compiled!(avx512_f16, "avx2,f16c,avx512f", f16, __m512, 2);
+compiled!(avx512_bf16, "avx2,f16c,avx512f", bf16, __m512, 2);
