@@ -2,4 +2,5 @@
 //! strategies over threads or MPI, timed, verified and recorded.
 
 pub mod gradient;
+pub mod machine;
 pub mod results;
