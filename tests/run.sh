@@ -62,9 +62,12 @@ step() {
   shift
   printf '\n== %s\n' "$headline"
   # timeout ends the step with all that it started, which is in a process group of its own; so an interrupt from the
-  # keyboard must be passed on to it.
+  # keyboard must be passed on to it. Without job control the shell would start it with interrupts ignored, and a test
+  # that interrupts a job would wait for ever.
+  set -m
   timeout --kill-after=30 "$limit" "$@" </dev/null &
   running=$!
+  set +m
   wait "$running" || code=$?
   running=
   case $code in
