@@ -7,4 +7,5 @@ pub mod measure;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod plan;
+pub mod machine;
 pub mod results;

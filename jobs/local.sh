@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# Runs experiments on this machine: installs what is missing where it may, builds, measures under mpirun, prints the
+# table and the path of each HDF5 result file. `jobs/local.sh --help` says how.
+set -euo pipefail
+
+usage() {
+  cat <<'USAGE'
+usage: jobs/local.sh [EXPERIMENT.json ...] [-n RANKS] [--mpi openmpi|mpich] [-- OPTIONS OF gradshard run]
+
+Runs each experiment on this machine and prints its table; the last line is the path of the HDF5 result file.
+Without EXPERIMENT it runs the main job:
+  configs/digits.json     20 clients' real updates
+  configs/resnet18.json   ResNet-18, 20 clients, 4 shards
+
+  -n, --ranks RANKS   MPI ranks; default 4
+  --mpi LIBRARY       openmpi (default) or mpich, each with a build of its own
+  --results DIR       where the result files go; default results/ of the repository
+  -h, --help          this text
+  -- ...              what follows goes to `gradshard run` as it is
+
+The first run on Debian or Ubuntu, as root or with sudo, installs the system packages it needs. Elsewhere it says which
+modules to load. On a cluster, submit one of the Slurm scripts beside this one instead.
+
+Result files are named by experiment and time: results/digits-20250131-174500.h5. Read them with `gradshard show FILE`,
+h5dump or h5py. The exit code is that of the first experiment that failed, else 0; the others still run.
+
+examples:
+  jobs/local.sh
+  jobs/local.sh configs/first-look.json -n 2
+  jobs/local.sh my.json --mpi mpich -- --keep-result kept/
+USAGE
+}
+
+wrong() {
+  printf 'jobs/local.sh: %s (--help says how)\n' "$1" >&2
+  exit 2
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=prepare.sh
+. "$here/prepare.sh"
+
+ranks=4
+library=openmpi
+results="$GRADSHARD_ROOT/results"
+experiments=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    -n | --ranks)
+      [ $# -ge 2 ] || wrong "$1 wants a number of ranks"
+      ranks=$2
+      shift 2
+      ;;
+    --mpi)
+      [ $# -ge 2 ] || wrong "--mpi wants openmpi or mpich"
+      library=$2
+      shift 2
+      ;;
+    --results)
+      [ $# -ge 2 ] || wrong "--results wants a directory"
+      results=$2
+      shift 2
+      ;;
+    --)
+      shift
+      break
+      ;;
+    -*) wrong "unknown option $1" ;;
+    *)
+      experiments+=("$1")
+      shift
+      ;;
+  esac
+done
+# What is left belongs to `gradshard run`.
+
+[[ $ranks =~ ^[1-9][0-9]{0,5}$ ]] || wrong "-n $ranks: a number of ranks from 1"
+case $library in
+  openmpi | mpich) ;;
+  *) wrong "--mpi $library: openmpi or mpich" ;;
+esac
+if [ ${#experiments[@]} -eq 0 ]; then
+  experiments=("$GRADSHARD_ROOT/configs/digits.json" "$GRADSHARD_ROOT/configs/resnet18.json")
+fi
+for experiment in "${experiments[@]}"; do
+  [ -f "$experiment" ] || wrong "$experiment: no such file"
+done
+
+prepare run "$library"
+case $library in
+  openmpi)
+    target="$GRADSHARD_ROOT/target"
+    openmpi_environment "$ranks"
+    ;;
+  # A build holds one library's constants, and cargo does not see when MPICC changes.
+  mpich) target="$GRADSHARD_ROOT/target/mpich" ;;
+esac
+cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$target" >&2
+gradshard="$target/release/gradshard"
+
+mkdir -p "$results"
+results=$(cd "$results" && pwd)
+code=0
+files=()
+for experiment in "${experiments[@]}"; do
+  name=$(basename "$experiment" .json)
+  stamp=$(date +%Y%m%d-%H%M%S)
+  file="$results/$name-$stamp.h5"
+  # Two runs within a second must not write one file.
+  for ((again = 2; ; again++)); do
+    [ -e "$file" ] || break
+    file="$results/$name-$stamp-$again.h5"
+  done
+  prepare_say "$name on $ranks ranks, $library"
+  run=0
+  "$GRADSHARD_MPIRUN" -n "$ranks" "$gradshard" run "$experiment" --output "$file" "$@" || run=$?
+  if [ "$run" -ne 0 ]; then
+    prepare_say "$experiment ended with exit code $run"
+    [ "$code" -ne 0 ] || code=$run
+  fi
+  # A failed run may have written finished cells; they are worth showing.
+  if [ -s "$file" ]; then
+    files+=("$file")
+    show=0
+    "$gradshard" show "$file" || show=$?
+    [ "$code" -ne 0 ] || code=$show
+  elif [ "$run" -eq 0 ]; then
+    prepare_say "$experiment: the run ended well and left no $file"
+    [ "$code" -ne 0 ] || code=1
+  fi
+done
+if [ ${#files[@]} -gt 0 ]; then
+  printf '%s\n' "${files[@]}"
+fi
+exit "$code"

@@ -1,0 +1,292 @@
+#!/usr/bin/env bash
+# Makes available what gradshard needs to be built and run. Sourced by jobs/local.sh and tests/run.sh; run by itself it
+# prepares and says what it found. Where it may (Debian or Ubuntu, root or sudo without a password) it installs what is
+# missing; elsewhere it names what is missing and ends with 2. A second run installs nothing and needs no network.
+#
+# prepare run|test [openmpi|mpich ...]
+#   run    what a build and a run with those MPI libraries need (default: openmpi)
+#   test   the linters too, and a Python with h5py, numpy and safetensors in target/venv
+#
+# Sets and exports: HDF5_DIR (where the system needs it and it is unset), MPICC and GRADSHARD_MPIRUN (those of the first
+# library, by their explicit names: another package may turn plain mpicc and mpirun to the other library) and
+# GRADSHARD_PYTHON (test). openmpi_environment exports what Open MPI wants in order to run as root, with more ranks than
+# cores, or in a container.
+
+GRADSHARD_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Progress goes to standard error: standard output belongs to results.
+prepare_say() { printf '%s\n' "prepare: $*" >&2; }
+
+# The first of the given commands that exists.
+first_command() {
+  local name
+  for name in "$@"; do
+    if command -v "$name" >/dev/null 2>&1; then
+      command -v "$name"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# version_at_least HAVE WANT
+version_at_least() {
+  [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+package_installed() {
+  [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | cut -c1-2)" = ii ]
+}
+
+# Runs apt-get as root, however that can be had without asking.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  else
+    sudo -n "$@"
+  fi
+}
+
+may_install() {
+  command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1 || return 1
+  [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null
+}
+
+# Installs the Debian packages that are missing. The package lists are fetched only when they do not suffice.
+install_packages() {
+  local package missing=()
+  for package in "$@"; do
+    package_installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  prepare_say "installing ${missing[*]}"
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120)
+  if ! as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1; then
+    as_root "${apt[@]}" update >&2 || prepare_say "apt-get update failed; trying with the lists there are"
+    as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2
+  fi
+}
+
+# missing_tools run|test LIBRARY...: what is missing for a build, one line each, with where it usually comes from. hdf5 and hwloc count as present where
+# pkg-config, a *_DIR variable as modules set it, or the compiler wrapper finds them.
+missing_tools() {
+  local purpose=$1 library wanted have
+  shift
+  wanted=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$GRADSHARD_ROOT/Cargo.toml")
+  if ! command -v cargo >/dev/null 2>&1; then
+    echo "cargo, Rust $wanted or newer (module load rust; or https://rustup.rs; or a Debian package if it is new enough)"
+  else
+    have=$(cd "$GRADSHARD_ROOT" && cargo --version | cut -d' ' -f2)
+    version_at_least "$have" "$wanted" ||
+      echo "Rust $wanted or newer; cargo is $have (rustup update; or module load rust)"
+  fi
+  command -v pkg-config >/dev/null 2>&1 || echo "pkg-config (package pkg-config)"
+  first_command cc gcc clang >/dev/null || echo "a C compiler (module load gcc; package gcc)"
+  for library in "$@"; do
+    mpi_wrapper "$library" >/dev/null || echo "mpicc of $library (module load $library; package lib$library-dev)"
+    mpi_launcher "$library" >/dev/null || echo "mpirun of $library (module load $library; package ${library/%openmpi/openmpi-bin})"
+  done
+  if [ -z "${HDF5_DIR:-}" ] && ! pkg-config --exists hdf5 2>/dev/null && ! command -v h5cc >/dev/null 2>&1; then
+    echo "HDF5 with headers, 1.8.4 or newer (module load hdf5, and HDF5_DIR set to it; package libhdf5-dev)"
+  fi
+  if ! pkg-config --exists hwloc 2>/dev/null; then
+    echo "hwloc 2.8 or newer with hwloc.pc in PKG_CONFIG_PATH (module load hwloc; package libhwloc-dev)"
+  elif ! pkg-config --atleast-version=2.8.0 hwloc; then
+    echo "hwloc 2.8 or newer; this is $(pkg-config --modversion hwloc) (module load hwloc; package libhwloc-dev)"
+  fi
+  # Only where hwloc was built with it, which its static libraries tell.
+  if pkg-config --libs --static hwloc 2>/dev/null | grep -q -- -ludev && ! pkg-config --exists libudev; then
+    echo "libudev with headers (package libudev-dev; systemd-devel elsewhere)"
+  fi
+  have_libclang || echo "libclang (module load llvm, and LIBCLANG_PATH set to its lib; package libclang-dev)"
+  if [ "$purpose" = test ]; then
+    command -v python3 >/dev/null 2>&1 || echo "python3 with venv (module load python; package python3-venv)"
+    cargo clippy --version >/dev/null 2>&1 || echo "clippy (rustup component add clippy)"
+    cargo fmt --version >/dev/null 2>&1 || echo "rustfmt (rustup component add rustfmt)"
+  fi
+}
+
+# Looks where bindgen's clang-sys does.
+have_libclang() {
+  local directory directories=("${LIBCLANG_PATH:-}")
+  if command -v llvm-config >/dev/null 2>&1; then
+    directories+=("$(llvm-config --libdir)")
+  fi
+  directories+=(/usr/lib/llvm*/lib /usr/lib/*-linux-gnu /usr/lib /usr/lib64 /usr/lib64/llvm*/lib /usr/local/lib)
+  local split
+  IFS=: read -r -a split <<<"${LD_LIBRARY_PATH:-}"
+  for directory in "${directories[@]}" "${split[@]}"; do
+    [ -n "$directory" ] || continue
+    if [ -f "$directory" ] || compgen -G "$directory/libclang*.so*" >/dev/null; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# The compiler wrapper and launcher of one library. Plain names are taken only where they belong to it.
+mpi_wrapper() {
+  case $1 in
+    openmpi) first_command mpicc.openmpi || plain_mpi mpicc --showme:version 'Open MPI' ;;
+    mpich) first_command mpicc.mpich || plain_mpi mpicc -v '[Mm][Pp][Ii][Cc][Hh]' ;;
+  esac
+}
+
+mpi_launcher() {
+  case $1 in
+    openmpi) first_command mpirun.openmpi || plain_mpi mpirun --version 'Open MPI' ;;
+    mpich) first_command mpiexec.mpich || plain_mpi mpiexec --version 'HYDRA' ;;
+  esac
+}
+
+plain_mpi() {
+  local said
+  command -v "$1" >/dev/null 2>&1 || return 1
+  said=$("$1" "$2" 2>&1) || true
+  grep -q "$3" <<<"$said" || return 1
+  command -v "$1"
+}
+
+# Debian keeps a serial and a parallel HDF5 side by side, and installing the parallel one turns hdf5.pc to it. The
+# serial one is named outright; other systems are left to their own pkg-config or modules.
+pin_hdf5() {
+  [ -z "${HDF5_DIR:-}" ] || return 0
+  local multiarch
+  multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || gcc -print-multiarch 2>/dev/null || true)
+  if [ -n "$multiarch" ] && [ -d "/usr/lib/$multiarch/hdf5/serial" ]; then
+    export HDF5_DIR="/usr/lib/$multiarch/hdf5/serial"
+  fi
+}
+
+# Cores that this process may use: the machine's, unless fewer CPUs are left to it.
+usable_cores() {
+  local cpus cores
+  cpus=$(nproc)
+  cores=$(lscpu -p=CORE 2>/dev/null | grep -v '^#' | sort -u | wc -l || true)
+  if [ "${cores:-0}" -gt 0 ] && [ "$cores" -lt "$cpus" ]; then
+    echo "$cores"
+  else
+    echo "$cpus"
+  fi
+}
+
+# openmpi_environment RANKS: settings under which Open MPI runs that many ranks on a workstation or in a container as it
+# does on a cluster.
+openmpi_environment() {
+  local ranks=$1 cores
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  cores=$(usable_cores)
+  if [ "$ranks" -gt "$cores" ]; then
+    export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+    prepare_say "up to $ranks ranks on $cores cores: set OMPI_MCA_rmaps_base_oversubscribe=1, OMPI_MCA_mpi_yield_when_idle=1"
+  fi
+  if [ -z "${OMPI_MCA_btl_vader_single_copy_mechanism:-}" ] && ! single_copy_works; then
+    export OMPI_MCA_btl_vader_single_copy_mechanism=none
+    prepare_say "the kernel refuses process_vm_readv between processes: set OMPI_MCA_btl_vader_single_copy_mechanism=none"
+  fi
+}
+
+# Whether one process may read another's memory, as Open MPI's shared memory transport does for large messages. Tried
+# for real, between siblings as ranks are, after the same permission that Open MPI gives; where there is no Python to try
+# it with, by what the kernel says.
+single_copy_works() {
+  if command -v python3 >/dev/null 2>&1; then
+    python3 - <<'PYTHON'
+import ctypes, os, sys
+PR_SET_PTRACER, ANYONE = 0x59616D61, ctypes.c_ulong(-1)
+libc = ctypes.CDLL(None, use_errno=True)
+
+class Part(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+source = ctypes.create_string_buffer(b"seen", 4)
+ready, tell_ready = os.pipe()
+wait, release = os.pipe()
+sibling = os.fork()
+if sibling == 0:
+    # Closed here, so that the read below ends when the parent closes the other end, or dies.
+    os.close(release)
+    libc.prctl(PR_SET_PTRACER, ANYONE, 0, 0, 0)
+    os.write(tell_ready, b"x")
+    os.read(wait, 1)
+    os._exit(0)
+os.read(ready, 1)
+reader = os.fork()
+if reader == 0:
+    target = ctypes.create_string_buffer(4)
+    to = Part(ctypes.cast(target, ctypes.c_void_p), 4)
+    of = Part(ctypes.cast(source, ctypes.c_void_p), 4)
+    try:
+        got = libc.process_vm_readv(sibling, ctypes.byref(to), ctypes.c_ulong(1), ctypes.byref(of), ctypes.c_ulong(1), ctypes.c_ulong(0))
+    except AttributeError:
+        got = -1
+    os._exit(0 if got == 4 and target.raw == b"seen" else 1)
+_, status = os.waitpid(reader, 0)
+os.close(release)
+os.waitpid(sibling, 0)
+sys.exit(0 if status == 0 else 1)
+PYTHON
+  else
+    [ "$(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null || echo 0)" -le 1 ]
+  fi
+}
+
+# A Python with what the tests read result files with. Made anew when its needs change.
+test_python() {
+  local venv="$GRADSHARD_ROOT/target/venv" needs=(numpy h5py safetensors)
+  export GRADSHARD_PYTHON="$venv/bin/python"
+  if [ -x "$GRADSHARD_PYTHON" ] && "$GRADSHARD_PYTHON" -c 'import numpy, h5py, safetensors.numpy' 2>/dev/null; then
+    return 0
+  fi
+  prepare_say "making $venv with ${needs[*]}"
+  rm -rf "$venv"
+  mkdir -p "$(dirname "$venv")"
+  python3 -m venv "$venv"
+  "$GRADSHARD_PYTHON" -m pip install --quiet "${needs[@]}" >&2
+  "$GRADSHARD_PYTHON" -c 'import numpy, h5py, safetensors.numpy'
+}
+
+prepare() {
+  local purpose=${1:-run} library missing
+  shift || true
+  local libraries=("${@:-openmpi}")
+  command -v cargo >/dev/null 2>&1 || export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+  if may_install; then
+    local packages=(libhdf5-dev hdf5-tools libhwloc-dev libudev-dev libclang-dev clang pkg-config gcc libc6-dev)
+    for library in "${libraries[@]}"; do
+      case $library in
+        openmpi) packages+=(openmpi-bin libopenmpi-dev) ;;
+        mpich) packages+=(mpich libmpich-dev) ;;
+      esac
+    done
+    if [ "$purpose" = test ]; then packages+=(python3-venv git); fi
+    install_packages "${packages[@]}"
+  fi
+  pin_hdf5
+  mapfile -t missing < <(missing_tools "$purpose" "${libraries[@]}")
+  if [ ${#missing[@]} -gt 0 ]; then
+    prepare_say "missing:"
+    printf '  - %s\n' "${missing[@]}" >&2
+    prepare_say "on a cluster usually: module load ${libraries[*]} hdf5 hwloc llvm rust"
+    may_install ||
+      prepare_say "nothing can be installed from here: that takes Debian or Ubuntu, and root or sudo without a password"
+    return 2
+  fi
+  MPICC=$(mpi_wrapper "${libraries[0]}")
+  GRADSHARD_MPIRUN=$(mpi_launcher "${libraries[0]}")
+  export MPICC GRADSHARD_MPIRUN
+  if [ "$purpose" = test ]; then test_python; fi
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  set -euo pipefail
+  case ${1:-run} in
+    run | test) ;;
+    *)
+      echo "usage: jobs/prepare.sh [run|test] [openmpi|mpich ...]" >&2
+      exit 2
+      ;;
+  esac
+  prepare "$@"
+  prepare_say "ready: $(cargo --version); MPICC=$MPICC; GRADSHARD_MPIRUN=$GRADSHARD_MPIRUN; HDF5_DIR=${HDF5_DIR:-not needed}"
+fi

@@ -1,0 +1,162 @@
+//! Where a rank may run: its CPUs, their cores and NUMA nodes, and whether anything holds it there.
+
+use super::cpu_quota::CpuQuota;
+use super::index_set::IndexSet;
+use hwloc::Topology;
+use hwloc::cpu::binding::CpuBindingFlags;
+use hwloc::cpu::cpuset::CpuSet;
+use hwloc::object::types::ObjectType;
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// Where one process may run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Binding {
+    /// CPUs that the calling thread may run on (sched_getaffinity).
+    pub cpus: IndexSet,
+    /// CPUs that any thread of the process may run on (hwloc). More than `cpus` where the MPI library runs unbound
+    /// threads of its own. Empty where hwloc could not say.
+    pub process_cpus: IndexSet,
+    /// Cores of `cpus`, by hwloc's logical number. Two ranks with a core in common may slow each other.
+    pub cores: IndexSet,
+    /// NUMA nodes of `cpus`.
+    pub numa_nodes: IndexSet,
+    /// The CPU it ran on when asked.
+    pub current_cpu: Option<usize>,
+    /// Whether `cpus` is the whole machine: neither the launcher nor a control group confines it.
+    pub whole_machine: bool,
+    /// Limit on CPU time, if any.
+    pub cpu_quota: Option<CpuQuota>,
+}
+
+/// The calling thread's CPUs, as the kernel has them.
+///
+/// # Errors
+/// What sched_getaffinity says.
+pub fn affinity() -> io::Result<IndexSet> {
+    let bits = libc::c_ulong::BITS as usize;
+    // The kernel refuses a mask smaller than its own (EINVAL), and its size cannot be asked for.
+    for cpus in [1 << 10, 1 << 13, 1 << 16, 1 << 20] {
+        let mut mask: Vec<libc::c_ulong> = vec![0; cpus / bits];
+        // SAFETY: `mask` is writable, zeroed memory of exactly the size passed, aligned as the kernel's mask is; 0 means
+        // the calling thread.
+        let result =
+            unsafe { libc::sched_getaffinity(0, mask.len() * size_of::<libc::c_ulong>(), mask.as_mut_ptr().cast()) };
+        if result == 0 {
+            return Ok((0..cpus).filter(|cpu| mask[cpu / bits] >> (cpu % bits) & 1 == 1).collect());
+        }
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EINVAL) {
+            return Err(error);
+        }
+    }
+    Err(io::Error::other("sched_getaffinity refused masks of up to a million CPUs"))
+}
+
+impl Binding {
+    /// That of the calling thread. `topology` must be this node's, as `NodeTopology::here` makes it.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell the CPUs.
+    pub fn here(topology: &Topology) -> io::Result<Self> {
+        let mut binding = Self::of_cpus(topology, affinity()?);
+        binding.process_cpus = topology
+            .cpu_binding(CpuBindingFlags::PROCESS)
+            .map(|set| set.iter_set().map(usize::from).collect())
+            .unwrap_or_default();
+        // SAFETY: no arguments, no memory touched.
+        binding.current_cpu = usize::try_from(unsafe { libc::sched_getcpu() }).ok();
+        binding.cpu_quota = CpuQuota::here();
+        Ok(binding)
+    }
+
+    /// Cores and NUMA nodes of `cpus` on a topology.
+    pub(super) fn of_cpus(topology: &Topology, cpus: IndexSet) -> Self {
+        let mut set = CpuSet::new();
+        for cpu in cpus.iter().filter_map(|cpu| hwloc::bitmap::BitmapIndex::try_from(cpu).ok()) {
+            set.set(cpu);
+        }
+        // Any CPU of a core makes it shared, not only all of its CPUs.
+        let touched = |object_type: ObjectType, os_index: bool| {
+            topology
+                .objects_with_type(object_type)
+                .filter(|object| object.cpuset().is_some_and(|cpus| cpus.intersects(&set)))
+                .map(|object| match object.os_index() {
+                    Some(index) if os_index => index,
+                    _ => object.logical_index(),
+                })
+                .collect()
+        };
+        // Some virtual machines show CPUs and no cores: each CPU then counts as one.
+        let core =
+            if topology.objects_with_type(ObjectType::Core).len() == 0 { ObjectType::PU } else { ObjectType::Core };
+        let machine: IndexSet = topology.cpuset().iter_set().map(usize::from).collect();
+        Binding {
+            whole_machine: cpus.includes(&machine),
+            cores: touched(core, false),
+            numa_nodes: touched(ObjectType::NUMANode, true),
+            process_cpus: IndexSet::default(),
+            current_cpu: None,
+            cpu_quota: None,
+            cpus,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    /// Two packages, each a NUMA node of two cores of two CPUs: CPUs 0-3 and 4-7.
+    fn bound_to(list: &str) -> Result<Binding, Box<dyn Error>> {
+        let topology = Topology::builder().from_synthetic("pack:2 [numa] core:2 pu:2")?.build()?;
+        Ok(Binding::of_cpus(&topology, list.parse()?))
+    }
+
+    #[test]
+    fn cores_and_nodes_of_cpus() -> Result<(), Box<dyn Error>> {
+        for (cpus, cores, nodes, whole) in [
+            ("0", "0", "0", false),
+            ("1-2", "0-1", "0", false),
+            ("3,4", "1-2", "0-1", false),
+            ("6-7", "3", "1", false),
+            ("0-7", "0-3", "0-1", true),
+            ("", "", "", false),
+        ] {
+            let binding = bound_to(cpus)?;
+            let found = (binding.cores.to_string(), binding.numa_nodes.to_string(), binding.whole_machine);
+            assert_eq!(found, (cores.to_owned(), nodes.to_owned(), whole), "CPUs {cpus}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_kernel_says_the_same_in_proc() -> Result<(), Box<dyn Error>> {
+        let status = std::fs::read_to_string("/proc/thread-self/status")?;
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).ok_or("no list")?;
+        assert_eq!(affinity()?, list.trim().parse()?);
+        Ok(())
+    }
+
+    /// A thread bound to one CPU is seen there and nowhere else; the process as a whole is not confined by it.
+    #[test]
+    fn a_bound_thread_is_seen_bound() -> Result<(), Box<dyn Error>> {
+        let (_, topology) = super::super::topology::NodeTopology::here()?;
+        let before = affinity()?;
+        let last = before.iter().last().ok_or("no CPU")?;
+        let mut one = CpuSet::new();
+        one.set(hwloc::bitmap::BitmapIndex::try_from(last)?);
+        let bound = std::thread::scope(|scope| {
+            let bound = scope.spawn(|| {
+                topology.bind_cpu(&one, CpuBindingFlags::THREAD).map_err(|error| error.to_string())?;
+                Binding::here(&topology).map_err(|error| error.to_string())
+            });
+            bound.join().map_err(|_| "the thread panicked".to_owned())?
+        })?;
+        assert_eq!((bound.cpus.to_string(), bound.current_cpu), (last.to_string(), Some(last)));
+        assert_eq!(bound.whole_machine, before.len() == 1);
+        assert!(bound.process_cpus.includes(&before));
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! Where a rank runs: hardware, binding, memory limits, and the software and settings that sway a measurement. No MPI
+//! here: each rank describes itself, someone else gathers.
+
+pub mod binding;
+pub mod build_facts;
+pub mod cgroup;
+pub mod core_sharing;
+pub mod cpu_quota;
+pub mod date;
+pub mod describe;
+pub mod environment;
+pub mod index_set;
+pub mod launcher;
+pub mod memory;
+pub mod rank;
+pub mod topology;
+
+pub use core_sharing::cores_shared;
+pub use describe::describe;
+pub use rank::{RankMachine, to_json};

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Every check of the repository: formatting, lints, unit tests with and without MPI, and the end-to-end tests under Open
+# MPI and MPICH. Installs what is missing where it may. Exits non-zero if anything failed; the others still run.
+set -euo pipefail
+
+usage() {
+  cat <<'USAGE'
+usage: tests/run.sh [--quick]
+
+  --quick      leaves out MPICH
+  -h, --help   this text
+
+GRADSHARD_STEP_TIMEOUT, in seconds, limits each step; default 1800.
+USAGE
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=../jobs/prepare.sh
+. "$here/../jobs/prepare.sh"
+
+quick=no
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=yes ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      printf 'tests/run.sh: unknown option %s\n' "$argument" >&2
+      usage >&2
+      exit 2
+      ;;
+  esac
+done
+
+limit=${GRADSHARD_STEP_TIMEOUT:-1800}
+cd "$GRADSHARD_ROOT"
+if [ "$quick" = yes ]; then
+  prepare test openmpi
+else
+  prepare test openmpi mpich
+fi
+# More ranks than any test starts cores for.
+openmpi_environment 64
+
+summary=()
+failures=0
+running=
+stop() {
+  if [ -n "$running" ]; then
+    kill -TERM "$running" 2>/dev/null || true
+    wait "$running" || true
+  fi
+  exit 130
+}
+trap stop INT TERM
+
+# step HEADLINE COMMAND...: a headline, the command under a time limit, a line in the summary.
+step() {
+  local headline=$1 code=0 began=$SECONDS outcome
+  shift
+  printf '\n== %s\n' "$headline"
+  # timeout ends the step with all that it started, which is in a process group of its own; so an interrupt from the
+  # keyboard must be passed on to it. Without job control the shell would start it with interrupts ignored, and a test
+  # that interrupts a job would wait for ever.
+  set -m
+  timeout --kill-after=30 "$limit" "$@" </dev/null &
+  running=$!
+  set +m
+  wait "$running" || code=$?
+  running=
+  case $code in
+    0) outcome="ok" ;;
+    124 | 137) outcome="FAILED: not done after $limit s" ;;
+    *) outcome="FAILED: exit code $code" ;;
+  esac
+  [ "$code" -eq 0 ] || failures=$((failures + 1))
+  summary+=("$(printf '%-44s %5d s  %s' "$headline" "$((SECONDS - began))" "$outcome")")
+}
+
+step "formatting" cargo fmt --all --check
+step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+step "unit tests" cargo test --locked --workspace --lib --bins
+step "documentation examples" cargo test --locked --workspace --doc
+# Each test starts a job of several ranks: one job at a time, or they share cores and time out.
+step "end to end, Open MPI" cargo test --locked --workspace --test '*' -- --test-threads=1
+# A directory of its own, since switching features back and forth would build everything anew each time.
+step "unit tests without MPI" cargo test --locked --no-default-features --lib --target-dir target/no-mpi
+if [ "$quick" = no ]; then
+  step "end to end, MPICH" env MPICC="$(mpi_wrapper mpich)" GRADSHARD_MPIRUN="$(mpi_launcher mpich)" \
+    cargo test --locked --workspace --test '*' --target-dir target/mpich -- --test-threads=1
+fi
+
+printf '\n== summary\n'
+printf '%s\n' "${summary[@]}"
+if [ "$failures" -gt 0 ]; then
+  printf '%d of %d steps failed\n' "$failures" "${#summary[@]}"
+  exit 1
+fi
+printf 'all %d steps passed\n' "${#summary[@]}"
