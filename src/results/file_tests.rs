@@ -285,7 +285,8 @@ fn a_status_of_no_meaning_is_an_error_with_its_row() {
     contents.push(CellRow::default(), vec![], vec![]);
     let (_directory, path) = saved(&contents);
     let bytes = fs::read(&path).unwrap();
-    let at = bytes.windows(6).rposition(|window| window == b"failed").unwrap();
+    // The zeros tell the value from the word in the column's meaning.
+    let at = 2 + bytes.windows(10).position(|window| window == b"\0\0failed\0\0").unwrap();
     let altered = [&bytes[..at], b"maybe?", &bytes[at + 6..]].concat();
     fs::write(&path, altered).unwrap();
     let error = message(&path);

@@ -11,10 +11,22 @@ pub fn printable(text: &str) -> String {
 /// Appends a paragraph, broken between words; lines after the first are indented by `indent`. A word longer than a
 /// line stands whole on its own.
 pub fn paragraph(page: &mut String, text: &str, indent: usize) {
-    let text = printable(text);
+    broken(page, printable(text).split_whitespace(), "", indent);
+}
+
+/// Appends a list with `separator` after every item but the last, broken between items as a paragraph is between
+/// words.
+pub fn list(page: &mut String, items: &[String], separator: &str, indent: usize) {
+    let items: Vec<String> = items.iter().map(|item| printable(item)).collect();
+    broken(page, items.iter().map(String::as_str), separator, indent);
+}
+
+fn broken<'a>(page: &mut String, pieces: impl Iterator<Item = &'a str>, separator: &str, indent: usize) {
     let mut column = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        let separator = if pieces.peek().is_some() { separator } else { "" };
+        let length = piece.chars().count() + separator.chars().count();
         if column > 0 && column + 1 + length > WIDTH {
             page.push('\n');
             page.extend(std::iter::repeat_n(' ', indent));
@@ -23,7 +35,8 @@ pub fn paragraph(page: &mut String, text: &str, indent: usize) {
             page.push(' ');
             column += 1;
         }
-        page.push_str(word);
+        page.push_str(piece);
+        page.push_str(separator);
         column += length;
     }
     page.push('\n');
@@ -107,6 +120,18 @@ mod tests {
         let mut page = String::new();
         paragraph(&mut page, &"w".repeat(200), 4);
         assert_eq!(page, format!("{}\n", "w".repeat(200)));
+    }
+
+    #[test]
+    fn list_keeps_items_whole() {
+        let item = "two words ".repeat(4) + &"x".repeat(19);
+        let mut page = String::new();
+        // 59 + 1 + 1 + 59 = 120.
+        list(&mut page, &[item.clone(), item.clone(), "last one".into()], ";", 2);
+        assert_eq!(page, format!("{item};\n  {item}; last one\n"));
+        let mut page = String::new();
+        list(&mut page, &[item.clone(), item.clone()], ";", 2);
+        assert_eq!(page, format!("{item}; {item}\n"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::number::{TimeUnit, gigabytes, mebibytes, significant};
-use super::page::{Align, Grid, paragraph, printable};
+use super::page::{Align, Grid, list, paragraph, printable};
 use crate::gradient::element::Dtype;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
@@ -78,7 +78,7 @@ fn header(page: &mut String, file: &ResultFile) {
     if let Value::Object(entries) = &file.environment {
         facts.extend(entries.iter().filter_map(|(name, value)| environment_fact(name, value)));
     }
-    paragraph(page, &facts.join("; "), 2);
+    list(page, &facts, ";", 2);
 }
 
 /// The smallest and the largest of a number over all cells; None without cells.
@@ -120,7 +120,10 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
             _ => differing.push((name, value)),
         }
     }
-    paragraph(page, &format!("comparison {number}: {}", shared.join(", ")), 2);
+    if let Some(first) = shared.first_mut() {
+        first.insert_str(0, &format!("comparison {number}: "));
+    }
+    list(page, &shared, ",", 2);
 
     let mut columns = vec![("  strategy", Align::Left)];
     columns.extend(differing.iter().map(|(name, _)| (*name, Align::Right)));
