@@ -4,6 +4,7 @@
 use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, H5Type};
 
+use super::error::told;
 use super::row::Status;
 
 /// What a column means.
@@ -166,7 +167,7 @@ pub struct StoredTable {
 impl StoredTable {
     /// Wraps a one-dimensional compound dataset of a file of the given schema version. The error says what else it is.
     pub fn new(dataset: Dataset, schema_version: u32) -> Result<Self, String> {
-        let described = dataset.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(|error| error.to_string())?;
+        let described = dataset.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(|error| told(&error))?;
         let hdf5::types::TypeDescriptor::Compound(compound) = described else {
             return Err(format!("a table with named columns was expected, not elements of type {described}"));
         };
@@ -201,7 +202,7 @@ impl StoredTable {
 
     /// Reads the fields of `R`, a record of one or several of the columns.
     pub fn read<R: H5Type>(&self) -> Result<Vec<R>, String> {
-        self.dataset.read_raw().map_err(|error| error.to_string())
+        self.dataset.read_raw().map_err(|error| told(&error))
     }
 }
 

@@ -148,3 +148,36 @@ fn lock_hint(detail: &str) -> &'static str {
         ""
     }
 }
+
+/// What the HDF5 library said, on one line and without the buffers and offsets it reports with a system error.
+pub(super) fn told(error: &hdf5::Error) -> String {
+    tidy(&error.to_string())
+}
+
+fn tidy(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (text.split_once(": time = "), text.split_once("error message = '")) {
+        (Some((what, _)), Some((_, message))) => format!("{what}: {}", message.split('\'').next().unwrap_or(message)),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts of HDF5 1.10.
+    #[test]
+    fn library_messages_keep_what_and_why() {
+        let full = "H5Fflush(): unable to flush file's cached information: file write failed: time = Sun Nov 22 16:07:38 \
+            2026\n, filename = 'x', file descriptor = 4, errno = 28, error message = 'No space left on device', buf = \
+            0x55ff0086f202, total write size = 2342";
+        let right = "H5Fflush(): unable to flush file's cached information: file write failed: No space left on device";
+        assert_eq!(tidy(full), right);
+        let locked = "H5Fopen(): unable to lock file, errno = 38, error message = 'Function not implemented'";
+        assert_eq!(tidy(locked), locked);
+        let path = PathBuf::from("results.h5");
+        let error = ResultError::Write { path, detail: tidy(locked) };
+        assert!(error.to_string().contains("set HDF5_USE_FILE_LOCKING=FALSE"), "{error}");
+    }
+}

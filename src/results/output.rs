@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::error::told;
 use super::write;
 use super::{ResultError, ResultFile};
 
@@ -92,7 +93,7 @@ impl Output {
         self.check_owner()?;
         let temporary = self.temporary()?;
         write::write(temporary.path(), contents)
-            .map_err(|error| ResultError::Write { path: self.path.clone(), detail: error.to_string() })?;
+            .map_err(|error| ResultError::Write { path: self.path.clone(), detail: told(&error) })?;
         let path = &self.path;
         let failed = |step: &'static str| move |source| ResultError::Save { path: path.clone(), step, source };
         temporary.as_file().sync_all().map_err(failed("force the file to the disk"))?;

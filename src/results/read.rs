@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::column::{Stored, StoredTable, Table};
 use super::contents::sha256;
+use super::error::told;
 use super::row::{CellRow, MemoryRow, Sample};
 use super::schema::{self, CellTable, SampleTable};
 use super::{ResultError, ResultFile};
@@ -26,7 +27,7 @@ impl ResultFile {
         let path = path.as_ref();
         check_signature(path)?;
         let damaged = |at: &str, detail: String| ResultError::Damaged { path: path.into(), at: at.into(), detail };
-        let file = File::open(path).map_err(|error| damaged("the file itself", error.to_string()))?;
+        let file = File::open(path).map_err(|error| damaged("the file itself", told(&error)))?;
         let (schema_version, gradshard_version) = identify(path, &file)?;
         let reading = Reading { path, file: &file, schema_version };
 
@@ -102,11 +103,11 @@ fn identify(path: &Path, file: &File) -> Result<(u32, String), ResultError> {
 }
 
 fn attribute_text(parent: &hdf5::Location, name: &str) -> Result<String, String> {
-    parent.attr(name).map_err(|error| error.to_string()).and_then(|attribute| scalar_text(&attribute))
+    parent.attr(name).map_err(|error| told(&error)).and_then(|attribute| scalar_text(&attribute))
 }
 
 fn scalar_text(container: &Container) -> Result<String, String> {
-    String::load(&container.read_scalar::<VarLenUnicode>().map_err(|error| error.to_string())?)
+    String::load(&container.read_scalar::<VarLenUnicode>().map_err(|error| told(&error))?)
 }
 
 /// A file being read, for messages that say where.
@@ -122,7 +123,7 @@ impl Reading<'_> {
     }
 
     fn dataset(&self, name: &str) -> Result<Dataset, ResultError> {
-        self.file.dataset(name).map_err(|error| self.damaged(name, error.to_string()))
+        self.file.dataset(name).map_err(|error| self.damaged(name, told(&error)))
     }
 
     fn text(&self, name: &str, dataset: &Dataset) -> Result<String, ResultError> {
@@ -146,7 +147,7 @@ impl Reading<'_> {
         let shape = dataset.shape();
         match shape.as_slice() {
             [first, width, rest @ ..] if *first == rows && rest == further => {
-                let values = dataset.read_raw().map_err(|error| self.damaged(name, error.to_string()))?;
+                let values = dataset.read_raw().map_err(|error| self.damaged(name, told(&error)))?;
                 Ok((values, *width))
             }
             _ => {

@@ -22,7 +22,7 @@ const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient o
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
 type Fact = (&'static str, fn(&CellRow) -> String);
-const FACTS: [Fact; 12] = [
+const FACTS: [Fact; 11] = [
     ("model", |cell| printable(&cell.model)),
     ("MiB", gradient_size),
     ("dtype", |cell| printable(&cell.dtype)),
@@ -34,8 +34,6 @@ const FACTS: [Fact; 12] = [
     ("order", |cell| printable(&cell.order)),
     ("phase", |cell| printable(&cell.phase)),
     ("residency", |cell| printable(&cell.residency)),
-    // Not a fact to compare by, so never a column: cells that did not run have none.
-    ("samples", |cell| cell.samples.to_string()),
 ];
 
 /// The whole page: facts of the job, a block of lines for each comparison, reasons of the cells that are not ok.
@@ -71,10 +69,8 @@ fn header(page: &mut String, file: &ResultFile) {
         format!("schema {}", file.schema_version),
         format!("experiment sha256 {}", file.experiment_sha256.get(..12).unwrap_or_default()),
     ];
-    if let (Some(ranks), Some(nodes)) = (spread(&file.cells, |c| c.ranks), spread(&file.cells, |c| c.nodes)) {
-        facts.push(format!("ranks {ranks}"));
-        facts.push(format!("nodes {nodes}"));
-    }
+    facts.extend(spread(file.cells.iter(), |cell| cell.ranks).map(|ranks| format!("ranks {ranks}")));
+    facts.extend(spread(file.cells.iter(), |cell| cell.nodes).map(|nodes| format!("nodes {nodes}")));
     if let Value::Object(entries) = &file.environment {
         facts.extend(entries.iter().filter_map(|(name, value)| environment_fact(name, value)));
     }
@@ -82,8 +78,8 @@ fn header(page: &mut String, file: &ResultFile) {
 }
 
 /// The smallest and the largest of a number over all cells; None without cells.
-fn spread(cells: &[CellRow], number: fn(&CellRow) -> u64) -> Option<String> {
-    let (least, most) = (cells.iter().map(number).min()?, cells.iter().map(number).max()?);
+fn spread<'a>(cells: impl Iterator<Item = &'a CellRow> + Clone, number: fn(&CellRow) -> u64) -> Option<String> {
+    let (least, most) = (cells.clone().map(number).min()?, cells.map(number).max()?);
     Some(if least == most { least.to_string() } else { format!("{least} to {most}") })
 }
 
@@ -112,14 +108,10 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
         let values: Vec<String> = cells.iter().map(|cell| value(cell)).collect();
         match values.split_first() {
             Some((first, rest)) if rest.iter().all(|other| other == first) => shared.push(format!("{name} {first}")),
-            Some(_) if name == "samples" => {
-                let counts = cells.iter().map(|cell| cell.samples);
-                let (least, most) = (counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0));
-                shared.push(format!("samples {least} to {most}"));
-            }
             _ => differing.push((name, value)),
         }
     }
+    shared.extend(spread(cells.iter().copied(), |cell| cell.samples).map(|samples| format!("samples {samples}")));
     if let Some(first) = shared.first_mut() {
         first.insert_str(0, &format!("comparison {number}: "));
     }
