@@ -1,3 +1,23 @@
 //! The result file: what a job measured, in HDF5, readable with h5py and h5dump alone.
 
+pub mod column;
+pub mod contents;
+pub mod error;
+pub mod output;
+pub mod read;
 pub mod row;
+pub mod schema;
+pub mod show;
+pub mod utc;
+pub mod write;
+
+pub use contents::ResultFile;
+pub use error::ResultError;
+pub use output::Output;
+
+#[cfg(test)]
+mod column_tests;
+#[cfg(test)]
+mod file_tests;
+#[cfg(test)]
+mod output_tests;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What became of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What became of a cell. The default is `failed`: a cell that nobody spoke for did not succeed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Measured and verified.
@@ -11,10 +11,14 @@ pub enum Status {
     /// Cannot be carried out on this layout or under this limit; the reason says why.
     Infeasible,
     /// Went wrong, or its result is wrong; the reason says how.
+    #[default]
     Failed,
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Status; 3] = [Status::Ok, Status::Infeasible, Status::Failed];
+
     /// The name used in tables and files.
     pub fn name(self) -> &'static str {
         match self {
@@ -22,6 +26,11 @@ impl Status {
             Status::Infeasible => "infeasible",
             Status::Failed => "failed",
         }
+    }
+
+    /// The status with this name; None for any other word.
+    pub fn from_name(name: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 
@@ -46,7 +55,7 @@ impl MemoryRow {
 }
 
 /// How a cell's result compares with the reference: the flat server that sums in client order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VerificationRow {
     /// Elements that differ from the reference in any bit.
     pub differing_elements: u64,
@@ -61,7 +70,7 @@ pub struct VerificationRow {
 }
 
 /// A cell of an experiment with its outcome. Names are those of the result file and of `show --format json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CellRow {
     /// Number of the cell within the experiment, from 0.
     pub cell: u64,

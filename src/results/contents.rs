@@ -1,0 +1,87 @@
+//! A result file in memory.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::row::{CellRow, MemoryRow, Sample};
+use super::schema::SCHEMA_VERSION;
+use super::utc;
+
+/// Everything a result file holds. Rank 0 has one, adds to it after every cell and saves it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResultFile {
+    /// Version of the layout: of the file that was read, or that will be written.
+    pub schema_version: u32,
+    /// The experiment file, byte for byte as it was given.
+    pub experiment_json: String,
+    /// SHA-256 of those bytes, lower-case hexadecimal.
+    pub experiment_sha256: String,
+    /// When the job began, RFC 3339, UTC.
+    pub created: String,
+    /// The gradshard that measured.
+    pub gradshard_version: String,
+    /// A JSON object: what was found out about the machine, the MPI library and the build.
+    pub environment: Value,
+    /// One row a cell, in the order in which they ended.
+    pub cells: Vec<CellRow>,
+    /// One row a timed round.
+    pub samples: Vec<Sample>,
+    /// Bytes predicted for every rank: the first index is the place in `cells`, the second the rank. Empty where
+    /// nothing was predicted, as for a cell that has no plan.
+    pub memory_ranks: Vec<Vec<MemoryRow>>,
+}
+
+impl ResultFile {
+    /// A file without cells, created now by this gradshard. `environment` is a JSON object.
+    pub fn new(experiment_json: String, environment: Value) -> Self {
+        ResultFile {
+            schema_version: SCHEMA_VERSION,
+            experiment_sha256: sha256(&experiment_json),
+            experiment_json,
+            created: utc::now(),
+            gradshard_version: env!("CARGO_PKG_VERSION").to_owned(),
+            environment,
+            cells: Vec::new(),
+            samples: Vec::new(),
+            memory_ranks: Vec::new(),
+        }
+    }
+
+    /// Adds a cell, its timed rounds and what was predicted for each rank (in rank order; empty if nothing was).
+    pub fn push(&mut self, cell: CellRow, samples: Vec<Sample>, memory_ranks: Vec<MemoryRow>) {
+        self.cells.push(cell);
+        self.samples.extend(samples);
+        self.memory_ranks.push(memory_ranks);
+    }
+
+    /// The experiment's own name; None where the experiment has none.
+    pub fn experiment_name(&self) -> Option<String> {
+        let experiment: Value = serde_json::from_str(&self.experiment_json).ok()?;
+        Some(experiment.get("name")?.as_str()?.to_owned())
+    }
+}
+
+/// SHA-256 of a text's bytes in lower-case hexadecimal.
+pub(super) fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The empty and the "abc" message of FIPS 180-4.
+    #[test]
+    fn digest_is_sha256() {
+        assert_eq!(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn name_comes_from_the_experiment() {
+        let named = ResultFile::new(r#"{"name": "first-look"}"#.into(), Value::Null);
+        assert_eq!(named.experiment_name().as_deref(), Some("first-look"));
+        assert_eq!(ResultFile::new("{}".into(), Value::Null).experiment_name(), None);
+        assert_eq!(ResultFile::new("not JSON".into(), Value::Null).experiment_name(), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! What can go wrong with a result file, told so that the reader knows what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A result file could not be claimed, written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultError {
+    /// The output exists and replacing it was not asked for.
+    #[error("{path}: already exists; pass --force to replace it, or another --output", path = .path.display())]
+    Exists {
+        /// The output.
+        path: PathBuf,
+    },
+    /// The output exists and is not a regular file, so it cannot be replaced by one.
+    #[error("{path}: is {kind}, not a regular file; give another --output", path = .path.display())]
+    NotAFile {
+        /// The output.
+        path: PathBuf,
+        /// What it is, with its article.
+        kind: &'static str,
+    },
+    /// The path has no file name, or the HDF5 library cannot be given it.
+    #[error("{path}: {problem}; give another --output, for example results.h5", path = .path.display())]
+    BadPath {
+        /// The output.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The output's directory is missing or is not a directory.
+    #[error("{path}: there is no directory {directory}; create it, or give another --output",
+        path = .path.display(), directory = .directory.display())]
+    NoDirectory {
+        /// The output.
+        path: PathBuf,
+        /// The directory it would be in.
+        directory: PathBuf,
+    },
+    /// No file can be created in the output's directory.
+    #[error("{path}: cannot create files in {directory}: {source}; make it writable, or give another --output",
+        path = .path.display(), directory = .directory.display())]
+    NotWritable {
+        /// The output.
+        path: PathBuf,
+        /// The directory it would be in.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Someone else put a file at the output's path since this run claimed it.
+    #[error("{path}: another program put a file there since this run claimed the path, and it is left alone; \
+        give every run its own --output", path = .path.display())]
+    Taken {
+        /// The output.
+        path: PathBuf,
+    },
+    /// The operating system refused a step of saving. A complete file that was there still is.
+    #[error("{path}: could not {step}: {source}", path = .path.display())]
+    Save {
+        /// The output.
+        path: PathBuf,
+        /// The step.
+        step: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The HDF5 library refused to write. The previous complete file is untouched.
+    #[error("{path}: HDF5 could not write: {detail}{hint}; the file is as the last complete save left it",
+        path = .path.display(), hint = lock_hint(.detail))]
+    Write {
+        /// The output.
+        path: PathBuf,
+        /// What the library said.
+        detail: String,
+    },
+    /// The contents contradict themselves and so have no representation in a file.
+    #[error("{path}: {field}: {problem}", path = .path.display())]
+    Inconsistent {
+        /// The output.
+        path: PathBuf,
+        /// The part of the contents.
+        field: &'static str,
+        /// What it is and what it should be.
+        problem: String,
+    },
+    /// No such file.
+    #[error("{path}: no such file", path = .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system would not let the file be read.
+    #[error("{path}: cannot be read: {source}", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{path}: is not an HDF5 file{seen}; give a file that `gradshard run` wrote", path = .path.display())]
+    NotHdf5 {
+        /// The file.
+        path: PathBuf,
+        /// A word on what it is instead, or empty.
+        seen: &'static str,
+    },
+    /// HDF5, but not written by gradshard.
+    #[error("{path}: is an HDF5 file, but not a gradshard result file ({lacking}); give a file that \
+        `gradshard run` wrote", path = .path.display())]
+    NotAResultFile {
+        /// The file.
+        path: PathBuf,
+        /// What a result file would have.
+        lacking: String,
+    },
+    /// Written by a gradshard whose files this one does not know.
+    #[error("{path}: schema version {found}, but this gradshard reads 1 to {newest}; use gradshard {writer} or newer",
+        path = .path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version it declares.
+        found: u32,
+        /// The newest version this program reads.
+        newest: u32,
+        /// The gradshard that wrote it.
+        writer: String,
+    },
+    /// A result file that is cut off or contradicts itself.
+    #[error("{path}: damaged or incomplete at {at}: {detail}{hint}", path = .path.display(), hint = lock_hint(.detail))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The object within the file.
+        at: String,
+        /// What was found, and what should be there.
+        detail: String,
+    },
+}
+
+/// HDF5 locks the files it opens, which file systems of some clusters do not offer.
+fn lock_hint(detail: &str) -> &'static str {
+    if detail.contains("lock file") {
+        " (where the file system has no locks, set HDF5_USE_FILE_LOCKING=FALSE)"
+    } else {
+        ""
+    }
+}
+
+/// What the HDF5 library said, on one line and without the buffers and offsets it reports with a system error.
+pub(super) fn told(error: &hdf5::Error) -> String {
+    tidy(&error.to_string())
+}
+
+fn tidy(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (text.split_once(": time = "), text.split_once("error message = '")) {
+        (Some((what, _)), Some((_, message))) => format!("{what}: {}", message.split('\'').next().unwrap_or(message)),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts of HDF5 1.10.
+    #[test]
+    fn library_messages_keep_what_and_why() {
+        let full = "H5Fflush(): unable to flush file's cached information: file write failed: time = Sun Nov 22 16:07:38 \
+            2026\n, filename = 'x', file descriptor = 4, errno = 28, error message = 'No space left on device', buf = \
+            0x55ff0086f202, total write size = 2342";
+        let right = "H5Fflush(): unable to flush file's cached information: file write failed: No space left on device";
+        assert_eq!(tidy(full), right);
+        let locked = "H5Fopen(): unable to lock file, errno = 38, error message = 'Function not implemented'";
+        assert_eq!(tidy(locked), locked);
+        let path = PathBuf::from("results.h5");
+        let error = ResultError::Write { path, detail: tidy(locked) };
+        assert!(error.to_string().contains("set HDF5_USE_FILE_LOCKING=FALSE"), "{error}");
+    }
+}

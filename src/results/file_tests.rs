@@ -1,0 +1,294 @@
+//! What is written is what is read, and what is not a result file is told apart.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
+use super::{Output, ResultError, ResultFile};
+
+fn empty() -> ResultFile {
+    ResultFile::new(r#"{"name": "first-look"}"#.into(), json!({}))
+}
+
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results.h5");
+    (directory, path)
+}
+
+fn saved(contents: &ResultFile) -> (TempDir, PathBuf) {
+    let (directory, path) = place();
+    Output::create(&path, false).unwrap().save(contents).unwrap();
+    (directory, path)
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("θ, \"quoted\"\n𝛼 trailing ".to_owned()),
+        any::<String>().prop_map(|text| text.replace('\0', ""))
+    ]
+}
+
+/// Any number but NaN, which never equals itself; NaN has a test of its own.
+fn any_number() -> impl Strategy<Value = f64> {
+    any::<u64>().prop_map(f64::from_bits).prop_map(|value| if value.is_nan() { f64::NEG_INFINITY } else { value })
+}
+
+fn any_memory() -> impl Strategy<Value = MemoryRow> {
+    let bytes = || 0..=u64::MAX / 8;
+    (bytes(), bytes(), bytes(), bytes()).prop_map(|(resident, accumulators, staging, result)| MemoryRow {
+        resident,
+        accumulators,
+        staging,
+        result,
+    })
+}
+
+fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
+    proptest::option::of((any::<[u64; 3]>(), any_number(), any_text()).prop_map(
+        |([differing_elements, max_ulp, wrong_elements], max_relative_error_vs_exact, reference)| VerificationRow {
+            differing_elements,
+            max_ulp,
+            max_relative_error_vs_exact,
+            wrong_elements,
+            reference,
+        },
+    ))
+}
+
+fn any_cell() -> impl Strategy<Value = CellRow> {
+    let texts = proptest::collection::vec(any_text(), 11);
+    let times = proptest::collection::vec(proptest::option::of(any_number()), 5);
+    let status = proptest::sample::select(Status::ALL.to_vec());
+    (any::<[u64; 8]>(), texts, times, any_memory(), any_verification(), status).prop_map(
+        |(numbers, texts, times, memory, verification, status)| {
+            let [cell, comparison, elements, clients, shards, ranks, nodes, samples] = numbers;
+            let mut texts = texts.into_iter();
+            let mut text = || texts.next().unwrap();
+            CellRow {
+                cell,
+                comparison,
+                strategy: text(),
+                family: text(),
+                model: text(),
+                elements,
+                dtype: text(),
+                clients,
+                shards,
+                flow: text(),
+                ranks,
+                nodes,
+                roles: text(),
+                intra_node: text(),
+                order: text(),
+                phase: text(),
+                residency: text(),
+                samples,
+                median_s: times[0],
+                ci_low_s: times[1],
+                ci_high_s: times[2],
+                gradient_bytes_per_s: times[3],
+                ingest_bytes_per_s: times[4],
+                memory,
+                verification,
+                status,
+                reason: text(),
+            }
+        },
+    )
+}
+
+fn any_sample() -> impl Strategy<Value = Sample> {
+    (any::<[u64; 3]>(), any_number(), proptest::collection::vec((any_number(), any_number()), 0..5)).prop_map(
+        |([cell, block, place], seconds, ranks)| {
+            let (rank_seconds, rank_producing_seconds) = ranks.into_iter().unzip();
+            Sample { cell, block, place, seconds, rank_seconds, rank_producing_seconds }
+        },
+    )
+}
+
+fn any_file() -> impl Strategy<Value = ResultFile> {
+    let rows = proptest::collection::vec((any_cell(), proptest::collection::vec(any_memory(), 0..4)), 0..4);
+    (any_text(), any_text(), rows, proptest::collection::vec(any_sample(), 0..6)).prop_map(
+        |(experiment, entry, rows, samples)| {
+            let environment = json!({
+                "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
+                "list": [1, {"deep": "θ"}],
+            });
+            let mut file = ResultFile::new(experiment, environment);
+            for (cell, memory) in rows {
+                file.push(cell, vec![], memory);
+            }
+            file.samples = samples;
+            file
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Also of no cells, no samples, no ranks, and of rows with different numbers of ranks.
+    #[test]
+    fn reads_exactly_what_was_written(contents in any_file()) {
+        let (_directory, path) = saved(&contents);
+        let read = ResultFile::open(&path).unwrap();
+        prop_assert_eq!(&read, &contents);
+        // `==` does not tell 0 from -0.
+        for (read, written) in read.samples.iter().zip(&contents.samples) {
+            prop_assert_eq!(read.seconds.to_bits(), written.seconds.to_bits());
+        }
+    }
+}
+
+#[test]
+fn nan_survives_where_it_is_a_measurement() {
+    let mut contents = empty();
+    let verification = VerificationRow { max_relative_error_vs_exact: f64::NAN, ..VerificationRow::default() };
+    contents.push(CellRow { verification: Some(verification), ..CellRow::default() }, vec![], vec![]);
+    let times = vec![1.0, f64::NAN];
+    let rank_producing_seconds = vec![f64::NAN, 0.0];
+    let sample = Sample { cell: 0, block: 0, place: 0, seconds: f64::NAN, rank_seconds: times, rank_producing_seconds };
+    contents.samples.push(sample);
+    let (_directory, path) = saved(&contents);
+    let read = ResultFile::open(&path).unwrap();
+    assert!(read.cells[0].verification.as_ref().unwrap().max_relative_error_vs_exact.is_nan());
+    assert_eq!(read.samples[0].rank_seconds.len(), 2);
+    assert!(read.samples[0].rank_seconds[1].is_nan() && read.samples[0].rank_producing_seconds[0].is_nan());
+}
+
+/// HDF5 strings end at a NUL; the rest of a reason must not be lost for it.
+#[test]
+fn a_nul_in_a_text_becomes_its_picture() {
+    let mut contents = empty();
+    contents.push(CellRow { reason: "before\0after".into(), ..CellRow::default() }, vec![], vec![]);
+    let (_directory, path) = saved(&contents);
+    assert_eq!(ResultFile::open(&path).unwrap().cells[0].reason, "before␀after");
+}
+
+/// More elements than one chunk holds, so that the last is partly filled.
+#[test]
+fn arrays_larger_than_a_chunk_are_whole() {
+    let mut contents = empty();
+    for block in 0..301 {
+        let rank_seconds: Vec<f64> = (0..1009).map(|rank| (block * 1009 + rank) as f64).collect();
+        let rank_producing_seconds = vec![0.0; 1009];
+        contents.samples.push(Sample { cell: 0, block, place: 0, seconds: 0.0, rank_seconds, rank_producing_seconds });
+    }
+    let (_directory, path) = saved(&contents);
+    assert!(ResultFile::open(&path).unwrap() == contents);
+}
+
+#[test]
+fn contents_that_contradict_themselves_are_refused() {
+    let (directory, path) = place();
+    let mut output = Output::create(&path, false).unwrap();
+    let mut short = empty();
+    short.cells.push(CellRow::default());
+    let mut uneven = empty();
+    uneven.samples.push(Sample {
+        cell: 0,
+        block: 0,
+        place: 0,
+        seconds: 1.0,
+        rank_seconds: vec![1.0],
+        rank_producing_seconds: vec![],
+    });
+    let mut list = empty();
+    list.environment = json!([]);
+    for (contents, part) in [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (list, "environment")] {
+        let error = output.save(&contents).unwrap_err();
+        assert!(matches!(&error, ResultError::Inconsistent { field, .. } if *field == part), "{error}");
+    }
+    assert_eq!(names(directory.path()), [] as [&str; 0]);
+}
+
+fn message(path: &Path) -> String {
+    ResultFile::open(path).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_not_a_result_file_is_told_apart() {
+    let (directory, path) = place();
+    assert!(message(&path).ends_with("results.h5: no such file"));
+    assert!(message(directory.path()).contains("is not an HDF5 file but a directory"));
+    fs::write(&path, "").unwrap();
+    assert!(message(&path).contains("is not an HDF5 file; it is empty"));
+    fs::write(&path, "name,value\n").unwrap();
+    assert!(message(&path).contains("is not an HDF5 file; give a file that `gradshard run` wrote"));
+    hdf5::File::create(&path).unwrap().close().unwrap();
+    assert!(matches!(ResultFile::open(&path), Err(ResultError::NotAResultFile { .. })));
+}
+
+#[test]
+fn a_newer_schema_is_refused_by_number() {
+    let (_directory, path) = saved(&empty());
+    let file = hdf5::File::open_rw(&path).unwrap();
+    file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
+    file.close().unwrap();
+    let error = ResultFile::open(&path).unwrap_err();
+    assert!(matches!(error, ResultError::Version { found: 7, newest: 1, .. }), "{error}");
+}
+
+#[test]
+fn an_experiment_that_was_altered_is_noticed() {
+    let (_directory, path) = saved(&empty());
+    let file = hdf5::File::open_rw(&path).unwrap();
+    let other: hdf5::types::VarLenUnicode = r#"{"name": "other"}"#.parse().unwrap();
+    file.dataset("experiment").unwrap().write_scalar(&other).unwrap();
+    file.close().unwrap();
+    let error = message(&path);
+    assert!(error.contains("damaged or incomplete at /experiment: its SHA-256 is"), "{error}");
+}
+
+#[test]
+fn a_missing_part_is_named() {
+    for name in ["experiment", "environment", "cells", "samples", "rank_seconds", "memory_predicted"] {
+        let (_directory, path) = saved(&empty());
+        let file = hdf5::File::open_rw(&path).unwrap();
+        file.unlink(name).unwrap();
+        file.close().unwrap();
+        let error = message(&path);
+        assert!(error.contains(&format!("damaged or incomplete at /{name}: ")), "{error}");
+    }
+}
+
+/// Wherever the file is cut, the answer is an error: no crash, and never part of a table taken for the whole.
+#[test]
+fn a_file_cut_off_anywhere_is_an_error() {
+    let mut contents = empty();
+    let memory = MemoryRow { resident: 1, accumulators: 2, staging: 3, result: 4 };
+    contents.push(CellRow { strategy: "tree-central".into(), ..CellRow::default() }, vec![], vec![memory; 3]);
+    let (_directory, path) = saved(&contents);
+    let whole = fs::read(&path).unwrap();
+    for length in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(ResultFile::open(&path).is_err(), "{length} of {} bytes", whole.len());
+    }
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(ResultFile::open(&path).unwrap(), contents);
+}
+
+#[test]
+fn a_status_of_no_meaning_is_an_error_with_its_row() {
+    let mut contents = empty();
+    contents.push(CellRow::default(), vec![], vec![]);
+    let (_directory, path) = saved(&contents);
+    let bytes = fs::read(&path).unwrap();
+    // The zeros tell the value from the word in the column's meaning.
+    let at = 2 + bytes.windows(10).position(|window| window == b"\0\0failed\0\0").unwrap();
+    let altered = [&bytes[..at], b"maybe?", &bytes[at + 6..]].concat();
+    fs::write(&path, altered).unwrap();
+    let error = message(&path);
+    assert!(error.contains("/cells: column status, row 0: \"maybe?\" is none of ok, infeasible, failed"), "{error}");
+}

@@ -1,0 +1,143 @@
+//! A path is claimed early, replaced only by its owner, and never left half written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::row::CellRow;
+use super::{Output, ResultError, ResultFile};
+
+fn contents(name: &str, cells: usize) -> ResultFile {
+    let mut file = ResultFile::new(format!("{{\"name\": \"{name}\"}}"), json!({}));
+    for _ in 0..cells {
+        file.push(CellRow::default(), vec![], vec![]);
+    }
+    file
+}
+
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results.h5");
+    (directory, path)
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn name_in(path: &Path) -> String {
+    ResultFile::open(path).unwrap().experiment_name().unwrap()
+}
+
+#[test]
+fn claiming_leaves_nothing_and_saving_leaves_one_file() {
+    let (directory, path) = place();
+    let mut output = Output::create(&path, false).unwrap();
+    assert_eq!(names(directory.path()), [] as [&str; 0]);
+    for cells in 0..3 {
+        output.save(&contents("mine", cells)).unwrap();
+        assert_eq!(names(directory.path()), ["results.h5"]);
+        assert_eq!(ResultFile::open(&path).unwrap().cells.len(), cells);
+    }
+}
+
+#[test]
+fn an_existing_file_needs_force() {
+    let (_directory, path) = place();
+    fs::write(&path, "precious").unwrap();
+    let error = Output::create(&path, false).unwrap_err();
+    let right = format!("{}: already exists; pass --force to replace it, or another --output", path.display());
+    assert_eq!(error.to_string(), right);
+    // Force replaces it, but not before there is something to put in its place.
+    let mut output = Output::create(&path, true).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+    output.save(&contents("mine", 0)).unwrap();
+    output.save(&contents("mine", 1)).unwrap();
+    assert_eq!(name_in(&path), "mine");
+}
+
+#[test]
+fn a_second_run_is_refused_and_the_first_goes_on() {
+    let (directory, path) = place();
+    let mut first = Output::create(&path, false).unwrap();
+    let mut second = Output::create(&path, false).unwrap();
+    first.save(&contents("first", 0)).unwrap();
+    let error = second.save(&contents("second", 0)).unwrap_err();
+    assert!(matches!(error, ResultError::Taken { .. }), "{error}");
+    first.save(&contents("first", 1)).unwrap();
+    assert_eq!(name_in(&path), "first");
+    assert_eq!(names(directory.path()), ["results.h5"]);
+}
+
+#[test]
+fn force_covers_the_file_that_was_there_and_no_later_one() {
+    let (_directory, path) = place();
+    fs::write(&path, "old").unwrap();
+    let mut first = Output::create(&path, true).unwrap();
+    let mut second = Output::create(&path, true).unwrap();
+    first.save(&contents("first", 0)).unwrap();
+    assert!(matches!(second.save(&contents("second", 0)), Err(ResultError::Taken { .. })));
+    assert_eq!(name_in(&path), "first");
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_written_anew() {
+    let (directory, path) = place();
+    let mut output = Output::create(&path, false).unwrap();
+    output.save(&contents("mine", 1)).unwrap();
+    fs::rename(&path, directory.path().join("kept.h5")).unwrap();
+    output.save(&contents("mine", 2)).unwrap();
+    assert_eq!(ResultFile::open(&path).unwrap().cells.len(), 2);
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_anything_is_measured() {
+    let (directory, path) = place();
+    let missing = directory.path().join("none/results.h5");
+    let error = Output::create(&missing, false).unwrap_err();
+    assert!(matches!(&error, ResultError::NoDirectory { directory, .. } if directory.ends_with("none")), "{error}");
+    fs::write(&path, "").unwrap();
+    let below = path.join("results.h5");
+    assert!(matches!(Output::create(&below, true), Err(ResultError::NoDirectory { .. })));
+    let error = Output::create(directory.path(), true).unwrap_err();
+    assert!(error.to_string().contains("is a directory, not a regular file"), "{error}");
+    let link = directory.path().join("link.h5");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    assert!(matches!(Output::create(&link, false), Err(ResultError::Exists { .. })));
+    let error = Output::create(&link, true).unwrap_err();
+    assert!(error.to_string().contains("is a symbolic link"), "{error}");
+    for path in ["", "/", "..", "results/"] {
+        assert!(matches!(Output::create(path, true), Err(ResultError::BadPath { .. })), "{path:?}");
+    }
+    // /proc takes no new files, whoever asks.
+    let error = Output::create("/proc/results.h5", false).unwrap_err();
+    assert!(matches!(&error, ResultError::NotWritable { .. }), "{error}");
+}
+
+#[test]
+fn results_are_as_readable_as_other_new_files() {
+    let (directory, path) = place();
+    Output::create(&path, false).unwrap().save(&contents("mine", 0)).unwrap();
+    let other = directory.path().join("other");
+    fs::write(&other, "").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&path), mode(&other));
+}
+
+/// The file that a save replaces is never written to: whoever has it open still reads all of it.
+#[test]
+fn a_save_leaves_the_previous_file_whole() {
+    let (directory, path) = place();
+    let mut output = Output::create(&path, false).unwrap();
+    output.save(&contents("mine", 1)).unwrap();
+    let previous = directory.path().join("previous.h5");
+    fs::hard_link(&path, &previous).unwrap();
+    let before = fs::read(&previous).unwrap();
+    output.save(&contents("mine", 5)).unwrap();
+    assert_eq!(fs::read(&previous).unwrap(), before);
+    assert_eq!(ResultFile::open(&path).unwrap().cells.len(), 5);
+}

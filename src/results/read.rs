@@ -1,0 +1,195 @@
+//! Reads a result file.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use hdf5::types::VarLenUnicode;
+use hdf5::{Container, Dataset, File, H5Type};
+use serde_json::Value;
+
+use super::column::{Stored, StoredTable, Table};
+use super::contents::sha256;
+use super::error::told;
+use super::row::{CellRow, MemoryRow, Sample};
+use super::schema::{self, CellTable, SampleTable};
+use super::{ResultError, ResultFile};
+
+/// The first bytes of every HDF5 file without a user block; `gradshard` writes none.
+const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
+
+impl ResultFile {
+    /// Reads a whole result file.
+    ///
+    /// # Errors
+    /// No such file; not HDF5; not written by gradshard; of a newer schema; cut off, damaged or contradictory.
+    pub fn open(path: impl AsRef<Path>) -> Result<ResultFile, ResultError> {
+        let path = path.as_ref();
+        check_signature(path)?;
+        let damaged = |at: &str, detail: String| ResultError::Damaged { path: path.into(), at: at.into(), detail };
+        let file = File::open(path).map_err(|error| damaged("the file itself", told(&error)))?;
+        let (schema_version, gradshard_version) = identify(path, &file)?;
+        let reading = Reading { path, file: &file, schema_version };
+
+        let experiment = reading.dataset(schema::EXPERIMENT)?;
+        let experiment_json = reading.text(schema::EXPERIMENT, &experiment)?;
+        let experiment_sha256 = reading.text_attribute(schema::EXPERIMENT, &experiment, schema::SHA256)?;
+        let digest = sha256(&experiment_json);
+        if digest != experiment_sha256 {
+            let detail = format!("its SHA-256 is {digest}, but the file says {experiment_sha256}");
+            return Err(damaged("/experiment", detail));
+        }
+        let environment = reading.text(schema::ENVIRONMENT, &reading.dataset(schema::ENVIRONMENT)?)?;
+        let environment: Value = serde_json::from_str(&environment)
+            .map_err(|error| damaged("/environment", format!("not JSON: {error}")))?;
+
+        let cells = reading.table::<CellTable>(schema::CELLS)?;
+        let samples = reading.samples()?;
+        let memory_ranks = reading.memory(&cells)?;
+        let created =
+            attribute_text(&file, schema::CREATED).map_err(|detail| damaged("/ attribute created", detail))?;
+        Ok(ResultFile {
+            schema_version,
+            experiment_json,
+            experiment_sha256,
+            created,
+            gradshard_version,
+            environment,
+            cells,
+            samples,
+            memory_ranks,
+        })
+    }
+}
+
+/// Tells what a file is without HDF5, whose messages are about its own innards.
+fn check_signature(path: &Path) -> Result<(), ResultError> {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => ResultError::Missing { path: path.into() },
+        _ => ResultError::Unreadable { path: path.into(), source },
+    };
+    let not_hdf5 = |seen| ResultError::NotHdf5 { path: path.into(), seen };
+    if fs::metadata(path).map_err(unreadable)?.is_dir() {
+        return Err(not_hdf5(" but a directory"));
+    }
+    let mut start = Vec::new();
+    fs::File::open(path).map_err(unreadable)?.take(8).read_to_end(&mut start).map_err(unreadable)?;
+    match start.as_slice() {
+        [] => Err(not_hdf5("; it is empty")),
+        start if start == SIGNATURE => Ok(()),
+        _ => Err(not_hdf5("")),
+    }
+}
+
+/// The schema version and the writing gradshard's version, if this is a result file that can be read.
+fn identify(path: &Path, file: &File) -> Result<(u32, String), ResultError> {
+    let foreign = |lacking: String| ResultError::NotAResultFile { path: path.into(), lacking };
+    let (name, text) = schema::FORMAT;
+    let format = attribute_text(file, name).map_err(|_| foreign(format!("it has no text attribute {name:?}")))?;
+    if format != text {
+        return Err(foreign(format!("its attribute {name:?} is {format:?}, not {text:?}")));
+    }
+    let found = file
+        .attr(schema::SCHEMA_VERSION_NAME)
+        .and_then(|attribute| attribute.read_scalar::<u32>())
+        .map_err(|_| foreign(format!("it has no number {:?}", schema::SCHEMA_VERSION_NAME)))?;
+    let writer = attribute_text(file, schema::GRADSHARD_VERSION)
+        .map_err(|_| foreign(format!("it has no text attribute {:?}", schema::GRADSHARD_VERSION)))?;
+    let newest = schema::SCHEMA_VERSION;
+    if found == 0 || found > newest {
+        return Err(ResultError::Version { path: path.into(), found, newest, writer });
+    }
+    Ok((found, writer))
+}
+
+fn attribute_text(parent: &hdf5::Location, name: &str) -> Result<String, String> {
+    parent.attr(name).map_err(|error| told(&error)).and_then(|attribute| scalar_text(&attribute))
+}
+
+fn scalar_text(container: &Container) -> Result<String, String> {
+    String::load(&container.read_scalar::<VarLenUnicode>().map_err(|error| told(&error))?)
+}
+
+/// A file being read, for messages that say where.
+struct Reading<'a> {
+    path: &'a Path,
+    file: &'a File,
+    schema_version: u32,
+}
+
+impl Reading<'_> {
+    fn damaged(&self, name: &str, detail: String) -> ResultError {
+        ResultError::Damaged { path: self.path.into(), at: format!("/{name}"), detail }
+    }
+
+    fn dataset(&self, name: &str) -> Result<Dataset, ResultError> {
+        self.file.dataset(name).map_err(|error| self.damaged(name, told(&error)))
+    }
+
+    fn text(&self, name: &str, dataset: &Dataset) -> Result<String, ResultError> {
+        scalar_text(dataset).map_err(|detail| self.damaged(name, detail))
+    }
+
+    fn text_attribute(&self, name: &str, dataset: &Dataset, attribute: &str) -> Result<String, ResultError> {
+        attribute_text(dataset, attribute)
+            .map_err(|detail| self.damaged(name, format!("attribute {attribute}: {detail}")))
+    }
+
+    fn table<T: Table>(&self, name: &str) -> Result<Vec<T::Row>, ResultError> {
+        StoredTable::new(self.dataset(name)?, self.schema_version)
+            .and_then(|stored| stored.rows::<T>())
+            .map_err(|detail| self.damaged(name, detail))
+    }
+
+    /// The values and the width of an array of `rows` rows, whose further axes follow the second.
+    fn array<N: H5Type>(&self, name: &str, rows: usize, further: &[usize]) -> Result<(Vec<N>, usize), ResultError> {
+        let dataset = self.dataset(name)?;
+        let shape = dataset.shape();
+        match shape.as_slice() {
+            [first, width, rest @ ..] if *first == rows && rest == further => {
+                let values = dataset.read_raw().map_err(|error| self.damaged(name, told(&error)))?;
+                Ok((values, *width))
+            }
+            _ => {
+                let axes = 2 + further.len();
+                Err(self.damaged(name, format!("{axes} axes and {rows} rows were expected, not the shape {shape:?}")))
+            }
+        }
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, ResultError> {
+        let rows = self.table::<SampleTable>(schema::SAMPLES)?;
+        let (seconds, width) = self.array::<f64>(schema::RANK_SECONDS, rows.len(), &[])?;
+        let (producing, producing_width) = self.array::<f64>(schema::RANK_PRODUCING_SECONDS, rows.len(), &[])?;
+        let mut samples = Vec::with_capacity(rows.len());
+        for (index, row) in rows.into_iter().enumerate() {
+            let ranks = usize::try_from(row.ranks).ok().filter(|ranks| *ranks <= width.min(producing_width));
+            let Some(ranks) = ranks else {
+                let detail = format!("row {index} has {} ranks, but there are times for {width}", row.ranks);
+                return Err(self.damaged(schema::SAMPLES, detail));
+            };
+            samples.push(Sample {
+                cell: row.cell,
+                block: row.block,
+                place: row.place,
+                seconds: row.seconds,
+                rank_seconds: seconds[index * width..][..ranks].to_vec(),
+                rank_producing_seconds: producing[index * producing_width..][..ranks].to_vec(),
+            });
+        }
+        Ok(samples)
+    }
+
+    fn memory(&self, cells: &[CellRow]) -> Result<Vec<Vec<MemoryRow>>, ResultError> {
+        let purposes = schema::PURPOSES.len();
+        let (bytes, width) = self.array::<u64>(schema::MEMORY_PREDICTED, cells.len(), &[purposes])?;
+        let rows = (0..cells.len()).map(|cell| {
+            let ranks = bytes[cell * width * purposes..][..width * purposes].chunks_exact(purposes);
+            ranks
+                .take_while(|rank| rank[0] != schema::NO_RANK)
+                .map(|rank| MemoryRow { resident: rank[0], accumulators: rank[1], staging: rank[2], result: rank[3] })
+                .collect()
+        });
+        Ok(rows.collect())
+    }
+}

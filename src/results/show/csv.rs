@@ -1,0 +1,62 @@
+//! The cells of a result file as CSV.
+
+use std::io::{self, Write};
+
+use crate::results::ResultFile;
+use crate::results::column::Table;
+use crate::results::schema::CellTable;
+
+/// One row a cell under a header with the columns' names, those of `/cells` in the file. Quoted as RFC 4180 says;
+/// lines end with a line feed alone, as Unix tools expect. A missing value is an empty field.
+///
+/// # Errors
+/// Those of the writer.
+pub fn csv(file: &ResultFile, out: &mut impl Write) -> io::Result<()> {
+    let names: Vec<&str> = CellTable::COLUMNS.iter().map(|column| column.name).collect();
+    writeln!(out, "{}", names.join(","))?;
+    for cell in &file.cells {
+        let fields: Vec<String> = CellTable::texts(cell).iter().map(|text| quoted(text)).collect();
+        writeln!(out, "{}", fields.join(","))?;
+    }
+    Ok(())
+}
+
+/// A field, in quotes if it has a comma, a quote or a line break, its quotes doubled.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::show::samples;
+
+    #[test]
+    fn quotes_only_what_needs_it() {
+        assert_eq!(quoted("plain text"), "plain text");
+        assert_eq!(quoted("a,b"), "\"a,b\"");
+        assert_eq!(quoted("say \"no\""), "\"say \"\"no\"\"\"");
+        assert_eq!(quoted("two\nlines"), "\"two\nlines\"");
+    }
+
+    #[test]
+    fn rows_have_the_values_under_their_names() {
+        let mut out = Vec::new();
+        csv(&samples::file(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        // A header, four cells, and one reason of two lines.
+        assert_eq!(lines.len(), 6);
+        assert_eq!(
+            lines[1],
+            "0,0,sharded-direct,sharded,odd,1000003,f32,20,4,1MiB,4,2,colocated,shared,client,aggregate,resident,10,\
+             0.012345,0.0121,0.0126,324018793.03361684,6480375860.672337,2097152,1048576,524288,0,true,0,0,0.0000001,0,\
+             flat server,ok,"
+        );
+        let names: Vec<&str> = lines[0].split(',').collect();
+        let infeasible: Vec<&str> = lines[3].split(',').collect();
+        let field = |name: &str| infeasible[names.iter().position(|other| *other == name).unwrap()];
+        assert_eq!((field("median_s"), field("verified"), field("verification_max_ulp")), ("", "false", ""));
+        assert!(lines[3].ends_with("infeasible,\"needs 12 GiB, the ceiling is 1 GiB\""), "{}", lines[3]);
+    }
+}

@@ -1,0 +1,70 @@
+//! A result file as JSON for programs.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::results::ResultFile;
+use crate::results::row::CellRow;
+
+/// One object: `file`, `schema_version`, `gradshard_version`, `created`, `experiment` (its name or null),
+/// `experiment_sha256`, `environment` and `cells`, ended by a line feed. A cell has the fields of [`CellRow`] with
+/// `memory.predicted` holding the purposes and their `total`; what is missing, not a number or infinite is null.
+///
+/// # Errors
+/// Those of the writer.
+pub fn json(file: &ResultFile, path: &Path, out: &mut impl Write) -> io::Result<()> {
+    let cells = file.cells.iter().map(cell).collect::<serde_json::Result<Vec<Value>>>()?;
+    let object = json!({
+        "file": path.to_string_lossy(),
+        "schema_version": file.schema_version,
+        "gradshard_version": file.gradshard_version,
+        "created": file.created,
+        "experiment": file.experiment_name(),
+        "experiment_sha256": file.experiment_sha256,
+        "environment": file.environment,
+        "cells": cells,
+    });
+    serde_json::to_writer_pretty(&mut *out, &object)?;
+    writeln!(out)
+}
+
+fn cell(row: &CellRow) -> serde_json::Result<Value> {
+    let mut value = serde_json::to_value(row)?;
+    let mut predicted = serde_json::to_value(row.memory)?;
+    predicted["total"] = row.memory.total().into();
+    value["memory"] = json!({ "predicted": predicted });
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::show::samples;
+
+    #[test]
+    fn cells_have_memory_by_purpose_and_null_where_nothing_is() {
+        let mut out = Vec::new();
+        json(&samples::file(), Path::new("dir/results.h5"), &mut out).unwrap();
+        assert!(out.ends_with(b"}\n"));
+        let object: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(object["file"], "dir/results.h5");
+        assert_eq!(object["schema_version"], 1);
+        assert_eq!(object["experiment"], "first-look");
+        assert_eq!(object["environment"]["ranks_per_node"], 2);
+        let cells = object["cells"].as_array().unwrap();
+        assert_eq!(cells.len(), 4);
+        assert_eq!(
+            cells[0]["memory"],
+            json!({"predicted": {"resident": 2097152, "accumulators": 1048576, "staging": 524288, "result": 0, "total": 3670016}})
+        );
+        assert_eq!(
+            cells[1]["verification"],
+            json!({"differing_elements": 7, "max_ulp": 2, "max_relative_error_vs_exact": 2e-7, "wrong_elements": 0, "reference": "flat server"})
+        );
+        assert_eq!((&cells[2]["verification"], &cells[2]["median_s"]), (&Value::Null, &Value::Null));
+        assert_eq!((&cells[2]["status"], &cells[0]["reason"]), (&json!("infeasible"), &json!("")));
+        assert_eq!(cells[3]["verification"]["max_relative_error_vs_exact"], Value::Null);
+    }
+}

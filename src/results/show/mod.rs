@@ -1,0 +1,14 @@
+//! A result file for people (a text table) and for programs (JSON, CSV).
+
+mod csv;
+mod json;
+mod number;
+mod page;
+mod table;
+
+pub use csv::csv;
+pub use json::json;
+pub use table::table;
+
+#[cfg(test)]
+mod samples;

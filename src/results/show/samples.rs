@@ -1,0 +1,88 @@
+//! A small result file that the tests of the forms share: two cells that went well, one infeasible, one wrong.
+
+use serde_json::json;
+
+use crate::results::ResultFile;
+use crate::results::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
+
+fn cell(cell: u64, strategy: &str, family: &str, shards: u64) -> CellRow {
+    CellRow {
+        cell,
+        strategy: strategy.into(),
+        family: family.into(),
+        model: "odd".into(),
+        elements: 1_000_003,
+        dtype: "f32".into(),
+        clients: 20,
+        shards,
+        flow: "1MiB".into(),
+        ranks: 4,
+        nodes: 2,
+        roles: "colocated".into(),
+        intra_node: "shared".into(),
+        order: "client".into(),
+        phase: "aggregate".into(),
+        residency: "resident".into(),
+        samples: 10,
+        status: Status::Ok,
+        ..CellRow::default()
+    }
+}
+
+fn timed(mut row: CellRow, median: f64, interval: Option<(f64, f64)>) -> CellRow {
+    row.median_s = Some(median);
+    row.ci_low_s = interval.map(|(low, _)| low);
+    row.ci_high_s = interval.map(|(_, high)| high);
+    row.gradient_bytes_per_s = Some(4_000_012.0 / median);
+    row.ingest_bytes_per_s = Some(20.0 * 4_000_012.0 / median);
+    row
+}
+
+fn verified(differing_elements: u64, max_ulp: u64, max_relative_error_vs_exact: f64) -> Option<VerificationRow> {
+    let reference = "flat server".to_owned();
+    Some(VerificationRow { differing_elements, max_ulp, max_relative_error_vs_exact, wrong_elements: 0, reference })
+}
+
+/// The file.
+pub fn file() -> ResultFile {
+    let environment = json!({
+        "mpi_library": "Open MPI 4.1.4\nsecond line",
+        "ranks_per_node": 2,
+        "hosts": ["a", "b"],
+    });
+    let mut file = ResultFile::new(r#"{"name": "first-look"}"#.into(), environment);
+
+    let mut direct = timed(cell(0, "sharded-direct", "sharded", 4), 0.012345, Some((0.0121, 0.0126)));
+    direct.memory = MemoryRow { resident: 2 << 20, accumulators: 1 << 20, staging: 1 << 19, result: 0 };
+    direct.verification = verified(0, 0, 1e-7);
+    let sample = |block| Sample {
+        block,
+        seconds: 0.0125,
+        rank_seconds: vec![0.012, 0.0125, 0.011, 0.01],
+        rank_producing_seconds: vec![0.0; 4],
+        ..Sample { cell: 0, block: 0, place: 0, seconds: 0.0, rank_seconds: vec![], rank_producing_seconds: vec![] }
+    };
+    file.push(direct.clone(), vec![sample(0), sample(1)], vec![direct.memory; 4]);
+
+    let mut tree = timed(cell(1, "tree-lambda-fl", "tree", 1), 0.95, None);
+    tree.memory = MemoryRow { result: 1 << 19, ..MemoryRow::default() };
+    tree.verification = verified(7, 2, 2e-7);
+    file.push(tree, vec![], vec![]);
+
+    let mut infeasible = cell(2, "native-reduce-scatter-block", "sharded", 16);
+    infeasible.flow = "whole".into();
+    infeasible.samples = 0;
+    infeasible.status = Status::Infeasible;
+    infeasible.reason = "needs 12 GiB, the ceiling is 1 GiB".into();
+    file.push(infeasible, vec![], vec![]);
+
+    let mut wrong = timed(cell(3, "tree-binomial", "tree", 1), 1e-5, None);
+    wrong.verification = verified(1_000_003, 4_278_190_080, f64::INFINITY);
+    if let Some(found) = &mut wrong.verification {
+        found.wrong_elements = 3;
+    }
+    wrong.status = Status::Failed;
+    wrong.reason = "the result\nis wrong".into();
+    file.push(wrong, vec![], vec![]);
+    file
+}

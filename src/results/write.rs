@@ -1,0 +1,180 @@
+//! Writes the contents of a result file as HDF5.
+
+use std::path::Path;
+
+use hdf5::types::VarLenUnicode;
+use hdf5::{Dataset, File, Group, H5Type, Location};
+use ndarray::{Array, ArrayView1, Dimension, Ix2, Ix3};
+use serde_json::Value;
+
+use super::ResultFile;
+use super::column::{Table, unicode};
+use super::row::MemoryRow;
+use super::schema::{self, CellTable, SampleRow, SampleTable};
+
+/// Elements of a compressed piece of an array: 1 MiB of 8-byte numbers, HDF5's default chunk cache.
+const CHUNK_ELEMENTS: usize = 1 << 17;
+
+/// Why contents have no representation: the part, and what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Inconsistency {
+    /// The part of the contents.
+    pub field: &'static str,
+    /// What it is and what it should be.
+    pub problem: String,
+}
+
+/// Refuses contents whose parts do not fit together.
+pub(super) fn check(contents: &ResultFile) -> Result<(), Inconsistency> {
+    let wrong = |field, problem| Err(Inconsistency { field, problem });
+    if contents.schema_version != schema::SCHEMA_VERSION {
+        let (found, right) = (contents.schema_version, schema::SCHEMA_VERSION);
+        return wrong("schema_version", format!("is {found}, but only {right} can be written"));
+    }
+    if !contents.environment.is_object() {
+        return wrong("environment", "is not a JSON object".to_owned());
+    }
+    if contents.experiment_json.contains('\0') {
+        return wrong("experiment_json", "contains a NUL, which JSON does not allow".to_owned());
+    }
+    let (cells, memory) = (contents.cells.len(), contents.memory_ranks.len());
+    if cells != memory {
+        return wrong("memory_ranks", format!("has {memory} rows, but there are {cells} cells"));
+    }
+    for (index, sample) in contents.samples.iter().enumerate() {
+        let (ranks, producing) = (sample.rank_seconds.len(), sample.rank_producing_seconds.len());
+        if ranks != producing {
+            let problem = format!("sample {index} has {producing} values, but {ranks} ranks in rank_seconds");
+            return wrong("rank_producing_seconds", problem);
+        }
+    }
+    Ok(())
+}
+
+/// Writes the contents to a new HDF5 file at `path`, replacing what is there, and closes it. Contents have passed
+/// [`check`].
+pub(super) fn write(path: &Path, contents: &ResultFile) -> hdf5::Result<()> {
+    let file = File::create(path)?;
+    let filled = fill(&file, contents).and_then(|()| file.flush());
+    let closed = file.close();
+    filled.and(closed)
+}
+
+fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
+    text_attribute(file, schema::FORMAT.0, schema::FORMAT.1)?;
+    attribute(file, schema::SCHEMA_VERSION_NAME, &contents.schema_version)?;
+    text_attribute(file, schema::GRADSHARD_VERSION, &contents.gradshard_version)?;
+    text_attribute(file, schema::CREATED, &contents.created)?;
+
+    let experiment = text_dataset(file, schema::EXPERIMENT, &contents.experiment_json)?;
+    text_attribute(&experiment, schema::SHA256, &contents.experiment_sha256)?;
+    let environment = text_dataset(file, schema::ENVIRONMENT, &contents.environment.to_string())?;
+    environment_attributes(&environment, &contents.environment)?;
+
+    table::<CellTable>(file, schema::CELLS, contents.cells.iter().map(CellTable::record).collect())?;
+    let samples = contents.samples.iter().map(|sample| SampleTable::record(&SampleRow::from(sample))).collect();
+    table::<SampleTable>(file, schema::SAMPLES, samples)?;
+
+    let widest = contents.samples.iter().map(|sample| sample.rank_seconds.len()).max().unwrap_or(0);
+    let arrays = [
+        (schema::RANK_SECONDS, contents.samples.iter().map(|sample| &sample.rank_seconds).collect::<Vec<_>>()),
+        (
+            schema::RANK_PRODUCING_SECONDS,
+            contents.samples.iter().map(|sample| &sample.rank_producing_seconds).collect(),
+        ),
+    ];
+    for (name, rows) in arrays {
+        let mut seconds = Array::<f64, Ix2>::from_elem((rows.len(), widest), f64::NAN);
+        for (index, row) in rows.into_iter().enumerate() {
+            for (rank, value) in row.iter().enumerate() {
+                seconds[[index, rank]] = *value;
+            }
+        }
+        let dataset = array(file, name, &seconds)?;
+        text_attribute(&dataset, schema::AXES, "sample, rank")?;
+        text_attribute(&dataset, schema::UNIT, "s")?;
+        attribute(&dataset, schema::MISSING, &f64::NAN)?;
+    }
+    memory(file, &contents.memory_ranks)
+}
+
+fn memory(file: &File, rows: &[Vec<MemoryRow>]) -> hdf5::Result<()> {
+    let widest = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let shape = (rows.len(), widest, schema::PURPOSES.len());
+    let mut bytes = Array::<u64, Ix3>::from_elem(shape, schema::NO_RANK);
+    for (cell, row) in rows.iter().enumerate() {
+        for (rank, memory) in row.iter().enumerate() {
+            let purposes = [memory.resident, memory.accumulators, memory.staging, memory.result];
+            for (purpose, value) in purposes.into_iter().enumerate() {
+                bytes[[cell, rank, purpose]] = value;
+            }
+        }
+    }
+    let dataset = array(file, schema::MEMORY_PREDICTED, &bytes)?;
+    text_attribute(&dataset, schema::AXES, "cell, rank, purpose")?;
+    text_attribute(&dataset, schema::UNIT, "B")?;
+    attribute(&dataset, schema::MISSING, &schema::NO_RANK)?;
+    let purposes: Vec<VarLenUnicode> = schema::PURPOSES.into_iter().map(unicode).collect();
+    dataset.new_attr_builder().with_data(&purposes).create(schema::PURPOSES_NAME)?;
+    Ok(())
+}
+
+fn table<T: Table>(parent: &Group, name: &str, records: Vec<T::Record>) -> hdf5::Result<()> {
+    let dataset = parent.new_dataset_builder().with_data(ArrayView1::from(&records)).create(name)?;
+    for column in T::COLUMNS {
+        text_attribute(&dataset, column.name, &format!("[{}] {}", column.unit, column.meaning))?;
+    }
+    Ok(())
+}
+
+/// A numeric array, compressed where the library can and there is something to compress.
+fn array<N: H5Type, D: Dimension>(parent: &Group, name: &str, values: &Array<N, D>) -> hdf5::Result<Dataset> {
+    let mut builder = parent.new_dataset_builder();
+    if !values.is_empty() && hdf5::filters::deflate_available() {
+        let mut chunk = values.shape().to_vec();
+        let row: usize = chunk[1..].iter().product();
+        chunk[0] = chunk[0].min((CHUNK_ELEMENTS / row).max(1));
+        builder = builder.chunk(chunk).shuffle().deflate(1);
+    }
+    builder.with_data(values.view()).create(name)
+}
+
+fn text_dataset(parent: &Group, name: &str, text: &str) -> hdf5::Result<Dataset> {
+    let dataset = parent.new_dataset::<VarLenUnicode>().create(name)?;
+    dataset.write_scalar(&unicode(text))?;
+    Ok(dataset)
+}
+
+fn text_attribute(parent: &Location, name: &str, text: &str) -> hdf5::Result<()> {
+    attribute(parent, name, &unicode(text))
+}
+
+fn attribute<T: H5Type>(parent: &Location, name: &str, value: &T) -> hdf5::Result<()> {
+    parent.new_attr::<T>().create(name)?.write_scalar(value)
+}
+
+/// The top-level scalars once more as attributes, for readers that do not parse JSON.
+fn environment_attributes(dataset: &Dataset, environment: &Value) -> hdf5::Result<()> {
+    let Value::Object(entries) = environment else { return Ok(()) };
+    for (name, value) in entries {
+        // HDF5 names cannot hold these; the JSON has the entry all the same.
+        if name.is_empty() || name.contains('\0') {
+            continue;
+        }
+        match value {
+            Value::String(text) => text_attribute(dataset, name, text)?,
+            Value::Bool(truth) => attribute(dataset, name, truth)?,
+            Value::Number(number) => {
+                if let Some(number) = number.as_u64() {
+                    attribute(dataset, name, &number)?;
+                } else if let Some(number) = number.as_i64() {
+                    attribute(dataset, name, &number)?;
+                } else if let Some(number) = number.as_f64() {
+                    attribute(dataset, name, &number)?;
+                }
+            }
+            Value::Null | Value::Array(_) | Value::Object(_) => {}
+        }
+    }
+    Ok(())
+}

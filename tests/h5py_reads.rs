@@ -1,0 +1,103 @@
+//! A result file is read by h5py and h5dump, which know nothing of gradshard.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output as Finished};
+
+use gradshard::results::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
+use gradshard::results::{Output, ResultFile};
+use serde_json::json;
+
+/// The contents that tests/python/read_result.py expects.
+fn write(directory: &Path) -> PathBuf {
+    let environment = json!({"mpi_library": "Open MPI", "cores": 2, "load": 0.5, "shared": true, "hosts": ["a", "b"]});
+    let mut file = ResultFile::new("{ \"name\": \"first-look\", \"note\": \"θ\" }\n".into(), environment);
+    let memory = MemoryRow { resident: 4, accumulators: 3, staging: 2, result: 1 };
+    let good = CellRow {
+        strategy: "sharded-direct".into(),
+        elements: 1_000_003,
+        median_s: Some(0.125),
+        memory,
+        verification: Some(VerificationRow {
+            differing_elements: 7,
+            max_ulp: 2,
+            max_relative_error_vs_exact: 1e-7,
+            wrong_elements: 0,
+            reference: "flat server".into(),
+        }),
+        status: Status::Ok,
+        ..CellRow::default()
+    };
+    let sample = |block, place, seconds, rank_seconds, rank_producing_seconds| Sample {
+        cell: 0,
+        block,
+        place,
+        seconds,
+        rank_seconds,
+        rank_producing_seconds,
+    };
+    let samples = vec![
+        sample(0, 1, 0.25, vec![0.25, 0.125, 0.0625], vec![0.5, 1.0, 2.0]),
+        sample(1, 0, 0.125, vec![0.125, 0.0], vec![0.0, 0.0]),
+    ];
+    file.push(good, samples, vec![memory, MemoryRow { result: 9, ..MemoryRow::default() }]);
+    let reason = "needs 12 GiB, “all” of it".into();
+    file.push(CellRow { cell: 1, status: Status::Infeasible, reason, ..CellRow::default() }, vec![], vec![]);
+    let path = directory.join("results.h5");
+    Output::create(&path, false).unwrap().save(&file).unwrap();
+    path
+}
+
+/// True if the tool is there. Without it the test is skipped with a word why, but in CI it fails.
+fn available(tool: &str, probe: &mut Command) -> bool {
+    let there = probe.output().is_ok_and(|finished| finished.status.success());
+    if !there {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is needed in CI");
+        // Not eprintln, which the test harness swallows when a test passes.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {tool} was not found");
+    }
+    there
+}
+
+fn succeed(finished: Finished) -> String {
+    let (out, err) = (String::from_utf8_lossy(&finished.stdout), String::from_utf8_lossy(&finished.stderr));
+    assert!(finished.status.success(), "{out}{err}");
+    out.into_owned()
+}
+
+/// The interpreter is `GRADSHARD_PYTHON`, or python3.
+#[test]
+fn h5py_reads_every_part() {
+    let python = std::env::var("GRADSHARD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let what = format!("h5py (of {python}; GRADSHARD_PYTHON names another interpreter)");
+    if !available(&what, Command::new(&python).args(["-c", "import h5py"])) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_result.py");
+    let out = succeed(Command::new(&python).arg(script).arg(write(directory.path())).output().unwrap());
+    assert_eq!(out, "h5py reads it all\n");
+}
+
+#[test]
+fn h5dump_shows_the_layout() {
+    if !available("h5dump", Command::new("h5dump").arg("--version")) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path());
+    let out = succeed(Command::new("h5dump").arg("-H").arg(&path).output().unwrap());
+    for part in [
+        "ATTRIBUTE \"schema_version\"",
+        "DATASET \"experiment\"",
+        "DATASET \"cells\"",
+        "\"median_s\";",
+        "CSET H5T_CSET_UTF8;",
+        "DATASET \"memory_predicted\"",
+        "DATASPACE  SIMPLE { ( 2, 2, 4 ) / ( 2, 2, 4 ) }",
+    ] {
+        assert!(out.contains(part), "{part} is not in\n{out}");
+    }
+    let out = succeed(Command::new("h5dump").args(["-d", "/cells"]).arg(&path).output().unwrap());
+    assert!(out.contains("\"sharded-direct\""), "{out}");
+}

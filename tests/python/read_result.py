@@ -1,0 +1,78 @@
+"""Reads a result file with h5py alone and checks it against numbers written down here.
+
+Called by tests/h5py_reads.rs, which writes the file. Needs no part of gradshard.
+"""
+
+import hashlib
+import json
+import math
+import sys
+
+import h5py
+
+NONE = 2**64 - 1
+
+
+def same(found, right):
+    assert found == right, f"found {found!r}, expected {right!r}"
+
+
+def main(path):
+    with h5py.File(path, "r") as f:
+        same(f.attrs["format"], "gradshard results")
+        same(int(f.attrs["schema_version"]), 1)
+        same(f.attrs["created"][-1], "Z")
+        same(f.attrs["gradshard_version"].count("."), 2)
+        same(
+            sorted(f),
+            "cells environment experiment memory_predicted rank_producing_seconds rank_seconds samples".split(),
+        )
+
+        given = f["experiment"][()]
+        same(given, '{ "name": "first-look", "note": "θ" }\n'.encode())
+        same(f["experiment"].attrs["sha256"], hashlib.sha256(given).hexdigest())
+        environment = json.loads(f["environment"].asstr()[()])
+        same(environment, {"mpi_library": "Open MPI", "cores": 2, "load": 0.5, "shared": True, "hosts": ["a", "b"]})
+        attributes = f["environment"].attrs
+        same(sorted(attributes), ["cores", "load", "mpi_library", "shared"])
+        same((attributes["mpi_library"], int(attributes["cores"]), float(attributes["load"])), ("Open MPI", 2, 0.5))
+        assert bool(attributes["shared"])
+
+        cells = f["cells"]
+        same(len(cells), 2)
+        same(list(cells.dtype.names[:4]), ["cell", "comparison", "strategy", "family"])
+        assert set(cells.attrs) == set(cells.dtype.names), "every column is documented, and nothing else"
+        assert cells.attrs["median_s"].startswith("[s] ")
+        assert cells.attrs["memory_result"].startswith("[B] ")
+        good, bad = cells[0], cells[1]
+        same([good["strategy"].decode(), good["status"].decode(), good["reason"].decode()], ["sharded-direct", "ok", ""])
+        same([int(good["elements"]), float(good["median_s"])], [1000003, 0.125])
+        assert math.isnan(good["ci_low_s"])
+        same([int(good["memory_" + p]) for p in ("resident", "accumulators", "staging", "result")], [4, 3, 2, 1])
+        assert bool(good["verified"])
+        same([int(good["verification_differing_elements"]), int(good["verification_max_ulp"])], [7, 2])
+        same(good["verification_reference"].decode(), "flat server")
+        same([bad["status"].decode(), bad["reason"].decode()], ["infeasible", "needs 12 GiB, “all” of it"])
+        assert not bool(bad["verified"]) and math.isnan(bad["median_s"])
+        same(int(bad["verification_differing_elements"]), NONE)
+
+        samples = f["samples"]
+        same(samples.dtype.names, ("cell", "block", "place", "seconds", "ranks"))
+        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3), (0, 1, 0, 0.125, 2)])
+        seconds = f["rank_seconds"][()]
+        same(seconds.shape, (2, 3))
+        same(seconds[0].tolist(), [0.25, 0.125, 0.0625])
+        same(seconds[1, :2].tolist(), [0.125, 0.0])
+        assert math.isnan(seconds[1, 2])
+        same(f["rank_producing_seconds"][0].tolist(), [0.5, 1.0, 2.0])
+        same(f["rank_seconds"].attrs["unit"], "s")
+
+        memory = f["memory_predicted"]
+        same(list(memory.attrs["purposes"]), ["resident", "accumulators", "staging", "result"])
+        same(memory.shape, (2, 2, 4))
+        same(memory[0].tolist(), [[4, 3, 2, 1], [0, 0, 0, 9]])
+        assert (memory[1] == memory.attrs["missing"]).all() and int(memory.attrs["missing"]) == NONE
+    print("h5py reads it all")
+
+
+main(sys.argv[1])
