@@ -4,6 +4,19 @@ use std::path::PathBuf;
 
 use crate::gradient::{Dtype, Element, Range};
 
+mod convert;
+mod find;
+pub mod hdf5;
+pub mod npy;
+pub mod open;
+pub mod safetensors;
+mod stored;
+pub mod synthetic;
+pub mod weights;
+
+pub use open::{FileKind, open_files};
+pub use synthetic::Synthetic;
+
 /// What can be wrong with a source of gradients. Each names the file, the place in it and what would be right.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -28,6 +41,18 @@ pub enum SourceError {
     Request(String),
 }
 
+impl SourceError {
+    /// `problem` with the contents of `path`.
+    fn content(path: &std::path::Path, problem: impl Into<String>) -> Self {
+        SourceError::Content { path: path.to_owned(), problem: problem.into() }
+    }
+
+    /// What the system said when `path` was read.
+    fn io(path: &std::path::Path, cause: std::io::Error) -> Self {
+        SourceError::Io { path: path.to_owned(), cause }
+    }
+}
+
 /// Gradients of N clients of `elements` elements each.
 ///
 /// Reading needs only `&self`, from any thread.
@@ -48,4 +73,30 @@ pub trait Source: Send + Sync {
 /// Writes elements `range` of `client`'s gradient to `out`, which has `range.len()` elements.
 pub fn read<E: Element>(source: &dyn Source, client: usize, range: Range, out: &mut [E]) -> Result<(), SourceError> {
     source.read_bytes(client, range, E::DTYPE, bytemuck::cast_slice_mut(out))
+}
+
+/// Refuses a read of a client or of elements that `source` does not have, or into a buffer of another length.
+fn check_read(
+    source: &dyn Source,
+    client: usize,
+    range: Range,
+    dtype: Dtype,
+    out_bytes: usize,
+) -> Result<(), SourceError> {
+    if client >= source.clients() {
+        return Err(SourceError::Request(format!("client {client} of {} does not exist", source.clients())));
+    }
+    if range.start > range.end || range.end > source.elements() {
+        return Err(SourceError::Request(format!(
+            "elements {range} were asked of a gradient of {} elements",
+            source.elements()
+        )));
+    }
+    if range.len().checked_mul(dtype.size() as u64) != Some(out_bytes as u64) {
+        return Err(SourceError::Request(format!(
+            "{} elements of {dtype} do not fit a buffer of {out_bytes} bytes",
+            range.len()
+        )));
+    }
+    Ok(())
 }

@@ -1,0 +1,320 @@
+//! Gradients in HDF5 files: one dataset \[clients, elements\], or a one-dimensional dataset a client, side by side in a
+//! group or in a file each.
+//!
+//! Weights are the attribute `weights` or `num_samples`: of a two-dimensional dataset an array of one for each client,
+//! of a client's own dataset a number.
+
+use std::path::{Path, PathBuf};
+
+use ::hdf5::types::{FloatSize, TypeDescriptor};
+use ::hdf5::{Dataset, Datatype, File, Group};
+use half::f16;
+use ndarray::s;
+
+use super::stored::{Run, StoredFile, in_blocks, read_runs};
+use super::{check_read, weights};
+use crate::gradient::{Dtype, Element, Range, Source, SourceError};
+use crate::with_element;
+
+/// The attributes that may hold weights.
+const WEIGHTS: [&str; 2] = ["weights", "num_samples"];
+
+/// Gradients in HDF5 files.
+///
+/// Datasets stored in one piece are read where they lie, past the HDF5 library and its lock; others (chunked,
+/// compressed, big-endian) by hyperslab, a block at a time.
+pub struct Hdf5 {
+    clients: Vec<Client>,
+    files: Vec<StoredFile>,
+    dtype: Dtype,
+    elements: u64,
+    weights: Vec<f64>,
+}
+
+/// Where a client's gradient is.
+struct Client {
+    file: usize,
+    dataset: Dataset,
+    /// Its row, where the dataset has two dimensions.
+    row: Option<usize>,
+    /// Where its first element lies in the file, where it is stored in one piece.
+    offset: Option<u64>,
+}
+
+/// A dataset that gradients can be.
+struct Found {
+    file: usize,
+    name: String,
+    dataset: Dataset,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    offset: Option<u64>,
+}
+
+impl Hdf5 {
+    /// The gradients in `files`, under the name `dataset`, which is a dataset or a group of them; None is the file's
+    /// top. One file holds all clients, as a two-dimensional dataset or as one-dimensional ones in byte order of their
+    /// names; of several, each holds one client. `weights`, if given, take the place of those in the files.
+    pub fn open(files: &[PathBuf], dataset: Option<&str>, weights: Option<Vec<f64>>) -> Result<Self, SourceError> {
+        let mut found = Vec::new();
+        for (index, path) in files.iter().enumerate() {
+            let in_file = datasets(path, index, dataset)?;
+            let one_client = in_file.len() == 1 && in_file[0].shape.len() == 1;
+            if files.len() > 1 && !one_client {
+                return Err(SourceError::content(
+                    path,
+                    format!(
+                        "holds {}; where there are several files, each must hold one client: one one-dimensional dataset",
+                        in_file.iter().map(Found::shown).collect::<Vec<_>>().join(", ")
+                    ),
+                ));
+            }
+            found.extend(in_file);
+        }
+        let Some(first) = found.first() else {
+            return Err(SourceError::Request("no HDF5 file was given".into()));
+        };
+        let (dtype, elements) = (first.dtype, first.elements());
+        for other in &found[1..] {
+            let (path, shown, first_shown) = (&files[other.file], other.shown(), first.shown());
+            if other.dtype != dtype {
+                return Err(SourceError::content(
+                    path,
+                    format!("{shown} is {}, but {first_shown} is {dtype}; clients must be of one type", other.dtype),
+                ));
+            }
+            if other.elements() != elements {
+                return Err(SourceError::content(
+                    path,
+                    format!("{shown} is not as long as {first_shown}; clients must have as many elements"),
+                ));
+            }
+        }
+        let mut own_weights = Vec::new();
+        for found in &found {
+            own_weights.extend(found.weights(&files[found.file])?);
+        }
+        let mut clients = Vec::new();
+        for found in found {
+            let rows = if let [rows, _] = found.shape[..] { Some(rows) } else { None };
+            for row in 0..rows.unwrap_or(1) {
+                let before = row as u64 * elements * dtype.size() as u64;
+                clients.push(Client {
+                    file: found.file,
+                    dataset: found.dataset.clone(),
+                    row: rows.map(|_| row),
+                    offset: found.offset.map(|offset| offset + before),
+                });
+            }
+        }
+        if clients.is_empty() {
+            return Err(SourceError::content(&files[0], "holds no client: the shape of its dataset begins with 0"));
+        }
+        let weights = weights::given_or_found(weights, &own_weights, |client| {
+            let client: &Client = &clients[client];
+            SourceError::content(
+                &files[client.file],
+                format!(
+                    "dataset \"{}\" has no attribute weights or num_samples, though others have; give it, or give all \
+                     weights in the experiment",
+                    client.dataset.name()
+                ),
+            )
+        })?;
+        let files = files.iter().map(|path| StoredFile::new(path)).collect();
+        Ok(Hdf5 { clients, files, dtype, elements, weights })
+    }
+}
+
+impl Source for Hdf5 {
+    fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    fn elements(&self) -> u64 {
+        self.elements
+    }
+
+    fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    fn stored_dtype(&self) -> Option<Dtype> {
+        Some(self.dtype)
+    }
+
+    fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
+        check_read(self, client, range, dtype, out.len())?;
+        let client = &self.clients[client];
+        let file = &self.files[client.file];
+        if let Some(offset) = client.offset {
+            let runs = [Run { range: Range::new(0, self.elements), offset }];
+            return read_runs(file, &runs, self.dtype, range, dtype, out);
+        }
+        match self.dtype {
+            Dtype::F32 => client.read_slabs::<f32>(file.path(), range, dtype, out),
+            Dtype::F64 => client.read_slabs::<f64>(file.path(), range, dtype, out),
+            Dtype::F16 | Dtype::Bf16 => client.read_slabs::<f16>(file.path(), range, dtype, out),
+        }
+    }
+}
+
+impl Client {
+    /// Writes elements `range`, which the library reads as type `S`, to `out` as `dtype`.
+    fn read_slabs<S: Element + ::hdf5::H5Type>(
+        &self,
+        path: &Path,
+        range: Range,
+        dtype: Dtype,
+        out: &mut [u8],
+    ) -> Result<(), SourceError> {
+        with_element!(dtype, D => in_blocks::<S, D>(range.len(), out, |at, block| {
+            let start = (range.start + at) as usize;
+            let columns = start..start + block.len();
+            let read = match self.row {
+                Some(row) => self.dataset.read_slice_1d::<S, _>(s![row, columns]),
+                None => self.dataset.read_slice_1d::<S, _>(s![columns]),
+            };
+            let read = read.map_err(|cause| in_library(path, &self.dataset.name(), &cause))?;
+            for (value, read) in block.iter_mut().zip(&read) {
+                *value = *read;
+            }
+            Ok(())
+        }))
+    }
+}
+
+impl Found {
+    /// Elements of a client.
+    fn elements(&self) -> u64 {
+        self.shape.last().map_or(0, |&elements| elements as u64)
+    }
+
+    /// The dataset for a message.
+    fn shown(&self) -> String {
+        format!("\"{}\" {:?}", self.name, self.shape)
+    }
+
+    /// The weights in the dataset's attributes, one for each of its clients; None for those without.
+    fn weights(&self, path: &Path) -> Result<Vec<Option<f64>>, SourceError> {
+        let clients = if let [rows, _] = self.shape[..] { rows } else { 1 };
+        let library = |cause| in_library(path, &self.name, &cause);
+        let names = self.dataset.attr_names().map_err(library)?;
+        let present: Vec<_> = WEIGHTS.into_iter().filter(|key| names.iter().any(|name| name == key)).collect();
+        let key = match present[..] {
+            [] => return Ok(vec![None; clients]),
+            [key] => key,
+            _ => {
+                return Err(SourceError::content(
+                    path,
+                    format!("{} has both attributes weights and num_samples; one must go", self.shown()),
+                ));
+            }
+        };
+        let values = self.dataset.attr(key).and_then(|attribute| attribute.read_raw::<f64>()).map_err(library)?;
+        if values.len() != clients {
+            return Err(SourceError::content(
+                path,
+                format!("attribute {key} of {} has {} values for {clients} clients", self.shown(), values.len()),
+            ));
+        }
+        if let Some(value) = values.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
+            return Err(SourceError::content(
+                path,
+                format!("attribute {key} of {} holds {value}; weights must be finite and above zero", self.shown()),
+            ));
+        }
+        Ok(values.into_iter().map(Some).collect())
+    }
+}
+
+/// The datasets of `path` that hold its clients: the one that `name` names, or those in the group that it names.
+fn datasets(path: &Path, file: usize, name: Option<&str>) -> Result<Vec<Found>, SourceError> {
+    // The library's own message on a file that is missing or is no HDF5 is a stack of its internals.
+    std::fs::File::open(path).map_err(|cause| SourceError::io(path, cause))?;
+    let opened = File::open(path)
+        .map_err(|cause| SourceError::content(path, format!("cannot be opened as an HDF5 file: {cause}")))?;
+    let Some(name) = name.filter(|name| !name.trim_matches('/').is_empty()) else {
+        return in_group(path, file, &opened, "the file's top");
+    };
+    if let Ok(dataset) = opened.dataset(name) {
+        let found = found(path, file, dataset)?;
+        return match found.shape.len() {
+            1 | 2 => Ok(vec![found]),
+            _ => Err(SourceError::content(
+                path,
+                format!("{} must have shape [elements] or [clients, elements]", found.shown()),
+            )),
+        };
+    }
+    let Ok(group) = opened.group(name) else {
+        let top = opened.member_names().unwrap_or_default().join(", ");
+        return Err(SourceError::content(path, format!("has no dataset or group \"{name}\"; at its top are: {top}")));
+    };
+    in_group(path, file, &group, &format!("group \"{name}\""))
+}
+
+/// The datasets in `group`: either one of two dimensions or any number of one dimension.
+fn in_group(path: &Path, file: usize, group: &Group, shown: &str) -> Result<Vec<Found>, SourceError> {
+    let mut datasets = group.datasets().map_err(|cause| in_library(path, shown, &cause))?;
+    datasets.sort_by_key(|dataset| dataset.name());
+    let shapes: Vec<_> = datasets.iter().map(|dataset| dataset.ndim()).collect();
+    if datasets.is_empty() || !(shapes == [2] || shapes.iter().all(|&dimensions| dimensions == 1)) {
+        let names: Vec<_> = datasets.iter().map(|found| format!("\"{}\" {:?}", found.name(), found.shape())).collect();
+        let names = if names.is_empty() { "no dataset".into() } else { names.join(", ") };
+        return Err(SourceError::content(
+            path,
+            format!(
+                "{shown} holds {names}; it must hold one dataset [clients, elements] or only datasets [elements], one a \
+                 client. Say with \"dataset\" which dataset or group is meant"
+            ),
+        ));
+    }
+    datasets.into_iter().map(|dataset| found(path, file, dataset)).collect()
+}
+
+/// What `dataset` is, if gradients can be of its type.
+fn found(path: &Path, file: usize, dataset: Dataset) -> Result<Found, SourceError> {
+    let name = dataset.name();
+    let library = |cause| in_library(path, &name, &cause);
+    let stored = dataset.dtype().map_err(library)?;
+    let dtype = match stored.to_descriptor() {
+        Ok(TypeDescriptor::Float(FloatSize::U4)) => Some((Dtype::F32, Datatype::from_type::<f32>())),
+        Ok(TypeDescriptor::Float(FloatSize::U8)) => Some((Dtype::F64, Datatype::from_type::<f64>())),
+        Ok(TypeDescriptor::Float(FloatSize::U2)) => {
+            // Two bytes may be any split into exponent and significand; HDF5 has no name of its own for any.
+            let half = Datatype::from_type::<f16>();
+            half.as_ref().is_ok_and(|half| *half == stored).then_some((Dtype::F16, half))
+        }
+        _ => None,
+    };
+    let Some((dtype, native)) = dtype else {
+        return Err(SourceError::content(
+            path,
+            format!("dataset \"{name}\" is no float of 32 or 64 bits, nor little-endian IEEE binary16"),
+        ));
+    };
+    let native = native.map_err(library)?;
+    let shape = dataset.shape();
+    let bytes = shape.iter().map(|&n| n as u64).product::<u64>() * dtype.size() as u64;
+    // Big-endian numbers have to pass through the library. An offset there is only for data in one piece.
+    let offset = if stored == native { dataset.offset() } else { None };
+    if let Some(offset) = offset {
+        let length = std::fs::metadata(path).map_err(|cause| SourceError::io(path, cause))?.len();
+        if offset.checked_add(bytes).is_none_or(|end| end > length) {
+            return Err(SourceError::content(
+                path,
+                format!("is cut off: {length} bytes do not hold \"{name}\", {bytes} bytes from {offset} on"),
+            ));
+        }
+    }
+    Ok(Found { file, name, dataset, shape, dtype, offset })
+}
+
+/// What the HDF5 library said on `object` of `path`.
+fn in_library(path: &Path, object: &str, cause: &::hdf5::Error) -> SourceError {
+    SourceError::content(path, format!("{object}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Opens the gradients that an experiment names.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::hdf5::Hdf5;
+use super::npy::Npy;
+use super::safetensors::{Safetensors, Split};
+use super::{Source, SourceError, find};
+
+/// The format of files of gradients, as named in experiments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileKind {
+    /// A safetensors file a client, or one for all, each client's tensors under a prefix.
+    Safetensors,
+    /// HDF5: one dataset \[clients, elements\], or a one-dimensional dataset a client.
+    Hdf5,
+    /// A one-dimensional npy file a client, or one of shape \[clients, elements\].
+    Npy,
+}
+
+impl FileKind {
+    /// How the names of such files end: what is taken from a directory.
+    pub fn extensions(self) -> &'static [&'static str] {
+        match self {
+            FileKind::Safetensors => &["safetensors"],
+            FileKind::Hdf5 => &["h5", "hdf5"],
+            FileKind::Npy => &["npy"],
+        }
+    }
+}
+
+/// The gradients of the files that `pattern` stands for: a file, a directory (all its files with the kind's endings)
+/// or a glob, relative to `base_dir`. Clients are numbered in byte order of the files' paths.
+///
+/// `weights`, if given, take the place of any in the files. `dataset` is the dataset or group of an HDF5 file; None
+/// takes what lies at its top. Only headers are read here.
+pub fn open_files(
+    kind: FileKind,
+    pattern: &str,
+    base_dir: &Path,
+    weights: Option<Vec<f64>>,
+    dataset: Option<&str>,
+) -> Result<Box<dyn Source>, SourceError> {
+    if let (FileKind::Safetensors | FileKind::Npy, Some(dataset)) = (kind, dataset) {
+        return Err(SourceError::Request(format!(
+            "dataset \"{dataset}\" was given, but only an HDF5 file has datasets to choose from"
+        )));
+    }
+    let (files, named) = find::files(pattern, base_dir, kind.extensions())?;
+    Ok(match kind {
+        FileKind::Safetensors => {
+            let split = if named { Split::Detect } else { Split::Files };
+            Box::new(Safetensors::open(&files, split, weights, super::safetensors::WEIGHT_KEY)?)
+        }
+        FileKind::Hdf5 => Box::new(Hdf5::open(&files, dataset, weights)?),
+        FileKind::Npy => Box::new(Npy::open(&files, weights)?),
+    })
+}

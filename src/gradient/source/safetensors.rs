@@ -1,0 +1,236 @@
+//! Gradients in safetensors files: a file a client, or one file of all clients, each client's tensors under a prefix.
+//!
+//! A gradient is its client's tensors one after another in byte order of their names. Weights are the header's
+//! metadata: `num_samples` in a client's own file, `client_00.num_samples` in a shared one (the prefix and its
+//! separator, then the key).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::stored::{Run, StoredFile, read_runs};
+use super::{check_read, weights};
+use crate::gradient::{Dtype, Range, Source, SourceError};
+
+mod header;
+
+use header::{Header, Tensor};
+
+/// The metadata key of a client's weight, unless another is asked for.
+pub const WEIGHT_KEY: &str = "num_samples";
+
+/// Which tensors of the files are one client's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// All tensors of a file: a file a client, in the order given.
+    Files,
+    /// Those whose names begin alike, up to the first `.` or `/`: one file holds all clients, in byte order of these
+    /// prefixes.
+    Prefixes,
+    /// `Prefixes` if there is one file and its metadata does not have the weight key alone, as a client's own file
+    /// would; `Files` otherwise.
+    Detect,
+}
+
+/// Gradients in safetensors files. Only headers are kept in memory; reads are made where the numbers lie.
+#[derive(Debug)]
+pub struct Safetensors {
+    files: Vec<StoredFile>,
+    /// File of each client, and the runs of its elements there.
+    clients: Vec<(usize, Vec<Run>)>,
+    dtype: Dtype,
+    elements: u64,
+    weights: Vec<f64>,
+}
+
+/// One client as the header of its file tells of it.
+struct Client<'a> {
+    file: usize,
+    header: &'a Header,
+    /// What comes before its tensors' names: a prefix with its separator, or nothing.
+    prefix: &'a str,
+    /// By name without the prefix.
+    tensors: BTreeMap<&'a str, &'a Tensor>,
+}
+
+impl Safetensors {
+    /// The gradients in `files`, split into clients as `split` says. `weights`, if given, take the place of those in
+    /// the metadata under `key`; where no client has any, each weighs 1.
+    pub fn open(files: &[PathBuf], split: Split, weights: Option<Vec<f64>>, key: &str) -> Result<Self, SourceError> {
+        let headers = files.iter().map(|path| Header::read(path)).collect::<Result<Vec<_>, _>>()?;
+        let clients = match (split, &headers[..]) {
+            (_, []) => return Err(SourceError::Request("no safetensors file was given".into())),
+            (Split::Prefixes, [header]) => by_prefix(header)?,
+            (Split::Detect, [header]) if !header.metadata.contains_key(key) => by_prefix(header)?,
+            (Split::Prefixes, [_, second, ..]) => {
+                return Err(SourceError::content(&second.path, "is a second file; clients by prefix lie in one file"));
+            }
+            (Split::Files | Split::Detect, headers) => headers
+                .iter()
+                .enumerate()
+                .map(|(file, header)| {
+                    let tensors = header.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+                    Client { file, header, prefix: "", tensors }
+                })
+                .collect(),
+        };
+        let dtype = one_dtype(&headers)?;
+        let first = &clients[0];
+        for client in &clients[1..] {
+            if let Some(problem) = difference(client, first) {
+                return Err(SourceError::content(&client.header.path, problem));
+            }
+        }
+        let found = clients.iter().map(|client| weight(client, key)).collect::<Result<Vec<_>, _>>()?;
+        let weights = weights::given_or_found(weights, &found, |client| {
+            let client = &clients[client];
+            SourceError::content(
+                &client.header.path,
+                format!(
+                    "has no metadata \"{}{key}\", though other clients have theirs; give it, or give all weights in \
+                     the experiment",
+                    client.prefix
+                ),
+            )
+        })?;
+        let elements = first.tensors.values().map(|tensor| tensor.elements()).sum();
+        let clients = clients.iter().map(|client| (client.file, runs(client, dtype))).collect();
+        let files = files.iter().map(|path| StoredFile::new(path)).collect();
+        Ok(Safetensors { files, clients, dtype, elements, weights })
+    }
+}
+
+impl Source for Safetensors {
+    fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    fn elements(&self) -> u64 {
+        self.elements
+    }
+
+    fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    fn stored_dtype(&self) -> Option<Dtype> {
+        Some(self.dtype)
+    }
+
+    fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
+        check_read(self, client, range, dtype, out.len())?;
+        let (file, runs) = &self.clients[client];
+        read_runs(&self.files[*file], runs, self.dtype, range, dtype, out)
+    }
+}
+
+/// The clients of one file, by what their tensors' names begin with.
+fn by_prefix(header: &Header) -> Result<Vec<Client<'_>>, SourceError> {
+    let mut clients: BTreeMap<&str, BTreeMap<&str, &Tensor>> = BTreeMap::new();
+    for (name, tensor) in &header.tensors {
+        let Some(end) = name.find(['.', '/']) else {
+            return Err(SourceError::content(
+                &header.path,
+                format!(
+                    "tensor \"{name}\" names no client; in one file of all clients a name is client.tensor or \
+                     client/tensor (a file that is one client is named by its directory or a glob)"
+                ),
+            ));
+        };
+        let (prefix, rest) = name.split_at(end + 1);
+        clients.entry(prefix).or_default().insert(rest, tensor);
+    }
+    Ok(clients.into_iter().map(|(prefix, tensors)| Client { file: 0, header, prefix, tensors }).collect())
+}
+
+/// The type of all tensors.
+fn one_dtype(headers: &[Header]) -> Result<Dtype, SourceError> {
+    let mut seen: Option<(Dtype, &str, &Header)> = None;
+    for header in headers {
+        for (name, tensor) in &header.tensors {
+            let Some(dtype) = tensor.dtype else {
+                return Err(SourceError::content(
+                    &header.path,
+                    format!(
+                        "tensor \"{name}\" is {}; a gradient is F32, F64, F16 or BF16, so leave out counters such as \
+                         num_batches_tracked",
+                        tensor.stored_as
+                    ),
+                ));
+            };
+            match seen {
+                Some((first, first_name, first_header)) if first != dtype => {
+                    return Err(SourceError::content(
+                        &header.path,
+                        format!(
+                            "tensor \"{name}\" is {dtype}, but \"{first_name}\" in {} is {first}; all must be of one \
+                             type",
+                            first_header.path.display()
+                        ),
+                    ));
+                }
+                Some(_) => {}
+                None => seen = Some((dtype, name, header)),
+            }
+        }
+    }
+    seen.map(|(dtype, ..)| dtype).ok_or_else(|| SourceError::content(&headers[0].path, "holds no tensor"))
+}
+
+/// How the tensors of `client` differ from those of `first`, if they do.
+fn difference(client: &Client, first: &Client) -> Option<String> {
+    let shown = |client: &Client| match client.prefix {
+        "" => client.header.path.display().to_string(),
+        prefix => format!("client \"{}\"", &prefix[..prefix.len() - 1]),
+    };
+    let (own, other) = (shown(client), shown(first));
+    if let Some(name) = first.tensors.keys().find(|name| !client.tensors.contains_key(*name)) {
+        return Some(format!("{own} has no tensor \"{name}\", which {other} has; clients must have the same tensors"));
+    }
+    for (name, tensor) in &client.tensors {
+        let Some(expected) = first.tensors.get(name) else {
+            return Some(format!("{own} has a tensor \"{name}\", which {other} has not; clients must have the same"));
+        };
+        if tensor.shape != expected.shape {
+            return Some(format!(
+                "\"{name}\" of {own} has shape {:?}, but {other} has {:?}; clients must have the same shapes",
+                tensor.shape, expected.shape
+            ));
+        }
+    }
+    None
+}
+
+/// The weight of `client` in its file's metadata, if there.
+fn weight(client: &Client, key: &str) -> Result<Option<f64>, SourceError> {
+    let key = format!("{}{key}", client.prefix);
+    let Some(text) = client.header.metadata.get(&key) else {
+        return Ok(None);
+    };
+    match text.trim().parse() {
+        Ok(weight) if weight > 0.0 && f64::is_finite(weight) => Ok(Some(weight)),
+        _ => Err(SourceError::content(
+            &client.header.path,
+            format!("metadata \"{key}\" is \"{text}\"; a weight must be a number that is finite and above zero"),
+        )),
+    }
+}
+
+/// Where the elements of `client` lie: a run for each stretch of tensors that follow one another in the file too.
+fn runs(client: &Client, dtype: Dtype) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut start = 0;
+    for tensor in client.tensors.values() {
+        let range = Range::new(start, start + tensor.elements());
+        start = range.end;
+        match runs.last_mut() {
+            Some(last) if last.offset + last.range.len() * dtype.size() as u64 == tensor.offset => {
+                last.range.end = range.end;
+            }
+            _ => runs.push(Run { range, offset: tensor.offset }),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests;

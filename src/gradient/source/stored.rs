@@ -1,0 +1,112 @@
+//! Elements that a file stores as plain little-endian numbers, one after another: read where they lie, with no map and
+//! no cache of our own, so that a read of the stored type goes from the file straight into the caller's memory.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::convert::convert;
+use crate::gradient::{Dtype, Element, Range, SourceError};
+use crate::with_element;
+
+const _: () = assert!(cfg!(target_endian = "little"), "stored elements are little-endian and are read as they are");
+
+/// Elements converted at a time, where the type asked for is not the stored one.
+const BLOCK: u64 = 8192;
+
+/// A file that is opened when it is first read, so that a process holds open only the files of the clients it reads.
+#[derive(Debug)]
+pub(super) struct StoredFile {
+    path: PathBuf,
+    file: OnceLock<File>,
+}
+
+impl StoredFile {
+    /// The file at `path`.
+    pub(super) fn new(path: &Path) -> Self {
+        StoredFile { path: path.to_owned(), file: OnceLock::new() }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fills `out` with the bytes from `offset` on.
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), SourceError> {
+        let file = match self.file.get() {
+            Some(file) => file,
+            None => {
+                let file = File::open(&self.path).map_err(|cause| SourceError::io(&self.path, cause))?;
+                self.file.get_or_init(|| file)
+            }
+        };
+        file.read_exact_at(out, offset).map_err(|cause| match cause.kind() {
+            std::io::ErrorKind::UnexpectedEof => SourceError::content(
+                &self.path,
+                format!("ends within bytes {offset}..{}; it was longer when it was opened", offset + out.len() as u64),
+            ),
+            _ => SourceError::io(&self.path, cause),
+        })
+    }
+}
+
+/// Elements of a gradient that lie one after another in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Which elements of the gradient.
+    pub(super) range: Range,
+    /// Where the first of them begins, in bytes from the beginning of the file.
+    pub(super) offset: u64,
+}
+
+/// Writes elements `range` to `out` as `dtype`. `runs`, in order of elements, tile the gradient; they lie in `file` and
+/// store type `stored`. `out` has exactly that many bytes.
+pub(super) fn read_runs(
+    file: &StoredFile,
+    runs: &[Run],
+    stored: Dtype,
+    range: Range,
+    dtype: Dtype,
+    out: &mut [u8],
+) -> Result<(), SourceError> {
+    let first = runs.partition_point(|run| run.range.end <= range.start);
+    for run in &runs[first..] {
+        let part = run.range.intersect(range);
+        if part.is_empty() {
+            break;
+        }
+        let at = part.indices_from(range.start);
+        let out = &mut out[at.start * dtype.size()..at.end * dtype.size()];
+        let offset = run.offset + (part.start - run.range.start) * stored.size() as u64;
+        if stored == dtype {
+            file.read_at(offset, out)?;
+        } else {
+            with_element!(stored, S => with_element!(dtype, D => {
+                in_blocks::<S, D>(part.len(), out, |at, block| {
+                    file.read_at(offset + at * size_of::<S>() as u64, bytemuck::cast_slice_mut(block))
+                })
+            }))?;
+        }
+    }
+    Ok(())
+}
+
+/// Fills `out`, bytes of `elements` elements of type `D`, block by block with what `read` yields as type `S`. `read` is
+/// given the index of the block's first element.
+pub(super) fn in_blocks<S: Element, D: Element>(
+    elements: u64,
+    out: &mut [u8],
+    mut read: impl FnMut(u64, &mut [S]) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
+    let length = elements.min(BLOCK) as usize;
+    let (mut from, mut to) = (vec![S::zeroed(); length], vec![D::zeroed(); length]);
+    for (block, out) in out.chunks_mut(length.max(1) * size_of::<D>()).enumerate() {
+        let count = out.len() / size_of::<D>();
+        read((block * length) as u64, &mut from[..count])?;
+        convert(&from[..count], &mut to[..count]);
+        out.copy_from_slice(bytemuck::cast_slice(&to[..count]));
+    }
+    Ok(())
+}

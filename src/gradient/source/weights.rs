@@ -1,0 +1,81 @@
+//! What makes a list of numbers the clients' weights.
+
+use crate::gradient::SourceError;
+
+/// `weights` if they are the weights of `clients` clients: that many, each finite and above zero, and all of them and
+/// their sum within binary32, in which sums over f32, f16 and bf16 gradients are formed.
+pub fn checked(weights: Vec<f64>, clients: usize) -> Result<Vec<f64>, SourceError> {
+    if weights.len() != clients {
+        return Err(SourceError::Request(format!(
+            "weights: {} given for {clients} clients; there must be one a client",
+            weights.len()
+        )));
+    }
+    for (client, &weight) in weights.iter().enumerate() {
+        if !(weight.is_finite() && weight > 0.0) {
+            return Err(SourceError::Request(format!(
+                "weights: client {client} has weight {weight}; a weight must be finite and above zero"
+            )));
+        }
+        if !(f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&weight) {
+            return Err(SourceError::Request(format!(
+                "weights: client {client} has weight {weight:e}, which binary32 cannot hold; scale the weights"
+            )));
+        }
+    }
+    let sum: f64 = weights.iter().sum();
+    if sum > f64::from(f32::MAX) {
+        return Err(SourceError::Request(format!(
+            "weights: their sum {sum:e} is more than binary32 can hold; scale the weights"
+        )));
+    }
+    Ok(weights)
+}
+
+/// The weights of `clients` clients of files: those `given`, or those `found` in the files, or all 1 where no file
+/// has any. `found[k]` is client k's; `missing` says, for the k of a client without one, what to do.
+pub(super) fn given_or_found(
+    given: Option<Vec<f64>>,
+    found: &[Option<f64>],
+    missing: impl Fn(usize) -> SourceError,
+) -> Result<Vec<f64>, SourceError> {
+    if let Some(given) = given {
+        return checked(given, found.len());
+    }
+    if found.iter().all(Option::is_none) {
+        return Ok(vec![1.0; found.len()]);
+    }
+    let weights = found.iter().enumerate().map(|(client, weight)| weight.ok_or_else(|| missing(client)));
+    checked(weights.collect::<Result<_, _>>()?, found.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_weights_as_they_are() {
+        assert_eq!(checked(vec![1.0, 0.5, 4000.0], 3).unwrap(), [1.0, 0.5, 4000.0]);
+        assert_eq!(checked(vec![], 0).unwrap(), [0.0; 0]);
+    }
+
+    #[test]
+    fn names_the_client_and_the_value() {
+        for (weight, shown) in [(0.0, "0"), (-2.5, "-2.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf"), (1e-60, "1e-60")]
+        {
+            let message = checked(vec![1.0, weight], 2).unwrap_err().to_string();
+            assert!(message.contains("client 1") && message.contains(shown), "{message}");
+        }
+        assert!(checked(vec![1.0], 2).unwrap_err().to_string().contains("1 given for 2 clients"));
+        assert!(checked(vec![3e38, 3e38], 2).unwrap_err().to_string().contains("sum"));
+    }
+
+    #[test]
+    fn all_one_only_where_none_is_found() {
+        let missing = |client| SourceError::Request(format!("no weight for {client}"));
+        assert_eq!(given_or_found(None, &[None, None], missing).unwrap(), [1.0, 1.0]);
+        assert_eq!(given_or_found(None, &[Some(2.0), Some(3.0)], missing).unwrap(), [2.0, 3.0]);
+        assert_eq!(given_or_found(Some(vec![5.0, 6.0]), &[Some(2.0), None], missing).unwrap(), [5.0, 6.0]);
+        assert!(given_or_found(None, &[Some(2.0), None], missing).unwrap_err().to_string().contains("no weight for 1"));
+    }
+}
