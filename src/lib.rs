@@ -2,10 +2,12 @@
 //! strategies over threads or MPI, timed, verified and recorded.
 
 pub mod engine;
+pub mod experiment;
 pub mod gradient;
+pub mod job;
+pub mod machine;
 pub mod measure;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod plan;
-pub mod machine;
 pub mod results;

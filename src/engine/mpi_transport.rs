@@ -25,10 +25,9 @@ impl<'w> MpiTransport<'w> {
         let all = world.communicator();
         let node = all.split_shared()?;
         // A node is named by the world rank of its first rank.
-        let leader = node.broadcast(all.rank().to_le_bytes().to_vec())?;
+        let leader = node.broadcast(all.rank().to_ne_bytes().to_vec())?;
         let leaders = all.broadcast(all.gather(&leader)?.unwrap_or_default().concat())?;
-        let node_of: Vec<usize> =
-            leaders.chunks_exact(size_of::<usize>()).map(|c| c.iter().rev().fold(0, |n, b| n << 8 | *b as usize)).collect();
+        let node_of: Vec<usize> = bytemuck::allocation::pod_collect_to_vec(&leaders);
         let mine = node_of[all.rank()];
         let mut next = 0;
         let rank_in_node = node_of
@@ -40,7 +39,8 @@ impl<'w> MpiTransport<'w> {
             })
             .collect();
         let library = mpi::library_version()?;
-        let library = library.lines().next().unwrap_or_default().split(',').next().unwrap_or_default().trim().to_owned();
+        let library =
+            library.lines().next().unwrap_or_default().split(',').next().unwrap_or_default().trim().to_owned();
         Ok(MpiTransport {
             world,
             node,

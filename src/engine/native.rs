@@ -1,6 +1,6 @@
 //! The end of a native strategy's round: one collective of the MPI library over the local sums, then the division.
 
-use crate::engine::kernels::{self, Start, Term};
+use crate::engine::kernels::{self, Start, Store, Term};
 use crate::engine::round::{EngineError, Spec};
 use crate::engine::transport::Transport;
 use crate::engine::{Buffer, OutOfMemory};
@@ -92,11 +92,12 @@ impl<E: Element> NativeEnd<E> {
                 let sum = [Term::Partial(received.cast_const())];
                 kernels::accumulate_and_finish(
                     Start::Fresh,
-                    std::ptr::null_mut(),
+                    std::ptr::null(),
                     &sum,
                     self.out,
                     self.divisor,
                     self.held as usize,
+                    Store::Cached,
                 );
             }
         }

@@ -57,8 +57,7 @@ impl<E: Element> Residents<E> {
             while at < problem.elements {
                 let range = Range::new(at, (at + READ_BLOCK).min(problem.elements));
                 // SAFETY: inside this client's part of the memory allocated above, which nobody reads yet.
-                let out =
-                    unsafe { std::slice::from_raw_parts_mut(start.add(at as usize), range.len() as usize) };
+                let out = unsafe { std::slice::from_raw_parts_mut(start.add(at as usize), range.len() as usize) };
                 source::read(source, client as usize, range, out).map_err(EngineError::Source)?;
                 at = range.end;
             }

@@ -1,5 +1,6 @@
 //! One round on one rank: everything that a part of a plan needs is made ready, then carried out against the clock.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::engine::native::NativeEnd;
@@ -8,7 +9,7 @@ use crate::engine::task::{Entry, Places, RunTask};
 use crate::engine::transport::{Shared, Transport, TransportError};
 use crate::engine::{Buffer, OutOfMemory, Residents};
 use crate::gradient::{Element, Range, Source, SourceError};
-use crate::plan::part::{Cargo, Hold, Reader};
+use crate::plan::part::{Cargo, Hold, Reader, Send, Task};
 use crate::plan::{Layout, Plan, Problem, Residency, Terms};
 
 /// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
@@ -29,6 +30,9 @@ pub enum EngineError {
     /// The plan needs something that this transport has not got.
     #[error("{0}")]
     Unsupported(String),
+    /// Another rank could not make its part of the round ready, and has said why.
+    #[error("another rank could not make its part of the round ready")]
+    Elsewhere,
     /// Nothing has moved for too long.
     #[error("rank {rank}: nothing has moved for {seconds} s: {waiting}")]
     Stalled {
@@ -56,6 +60,13 @@ pub struct Spec<'a> {
     pub source: &'a dyn Source,
 }
 
+/// Where a task's entry and its sum are.
+type Located = (*const Entry, *const u8);
+
+fn entry_of(base: *mut u8, ordinal: usize) -> *mut Entry {
+    base.wrapping_add(ordinal * size_of::<Entry>()).cast()
+}
+
 /// A round made ready on one rank.
 pub struct Round<'a, E: Element> {
     spec: Spec<'a>,
@@ -68,7 +79,7 @@ pub struct Round<'a, E: Element> {
     producing: f64,
     /// What tasks and sends point into. Kept to the end of the round.
     _buffers: Vec<Buffer>,
-    _exported: Option<Box<dyn Shared>>,
+    exported: Option<Box<dyn Shared>>,
     tracked: crate::plan::memory::Memory,
 }
 
@@ -90,6 +101,32 @@ impl<'a, E: Element> Round<'a, E> {
                 "the plan needs message tags up to {most_tag}, beyond this library's {limit}: fewer clients or shards"
             )));
         }
+        let exports = planned.iter().any(|task| task.exported);
+        let exports = transport.max(u64::from(exports))? > 0;
+        // What fails on this rank alone must not leave the others waiting: all learn of it before any goes on. The
+        // exchange is also the barrier after which every entry's offset is in place.
+        let made = Self::make(spec, residents, planned, sends, exports, &reader, transport);
+        let failed = transport.max(u64::from(made.is_err()))? > 0;
+        let (mut round, located) = made?;
+        if failed {
+            return Err(EngineError::Elsewhere);
+        }
+        round.connect(rank, &located);
+        Ok(round)
+    }
+
+    /// Everything but the connections to neighbours' sums. The ranks of a node share memory here; an error is this
+    /// rank's own. Beside the round: where each task's entry and sum are.
+    fn make(
+        spec: Spec<'a>,
+        residents: &'a Residents<E>,
+        planned: Vec<Task>,
+        sends: Vec<Send>,
+        exports: bool,
+        reader: &Reader<'_>,
+        transport: &mut dyn Transport,
+    ) -> Result<(Self, Vec<Located>), EngineError> {
+        let rank = transport.rank();
         let mut tracked = crate::plan::memory::Memory::default();
         let mut buffers = Vec::new();
         let mut buffer = |bytes: u64, purpose: &mut u64| -> Result<*mut u8, EngineError> {
@@ -106,14 +143,12 @@ impl<'a, E: Element> Round<'a, E> {
         for task in planned.iter().filter(|task| task.exported) {
             exported_bytes += (task.hold_bytes(&spec.terms) as usize).next_multiple_of(64);
         }
-        let exports = transport.max(u64::from(planned.iter().any(|task| task.exported)))? > 0;
         let exported = if exports { Some(transport.share(exported_bytes)?) } else { None };
         let mut unaccounted = 0;
         let own = match &exported {
             Some(region) => region.own(),
             None => buffer(entries_bytes as u64, &mut unaccounted)?,
         };
-        let entry_of = |base: *mut u8, ordinal: usize| base.wrapping_add(ordinal * size_of::<Entry>()).cast::<Entry>();
 
         let mut results: Vec<Range> = Vec::new();
         for task in &planned {
@@ -129,9 +164,8 @@ impl<'a, E: Element> Round<'a, E> {
         tracked.result = result.bytes() as u64;
 
         let clients = spec.problem.clients();
-        let resident = |host: usize, client: u64| {
-            residents.gradient(host, client - spec.layout.clients_on(host, clients).start)
-        };
+        let resident =
+            |host: usize, client: u64| residents.gradient(host, client - spec.layout.clients_on(host, clients).start);
         let mut tasks = Vec::with_capacity(planned.len());
         let mut result_at = result.as_ptr().cast::<E>();
         let mut export_at = entries_bytes;
@@ -143,7 +177,7 @@ impl<'a, E: Element> Round<'a, E> {
                 let at = own.wrapping_add(export_at);
                 tracked.accumulators += hold_bytes;
                 // SAFETY: this rank's own entry, inside memory made above for all of its tasks.
-                unsafe { (*entry).offset.store(export_at as u64, std::sync::atomic::Ordering::Release) };
+                unsafe { (*entry).offset.store(export_at as u64, Ordering::Release) };
                 export_at += (hold_bytes as usize).next_multiple_of(64);
                 at
             } else {
@@ -185,25 +219,10 @@ impl<'a, E: Element> Round<'a, E> {
             None => None,
         };
 
-        // Every entry's offset is in place before a neighbour looks.
-        transport.barrier()?;
-        for task in &mut tasks {
-            task.connect(|host, ordinal| {
-                if host == rank {
-                    return located[ordinal];
-                }
-                let base = exported.as_ref().map_or(std::ptr::null_mut(), |region| region.of(host));
-                let entry = entry_of(base, ordinal);
-                // SAFETY: the neighbour's window holds an entry for each of its aggregators, written before the
-                // barrier.
-                let offset = unsafe { (*entry).offset.load(std::sync::atomic::Ordering::Acquire) };
-                (entry.cast_const(), base.wrapping_add(offset as usize).cast_const())
-            });
-        }
         let slots: u64 = tasks.iter().map(|task| task.task.slots).sum();
         let tokens = Vec::with_capacity(slots as usize + 2 * running_sends.len());
         tracked.resident = crate::plan::memory::resident(spec.problem, spec.layout, &spec.terms, rank);
-        Ok(Round {
+        let round = Round {
             spec,
             tasks,
             sends: running_sends,
@@ -213,9 +232,28 @@ impl<'a, E: Element> Round<'a, E> {
             result,
             producing: 0.0,
             _buffers: buffers,
-            _exported: exported,
+            exported,
             tracked,
-        })
+        };
+        Ok((round, located))
+    }
+
+    /// Tells every task where the sums of its node that it reads lie.
+    fn connect(&mut self, rank: usize, located: &[Located]) {
+        let exported = &self.exported;
+        for task in &mut self.tasks {
+            task.connect(|host, ordinal| {
+                if host == rank {
+                    return located[ordinal];
+                }
+                let base = exported.as_ref().map_or(std::ptr::null_mut(), |region| region.of(host));
+                let entry = entry_of(base, ordinal);
+                // SAFETY: the neighbour's window holds an entry for each of its aggregators, written before the
+                // ranks met in `prepare`.
+                let offset = unsafe { (*entry).offset.load(Ordering::Acquire) };
+                (entry.cast_const(), base.wrapping_add(offset as usize).cast_const())
+            });
+        }
     }
 
     /// Makes ready to run once more. A barrier must follow before any rank runs.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::kernels::{self, Start, Term};
+use crate::engine::kernels::{self, Start, Store, Term};
 use crate::engine::round::{EngineError, Spec};
 use crate::engine::transport::Transport;
 use crate::gradient::{Accumulator, Element, Range, source};
@@ -11,6 +11,9 @@ use crate::plan::{Order, Output};
 
 /// Elements that are summed at one go while messages are under way: between goes MPI gets to move them.
 const GO: usize = 256 * 1024;
+/// Bytes of one sum from which on it is written past the cache: nothing reads it again before it would have been
+/// evicted anyway.
+const STREAMED_FROM: usize = 8 << 20;
 
 /// How far an aggregator has come, where its node's other ranks can see it. On cache lines of its own.
 #[repr(C, align(128))]
@@ -118,12 +121,9 @@ impl<E: Element> RunTask<E> {
                     Reading::Staged { place, weight: Some(weight(client)), produces: None }
                 }
                 Feed::Partial { .. } => Reading::Staged { place, weight: None, produces: None },
-                Feed::Shared { range, .. } => Reading::Growing {
-                    entry: std::ptr::null(),
-                    base: std::ptr::null(),
-                    start: range.start,
-                    ring: None,
-                },
+                Feed::Shared { range, .. } => {
+                    Reading::Growing { entry: std::ptr::null(), base: std::ptr::null(), start: range.start, ring: None }
+                }
             });
         }
         let sum = match task.hold {
@@ -364,6 +364,8 @@ impl<E: Element> RunTask<E> {
         let length = range.len() as usize;
         let start = if self.next == 0 { Start::Fresh } else { Start::Continue };
         let offset = (range.start - self.task.aggregator.range.start) as usize;
+        let large = length * size_of::<E::Acc>() >= STREAMED_FROM;
+        let store = if large && last { Store::Streaming } else { Store::Cached };
         let mut at = 0;
         while at < length {
             let busy = transport.under_way() > 0;
@@ -377,15 +379,16 @@ impl<E: Element> RunTask<E> {
                             Some(ring) => base.add(((self.piece % ring) * self.task.piece) as usize),
                             None => base.add(offset),
                         };
-                        kernels::accumulate(start, &self.terms, piece.add(at), go);
+                        kernels::accumulate(start, &self.terms, piece.add(at), go, store);
                     }
                     Sum::Result { out, scratch } => {
                         let out = out.add(offset + at);
-                        let acc = if size_of::<E>() == size_of::<E::Acc>() { out.cast() } else { scratch.wrapping_add(at) };
+                        let acc =
+                            if size_of::<E>() == size_of::<E::Acc>() { out.cast() } else { scratch.wrapping_add(at) };
                         if last {
-                            kernels::accumulate_and_finish(start, acc, &self.terms, out, self.divisor, go);
+                            kernels::accumulate_and_finish(start, acc, &self.terms, out, self.divisor, go, store);
                         } else {
-                            kernels::accumulate(start, &self.terms, acc, go);
+                            kernels::accumulate(start, &self.terms, acc, go, Store::Cached);
                         }
                     }
                     Sum::Nothing => {}

@@ -139,3 +139,9 @@ pub fn agree(transport: &mut dyn Transport, mine: Result<(), String>) -> Result<
     let message = transport.broadcast(message)?;
     Ok(Err(String::from_utf8_lossy(&message).into_owned()))
 }
+
+/// Every rank's numbers on rank 0, None elsewhere. Collective.
+pub fn gather_numbers(transport: &mut dyn Transport, numbers: &[u64]) -> Result<Option<Vec<Vec<u64>>>, TransportError> {
+    let all = transport.gather(bytemuck::cast_slice(numbers))?;
+    Ok(all.map(|all| all.iter().map(|bytes| bytemuck::allocation::pod_collect_to_vec(bytes)).collect()))
+}

@@ -51,26 +51,24 @@ impl Verification {
         }
     }
 
-    /// As bytes for an exchange between ranks.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let numbers = [
-            self.elements,
-            self.differing,
-            self.max_ulp,
-            self.max_relative_error.to_bits(),
-            self.wrong,
-            self.first_wrong.map_or(0, |element| element + 1),
-        ];
-        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    /// As numbers for an exchange between ranks.
+    pub fn to_numbers(&self) -> [u64; 6] {
+        let first = self.first_wrong.map_or(0, |element| element + 1);
+        [self.elements, self.differing, self.max_ulp, self.max_relative_error.to_bits(), self.wrong, first]
     }
 
-    /// From the bytes of another rank; None if they are not as [`Verification::to_bytes`] writes them.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Verification> {
-        let numbers: Vec<u64> =
-            bytes.chunks_exact(8).map(|chunk| chunk.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))).collect();
-        let [elements, differing, max_ulp, error, wrong, first] = numbers[..] else { return None };
+    /// From the numbers of another rank; None if they are not as [`Verification::to_numbers`] makes them.
+    pub fn from_numbers(numbers: &[u64]) -> Option<Verification> {
+        let [elements, differing, max_ulp, error, wrong, first] = *numbers else { return None };
         let max_relative_error = f64::from_bits(error);
-        Some(Verification { elements, differing, max_ulp, max_relative_error, wrong, first_wrong: first.checked_sub(1) })
+        Some(Verification {
+            elements,
+            differing,
+            max_ulp,
+            max_relative_error,
+            wrong,
+            first_wrong: first.checked_sub(1),
+        })
     }
 }
 

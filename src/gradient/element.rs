@@ -133,6 +133,20 @@ fn place_of(raw: u64, bits: u32) -> i64 {
     if raw & sign == 0 { magnitude } else { -magnitude }
 }
 
+/// `value` in binary32, rounded to odd: cut off, with the last bit set when anything was cut off.
+///
+/// Rounding this to a type of at most 22 significant bits gives what one rounding of `value` would have given, which
+/// rounding to nearest twice does not (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved
+/// algorithms using rounding to odd", 2008).
+fn to_odd(value: f64) -> f32 {
+    let near = value as f32;
+    if value.is_nan() || f64::from(near) == value {
+        return near;
+    }
+    let away_from_zero = f64::from(near).abs() > value.abs();
+    f32::from_bits((near.to_bits() - u32::from(away_from_zero)) | 1)
+}
+
 macro_rules! element {
     ($type:ty, $acc:ty, $dtype:expr, $roundoff:expr, $bits:expr, $widen:expr, $narrow:expr, $from:expr, $to:expr) => {
         impl Element for $type {
@@ -163,8 +177,18 @@ macro_rules! element {
 
 element!(f32, f32, Dtype::F32, <f32 as Accumulator>::UNIT_ROUNDOFF, 32, |x| x, |x| x, |x| x as f32, f64::from);
 element!(f64, f64, Dtype::F64, <f64 as Accumulator>::UNIT_ROUNDOFF, 64, |x| x, |x| x, |x| x, |x| x);
-element!(f16, f32, Dtype::F16, 1.0 / 2048.0, 16, f16::to_f32, f16::from_f32, f16::from_f64, f16::to_f64);
-element!(bf16, f32, Dtype::Bf16, 1.0 / 256.0, 16, bf16::to_f32, bf16::from_f32, bf16::from_f64, bf16::to_f64);
+element!(f16, f32, Dtype::F16, 1.0 / 2048.0, 16, f16::to_f32, f16::from_f32, |x| f16::from_f32(to_odd(x)), f16::to_f64);
+element!(
+    bf16,
+    f32,
+    Dtype::Bf16,
+    1.0 / 256.0,
+    16,
+    bf16::to_f32,
+    bf16::from_f32,
+    |x| bf16::from_f32(to_odd(x)),
+    bf16::to_f64
+);
 
 /// Runs `$body` with `$type` standing for the element type that `$dtype` names.
 #[macro_export]

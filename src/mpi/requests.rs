@@ -58,15 +58,8 @@ impl Requests {
             // SAFETY: within the caller's bytes, which live until the request completes.
             unsafe {
                 let data = data.add(offset).cast();
-                let code = ffi::MPI_Isend(
-                    data,
-                    length,
-                    ffi::RSMPI_UINT8_T,
-                    to as c_int,
-                    tag as c_int,
-                    comm.handle(),
-                    request,
-                );
+                let code =
+                    ffi::MPI_Isend(data, length, ffi::RSMPI_UINT8_T, to as c_int, tag as c_int, comm.handle(), request);
                 checked("MPI_Isend", code)
             }
         })

@@ -52,6 +52,12 @@ impl World {
         Ok(world)
     }
 
+    /// Ends the whole job, all ranks, with this exit code. For when ranks have lost each other.
+    pub fn abort(&self, code: i32) {
+        // SAFETY: MPI is initialised and not finalised.
+        unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code) };
+    }
+
     /// All ranks.
     pub fn communicator(&self) -> &Communicator {
         &self.communicator

@@ -16,7 +16,23 @@ pub enum Flow {
     },
 }
 
+/// Bytes of pieces in flight to one aggregator that an automatic chunk size allows.
+const AUTOMATIC_BUDGET: u64 = 4 << 20;
+/// Automatic chunks are no smaller: below it the cost of a message outweighs what it carries.
+const LEAST_AUTOMATIC: u64 = 16 << 10;
+/// Automatic chunks are no larger: a sum over a larger piece leaves the cache before it is sent on.
+const MOST_AUTOMATIC: u64 = 1 << 20;
+
 impl Flow {
+    /// The chunk size for `clients` gradients of `elements` elements in `shards` shards when nobody chose one: two
+    /// pieces from every client stay within a few MiB, so that an aggregator's staging does not grow with N.
+    pub fn automatic(elements: u64, clients: u64, shards: u64, dtype: Dtype) -> Flow {
+        let size = dtype.size() as u64;
+        let share = AUTOMATIC_BUDGET / (2 * clients.max(1));
+        let bytes = share.clamp(LEAST_AUTOMATIC, MOST_AUTOMATIC).min((elements / shards.max(1)).max(1) * size);
+        Flow::Chunk { elements: (bytes / size).max(1) }
+    }
+
     /// Elements of one piece of a range of `range` elements.
     pub fn piece(self, range: u64) -> u64 {
         match self {
@@ -54,9 +70,10 @@ pub enum Order {
 }
 
 /// Where clients' gradients are during a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Residency {
+    #[default]
     /// In memory before the clock starts.
     Resident,
     /// Produced piece by piece while the clock runs.

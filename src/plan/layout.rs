@@ -1,9 +1,7 @@
 //! Layout: which rank is on which node, and which ranks host clients and aggregators.
 
-use serde::{Deserialize, Serialize};
-
 /// Which ranks do what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Roles {
     /// Every rank hosts clients and aggregators.
     Colocated,
@@ -108,8 +106,7 @@ impl Layout {
     /// `ranks` ranks in equal runs on `nodes` nodes.
     pub fn even(ranks: usize, nodes: usize, roles: Roles) -> Result<Self, LayoutError> {
         let nodes = nodes.clamp(1, ranks.max(1));
-        let node_of: Vec<usize> =
-            (0..ranks).map(|r| block_of(r as u64, ranks as u64, nodes as u64) as usize).collect();
+        let node_of: Vec<usize> = (0..ranks).map(|r| block_of(r as u64, ranks as u64, nodes as u64) as usize).collect();
         Layout::new(&node_of, roles)
     }
 

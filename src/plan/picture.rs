@@ -126,7 +126,11 @@ impl Picture<'_> {
             )?,
             Err(fault) => writeln!(out, "check: NOT SOUND. {fault}")?,
         }
-        writeln!(out, "\n{:>10}  {:>5}  {:>5}  {:<10}  {:<25}  {:>12}  takes", "aggregator", "rank", "node", "yields", "elements", "weight")?;
+        writeln!(
+            out,
+            "\n{:>10}  {:>5}  {:>5}  {:<10}  {:<25}  {:>12}  takes",
+            "aggregator", "rank", "node", "yields", "elements", "weight"
+        )?;
         for id in 0..self.plan.aggregators().min(MOST_LINES) {
             let a = self.plan.aggregator(id);
             let node = layout.node_of(a.rank);
@@ -154,8 +158,7 @@ impl Picture<'_> {
         let runs = memory_runs(self);
         for (first, last, m) in runs.iter().take(MOST_LINES as usize) {
             let ranks = if first == last { first.to_string() } else { format!("{first}–{last}") };
-            let [a, b, c, d, e] =
-                [m.resident, m.accumulators, m.staging, m.result, m.total()].map(grouped);
+            let [a, b, c, d, e] = [m.resident, m.accumulators, m.staging, m.result, m.total()].map(grouped);
             writeln!(out, "{ranks:>11}  {a:>16}  {b:>16}  {c:>16}  {d:>16}  {e:>16}")?;
         }
         more(out, runs.len() as u64, "lines")

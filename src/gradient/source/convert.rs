@@ -1,31 +1,13 @@
 //! From a stored element type to another, rounded once to nearest, ties to even.
 
-use crate::gradient::{Accumulator, Dtype, Element};
+use crate::gradient::Element;
 
 /// Writes each element of `from` to `to`, rounded to the nearest value of type `D`. Both have the same length.
 pub(super) fn convert<S: Element, D: Element>(from: &[S], to: &mut [D]) {
     debug_assert_eq!(from.len(), to.len());
-    // Only a binary64 needs care: every other type is exact in binary32.
-    let two_steps = S::DTYPE == Dtype::F64 && matches!(D::DTYPE, Dtype::F16 | Dtype::Bf16);
     for (source, target) in from.iter().zip(to) {
-        let value = source.to_f64();
-        let value = if two_steps { f64::from(to_odd(value)) } else { value };
-        *target = D::narrow(D::Acc::from_f64(value));
+        *target = D::from_f64(source.to_f64());
     }
-}
-
-/// `value` in binary32, rounded to odd: cut off, with the last bit set when anything was cut off.
-///
-/// Rounding this to a type of at most 22 significant bits gives what one rounding of `value` would have given, which
-/// rounding to nearest twice does not (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved
-/// algorithms using rounding to odd", 2008).
-fn to_odd(value: f64) -> f32 {
-    let near = value as f32;
-    if value.is_nan() || f64::from(near) == value {
-        return near;
-    }
-    let away_from_zero = f64::from(near).abs() > value.abs();
-    f32::from_bits((near.to_bits() - u32::from(away_from_zero)) | 1)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use half::f16;
 use ndarray::s;
 
 use super::stored::{Run, StoredFile, in_blocks, read_runs};
+use super::weights::Weights;
 use super::{check_read, weights};
 use crate::gradient::{Dtype, Element, Range, Source, SourceError};
 use crate::with_element;
@@ -55,7 +56,7 @@ impl Hdf5 {
     /// The gradients in `files`, under the name `dataset`, which is a dataset or a group of them; None is the file's
     /// top. One file holds all clients, as a two-dimensional dataset or as one-dimensional ones in byte order of their
     /// names; of several, each holds one client. `weights`, if given, take the place of those in the files.
-    pub fn open(files: &[PathBuf], dataset: Option<&str>, weights: Option<Vec<f64>>) -> Result<Self, SourceError> {
+    pub fn open(files: &[PathBuf], dataset: Option<&str>, asked: &Weights) -> Result<Self, SourceError> {
         let mut found = Vec::new();
         for (index, path) in files.iter().enumerate() {
             let in_file = datasets(path, index, dataset)?;
@@ -92,7 +93,7 @@ impl Hdf5 {
         }
         let mut own_weights = Vec::new();
         for found in &found {
-            own_weights.extend(found.weights(&files[found.file])?);
+            own_weights.extend(found.weights(&files[found.file], asked.key())?);
         }
         let mut clients = Vec::new();
         for found in found {
@@ -110,14 +111,15 @@ impl Hdf5 {
         if clients.is_empty() {
             return Err(SourceError::content(&files[0], "holds no client: the shape of its dataset begins with 0"));
         }
-        let weights = weights::given_or_found(weights, &own_weights, |client| {
+        let weights = weights::asked_or_found(asked, &own_weights, |client| {
             let client: &Client = &clients[client];
             SourceError::content(
                 &files[client.file],
                 format!(
-                    "dataset \"{}\" has no attribute weights or num_samples, though others have; give it, or give all \
-                     weights in the experiment",
-                    client.dataset.name()
+                    "dataset \"{}\" has no attribute {}, which is its clients' weight; give it, or give all weights in the \
+                     experiment",
+                    client.dataset.name(),
+                    asked.key().unwrap_or("weights or num_samples")
                 ),
             )
         })?;
@@ -196,11 +198,12 @@ impl Found {
     }
 
     /// The weights in the dataset's attributes, one for each of its clients; None for those without.
-    fn weights(&self, path: &Path) -> Result<Vec<Option<f64>>, SourceError> {
+    fn weights(&self, path: &Path, key: Option<&str>) -> Result<Vec<Option<f64>>, SourceError> {
         let clients = if let [rows, _] = self.shape[..] { rows } else { 1 };
         let library = |cause| in_library(path, &self.name, &cause);
         let names = self.dataset.attr_names().map_err(library)?;
-        let present: Vec<_> = WEIGHTS.into_iter().filter(|key| names.iter().any(|name| name == key)).collect();
+        let wanted = key.map_or(WEIGHTS.to_vec(), |key| vec![key]);
+        let present: Vec<_> = wanted.into_iter().filter(|key| names.iter().any(|name| name == key)).collect();
         let key = match present[..] {
             [] => return Ok(vec![None; clients]),
             [key] => key,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 
 use super::stored::{Run, StoredFile, read_runs};
+use super::weights::Weights;
 use super::{check_read, weights};
 use crate::gradient::{Dtype, Range, Source, SourceError};
 
@@ -32,7 +33,7 @@ struct Header {
 impl Npy {
     /// The gradients in `files`: one of shape \[clients, elements\], or a one-dimensional one a client, in this order.
     /// Without `weights` each client weighs 1.
-    pub fn open(files: &[PathBuf], weights: Option<Vec<f64>>) -> Result<Self, SourceError> {
+    pub fn open(files: &[PathBuf], asked: &Weights) -> Result<Self, SourceError> {
         let Some(first_path) = files.first() else {
             return Err(SourceError::Request("no npy file was given".into()));
         };
@@ -64,8 +65,8 @@ impl Npy {
             }
         }
         let found = vec![None; clients.len()];
-        let weights = weights::given_or_found(weights, &found, |client| {
-            SourceError::Request(format!("client {client} has no weight"))
+        let weights = weights::asked_or_found(asked, &found, |client| {
+            SourceError::Request(format!("client {client}: npy files hold no weights; give them in the experiment"))
         })?;
         let files = files.iter().map(|path| StoredFile::new(path)).collect();
         Ok(Npy { files, clients, dtype: first.dtype, elements, weights })
@@ -171,7 +172,7 @@ mod tests {
     }
 
     fn open(base: &Path, pattern: &str) -> Result<Box<dyn Source>, SourceError> {
-        open_files(FileKind::Npy, pattern, base, None, None)
+        open_files(FileKind::Npy, pattern, base, &Weights::Stored, None)
     }
 
     #[test]
@@ -186,10 +187,10 @@ mod tests {
         let mut out = [0f64; 2];
         read(&*source, 2, Range::new(5, 7), &mut out).unwrap();
         assert_eq!(out, [19.0, 20.0]);
-        let weights = Some(vec![1.0, 2.0, 3.0]);
-        let weighted = open_files(FileKind::Npy, "*.npy", home.path(), weights, None).unwrap();
+        let weights = Weights::Each(vec![1.0, 2.0, 3.0]);
+        let weighted = open_files(FileKind::Npy, "*.npy", home.path(), &weights, None).unwrap();
         assert_eq!(weighted.weights(), [1.0, 2.0, 3.0]);
-        assert!(open_files(FileKind::Npy, "*.npy", home.path(), None, Some("x")).is_err());
+        assert!(open_files(FileKind::Npy, "*.npy", home.path(), &Weights::Stored, Some("x")).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::hdf5::Hdf5;
 use super::npy::Npy;
 use super::safetensors::{Safetensors, Split};
+use super::weights::Weights;
 use super::{Source, SourceError, find};
 
 /// The format of files of gradients, as named in experiments.
@@ -35,13 +36,13 @@ impl FileKind {
 /// The gradients of the files that `pattern` stands for: a file, a directory (all its files with the kind's endings)
 /// or a glob, relative to `base_dir`. Clients are numbered in byte order of the files' paths.
 ///
-/// `weights`, if given, take the place of any in the files. `dataset` is the dataset or group of an HDF5 file; None
+/// `weights` says whether those of the files count. `dataset` is the dataset or group of an HDF5 file; None
 /// takes what lies at its top. Only headers are read here.
 pub fn open_files(
     kind: FileKind,
     pattern: &str,
     base_dir: &Path,
-    weights: Option<Vec<f64>>,
+    weights: &Weights,
     dataset: Option<&str>,
 ) -> Result<Box<dyn Source>, SourceError> {
     if let (FileKind::Safetensors | FileKind::Npy, Some(dataset)) = (kind, dataset) {
@@ -53,7 +54,7 @@ pub fn open_files(
     Ok(match kind {
         FileKind::Safetensors => {
             let split = if named { Split::Detect } else { Split::Files };
-            Box::new(Safetensors::open(&files, split, weights, super::safetensors::WEIGHT_KEY)?)
+            Box::new(Safetensors::open(&files, split, weights)?)
         }
         FileKind::Hdf5 => Box::new(Hdf5::open(&files, dataset, weights)?),
         FileKind::Npy => Box::new(Npy::open(&files, weights)?),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::stored::{Run, StoredFile, read_runs};
+use super::weights::Weights;
 use super::{check_read, weights};
 use crate::gradient::{Dtype, Range, Source, SourceError};
 
@@ -55,7 +56,8 @@ struct Client<'a> {
 impl Safetensors {
     /// The gradients in `files`, split into clients as `split` says. `weights`, if given, take the place of those in
     /// the metadata under `key`; where no client has any, each weighs 1.
-    pub fn open(files: &[PathBuf], split: Split, weights: Option<Vec<f64>>, key: &str) -> Result<Self, SourceError> {
+    pub fn open(files: &[PathBuf], split: Split, asked: &Weights) -> Result<Self, SourceError> {
+        let key = asked.key().unwrap_or(WEIGHT_KEY);
         let headers = files.iter().map(|path| Header::read(path)).collect::<Result<Vec<_>, _>>()?;
         let clients = match (split, &headers[..]) {
             (_, []) => return Err(SourceError::Request("no safetensors file was given".into())),
@@ -81,13 +83,13 @@ impl Safetensors {
             }
         }
         let found = clients.iter().map(|client| weight(client, key)).collect::<Result<Vec<_>, _>>()?;
-        let weights = weights::given_or_found(weights, &found, |client| {
+        let weights = weights::asked_or_found(asked, &found, |client| {
             let client = &clients[client];
             SourceError::content(
                 &client.header.path,
                 format!(
-                    "has no metadata \"{}{key}\", though other clients have theirs; give it, or give all weights in \
-                     the experiment",
+                    "has no metadata \"{}{key}\", which is this client's weight; give it, or give all weights in the \
+                     experiment",
                     client.prefix
                 ),
             )

@@ -2,6 +2,41 @@
 
 use crate::gradient::SourceError;
 
+/// Where the clients' weights come from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Weights {
+    /// What the files say under their usual key; 1 for every client where they say nothing, and for generated gradients.
+    #[default]
+    Stored,
+    /// The same for all.
+    All(f64),
+    /// One a client, in client order.
+    Each(Vec<f64>),
+    /// What the files say under this key, which every client must have.
+    Key(String),
+}
+
+impl Weights {
+    /// The key under which the files' weights are, if it was named.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Weights::Key(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The weights of `clients` clients; None if they are in files, or if there are not as many.
+    pub fn of(&self, clients: u64) -> Option<Vec<f64>> {
+        let all = |weight| Some(vec![weight; usize::try_from(clients).ok()?]);
+        match self {
+            Weights::Stored => all(1.0),
+            Weights::All(weight) => all(*weight),
+            Weights::Each(weights) => (weights.len() as u64 == clients).then(|| weights.clone()),
+            Weights::Key(_) => None,
+        }
+    }
+}
+
 /// `weights` if they are the weights of `clients` clients: that many, each finite and above zero, and all of them and
 /// their sum within binary32, in which sums over f32, f16 and bf16 gradients are formed.
 pub fn checked(weights: Vec<f64>, clients: usize) -> Result<Vec<f64>, SourceError> {
@@ -32,21 +67,23 @@ pub fn checked(weights: Vec<f64>, clients: usize) -> Result<Vec<f64>, SourceErro
     Ok(weights)
 }
 
-/// The weights of `clients` clients of files: those `given`, or those `found` in the files, or all 1 where no file
-/// has any. `found[k]` is client k's; `missing` says, for the k of a client without one, what to do.
-pub(super) fn given_or_found(
-    given: Option<Vec<f64>>,
+/// The weights of the clients of files, as `asked` for. `found[k]` is what the files say of client k; `missing` says,
+/// for the k of a client without one, what to do.
+pub(super) fn asked_or_found(
+    asked: &Weights,
     found: &[Option<f64>],
     missing: impl Fn(usize) -> SourceError,
 ) -> Result<Vec<f64>, SourceError> {
-    if let Some(given) = given {
-        return checked(given, found.len());
-    }
-    if found.iter().all(Option::is_none) {
-        return Ok(vec![1.0; found.len()]);
-    }
-    let weights = found.iter().enumerate().map(|(client, weight)| weight.ok_or_else(|| missing(client)));
-    checked(weights.collect::<Result<_, _>>()?, found.len())
+    let weights = match asked {
+        Weights::Each(weights) => weights.clone(),
+        Weights::All(weight) => vec![*weight; found.len()],
+        Weights::Stored if found.iter().all(Option::is_none) => vec![1.0; found.len()],
+        Weights::Stored | Weights::Key(_) => {
+            let weights = found.iter().enumerate().map(|(client, weight)| weight.ok_or_else(|| missing(client)));
+            weights.collect::<Result<_, _>>()?
+        }
+    };
+    checked(weights, found.len())
 }
 
 #[cfg(test)]
@@ -73,9 +110,15 @@ mod tests {
     #[test]
     fn all_one_only_where_none_is_found() {
         let missing = |client| SourceError::Request(format!("no weight for {client}"));
-        assert_eq!(given_or_found(None, &[None, None], missing).unwrap(), [1.0, 1.0]);
-        assert_eq!(given_or_found(None, &[Some(2.0), Some(3.0)], missing).unwrap(), [2.0, 3.0]);
-        assert_eq!(given_or_found(Some(vec![5.0, 6.0]), &[Some(2.0), None], missing).unwrap(), [5.0, 6.0]);
-        assert!(given_or_found(None, &[Some(2.0), None], missing).unwrap_err().to_string().contains("no weight for 1"));
+        assert_eq!(asked_or_found(&Weights::Stored, &[None, None], missing).unwrap(), [1.0, 1.0]);
+        assert_eq!(asked_or_found(&Weights::Stored, &[Some(2.0), Some(3.0)], missing).unwrap(), [2.0, 3.0]);
+        assert_eq!(asked_or_found(&Weights::Each(vec![5.0, 6.0]), &[Some(2.0), None], missing).unwrap(), [5.0, 6.0]);
+        assert_eq!(asked_or_found(&Weights::All(3.0), &[Some(2.0), None], missing).unwrap(), [3.0, 3.0]);
+        let key = Weights::Key("n".into());
+        for (asked, found) in [(&Weights::Stored, [Some(2.0), None]), (&key, [Some(2.0), None])] {
+            assert!(asked_or_found(asked, &found, missing).unwrap_err().to_string().contains("no weight for 1"));
+        }
+        // A key that was asked for by name must be there.
+        assert!(asked_or_found(&key, &[None, None], missing).unwrap_err().to_string().contains("no weight for 0"));
     }
 }

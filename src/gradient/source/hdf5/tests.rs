@@ -2,9 +2,10 @@ use std::path::Path;
 
 use super::super::{FileKind, open_files, read};
 use super::*;
+use crate::gradient::source::weights::Weights;
 
 fn open(base: &Path, pattern: &str, dataset: Option<&str>) -> Result<Box<dyn Source>, SourceError> {
-    open_files(FileKind::Hdf5, pattern, base, None, dataset)
+    open_files(FileKind::Hdf5, pattern, base, &Weights::Stored, dataset)
 }
 
 fn fault(base: &Path, pattern: &str, dataset: Option<&str>) -> String {
@@ -42,7 +43,7 @@ fn one_table_in_any_storage() {
         ("halves", Dtype::F16, [1.0; 3], true),
         ("packed_halves", Dtype::F16, [1.0; 3], false),
     ] {
-        let source = Hdf5::open(std::slice::from_ref(&path), Some(name), None).unwrap();
+        let source = Hdf5::open(std::slice::from_ref(&path), Some(name), &Weights::Stored).unwrap();
         assert_eq!((source.clients(), source.elements(), source.stored_dtype()), (3, 17, Some(dtype)));
         assert_eq!(source.weights(), weights);
         assert_eq!(source.clients[0].offset.is_some(), direct, "{name}");

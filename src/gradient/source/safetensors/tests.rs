@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{FileKind, open_files, read};
 use super::*;
+use crate::gradient::source::weights::Weights;
 
 /// A file of the tensors `(name, type, shape, bytes)`, in this order, with `metadata`.
 fn bytes(tensors: &[(&str, &str, &[u64], &[u8])], metadata: Value) -> Vec<u8> {
@@ -36,7 +37,7 @@ fn client(add: f32, metadata: Value) -> Vec<u8> {
 }
 
 fn open(base: &Path, pattern: &str) -> Result<Box<dyn Source>, SourceError> {
-    open_files(FileKind::Safetensors, pattern, base, None, None)
+    open_files(FileKind::Safetensors, pattern, base, &Weights::Stored, None)
 }
 
 fn fault(base: &Path, pattern: &str) -> String {
@@ -68,9 +69,9 @@ fn a_file_a_client_in_order_of_names() {
         assert!(read(&*source, 0, Range::new(6, 9), &mut [0f32; 3]).is_err());
         assert!(read(&*source, 3, Range::new(0, 1), &mut [0f32; 1]).is_err());
     }
-    let given = open_files(FileKind::Safetensors, ".", home.path(), Some(vec![3.0, 1.0, 4.0]), None).unwrap();
+    let given = open_files(FileKind::Safetensors, ".", home.path(), &Weights::Each(vec![3.0, 1.0, 4.0]), None).unwrap();
     assert_eq!(given.weights(), [3.0, 1.0, 4.0]);
-    let wrong = open_files(FileKind::Safetensors, ".", home.path(), Some(vec![3.0, -1.0, 4.0]), None);
+    let wrong = open_files(FileKind::Safetensors, ".", home.path(), &Weights::Each(vec![3.0, -1.0, 4.0]), None);
     assert!(wrong.err().unwrap().to_string().contains("client 1 has weight -1"));
 }
 

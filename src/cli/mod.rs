@@ -1,0 +1,115 @@
+//! The command line: one file a command. They parse, call the library, print; there is no logic here.
+
+mod machine;
+mod models;
+mod plan;
+mod run;
+mod show;
+mod strategies;
+#[cfg(feature = "mpi")]
+mod under_mpi;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit code for input that cannot be used.
+const BAD_INPUT: u8 = 2;
+
+/// Shard the gradient, or build a tree? Measures, on this machine, how fast and in how much memory strategies
+/// aggregate the gradients of federated-learning clients.
+#[derive(Parser)]
+#[command(name = "gradshard", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mpirun -n 4 gradshard run configs/resnet18.json     measure on 4 ranks
+  gradshard run configs/digits.json --threads 4       measure on 4 threads, without MPI
+  gradshard run configs/resnet18.json --dry-run       what would be measured, and in how much memory
+  gradshard show resnet18.h5                          the table
+  gradshard plan --strategy tree-lambda-fl --clients 20 --elements 1000000 --ranks 4
+
+Data goes to standard output, everything else to standard error. Exit code 2: bad input; 1: something failed.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Carry out an experiment and write the result file
+    Run(run::RunArgs),
+    /// Show who sums what where, without carrying it out
+    Plan(plan::PlanArgs),
+    /// Print a result file
+    Show(show::ShowArgs),
+    /// List the strategies
+    Strategies(strategies::StrategiesArgs),
+    /// List the models of the catalogue, or the layers of one
+    Models(models::ModelsArgs),
+    /// Describe the machine: MPI library, nodes, topology, binding, memory
+    Machine(machine::MachineArgs),
+}
+
+/// Why a command ended early, with the exit code that it ends with.
+enum Failure {
+    /// What was asked for cannot be done as asked.
+    Input(anyhow::Error),
+    /// Something else went wrong.
+    Other(anyhow::Error),
+    /// Another rank has said it already.
+    Said(u8),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Other(error.into())
+    }
+}
+
+fn input(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::Input(error.into())
+}
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Show(args) => show::show(&args).map_err(input),
+        Command::Strategies(args) => strategies::strategies(&args),
+        Command::Models(args) => models::models(&args),
+        Command::Machine(args) => machine::machine(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Input(error)) => {
+            eprintln!("gradshard: {error:#}");
+            ExitCode::from(BAD_INPUT)
+        }
+        Err(Failure::Other(error)) => {
+            eprintln!("gradshard: {error:#}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::Said(code)) => ExitCode::from(code),
+    }
+}
+
+/// Prints to standard output. A reader that has closed the pipe has seen enough; that is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+/// How lists are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ListFormat {
+    /// For a person.
+    Text,
+    /// For a program.
+    Json,
+}

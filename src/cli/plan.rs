@@ -1,0 +1,139 @@
+//! `gradshard plan`: shows a plan. Needs no MPI at run time.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use gradshard::experiment::Size;
+use gradshard::gradient::Dtype;
+use gradshard::plan::picture::Picture;
+use gradshard::plan::{Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
+
+use super::{Failure, input, print};
+
+#[derive(Args)]
+pub struct PlanArgs {
+    /// The strategy, one of those that `gradshard strategies` lists
+    #[arg(long)]
+    strategy: String,
+    /// Clients N
+    #[arg(long, default_value_t = 20)]
+    clients: u64,
+    /// Shards M, for strategies that shard
+    #[arg(long, default_value_t = 4)]
+    shards: u64,
+    /// Elements of a gradient, |θ|, or the name of a model of the catalogue
+    #[arg(long)]
+    elements: String,
+    /// Ranks P
+    #[arg(long, default_value_t = 4)]
+    ranks: usize,
+    /// Nodes K, over which the ranks are spread in equal runs
+    #[arg(long, default_value_t = 1)]
+    nodes: usize,
+    /// How data moves through an aggregator: whole, auto, or the size of a chunk such as 1MiB
+    #[arg(long, default_value = "whole")]
+    flow: String,
+    /// Element type
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: DtypeArg,
+    /// Ranks that only aggregate; without it every rank hosts clients and aggregators
+    #[arg(long, value_name = "RANKS")]
+    dedicated: Option<u64>,
+    /// How ranks of one node reach each other's data
+    #[arg(long, value_enum, default_value = "shared")]
+    intra_node: IntraNodeArg,
+    /// Clients' gradients are produced while the round runs instead of being kept in memory
+    #[arg(long)]
+    streamed: bool,
+    /// How to print the plan
+    #[arg(long, value_enum, default_value = "text")]
+    format: PlanFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PlanFormat {
+    /// For a person.
+    Text,
+    /// For a program: every aggregator.
+    Json,
+    /// For Graphviz: pipe into `dot -Tsvg`.
+    Dot,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DtypeArg {
+    F32,
+    F64,
+    F16,
+    Bf16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum IntraNodeArg {
+    Shared,
+    Messages,
+}
+
+fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
+    match args.flow.as_str() {
+        "whole" => Ok(Flow::Whole),
+        "auto" => Ok(Flow::automatic(elements, args.clients, args.shards, dtype)),
+        text => {
+            let Size(bytes) = text.parse().map_err(|error| input(anyhow!("--flow: {error}")))?;
+            Ok(Flow::Chunk { elements: (bytes / dtype.size() as u64).max(1) })
+        }
+    }
+}
+
+/// Prints the plan. A plan that is not sound is printed all the same, and is an error.
+pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
+    let known = strategies::names().join(", ");
+    let strategy = strategies::find(&args.strategy)
+        .ok_or_else(|| input(anyhow!("--strategy: unknown strategy {:?}; known: {known}", args.strategy)))?;
+    for (name, value) in [("--clients", args.clients), ("--shards", args.shards), ("--ranks", args.ranks as u64)] {
+        if value == 0 {
+            return Err(input(anyhow!("{name}: 0; there must be at least 1")));
+        }
+    }
+    let elements = match args.elements.parse::<u64>() {
+        Ok(elements) => elements,
+        Err(_) => gradshard::gradient::models::find(&args.elements).map_err(input)?.elements,
+    };
+    let dtype = match args.dtype {
+        DtypeArg::F32 => Dtype::F32,
+        DtypeArg::F64 => Dtype::F64,
+        DtypeArg::F16 => Dtype::F16,
+        DtypeArg::Bf16 => Dtype::Bf16,
+    };
+    let roles = args.dedicated.map_or(Roles::Colocated, |ranks| Roles::Dedicated(Some(ranks)));
+    let layout = Arc::new(Layout::even(args.ranks, args.nodes, roles).map_err(input)?);
+    let shards = if strategy.knobs().shards { args.shards } else { 1 };
+    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards));
+    let plan = strategy.plan(&problem, &layout).map_err(input)?;
+    let intra_node = match args.intra_node {
+        IntraNodeArg::Messages if !strategy.always_shared() => IntraNode::Messages,
+        _ => IntraNode::Shared,
+    };
+    let residency = if args.streamed { Residency::Streamed } else { Residency::Resident };
+    let flow = flow(args, elements, dtype)?;
+    let picture = Picture {
+        strategy: strategy.name(),
+        plan: plan.as_ref(),
+        problem: &problem,
+        layout: &layout,
+        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency },
+        verdict: check(plan.as_ref(), &problem, &layout),
+    };
+    let mut text = String::new();
+    match args.format {
+        PlanFormat::Text => picture.text(&mut text)?,
+        PlanFormat::Json => text = format!("{}\n", picture.json()),
+        PlanFormat::Dot => picture.dot(&mut text).map_err(|error| input(anyhow!(error)))?,
+    }
+    print(&text)?;
+    match picture.verdict {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(Failure::Other(fault.into())),
+    }
+}

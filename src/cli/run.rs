@@ -1,0 +1,95 @@
+//! `gradshard run`: carries out an experiment.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::Args;
+use gradshard::engine::{Transport, run_threads};
+use gradshard::job::{self, Finished, JobError, Progress, Request, dry_run};
+use gradshard::results::show::table;
+
+use super::{BAD_INPUT, Failure, input, print};
+use progress::Reporter;
+
+mod progress;
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// The experiment, JSON (see configs/ and configs/experiment.schema.json)
+    experiment: PathBuf,
+    /// The result file, HDF5 [default: the experiment's name with .h5]
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// Replace the result file if it exists
+    #[arg(long)]
+    force: bool,
+    /// Write each cell's aggregated gradient into this directory, as npy
+    #[arg(long, value_name = "DIR")]
+    keep_result: Option<PathBuf>,
+    /// Play this many ranks as threads of one process, without MPI [default without a launcher: one a core]
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Print the cells, their predicted memory and the total, without running
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs under the launcher that started this process, or on threads where there is none.
+pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    #[cfg(feature = "mpi")]
+    if let Some(launcher) = gradshard::mpi::launcher() {
+        if args.threads.is_none() {
+            return super::under_mpi::with_mpi(|transport| on_rank(transport, args));
+        }
+        if launcher.processes > 1 {
+            return Err(if launcher.rank == 0 {
+                input(anyhow!(
+                    "--threads plays ranks in one process, but {} started {}",
+                    launcher.name,
+                    launcher.processes
+                ))
+            } else {
+                Failure::Said(BAD_INPUT)
+            });
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.map_or(cores, usize::from);
+    let all = run_threads(&vec![0; threads], |transport| on_rank(transport, args));
+    // Rank 0 speaks for all.
+    all.into_iter().next().unwrap_or(Ok(()))
+}
+
+fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure> {
+    let request = Request {
+        experiment: args.experiment.clone(),
+        output: args.output.clone(),
+        force: args.force,
+        keep_result: args.keep_result.clone(),
+    };
+    let first = transport.rank() == 0;
+    if args.dry_run {
+        let text = dry_run(transport, &request).map_err(|error| failure(error, first))?;
+        return if first { print(&text) } else { Ok(()) };
+    }
+    let mut reporter: Box<dyn Progress> = if first { Box::new(Reporter::new()) } else { Box::new(job::Quiet) };
+    let finished = job::run(transport, &request, reporter.as_mut()).map_err(|error| failure(error, first))?;
+    let Some(Finished { results, path }) = finished else { return Ok(()) };
+    print(&table(&results))?;
+    eprintln!("results in {}", path.display());
+    Ok(())
+}
+
+/// What every rank knows is said by the first; what only this rank knows, by itself.
+fn failure(error: JobError, first: bool) -> Failure {
+    match error {
+        JobError::Input(_) if !first => Failure::Said(BAD_INPUT),
+        JobError::Input(_) => input(error),
+        JobError::Output(_) if !first => Failure::Said(1),
+        JobError::Output(_) => {
+            eprintln!("gradshard: {error}");
+            Failure::Said(1)
+        }
+        JobError::Lost(_) => Failure::Other(error.into()),
+    }
+}

@@ -1,0 +1,135 @@
+//! Comparisons and their cells: the points of a sweep, in a fixed order.
+//!
+//! The order, and so the numbers of comparisons and cells, is that of nested loops over the lists as written, the
+//! slowest first: models, dtype, clients, roles, phase (these make the comparisons), then strategies, shards, flow,
+//! intra_node, order (the cells of one). Numbers start at 0; cells are numbered through all comparisons. The same
+//! experiment always gets the same numbers.
+
+use std::fmt;
+
+use crate::experiment::knobs::{Flow, Phase};
+use crate::gradient::Dtype;
+use crate::plan::strategies::Knobs;
+use crate::plan::{IntraNode, Order, Residency, Roles};
+
+/// One problem on one layout, whose cells are measured together, in blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// Number within the experiment, from 0.
+    pub index: u64,
+    /// Name of the model.
+    pub model: String,
+    /// |θ|.
+    pub elements: u64,
+    /// Element type.
+    pub dtype: Dtype,
+    /// N.
+    pub clients: u64,
+    /// Which ranks aggregate.
+    pub roles: Roles,
+    /// What is timed.
+    pub phase: Phase,
+    /// How clients hold their gradients.
+    pub residency: Residency,
+    /// The variants that are compared, at least one.
+    pub cells: Vec<Cell>,
+}
+
+impl Comparison {
+    /// Bytes of one gradient, |θ| times the size of an element.
+    pub fn gradient_bytes(&self) -> u64 {
+        self.elements * self.dtype.size() as u64
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Comparison { model, elements, dtype, clients, roles, phase, residency, .. } = self;
+        write!(f, "{model} ({elements} {dtype}), {clients} clients, {roles}, {phase}, {residency}")
+    }
+}
+
+/// One variant of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Number within the experiment, from 0.
+    pub index: u64,
+    /// Name of the strategy.
+    pub strategy: String,
+    /// M; 1 for a strategy that does not heed it.
+    pub shards: u64,
+    /// How data moves through an aggregator; `whole` for a strategy that does not heed it.
+    pub flow: Flow,
+    /// How data passes between ranks of one node.
+    pub intra_node: IntraNode,
+    /// The order of summation.
+    pub order: Order,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cell { strategy, shards, flow, intra_node, order, .. } = self;
+        write!(f, "{strategy}, M = {shards}, flow {flow}, {intra_node}, order {order}")
+    }
+}
+
+/// The lists that the cells of a comparison run through, none empty.
+pub(crate) struct Variants<'a> {
+    pub strategies: &'a [String],
+    pub shards: &'a [u64],
+    pub flow: &'a [Flow],
+    pub intra_node: &'a [IntraNode],
+    pub order: &'a [Order],
+}
+
+impl Variants<'_> {
+    /// Number of cells of one comparison. Does not build them, so that a huge sweep can be refused.
+    pub fn count(&self, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
+        let lengths = |strategy: &String| self.heeded(knobs(strategy)).lengths();
+        let product =
+            |lengths: [usize; 4]| lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64));
+        self.strategies.iter().map(lengths).map(product).fold(0, u64::saturating_add)
+    }
+
+    /// The cells of one comparison, numbered from `first`. Asks `knobs` what a strategy heeds.
+    pub fn cells(&self, first: u64, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for strategy in self.strategies {
+            let Heeded { shards, flow, intra_node, order } = self.heeded(knobs(strategy));
+            for &shards in shards {
+                for &flow in flow {
+                    for &intra_node in intra_node {
+                        for &order in order {
+                            let index = first + cells.len() as u64;
+                            cells.push(Cell { index, strategy: strategy.clone(), shards, flow, intra_node, order });
+                        }
+                    }
+                }
+            }
+        }
+        cells
+    }
+
+    fn heeded(&self, knobs: Knobs) -> Heeded<'_> {
+        Heeded {
+            shards: if knobs.shards { self.shards } else { &[1] },
+            flow: if knobs.flow { self.flow } else { &[Flow::Whole] },
+            intra_node: if knobs.intra_node { self.intra_node } else { &self.intra_node[..1] },
+            order: if knobs.order { self.order } else { &self.order[..1] },
+        }
+    }
+}
+
+/// What one strategy's cells run through.
+struct Heeded<'a> {
+    shards: &'a [u64],
+    flow: &'a [Flow],
+    intra_node: &'a [IntraNode],
+    order: &'a [Order],
+}
+
+impl Heeded<'_> {
+    fn lengths(&self) -> [usize; 4] {
+        [self.shards.len(), self.flow.len(), self.intra_node.len(), self.order.len()]
+    }
+}

@@ -1,0 +1,275 @@
+//! What a sweep can turn besides the strategy: roles, flow, the way inside a node, order, phase; and memory ceilings.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::experiment::names::{Named, closest};
+use crate::experiment::numbers::Count;
+use crate::experiment::one_or_many::Entry;
+use crate::experiment::size::Size;
+use crate::plan::{IntraNode, Order, Roles};
+
+impl Entry for Roles {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RolesVisitor;
+        impl<'de> Visitor<'de> for RolesVisitor {
+            type Value = Roles;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("roles: \"colocated\", \"dedicated\", or {\"dedicated\": ranks that only aggregate}")
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Roles, E> {
+                match name {
+                    "colocated" => Ok(Roles::Colocated),
+                    "dedicated" => Ok(Roles::Dedicated(None)),
+                    _ => Err(E::custom(format!(
+                        "unknown roles {name:?}{}; write \"colocated\", \"dedicated\" or {{\"dedicated\": ranks}}",
+                        hint(name, &["colocated", "dedicated"])
+                    ))),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Roles, A::Error> {
+                let form = "write {\"dedicated\": ranks that only aggregate} with nothing else in it";
+                match map.next_key::<String>()?.as_deref() {
+                    Some("dedicated") => {
+                        let ranks: Count = map.next_value()?;
+                        if map.next_key::<String>()?.is_some() {
+                            return Err(de::Error::custom(form));
+                        }
+                        Ok(Roles::Dedicated(Some(ranks.0)))
+                    }
+                    _ => Err(de::Error::custom(form)),
+                }
+            }
+        }
+        deserializer.deserialize_any(RolesVisitor)
+    }
+}
+
+impl Serialize for Roles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Roles::Dedicated(Some(ranks)) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("dedicated", ranks)?;
+                map.end()
+            }
+            other => serializer.serialize_str(other.name()),
+        }
+    }
+}
+
+impl JsonSchema for Roles {
+    fn schema_name() -> Cow<'static, str> {
+        "Roles".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "examples": ["colocated", {"dedicated": 4}],
+            "anyOf": [
+                {"const": "colocated", "description": "Every rank hosts clients and aggregators."},
+                {"const": "dedicated", "description": "Some ranks only aggregate; the layout chooses how many."},
+                {
+                    "type": "object",
+                    "description": "This many ranks only aggregate.",
+                    "properties": {"dedicated": generator.subschema_for::<Count>()},
+                    "required": ["dedicated"],
+                    "additionalProperties": false
+                }
+            ]
+        })
+    }
+}
+
+/// How data moves through an aggregator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// Each input arrives complete before it is summed.
+    Whole,
+    /// A pipeline of chunks.
+    Chunk {
+        /// Bytes of a chunk, above 0.
+        bytes: u64,
+    },
+    /// A pipeline whose chunk size is chosen automatically.
+    Auto,
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Flow::Whole => f.pad("whole"),
+            Flow::Chunk { bytes } => Size(*bytes).fmt(f),
+            Flow::Auto => f.pad("auto"),
+        }
+    }
+}
+
+/// Reads a size, or text that `word` knows; `expected` is what to say of anything else.
+fn size_or<'de, D, T>(
+    deserializer: D,
+    size: fn(u64) -> T,
+    word: fn(&str) -> Result<Option<T>, String>,
+    expected: &'static str,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct SizeOr<T> {
+        size: fn(u64) -> T,
+        word: fn(&str) -> Result<Option<T>, String>,
+        expected: &'static str,
+    }
+    impl<T> Visitor<'_> for SizeOr<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.expected)
+        }
+        fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<T, E> {
+            if bytes == 0 { Err(E::custom(crate::experiment::size::ZERO_SIZE)) } else { Ok((self.size)(bytes)) }
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            match (self.word)(text).map_err(E::custom)? {
+                Some(value) => Ok(value),
+                None => self.visit_u64(text.parse::<Size>().map_err(E::custom)?.bytes()),
+            }
+        }
+    }
+    deserializer.deserialize_any(SizeOr { size, word, expected })
+}
+
+fn hint(name: &str, known: &[&str]) -> String {
+    closest(name, known).map_or(String::new(), |best| format!("; did you mean {best:?}?"))
+}
+
+/// True for text that is meant as a size and not as a name.
+fn looks_like_size(text: &str) -> bool {
+    text.trim_start().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+}
+
+impl Entry for Flow {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = |text: &str| match text {
+            "whole" => Ok(Some(Flow::Whole)),
+            "auto" => Ok(Some(Flow::Auto)),
+            _ if looks_like_size(text) => Ok(None),
+            _ => Err(format!(
+                "unknown flow {text:?}{}; write \"whole\", \"auto\" or a chunk size such as \"1MiB\"",
+                hint(text, &["whole", "auto"])
+            )),
+        };
+        let expected = "a flow: \"whole\", \"auto\" or a chunk size such as \"1MiB\"";
+        size_or(deserializer, |bytes| Flow::Chunk { bytes }, word, expected)
+    }
+}
+
+impl Serialize for Flow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Flow {
+    fn schema_name() -> Cow<'static, str> {
+        "Flow".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "examples": ["whole", "1MiB", "auto"],
+            "anyOf": [
+                {"const": "whole", "description": "Each input arrives complete before it is summed, as stored objects do."},
+                {"const": "auto", "description": "A pipeline whose chunk size is chosen automatically."},
+                generator.subschema_for::<Size>()
+            ]
+        })
+    }
+}
+
+/// A memory limit on one aggregator, as written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Ceiling {
+    /// Bytes.
+    Bytes(u64),
+    /// The name of a preset.
+    Preset(String),
+}
+
+impl fmt::Display for Ceiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ceiling::Bytes(bytes) => Size(*bytes).fmt(f),
+            Ceiling::Preset(name) => f.pad(name),
+        }
+    }
+}
+
+impl Entry for Ceiling {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = |text: &str| match looks_like_size(text) {
+            true => Ok(None),
+            false => Ok(Some(Ceiling::Preset(text.to_string()))),
+        };
+        size_or(deserializer, Ceiling::Bytes, word, "a ceiling: a size such as \"3008MiB\", or the name of a preset")
+    }
+}
+
+impl Serialize for Ceiling {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Ceiling {
+    fn schema_name() -> Cow<'static, str> {
+        "Ceiling".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "examples": ["3008MiB", "10GiB"],
+            "anyOf": [generator.subschema_for::<Size>(), {"type": "string", "description": "The name of a preset."}]
+        })
+    }
+}
+
+impl Named for IntraNode {
+    const WHAT: &'static str = "intra_node";
+    const ALL: &'static [(&'static str, Self)] = &[("shared", IntraNode::Shared), ("messages", IntraNode::Messages)];
+}
+
+impl Named for Order {
+    const WHAT: &'static str = "order";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("client", Order::Client), ("rotated", Order::Rotated), ("arrival", Order::Arrival)];
+}
+
+/// Which part of a round is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Until the last aggregator holds its finished range.
+    Aggregate,
+    /// Until the last client holds the whole result.
+    Round,
+}
+
+impl Named for Phase {
+    const WHAT: &'static str = "phase";
+    const ALL: &'static [(&'static str, Self)] = &[("aggregate", Phase::Aggregate), ("round", Phase::Round)];
+}
+
+macro_rules! shown_by_name {
+    ($($type:ty),*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(<Self as Named>::name(*self))
+            }
+        }
+    )*};
+}
+pub(crate) use shown_by_name;
+
+shown_by_name!(Phase);

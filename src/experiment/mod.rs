@@ -1,0 +1,32 @@
+//! The experiment: JSON as written, read with precise errors ([`parse`]), resolved and validated ([`resolve()`]) into
+//! the cells that will be measured.
+//!
+//! Nothing here opens a file: what the catalogue, the files and the strategies say is handed in.
+
+pub mod cells;
+pub mod error;
+pub mod gradients;
+pub mod knobs;
+pub mod model;
+pub mod names;
+pub mod numbers;
+mod object;
+pub mod one_or_many;
+pub mod parse;
+pub mod resolve;
+pub mod schema;
+pub mod settings;
+pub mod size;
+pub mod weights;
+pub mod written;
+
+pub use cells::{Cell, Comparison};
+pub use error::ExperimentError;
+pub use gradients::{Format, Gradients};
+pub use knobs::{Ceiling, Flow, Phase};
+pub use parse::parse;
+pub use resolve::{Experiment, FileFacts, Known, resolve};
+pub use settings::Repeat;
+pub use size::Size;
+pub use weights::Weights;
+pub use written::Written;

@@ -1,0 +1,128 @@
+//! Models as written: a name from the catalogue, a length, or a name with a length.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::experiment::numbers::Elements;
+use crate::experiment::one_or_many::Entry;
+
+/// The longest name of a model or an experiment: it becomes part of file names.
+const LONGEST_NAME: usize = 100;
+
+/// A model as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// The name of a model of the catalogue.
+    Catalogue(String),
+    /// Only a length; its decimal text is its name.
+    Length(u64),
+    /// A name of the experimenter's own.
+    Own {
+        /// The name.
+        name: String,
+        /// |θ|.
+        elements: u64,
+    },
+}
+
+/// A model of the experimenter's own.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    /// The name in tables and files.
+    #[serde(deserialize_with = "file_name")]
+    #[schemars(length(min = 1, max = LONGEST_NAME))]
+    name: String,
+    /// Number of elements of its gradient.
+    #[serde(deserialize_with = "Elements::plain")]
+    #[schemars(with = "Elements")]
+    elements: u64,
+}
+
+/// Why `name` cannot be part of a file name; None if it can.
+pub(crate) fn unfit_name(name: &str) -> Option<String> {
+    let odd = |c: char| c.is_control() || "/\\:".contains(c);
+    if name.trim().is_empty() {
+        Some("an empty name".into())
+    } else if name.starts_with('.') || name.contains(odd) || name.len() > LONGEST_NAME {
+        Some(format!(
+            "{name:?} does not fit into a file name; write up to {LONGEST_NAME} bytes without / \\ : and control \
+             characters, and no . at the start"
+        ))
+    } else {
+        None
+    }
+}
+
+/// Reads a name that becomes part of file names.
+pub(crate) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct NameVisitor;
+    impl Visitor<'_> for NameVisitor {
+        type Value = String;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a name")
+        }
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<String, E> {
+            unfit_name(name).map_or_else(|| Ok(name.to_string()), |problem| Err(E::custom(problem)))
+        }
+    }
+    deserializer.deserialize_any(NameVisitor)
+}
+
+impl Entry for Model {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ModelVisitor;
+        impl<'de> Visitor<'de> for ModelVisitor {
+            type Value = Model;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a model: a name of the catalogue, a number of elements, or {\"name\": …, \"elements\": …}")
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Model, E> {
+                Ok(Model::Catalogue(name.to_string()))
+            }
+            fn visit_u64<E: de::Error>(self, elements: u64) -> Result<Model, E> {
+                // Through the number's own visitor, which knows the range.
+                Elements::visitor().visit_u64(elements).map(|elements| Model::Length(elements.0))
+            }
+            fn visit_i64<E: de::Error>(self, elements: i64) -> Result<Model, E> {
+                Elements::visitor().visit_i64(elements).map(|elements| Model::Length(elements.0))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Model, A::Error> {
+                let own = Own::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Model::Own { name: own.name, elements: own.elements })
+            }
+        }
+        deserializer.deserialize_any(ModelVisitor)
+    }
+}
+
+impl Serialize for Model {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Model::Catalogue(name) => serializer.serialize_str(name),
+            Model::Length(elements) => serializer.serialize_u64(*elements),
+            Model::Own { name, elements } => Own { name: name.clone(), elements: *elements }.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Model {
+    fn schema_name() -> Cow<'static, str> {
+        "Model".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "examples": ["resnet18", 1_000_003, {"name": "odd", "elements": 1_000_003}],
+            "anyOf": [
+                {"type": "string", "description": "A model of the catalogue."},
+                {"type": "integer", "minimum": 1, "maximum": Elements::MAX, "description": "A number of elements."},
+                generator.subschema_for::<Own>()
+            ]
+        })
+    }
+}

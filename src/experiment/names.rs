@@ -1,0 +1,125 @@
+//! Names out of a known set, and what to say about one that is not in it.
+
+use std::fmt;
+
+use serde::de::{self, Deserializer, Visitor};
+
+use crate::experiment::one_or_many::Entry;
+use crate::gradient::Dtype;
+
+/// Below this likeness a known name is no help as a suggestion.
+const ALIKE: f64 = 0.5;
+
+/// A type whose values are written as one of a few names.
+pub trait Named: Copy + PartialEq + 'static {
+    /// What the names are names of, for messages.
+    const WHAT: &'static str;
+    /// Every name with its value.
+    const ALL: &'static [(&'static str, Self)];
+
+    /// The name of this value.
+    fn name(self) -> &'static str {
+        // A value without a name would be a hole in ALL; every implementation's test walks its values.
+        Self::ALL.iter().find_map(|(name, value)| (*value == self).then_some(*name)).unwrap_or("")
+    }
+}
+
+impl Named for Dtype {
+    const WHAT: &'static str = "dtype";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("f32", Dtype::F32), ("f64", Dtype::F64), ("f16", Dtype::F16), ("bf16", Dtype::Bf16)];
+}
+
+impl<T: Named> Entry for T {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor<T>(std::marker::PhantomData<T>);
+        impl<T: Named> Visitor<'_> for NameVisitor<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a {}: {}", T::WHAT, listed(&names::<T>()))
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
+                T::ALL
+                    .iter()
+                    .find_map(|(known, value)| (*known == name).then_some(*value))
+                    .ok_or_else(|| E::custom(unknown(T::WHAT, name, &names::<T>())))
+            }
+        }
+        deserializer.deserialize_any(NameVisitor(std::marker::PhantomData))
+    }
+}
+
+fn names<T: Named>() -> Vec<&'static str> {
+    T::ALL.iter().map(|(name, _)| *name).collect()
+}
+
+/// `"a", "b"`.
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The known name most like `name`, if one is like it at all.
+pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let likeness = |known: &str| {
+        let known = known.to_lowercase();
+        let edits = strsim::normalized_damerau_levenshtein(&name, &known);
+        // Half a name is a good hint even where most letters are missing: "ring" for "sharded-ring".
+        let part = name.len() > 2 && (known.contains(&name) || name.contains(&known));
+        if part { edits.max(ALIKE) } else { edits }
+    };
+    let scored = known.iter().map(|known| (likeness(known), *known));
+    // The first of equals: max_by would take the last.
+    let best = scored.fold(None, |best: Option<(f64, &str)>, this| match best {
+        Some(best) if best.0 >= this.0 => Some(best),
+        _ => Some(this),
+    });
+    best.filter(|(score, _)| *score >= ALIKE).map(|(_, known)| known)
+}
+
+/// What to say about a name that is not known: what it was meant to name, the known name most like it, and all of them.
+pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    let suggestion = closest(name, known).map_or(String::new(), |best| format!("; did you mean {best:?}?"));
+    let separator = if suggestion.is_empty() { ";" } else { "" };
+    format!("unknown {what} {name:?}{suggestion}{separator} known: {}", known.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRATEGIES: [&str; 5] = ["sharded-direct", "sharded-ring", "tree-central", "tree-lambda-fl", "tree-lifl"];
+
+    #[test]
+    fn suggests_what_was_meant() {
+        assert_eq!(closest("tree-lambda", &STRATEGIES), Some("tree-lambda-fl"));
+        assert_eq!(closest("ring", &STRATEGIES), Some("sharded-ring"));
+        assert_eq!(closest("Tree-LIFL", &STRATEGIES), Some("tree-lifl"));
+        assert_eq!(closest("sharded_direct", &STRATEGIES), Some("sharded-direct"));
+        assert_eq!(closest("zzz", &STRATEGIES), None);
+        assert_eq!(closest("", &STRATEGIES), None);
+        assert_eq!(closest("tree-lifl", &[]), None);
+    }
+
+    #[test]
+    fn says_what_is_known() {
+        assert_eq!(
+            unknown("strategy", "tree-lambda", &STRATEGIES),
+            "unknown strategy \"tree-lambda\"; did you mean \"tree-lambda-fl\"? known: sharded-direct, sharded-ring, \
+             tree-central, tree-lambda-fl, tree-lifl"
+        );
+        assert_eq!(unknown("phase", "zzz", &["a", "b"]), "unknown phase \"zzz\"; known: a, b");
+    }
+
+    #[test]
+    fn every_dtype_has_its_name() {
+        assert_eq!(Dtype::ALL.map(|dtype| (dtype.name(), dtype)), *Dtype::ALL_NAMED);
+    }
+
+    impl Dtype {
+        const ALL_NAMED: &'static [(&'static str, Dtype); 4] = match <Dtype as Named>::ALL {
+            [a, b, c, d] => &[*a, *b, *c, *d],
+            _ => panic!("as many names as types"),
+        };
+    }
+}

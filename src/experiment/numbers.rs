@@ -1,0 +1,189 @@
+//! The numbers of an experiment: counts, numbers of elements, weights, seconds. Each refuses what it cannot mean.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
+use serde::{Serialize, Serializer};
+
+use crate::experiment::one_or_many::Entry;
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Whole<const MIN: u64, const MAX: u64>(pub u64);
+
+/// A number of clients, shards, ranks or blocks.
+pub type Count = Whole<1, { u32::MAX as u64 }>;
+/// As [`Count`], or none.
+pub type CountOrNone = Whole<0, { u32::MAX as u64 }>;
+/// A number of elements. 2⁵³ is what every program that reads JSON can hold exactly.
+pub type Elements = Whole<1, { 1 << 53 }>;
+/// The start of a random sequence.
+pub type Seed = Whole<0, { u64::MAX }>;
+
+impl<const MIN: u64, const MAX: u64> Visitor<'_> for Whole<MIN, MAX> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}")
+    }
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self, E> {
+        if (MIN..=MAX).contains(&value) {
+            Ok(Whole(value))
+        } else {
+            Err(E::invalid_value(Unexpected::Unsigned(value), &self))
+        }
+    }
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self, E> {
+        match u64::try_from(value) {
+            Ok(value) => self.visit_u64(value),
+            Err(_) => Err(E::invalid_value(Unexpected::Signed(value), &self)),
+        }
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Entry for Whole<MIN, MAX> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self::visitor())
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
+    /// The largest number.
+    pub const MAX: u64 = MAX;
+
+    /// What turns a number into one of this range, or into an error that says what is expected.
+    pub(crate) fn visitor() -> Self {
+        Whole(MIN)
+    }
+
+    /// Reads the number itself, for fields that no sweep runs through.
+    pub fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        Self::read(deserializer).map(|number| number.0)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(deserializer)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Serialize for Whole<MIN, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> fmt::Display for Whole<MIN, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Whole_{MIN}_{MAX}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
+}
+
+/// A number above zero whose range `Q` gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Real<Q>(pub f64, PhantomData<Q>);
+
+/// What a [`Real`] measures; decides what is in range.
+pub trait Quantity: 'static {
+    /// What is expected, for messages.
+    const EXPECTED: &'static str;
+    /// True for a value that makes sense.
+    fn accepts(value: f64) -> bool;
+}
+
+/// [`Weight`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OfClient {}
+
+impl Quantity for OfClient {
+    const EXPECTED: &'static str = "a weight: a number above 0 that single precision can hold";
+    fn accepts(value: f64) -> bool {
+        // A normal number in single precision too, where sums over f32 gradients take it.
+        value > 0.0 && (value as f32).is_normal()
+    }
+}
+
+/// [`Seconds`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OfTime {}
+
+impl Quantity for OfTime {
+    const EXPECTED: &'static str = "a number of seconds above 0 and up to 1000000000";
+    fn accepts(value: f64) -> bool {
+        value > 0.0 && value <= 1e9
+    }
+}
+
+/// A client's weight.
+pub type Weight = Real<OfClient>;
+/// A time limit in seconds.
+pub type Seconds = Real<OfTime>;
+
+impl<Q: Quantity> Visitor<'_> for Real<Q> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Q::EXPECTED)
+    }
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self, E> {
+        if Q::accepts(value) {
+            Ok(Real(value, PhantomData))
+        } else {
+            Err(E::invalid_value(Unexpected::Float(value), &self))
+        }
+    }
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self, E> {
+        let unexpected = E::invalid_value(Unexpected::Unsigned(value), &self);
+        self.visit_f64::<E>(value as f64).map_err(|_| unexpected)
+    }
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self, E> {
+        let unexpected = E::invalid_value(Unexpected::Signed(value), &self);
+        self.visit_f64::<E>(value as f64).map_err(|_| unexpected)
+    }
+}
+
+impl<Q: Quantity> Real<Q> {
+    /// What turns a number into one of this range, or into an error that says what is expected.
+    pub(crate) fn visitor() -> Self {
+        Real(0.0, PhantomData)
+    }
+
+    /// Reads the number itself.
+    pub fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        deserializer.deserialize_any(Self::visitor()).map(|number| number.0)
+    }
+}
+
+impl<'de, Q: Quantity> Deserialize<'de> for Real<Q> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self::visitor())
+    }
+}
+
+impl<Q: Quantity> JsonSchema for Real<Q> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Real".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "exclusiveMinimum": 0})
+    }
+}

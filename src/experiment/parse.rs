@@ -1,0 +1,60 @@
+//! Reads an experiment's text. An error names the file, the field, the line and what would be right.
+
+use std::path::Path;
+
+use serde::de::{Deserialize, Deserializer};
+
+use crate::experiment::error::ExperimentError;
+use crate::experiment::names::unknown;
+use crate::experiment::object::object;
+use crate::experiment::written::Written;
+
+/// Reads `text`, the contents of `file`; the file itself is not opened. Names that only the caller can know (models,
+/// strategies, presets) are checked by [`resolve()`](crate::experiment::resolve::resolve).
+pub fn parse(text: &str, file: &Path) -> Result<Written, ExperimentError> {
+    struct Text(Written);
+    impl<'de> Deserialize<'de> for Text {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            object(deserializer).map(Text)
+        }
+    }
+
+    // Some editors begin a file with a byte order mark, which JSON does not know.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let Text(mut written) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        refusal(file, if field == "." { String::new() } else { field }, error.inner())
+    })?;
+    json.end().map_err(|error| refusal(file, String::new(), &error))?;
+    written.file = file.to_path_buf();
+    Ok(written)
+}
+
+fn refusal(file: &Path, field: String, error: &serde_json::Error) -> ExperimentError {
+    let (line, column) = (error.line(), error.column());
+    let message = error.to_string();
+    let problem = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
+    ExperimentError::Text { file: file.to_path_buf(), field, problem: in_our_words(problem), line, column }
+}
+
+/// Says what serde says about fields as gradshard says it elsewhere. serde tells these apart by their wording only;
+/// what is not recognised stays as it is.
+fn in_our_words(problem: &str) -> String {
+    if let Some((name, known)) =
+        problem.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "))
+    {
+        // `a` | `a` or `b` | one of `a`, `b`, `c`: every second piece between backticks.
+        let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        unknown("field", name, &known)
+    } else if let Some(name) = problem.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
+        format!("field {name:?} is there twice")
+    } else if let Some(name) = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        format!("field {name:?} is missing")
+    } else {
+        problem.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

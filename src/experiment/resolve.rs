@@ -1,0 +1,337 @@
+//! From what is written to what will be measured: defaults settled, names looked up, values checked against each other.
+
+use std::path::Path;
+
+use crate::experiment::cells::{Cell, Comparison, Variants};
+use crate::experiment::error::ExperimentError;
+use crate::experiment::gradients::Gradients;
+use crate::experiment::knobs::{Ceiling, Flow};
+use crate::experiment::model::{Model, unfit_name};
+use crate::experiment::names::unknown;
+use crate::experiment::one_or_many::{OneOrMany, twice};
+use crate::experiment::settings::Repeat;
+use crate::experiment::weights::Weights;
+use crate::experiment::written::Written;
+use crate::gradient::Dtype;
+use crate::plan::strategies::Knobs;
+
+/// N where the experiment names none.
+const DEFAULT_CLIENTS: u64 = 20;
+/// The type where neither the experiment nor a file names one.
+const DEFAULT_DTYPE: Dtype = Dtype::F32;
+/// More cells than anyone measures: a sweep beyond it is a slip, and is refused before it fills memory.
+const MOST_CELLS: u64 = 100_000;
+
+/// What opened files of gradients say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// N.
+    pub clients: u64,
+    /// |θ|.
+    pub elements: u64,
+    /// The type that they hold.
+    pub dtype: Dtype,
+}
+
+/// A model of the catalogue: its canonical name and |θ|; or why there is none of that name and which there are.
+pub type Catalogue<'a> = &'a dyn Fn(&str) -> Result<(String, u64), String>;
+
+/// What only the caller knows.
+pub struct Known<'a> {
+    /// Every strategy.
+    pub strategies: &'a [&'a str],
+    /// What a strategy of these heeds.
+    pub knobs: &'a dyn Fn(&str) -> Knobs,
+    /// The catalogue of models.
+    pub catalogue: Catalogue<'a>,
+    /// Every preset of ceilings.
+    pub ceilings: &'a [&'a str],
+    /// What the files of gradients say; None if they are synthetic.
+    pub files: Option<FileFacts>,
+}
+
+/// An experiment, resolved and valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// Its name, fit for file names.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Where gradients come from, a path taken from the base directory.
+    pub gradients: Gradients,
+    /// How often and how long each comparison is measured.
+    pub repeat: Repeat,
+    /// Memory limits on one aggregator; none means no limit.
+    pub ceilings: Vec<Ceiling>,
+    /// What is measured, at least one comparison of at least one cell, in the order of their numbers.
+    pub comparisons: Vec<Comparison>,
+}
+
+impl Experiment {
+    /// Number of cells in all comparisons.
+    pub fn cell_count(&self) -> u64 {
+        self.comparisons.iter().map(|comparison| comparison.cells.len() as u64).sum()
+    }
+
+    /// Every cell with its comparison, in the order of their numbers.
+    pub fn cells(&self) -> impl Iterator<Item = (&Comparison, &Cell)> {
+        self.comparisons.iter().flat_map(|comparison| comparison.cells.iter().map(move |cell| (comparison, cell)))
+    }
+}
+
+/// Resolves `written`, taking a relative path of gradients from `base_dir`, the directory of the experiment file.
+/// Errors name the field and what would be right.
+pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<Experiment, ExperimentError> {
+    let resolver = Resolver { written, known };
+    let name = resolver.name()?;
+    let files = resolver.files()?;
+    let models = resolver.models(&name, files)?;
+    let clients = resolver.clients(files)?;
+    resolver.check_weights(&clients)?;
+    let strategies = resolver.strategies()?;
+    let dtypes = match (&written.dtype, files) {
+        (Some(dtypes), _) => dtypes.values().to_vec(),
+        (None, Some(files)) => vec![files.dtype],
+        (None, None) => vec![DEFAULT_DTYPE],
+    };
+    resolver.check_flow(&dtypes)?;
+    let shards: Vec<u64> = written.shards.values().iter().map(|count| count.0).collect();
+    let variants = Variants {
+        strategies: &strategies,
+        shards: &shards,
+        flow: written.flow.values(),
+        intra_node: written.intra_node.values(),
+        order: written.order.values(),
+    };
+
+    resolver.check_cells(&[
+        models.len() as u64,
+        dtypes.len() as u64,
+        clients.len() as u64,
+        written.roles.values().len() as u64,
+        written.phase.values().len() as u64,
+        variants.count(known.knobs),
+    ])?;
+    let mut comparisons = Vec::new();
+    let mut first_cell = 0;
+    for (at, (model, elements)) in models.iter().enumerate() {
+        for &dtype in &dtypes {
+            for &clients in &clients {
+                resolver.check_bytes(at, *elements, dtype, clients)?;
+                for &roles in written.roles.values() {
+                    for &phase in written.phase.values() {
+                        let cells = variants.cells(first_cell, known.knobs);
+                        first_cell += cells.len() as u64;
+                        comparisons.push(Comparison {
+                            index: comparisons.len() as u64,
+                            model: model.clone(),
+                            elements: *elements,
+                            dtype,
+                            clients,
+                            roles,
+                            phase,
+                            residency: written.gradients.residency(),
+                            cells,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    Ok(Experiment {
+        name,
+        description: written.description.clone(),
+        gradients: written.gradients.located(base_dir),
+        repeat: written.repeat,
+        ceilings: resolver.ceilings()?,
+        comparisons,
+    })
+}
+
+struct Resolver<'a> {
+    written: &'a Written,
+    known: &'a Known<'a>,
+}
+
+impl Resolver<'_> {
+    fn refuse<T>(&self, field: impl Into<String>, problem: impl Into<String>) -> Result<T, ExperimentError> {
+        Err(ExperimentError::Meaning { file: self.written.file.clone(), field: field.into(), problem: problem.into() })
+    }
+
+    fn name(&self) -> Result<String, ExperimentError> {
+        if let Some(name) = &self.written.name {
+            return Ok(name.clone());
+        }
+        let stem = self.written.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        match unfit_name(&stem) {
+            None => Ok(stem),
+            Some(problem) => self.refuse("name", format!("missing, and the file's own name is {problem}")),
+        }
+    }
+
+    /// What the files say, where gradients come from files.
+    fn files(&self) -> Result<Option<FileFacts>, ExperimentError> {
+        let Gradients::Files { path, .. } = &self.written.gradients else { return Ok(None) };
+        match self.known.files {
+            Some(files) if files.clients > 0 && files.elements > 0 => Ok(Some(files)),
+            Some(files) => self.refuse(
+                "gradients.path",
+                format!(
+                    "{} holds {} clients with {} elements each; at least one of each is needed",
+                    path.display(),
+                    files.clients,
+                    files.elements
+                ),
+            ),
+            None => self.refuse("gradients.path", format!("{} has not been read", path.display())),
+        }
+    }
+
+    /// Names and lengths.
+    fn models(&self, experiment: &str, files: Option<FileFacts>) -> Result<Vec<(String, u64)>, ExperimentError> {
+        match (&self.written.models, &self.written.gradients, files) {
+            (None, Gradients::Files { path, .. }, Some(files)) => {
+                // A glob's last part names no data set.
+                let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                let plain = stem.filter(|stem| unfit_name(stem).is_none() && !stem.contains(['*', '?', '[']));
+                Ok(vec![(plain.unwrap_or_else(|| experiment.to_string()), files.elements)])
+            }
+            (Some(models), _, Some(files)) => self.refuse(
+                models.place("models", 0),
+                format!("the gradients come from files, which hold {} elements a client; leave models out", files.elements),
+            ),
+            (Some(models), ..) => self.looked_up(models),
+            (None, ..) => self.refuse(
+                "models",
+                "missing; write for example \"models\": [\"resnet18\"] or \"models\": [{\"name\": \"mine\", \"elements\": \
+                 1000003}], or take gradients from files",
+            ),
+        }
+    }
+
+    fn looked_up(&self, models: &OneOrMany<Model>) -> Result<Vec<(String, u64)>, ExperimentError> {
+        let mut found: Vec<(String, u64)> = Vec::new();
+        for (at, model) in models.values().iter().enumerate() {
+            let place = models.place("models", at);
+            let model = match model {
+                Model::Length(elements) => (elements.to_string(), *elements),
+                Model::Own { name, elements } => (name.clone(), *elements),
+                Model::Catalogue(name) => match (self.known.catalogue)(name) {
+                    Ok(model) => model,
+                    Err(problem) => return self.refuse(place, problem),
+                },
+            };
+            // Two names of one catalogue model, or an own model with a catalogue model's name: rows could not be told apart.
+            if let Some(earlier) = found.iter().position(|(name, _)| *name == model.0) {
+                return self.refuse(place, format!("named {:?}, {}", model.0, twice(earlier)));
+            }
+            found.push(model);
+        }
+        Ok(found)
+    }
+
+    fn clients(&self, files: Option<FileFacts>) -> Result<Vec<u64>, ExperimentError> {
+        match (&self.written.clients, files) {
+            (None, Some(files)) => Ok(vec![files.clients]),
+            (None, None) => match self.written.gradients.weights() {
+                // As many weights, as many clients.
+                Weights::Each(weights) => Ok(vec![weights.len() as u64]),
+                _ => Ok(vec![DEFAULT_CLIENTS]),
+            },
+            (Some(clients), files) => {
+                for (at, count) in clients.values().iter().enumerate() {
+                    if let Some(files) = files.filter(|files| files.clients != count.0) {
+                        return self.refuse(
+                            clients.place("clients", at),
+                            format!("{count}, but the files hold {} clients; leave clients out", files.clients),
+                        );
+                    }
+                }
+                Ok(clients.values().iter().map(|count| count.0).collect())
+            }
+        }
+    }
+
+    fn check_weights(&self, clients: &[u64]) -> Result<(), ExperimentError> {
+        let Weights::Each(weights) = self.written.gradients.weights() else { return Ok(()) };
+        match clients.iter().find(|clients| **clients != weights.len() as u64) {
+            None => Ok(()),
+            Some(clients) => self.refuse(
+                "gradients.weights",
+                format!("{} weights for {clients} clients; write {clients}, or one number for all", weights.len()),
+            ),
+        }
+    }
+
+    fn strategies(&self) -> Result<Vec<String>, ExperimentError> {
+        let Some(strategies) = &self.written.strategies else {
+            if self.known.strategies.is_empty() {
+                return self.refuse("strategies", "missing, and there is no strategy to take by default");
+            }
+            return Ok(self.known.strategies.iter().map(|name| name.to_string()).collect());
+        };
+        for (at, name) in strategies.values().iter().enumerate() {
+            if !self.known.strategies.contains(&name.as_str()) {
+                return self
+                    .refuse(strategies.place("strategies", at), unknown("strategy", name, self.known.strategies));
+            }
+        }
+        Ok(strategies.values().to_vec())
+    }
+
+    fn check_flow(&self, dtypes: &[Dtype]) -> Result<(), ExperimentError> {
+        let flow = &self.written.flow;
+        for (at, this) in flow.values().iter().enumerate() {
+            let Flow::Chunk { bytes } = this else { continue };
+            if let Some(dtype) = dtypes.iter().find(|dtype| bytes % dtype.size() as u64 != 0) {
+                return self.refuse(
+                    flow.place("flow", at),
+                    format!(
+                        "{this} is not a whole number of {dtype} elements; write a multiple of {} bytes",
+                        dtype.size()
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn check_cells(&self, lengths: &[u64]) -> Result<(), ExperimentError> {
+        let cells = lengths.iter().try_fold(1u64, |cells, length| cells.checked_mul(*length));
+        match cells {
+            Some(cells) if cells <= MOST_CELLS => Ok(()),
+            _ => self.refuse("", format!("the lists span more than {MOST_CELLS} cells; write fewer or shorter ones")),
+        }
+    }
+
+    fn check_bytes(&self, model: usize, elements: u64, dtype: Dtype, clients: u64) -> Result<(), ExperimentError> {
+        let bytes = elements.checked_mul(dtype.size() as u64).and_then(|bytes| bytes.checked_mul(clients));
+        if bytes.is_some_and(|bytes| i64::try_from(bytes).is_ok()) {
+            return Ok(());
+        }
+        let place =
+            self.written.models.as_ref().map_or("gradients.path".into(), |models| models.place("models", model));
+        self.refuse(place, format!("{elements} {dtype} elements of {clients} clients are 2^63 bytes or more"))
+    }
+
+    fn ceilings(&self) -> Result<Vec<Ceiling>, ExperimentError> {
+        let Some(ceilings) = &self.written.ceiling else { return Ok(Vec::new()) };
+        for (at, ceiling) in ceilings.values().iter().enumerate() {
+            if let Ceiling::Preset(name) = ceiling
+                && !self.known.ceilings.contains(&name.as_str())
+            {
+                let presets = self.known.ceilings;
+                let problem = if presets.is_empty() {
+                    format!("{name:?} is no size; write one such as \"3008MiB\"")
+                } else {
+                    format!("{}, or a size such as \"3008MiB\"", unknown("preset", name, presets))
+                };
+                return self.refuse(ceilings.place("ceiling", at), problem);
+            }
+        }
+        Ok(ceilings.values().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests;

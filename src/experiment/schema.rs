@@ -1,0 +1,32 @@
+//! The JSON schema of an experiment, which editors use to complete, describe and check.
+
+use serde_json::{Value, json};
+
+use crate::experiment::written::Written;
+
+/// The schema, made from the types. `strategies` are the names that an experiment may list; `models`, those of the
+/// catalogue, are offered as examples, since an experiment may name its own.
+///
+/// # Errors
+/// If the generated schema is not shaped as expected, names the place.
+pub fn schema(strategies: &[&str], models: &[&str]) -> Result<Value, String> {
+    let mut schema = schemars::schema_for!(Written).to_value();
+    let names = json!({"enum": strategies, "description": "The name of a strategy."});
+    insert(&mut schema, "/$defs", "Strategy", names)?;
+    let name = json!({"$ref": "#/$defs/Strategy"});
+    let list = json!({"type": "array", "items": name, "minItems": 1, "uniqueItems": true});
+    insert(&mut schema, "/properties/strategies", "anyOf", json!([name, list]))?;
+    insert(&mut schema, "/properties/strategies", "examples", json!([strategies]))?;
+    let catalogue = json!({"type": "string", "description": "A model of the catalogue.", "examples": models});
+    match schema.pointer_mut("/$defs/Model/anyOf/0") {
+        Some(entry) => *entry = catalogue,
+        None => return Err("the schema has no /$defs/Model/anyOf/0".into()),
+    }
+    Ok(schema)
+}
+
+fn insert(schema: &mut Value, at: &str, key: &str, value: Value) -> Result<(), String> {
+    let object = schema.pointer_mut(at).and_then(Value::as_object_mut);
+    object.ok_or_else(|| format!("the schema has no object {at}"))?.insert(key.to_string(), value);
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! How often and how long a comparison is measured.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::experiment::numbers::{Count, CountOrNone, Seconds, Seed};
+
+/// Repetition of a comparison. A block runs every cell of the comparison once, in a random order.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Repeat {
+    /// Blocks that are timed.
+    #[serde(deserialize_with = "Count::plain")]
+    #[schemars(with = "Count")]
+    pub blocks: u64,
+    /// Seconds after which a comparison starts no further block.
+    #[serde(deserialize_with = "Seconds::plain")]
+    #[schemars(with = "Seconds")]
+    pub max_seconds: f64,
+    /// Rounds of each cell that run before the first block and are not timed.
+    #[serde(deserialize_with = "CountOrNone::plain")]
+    #[schemars(with = "CountOrNone")]
+    pub warmup: u64,
+    /// Start of the random sequence that orders the cells of a block.
+    #[serde(deserialize_with = "Seed::plain")]
+    #[schemars(with = "Seed")]
+    pub seed: u64,
+}
+
+impl Default for Repeat {
+    fn default() -> Self {
+        Repeat { blocks: 10, max_seconds: 60.0, warmup: 2, seed: 1 }
+    }
+}

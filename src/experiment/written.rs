@@ -1,0 +1,167 @@
+//! The experiment as written. Every field has a default; what a default stands for is settled in
+//! [`resolve()`](crate::experiment::resolve::resolve).
+
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::experiment::gradients::Gradients;
+use crate::experiment::knobs::{Ceiling, Flow, Phase};
+use crate::experiment::model::{Model, file_name};
+use crate::experiment::numbers::{Count, Whole};
+use crate::experiment::object::object;
+use crate::experiment::one_or_many::{Entry, OneOrMany};
+use crate::experiment::settings::Repeat;
+use crate::gradient::Dtype;
+use crate::plan::{IntraNode, Order, Roles};
+
+// The comments on fields become the descriptions in configs/experiment.schema.json, which editors show.
+
+/// An experiment of gradshard. A list in models, dtype, clients, shards, strategies, flow, roles, intra_node, order or
+/// phase spans a sweep: every combination is measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "gradshard experiment", example = example())]
+pub struct Written {
+    /// The file that this was read from, for messages.
+    #[serde(skip)]
+    pub file: PathBuf,
+
+    /// Where the JSON schema of this file is, for editors; gradshard ignores it.
+    #[serde(rename = "$schema", default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub schema: Option<String>,
+
+    /// Name of the experiment and of its result file. Default: the name of this file without its extension.
+    #[serde(default, deserialize_with = "present_name", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 100))]
+    pub name: Option<String>,
+
+    /// What the experiment is for, in a sentence.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub description: Option<String>,
+
+    /// Models, which give gradients their lengths |θ|: names of the catalogue, numbers of elements, or a name with a
+    /// number of elements. Needed with synthetic gradients; with gradients from files |θ| is what the files say, and
+    /// this must be left out.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OneOrMany<Model>")]
+    pub models: Option<OneOrMany<Model>>,
+
+    /// Where the clients' gradients come from, what they weigh and how they are held. Default: synthetic, seed 1,
+    /// weight 1 each, resident.
+    #[serde(default)]
+    pub gradients: Gradients,
+
+    /// Types of the gradients' elements. Default f32, or the type that the files hold. Files of another type are
+    /// rounded to nearest.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OneOrMany<Dtype>")]
+    pub dtype: Option<OneOrMany<Dtype>>,
+
+    /// Numbers of clients N. Default 20. With gradients from files N is what the files say: leave this out, or write
+    /// the same number.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OneOrMany<Count>", example = 20, example = [5, 20, 100])]
+    pub clients: Option<OneOrMany<Count>>,
+
+    /// Numbers of shards M, for strategies that shard. Default 4.
+    #[serde(default = "default_shards")]
+    #[schemars(example = [1, 4, 16])]
+    pub shards: OneOrMany<Count>,
+
+    /// Strategies to compare. Default: all that gradshard knows.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OneOrMany<String>")]
+    pub strategies: Option<OneOrMany<String>>,
+
+    /// How data moves through an aggregator: whole, or in chunks of a size. Default whole.
+    #[serde(default = "default_flow")]
+    #[schemars(example = &"whole", example = ["whole", "1MiB"])]
+    pub flow: OneOrMany<Flow>,
+
+    /// Which ranks aggregate. Default colocated.
+    #[serde(default = "default_roles")]
+    pub roles: OneOrMany<Roles>,
+
+    /// How data passes between ranks of one node, for strategies that leave the choice. Default shared.
+    #[serde(default = "default_intra_node")]
+    pub intra_node: OneOrMany<IntraNode>,
+
+    /// The order in which an aggregator sums its inputs, for strategies that leave the choice. Default client.
+    #[serde(default = "default_order")]
+    pub order: OneOrMany<Order>,
+
+    /// Which part of a round is timed. Default aggregate.
+    #[serde(default = "default_phase")]
+    pub phase: OneOrMany<Phase>,
+
+    /// How often and how long each comparison is measured.
+    #[serde(default, deserialize_with = "object")]
+    pub repeat: Repeat,
+
+    /// Memory limits on one aggregator: sizes, or names of presets. Default: no limit.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OneOrMany<Ceiling>")]
+    pub ceiling: Option<OneOrMany<Ceiling>>,
+}
+
+/// Reads a field that is there: as its type, so that null is refused.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+fn present_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    file_name(deserializer).map(Some)
+}
+
+fn default_shards() -> OneOrMany<Count> {
+    OneOrMany::One(Whole(4))
+}
+fn default_flow() -> OneOrMany<Flow> {
+    OneOrMany::One(Flow::Whole)
+}
+fn default_roles() -> OneOrMany<Roles> {
+    OneOrMany::One(Roles::Colocated)
+}
+fn default_intra_node() -> OneOrMany<IntraNode> {
+    OneOrMany::One(IntraNode::Shared)
+}
+fn default_order() -> OneOrMany<Order> {
+    OneOrMany::One(Order::Client)
+}
+fn default_phase() -> OneOrMany<Phase> {
+    OneOrMany::One(Phase::Aggregate)
+}
+
+fn example() -> serde_json::Value {
+    serde_json::json!({
+        "name": "first-look",
+        "models": ["resnet18", {"name": "odd", "elements": 1_000_003}],
+        "clients": 20,
+        "shards": [1, 4, 16],
+        "strategies": ["sharded-direct", "tree-lambda-fl"],
+        "flow": ["whole", "1MiB"],
+        "repeat": {"blocks": 10, "max_seconds": 60}
+    })
+}
+
+impl Entry for String {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = String;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a strategy")
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<String, E> {
+                Ok(name.to_string())
+            }
+        }
+        deserializer.deserialize_any(NameVisitor)
+    }
+}

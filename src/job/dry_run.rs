@@ -1,0 +1,72 @@
+//! What an experiment would do: its cells, and the memory that they are predicted to need.
+
+use std::fmt::Write;
+
+use crate::engine::Transport;
+use crate::job::setup::{self, strategy_of, terms_of};
+use crate::job::{JobError, Request};
+use crate::plan::memory::predict;
+
+/// A table of cells with the memory of the busiest rank and of all ranks together, predicted. Collective; the text is
+/// rank 0's.
+pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<String, JobError> {
+    let prepared = setup::prepare(transport, request)?;
+    if transport.rank() != 0 {
+        return Ok(String::new());
+    }
+    let node_of = transport.node_of().to_vec();
+    let mut text = String::new();
+    let mut most = 0u64;
+    let mut rounds = 0u64;
+    let repeat = &prepared.experiment.repeat;
+    for comparison in &prepared.experiment.comparisons {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{comparison}, {} ranks", node_of.len());
+        let layout = match prepared.layout(comparison, &node_of) {
+            Ok(layout) => layout,
+            Err(reason) => {
+                let _ = writeln!(text, "  infeasible: {reason}");
+                continue;
+            }
+        };
+        let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
+        for cell in &comparison.cells {
+            let strategy = strategy_of(&cell.strategy)?;
+            let problem = prepared.problem(comparison, source.as_dyn(), cell.shards);
+            let terms = terms_of(comparison, cell, strategy);
+            let plan = match strategy.plan(&problem, &layout) {
+                Ok(plan) => plan,
+                Err(infeasible) => {
+                    let _ = writeln!(text, "  {:>4}  {cell}: infeasible: {infeasible}", cell.index);
+                    continue;
+                }
+            };
+            let of_ranks: Vec<u64> = (0..layout.ranks())
+                .map(|rank| predict(plan.as_ref(), &problem, &layout, &terms, rank).total())
+                .collect();
+            let all: u64 = of_ranks.iter().sum();
+            most = most.max(all);
+            rounds += repeat.blocks + repeat.warmup;
+            let _ = writeln!(
+                text,
+                "  {:>4}  {cell}: {} on the busiest rank, {} on all",
+                cell.index,
+                mib(of_ranks.iter().copied().max().unwrap_or(0)),
+                mib(all)
+            );
+        }
+    }
+    let _ = writeln!(
+        text,
+        "total: {} cells, at most {rounds} rounds and {} s of timed blocks; at most {} on all ranks at once\n\
+         (predicted for gradshard's own buffers; what the MPI library allocates comes on top)",
+        prepared.experiment.cell_count(),
+        repeat.max_seconds * prepared.experiment.comparisons.len() as f64,
+        mib(most)
+    );
+    Ok(text)
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}

@@ -1,0 +1,33 @@
+//! What every rank says of the machine that it runs on, gathered for the result file.
+
+use serde_json::{Value, json};
+
+use crate::engine::transport::{Transport, TransportError};
+use crate::machine::cores_shared;
+use crate::machine::rank::RankMachine;
+
+/// Every rank's description, on rank 0; None elsewhere. Collective.
+pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>>, TransportError> {
+    let here = RankMachine::here(transport.rank(), &transport.name());
+    // A description that does not survive the way is left out; the others still say what they know.
+    let bytes = serde_json::to_vec(&here).unwrap_or_default();
+    let all = transport.gather(&bytes)?;
+    Ok(all.map(|all| all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect()))
+}
+
+/// The environment of a result file, on rank 0; None elsewhere. Collective.
+pub fn gather(transport: &mut dyn Transport) -> Result<Option<Value>, TransportError> {
+    let machines = machines(transport)?;
+    let node_of = transport.node_of().to_vec();
+    let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
+    Ok(machines.map(|machines| {
+        json!({
+            "transport": transport.name(),
+            "ranks": transport.ranks(),
+            "nodes": nodes,
+            "cores_shared": cores_shared(&machines),
+            "node_of_rank": node_of,
+            "machines": machines,
+        })
+    }))
+}

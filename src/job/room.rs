@@ -1,0 +1,51 @@
+//! Is there room? Asked before memory is touched, so that a model larger than memory ends in a sentence and not in the
+//! kernel's killing.
+
+use crate::engine::transport::{Transport, TransportError, agree, gather_numbers};
+use crate::machine::memory::Memory as NodeMemory;
+
+/// Refuses, on every rank alike, if the ranks of some node want more bytes than it has. `want` is this rank's, and
+/// `shared` of them go to windows that the node shares. Collective.
+pub fn ask(
+    transport: &mut dyn Transport,
+    what: &str,
+    want: u64,
+    shared: u64,
+) -> Result<Result<(), String>, TransportError> {
+    let node_of = transport.node_of().to_vec();
+    let all = gather_numbers(transport, &[want, shared])?.unwrap_or_default().concat();
+    let all = transport.broadcast(bytemuck::cast_slice(&all).to_vec())?;
+    let numbers: Vec<u64> = bytemuck::allocation::pod_collect_to_vec(&all);
+    let node = node_of[transport.rank()];
+    let on_node = |place: usize| -> u64 {
+        let ranks = node_of.iter().enumerate().filter(|(_, other)| **other == node);
+        ranks.filter_map(|(rank, _)| numbers.get(2 * rank + place)).sum()
+    };
+    let memory = NodeMemory::here();
+    let mut verdict = Ok(());
+    let limits = [
+        (on_node(0), memory.available_for_new_memory(), "memory"),
+        (on_node(1), memory.available_for_shared_windows(), "shared memory"),
+    ];
+    for (asked, room, kind) in limits {
+        if let Some(room) = room
+            && asked > room.bytes
+        {
+            verdict = Err(format!(
+                "{what} needs {} of {kind} on the node of rank {}, which has {} left ({}); use more nodes, fewer \
+                 clients, or \"residency\": \"streamed\"",
+                binary(asked),
+                transport.rank(),
+                binary(room.bytes),
+                room.limited_by
+            ));
+        }
+    }
+    agree(transport, verdict)
+}
+
+/// Bytes in MiB or GiB, for a sentence.
+fn binary(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 10_240.0 { format!("{mib:.1} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+}

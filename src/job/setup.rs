@@ -1,0 +1,178 @@
+//! From the experiment file to what every rank needs before the first round. Whatever is wrong is found here, by all
+//! ranks alike, and said once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::engine::transport::{Transport, agree};
+use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Known};
+use crate::gradient::source::{FileKind, Synthetic, open_files};
+use crate::gradient::{Dtype, Source, SourceError, models};
+use crate::job::{JobError, Request};
+use crate::plan::strategies::{self, Strategy};
+use crate::plan::{Flow, IntraNode, Layout, Problem, Terms};
+use crate::results::Output;
+
+/// Memory presets that `ceiling` knows by name.
+pub const CEILINGS: &[&str] = &["lambda-512mib", "lambda-3008mb", "lambda-10240mb"];
+
+/// An experiment that every rank has read and found sound.
+pub struct Prepared {
+    /// The file's text, byte for byte.
+    pub text: String,
+    /// What it asks for.
+    pub experiment: Experiment,
+    /// Gradients that come from files; None where they are synthetic.
+    files: Option<Box<dyn Source>>,
+}
+
+impl Prepared {
+    /// The gradients of `comparison`.
+    pub fn source(&self, comparison: &Comparison) -> Result<SourceOf<'_>, SourceError> {
+        match (&self.files, &self.experiment.gradients) {
+            (Some(files), _) => Ok(SourceOf::Files(files.as_ref())),
+            (None, Gradients::Synthetic { seed, weights, .. }) => {
+                let weights = weights.of(comparison.clients).ok_or_else(|| {
+                    SourceError::Request(format!("gradients.weights: {} clients need as many", comparison.clients))
+                })?;
+                let clients = comparison.clients as usize;
+                Ok(SourceOf::Synthetic(Synthetic::new(*seed, clients, comparison.elements, weights)?))
+            }
+            (None, Gradients::Files { path, .. }) => {
+                Err(SourceError::Request(format!("{}: has not been opened", path.display())))
+            }
+        }
+    }
+
+    /// What a strategy is asked to plan: `shards` shards of `comparison`'s gradients.
+    pub fn problem(&self, comparison: &Comparison, source: &dyn Source, shards: u64) -> Arc<Problem> {
+        Arc::new(Problem { elements: comparison.elements, shards, weights: source.weights().into() })
+    }
+
+    /// Who hosts what on these nodes.
+    pub fn layout(&self, comparison: &Comparison, node_of: &[usize]) -> Result<Arc<Layout>, String> {
+        Layout::new(node_of, comparison.roles).map(Arc::new).map_err(|error| error.to_string())
+    }
+}
+
+/// Gradients of one comparison.
+pub enum SourceOf<'a> {
+    /// From files, open for the whole job.
+    Files(&'a dyn Source),
+    /// Generated.
+    Synthetic(Synthetic),
+}
+
+impl SourceOf<'_> {
+    /// As any source.
+    pub fn as_dyn(&self) -> &dyn Source {
+        match self {
+            SourceOf::Files(files) => *files,
+            SourceOf::Synthetic(synthetic) => synthetic,
+        }
+    }
+}
+
+/// The strategy of a name that the experiment's reader has already found to exist.
+pub fn strategy_of(name: &str) -> Result<&'static dyn Strategy, JobError> {
+    strategies::find(name).ok_or_else(|| JobError::Input(format!("strategies: unknown strategy {name:?}")))
+}
+
+/// What a cell adds to its plan.
+pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy) -> Terms {
+    let size = comparison.dtype.size() as u64;
+    let flow = match cell.flow {
+        experiment::Flow::Whole => Flow::Whole,
+        experiment::Flow::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
+        experiment::Flow::Auto => {
+            Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype)
+        }
+    };
+    let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
+    Terms { dtype: comparison.dtype, flow, intra_node, order: cell.order, residency: comparison.residency }
+}
+
+/// Reads the experiment on rank 0 and understands it on every rank. Collective.
+pub fn prepare(transport: &mut dyn Transport, request: &Request) -> Result<Prepared, JobError> {
+    let path = &request.experiment;
+    let read = if transport.rank() == 0 {
+        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+    } else {
+        Ok(String::new())
+    };
+    let (text, refused) = match read {
+        Ok(text) => (text, Ok(())),
+        Err(message) => (String::new(), Err(message)),
+    };
+    agree(transport, refused)?.map_err(JobError::Input)?;
+    let text = String::from_utf8_lossy(&transport.broadcast(text.into_bytes())?).into_owned();
+    match understand(&text, path) {
+        Ok(prepared) => {
+            agree(transport, Ok(()))?.map_err(JobError::Input)?;
+            Ok(prepared)
+        }
+        Err(message) => {
+            agree(transport, Err(message.clone()))?.map_err(JobError::Input)?;
+            Err(JobError::Input(message))
+        }
+    }
+}
+
+fn understand(text: &str, path: &Path) -> Result<Prepared, String> {
+    let written = experiment::parse(text, path).map_err(|error| error.to_string())?;
+    let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let files = open(&written.gradients, base).map_err(|error| format!("{}: gradients: {error}", path.display()))?;
+    let facts = files.as_ref().map(|files| FileFacts {
+        clients: files.clients() as u64,
+        elements: files.elements(),
+        dtype: files.stored_dtype().unwrap_or(Dtype::F32),
+    });
+    let names = strategies::names();
+    let known = Known {
+        strategies: &names,
+        knobs: &|name| strategies::find(name).map_or(strategies::Knobs::SHARDED, |strategy| strategy.knobs()),
+        catalogue: &|name| {
+            models::find(name).map(|model| (model.name.to_owned(), model.elements)).map_err(|error| error.to_string())
+        },
+        ceilings: CEILINGS,
+        files: facts,
+    };
+    let experiment = experiment::resolve(&written, base, &known).map_err(|error| error.to_string())?;
+    Ok(Prepared { text: text.to_owned(), experiment, files })
+}
+
+fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, SourceError> {
+    let Gradients::Files { format, path, weights, dataset, .. } = gradients else { return Ok(None) };
+    let kind = match format {
+        experiment::Format::Safetensors => FileKind::Safetensors,
+        experiment::Format::Hdf5 => FileKind::Hdf5,
+        experiment::Format::Npy => FileKind::Npy,
+    };
+    let pattern = path.to_string_lossy();
+    open_files(kind, &pattern, base, weights, dataset.as_deref()).map(Some)
+}
+
+/// Claims the result file on rank 0, before anything runs. Collective; None on other ranks.
+pub fn claim_output(
+    transport: &mut dyn Transport,
+    request: &Request,
+    prepared: &Prepared,
+) -> Result<Option<Output>, JobError> {
+    let mut claimed = None;
+    let mut refused = Ok(());
+    if transport.rank() == 0 {
+        let default = || PathBuf::from(format!("{}.h5", prepared.experiment.name));
+        let path = request.output.clone().unwrap_or_else(default);
+        match Output::create(&path, request.force) {
+            Ok(output) => claimed = Some(output),
+            Err(error) => refused = Err(error.to_string()),
+        }
+        if let (Ok(()), Some(directory)) = (&refused, &request.keep_result)
+            && let Err(error) = std::fs::create_dir_all(directory)
+        {
+            refused = Err(format!("--keep-result {}: {error}", directory.display()));
+        }
+    }
+    agree(transport, refused)?.map_err(JobError::Input)?;
+    Ok(claimed)
+}
