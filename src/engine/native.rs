@@ -36,18 +36,25 @@ impl<E: Element> NativeEnd<E> {
         let most = library.most_elements();
         let ranges: Vec<Range> = (0..spec.layout.ranks()).map(|r| spec.plan.collective_range(r)).collect();
         let held = ranges[rank].len();
+        let too_long = || {
+            let (name, elements) = (collective.name(), spec.problem.elements);
+            EngineError::Unsupported(format!("{name} counts elements in C ints: {elements} elements are beyond it"))
+        };
         let calls = match collective {
-            Collective::Reduce { .. } => Vec::new(),
-            Collective::ReduceScatter => counts(&ranges, most).ok_or_else(|| {
-                EngineError::Unsupported(format!(
-                    "{} counts elements in C ints: {} elements are beyond it",
-                    collective.name(),
-                    spec.problem.elements
-                ))
-            })?,
+            Collective::Reduce { .. } | Collective::Allreduce { .. } => Vec::new(),
+            Collective::ReduceScatter => counts(&ranges, most).ok_or_else(too_long)?,
+            // One call: each rank's request covers its whole range, a block cannot be cut.
+            Collective::IreduceScatter | Collective::ReduceScatterBlock { .. } => {
+                let padded = collective.input_elements(spec.problem.elements, ranges.len());
+                if padded > most {
+                    return Err(too_long());
+                }
+                counts(&ranges, most).ok_or_else(too_long)?
+            }
         };
         let narrow = size_of::<E>() < size_of::<E::Acc>();
-        let wide = narrow.then(|| Buffer::zeroed(held as usize * size_of::<E::Acc>()));
+        let out_elements = collective.output_elements(spec.problem.elements, held);
+        let wide = narrow.then(|| Buffer::zeroed(out_elements as usize * size_of::<E::Acc>()));
         let wide = wide.transpose().map_err(|error: OutOfMemory| EngineError::Memory(error))?;
         *accumulators += wide.as_ref().map_or(0, |buffer| buffer.bytes() as u64);
         Ok(NativeEnd {
@@ -78,6 +85,15 @@ impl<E: Element> NativeEnd<E> {
                 Collective::Reduce { root } => {
                     library.reduce(dtype, input.cast(), received.cast(), self.elements, root)?;
                 }
+                Collective::Allreduce { .. } => {
+                    library.allreduce(dtype, input.cast(), received.cast(), self.elements)?;
+                }
+                Collective::ReduceScatterBlock { block } => {
+                    library.reduce_scatter_block(dtype, input.cast(), received.cast(), block)?;
+                }
+                Collective::IreduceScatter => {
+                    library.ireduce_scatter(dtype, input.cast(), received.cast(), &self.calls[0])?;
+                }
                 Collective::ReduceScatter => {
                     let (mut from, mut to) = (0usize, 0usize);
                     for counts in &self.calls {
@@ -88,7 +104,12 @@ impl<E: Element> NativeEnd<E> {
                     }
                 }
             }
-            if self.held > 0 {
+            // Every rank has the whole result after MPI_Allreduce, and divides its own copy.
+            let finished = match self.collective {
+                Collective::Allreduce { .. } => self.elements,
+                _ => self.held,
+            };
+            if finished > 0 {
                 let sum = [Term::Partial(received.cast_const())];
                 kernels::accumulate_and_finish(
                     Start::Fresh,
@@ -96,7 +117,7 @@ impl<E: Element> NativeEnd<E> {
                     &sum,
                     self.out,
                     self.divisor,
-                    self.held as usize,
+                    finished as usize,
                     Store::Cached,
                 );
             }

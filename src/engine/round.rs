@@ -159,7 +159,12 @@ impl<'a, E: Element> Round<'a, E> {
         if spec.plan.collective().is_some() {
             results.push(spec.plan.collective_range(rank));
         }
-        let result_elements: u64 = results.iter().map(|range| range.len()).sum();
+        let mut result_elements: u64 = results.iter().map(|range| range.len()).sum();
+        if let Some(collective) = spec.plan.collective() {
+            let held = spec.plan.collective_range(rank).len();
+            // Some collectives need more room than the part of the result that counts.
+            result_elements += collective.output_elements(spec.problem.elements, held) - held;
+        }
         let result = Buffer::zeroed(result_elements as usize * size_of::<E>())?;
         tracked.result = result.bytes() as u64;
 

@@ -56,6 +56,92 @@ impl Communicator {
         checked("MPI_Reduce_scatter", code)
     }
 
+    /// MPI_Ireduce_scatter with MPI_SUM, and the wait for it.
+    ///
+    /// # Safety
+    /// As for [`Communicator::reduce_scatter`].
+    pub unsafe fn ireduce_scatter<T: Scalar>(
+        &self,
+        send: *const T,
+        receive: *mut T,
+        counts: &[c_int],
+    ) -> Result<(), MpiError> {
+        // SAFETY: as promised by the caller; the buffers outlive the wait.
+        unsafe {
+            let mut request = ffi::RSMPI_REQUEST_NULL;
+            let code = ffi::MPI_Ireduce_scatter(
+                send.cast(),
+                receive.cast(),
+                counts.as_ptr(),
+                T::datatype(),
+                ffi::RSMPI_SUM,
+                self.handle(),
+                &mut request,
+            );
+            checked("MPI_Ireduce_scatter", code)?;
+            checked("MPI_Wait", ffi::MPI_Wait(&mut request, ffi::RSMPI_STATUS_IGNORE))
+        }
+    }
+
+    /// MPI_Reduce_scatter_block with MPI_SUM: `block` elements for every rank, at most [`MOST_ELEMENTS`] in all.
+    ///
+    /// # Safety
+    /// `send` must hold a block for every rank, `receive` one; they must not overlap. Every rank passes the same block.
+    pub unsafe fn reduce_scatter_block<T: Scalar>(
+        &self,
+        send: *const T,
+        receive: *mut T,
+        block: u64,
+    ) -> Result<(), MpiError> {
+        let limit = MOST_ELEMENTS / self.size() as u64;
+        let count = c_int::try_from(block).ok().filter(|_| block <= limit);
+        let count =
+            count.ok_or(MpiError::Limit { what: "the block of MPI_Reduce_scatter_block", value: block, limit })?;
+        // SAFETY: as promised by the caller.
+        let code = unsafe {
+            ffi::MPI_Reduce_scatter_block(
+                send.cast(),
+                receive.cast(),
+                count,
+                T::datatype(),
+                ffi::RSMPI_SUM,
+                self.handle(),
+            )
+        };
+        checked("MPI_Reduce_scatter_block", code)
+    }
+
+    /// MPI_Allreduce with MPI_SUM, in as many calls as `elements` needs with at most `most` elements each.
+    ///
+    /// # Safety
+    /// `send` and `receive` must hold `elements` elements; they must not overlap. Every rank passes the same numbers.
+    pub unsafe fn allreduce<T: Scalar>(
+        &self,
+        send: *const T,
+        receive: *mut T,
+        elements: u64,
+        most: u64,
+    ) -> Result<(), MpiError> {
+        let mut at = 0u64;
+        while at < elements {
+            let count = (elements - at).min(most.clamp(1, MOST_ELEMENTS));
+            // SAFETY: within the caller's elements.
+            let code = unsafe {
+                ffi::MPI_Allreduce(
+                    send.add(at as usize).cast(),
+                    receive.add(at as usize).cast(),
+                    count as c_int,
+                    T::datatype(),
+                    ffi::RSMPI_SUM,
+                    self.handle(),
+                )
+            };
+            checked("MPI_Allreduce", code)?;
+            at += count;
+        }
+        Ok(())
+    }
+
     /// MPI_Reduce with MPI_SUM to `root`, in as many calls as `elements` needs with at most `most` elements each.
     ///
     /// # Safety

@@ -54,11 +54,11 @@ pub fn predict(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Term
         }
         debug_assert!(task.aggregator.output != Output::Result || task.hold == Hold::Result);
     }
-    if plan.collective().is_some() {
-        let held = plan.collective_range(rank).len();
-        memory.result += held * size;
+    if let Some(collective) = plan.collective() {
+        let out = collective.output_elements(problem.elements, plan.collective_range(rank).len());
+        memory.result += out * size;
         if size != wide {
-            memory.accumulators += held * wide;
+            memory.accumulators += out * wide;
         }
     }
     if terms.residency == Residency::Streamed {

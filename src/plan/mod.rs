@@ -11,6 +11,7 @@ pub mod memory;
 pub mod part;
 pub mod picture;
 pub mod problem;
+pub mod shard_tree;
 pub mod strategies;
 
 pub use check::{Fault, Verdict, check};
@@ -65,9 +66,21 @@ pub struct Aggregator {
 pub enum Collective {
     /// MPI_Reduce_scatter: each rank ends with its own element range.
     ReduceScatter,
+    /// MPI_Ireduce_scatter, waited for at once.
+    IreduceScatter,
+    /// MPI_Reduce_scatter_block: every rank ends with a block of the same length; the last may be padding.
+    ReduceScatterBlock {
+        /// Elements of a block.
+        block: u64,
+    },
     /// MPI_Reduce to this rank.
     Reduce {
         /// The rank that ends with the whole result.
+        root: usize,
+    },
+    /// MPI_Allreduce: every rank ends with the whole result; this one answers for it.
+    Allreduce {
+        /// The rank whose copy is verified and kept.
         root: usize,
     },
 }
@@ -77,7 +90,27 @@ impl Collective {
     pub fn name(self) -> &'static str {
         match self {
             Collective::ReduceScatter => "MPI_Reduce_scatter",
+            Collective::IreduceScatter => "MPI_Ireduce_scatter",
+            Collective::ReduceScatterBlock { .. } => "MPI_Reduce_scatter_block",
             Collective::Reduce { .. } => "MPI_Reduce",
+            Collective::Allreduce { .. } => "MPI_Allreduce",
+        }
+    }
+
+    /// Elements that every rank puts in, of a gradient of `elements` elements on `ranks` ranks.
+    pub fn input_elements(self, elements: u64, ranks: usize) -> u64 {
+        match self {
+            Collective::ReduceScatterBlock { block } => block * ranks as u64,
+            _ => elements,
+        }
+    }
+
+    /// Elements for which a rank needs room in what it gets out, where `held` of them are its part of the result.
+    pub fn output_elements(self, elements: u64, held: u64) -> u64 {
+        match self {
+            Collective::ReduceScatterBlock { block } => block,
+            Collective::Allreduce { .. } => elements,
+            _ => held,
         }
     }
 }
@@ -88,6 +121,10 @@ pub trait Plan: Send + Sync {
     fn aggregators(&self) -> u64;
     /// Aggregator `id`, whole.
     fn aggregator(&self, id: u64) -> Aggregator;
+    /// The rank of aggregator `id`. Asked far more often than for the whole aggregator.
+    fn rank_of(&self, id: u64) -> usize {
+        self.aggregator(id).rank
+    }
     /// The ids of the aggregators that `rank` hosts, ascending.
     fn on_rank(&self, rank: usize) -> Vec<u64>;
     /// The ids of the aggregators that take `input`, ascending. Their ranges do not overlap.
