@@ -63,8 +63,8 @@ pub struct Written {
     #[schemars(with = "OneOrMany<Dtype>")]
     pub dtype: Option<OneOrMany<Dtype>>,
 
-    /// Numbers of clients N. Default 20. With gradients from files N is what the files say: leave this out, or write
-    /// the same number.
+    /// Numbers of clients N. Default 20, or as many as there are weights in a list. With gradients from files N is what
+    /// the files say: leave this out, or write the same number.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Count>", example = 20, example = [5, 20, 100])]
     pub clients: Option<OneOrMany<Count>>,

@@ -150,9 +150,9 @@ fn roles_and_dtype_make_comparisons() {
         shown,
         [
             "7 (7 f64), 20 clients, colocated, aggregate, resident",
-            "7 (7 f64), 20 clients, dedicated:3, aggregate, resident",
+            "7 (7 f64), 20 clients, dedicated (3 aggregate), aggregate, resident",
             "7 (7 bf16), 20 clients, colocated, aggregate, resident",
-            "7 (7 bf16), 20 clients, dedicated:3, aggregate, resident",
+            "7 (7 bf16), 20 clients, dedicated (3 aggregate), aggregate, resident",
         ]
     );
 }
