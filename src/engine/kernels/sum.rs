@@ -5,12 +5,13 @@
 //! holds every term. Where there are more terms, the range is cut into blocks small enough that the partial sums of a
 //! block, kept between groups in scratch on the stack, stay in the second-level cache.
 //!
-//! The sizes are measured, on AMD Zen 5. A tile of two cache lines is the fastest that memory can feed: with eight
-//! lines of one input before the next input's, two streamed inputs lost a sixth. Groups of 4 to 16 are equal within
-//! noise in memory, 8 is the fastest in the cache, and 20 streams at equal offsets in their pages lose a third, as they
-//! share the ways of one cache set. A block is as long as it can be for the prefetchers, which start anew at each:
-//! 16 KiB of scratch lost a fifth at 20 inputs from memory, 128 KiB won 3 % there and lost as much in the cache.
-//! Software prefetching lost up to a quarter at two inputs.
+//! The sizes are measured, on AMD Zen 5 with AVX-512 and f32, inputs at equal offsets in their pages. A tile is two
+//! cache lines: in the cache one line loses a quarter; where two inputs are summed from memory into streamed output,
+//! two lines lose 5 %, four 15 % and eight 20 % against one, so that whole vectors then go singly. Groups of 4 to 16
+//! terms are equal within noise in memory, and 8 is the fastest in the cache; 20 at once lose a third there, as they
+//! share the ways of one cache set. A block should be long, as the prefetchers start anew at each: from memory, 20
+//! inputs lose a sixth with 16 KiB of scratch and win 3 % with 128 KiB, which loses as much in the cache. Software
+//! prefetching won a tenth at 20 inputs with shorter blocks, and lost a quarter at two.
 
 use std::mem::{MaybeUninit, size_of};
 
@@ -62,14 +63,23 @@ impl<E: Element> Target<E> {
         }
     }
 
+    /// Bytes of one value written.
+    #[inline(always)]
+    fn size(self) -> usize {
+        match self {
+            Target::Partial(_) => size_of::<E::Acc>(),
+            Target::Finished { .. } => size_of::<E>(),
+        }
+    }
+
     /// Elements before the first one that begins a cache line.
     #[inline(always)]
     fn elements_to_line(self) -> usize {
-        let (address, size) = match self {
-            Target::Partial(acc) => (acc.addr(), size_of::<E::Acc>()),
-            Target::Finished { out, .. } => (out.addr(), size_of::<E>()),
+        let address = match self {
+            Target::Partial(acc) => acc.addr(),
+            Target::Finished { out, .. } => out.addr(),
         };
-        (address.wrapping_neg() % LINE) / size
+        (address.wrapping_neg() % LINE) / self.size()
     }
 }
 
@@ -94,7 +104,7 @@ pub(super) unsafe fn in_one<E: Element, V: Lanes<E>, const TILE: usize>(sum: &Su
 }
 
 /// Forms any sum, with vectors of type `V`, `TILE` of them at once. To be compiled apart from [`in_one`]: reserving the
-/// scratch costs as much as a short sum.
+/// scratch touches each of its pages, which a short sum of few terms need not pay.
 ///
 /// # Safety
 /// The pointers of `sum` are as [`super::accumulate`] asks, and `V` may be used here.
@@ -149,7 +159,9 @@ impl<E: Element> Part<'_, E> {
                     i += 1;
                 }
             }
-            while len - i >= TILE * V::WIDTH {
+            // Streamed lines leave soonest where nothing else is read between them.
+            let singly = streams && V::WIDTH * self.target.size() >= LINE;
+            while !singly && len - i >= TILE * V::WIDTH {
                 self.step::<V, TILE>(i, streams);
                 i += TILE * V::WIDTH;
             }
