@@ -239,6 +239,21 @@ impl Collectives for MpiTransport<'_> {
         Ok(unsafe { with_sum_type!(dtype, T => all.allreduce::<T>(send.cast(), receive.cast(), elements, most)) }?)
     }
 
+    unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError> {
+        // SAFETY: as promised by the caller.
+        Ok(unsafe { self.world.communicator().broadcast_from(root, data, bytes)? })
+    }
+
+    unsafe fn allgather(
+        &mut self,
+        send: *const u8,
+        receive: *mut u8,
+        parts: &[(u64, u64)],
+    ) -> Result<(), TransportError> {
+        // SAFETY: as promised by the caller.
+        Ok(unsafe { self.world.communicator().allgather(send, receive, parts)? })
+    }
+
     fn most_elements(&self) -> u64 {
         MOST_ELEMENTS
     }

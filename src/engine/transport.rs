@@ -154,6 +154,23 @@ pub trait Collectives {
         elements: u64,
     ) -> Result<(), TransportError>;
 
+    /// MPI_Bcast of `bytes` bytes from `root`, by blocks where one call cannot take them.
+    ///
+    /// # Safety
+    /// `data` must hold `bytes` bytes; the same arguments everywhere.
+    unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError>;
+
+    /// MPI_Allgatherv of bytes: rank r's part goes to the offset and has the length that `parts[r]` names, in bytes.
+    ///
+    /// # Safety
+    /// `send` must hold this rank's part, `receive` all of them; no overlap; the same parts everywhere.
+    unsafe fn allgather(
+        &mut self,
+        send: *const u8,
+        receive: *mut u8,
+        parts: &[(u64, u64)],
+    ) -> Result<(), TransportError>;
+
     /// Elements that one call of a collective may take.
     fn most_elements(&self) -> u64;
 }

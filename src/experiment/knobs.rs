@@ -12,7 +12,7 @@ use crate::experiment::names::{Named, hint};
 use crate::experiment::numbers::Count;
 use crate::experiment::one_or_many::Entry;
 use crate::experiment::size::Size;
-use crate::plan::{IntraNode, Order, Roles};
+use crate::plan::{IntraNode, Order, Phase, Roles};
 
 impl Entry for Roles {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -242,16 +242,6 @@ impl Named for Order {
         &[("client", Order::Client), ("rotated", Order::Rotated), ("arrival", Order::Arrival)];
 }
 
-/// Which part of a round is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Until the last aggregator holds its finished range.
-    Aggregate,
-    /// Until the last client holds the whole result.
-    Round,
-}
-
 impl Named for Phase {
     const WHAT: &'static str = "phase";
     const ALL: &'static [(&'static str, Self)] = &[("aggregate", Phase::Aggregate), ("round", Phase::Round)];
@@ -267,5 +257,3 @@ macro_rules! shown_by_name {
     )*};
 }
 pub(crate) use shown_by_name;
-
-shown_by_name!(Phase);

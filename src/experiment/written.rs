@@ -9,14 +9,14 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::gradients::Gradients;
-use crate::experiment::knobs::{Ceiling, Flow, Phase};
+use crate::experiment::knobs::{Ceiling, Flow};
 use crate::experiment::model::{Model, file_name};
 use crate::experiment::numbers::{Count, Whole};
 use crate::experiment::object::object;
 use crate::experiment::one_or_many::{Entry, OneOrMany};
 use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
-use crate::plan::{IntraNode, Order, Roles};
+use crate::plan::{IntraNode, Order, Phase, Roles};
 
 // The comments on fields become the descriptions in configs/experiment.schema.json, which editors show.
 

@@ -177,4 +177,61 @@ impl Communicator {
         }
         Ok(())
     }
+
+    /// MPI_Bcast from `root`, in as many calls as `bytes` needs.
+    ///
+    /// # Safety
+    /// `data` must hold `bytes` bytes. Every rank passes the same `root` and `bytes`.
+    pub unsafe fn broadcast_from(&self, root: usize, data: *mut u8, bytes: u64) -> Result<(), MpiError> {
+        let mut at = 0u64;
+        while at < bytes {
+            let count = (bytes - at).min(MOST_ELEMENTS);
+            // SAFETY: within the caller's bytes.
+            let code = unsafe {
+                let data = data.add(at as usize).cast();
+                ffi::MPI_Bcast(data, count as c_int, ffi::RSMPI_UINT8_T, root as c_int, self.handle())
+            };
+            checked("MPI_Bcast", code)?;
+            at += count;
+        }
+        Ok(())
+    }
+
+    /// MPI_Allgatherv of bytes: rank r's part goes to the offset and has the length that `parts[r]` names. Where offsets
+    /// are beyond a C int the parts go by MPI_Bcast, one rank after another.
+    ///
+    /// # Safety
+    /// `send` must hold this rank's part, `receive` all of them; they must not overlap. Every rank passes the same
+    /// parts.
+    pub unsafe fn allgather(&self, send: *const u8, receive: *mut u8, parts: &[(u64, u64)]) -> Result<(), MpiError> {
+        let counts: Result<Vec<c_int>, _> = parts.iter().map(|part| c_int::try_from(part.1)).collect();
+        let offsets: Result<Vec<c_int>, _> = parts.iter().map(|part| c_int::try_from(part.0)).collect();
+        if let (Ok(counts), Ok(offsets)) = (counts, offsets) {
+            // SAFETY: as promised by the caller.
+            let code = unsafe {
+                ffi::MPI_Allgatherv(
+                    send.cast(),
+                    counts[self.rank()],
+                    ffi::RSMPI_UINT8_T,
+                    receive.cast(),
+                    counts.as_ptr(),
+                    offsets.as_ptr(),
+                    ffi::RSMPI_UINT8_T,
+                    self.handle(),
+                )
+            };
+            return checked("MPI_Allgatherv", code);
+        }
+        for (rank, (offset, bytes)) in parts.iter().enumerate() {
+            // SAFETY: as promised by the caller; each part lies within `receive`.
+            unsafe {
+                let place = receive.add(*offset as usize);
+                if rank == self.rank() {
+                    std::ptr::copy_nonoverlapping(send, place, *bytes as usize);
+                }
+                self.broadcast_from(rank, place, *bytes)?;
+            }
+        }
+        Ok(())
+    }
 }

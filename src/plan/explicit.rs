@@ -53,6 +53,10 @@ impl Plan for ExplicitPlan {
         self.on_rank.get(&rank).cloned().unwrap_or_default()
     }
 
+    fn is_tree(&self) -> bool {
+        true
+    }
+
     fn consumers(&self, input: Input) -> Vec<u64> {
         match input {
             Input::Client(k) => self.consumers_of_client.get(k as usize).cloned().unwrap_or_default(),

@@ -4,6 +4,7 @@
 //! grows with ranks × shards, so that 4,096 ranks × 4,096 shards can be planned by each rank on its own.
 
 pub mod check;
+pub mod distribution;
 pub mod explicit;
 pub mod flow;
 pub mod layout;
@@ -15,8 +16,9 @@ pub mod shard_tree;
 pub mod strategies;
 
 pub use check::{Fault, Verdict, check};
+pub use distribution::Finished;
 pub use explicit::ExplicitPlan;
-pub use flow::{Flow, IntraNode, Order, Residency, Terms};
+pub use flow::{Flow, IntraNode, Order, Phase, Residency, Terms};
 pub use layout::{Layout, Roles};
 pub use problem::Problem;
 
@@ -115,6 +117,18 @@ impl Collective {
     }
 }
 
+impl Collective {
+    /// Elements for which every rank needs room beside that, to receive the whole result in the second phase of a
+    /// round; after MPI_Allreduce every rank has it already.
+    pub fn spread_elements(self, elements: u64, ranks: usize) -> u64 {
+        match self {
+            Collective::Allreduce { .. } => 0,
+            Collective::ReduceScatterBlock { block } => block * ranks as u64,
+            _ => elements,
+        }
+    }
+}
+
 /// Who sums what, where, for one problem on one layout. All answers are computed on demand.
 pub trait Plan: Send + Sync {
     /// Number of aggregators; their ids are 0 up to this.
@@ -129,6 +143,17 @@ pub trait Plan: Send + Sync {
     fn on_rank(&self, rank: usize) -> Vec<u64>;
     /// The ids of the aggregators that take `input`, ascending. Their ranges do not overlap.
     fn consumers(&self, input: Input) -> Vec<u64>;
+    /// The finished ranges, by the number of their aggregator. A plan that can tell them without looking at every
+    /// aggregator should.
+    fn results(&self) -> Vec<Finished> {
+        let all = (0..self.aggregators()).map(|id| self.aggregator(id));
+        let finished = all.filter(|aggregator| aggregator.output == Output::Result);
+        finished.map(|a| Finished { aggregator: a.id, range: a.range, rank: a.rank }).collect()
+    }
+    /// True if the result goes back to the clients the way that the sums came.
+    fn is_tree(&self) -> bool {
+        false
+    }
     /// The collective that ends the round, and the element range that `rank` holds after it.
     fn collective(&self) -> Option<Collective> {
         None

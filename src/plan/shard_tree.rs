@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::gradient::shard_range;
-use crate::plan::{Aggregator, Input, Layout, Output, Plan, Problem};
+use crate::plan::{Aggregator, Finished, Input, Layout, Output, Plan, Problem};
 
 /// An input within the tree of one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +113,15 @@ impl<T: ShardTree> Plan for ShardTrees<T> {
         let Ok(place) = self.layout.aggregator_ranks().binary_search(&rank) else { return Vec::new() };
         let of = |shard| self.tree.at(shard, place).into_iter().map(move |index| self.id(shard, index));
         (0..self.problem.shards).flat_map(of).collect()
+    }
+
+    fn results(&self) -> Vec<Finished> {
+        let last = |shard: u64| {
+            let aggregator = self.id(shard + 1, 0) - 1;
+            let range = shard_range(self.problem.elements, self.problem.shards, shard);
+            Finished { aggregator, range, rank: self.rank_of(aggregator) }
+        };
+        (0..self.problem.shards).map(last).collect()
     }
 
     fn consumers(&self, input: Input) -> Vec<u64> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::parse;
 use crate::experiment::gradients::{Format, Gradients};
-use crate::experiment::knobs::{Ceiling, Flow, Phase};
+use crate::experiment::knobs::{Ceiling, Flow};
 use crate::experiment::model::Model;
 use crate::experiment::numbers::Whole;
 use crate::experiment::one_or_many::OneOrMany::{Many, One};
@@ -12,7 +12,7 @@ use crate::experiment::settings::Repeat;
 use crate::experiment::weights::Weights;
 use crate::experiment::written::Written;
 use crate::gradient::Dtype;
-use crate::plan::{IntraNode, Order, Residency, Roles};
+use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
 
 fn read(text: &str) -> Written {
     parse(text, Path::new("configs/x.json")).unwrap_or_else(|error| panic!("{error}"))

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::experiment::gradients::Format;
-use crate::experiment::knobs::Phase;
 use crate::experiment::parse::parse;
 use crate::plan::strategies::Knobs;
-use crate::plan::{IntraNode, Order, Residency, Roles};
+use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
 
 const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce"];
 
