@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gradshard::engine::{Residents, Round, Spec, run_threads, verify};
 use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::memory::predict;
-use gradshard::plan::{Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
+use gradshard::plan::{Flow, IntraNode, Layout, Order, Phase, Problem, Residency, Roles, Terms, check, strategies};
 
 /// Gradients by a formula of the test's own.
 struct Formula {
@@ -90,19 +90,40 @@ fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> 
             transport.barrier().expect("barrier");
         }
         let results = round.results();
+        let held: Vec<(Range, Vec<E>)> =
+            results.iter().cloned().chain(round.received()).map(|(r, e)| (r, e.to_vec())).collect();
         let verdict = verify::verify::<E>(&problem, &source, &results).expect("verify");
         let owned: Vec<(Range, Vec<E>)> = results.into_iter().map(|(r, e)| (r, e.to_vec())).collect();
         transport.barrier().expect("barrier");
-        (owned, verdict)
+        (owned, verdict, held)
     });
     let mut all: Vec<(Range, Vec<E>)> = Vec::new();
     let mut verdict = verify::Verification::default();
-    for (results, part) in parts {
+    let mut by_rank = Vec::new();
+    for (results, part, held) in parts {
         all.extend(results);
         verdict = verdict.merge(part);
+        by_rank.push(held);
     }
-    all.sort_by_key(|(range, _)| range.start);
-    Some((all.into_iter().flat_map(|(_, elements)| elements).collect(), verdict))
+    let result: Vec<E> = assemble(all);
+    if case.terms.phase == Phase::Round {
+        // Every node (or rank, where nothing is shared) with clients holds every element.
+        for rank in (0..case.ranks).filter(|rank| !layout.clients_on(*rank, case.clients).is_empty()) {
+            let group = match case.terms.intra_node {
+                IntraNode::Shared => layout.ranks_on_node(layout.node_of(rank)).to_vec(),
+                IntraNode::Messages => vec![rank],
+            };
+            let held = assemble(group.iter().flat_map(|rank| by_rank[*rank].clone()).collect());
+            assert_eq!(held, result, "{} {:?} rank {rank}", case.strategy, case.terms);
+        }
+    }
+    Some((result, verdict))
+}
+
+/// The elements of ranges that tile the gradient, in order.
+fn assemble<E: Element>(mut ranges: Vec<(Range, Vec<E>)>) -> Vec<E> {
+    ranges.sort_by_key(|(range, _)| (range.start, range.end));
+    ranges.into_iter().flat_map(|(_, elements)| elements).collect()
 }
 
 /// The flat server in client order, written out.
@@ -123,7 +144,7 @@ fn flat_server_f32(elements: u64, clients: u64) -> Vec<f32> {
 }
 
 fn terms(flow: Flow, intra_node: IntraNode, order: Order, residency: Residency) -> Terms {
-    Terms { dtype: Dtype::F32, flow, intra_node, order, residency }
+    Terms { dtype: Dtype::F32, flow, intra_node, order, residency, phase: Phase::Aggregate }
 }
 
 fn threaded() -> Vec<&'static str> {
@@ -193,6 +214,28 @@ fn every_order_type_and_residency() {
                                     assert_eq!(verdict.differing, 0, "{terms:?} {roles:?}");
                                 }
                             });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_round_leaves_the_result_with_every_client() {
+    for strategy in threaded() {
+        for (ranks, nodes) in [(1, 1), (2, 1), (3, 2), (5, 1), (8, 3)] {
+            for (elements, clients, shards) in [(0, 2, 1), (97, 5, 3), (1009, 20, 16), (3, 9, 8)] {
+                for roles in [Roles::Colocated, Roles::Dedicated(None)] {
+                    for flow in [Flow::Whole, Flow::Chunk { elements: 50 }] {
+                        for intra_node in [IntraNode::Shared, IntraNode::Messages] {
+                            let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
+                            let terms = Terms { phase: Phase::Round, ..terms };
+                            let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, terms };
+                            // One rank cannot have dedicated roles.
+                            let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
+                            assert_eq!((result.len() as u64, verdict.wrong), (elements, 0), "{strategy} {terms:?}");
                         }
                     }
                 }

@@ -85,8 +85,7 @@ step "unit tests" cargo test --locked --workspace --lib --bins
 step "documentation examples" cargo test --locked --workspace --doc
 # Each test starts a job of several ranks: one job at a time, or they share cores and time out.
 step "end to end, Open MPI" cargo test --locked --workspace --test '*' -- --test-threads=1
-# A directory of its own, since switching features back and forth would build everything anew each time.
-step "unit tests without MPI" cargo test --locked --no-default-features --lib --target-dir target/no-mpi
+step "unit tests without MPI" cargo test --locked --no-default-features --lib
 if [ "$quick" = no ]; then
   step "end to end, MPICH" env MPICC="$(mpi_wrapper mpich)" GRADSHARD_MPIRUN="$(mpi_launcher mpich)" \
     cargo test --locked --workspace --test '*' --target-dir target/mpich -- --test-threads=1

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use gradshard::experiment::Size;
 use gradshard::gradient::Dtype;
 use gradshard::plan::picture::Picture;
-use gradshard::plan::{Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
+use gradshard::plan::{Flow, IntraNode, Layout, Order, Phase, Problem, Residency, Roles, Terms, check, strategies};
 
 use super::{Failure, input, print};
 
@@ -122,7 +122,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan: plan.as_ref(),
         problem: &problem,
         layout: &layout,
-        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency },
+        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency, phase: Phase::Aggregate },
         verdict: check(plan.as_ref(), &problem, &layout),
     };
     let mut text = String::new();

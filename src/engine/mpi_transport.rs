@@ -162,6 +162,19 @@ impl Transport for MpiTransport<'_> {
     }
 }
 
+/// Runs `$body` with `$type` standing for the type in which gradients of `$dtype` are summed.
+macro_rules! with_sum_type {
+    ($dtype:expr, $type:ident => $body:expr) => {
+        if $dtype.accumulator_size() == 8 {
+            type $type = f64;
+            $body
+        } else {
+            type $type = f32;
+            $body
+        }
+    };
+}
+
 impl Collectives for MpiTransport<'_> {
     unsafe fn reduce_scatter(
         &mut self,
@@ -172,12 +185,31 @@ impl Collectives for MpiTransport<'_> {
     ) -> Result<(), TransportError> {
         let all = self.world.communicator();
         // SAFETY: as promised by the caller; the element type is the one that it names.
-        Ok(unsafe {
-            match dtype.accumulator_size() {
-                8 => all.reduce_scatter::<f64>(send.cast(), receive.cast(), counts)?,
-                _ => all.reduce_scatter::<f32>(send.cast(), receive.cast(), counts)?,
-            }
-        })
+        Ok(unsafe { with_sum_type!(dtype, T => all.reduce_scatter::<T>(send.cast(), receive.cast(), counts)) }?)
+    }
+
+    unsafe fn ireduce_scatter(
+        &mut self,
+        dtype: Dtype,
+        send: *const u8,
+        receive: *mut u8,
+        counts: &[i32],
+    ) -> Result<(), TransportError> {
+        let all = self.world.communicator();
+        // SAFETY: as above.
+        Ok(unsafe { with_sum_type!(dtype, T => all.ireduce_scatter::<T>(send.cast(), receive.cast(), counts)) }?)
+    }
+
+    unsafe fn reduce_scatter_block(
+        &mut self,
+        dtype: Dtype,
+        send: *const u8,
+        receive: *mut u8,
+        block: u64,
+    ) -> Result<(), TransportError> {
+        let all = self.world.communicator();
+        // SAFETY: as above.
+        Ok(unsafe { with_sum_type!(dtype, T => all.reduce_scatter_block::<T>(send.cast(), receive.cast(), block)) }?)
     }
 
     unsafe fn reduce(
@@ -189,13 +221,37 @@ impl Collectives for MpiTransport<'_> {
         root: usize,
     ) -> Result<(), TransportError> {
         let all = self.world.communicator();
-        // SAFETY: as promised by the caller; the element type is the one that it names.
-        Ok(unsafe {
-            match dtype.accumulator_size() {
-                8 => all.reduce::<f64>(send.cast(), receive.cast(), elements, root, MOST_ELEMENTS)?,
-                _ => all.reduce::<f32>(send.cast(), receive.cast(), elements, root, MOST_ELEMENTS)?,
-            }
-        })
+        let most = MOST_ELEMENTS;
+        // SAFETY: as above.
+        Ok(unsafe { with_sum_type!(dtype, T => all.reduce::<T>(send.cast(), receive.cast(), elements, root, most)) }?)
+    }
+
+    unsafe fn allreduce(
+        &mut self,
+        dtype: Dtype,
+        send: *const u8,
+        receive: *mut u8,
+        elements: u64,
+    ) -> Result<(), TransportError> {
+        let all = self.world.communicator();
+        let most = MOST_ELEMENTS;
+        // SAFETY: as above.
+        Ok(unsafe { with_sum_type!(dtype, T => all.allreduce::<T>(send.cast(), receive.cast(), elements, most)) }?)
+    }
+
+    unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError> {
+        // SAFETY: as promised by the caller.
+        Ok(unsafe { self.world.communicator().broadcast_from(root, data, bytes)? })
+    }
+
+    unsafe fn allgather(
+        &mut self,
+        send: *const u8,
+        receive: *mut u8,
+        parts: &[(u64, u64)],
+    ) -> Result<(), TransportError> {
+        // SAFETY: as promised by the caller.
+        Ok(unsafe { self.world.communicator().allgather(send, receive, parts)? })
     }
 
     fn most_elements(&self) -> u64 {

@@ -5,7 +5,8 @@ use crate::engine::round::{EngineError, Spec};
 use crate::engine::transport::Transport;
 use crate::engine::{Buffer, OutOfMemory};
 use crate::gradient::{Accumulator, Element, Range};
-use crate::plan::Collective;
+use crate::plan::memory::Memory;
+use crate::plan::{Collective, Phase};
 
 pub(super) struct NativeEnd<E: Element> {
     collective: Collective,
@@ -18,6 +19,9 @@ pub(super) struct NativeEnd<E: Element> {
     wide: Option<Buffer>,
     divisor: E::Acc,
     rank: usize,
+    /// Where every rank receives the whole result in the second phase.
+    spread: Option<Buffer>,
+    ranges: Vec<Range>,
 }
 
 impl<E: Element> NativeEnd<E> {
@@ -26,7 +30,7 @@ impl<E: Element> NativeEnd<E> {
         collective: Collective,
         spec: &Spec<'_>,
         out: *mut E,
-        accumulators: &mut u64,
+        tracked: &mut Memory,
         transport: &mut dyn Transport,
     ) -> Result<Self, EngineError> {
         let rank = transport.rank();
@@ -36,20 +40,35 @@ impl<E: Element> NativeEnd<E> {
         let most = library.most_elements();
         let ranges: Vec<Range> = (0..spec.layout.ranks()).map(|r| spec.plan.collective_range(r)).collect();
         let held = ranges[rank].len();
+        let too_long = || {
+            let (name, elements) = (collective.name(), spec.problem.elements);
+            EngineError::Unsupported(format!("{name} counts elements in C ints: {elements} elements are beyond it"))
+        };
         let calls = match collective {
-            Collective::Reduce { .. } => Vec::new(),
-            Collective::ReduceScatter => counts(&ranges, most).ok_or_else(|| {
-                EngineError::Unsupported(format!(
-                    "{} counts elements in C ints: {} elements are beyond it",
-                    collective.name(),
-                    spec.problem.elements
-                ))
-            })?,
+            Collective::Reduce { .. } | Collective::Allreduce { .. } => Vec::new(),
+            Collective::ReduceScatter => counts(&ranges, most).ok_or_else(too_long)?,
+            // One call: each rank's request covers its whole range, a block cannot be cut.
+            Collective::IreduceScatter | Collective::ReduceScatterBlock { .. } => {
+                let padded = collective.input_elements(spec.problem.elements, ranges.len());
+                if padded > most {
+                    return Err(too_long());
+                }
+                counts(&ranges, most).ok_or_else(too_long)?
+            }
         };
         let narrow = size_of::<E>() < size_of::<E::Acc>();
-        let wide = narrow.then(|| Buffer::zeroed(held as usize * size_of::<E::Acc>()));
+        let out_elements = collective.output_elements(spec.problem.elements, held);
+        let wide = narrow.then(|| Buffer::zeroed(out_elements as usize * size_of::<E::Acc>()));
         let wide = wide.transpose().map_err(|error: OutOfMemory| EngineError::Memory(error))?;
-        *accumulators += wide.as_ref().map_or(0, |buffer| buffer.bytes() as u64);
+        tracked.accumulators += wide.as_ref().map_or(0, |buffer| buffer.bytes() as u64);
+        let spread = match spec.terms.phase {
+            Phase::Aggregate => None,
+            Phase::Round => match collective.spread_elements(spec.problem.elements, ranges.len()) {
+                0 => None,
+                elements => Some(Buffer::zeroed(elements as usize * size_of::<E>())?),
+            },
+        };
+        tracked.result += spread.as_ref().map_or(0, |buffer| buffer.bytes() as u64);
         Ok(NativeEnd {
             collective,
             elements: spec.problem.elements,
@@ -59,6 +78,8 @@ impl<E: Element> NativeEnd<E> {
             wide,
             divisor: E::Acc::from_f64(spec.problem.total_weight()),
             rank,
+            spread,
+            ranges,
         })
     }
 
@@ -78,6 +99,15 @@ impl<E: Element> NativeEnd<E> {
                 Collective::Reduce { root } => {
                     library.reduce(dtype, input.cast(), received.cast(), self.elements, root)?;
                 }
+                Collective::Allreduce { .. } => {
+                    library.allreduce(dtype, input.cast(), received.cast(), self.elements)?;
+                }
+                Collective::ReduceScatterBlock { block } => {
+                    library.reduce_scatter_block(dtype, input.cast(), received.cast(), block)?;
+                }
+                Collective::IreduceScatter => {
+                    library.ireduce_scatter(dtype, input.cast(), received.cast(), &self.calls[0])?;
+                }
                 Collective::ReduceScatter => {
                     let (mut from, mut to) = (0usize, 0usize);
                     for counts in &self.calls {
@@ -88,7 +118,12 @@ impl<E: Element> NativeEnd<E> {
                     }
                 }
             }
-            if self.held > 0 {
+            // Every rank has the whole result after MPI_Allreduce, and divides its own copy.
+            let finished = match self.collective {
+                Collective::Allreduce { .. } => self.elements,
+                _ => self.held,
+            };
+            if finished > 0 {
                 let sum = [Term::Partial(received.cast_const())];
                 kernels::accumulate_and_finish(
                     Start::Fresh,
@@ -96,12 +131,50 @@ impl<E: Element> NativeEnd<E> {
                     &sum,
                     self.out,
                     self.divisor,
-                    self.held as usize,
+                    finished as usize,
                     Store::Cached,
                 );
             }
         }
+        self.run_second_phase(transport)
+    }
+
+    /// MPI_Allgatherv of the ranges, or MPI_Bcast of the whole result.
+    fn run_second_phase(&mut self, transport: &mut dyn Transport) -> Result<(), EngineError> {
+        let Some(spread) = &self.spread else { return Ok(()) };
+        let Some(library) = transport.collectives() else { return Ok(()) };
+        let size = size_of::<E>() as u64;
+        match self.collective {
+            Collective::Reduce { root } => {
+                if self.rank == root {
+                    // SAFETY: the root's result has all elements, the copy as much room; they do not overlap.
+                    unsafe {
+                        std::ptr::copy_nonoverlapping(self.out, spread.as_ptr().cast::<E>(), self.elements as usize);
+                    }
+                }
+                // SAFETY: every rank has room for the whole result.
+                unsafe { library.broadcast_from(root, spread.as_ptr(), self.elements * size)? };
+            }
+            Collective::Allreduce { .. } => {}
+            Collective::ReduceScatter | Collective::IreduceScatter | Collective::ReduceScatterBlock { .. } => {
+                let parts: Vec<(u64, u64)> =
+                    self.ranges.iter().map(|range| (range.start * size, range.len() * size)).collect();
+                // SAFETY: this rank's range is `held` elements, and every rank has room for the whole result.
+                unsafe { library.allgather(self.out.cast_const().cast(), spread.as_ptr(), &parts)? };
+            }
+        }
         Ok(())
+    }
+
+    /// The whole result as this rank received it in the second phase.
+    pub fn spread(&self) -> Option<(Range, *const E)> {
+        let whole = Range::new(0, self.elements);
+        match (self.collective, &self.spread) {
+            // It left the whole result on every rank.
+            (Collective::Allreduce { .. }, _) => Some((whole, self.out.cast_const())),
+            (_, Some(spread)) => Some((whole, spread.as_ptr().cast_const().cast())),
+            (_, None) => None,
+        }
     }
 }
 

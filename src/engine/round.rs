@@ -4,13 +4,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::engine::native::NativeEnd;
+use crate::engine::relay::{RELAY, RunRelay, relay_of};
 use crate::engine::stream::{Origin, RunSend, SEND, send_of};
 use crate::engine::task::{Entry, Places, RunTask};
 use crate::engine::transport::{Shared, Transport, TransportError};
 use crate::engine::{Buffer, OutOfMemory, Residents};
 use crate::gradient::{Element, Range, Source, SourceError};
+use crate::plan::distribution::Relay;
 use crate::plan::part::{Cargo, Hold, Reader, Send, Task};
-use crate::plan::{Layout, Plan, Problem, Residency, Terms};
+use crate::plan::{IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, distribution};
 
 /// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
 const STALL: Duration = Duration::from_secs(300);
@@ -60,6 +62,15 @@ pub struct Spec<'a> {
     pub source: &'a dyn Source,
 }
 
+/// The tag of a stream's messages, and that of a finished range: told apart by their last bit.
+pub(super) fn send_tag(stream: u64) -> u64 {
+    2 * stream
+}
+
+fn relay_tag(result: u64) -> u64 {
+    2 * result + 1
+}
+
 /// Where a task's entry and its sum are.
 type Located = (*const Entry, *const u8);
 
@@ -72,14 +83,17 @@ pub struct Round<'a, E: Element> {
     spec: Spec<'a>,
     tasks: Vec<RunTask<E>>,
     sends: Vec<RunSend<E>>,
+    relays: Vec<RunRelay<E>>,
     native: Option<NativeEnd<E>>,
     tokens: Vec<usize>,
     results: Vec<Range>,
-    result: Buffer,
+    result: *mut E,
     producing: f64,
     /// What tasks and sends point into. Kept to the end of the round.
     _buffers: Vec<Buffer>,
     exported: Option<Box<dyn Shared>>,
+    /// The result, where the node's clients read it.
+    _shared_result: Option<Box<dyn Shared>>,
     tracked: crate::plan::memory::Memory,
 }
 
@@ -94,7 +108,9 @@ impl<'a, E: Element> Round<'a, E> {
         let mut reader = Reader::new(spec.plan, spec.problem, spec.layout, spec.terms);
         let planned = reader.tasks(rank);
         let sends = reader.sends(rank);
-        let most_tag = sends.iter().map(|send| send.tag).max().unwrap_or(0);
+        let relays = distribution::relays(spec.plan, spec.problem, spec.layout, &spec.terms, rank);
+        let stream_tags = sends.iter().map(|send| send_tag(send.tag));
+        let most_tag = stream_tags.chain(relays.iter().map(|relay| relay_tag(relay.result))).max().unwrap_or(0);
         if transport.max(most_tag)? > transport.most_tag() {
             let limit = transport.most_tag();
             return Err(EngineError::Unsupported(format!(
@@ -105,7 +121,7 @@ impl<'a, E: Element> Round<'a, E> {
         let exports = transport.max(u64::from(exports))? > 0;
         // What fails on this rank alone must not leave the others waiting: all learn of it before any goes on. The
         // exchange is also the barrier after which every entry's offset is in place.
-        let made = Self::make(spec, residents, planned, sends, exports, &reader, transport);
+        let made = Self::make(spec, residents, (planned, sends, relays), exports, &reader, transport);
         let failed = transport.max(u64::from(made.is_err()))? > 0;
         let (mut round, located) = made?;
         if failed {
@@ -120,8 +136,7 @@ impl<'a, E: Element> Round<'a, E> {
     fn make(
         spec: Spec<'a>,
         residents: &'a Residents<E>,
-        planned: Vec<Task>,
-        sends: Vec<Send>,
+        (planned, sends, relays): (Vec<Task>, Vec<Send>, Vec<Relay>),
         exports: bool,
         reader: &Reader<'_>,
         transport: &mut dyn Transport,
@@ -159,16 +174,34 @@ impl<'a, E: Element> Round<'a, E> {
         if spec.plan.collective().is_some() {
             results.push(spec.plan.collective_range(rank));
         }
-        let result_elements: u64 = results.iter().map(|range| range.len()).sum();
-        let result = Buffer::zeroed(result_elements as usize * size_of::<E>())?;
-        tracked.result = result.bytes() as u64;
+        let mut result_elements: u64 = results.iter().map(|range| range.len()).sum();
+        if let Some(collective) = spec.plan.collective() {
+            let held = spec.plan.collective_range(rank).len();
+            // Some collectives need more room than the part of the result that counts.
+            result_elements += collective.output_elements(spec.problem.elements, held) - held;
+        }
+        let received: u64 = relays.iter().filter(|relay| relay.from.is_some()).map(|relay| relay.range.len()).sum();
+        let result_bytes = (result_elements + received) * size_of::<E>() as u64;
+        tracked.result = result_bytes;
+        // What the node's clients read lies in memory that they can reach.
+        let clients_read = spec.terms.phase == Phase::Round && spec.terms.intra_node == IntraNode::Shared;
+        let shared_result = if clients_read && spec.plan.collective().is_none() {
+            Some(transport.share(result_bytes as usize)?)
+        } else {
+            None
+        };
+        let result: *mut E = match &shared_result {
+            Some(region) => region.own().cast(),
+            None => buffer(result_bytes, &mut unaccounted)?.cast(),
+        };
 
         let clients = spec.problem.clients();
         let resident =
             |host: usize, client: u64| residents.gradient(host, client - spec.layout.clients_on(host, clients).start);
         let mut tasks = Vec::with_capacity(planned.len());
-        let mut result_at = result.as_ptr().cast::<E>();
+        let mut result_at = result;
         let mut export_at = entries_bytes;
+        let mut summed = Vec::new();
         let mut located = Vec::with_capacity(planned.len());
         for (ordinal, task) in planned.into_iter().enumerate() {
             let entry = entry_of(own, ordinal);
@@ -185,6 +218,7 @@ impl<'a, E: Element> Round<'a, E> {
             };
             let out = result_at;
             if task.hold == Hold::Result {
+                summed.push((task.aggregator.range, ordinal, out));
                 result_at = result_at.wrapping_add(task.aggregator.range.len() as usize);
             }
             let places = Places {
@@ -211,21 +245,38 @@ impl<'a, E: Element> Round<'a, E> {
             running_sends.push(RunSend::new(send, index, origin));
         }
 
+        let mut running_relays = Vec::with_capacity(relays.len());
+        for (index, relay) in relays.into_iter().enumerate() {
+            let own = summed.iter().find(|(range, _, _)| relay.from.is_none() && *range == relay.range);
+            let (task, data) = match own {
+                Some((_, ordinal, data)) => (Some(*ordinal), *data),
+                None => {
+                    let data = result_at;
+                    result_at = result_at.wrapping_add(relay.range.len() as usize);
+                    (None, data)
+                }
+            };
+            let tag = relay_tag(relay.result);
+            running_relays.push(RunRelay::new(relay, index, tag, data, task, spec.terms.flow));
+        }
+
         let native = match spec.plan.collective() {
             Some(collective) => {
                 let out = result_at;
-                Some(NativeEnd::prepare(collective, &spec, out, &mut tracked.accumulators, transport)?)
+                Some(NativeEnd::prepare(collective, &spec, out, &mut tracked, transport)?)
             }
             None => None,
         };
 
         let slots: u64 = tasks.iter().map(|task| task.task.slots).sum();
-        let tokens = Vec::with_capacity(slots as usize + 2 * running_sends.len());
+        let relayed: usize = running_relays.iter().map(RunRelay::most_messages).sum();
+        let tokens = Vec::with_capacity(slots as usize + 2 * running_sends.len() + relayed);
         tracked.resident = crate::plan::memory::resident(spec.problem, spec.layout, &spec.terms, rank);
         let round = Round {
             spec,
             tasks,
             sends: running_sends,
+            relays: running_relays,
             native,
             tokens,
             results,
@@ -233,6 +284,7 @@ impl<'a, E: Element> Round<'a, E> {
             producing: 0.0,
             _buffers: buffers,
             exported,
+            _shared_result: shared_result,
             tracked,
         };
         Ok((round, located))
@@ -264,6 +316,9 @@ impl<'a, E: Element> Round<'a, E> {
         for send in &mut self.sends {
             send.reset();
         }
+        for relay in &mut self.relays {
+            relay.reset();
+        }
         self.producing = 0.0;
         self.tokens.clear();
     }
@@ -280,6 +335,9 @@ impl<'a, E: Element> Round<'a, E> {
             for task in &mut self.tasks {
                 progress |= task.step(&self.spec, transport, &mut self.tokens)?;
             }
+            for relay in &mut self.relays {
+                progress |= relay.step(&self.tasks, transport)?;
+            }
             if transport.under_way() > 0 || !self.tokens.is_empty() {
                 transport.completed(&mut self.tokens)?;
                 progress |= !self.tokens.is_empty();
@@ -289,7 +347,7 @@ impl<'a, E: Element> Round<'a, E> {
                 idle_since = None;
                 continue;
             }
-            if self.tasks.iter().all(RunTask::is_done) && self.sends.iter().all(RunSend::is_done) {
+            if self.is_done() {
                 break;
             }
             transport.idle();
@@ -307,11 +365,20 @@ impl<'a, E: Element> Round<'a, E> {
         Ok(())
     }
 
+    fn is_done(&self) -> bool {
+        self.tasks.iter().all(RunTask::is_done)
+            && self.sends.iter().all(RunSend::is_done)
+            && self.relays.iter().all(RunRelay::is_done)
+    }
+
     fn deliver(&mut self) {
         for token in self.tokens.drain(..) {
             if token & SEND != 0 {
                 let (index, slot) = send_of(token);
                 self.sends[index].left(slot, &self.tasks);
+            } else if token & RELAY != 0 {
+                let (index, link, slot) = relay_of(token);
+                self.relays[index].completed(link, slot);
             } else {
                 self.tasks[token >> 16].arrived(token & 0xffff);
             }
@@ -325,7 +392,8 @@ impl<'a, E: Element> Round<'a, E> {
         }
         let tasks = self.tasks.iter().filter(|task| !task.is_done()).map(RunTask::waits_for);
         let sends = self.sends.iter().filter(|send| !send.is_done()).map(RunSend::waits_for);
-        let waiting = tasks.chain(sends).next().unwrap_or_default();
+        let relays = self.relays.iter().filter(|relay| !relay.is_done()).map(RunRelay::waits_for);
+        let waiting = tasks.chain(sends).chain(relays).next().unwrap_or_default();
         Err(EngineError::Stalled { rank, seconds: STALL.as_secs(), waiting })
     }
 
@@ -335,12 +403,23 @@ impl<'a, E: Element> Round<'a, E> {
         let mut all = Vec::with_capacity(self.results.len());
         for range in &self.results {
             let length = range.len() as usize;
-            // SAFETY: the buffer was made for the sum of these lengths, of elements of any bits.
-            let elements = unsafe { std::slice::from_raw_parts(self.result.as_ptr().cast::<E>().add(at), length) };
+            // SAFETY: the memory was made for the sum of these lengths, of elements of any bits.
+            let elements = unsafe { std::slice::from_raw_parts(self.result.add(at), length) };
             all.push((*range, elements));
             at += length;
         }
         all
+    }
+
+    /// What this rank has received in the second phase: ranges that others have summed.
+    pub fn received(&self) -> Vec<(Range, &[E])> {
+        let relayed = self.relays.iter().filter_map(RunRelay::received);
+        let native = self.native.as_ref().and_then(NativeEnd::spread);
+        // SAFETY: each range has its own part of the result's memory, or of the collective's.
+        let slice = |(range, data): (Range, *const E)| {
+            (range, unsafe { std::slice::from_raw_parts(data, range.len() as usize) })
+        };
+        relayed.chain(native).map(slice).collect()
     }
 
     /// Seconds of the last run that this rank spent producing streamed gradients.

@@ -1,6 +1,6 @@
 //! One stream of messages from this rank: pieces of a gradient or of a partial sum, two under way at a time.
 
-use crate::engine::round::{EngineError, Spec};
+use crate::engine::round::{EngineError, Spec, send_tag};
 use crate::engine::task::{RunTask, produce};
 use crate::engine::transport::Transport;
 use crate::gradient::{Element, Range};
@@ -101,7 +101,7 @@ impl<E: Element> RunSend<E> {
         let token = SEND | (self.index << 8) | slot;
         // SAFETY: the piece stays as it is until it has left: gradients do not change, a buffer is refilled and a
         // ring's piece overwritten only after `left`.
-        unsafe { transport.send(token, self.send.to, self.send.tag, data, range.len() as usize * size)? };
+        unsafe { transport.send(token, self.send.to, send_tag(self.send.tag), data, range.len() as usize * size)? };
         self.under_way[slot] = Some(self.next);
         self.next += 1;
         Ok(true)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::kernels::{self, Start, Store, Term};
-use crate::engine::round::{EngineError, Spec};
+use crate::engine::round::{EngineError, Spec, send_tag};
 use crate::engine::transport::Transport;
 use crate::gradient::{Accumulator, Element, Range, source};
 use crate::plan::part::{Feed, Hold, Task};
@@ -241,7 +241,7 @@ impl<E: Element> RunTask<E> {
                 let bytes = Self::staged_bytes(&feed, range);
                 let token = receive_token(self.index, slot);
                 // SAFETY: the slot is free, so nobody uses it until the message is complete.
-                unsafe { transport.receive(token, rank, tag, self.slot_at(slot), bytes)? };
+                unsafe { transport.receive(token, rank, send_tag(tag), self.slot_at(slot), bytes)? };
             }
             self.slots[slot as usize] = Slot::Posted;
             self.posted += 1;

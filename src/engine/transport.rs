@@ -118,6 +118,59 @@ pub trait Collectives {
         root: usize,
     ) -> Result<(), TransportError>;
 
+    /// MPI_Ireduce_scatter of f32 or f64, waited for.
+    ///
+    /// # Safety
+    /// As for [`Collectives::reduce_scatter`].
+    unsafe fn ireduce_scatter(
+        &mut self,
+        dtype: Dtype,
+        send: *const u8,
+        receive: *mut u8,
+        counts: &[i32],
+    ) -> Result<(), TransportError>;
+
+    /// MPI_Reduce_scatter_block of f32 or f64: `block` elements for every rank, within one call's limit.
+    ///
+    /// # Safety
+    /// `send` must hold a block for every rank, `receive` one; no overlap; the same block everywhere.
+    unsafe fn reduce_scatter_block(
+        &mut self,
+        dtype: Dtype,
+        send: *const u8,
+        receive: *mut u8,
+        block: u64,
+    ) -> Result<(), TransportError>;
+
+    /// MPI_Allreduce of f32 or f64, by blocks where `elements` is more than one call can take.
+    ///
+    /// # Safety
+    /// `send` and `receive` must hold `elements` elements; no overlap; the same number everywhere.
+    unsafe fn allreduce(
+        &mut self,
+        dtype: Dtype,
+        send: *const u8,
+        receive: *mut u8,
+        elements: u64,
+    ) -> Result<(), TransportError>;
+
+    /// MPI_Bcast of `bytes` bytes from `root`, by blocks where one call cannot take them.
+    ///
+    /// # Safety
+    /// `data` must hold `bytes` bytes; the same arguments everywhere.
+    unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError>;
+
+    /// MPI_Allgatherv of bytes: rank r's part goes to the offset and has the length that `parts[r]` names, in bytes.
+    ///
+    /// # Safety
+    /// `send` must hold this rank's part, `receive` all of them; no overlap; the same parts everywhere.
+    unsafe fn allgather(
+        &mut self,
+        send: *const u8,
+        receive: *mut u8,
+        parts: &[(u64, u64)],
+    ) -> Result<(), TransportError>;
+
     /// Elements that one call of a collective may take.
     fn most_elements(&self) -> u64;
 }

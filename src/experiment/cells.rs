@@ -7,10 +7,10 @@
 
 use std::fmt;
 
-use crate::experiment::knobs::{Flow, Phase};
+use crate::experiment::knobs::Flow;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
-use crate::plan::{IntraNode, Order, Residency, Roles};
+use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
 
 /// One problem on one layout, whose cells are measured together, in blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,7 +37,7 @@ pub enum Gradients {
         path: PathBuf,
         /// The clients' weights.
         weights: Weights,
-        /// The data set or tensor that holds the gradient; None where the format or the file leaves no choice.
+        /// The dataset or group of an HDF5 file; None takes what lies at its top.
         dataset: Option<String>,
         /// How clients hold their gradients.
         residency: Residency,
@@ -128,11 +128,15 @@ impl Fields {
                 Ok(Gradients::Synthetic { seed, weights, residency })
             }
             SourceName::Files(format) => {
+                let takes = match format {
+                    Format::Hdf5 => "path, dataset, weights, residency",
+                    Format::Safetensors | Format::Npy => "path, weights, residency",
+                };
                 if seed.is_some() {
-                    return stray("seed", "path, weights, dataset, residency");
+                    return stray("seed", takes);
                 }
-                if format == Format::Npy && dataset.is_some() {
-                    return stray("dataset", "path, weights, residency");
+                if format != Format::Hdf5 && dataset.is_some() {
+                    return stray("dataset", takes);
                 }
                 if format == Format::Npy && matches!(weights, Weights::Key(_)) {
                     return Err("source \"npy\" has no metadata to take weights from; write a number or a list".into());
@@ -255,7 +259,7 @@ impl JsonSchema for Gradients {
         let mut dataset = serde_json::Map::new();
         dataset.insert(
             "dataset".into(),
-            serde_json::json!({"type": "string", "description": "The data set or tensor that holds the gradient."}),
+            serde_json::json!({"type": "string", "description": "The dataset that holds the gradients, or the group of them. Default: the file's top."}),
         );
         json_schema!({
             "examples": [
@@ -276,7 +280,8 @@ impl JsonSchema for Gradients {
                     "required": ["source"],
                     "additionalProperties": false
                 },
-                files(json_schema!({"enum": ["safetensors", "hdf5"]}), dataset),
+                files(json_schema!({"const": "hdf5"}), dataset),
+                files(json_schema!({"const": "safetensors"}), serde_json::Map::new()),
                 files(json_schema!({"const": "npy"}), serde_json::Map::new())
             ]
         })

@@ -8,11 +8,11 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::experiment::names::{Named, closest};
+use crate::experiment::names::{Named, hint};
 use crate::experiment::numbers::Count;
 use crate::experiment::one_or_many::Entry;
 use crate::experiment::size::Size;
-use crate::plan::{IntraNode, Order, Roles};
+use crate::plan::{IntraNode, Order, Phase, Roles};
 
 impl Entry for Roles {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -27,7 +27,7 @@ impl Entry for Roles {
                     "colocated" => Ok(Roles::Colocated),
                     "dedicated" => Ok(Roles::Dedicated(None)),
                     _ => Err(E::custom(format!(
-                        "unknown roles {name:?}{}; write \"colocated\", \"dedicated\" or {{\"dedicated\": ranks}}",
+                        "unknown roles {name:?};{} write \"colocated\", \"dedicated\" or {{\"dedicated\": ranks}}",
                         hint(name, &["colocated", "dedicated"])
                     ))),
                 }
@@ -72,7 +72,7 @@ impl JsonSchema for Roles {
             "examples": ["colocated", {"dedicated": 4}],
             "anyOf": [
                 {"const": "colocated", "description": "Every rank hosts clients and aggregators."},
-                {"const": "dedicated", "description": "Some ranks only aggregate; the layout chooses how many."},
+                {"const": "dedicated", "description": "Half of the ranks only aggregate."},
                 {
                     "type": "object",
                     "description": "This many ranks only aggregate.",
@@ -142,10 +142,6 @@ where
     deserializer.deserialize_any(SizeOr { size, word, expected })
 }
 
-fn hint(name: &str, known: &[&str]) -> String {
-    closest(name, known).map_or(String::new(), |best| format!("; did you mean {best:?}?"))
-}
-
 /// True for text that is meant as a size and not as a name.
 fn looks_like_size(text: &str) -> bool {
     text.trim_start().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
@@ -158,7 +154,7 @@ impl Entry for Flow {
             "auto" => Ok(Some(Flow::Auto)),
             _ if looks_like_size(text) => Ok(None),
             _ => Err(format!(
-                "unknown flow {text:?}{}; write \"whole\", \"auto\" or a chunk size such as \"1MiB\"",
+                "unknown flow {text:?};{} write \"whole\", \"auto\" or a chunk size such as \"1MiB\"",
                 hint(text, &["whole", "auto"])
             )),
         };
@@ -246,16 +242,6 @@ impl Named for Order {
         &[("client", Order::Client), ("rotated", Order::Rotated), ("arrival", Order::Arrival)];
 }
 
-/// Which part of a round is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Until the last aggregator holds its finished range.
-    Aggregate,
-    /// Until the last client holds the whole result.
-    Round,
-}
-
 impl Named for Phase {
     const WHAT: &'static str = "phase";
     const ALL: &'static [(&'static str, Self)] = &[("aggregate", Phase::Aggregate), ("round", Phase::Round)];
@@ -271,5 +257,3 @@ macro_rules! shown_by_name {
     )*};
 }
 pub(crate) use shown_by_name;
-
-shown_by_name!(Phase);

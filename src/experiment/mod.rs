@@ -23,7 +23,7 @@ pub mod written;
 pub use cells::{Cell, Comparison};
 pub use error::ExperimentError;
 pub use gradients::{Format, Gradients};
-pub use knobs::{Ceiling, Flow, Phase};
+pub use knobs::{Ceiling, Flow};
 pub use parse::parse;
 pub use resolve::{Experiment, FileFacts, Known, resolve};
 pub use settings::Repeat;

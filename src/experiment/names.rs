@@ -77,11 +77,14 @@ pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     best.filter(|(score, _)| *score >= ALIKE).map(|(_, known)| known)
 }
 
+/// ` did you mean "…"?`, if a known name is like `name`; otherwise nothing.
+pub(crate) fn hint(name: &str, known: &[&str]) -> String {
+    closest(name, known).map_or(String::new(), |best| format!(" did you mean {best:?}?"))
+}
+
 /// What to say about a name that is not known: what it was meant to name, the known name most like it, and all of them.
 pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    let suggestion = closest(name, known).map_or(String::new(), |best| format!("; did you mean {best:?}?"));
-    let separator = if suggestion.is_empty() { ";" } else { "" };
-    format!("unknown {what} {name:?}{suggestion}{separator} known: {}", known.join(", "))
+    format!("unknown {what} {name:?};{} known: {}", hint(name, known), known.join(", "))
 }
 
 #[cfg(test)]

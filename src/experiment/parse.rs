@@ -1,8 +1,7 @@
 //! Reads an experiment's text. An error names the file, the field, the line and what would be right.
 
-use std::path::Path;
-
 use serde::de::{Deserialize, Deserializer};
+use serde_path_to_error::{Path, Segment};
 
 use crate::experiment::error::ExperimentError;
 use crate::experiment::names::unknown;
@@ -11,7 +10,7 @@ use crate::experiment::written::Written;
 
 /// Reads `text`, the contents of `file`; the file itself is not opened. Names that only the caller can know (models,
 /// strategies, presets) are checked by [`resolve()`](crate::experiment::resolve::resolve).
-pub fn parse(text: &str, file: &Path) -> Result<Written, ExperimentError> {
+pub fn parse(text: &str, file: &std::path::Path) -> Result<Written, ExperimentError> {
     struct Text(Written);
     impl<'de> Deserialize<'de> for Text {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -22,16 +21,31 @@ pub fn parse(text: &str, file: &Path) -> Result<Written, ExperimentError> {
     // Some editors begin a file with a byte order mark, which JSON does not know.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut json = serde_json::Deserializer::from_str(text);
-    let Text(mut written) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = error.path().to_string();
-        refusal(file, if field == "." { String::new() } else { field }, error.inner())
-    })?;
+    let Text(mut written) = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| refusal(file, field(error.path()), error.inner()))?;
     json.end().map_err(|error| refusal(file, String::new(), &error))?;
     written.file = file.to_path_buf();
     Ok(written)
 }
 
-fn refusal(file: &Path, field: String, error: &serde_json::Error) -> ExperimentError {
+/// The field at `path`, as `repeat.blocks` or `shards[2]`; empty for the whole text. A place whose name could not be
+/// read adds nothing to where the line and column already point.
+fn field(path: &Path) -> String {
+    let mut field = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => field.push_str(&format!("[{index}]")),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => {
+                let separator = if field.is_empty() { "" } else { "." };
+                field.push_str(&format!("{separator}{name}"));
+            }
+            Segment::Unknown => {}
+        }
+    }
+    field
+}
+
+fn refusal(file: &std::path::Path, field: String, error: &serde_json::Error) -> ExperimentError {
     let (line, column) = (error.line(), error.column());
     let message = error.to_string();
     let problem = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);

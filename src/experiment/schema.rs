@@ -22,7 +22,24 @@ pub fn schema(strategies: &[&str], models: &[&str]) -> Result<Value, String> {
         Some(entry) => *entry = catalogue,
         None => return Err("the schema has no /$defs/Model/anyOf/0".into()),
     }
+    fold_lines(&mut schema);
     Ok(schema)
+}
+
+/// Descriptions come from comments, whose line ends mean nothing.
+fn fold_lines(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            for (key, value) in object {
+                match value {
+                    Value::String(text) if key == "description" => *text = text.replace('\n', " "),
+                    _ => fold_lines(value),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(fold_lines),
+        _ => {}
+    }
 }
 
 fn insert(schema: &mut Value, at: &str, key: &str, value: Value) -> Result<(), String> {
@@ -30,3 +47,6 @@ fn insert(schema: &mut Value, at: &str, key: &str, value: Value) -> Result<(), S
     object.ok_or_else(|| format!("the schema has no object {at}"))?.insert(key.to_string(), value);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,14 +9,14 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::gradients::Gradients;
-use crate::experiment::knobs::{Ceiling, Flow, Phase};
+use crate::experiment::knobs::{Ceiling, Flow};
 use crate::experiment::model::{Model, file_name};
 use crate::experiment::numbers::{Count, Whole};
 use crate::experiment::object::object;
 use crate::experiment::one_or_many::{Entry, OneOrMany};
 use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
-use crate::plan::{IntraNode, Order, Roles};
+use crate::plan::{IntraNode, Order, Phase, Roles};
 
 // The comments on fields become the descriptions in configs/experiment.schema.json, which editors show.
 
@@ -63,8 +63,8 @@ pub struct Written {
     #[schemars(with = "OneOrMany<Dtype>")]
     pub dtype: Option<OneOrMany<Dtype>>,
 
-    /// Numbers of clients N. Default 20. With gradients from files N is what the files say: leave this out, or write
-    /// the same number.
+    /// Numbers of clients N. Default 20, or as many as there are weights in a list. With gradients from files N is what
+    /// the files say: leave this out, or write the same number.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Count>", example = 20, example = [5, 20, 100])]
     pub clients: Option<OneOrMany<Count>>,

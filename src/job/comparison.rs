@@ -13,7 +13,7 @@ use crate::job::{JobError, Prepared, Progress, Request, keep, room};
 use crate::measure::{BlockOrder, summarise};
 use crate::plan::memory::{Memory, predict, resident};
 use crate::plan::strategies::Strategy;
-use crate::plan::{IntraNode, Layout, Plan, Problem, Residency, Terms, check};
+use crate::plan::{IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, check};
 use crate::results::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
 use crate::with_element;
 
@@ -248,18 +248,27 @@ impl<'s, E: Element> Session<'s, E> {
         }
         let results = round.results();
         let digest = results.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
-        let record = [seconds.to_bits(), round.producing_seconds().to_bits(), digest];
+        let held = self.held(contender, &round, digest);
+        let record = [seconds.to_bits(), round.producing_seconds().to_bits(), digest, held];
         let numbers = gather_numbers(transport, &record)?.map(|told| {
             let pick = |at: usize| told.iter().map(|of| f64::from_bits(of[at])).collect::<Vec<f64>>();
             let digest = told.iter().map(|of| of[2]).fold(0, u64::wrapping_add);
-            (Told { rank_seconds: pick(0), rank_producing_seconds: pick(1) }, digest)
+            let held: Vec<u64> = told.iter().map(|of| of[3]).collect();
+            (Told { rank_seconds: pick(0), rank_producing_seconds: pick(1) }, digest, held)
         });
+        if contender.terms.phase == Phase::Round {
+            let spread = numbers.as_ref().map_or(Ok(()), |(_, digest, held)| self.all_hold(contender, *digest, held));
+            if let Err(reason) = agree(transport, spread)? {
+                contender.ends(Status::Failed, reason);
+                return Ok(None);
+            }
+        }
         // Rounds whose result is that of a verified round need no second look.
         let new =
-            numbers.as_ref().is_some_and(|(_, digest)| contender.verification.is_none() || contender.digest != *digest);
+            numbers.as_ref().is_some_and(|(_, digest, _)| contender.verification.is_none() || contender.digest != *digest);
         if transport.max(u64::from(new))? > 0 {
             self.verify(transport, contender, &results)?;
-            if let Some((_, digest)) = &numbers {
+            if let Some((_, digest, _)) = &numbers {
                 contender.digest = *digest;
             }
             if contender.samples.is_empty()
@@ -271,7 +280,29 @@ impl<'s, E: Element> Session<'s, E> {
                 kept.map_err(JobError::Output)?;
             }
         }
-        Ok(numbers.filter(|_| contender.runs()).map(|(told, _)| told))
+        Ok(numbers.filter(|_| contender.runs()).map(|(told, ..)| told))
+    }
+
+    /// Digest of what this rank's clients can read of the result after the second phase.
+    fn held(&self, contender: &Contender<'_>, round: &Round<'_, E>, own: u64) -> u64 {
+        let received = round.received();
+        let received = received.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
+        // After a collective of the library every rank has a copy of its own.
+        if contender.strategy.needs_mpi() { received } else { own.wrapping_add(received) }
+    }
+
+    /// After the second phase the clients of every node (or rank, where nothing is shared) hold the whole result.
+    fn all_hold(&self, contender: &Contender<'_>, digest: u64, held: &[u64]) -> Result<(), String> {
+        let by_node = contender.terms.intra_node == IntraNode::Shared && !contender.strategy.needs_mpi();
+        let clients = contender.problem.clients();
+        for rank in (0..held.len()).filter(|rank| !self.layout.clients_on(*rank, clients).is_empty()) {
+            let group: &[usize] = if by_node { self.layout.ranks_on_node(self.layout.node_of(rank)) } else { &[rank] };
+            let sum = group.iter().map(|rank| held[*rank]).fold(0, u64::wrapping_add);
+            if sum != digest {
+                return Err(format!("the clients of rank {rank} do not hold the result that was aggregated"));
+            }
+        }
+        Ok(())
     }
 
     /// Compares all ranks' results with the reference; a wrong element fails the cell.

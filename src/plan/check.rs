@@ -202,7 +202,7 @@ impl Checker<'_> {
             for input in &aggregator.inputs {
                 let from = match *input {
                     Input::Client(k) if k < clients => self.layout.rank_of_client(k, clients),
-                    Input::Aggregator(other) if other < plan.aggregators() => plan.aggregator(other).rank,
+                    Input::Aggregator(other) if other < plan.aggregators() => plan.rank_of(other),
                     input => return Err(Fault::NoSuchInput { aggregator: id, input }),
                 };
                 self.verdict.between_ranks += u64::from(from != aggregator.rank);

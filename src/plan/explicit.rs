@@ -45,8 +45,16 @@ impl Plan for ExplicitPlan {
         self.aggregators[id as usize].clone()
     }
 
+    fn rank_of(&self, id: u64) -> usize {
+        self.aggregators[id as usize].rank
+    }
+
     fn on_rank(&self, rank: usize) -> Vec<u64> {
         self.on_rank.get(&rank).cloned().unwrap_or_default()
+    }
+
+    fn is_tree(&self) -> bool {
+        true
     }
 
     fn consumers(&self, input: Input) -> Vec<u64> {

@@ -163,9 +163,30 @@ impl Layout {
         }
     }
 
+    /// The aggregating rank, as a place among them, that a strategy over ranks lets `client` begin at: its own rank
+    /// where every rank aggregates.
+    pub fn home_of(&self, client: u64, clients: u64) -> usize {
+        block_of(client, clients, self.aggregator_ranks.len() as u64) as usize
+    }
+
+    /// The clients, of `clients`, whose home is the aggregating rank `place`.
+    pub fn clients_at(&self, place: usize, clients: u64) -> std::ops::Range<u64> {
+        items_of(place as u64, clients, self.aggregator_ranks.len() as u64)
+    }
+
+    /// The places among the aggregating ranks that are the home of some of `clients` clients, ascending.
+    pub fn homes(&self, clients: u64) -> Vec<usize> {
+        (0..self.aggregator_ranks.len()).filter(|place| !self.clients_at(*place, clients).is_empty()).collect()
+    }
+
+    /// The place among the aggregating ranks of the one that hosts item `index` of `count`.
+    pub fn spread_place(&self, index: u64, count: u64) -> usize {
+        block_of(index, count, self.aggregator_ranks.len() as u64) as usize
+    }
+
     /// The rank that hosts item `index` of `count` aggregators that are spread evenly, in order.
     pub fn spread(&self, index: u64, count: u64) -> usize {
-        self.aggregator_ranks[block_of(index, count, self.aggregator_ranks.len() as u64) as usize]
+        self.aggregator_ranks[self.spread_place(index, count)]
     }
 
     /// The items that [`Layout::spread`] puts on `rank`.

@@ -1,7 +1,7 @@
 //! Memory of a rank, predicted from the plan and the flow alone.
 
 use crate::plan::part::{Hold, Reader};
-use crate::plan::{Layout, Output, Plan, Problem, Residency, Terms};
+use crate::plan::{Layout, Output, Phase, Plan, Problem, Residency, Terms, distribution};
 
 /// Bytes that a rank holds at the peak of a round, by purpose. All of it is held for the whole round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -54,13 +54,17 @@ pub fn predict(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Term
         }
         debug_assert!(task.aggregator.output != Output::Result || task.hold == Hold::Result);
     }
-    if plan.collective().is_some() {
-        let held = plan.collective_range(rank).len();
-        memory.result += held * size;
+    if let Some(collective) = plan.collective() {
+        let out = collective.output_elements(problem.elements, plan.collective_range(rank).len());
+        memory.result += out * size;
+        if terms.phase == Phase::Round {
+            memory.result += collective.spread_elements(problem.elements, layout.ranks()) * size;
+        }
         if size != wide {
-            memory.accumulators += held * wide;
+            memory.accumulators += out * wide;
         }
     }
+    memory.result += distribution::received(plan, problem, layout, terms, rank) * size;
     if terms.residency == Residency::Streamed {
         for send in reader.sends(rank) {
             memory.staging += reader.send_buffer_bytes(&send);

@@ -4,6 +4,7 @@
 //! grows with ranks × shards, so that 4,096 ranks × 4,096 shards can be planned by each rank on its own.
 
 pub mod check;
+pub mod distribution;
 pub mod explicit;
 pub mod flow;
 pub mod layout;
@@ -11,11 +12,13 @@ pub mod memory;
 pub mod part;
 pub mod picture;
 pub mod problem;
+pub mod shard_tree;
 pub mod strategies;
 
 pub use check::{Fault, Verdict, check};
+pub use distribution::Finished;
 pub use explicit::ExplicitPlan;
-pub use flow::{Flow, IntraNode, Order, Residency, Terms};
+pub use flow::{Flow, IntraNode, Order, Phase, Residency, Terms};
 pub use layout::{Layout, Roles};
 pub use problem::Problem;
 
@@ -65,9 +68,21 @@ pub struct Aggregator {
 pub enum Collective {
     /// MPI_Reduce_scatter: each rank ends with its own element range.
     ReduceScatter,
+    /// MPI_Ireduce_scatter, waited for at once.
+    IreduceScatter,
+    /// MPI_Reduce_scatter_block: every rank ends with a block of the same length; the last may be padding.
+    ReduceScatterBlock {
+        /// Elements of a block.
+        block: u64,
+    },
     /// MPI_Reduce to this rank.
     Reduce {
         /// The rank that ends with the whole result.
+        root: usize,
+    },
+    /// MPI_Allreduce: every rank ends with the whole result; this one answers for it.
+    Allreduce {
+        /// The rank whose copy is verified and kept.
         root: usize,
     },
 }
@@ -77,7 +92,39 @@ impl Collective {
     pub fn name(self) -> &'static str {
         match self {
             Collective::ReduceScatter => "MPI_Reduce_scatter",
+            Collective::IreduceScatter => "MPI_Ireduce_scatter",
+            Collective::ReduceScatterBlock { .. } => "MPI_Reduce_scatter_block",
             Collective::Reduce { .. } => "MPI_Reduce",
+            Collective::Allreduce { .. } => "MPI_Allreduce",
+        }
+    }
+
+    /// Elements that every rank puts in, of a gradient of `elements` elements on `ranks` ranks.
+    pub fn input_elements(self, elements: u64, ranks: usize) -> u64 {
+        match self {
+            Collective::ReduceScatterBlock { block } => block * ranks as u64,
+            _ => elements,
+        }
+    }
+
+    /// Elements for which a rank needs room in what it gets out, where `held` of them are its part of the result.
+    pub fn output_elements(self, elements: u64, held: u64) -> u64 {
+        match self {
+            Collective::ReduceScatterBlock { block } => block,
+            Collective::Allreduce { .. } => elements,
+            _ => held,
+        }
+    }
+}
+
+impl Collective {
+    /// Elements for which every rank needs room beside that, to receive the whole result in the second phase of a
+    /// round; after MPI_Allreduce every rank has it already.
+    pub fn spread_elements(self, elements: u64, ranks: usize) -> u64 {
+        match self {
+            Collective::Allreduce { .. } => 0,
+            Collective::ReduceScatterBlock { block } => block * ranks as u64,
+            _ => elements,
         }
     }
 }
@@ -88,10 +135,25 @@ pub trait Plan: Send + Sync {
     fn aggregators(&self) -> u64;
     /// Aggregator `id`, whole.
     fn aggregator(&self, id: u64) -> Aggregator;
+    /// The rank of aggregator `id`. Asked far more often than for the whole aggregator.
+    fn rank_of(&self, id: u64) -> usize {
+        self.aggregator(id).rank
+    }
     /// The ids of the aggregators that `rank` hosts, ascending.
     fn on_rank(&self, rank: usize) -> Vec<u64>;
     /// The ids of the aggregators that take `input`, ascending. Their ranges do not overlap.
     fn consumers(&self, input: Input) -> Vec<u64>;
+    /// The finished ranges, by the number of their aggregator. A plan that can tell them without looking at every
+    /// aggregator should.
+    fn results(&self) -> Vec<Finished> {
+        let all = (0..self.aggregators()).map(|id| self.aggregator(id));
+        let finished = all.filter(|aggregator| aggregator.output == Output::Result);
+        finished.map(|a| Finished { aggregator: a.id, range: a.range, rank: a.rank }).collect()
+    }
+    /// True if the result goes back to the clients the way that the sums came.
+    fn is_tree(&self) -> bool {
+        false
+    }
     /// The collective that ends the round, and the element range that `rank` holds after it.
     fn collective(&self) -> Option<Collective> {
         None

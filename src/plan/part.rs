@@ -110,6 +110,8 @@ pub struct Task {
     pub scratch: u64,
     /// True if another rank of the node reads the sum where it lies.
     pub exported: bool,
+    /// Elements for which the whole sum has room: its range, and for a collective what that pads.
+    pub room: u64,
 }
 
 impl Task {
@@ -124,7 +126,7 @@ impl Task {
         let size = terms.dtype.accumulator_size() as u64;
         match self.hold {
             Hold::Result | Hold::PassThrough => 0,
-            Hold::Full => self.aggregator.range.len() * size,
+            Hold::Full => self.room * size,
             Hold::Ring(pieces) => pieces * self.piece * size,
         }
     }
@@ -227,13 +229,23 @@ impl<'a> Reader<'a> {
         (self.terms.flow.piece(range), self.terms.flow.pieces(range))
     }
 
+    fn room(&self, aggregator: &Aggregator) -> u64 {
+        match (aggregator.output, self.plan.collective()) {
+            (Output::Collective, Some(collective)) => {
+                collective.input_elements(self.problem.elements, self.layout.ranks())
+            }
+            _ => aggregator.range.len(),
+        }
+    }
+
     fn hold(&self, aggregator: &Aggregator, pieces: u64) -> (Hold, bool) {
         match aggregator.output {
             Output::Result => (Hold::Result, false),
             Output::Collective => {
                 let alone = aggregator.inputs.len() == 1 && aggregator.weight == 1.0;
                 let same_type = self.terms.dtype.size() == self.terms.dtype.accumulator_size();
-                let pass = alone && same_type && self.terms.residency == Residency::Resident;
+                let fits = self.room(aggregator) == aggregator.range.len();
+                let pass = alone && same_type && fits && self.terms.residency == Residency::Resident;
                 (if pass { Hold::PassThrough } else { Hold::Full }, false)
             }
             Output::Partial => {
@@ -279,13 +291,14 @@ impl<'a> Reader<'a> {
         let gated = feeds.iter().any(|f| f.is_gated());
         let scratch = if hold == Hold::Result && narrow && gated && pieces > 0 { piece } else { 0 };
         let slots = in_flight.min(staged * pieces);
-        Task { aggregator, feeds, piece, pieces, slots, slot_bytes, hold, scratch, exported }
+        let room = self.room(&aggregator);
+        Task { aggregator, feeds, piece, pieces, slots, slot_bytes, hold, scratch, exported, room }
     }
 
     fn host(&self, input: Input) -> usize {
         match input {
             Input::Client(k) => self.layout.rank_of_client(k, self.problem.clients()),
-            Input::Aggregator(id) => self.plan.aggregator(id).rank,
+            Input::Aggregator(id) => self.plan.rank_of(id),
         }
     }
 

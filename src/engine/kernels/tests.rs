@@ -127,7 +127,7 @@ impl<E: Element> Case<E> {
 fn value(random: &mut ChaCha8Rng) -> f64 {
     const SPECIAL: [f64; 9] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 6e-8, -1e-40, 65504.0, 3e38];
     let bits = random.next_u64();
-    if bits % 16 == 0 {
+    if bits.is_multiple_of(16) {
         SPECIAL[(bits >> 8) as usize % SPECIAL.len()]
     } else {
         ((bits >> 11) as f64 / (1u64 << 52) as f64 - 1.0) * ((bits % 7) as f64 + 0.01)
@@ -153,7 +153,7 @@ fn case<E: Element>(
     let acc = (0..total).map(|_| E::Acc::from_f64(value(random))).collect();
     let inputs = (0..arity)
         .map(|_| {
-            if mix == Mix::Weighted || (mix == Mix::Both && random.next_u32() % 2 == 0) {
+            if mix == Mix::Weighted || (mix == Mix::Both && random.next_u32().is_multiple_of(2)) {
                 let weight = E::Acc::from_f64((random.next_u32() % 1000) as f64 * 0.37);
                 Input::Weighted((0..total).map(|_| E::from_f64(value(random))).collect(), weight)
             } else {

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use super::lanes::Plain;
-use super::sum::{Sum, form};
+use super::sum::{Sum, in_blocks, in_one, is_one_group};
 use crate::gradient::Element;
 
 #[cfg(target_arch = "x86_64")]
@@ -102,8 +102,13 @@ impl Variant {
 }
 
 unsafe fn plain<E: Element>(sum: &Sum<E>) {
+    #[inline(never)]
+    unsafe fn blocks<E: Element>(sum: &Sum<E>) {
+        // SAFETY: as below.
+        unsafe { in_blocks::<E, Plain<E::Acc, 4>, 4>(sum) }
+    }
     // SAFETY: the caller's promise; these lanes need no particular machine.
-    unsafe { form::<E, Plain<E::Acc, 4>, 4>(sum) }
+    unsafe { if is_one_group(sum) { in_one::<E, Plain<E::Acc, 4>, 4>(sum) } else { blocks(sum) } }
 }
 
 /// The same sum, if its elements are of type `F`.

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::lanes::Lanes;
-use super::sum::{Sum, form};
+use super::sum::{Sum, in_blocks, in_one, is_one_group};
 
 macro_rules! arithmetic {
     ($acc:ty, $splat:ident, $load:ident, $mul:ident, $add:ident, $div:ident, $store:ident, $stream:ident) => {
@@ -276,8 +276,14 @@ macro_rules! compiled {
         /// The machine has the features, and the pointers are as [`super::accumulate`] asks.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name(sum: &Sum<$element>) {
-            // SAFETY: the caller's promise; this function is compiled for what the lanes need.
-            unsafe { form::<$element, $vector, $tile>(sum) }
+            #[inline(never)]
+            #[target_feature(enable = $features)]
+            unsafe fn blocks(sum: &Sum<$element>) {
+                // SAFETY: as below.
+                unsafe { in_blocks::<$element, $vector, $tile>(sum) }
+            }
+            // SAFETY: the caller's promise; these functions are compiled for what the lanes need.
+            unsafe { if is_one_group(sum) { in_one::<$element, $vector, $tile>(sum) } else { blocks(sum) } }
         }
     };
 }

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::experiment::gradients::Format;
-use crate::experiment::knobs::Phase;
 use crate::experiment::parse::parse;
 use crate::plan::strategies::Knobs;
-use crate::plan::{IntraNode, Order, Residency, Roles};
+use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
 
 const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce"];
 
@@ -150,9 +149,9 @@ fn roles_and_dtype_make_comparisons() {
         shown,
         [
             "7 (7 f64), 20 clients, colocated, aggregate, resident",
-            "7 (7 f64), 20 clients, dedicated:3, aggregate, resident",
+            "7 (7 f64), 20 clients, dedicated (3 aggregate), aggregate, resident",
             "7 (7 bf16), 20 clients, colocated, aggregate, resident",
-            "7 (7 bf16), 20 clients, dedicated:3, aggregate, resident",
+            "7 (7 bf16), 20 clients, dedicated (3 aggregate), aggregate, resident",
         ]
     );
 }

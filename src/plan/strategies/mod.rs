@@ -1,12 +1,21 @@
 //! The strategies, one a file. None of them communicates: each yields a plan.
 
 mod native;
+mod native_allreduce;
+mod native_ireduce_scatter;
 mod native_reduce;
 mod native_reduce_scatter;
+mod native_reduce_scatter_block;
 mod sharded_direct;
+mod sharded_halving;
+mod sharded_node_aware;
+mod sharded_ring;
+mod tree_binomial;
 mod tree_central;
+mod tree_kary;
 mod tree_lambda_fl;
 mod tree_lifl;
+mod tree_over_ranks;
 
 use std::sync::Arc;
 
@@ -77,11 +86,19 @@ pub trait Strategy: Send + Sync {
 pub fn all() -> &'static [&'static dyn Strategy] {
     &[
         &sharded_direct::ShardedDirect,
+        &sharded_ring::ShardedRing,
+        &sharded_halving::ShardedHalving,
+        &sharded_node_aware::ShardedNodeAware,
         &native_reduce_scatter::NativeReduceScatter,
+        &native_reduce_scatter_block::NativeReduceScatterBlock,
+        &native_ireduce_scatter::NativeIreduceScatter,
         &tree_central::TreeCentral,
         &tree_lambda_fl::TreeLambdaFl,
         &tree_lifl::TreeLifl,
+        &tree_binomial::TreeBinomial,
+        &tree_kary::TreeKary,
         &native_reduce::NativeReduce,
+        &native_allreduce::NativeAllreduce,
     ]
 }
 

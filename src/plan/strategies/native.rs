@@ -50,9 +50,15 @@ impl Plan for LocalSums {
 
     fn collective_range(&self, rank: usize) -> Range {
         match self.collective {
-            Collective::Reduce { root } if root == rank => Range::new(0, self.problem.elements),
-            Collective::Reduce { .. } => Range::new(0, 0),
-            Collective::ReduceScatter => {
+            Collective::Reduce { root } | Collective::Allreduce { root } if root == rank => {
+                Range::new(0, self.problem.elements)
+            }
+            Collective::Reduce { .. } | Collective::Allreduce { .. } => Range::new(0, 0),
+            Collective::ReduceScatterBlock { block } => {
+                let start = (rank as u64 * block).min(self.problem.elements);
+                Range::new(start, (start + block).min(self.problem.elements))
+            }
+            Collective::ReduceScatter | Collective::IreduceScatter => {
                 let shards = self.layout.spread_on(rank, self.problem.shards);
                 if shards.is_empty() {
                     return Range::new(0, 0);

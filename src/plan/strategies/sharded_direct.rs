@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Family, Knobs, Strategy};
 use crate::gradient::shard_range;
-use crate::plan::{Aggregator, Infeasible, Input, Layout, Output, Plan, Problem};
+use crate::plan::{Aggregator, Finished, Infeasible, Input, Layout, Output, Plan, Problem};
 
 /// GradsSharding (Barrak 2026, arXiv:2604.22072).
 pub struct ShardedDirect;
@@ -52,6 +52,19 @@ impl Plan for Direct {
             output: Output::Result,
             level: 1,
         }
+    }
+
+    fn rank_of(&self, id: u64) -> usize {
+        self.layout.spread(id, self.problem.shards)
+    }
+
+    fn results(&self) -> Vec<Finished> {
+        let of = |j| Finished {
+            aggregator: j,
+            range: shard_range(self.problem.elements, self.problem.shards, j),
+            rank: self.rank_of(j),
+        };
+        (0..self.problem.shards).map(of).collect()
     }
 
     fn on_rank(&self, rank: usize) -> Vec<u64> {

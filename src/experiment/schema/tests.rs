@@ -1,0 +1,109 @@
+//! The committed schema is the one that the types yield, and the committed experiments are valid.
+
+use std::path::Path;
+
+use super::*;
+use crate::experiment::parse::parse;
+use crate::experiment::resolve::{FileFacts, Known, resolve};
+use crate::gradient::{Dtype, models};
+use crate::plan::strategies;
+
+fn generated() -> Value {
+    let models: Vec<&str> = models::catalogue().iter().map(|model| model.name).collect();
+    schema(&strategies::names(), &models).unwrap()
+}
+
+fn configs() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
+}
+
+/// With GRADSHARD_WRITE_SCHEMA in the environment it writes the schema instead.
+#[test]
+fn the_committed_schema_is_up_to_date() {
+    let file = configs().join("experiment.schema.json");
+    let generated = serde_json::to_string_pretty(&generated()).unwrap() + "\n";
+    if std::env::var_os("GRADSHARD_WRITE_SCHEMA").is_some() {
+        std::fs::write(&file, generated).unwrap();
+        return;
+    }
+    let committed = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        committed == generated,
+        "{} is not what the types yield; run GRADSHARD_WRITE_SCHEMA=1 cargo test --lib committed_schema",
+        file.display()
+    );
+}
+
+#[test]
+fn the_schema_has_every_field_and_says_what_it_is() {
+    let schema = generated();
+    let fields = schema["properties"].as_object().unwrap();
+    let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+    // As in what is said of an unknown field, which the derived reader lists.
+    let error = parse("{\"zzz\": 1}", Path::new("x")).unwrap_err().to_string();
+    let known = error.split("known: ").nth(1).unwrap().split(", at line").next().unwrap();
+    assert_eq!(names.join(", "), known);
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema.get("required"), None);
+    for (name, field) in fields {
+        assert!(field["description"].as_str().is_some_and(|text| text.len() > 20), "{name} has no description");
+    }
+    assert_eq!(schema["$defs"]["Strategy"]["enum"], json!(strategies::names()));
+    assert_eq!(fields["strategies"]["anyOf"][1]["items"], json!({"$ref": "#/$defs/Strategy"}));
+    assert_eq!(fields["shards"]["default"], 4);
+    assert_eq!(fields["repeat"]["default"], json!({"blocks": 10, "max_seconds": 60.0, "warmup": 2, "seed": 1}));
+}
+
+#[test]
+fn every_reference_of_the_schema_leads_somewhere() {
+    fn walk(value: &Value, root: &Value) -> usize {
+        match value {
+            Value::Object(object) => object
+                .iter()
+                .map(|(key, value)| match value.as_str() {
+                    Some(place) if key == "$ref" => {
+                        let found = root.pointer(place.strip_prefix('#').unwrap());
+                        assert!(found.is_some(), "{place} leads nowhere");
+                        1
+                    }
+                    _ => walk(value, root),
+                })
+                .sum(),
+            Value::Array(list) => list.iter().map(|value| walk(value, root)).sum(),
+            _ => 0,
+        }
+    }
+    let schema = generated();
+    assert!(walk(&schema, &schema) > 10);
+}
+
+/// Comparisons counted by hand from the lists in the files.
+#[test]
+fn every_committed_experiment_is_what_it_says() {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(configs()).unwrap() {
+        let file = entry.unwrap().path();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.ends_with(".json") || name == "experiment.schema.json" {
+            continue;
+        }
+        let written = parse(&std::fs::read_to_string(&file).unwrap(), &file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(written.schema.as_deref(), Some("experiment.schema.json"), "{name}");
+        assert_eq!(written.name.as_deref(), name.strip_suffix(".json"));
+        let catalogue =
+            |name: &str| models::find(name).map(|m| (m.name.to_string(), m.elements)).map_err(|e| e.to_string());
+        let known = Known {
+            strategies: &strategies::names(),
+            knobs: &|name| strategies::find(name).unwrap().knobs(),
+            catalogue: &catalogue,
+            ceilings: &[],
+            files: (name == "digits.json").then_some(FileFacts { clients: 20, elements: 85_002, dtype: Dtype::F32 }),
+        };
+        let experiment = resolve(&written, &configs(), &known).unwrap_or_else(|error| panic!("{error}"));
+        found.push((experiment.name.clone(), experiment.comparisons.len()));
+    }
+    found.sort();
+    for (name, comparisons) in [("digits", 1), ("first-look", 2), ("resnet18", 1), ("smoke", 1)] {
+        assert!(found.contains(&(name.to_string(), comparisons)), "{name} is not in {found:?}");
+    }
+}

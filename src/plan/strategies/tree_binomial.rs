@@ -1,0 +1,28 @@
+//! `tree-binomial`: the binomial tree over ranks.
+
+use std::sync::Arc;
+
+use super::tree_over_ranks::over_ranks;
+use super::{Family, Knobs, Strategy};
+use crate::plan::{Infeasible, Layout, Plan, Problem};
+
+/// The tree of most libraries' reduce for short messages: rank r sends to r without its lowest set bit.
+pub struct TreeBinomial;
+
+impl Strategy for TreeBinomial {
+    fn name(&self) -> &'static str {
+        "tree-binomial"
+    }
+    fn family(&self) -> Family {
+        Family::Tree
+    }
+    fn about(&self) -> &'static str {
+        "the binomial tree over ranks"
+    }
+    fn knobs(&self) -> Knobs {
+        Knobs::TREE
+    }
+    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
+        Ok(Box::new(over_ranks(problem, layout, |seat| seat & (seat - 1))))
+    }
+}
