@@ -264,8 +264,9 @@ impl<'s, E: Element> Session<'s, E> {
             }
         }
         // Rounds whose result is that of a verified round need no second look.
-        let new =
-            numbers.as_ref().is_some_and(|(_, digest, _)| contender.verification.is_none() || contender.digest != *digest);
+        let new = numbers
+            .as_ref()
+            .is_some_and(|(_, digest, _)| contender.verification.is_none() || contender.digest != *digest);
         if transport.max(u64::from(new))? > 0 {
             self.verify(transport, contender, &results)?;
             if let Some((_, digest, _)) = &numbers {
