@@ -65,7 +65,6 @@ done
 
 prepare run openmpi
 command -v python3 >/dev/null || wrong "python3 is needed to read the results"
-openmpi_environment 8
 cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$GRADSHARD_ROOT/target" >&2
 gradshard="$GRADSHARD_ROOT/target/release/gradshard"
 reference="$GRADSHARD_ROOT/target/reference"
@@ -76,10 +75,17 @@ prepare_say "results in $results"
 
 # Each row's commands run under `if`, where errexit is off: they return their codes explicitly.
 result=
+# launch RANKS PROGRAM...: under settings for as many ranks and no more, since a library that expects to share cores
+# waits in another way.
+launch() (
+  openmpi_environment "$1" 2>/dev/null
+  exec "$GRADSHARD_MPIRUN" -n "$@"
+)
+
 # measure RANKS EXPERIMENT NAME: one run; its result as NAME.json.
 measure() {
   result="$results/$3"
-  "$GRADSHARD_MPIRUN" -n "$1" "$gradshard" run "$GRADSHARD_ROOT/configs/targets/$2.json" --output "$result.h5" --force \
+  launch "$1" "$gradshard" run "$GRADSHARD_ROOT/configs/targets/$2.json" --output "$result.h5" --force \
     >"$result.log" 2>&1 || {
     tail -n 5 "$result.log" >&2
     return 1
@@ -118,9 +124,13 @@ in_turn() {
   done
 }
 
-window_sum() { "$GRADSHARD_MPIRUN" -n 2 "$reference/window_sum" "$@"; }
-collectives() { "$GRADSHARD_MPIRUN" -n 2 "$reference/collectives" "$@"; }
+# Peers, called by in_turn.
+# shellcheck disable=SC2317
+window_sum() { launch 2 "$reference/window_sum" "$@"; }
+# shellcheck disable=SC2317
+collectives() { launch 2 "$reference/collectives" "$@"; }
 # Some machines set these for old builds of OpenBLAS; they slow a current numpy.
+# shellcheck disable=SC2317
 peers() {
   "$gradshard" models "$1" --format json |
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE "$peers_python" "$GRADSHARD_ROOT/analysis/peers.py" --rounds "$2"

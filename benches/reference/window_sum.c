@@ -1,25 +1,36 @@
 /* The least that sharded-direct has to do on one node, by hand: each rank sums its shard straight out of all clients'
- * gradients, which lie in MPI shared windows, block by block so that the sums stay in cache, then divides.
+ * gradients, which lie in MPI shared windows, block by block so that the sums stay in cache, then divides and writes
+ * past the cache, where the processor can: without that a reference would be easy to beat.
  *
  * usage: mpirun -n P window_sum ELEMENTS CLIENTS ROUNDS
  *
  * Prints one JSON object: "seconds", a list with the time of each round; and "add_seconds", the times of a three-stream
- * add (a[i] = b[i] + c[i], nothing else) over arrays of ELEMENTS/P a rank, which is what the memory yields.
+ * add (a[i] = b[i] + c[i], nothing else) over three arrays of ADD elements a rank, which is what the memory yields.
  * The result is compared with its value worked out by hand; a wrong element ends the job with exit code 1.
  *
  * Build: mpicc -O3 -march=native -ffp-contract=off. Without contraction, as gradshard sums. */
 #include "timing.h"
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
-enum { BLOCK = 16 * 1024 };
+enum {
+    BLOCK = 16 * 1024,
+    /* 64 MiB: beyond what caches hold. */
+    ADD = 16 * 1024 * 1024,
+    /* Of what is written past the cache. */
+    ALIGNMENT = 64,
+};
 
 struct problem {
-    long elements;   /* of a gradient */
-    long low, high;  /* this rank's shard */
+    long low, high; /* this rank's shard */
     int clients;
     const float **gradients; /* of every client */
     const float *weights;
     float total;
     float *result; /* high - low */
+    float *block;  /* BLOCK */
+    float *added;  /* ADD */
     const float *one, *two;
 };
 
@@ -33,11 +44,20 @@ static long share_begin(long things, long parts, long part) {
 static float gradient_value(long client, long element) { return (float)((element * 7 + client * 3) % 64 - 32); }
 static float client_weight(long client) { return (float)(client % 3 + 1); }
 
+/* to = from, past the cache; to is aligned to 16 bytes. */
+static void stream(float *to, const float *from, long count) {
+    long i = 0;
+#ifdef __SSE__
+    for (; i + 4 <= count; i += 4) _mm_stream_ps(to + i, _mm_load_ps(from + i));
+#endif
+    for (; i < count; i++) to[i] = from[i];
+}
+
 static void sum(void *state) {
     const struct problem *p = state;
     for (long at = p->low; at < p->high; at += BLOCK) {
         long count = p->high - at < BLOCK ? p->high - at : BLOCK;
-        float *restrict out = p->result + (at - p->low);
+        float *restrict out = p->block;
         const float *restrict first = p->gradients[0] + at;
         float weight = p->weights[0];
         for (long i = 0; i < count; i++) out[i] = weight * first[i];
@@ -47,18 +67,26 @@ static void sum(void *state) {
             for (long i = 0; i < count; i++) out[i] += weight * gradient[i];
         }
         for (long i = 0; i < count; i++) out[i] /= p->total;
+        stream(p->result + (at - p->low), out, count);
     }
+#ifdef __SSE__
+    _mm_sfence();
+#endif
 }
 
 static void add(void *state) {
     const struct problem *p = state;
-    float *restrict out = p->result;
     const float *restrict one = p->one, *restrict two = p->two;
-    for (long i = 0; i < p->high - p->low; i++) out[i] = one[i] + two[i];
+    for (long at = 0; at < ADD; at += BLOCK) {
+        float *restrict out = p->block;
+        for (long i = 0; i < BLOCK; i++) out[i] = one[at + i] + two[at + i];
+        stream(p->added + at, out, BLOCK);
+    }
 }
 
 static void *allocate(size_t count, size_t size) {
-    void *memory = malloc(count ? count * size : 1);
+    size_t bytes = (count * size + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+    void *memory = aligned_alloc(ALIGNMENT, bytes);
     if (!memory) timing_fail("no memory");
     return memory;
 }
@@ -101,10 +129,12 @@ int main(int count, char **arguments) {
     for (int k = 0; k < clients; k++) total += weights[k] = client_weight(k);
     long low = share_begin(elements, ranks, rank), high = share_begin(elements, ranks, rank + 1);
     size_t length = (size_t)(high - low);
-    float *one = allocate(length, sizeof *one), *two = allocate(length, sizeof *two);
-    struct problem problem = {elements, low, high, clients, gradients, weights, total,
-                              allocate(length, sizeof(float)), one, two};
-    for (size_t i = 0; i < length; i++) one[i] = two[i] = problem.result[i] = (float)i;
+    float *one = allocate(ADD, sizeof *one), *two = allocate(ADD, sizeof *two);
+    struct problem problem = {low, high, clients, gradients, weights, total, allocate(length, sizeof(float)),
+                              allocate(BLOCK, sizeof(float)), allocate(ADD, sizeof(float)), one, two};
+    /* First touch; and the result must not be right before it was summed. */
+    for (size_t i = 0; i < length; i++) problem.result[i] = -1e9f;
+    for (int i = 0; i < ADD; i++) one[i] = two[i] = problem.added[i] = (float)i;
 
     double *seconds = allocate((size_t)rounds, sizeof *seconds), *add_seconds = allocate((size_t)rounds, sizeof *seconds);
     timing_rounds(add, &problem, rounds, add_seconds);
@@ -119,7 +149,7 @@ int main(int count, char **arguments) {
         timing_print(seconds, rounds);
         printf(", \"add_seconds\": ");
         timing_print(add_seconds, rounds);
-        printf("}\n");
+        printf(", \"add_bytes\": %ld}\n", 3L * ADD * (long)sizeof(float) * ranks);
     }
     MPI_Win_free(&window);
     MPI_Finalize();
