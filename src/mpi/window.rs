@@ -7,6 +7,9 @@ use mpi::ffi;
 use super::error::checked;
 use super::{Communicator, MpiError};
 
+/// Alignment of a part: two cache lines, and the widest vector.
+const ALIGNMENT: usize = 128;
+
 /// A shared window: each rank of a node contributes a part, all ranks can reach every part.
 pub struct SharedWindow {
     window: ffi::MPI_Win,
@@ -18,10 +21,13 @@ pub struct SharedWindow {
 impl SharedWindow {
     /// Allocates `bytes` bytes on this rank. Collective over `node`, whose ranks must share memory.
     ///
-    /// Each rank's part lies on pages of its own, so that who touches it first decides on its NUMA node.
+    /// Each rank's part lies on pages of its own, so that who touches it first decides on its NUMA node, and begins at a
+    /// multiple of 128 bytes.
     /// /dev/shm is asked first: where it is too small, first touch would end in SIGBUS.
     pub fn allocate(node: &Communicator, bytes: usize) -> Result<Self, MpiError> {
-        let asked = node.sum(bytes as u64)?;
+        // The libraries promise no alignment, and Open MPI's parts begin behind a header of its own.
+        let padded = bytes + ALIGNMENT;
+        let asked = node.sum(padded as u64)?;
         let free = shared_memory_free();
         if let Some(free) = free
             && asked > free
@@ -37,7 +43,7 @@ impl SharedWindow {
             let mut window = ffi::RSMPI_WIN_NULL;
             let mut base: *mut c_void = std::ptr::null_mut();
             let code = ffi::MPI_Win_allocate_shared(
-                bytes as ffi::MPI_Aint,
+                padded as ffi::MPI_Aint,
                 1,
                 info,
                 node.handle(),
@@ -53,7 +59,9 @@ impl SharedWindow {
                 let code =
                     ffi::MPI_Win_shared_query(window, rank as c_int, &mut size, &mut unit, (&raw mut part).cast());
                 checked("MPI_Win_shared_query", code)?;
-                parts.push(part.cast());
+                // The same place in every rank's view of a part: views begin at pages, of which this is a fraction.
+                let part: *mut u8 = part.cast();
+                parts.push(part.wrapping_add(part.align_offset(ALIGNMENT)));
             }
             // A passive epoch for the window's whole life: what is read and written is ordered by our own atomics.
             checked("MPI_Win_lock_all", ffi::MPI_Win_lock_all(0, window))?;

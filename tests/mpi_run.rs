@@ -1,0 +1,269 @@
+//! Jobs under MPI's launcher, from the experiment file to the kept result, against calculations of the tests' own.
+
+mod harness;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use harness::flat_server::{Type, assert_close, differing, flat_server, synthetic};
+use harness::{Place, python, repository, script};
+use serde_json::{Value, json};
+
+/// What `gradshard strategies` lists: never written down here, so that a new strategy is tested from its first day.
+fn strategies(place: &Place) -> Vec<String> {
+    let list = place.gradshard().args(["strategies", "--format", "json"]).run().json();
+    let names: Vec<String> = list.as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect();
+    assert!(names.len() >= 6 && names.iter().any(|name| name == "sharded-direct"), "{names:?}");
+    names
+}
+
+/// Runs an experiment on `ranks` ranks, keeping results in `kept`, and returns its cells.
+fn run(place: &Place, name: &str, experiment: &Value, ranks: usize) -> Vec<Value> {
+    let file = place.write(&format!("{name}.json"), experiment.to_string());
+    let output = place.path(format!("{name}.h5"));
+    let arguments = [Path::new("run"), &file, Path::new("--output"), &output, Path::new("--keep-result")];
+    let finished = place.mpi(ranks).args(arguments).args([place.path(name)]).limit(300).run();
+    finished.success();
+    let shown = place.gradshard().args([Path::new("show"), &output]).args(["--format", "json"]).run().json();
+    let cells = shown["cells"].as_array().unwrap().clone();
+    assert!(!cells.is_empty());
+    for cell in &cells {
+        assert_eq!(cell["ranks"], ranks, "{cell}");
+    }
+    cells
+}
+
+/// The kept result of a cell.
+fn kept(directory: &Path, cell: &Value) -> Vec<u8> {
+    let number = format!("cell-{:04}_", cell["cell"].as_u64().unwrap());
+    let mut files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let of_cell = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&number);
+    fs::read(files.find(of_cell).unwrap_or_else(|| panic!("no file of {cell}"))).unwrap()
+}
+
+/// Checks a cell that must have succeeded, and its kept result, against gradients and weights.
+fn assert_right(cell: &Value, directory: &Path, gradients: &[Vec<f64>], weights: &[f64], flat: &[f64]) {
+    assert_eq!((&cell["status"], &cell["reason"]), (&json!("ok"), &json!("")), "{cell}");
+    let of = Type::named(cell["dtype"].as_str().unwrap());
+    let result = kept(directory, cell);
+    assert_close(&result, gradients, weights, of, &cell.to_string());
+    let differing = differing(&result, flat, of);
+    assert_eq!(cell["verification"]["differing_elements"], differing, "{cell}");
+    assert_eq!(cell["verification"]["wrong_elements"], 0, "{cell}");
+    if cell["strategy"] == "sharded-direct" && cell["order"] == "client" {
+        assert_eq!(differing, 0, "{cell}");
+    }
+}
+
+/// Synthetic gradients by the recipe, with their flat sums, made once for each problem.
+#[derive(Default)]
+struct Problems(HashMap<(u64, u64, String), (Vec<Vec<f64>>, Vec<f64>)>);
+
+const SEED: u64 = 7;
+
+impl Problems {
+    fn of(&mut self, cell: &Value, weights: &[f64]) -> &(Vec<Vec<f64>>, Vec<f64>) {
+        let (elements, clients) = (cell["elements"].as_u64().unwrap(), cell["clients"].as_u64().unwrap());
+        let dtype = cell["dtype"].as_str().unwrap().to_owned();
+        let of = Type::named(&dtype);
+        self.0.entry((elements, clients, dtype)).or_insert_with(|| {
+            let gradients: Vec<Vec<f64>> = (0..clients).map(|k| synthetic(SEED, k, elements, of)).collect();
+            let flat = flat_server(&gradients, weights, of);
+            (gradients, flat)
+        })
+    }
+}
+
+/// One job a rank count and residency: every strategy on every awkward problem.
+fn sweep(ranks: usize, residency: &str, problems: &mut Problems) {
+    // No binary fraction, so that products round.
+    const WEIGHT: f64 = 0.3;
+    let place = Place::new();
+    let names = strategies(&place);
+    let roles = if ranks == 1 { json!(["colocated"]) } else { json!(["colocated", "dedicated"]) };
+    let experiment = json!({
+        "models": [1, 97, 1009],
+        "gradients": {"source": "synthetic", "seed": SEED, "weights": WEIGHT, "residency": residency},
+        "dtype": ["f32", "f64", "f16", "bf16"],
+        "clients": [1, 5, 20],
+        "shards": [1, 3, 16],
+        "strategies": names,
+        "flow": ["whole", "64B"],
+        "roles": roles,
+        "intra_node": ["shared", "messages"],
+        "repeat": {"blocks": 1, "warmup": 0, "max_seconds": 1}
+    });
+    let cells = run(&place, "sweep", &experiment, ranks);
+    for name in &names {
+        let of_strategy = cells.iter().filter(|cell| cell["strategy"] == **name).count();
+        // Three models, four types, three numbers of clients, one or two roles.
+        let comparisons = 36 * if ranks == 1 { 1 } else { 2 };
+        assert!(of_strategy >= comparisons && of_strategy % comparisons == 0, "{name}: {of_strategy} cells");
+    }
+    for cell in &cells {
+        let weights = vec![WEIGHT; cell["clients"].as_u64().unwrap() as usize];
+        let (gradients, flat) = problems.of(cell, &weights);
+        assert_right(cell, &place.path("sweep"), gradients, &weights, flat);
+    }
+}
+
+#[test]
+fn every_strategy_on_every_rank_count_with_resident_gradients() {
+    let mut problems = Problems::default();
+    for ranks in [1, 2, 3, 4, 5, 7, 8] {
+        sweep(ranks, "resident", &mut problems);
+    }
+}
+
+#[test]
+fn every_strategy_with_streamed_gradients() {
+    let mut problems = Problems::default();
+    for ranks in [1, 3, 8] {
+        sweep(ranks, "streamed", &mut problems);
+    }
+}
+
+/// Weights that differ, every order of summation, roles with a number, and a sample a block.
+#[test]
+fn every_order_with_weights_of_their_own() {
+    let place = Place::new();
+    let weights = [120.0, 7.0, 33.25, 1.0, 64.0];
+    let experiment = json!({
+        "models": 1009,
+        "gradients": {"source": "synthetic", "seed": SEED, "weights": weights},
+        "shards": 3,
+        "flow": ["whole", "auto", "100B"],
+        "roles": ["colocated", {"dedicated": 1}],
+        "order": ["client", "rotated", "arrival"],
+        "repeat": {"blocks": 9, "warmup": 1, "max_seconds": 60}
+    });
+    let cells = run(&place, "orders", &experiment, 3);
+    let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, 1009, Type::F32)).collect();
+    let flat = flat_server(&gradients, &weights, Type::F32);
+    for cell in &cells {
+        assert_eq!(cell["samples"], 9);
+        let (low, middle, high) = (&cell["ci_low_s"], &cell["median_s"], &cell["ci_high_s"]);
+        assert!(low.as_f64() <= middle.as_f64() && middle.as_f64() <= high.as_f64(), "{cell}");
+        if cell["order"] == "arrival" {
+            // Summed anew in each round: the cell tells of all rounds together, the kept result of one.
+            assert_eq!(cell["status"], "ok", "{cell}");
+            assert_close(&kept(&place.path("orders"), cell), &gradients, &weights, Type::F32, &cell.to_string());
+        } else {
+            assert_right(cell, &place.path("orders"), &gradients, &weights, &flat);
+        }
+    }
+}
+
+/// Roles that the ranks cannot take make rows with a reason, and the rest of the job goes on.
+#[test]
+fn one_rank_cannot_have_dedicated_roles() {
+    let place = Place::new();
+    let experiment = json!({"models": 97, "roles": ["dedicated", "colocated"], "repeat": {"blocks": 1}});
+    let file = place.write("roles.json", experiment.to_string());
+    place.mpi(1).args([Path::new("run"), &file]).run().success();
+    let shown = place.gradshard().args(["show", "roles.h5", "--format", "json"]).run().json();
+    for cell in shown["cells"].as_array().unwrap() {
+        let expected = if cell["roles"] == "dedicated" { "infeasible" } else { "ok" };
+        assert_eq!(cell["status"], expected, "{cell}");
+        assert_eq!(cell["reason"] == "", expected == "ok", "{cell}");
+    }
+}
+
+/// The clients of configs/data/digits, read here with the safetensors crate: gradients and weights.
+fn digits() -> (Vec<Vec<f64>>, Vec<f64>) {
+    let mut files: Vec<_> =
+        fs::read_dir(repository().join("configs/data/digits")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let read = |path: &std::path::PathBuf| {
+        let bytes = fs::read(path).unwrap();
+        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let weight: f64 = metadata.metadata().as_ref().unwrap()["num_samples"].parse().unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut names = tensors.names();
+        names.sort();
+        let of = |name: &&str| {
+            let tensor = tensors.tensor(name).unwrap();
+            assert_eq!(tensor.dtype(), safetensors::Dtype::F32);
+            let numbers = tensor.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())));
+            numbers.collect::<Vec<f64>>()
+        };
+        (names.iter().flat_map(of).collect::<Vec<f64>>(), weight)
+    };
+    files.iter().map(read).unzip()
+}
+
+fn digits_experiment(names: &[String]) -> Value {
+    json!({
+        "gradients": {
+            "source": "safetensors",
+            "path": repository().join("configs/data/digits"),
+            "weights": {"key": "num_samples"}
+        },
+        "shards": [1, 3, 16],
+        "strategies": names,
+        "flow": ["whole", "64KiB"],
+        "roles": ["colocated", "dedicated"],
+        "repeat": {"blocks": 1, "warmup": 0}
+    })
+}
+
+#[test]
+fn real_updates_equal_a_calculation_here() {
+    let place = Place::new();
+    let (gradients, weights) = digits();
+    assert_eq!(gradients.len(), 20);
+    assert!(weights.windows(2).any(|two| two[0] != two[1]), "{weights:?}");
+    let flat = flat_server(&gradients, &weights, Type::F32);
+    let cells = run(&place, "digits", &digits_experiment(&strategies(&place)), 4);
+    for cell in &cells {
+        assert_right(cell, &place.path("digits"), &gradients, &weights, &flat);
+    }
+}
+
+/// The same once more with numpy, which reads the safetensors files itself.
+#[test]
+fn real_updates_equal_what_numpy_calculates() {
+    let Some(mut python) = python("numpy, safetensors.numpy") else { return };
+    let place = Place::new();
+    let names = strategies(&place);
+    let mut experiment = digits_experiment(&names);
+    experiment["roles"] = json!("colocated");
+    let cells = run(&place, "digits", &experiment, 5);
+    let arguments = [script("flat_server.py"), repository().join("configs/data/digits"), place.path("digits")];
+    let output = python.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: HashMap<String, u64> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found.len(), cells.len());
+    for cell in &cells {
+        let number = format!("cell-{:04}_", cell["cell"].as_u64().unwrap());
+        let (_, differing) = found.iter().find(|(file, _)| file.starts_with(&number)).unwrap();
+        assert_eq!(cell["verification"]["differing_elements"], *differing, "{cell}");
+        if cell["strategy"] == "sharded-direct" {
+            assert_eq!(*differing, 0, "{cell}");
+        }
+    }
+}
+
+/// The calculation that results are compared with finds what is wrong: a last bit, a missing client, a short file.
+#[test]
+fn the_comparison_can_fail() {
+    let gradients: Vec<Vec<f64>> = (0..3).map(|k| synthetic(SEED, k, 10, Type::F32)).collect();
+    let weights = [1.0, 2.0, 3.0];
+    let flat = flat_server(&gradients, &weights, Type::F32);
+    let npy = |values: &[f64]| {
+        let mut bytes = b"\x93NUMPY\x01\x00\x00\x00".to_vec();
+        values.iter().for_each(|value| bytes.extend((*value as f32).to_le_bytes()));
+        bytes
+    };
+    assert_eq!(differing(&npy(&flat), &flat, Type::F32), 0);
+    let mut one_bit = npy(&flat);
+    one_bit[10 + 4 * 6] ^= 1;
+    assert_eq!(differing(&one_bit, &flat, Type::F32), 1);
+    assert_close(&npy(&flat), &gradients, &weights, Type::F32, "the flat server itself");
+    let without_the_last = flat_server(&gradients[..2], &weights[..2], Type::F32);
+    for wrong in [npy(&without_the_last), npy(&flat[..9])] {
+        let caught = std::panic::catch_unwind(|| assert_close(&wrong, &gradients, &weights, Type::F32, "wrong"));
+        assert!(caught.is_err());
+    }
+}
