@@ -78,14 +78,14 @@ pub fn strategy_of(name: &str) -> Result<&'static dyn Strategy, JobError> {
     strategies::find(name).ok_or_else(|| JobError::Input(format!("strategies: unknown strategy {name:?}")))
 }
 
-/// What a cell adds to its plan.
-pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy) -> Terms {
+/// What a cell adds to its plan on `nodes` nodes.
+pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy, nodes: usize) -> Terms {
     let size = comparison.dtype.size() as u64;
     let flow = match cell.flow {
         experiment::Flow::Whole => Flow::Whole,
         experiment::Flow::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
         experiment::Flow::Auto => {
-            Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype)
+            Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype, nodes)
         }
     };
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
