@@ -4,7 +4,7 @@ mod harness;
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use harness::flat_server::{Type, assert_close, differing, flat_server, synthetic};
 use harness::{Place, python, repository, script};
@@ -34,19 +34,30 @@ fn run(place: &Place, name: &str, experiment: &Value, ranks: usize) -> Vec<Value
     cells
 }
 
-/// The kept result of a cell.
-fn kept(directory: &Path, cell: &Value) -> Vec<u8> {
-    let number = format!("cell-{:04}_", cell["cell"].as_u64().unwrap());
-    let mut files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let of_cell = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&number);
-    fs::read(files.find(of_cell).unwrap_or_else(|| panic!("no file of {cell}"))).unwrap()
+/// The kept results by the numbers of their cells.
+struct Kept(HashMap<u64, PathBuf>);
+
+impl Kept {
+    fn open(directory: &Path) -> Kept {
+        let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        Kept(files.map(|path| (cell_of(path.file_name().unwrap().to_str().unwrap()), path)).collect())
+    }
+
+    fn of(&self, cell: &Value) -> Vec<u8> {
+        fs::read(&self.0[&cell["cell"].as_u64().unwrap()]).unwrap()
+    }
+}
+
+/// The number of the cell in the name of a kept result.
+fn cell_of(file: &str) -> u64 {
+    file.strip_prefix("cell-").and_then(|name| name.split('_').next()).and_then(|n| n.parse().ok()).expect(file)
 }
 
 /// Checks a cell that must have succeeded, and its kept result, against gradients and weights.
-fn assert_right(cell: &Value, directory: &Path, gradients: &[Vec<f64>], weights: &[f64], flat: &[f64]) {
+fn assert_right(cell: &Value, kept: &Kept, gradients: &[Vec<f64>], weights: &[f64], flat: &[f64]) {
     assert_eq!((&cell["status"], &cell["reason"]), (&json!("ok"), &json!("")), "{cell}");
     let of = Type::named(cell["dtype"].as_str().unwrap());
-    let result = kept(directory, cell);
+    let result = kept.of(cell);
     assert_close(&result, gradients, weights, of, &cell.to_string());
     let differing = differing(&result, flat, of);
     assert_eq!(cell["verification"]["differing_elements"], differing, "{cell}");
@@ -101,10 +112,11 @@ fn sweep(ranks: usize, residency: &str, problems: &mut Problems) {
         let comparisons = 36 * if ranks == 1 { 1 } else { 2 };
         assert!(of_strategy >= comparisons && of_strategy % comparisons == 0, "{name}: {of_strategy} cells");
     }
+    let kept = Kept::open(&place.path("sweep"));
     for cell in &cells {
         let weights = vec![WEIGHT; cell["clients"].as_u64().unwrap() as usize];
         let (gradients, flat) = problems.of(cell, &weights);
-        assert_right(cell, &place.path("sweep"), gradients, &weights, flat);
+        assert_right(cell, &kept, gradients, &weights, flat);
     }
 }
 
@@ -141,6 +153,7 @@ fn every_order_with_weights_of_their_own() {
     let cells = run(&place, "orders", &experiment, 3);
     let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, 1009, Type::F32)).collect();
     let flat = flat_server(&gradients, &weights, Type::F32);
+    let kept = Kept::open(&place.path("orders"));
     for cell in &cells {
         assert_eq!(cell["samples"], 9);
         let (low, middle, high) = (&cell["ci_low_s"], &cell["median_s"], &cell["ci_high_s"]);
@@ -148,9 +161,9 @@ fn every_order_with_weights_of_their_own() {
         if cell["order"] == "arrival" {
             // Summed anew in each round: the cell tells of all rounds together, the kept result of one.
             assert_eq!(cell["status"], "ok", "{cell}");
-            assert_close(&kept(&place.path("orders"), cell), &gradients, &weights, Type::F32, &cell.to_string());
+            assert_close(&kept.of(cell), &gradients, &weights, Type::F32, &cell.to_string());
         } else {
-            assert_right(cell, &place.path("orders"), &gradients, &weights, &flat);
+            assert_right(cell, &kept, &gradients, &weights, &flat);
         }
     }
 }
@@ -175,7 +188,7 @@ fn digits() -> (Vec<Vec<f64>>, Vec<f64>) {
     let mut files: Vec<_> =
         fs::read_dir(repository().join("configs/data/digits")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let read = |path: &std::path::PathBuf| {
+    let read = |path: &PathBuf| {
         let bytes = fs::read(path).unwrap();
         let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
         let weight: f64 = metadata.metadata().as_ref().unwrap()["num_samples"].parse().unwrap();
@@ -216,8 +229,9 @@ fn real_updates_equal_a_calculation_here() {
     assert!(weights.windows(2).any(|two| two[0] != two[1]), "{weights:?}");
     let flat = flat_server(&gradients, &weights, Type::F32);
     let cells = run(&place, "digits", &digits_experiment(&strategies(&place)), 4);
+    let kept = Kept::open(&place.path("digits"));
     for cell in &cells {
-        assert_right(cell, &place.path("digits"), &gradients, &weights, &flat);
+        assert_right(cell, &kept, &gradients, &weights, &flat);
     }
 }
 
@@ -234,13 +248,13 @@ fn real_updates_equal_what_numpy_calculates() {
     let output = python.args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: HashMap<String, u64> = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(found.len(), cells.len());
+    let differing: HashMap<u64, u64> = found.iter().map(|(file, differing)| (cell_of(file), *differing)).collect();
+    assert_eq!(differing.len(), cells.len());
     for cell in &cells {
-        let number = format!("cell-{:04}_", cell["cell"].as_u64().unwrap());
-        let (_, differing) = found.iter().find(|(file, _)| file.starts_with(&number)).unwrap();
-        assert_eq!(cell["verification"]["differing_elements"], *differing, "{cell}");
+        let differing = differing[&cell["cell"].as_u64().unwrap()];
+        assert_eq!(cell["verification"]["differing_elements"], differing, "{cell}");
         if cell["strategy"] == "sharded-direct" {
-            assert_eq!(*differing, 0, "{cell}");
+            assert_eq!(differing, 0, "{cell}");
         }
     }
 }

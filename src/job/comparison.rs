@@ -35,6 +35,9 @@ struct Contender<'p> {
     verification: Option<Verification>,
     /// Of the last round that was verified; on rank 0.
     digest: u64,
+    /// The result has been kept, or is not to be. Every rank must know, as all of them take part in the writing.
+    kept: bool,
+    /// On rank 0.
     samples: Vec<Sample>,
 }
 
@@ -124,6 +127,7 @@ impl<'s, E: Element> Session<'s, E> {
                 memory: Vec::new(),
                 verification: None,
                 digest: 0,
+                kept: request.keep_result.is_none(),
                 samples: Vec::new(),
             });
         }
@@ -272,13 +276,14 @@ impl<'s, E: Element> Session<'s, E> {
             if let Some((_, digest, _)) = &numbers {
                 contender.digest = *digest;
             }
-            if contender.samples.is_empty()
+            if !contender.kept
                 && contender.runs()
                 && let Some(directory) = &self.request.keep_result
             {
                 let name = keep::file_name(self.comparison, contender.cell);
                 let kept = keep::write(transport, &directory.join(name), self.comparison.elements, &results)?;
                 kept.map_err(JobError::Output)?;
+                contender.kept = true;
             }
         }
         Ok(numbers.filter(|_| contender.runs()).map(|(told, ..)| told))
