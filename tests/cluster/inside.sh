@@ -44,8 +44,9 @@ make_node() {
     own="$CLUSTER_RUN/nodes/$name.tmp"
     mkdir -p "$own"
     mount -t tmpfs -o size=512m,mode=1777 tmp "$own"
-    for shared in "$CLUSTER_ROOT" "$CLUSTER_RUN"; do
-      case $shared in /tmp/*)
+    IFS=:
+    for shared in "$CLUSTER_ROOT" "$CLUSTER_RUN" $SHARED; do
+      case $shared in /tmp/?*)
         mkdir -p "$own/${shared#/tmp/}"
         mount --bind "$shared" "$own/${shared#/tmp/}"
         ;;

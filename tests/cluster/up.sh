@@ -19,6 +19,7 @@ settings (environment variables):
   CGROUP=1         Slurm confines jobs by control groups, so that --mem holds; default 0. Control groups version 1 only
   NODE_MEM=2G      memory limit of each node, all its processes together; default none
   SHM=8g           size of each node's /dev/shm
+  SHARED=DIR:DIR   directories in /tmp that nodes see, beside the repository: their own /tmp hides the rest
   CLUSTER_RUN=DIR  run directory; default /run/gradshard-cluster. Clusters of different directories do not meet
 
 Exit code 2: wrong usage, not root, or a program is missing; 1: it could not be started, and nothing is left of it.
@@ -41,7 +42,7 @@ case ${1:-} in
 esac
 [ $# -le 1 ] || wrong "one argument, the number of nodes"
 NODES=${1:-4}
-: "${RATE:=}" "${DELAY_US:=0}" "${SLURM:=0}" "${CPUS:=4}" "${MEM:=2000}" "${CGROUP:=0}" "${NODE_MEM:=}" "${SHM:=8g}"
+: "${RATE:=}" "${DELAY_US:=0}" "${SLURM:=0}" "${CPUS:=4}" "${MEM:=2000}" "${CGROUP:=0}" "${NODE_MEM:=}" "${SHM:=8g}" "${SHARED:=}"
 [[ $NODES =~ ^[2-8]$ ]] || wrong "$NODES nodes: 2 to 8"
 [[ $RATE =~ ^([0-9]+(\.[0-9]+)?[kmg]bit)?$ ]] || wrong "RATE=$RATE: a number with kbit, mbit or gbit, such as 1gbit"
 [[ $DELAY_US =~ ^[0-9]{1,6}$ ]] || wrong "DELAY_US=$DELAY_US: whole microseconds below a second"
@@ -96,7 +97,7 @@ exec {lock}>"$CLUSTER_RUN/.gradshard-cluster"
 flock "$lock"
 printf '%s\n' "nodes=$NODES" "net=$NET" "rate=${RATE:-unlimited}" "delay_us=$DELAY_US" "slurm=$SLURM" "cgroup=$CGROUP" \
   "node_mem=${NODE_MEM:-unlimited}" >"$CLUSTER_RUN/settings"
-export NODES RATE DELAY_US NET SLURM CPUS MEM CGROUP NODE_MEM SHM
+export NODES RATE DELAY_US NET SLURM CPUS MEM CGROUP NODE_MEM SHM SHARED
 
 # Open, so that it can be read even after a failed start has been cleared away.
 exec {log}<"$CLUSTER_RUN/log"
