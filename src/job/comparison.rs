@@ -495,6 +495,8 @@ fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, nodes: u
         }),
         status: contender.status,
         reason: contender.reason,
+        // The share of the machine's limit, which whoever has measured that fills in.
+        ..CellRow::default()
     };
     (cell, contender.samples, contender.memory)
 }

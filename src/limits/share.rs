@@ -27,7 +27,7 @@
 
 use super::figures::Limits;
 use crate::gradient::Range;
-use crate::plan::{Layout, Output, Plan, Problem, Residency, Terms};
+use crate::plan::{Collective, Layout, Phase, Plan, Problem, Residency, Terms};
 
 /// The part of the machine that takes longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,19 +81,22 @@ pub struct Limit {
     pub seconds: f64,
 }
 
-/// Which elements end where: for each node, disjoint ascending ranges of the result.
-fn held(plan: &dyn Plan, layout: &Layout) -> Vec<Vec<Range>> {
-    let mut all = Vec::with_capacity(layout.nodes());
-    for node in 0..layout.nodes() {
-        let mut ranges: Vec<Range> = Vec::new();
-        for rank in layout.ranks_on_node(node) {
-            let aggregators = plan.on_rank(*rank).into_iter().map(|id| plan.aggregator(id));
-            ranges.extend(aggregators.filter(|one| one.output == Output::Result).map(|one| one.range));
-            ranges.push(plan.collective_range(*rank));
-        }
-        all.push(merged(ranges));
+/// Which elements end where when the sums are finished: for each node, disjoint ascending ranges of the result.
+fn held(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Vec<Vec<Range>> {
+    let mut all: Vec<Vec<Range>> = vec![Vec::new(); layout.nodes()];
+    for one in plan.results() {
+        all[layout.node_of(one.rank)].push(one.range);
     }
-    all
+    if plan.collective().is_some() {
+        for rank in 0..layout.ranks() {
+            all[layout.node_of(rank)].push(plan.collective_range(rank));
+        }
+    }
+    if let Some(Collective::Allreduce { .. }) = plan.collective() {
+        // One rank answers for the result, but every rank has it.
+        all.fill(vec![Range::new(0, problem.elements)]);
+    }
+    all.into_iter().map(merged).collect()
 }
 
 /// The same elements as disjoint ascending ranges.
@@ -119,12 +122,11 @@ struct Role {
     piece: u64,
 }
 
-/// The least that carrying `plan` out on `layout` must move. With `distributed` the round ends with the whole result at
-/// every client's node.
+/// The least that carrying `plan` out on `layout` must move, in the phases that `terms` names.
 ///
 /// Time grows with the number of finished ranges × nodes that hold them, not with ranks × ranges.
-pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms, distributed: bool) -> Least {
-    let size = terms.dtype.size() as u64;
+pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms) -> Least {
+    let (size, distributed) = (terms.dtype.size() as u64, terms.phase == Phase::Round);
     let all_clients = problem.clients();
     let roles: Vec<Role> = (0..layout.nodes())
         .map(|node| {
@@ -137,7 +139,7 @@ pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms,
         })
         .collect();
 
-    let mut holds = held(plan, layout);
+    let mut holds = held(plan, problem, layout);
     if distributed {
         let whole = vec![Range::new(0, problem.elements)];
         let of_clients = holds.iter_mut().zip(&roles).filter(|(_, role)| role.clients > 0);

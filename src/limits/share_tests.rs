@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::*;
 use crate::gradient::Dtype;
 use crate::limits::figures::{NodeLimits, PairLimits, WireLimits};
-use crate::plan::{Aggregator, Collective, Flow, Input, IntraNode, Order, Roles, strategies};
+use crate::plan::{Aggregator, Flow, Input, IntraNode, Order, Roles, strategies};
 
 const MIB: u64 = 1 << 20;
 
-fn terms(dtype: Dtype, residency: Residency) -> Terms {
-    Terms { dtype, flow: Flow::Whole, intra_node: IntraNode::Shared, order: Order::Client, residency }
+fn terms(dtype: Dtype, residency: Residency, phase: Phase) -> Terms {
+    Terms { dtype, flow: Flow::Whole, intra_node: IntraNode::Shared, order: Order::Client, residency, phase }
 }
 
 struct Case {
@@ -28,20 +28,20 @@ fn sharded(elements: u64, clients: u64, shards: u64, node_of: &'static [usize]) 
 }
 
 impl Case {
-    fn least(&self, residency: Residency, distributed: bool) -> Least {
+    fn least(&self, residency: Residency, phase: Phase) -> Least {
         let problem = Arc::new(Problem::unweighted(self.elements, self.clients, self.shards));
         let layout = Arc::new(Layout::new(self.node_of, self.roles).expect("roles fit"));
         let strategy = strategies::find(self.strategy).expect("a strategy");
         let plan = strategy.plan(&problem, &layout).expect("a plan");
-        least(plan.as_ref(), &problem, &layout, &terms(self.dtype, residency), distributed)
+        least(plan.as_ref(), &problem, &layout, &terms(self.dtype, residency, phase))
     }
 
     fn aggregate(&self) -> Least {
-        self.least(Residency::Resident, false)
+        self.least(Residency::Resident, Phase::Aggregate)
     }
 
     fn round(&self) -> Least {
-        self.least(Residency::Resident, true)
+        self.least(Residency::Resident, Phase::Round)
     }
 }
 
@@ -62,7 +62,7 @@ fn one_node_reads_every_client_and_writes_once() {
     // VGG-16, 20 clients: 21 gradients of 138,357,544 f32.
     assert_eq!(nodes(&sharded(138_357_544, 20, 4, &[0, 0]).aggregate()), [[11_622_033_696, 0, 0]]);
     // Streamed gradients need not be in memory; what is written must.
-    assert_eq!(nodes(&sharded(1000, 20, 4, &[0, 0]).least(Residency::Streamed, false)), [[4000, 0, 0]]);
+    assert_eq!(nodes(&sharded(1000, 20, 4, &[0, 0]).least(Residency::Streamed, Phase::Aggregate)), [[4000, 0, 0]]);
     let half = Case { dtype: Dtype::F16, ..sharded(1000, 20, 4, &[0, 0]) };
     assert_eq!(nodes(&half.aggregate()), [[42_000, 0, 0]]);
 }
@@ -140,17 +140,18 @@ impl Plan for Everywhere {
         Vec::new()
     }
     fn collective(&self) -> Option<Collective> {
-        Some(Collective::ReduceScatter)
+        Some(Collective::Allreduce { root: 0 })
     }
-    fn collective_range(&self, _rank: usize) -> Range {
-        Range::new(0, self.0)
+    fn collective_range(&self, rank: usize) -> Range {
+        Range::new(0, if rank == 0 { self.0 } else { 0 })
     }
 }
 
 #[test]
 fn a_result_on_all_nodes_is_a_round() {
     let (problem, layout) = (Problem::unweighted(100, 4, 1), Layout::even(4, 2, Roles::Colocated).expect("ranks"));
-    let found = least(&Everywhere(100), &problem, &layout, &terms(Dtype::F32, Residency::Resident), false);
+    let terms = terms(Dtype::F32, Residency::Resident, Phase::Aggregate);
+    let found = least(&Everywhere(100), &problem, &layout, &terms);
     // Two clients read on each, one result written; 400 bytes there and back.
     assert_eq!((nodes(&found), found.all_wires), (vec![[1_200, 400, 400]; 2], 800));
 }

@@ -26,7 +26,7 @@ pub fn measure(transport: &mut dyn Transport, places: &Places) -> Result<Vec<Sum
     if places.leads() {
         for dtype in Dtype::ALL {
             // Without 24 KiB of memory there is nothing to say.
-            if let Ok(rate) = with_element!(dtype, E => { rate::<E>() }) {
+            if let Ok(rate) = with_element!(dtype, E => rate::<E>()) {
                 rates.push(rate);
             }
         }
