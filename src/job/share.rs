@@ -25,7 +25,7 @@ pub fn fill(
     // Weights change no byte.
     let problem = Arc::new(Problem::unweighted(comparison.elements, comparison.clients, cell.shards));
     let Ok(plan) = strategy.plan(&problem, &layout) else { return Ok(()) };
-    let terms = terms_of(comparison, cell, strategy);
+    let terms = terms_of(comparison, cell, strategy, layout.nodes());
     if let Some(limit) = least(plan.as_ref(), &problem, &layout, &terms).limit(limits) {
         row.limit_bytes = limit.bytes;
         row.limit_part = limit.part.name().to_owned();

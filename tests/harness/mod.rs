@@ -348,7 +348,8 @@ impl Finished {
 
     /// The JSON on standard output of a command that succeeded.
     pub fn json(&self) -> Value {
-        serde_json::from_str(self.success()).unwrap_or_else(|error| panic!("{}: {error}\n{}", self.command, self.stdout))
+        serde_json::from_str(self.success())
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.command, self.stdout))
     }
 
     /// Standard error's lines that are gradshard's own messages. Launchers add lines of their own.
