@@ -35,7 +35,6 @@ fn of_node(node: &NodeLimits) -> Vec<String> {
         {
             parts.push(format!("one rank alone {}", bandwidth(one)));
         }
-        parts.extend(node.read_bytes_per_s.map(|read| format!("reading only {}", bandwidth(read))));
         let who = if cores < ranks { format!(" ({ranks} ranks on {cores} cores)") } else { String::new() };
         lines.push(format!("  memory    node {number}{who}: {}", parts.join(", ")));
     }

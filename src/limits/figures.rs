@@ -36,9 +36,6 @@ pub struct NodeLimits {
     pub memory_bytes_per_s: Option<f64>,
     /// The same by one rank, while the node's others sleep.
     pub one_rank_bytes_per_s: Option<f64>,
-    /// The best pass that only read, bytes/s. Not a limit of a cell, since every cell writes; but where reading is much
-    /// faster than adding, sums of many clients, which read more than they write, may come close to it.
-    pub read_bytes_per_s: Option<f64>,
     /// Every pass.
     pub memory: Vec<MemoryPasses>,
     /// Rate of one core, by element type.
@@ -53,8 +50,6 @@ pub enum Access {
     AddStreaming,
     /// a\[i\] = b\[i\] + c\[i\], written through the cache.
     AddCached,
-    /// Every element read once, summed into a block that stays in the first-level cache.
-    Read,
 }
 
 /// Where the arrays of a pass lie.
@@ -76,8 +71,8 @@ pub struct MemoryPasses {
     pub memory: Kind,
     /// By how many ranks at once.
     pub workers: usize,
-    /// Bytes of one pass, of all workers: three arrays for an add, two for a read. What the processor reads of a line
-    /// before it overwrites it (write-allocate) is not counted, as in STREAM.
+    /// Bytes of one pass: three arrays of each worker. What the processor reads of a line before it overwrites it
+    /// (write-allocate) is not counted, as in STREAM.
     pub bytes: u64,
     /// From the first worker's start to the last one's end, seconds, pass by pass. The warm-up pass is left out.
     pub seconds: Vec<f64>,
@@ -156,10 +151,8 @@ impl NodeLimits {
         let best = |wanted: &dyn Fn(&MemoryPasses) -> bool| {
             greatest(self.memory.iter().filter(|passes| wanted(passes)).filter_map(MemoryPasses::best))
         };
-        let memory = best(&|passes| passes.access != Access::Read);
-        let one_rank = best(&|passes| passes.access != Access::Read && passes.workers == 1);
-        let read = best(&|passes| passes.access == Access::Read);
-        (self.memory_bytes_per_s, self.one_rank_bytes_per_s, self.read_bytes_per_s) = (memory, one_rank, read);
+        let (all, one_rank) = (best(&|_| true), best(&|passes| passes.workers == 1));
+        (self.memory_bytes_per_s, self.one_rank_bytes_per_s) = (all, one_rank);
     }
 }
 
@@ -172,22 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_the_best_add_of_anyone_and_no_read() {
+    fn the_limit_is_the_best_pass_of_anyone() {
         let mut node = NodeLimits {
             memory: vec![
                 passes(Access::AddStreaming, 1, 600, &[6.0, 3.0]),
                 passes(Access::AddCached, 1, 600, &[2.5]),
                 passes(Access::AddStreaming, 2, 1200, &[5.0, 4.0, 8.0]),
-                passes(Access::Read, 2, 800, &[1.0]),
                 passes(Access::AddCached, 2, 1200, &[]),
             ],
             ..NodeLimits::default()
         };
         node.conclude();
-        // 1200 / 4; 600 / 2.5; 800 / 1.
+        // 1200 / 4; 600 / 2.5.
         assert_eq!(node.memory_bytes_per_s, Some(300.0));
         assert_eq!(node.one_rank_bytes_per_s, Some(240.0));
-        assert_eq!(node.read_bytes_per_s, Some(800.0));
         let mut nothing = NodeLimits::default();
         nothing.conclude();
         assert_eq!(nothing.memory_bytes_per_s, None);

@@ -3,9 +3,12 @@
 //! two clients does.
 //!
 //! A limit must not be exceeded, so everything that might be faster is tried and the best pass of all counts: stores
-//! past the cache and through it; memory of one's own and shared windows; one rank, as many as have cores of their own,
-//! and all. Arrays are larger than the last-level caches, as STREAM's rules ask: each of the three at least four times
-//! the caches that the ranks can reach.
+//! past the cache and through it; memory of one's own and shared windows; one rank, and as many as can each have a core
+//! of their own (where ranks outnumber cores, the others sleep: taking turns adds nothing). Passes are short, so that
+//! on a busy machine some are left alone.
+//!
+//! Arrays are larger than the last-level caches that the ranks can reach: together each of the three four times, as
+//! STREAM's rules ask; for one rank alone all three together.
 
 use super::figures::{Access, Kind, MemoryPasses};
 use super::gate::Gate;
@@ -27,10 +30,10 @@ const PART_OF_ROOM: u64 = 4;
 /// Bytes between the ends of arrays: streams at equal offsets in their pages would hit the same cache sets.
 const PAD: usize = 4096 + 5 * 128;
 /// Seconds of the passes of one kind.
-const BUDGET: f64 = 0.06;
+const BUDGET: f64 = 0.08;
 /// Passes of one kind.
 const PASSES: (u64, u64) = (5, 40);
-/// Elements of the block that a read pass sums into: 8 KiB stay in any first-level cache.
+/// Arrays are whole multiples of as many elements.
 const BLOCK: usize = 2048;
 
 /// Elements (f32) of each array, for one node.
@@ -47,10 +50,11 @@ pub fn lengths(node: &Node, room: Option<u64>) -> (Lengths, Option<String>) {
     let account = &node.account;
     let cache = if account.cache_bytes == 0 { CACHE } else { account.cache_bytes };
     // A rank runs on one core at a time, which has one last-level cache.
-    let reached = account.caches.clamp(1, node.ranks.len()) as u64 * cache;
+    let reached = account.caches.clamp(1, node.cores) as u64 * cache;
     let workers = node.cores as u64;
-    let (mut alone, mut together) = (TIMES_CACHE * cache, (TIMES_CACHE * reached).div_ceil(workers));
-    let all = |alone: u64, together: u64| 3 * (alone.max(together) + together * (node.ranks.len() as u64 - 1));
+    let mut together = (TIMES_CACHE * reached).div_ceil(workers);
+    let mut alone = together.max((TIMES_CACHE * cache).div_ceil(3));
+    let all = |alone: u64, together: u64| 3 * (alone + together * (workers - 1));
     let most = room.map_or(MOST, |room| MOST.min(room / PART_OF_ROOM));
     let wanted = all(alone, together);
     if wanted > most {
@@ -66,7 +70,7 @@ pub fn lengths(node: &Node, room: Option<u64>) -> (Lengths, Option<String>) {
         )
     });
     let elements = |bytes: u64| (bytes as usize / size_of::<f32>()).next_multiple_of(BLOCK);
-    (Lengths { alone: elements(alone.max(together)), together: elements(together) }, note)
+    (Lengths { alone: elements(alone), together: elements(together) }, note)
 }
 
 /// Three arrays inside one piece of memory.
@@ -93,19 +97,10 @@ impl Arrays {
     /// The arrays must be alive, initialised, this rank's only, and at least `elements` long.
     unsafe fn pass(&self, access: Access, elements: usize) {
         let store = if access == Access::AddStreaming { Store::Streaming } else { Store::Cached };
-        // SAFETY: the caller's promise; blocks divide what `lengths` yields.
+        // SAFETY: the caller's promise.
         unsafe {
-            if access != Access::Read {
-                let terms: [Term<f32>; 2] = [Term::Partial(self.b), Term::Partial(self.c)];
-                accumulate(Start::Fresh, &terms, self.a, elements, store);
-                return;
-            }
-            let mut sum = [0f32; BLOCK];
-            for at in (0..elements).step_by(BLOCK) {
-                let terms: [Term<f32>; 2] = [Term::Partial(self.b.add(at)), Term::Partial(self.c.add(at))];
-                accumulate(Start::Continue, &terms, sum.as_mut_ptr(), BLOCK.min(elements - at), store);
-            }
-            std::hint::black_box(&sum);
+            let terms: [Term<f32>; 2] = [Term::Partial(self.b), Term::Partial(self.c)];
+            accumulate(Start::Fresh, &terms, self.a, elements, store);
         }
     }
 }
@@ -122,7 +117,11 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn elements(&self) -> usize {
-        if self.index == 0 { self.lengths.alone } else { self.lengths.together }
+        match self.index {
+            0 => self.lengths.alone,
+            index if index < self.places.node().cores => self.lengths.together,
+            _ => 0,
+        }
     }
 
     /// Passes of one kind; ranks that do not take part sleep. Collective.
@@ -139,8 +138,7 @@ impl Worker<'_> {
             let pass = || unsafe { arrays.pass(access, elements) };
             let seconds = self.gate.passes(self.index, workers, BUDGET, PASSES, pass)?;
             if self.index == 0 {
-                let streams = if access == Access::Read { 2 } else { 3 };
-                let bytes = (streams * workers * elements * size_of::<f32>()) as u64;
+                let bytes = (3 * workers * elements * size_of::<f32>()) as u64;
                 self.found.push(MemoryPasses { access, memory, workers, bytes, seconds });
             }
         }
@@ -148,33 +146,18 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Every kind of pass over one kind of memory. Collective.
+    /// Every kind of pass over one kind of memory. Collective: as many on every node, so that all are measured at once.
     fn all(&mut self, transport: &mut dyn Transport, arrays: &Arrays, memory: Kind) -> Result<(), TransportError> {
-        let node = self.places.node();
-        // As many kinds on every node, so that all nodes are measured at once; a kind that repeats another does no harm.
-        let crews = match memory {
-            Kind::Private => vec![1, node.cores, node.ranks.len()],
-            Kind::Shared => vec![1, node.cores],
-        };
-        let mut crews: Vec<usize> = if crowded(self.places) { crews } else { crews[..2].to_vec() };
-        if self.places.nodes.iter().all(|node| node.cores == 1) {
-            crews.remove(0);
-        }
+        let cores = self.places.node().cores;
+        let several = self.places.nodes.iter().any(|node| node.cores > 1);
+        let crews = if several && memory == Kind::Private { vec![1, cores] } else { vec![cores] };
         for workers in crews {
             for access in [Access::AddStreaming, Access::AddCached] {
                 self.passes(transport, arrays, (memory, access, workers))?;
             }
         }
-        if memory == Kind::Private {
-            self.passes(transport, arrays, (memory, Access::Read, node.cores))?;
-        }
         Ok(())
     }
-}
-
-/// True if some node has more ranks than cores for them.
-fn crowded(places: &Places) -> bool {
-    places.nodes.iter().any(|node| node.ranks.len() > node.cores)
 }
 
 /// The passes of this rank's node, on the rank that is first in the node's order; nothing elsewhere. Collective.
@@ -248,20 +231,23 @@ mod tests {
 
     #[test]
     fn arrays_are_four_times_the_caches_that_ranks_can_reach() {
-        // 2 ranks, one cache of 32 MiB: 128 MiB an array, half for each; alone, the whole.
+        // 2 ranks, one cache of 32 MiB: 128 MiB an array, half for each, 16 Mi elements.
         let (found, note) = lengths(&node(2, 2, 32 << 20, 1), None);
-        assert_eq!((found, note), (Lengths { alone: 32 << 20, together: 16 << 20 }, None));
+        assert_eq!((found, note), (Lengths { alone: 16 << 20, together: 16 << 20 }, None));
         // 2 ranks on a node with 8 caches reach two of them.
         assert_eq!(lengths(&node(2, 2, 32 << 20, 8), None).0, Lengths { alone: 32 << 20, together: 32 << 20 });
         // 4 ranks on 2 cores: two of them alone must outgrow the cache.
-        assert_eq!(lengths(&node(4, 2, 32 << 20, 1), None).0, Lengths { alone: 32 << 20, together: 16 << 20 });
+        assert_eq!(lengths(&node(4, 2, 32 << 20, 1), None).0, Lengths { alone: 16 << 20, together: 16 << 20 });
+        // 64 ranks: 2 MiB of each array are for each; who works alone has three of 128 / 3 MiB.
+        let alone = ((128usize << 20).div_ceil(3) / 4).next_multiple_of(BLOCK);
+        assert_eq!(lengths(&node(64, 64, 32 << 20, 1), None).0, Lengths { alone, together: 512 << 10 });
     }
 
     #[test]
     fn little_room_makes_small_arrays_and_a_note() {
-        // A quarter of 768 MiB is 192 MiB; wanted are 3 · (128 + 64) = 576 MiB: a third of each.
+        // A quarter of 768 MiB is 192 MiB; wanted are 3 · 128 MiB: half of each.
         let (found, note) = lengths(&node(2, 2, 32 << 20, 1), Some(768 << 20));
-        assert_eq!(found.together, ((64usize << 20) / 3 / 4).next_multiple_of(BLOCK));
+        assert_eq!(found, Lengths { alone: 8 << 20, together: 8 << 20 });
         assert_eq!(note, None);
         let (_, note) = lengths(&node(2, 2, 32 << 20, 1), Some(64 << 20));
         assert!(note.is_some_and(|note| note.contains("may be the caches")));
@@ -284,9 +270,6 @@ mod tests {
                 assert!((0..elements).all(|i| *arrays.a.add(i) == i as f32 + 1.0), "{access:?}");
                 assert!((0..elements).all(|i| *arrays.b.add(i) == i as f32 && *arrays.c.add(i) == 1.0));
             }
-            arrays.a.write_bytes(0, elements);
-            arrays.pass(Access::Read, elements);
-            assert!((0..elements).all(|i| *arrays.a.add(i) == 0.0));
         }
     }
 }
