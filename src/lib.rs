@@ -5,6 +5,7 @@ pub mod engine;
 pub mod experiment;
 pub mod gradient;
 pub mod job;
+pub mod limits;
 pub mod machine;
 pub mod measure;
 #[cfg(feature = "mpi")]

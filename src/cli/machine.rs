@@ -1,8 +1,10 @@
-//! `gradshard machine`: what every rank runs on.
+//! `gradshard machine`: what every rank runs on, and the limits of it.
 
 use clap::Args;
 use gradshard::engine::Transport;
-use gradshard::machine::{describe, to_json};
+use gradshard::limits::{self, Limits};
+use gradshard::machine::{RankMachine, describe};
+use serde::Serialize;
 
 use super::{Failure, ListFormat, print};
 
@@ -13,7 +15,14 @@ pub struct MachineArgs {
     format: ListFormat,
 }
 
-/// Prints what the ranks say, on rank 0.
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report {
+    machines: Vec<RankMachine>,
+    limits: Limits,
+}
+
+/// Prints what the ranks say, and what they measure, on rank 0.
 pub fn machine(args: &MachineArgs) -> Result<(), Failure> {
     #[cfg(feature = "mpi")]
     return super::under_mpi::with_mpi(|transport| report(transport, args));
@@ -22,9 +31,11 @@ pub fn machine(args: &MachineArgs) -> Result<(), Failure> {
 }
 
 fn report(transport: &mut dyn Transport, args: &MachineArgs) -> Result<(), Failure> {
-    let Some(machines) = gradshard::job::machines(transport)? else { return Ok(()) };
+    let machines = gradshard::job::machines(transport)?;
+    let limits = limits::measure(transport)?;
+    let Some(machines) = machines else { return Ok(()) };
     match args.format {
-        ListFormat::Text => print(&describe(&machines)),
-        ListFormat::Json => print(&format!("{}\n", to_json(&machines)?)),
+        ListFormat::Text => print(&format!("{}\n{}", describe(&machines), limits::describe(&limits))),
+        ListFormat::Json => print(&format!("{}\n", serde_json::to_string_pretty(&Report { machines, limits })?)),
     }
 }

@@ -78,7 +78,7 @@ enum IntraNodeArg {
 fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
     match args.flow.as_str() {
         "whole" => Ok(Flow::Whole),
-        "auto" => Ok(Flow::automatic(elements, args.clients, args.shards, dtype)),
+        "auto" => Ok(Flow::automatic(elements, args.clients, args.shards, dtype, args.nodes)),
         text => {
             let Size(bytes) = text.parse().map_err(|error| input(anyhow!("--flow: {error}")))?;
             Ok(Flow::Chunk { elements: (bytes / dtype.size() as u64).max(1) })

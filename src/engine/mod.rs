@@ -5,6 +5,7 @@ pub mod kernels;
 #[cfg(feature = "mpi")]
 pub mod mpi_transport;
 mod native;
+mod pace;
 mod relay;
 pub mod residents;
 pub mod round;

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::engine::native::NativeEnd;
+use crate::engine::pace::Pace;
 use crate::engine::relay::{RELAY, RunRelay, relay_of};
 use crate::engine::stream::{Origin, RunSend, SEND, send_of};
 use crate::engine::task::{Entry, Places, RunTask};
@@ -12,7 +13,7 @@ use crate::engine::{Buffer, OutOfMemory, Residents};
 use crate::gradient::{Element, Range, Source, SourceError};
 use crate::plan::distribution::Relay;
 use crate::plan::part::{Cargo, Hold, Reader, Send, Task};
-use crate::plan::{IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, distribution};
+use crate::plan::{Flow, IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, distribution};
 
 /// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
 const STALL: Duration = Duration::from_secs(300);
@@ -83,6 +84,7 @@ pub struct Round<'a, E: Element> {
     spec: Spec<'a>,
     tasks: Vec<RunTask<E>>,
     sends: Vec<RunSend<E>>,
+    pace: Pace,
     relays: Vec<RunRelay<E>>,
     native: Option<NativeEnd<E>>,
     tokens: Vec<usize>,
@@ -245,6 +247,18 @@ impl<'a, E: Element> Round<'a, E> {
             running_sends.push(RunSend::new(send, index, origin));
         }
 
+        // Whole objects are few, and their receivers take them in an order of their own.
+        let in_pieces = matches!(spec.terms.flow, Flow::Chunk { .. });
+        let mut order = Vec::new();
+        for (index, send) in running_sends.iter_mut().enumerate() {
+            send.paced = in_pieces && send.waits_for_nobody(&tasks);
+            if send.paced {
+                order.push(index);
+            }
+        }
+        let piece_bytes = order.iter().map(|index| running_sends[*index].piece_bytes()).max().unwrap_or(0);
+        let pace = Pace::new(order, piece_bytes);
+
         let mut running_relays = Vec::with_capacity(relays.len());
         for (index, relay) in relays.into_iter().enumerate() {
             let own = summed.iter().find(|(range, _, _)| relay.from.is_none() && *range == relay.range);
@@ -276,6 +290,7 @@ impl<'a, E: Element> Round<'a, E> {
             spec,
             tasks,
             sends: running_sends,
+            pace,
             relays: running_relays,
             native,
             tokens,
@@ -316,6 +331,7 @@ impl<'a, E: Element> Round<'a, E> {
         for send in &mut self.sends {
             send.reset();
         }
+        self.pace.reset();
         for relay in &mut self.relays {
             relay.reset();
         }
@@ -329,8 +345,15 @@ impl<'a, E: Element> Round<'a, E> {
         let mut idle_turns = 0u32;
         loop {
             let mut progress = false;
-            for send in &mut self.sends {
+            for send in self.sends.iter_mut().filter(|send| !send.paced) {
                 progress |= send.step(&self.spec, &self.tasks, transport)?;
+            }
+            while let Some(turn) = self.pace.next(|stream| self.sends[stream].is_over()) {
+                if !self.sends[turn].step(&self.spec, &self.tasks, transport)? {
+                    break;
+                }
+                self.pace.sent();
+                progress = true;
             }
             for task in &mut self.tasks {
                 progress |= task.step(&self.spec, transport, &mut self.tokens)?;
@@ -375,7 +398,11 @@ impl<'a, E: Element> Round<'a, E> {
         for token in self.tokens.drain(..) {
             if token & SEND != 0 {
                 let (index, slot) = send_of(token);
-                self.sends[index].left(slot, &self.tasks);
+                let send = &mut self.sends[index];
+                send.left(slot, &self.tasks);
+                if send.paced {
+                    self.pace.taken();
+                }
             } else if token & RELAY != 0 {
                 let (index, link, slot) = relay_of(token);
                 self.relays[index].completed(link, slot);

@@ -29,11 +29,13 @@ pub(super) struct RunSend<E> {
     under_way: [Option<u64>; DEPTH],
     pub producing: f64,
     pub problem: Option<String>,
+    /// True if it takes turns with others.
+    pub paced: bool,
 }
 
 impl<E: Element> RunSend<E> {
     pub fn new(send: Send, index: usize, origin: Origin<E>) -> Self {
-        RunSend { send, index, origin, next: 0, under_way: [None; DEPTH], producing: 0.0, problem: None }
+        RunSend { send, index, origin, next: 0, under_way: [None; DEPTH], producing: 0.0, problem: None, paced: false }
     }
 
     /// Makes ready for another round.
@@ -42,6 +44,24 @@ impl<E: Element> RunSend<E> {
         self.under_way = [None; DEPTH];
         self.producing = 0.0;
         self.problem = None;
+    }
+
+    /// True when every piece is under way or has left.
+    pub fn is_over(&self) -> bool {
+        self.next == self.send.pieces
+    }
+
+    /// True if what it carries depends on no message: a client's gradient, or a sum of gradients at hand.
+    pub fn waits_for_nobody(&self, tasks: &[RunTask<E>]) -> bool {
+        match self.send.cargo {
+            Cargo::Gradient { .. } => true,
+            Cargo::Partial { ordinal } => !tasks[ordinal].task.feeds.iter().any(|feed| feed.is_gated()),
+        }
+    }
+
+    /// Bytes of a piece.
+    pub fn piece_bytes(&self) -> u64 {
+        self.send.piece * size_of::<E::Acc>() as u64
     }
 
     /// True when every piece has left.

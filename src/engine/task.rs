@@ -364,8 +364,11 @@ impl<E: Element> RunTask<E> {
         let length = range.len() as usize;
         let start = if self.next == 0 { Start::Fresh } else { Start::Continue };
         let offset = (range.start - self.task.aggregator.range.start) as usize;
-        let large = length * size_of::<E::Acc>() >= STREAMED_FROM;
-        let store = if large && last { Store::Streaming } else { Store::Cached };
+        // Past the cache: a result in its only pass, of whatever pieces, and a sum that nobody takes before all of it is
+        // there.
+        let elements = if self.task.hold == Hold::Result { self.task.aggregator.range.len() as usize } else { length };
+        let large = elements * size_of::<E::Acc>() >= STREAMED_FROM;
+        let store = if large && last && self.next == 0 { Store::Streaming } else { Store::Cached };
         let mut at = 0;
         while at < length {
             let busy = transport.under_way() > 0;

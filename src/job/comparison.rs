@@ -85,7 +85,7 @@ pub fn resident_bytes(
     let mut bytes = 0;
     for cell in &comparison.cells {
         let strategy = prepared.strategy(&cell.strategy)?;
-        let terms = terms_of(comparison, cell, strategy);
+        let terms = terms_of(comparison, cell, strategy, layout.nodes());
         shared |= terms.intra_node == IntraNode::Shared && !strategy.needs_mpi();
         bytes = resident(&prepared.problem(comparison, source, 1), layout, &terms, rank);
     }
@@ -111,13 +111,15 @@ impl<'s, E: Element> Session<'s, E> {
     ) -> Result<Vec<Measured>, JobError> {
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
         let source = source.as_dyn();
+        let node_of = transport.node_of().to_vec();
+        let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
         let mut contenders = Vec::with_capacity(comparison.cells.len());
         for cell in &comparison.cells {
             let strategy = prepared.strategy(&cell.strategy)?;
             contenders.push(Contender {
                 cell,
                 strategy,
-                terms: terms_of(comparison, cell, strategy),
+                terms: terms_of(comparison, cell, strategy, nodes),
                 problem: prepared.problem(comparison, source, cell.shards),
                 plan: None,
                 status: Status::Ok,
@@ -129,7 +131,6 @@ impl<'s, E: Element> Session<'s, E> {
                 samples: Vec::new(),
             });
         }
-        let node_of = transport.node_of().to_vec();
         match prepared.layout(comparison, &node_of) {
             Err(reason) => contenders.iter_mut().for_each(|c| c.ends(Status::Infeasible, reason.clone())),
             Ok(layout) => {
@@ -166,7 +167,6 @@ impl<'s, E: Element> Session<'s, E> {
             return Ok(Vec::new());
         }
         let ranks = transport.ranks();
-        let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
         Ok(contenders.into_iter().map(|contender| row(contender, comparison, ranks, nodes)).collect())
     }
 
@@ -495,6 +495,8 @@ fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, nodes: u
         }),
         status: contender.status,
         reason: contender.reason,
+        // The share of the machine's limit, which whoever has measured that fills in.
+        ..CellRow::default()
     };
     (cell, contender.samples, contender.memory)
 }

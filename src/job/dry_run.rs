@@ -34,7 +34,7 @@ pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<Strin
         for cell in &comparison.cells {
             let strategy = prepared.strategy(&cell.strategy)?;
             let problem = prepared.problem(comparison, source.as_dyn(), cell.shards);
-            let terms = terms_of(comparison, cell, strategy);
+            let terms = terms_of(comparison, cell, strategy, layout.nodes());
             let plan = match strategy.plan(&problem, &layout) {
                 Ok(plan) => plan,
                 Err(infeasible) => {

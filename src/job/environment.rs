@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::engine::transport::{Transport, TransportError};
-use crate::machine::cores_shared;
+use crate::limits::Limits;
 use crate::machine::rank::RankMachine;
+use crate::machine::{Placement, cores_shared, placement};
 
 /// Every rank's description, on rank 0; None elsewhere. Collective.
 pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>>, TransportError> {
@@ -15,18 +16,22 @@ pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>
     Ok(all.map(|all| all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect()))
 }
 
-/// The environment of a result file, on rank 0; None elsewhere. Collective.
-pub fn gather(transport: &mut dyn Transport) -> Result<Option<Value>, TransportError> {
+/// The environment of a result file with the machine's `limits`, on rank 0; None elsewhere. Collective.
+pub fn gather(transport: &mut dyn Transport, limits: &Limits) -> Result<Option<Value>, TransportError> {
     let machines = machines(transport)?;
     let node_of = transport.node_of().to_vec();
     let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
     Ok(machines.map(|machines| {
+        let Placement { binding, first_touch } = placement(&machines);
         json!({
             "transport": transport.name(),
             "ranks": transport.ranks(),
             "nodes": nodes,
             "cores_shared": cores_shared(&machines),
+            "binding": binding,
+            "first_touch": first_touch,
             "node_of_rank": node_of,
+            "limits": limits,
             "machines": machines,
         })
     }))

@@ -9,6 +9,7 @@ mod keep;
 mod progress;
 mod room;
 mod setup;
+mod share;
 
 use std::path::PathBuf;
 
@@ -82,14 +83,18 @@ pub fn run_with(
     let prepared = setup::prepare(transport, request, strategies)?;
     room_for_gradients(transport, &prepared)?;
     let mut output = setup::claim_output(transport, request, &prepared)?;
-    let environment = environment::gather(transport)?;
+    progress.note("measuring the machine's limits");
+    let limits = crate::limits::measure(transport)?;
+    let environment = environment::gather(transport, &limits)?;
     let mut results = environment.map(|environment| ResultFile::new(prepared.text.clone(), environment));
     save(transport, &mut output, &results)?;
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
+    let node_of = transport.node_of().to_vec();
     for comparison in &prepared.experiment.comparisons {
         let measured = comparison::measure(transport, &prepared, comparison, request, progress)?;
         if let Some(results) = &mut results {
-            for (row, samples, memory) in measured {
+            for (mut row, samples, memory) in measured {
+                share::fill(&mut row, &prepared, comparison, &node_of, &limits)?;
                 results.push(row, samples, memory);
             }
         }

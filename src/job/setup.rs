@@ -84,14 +84,14 @@ fn named(strategies: &'static [&'static dyn Strategy], name: &str) -> Option<&'s
     strategies.iter().copied().find(|strategy| strategy.name() == name)
 }
 
-/// What a cell adds to its plan.
-pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy) -> Terms {
+/// What a cell adds to its plan on `nodes` nodes.
+pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy, nodes: usize) -> Terms {
     let size = comparison.dtype.size() as u64;
     let flow = match cell.flow {
         experiment::Flow::Whole => Flow::Whole,
         experiment::Flow::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
         experiment::Flow::Auto => {
-            Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype)
+            Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype, nodes)
         }
     };
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
@@ -156,6 +156,10 @@ fn understand(text: &str, path: &Path, strategies: &'static [&'static dyn Strate
         files: facts,
     };
     let experiment = experiment::resolve(&written, base, &known).map_err(|error| error.to_string())?;
+    if !experiment.ceilings.is_empty() {
+        // An option that silently did nothing would pass for a measurement under a limit.
+        return Err(format!("{}: ceiling: this version carries no ceilings out yet; leave it out", path.display()));
+    }
     Ok(Prepared { text: text.to_owned(), experiment, files, strategies })
 }
 

@@ -11,9 +11,11 @@ pub mod environment;
 pub mod index_set;
 pub mod launcher;
 pub mod memory;
+pub mod placement;
 pub mod rank;
 pub mod topology;
 
 pub use core_sharing::cores_shared;
 pub use describe::describe;
+pub use placement::{Placement, placement};
 pub use rank::{RankMachine, to_json};

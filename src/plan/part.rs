@@ -162,6 +162,8 @@ pub struct Send {
     pub piece: u64,
     /// Number of pieces.
     pub pieces: u64,
+    /// Place of the input among those of its receiver.
+    pub input: usize,
 }
 
 /// Reads a plan for one rank.
@@ -279,6 +281,9 @@ impl<'a> Reader<'a> {
         let in_flight = match (pieces, aggregator.output) {
             (0, _) => 0,
             (1, Output::Result | Output::Partial) => WHOLE_SLOTS,
+            // In any other order than the senders' every input of a piece needs a slot, or ranks could wait for each
+            // other in a circle.
+            _ if self.terms.order != Order::Client => (2 * staged).min(MOST_SLOTS.max(staged)),
             _ => (2 * staged).min(MOST_SLOTS),
         };
         let widest = feeds.iter().filter(|f| f.is_staged()).map(|f| match f {
@@ -302,8 +307,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The streams of messages that leave `rank`, starting with those to the ranks after it, so that not all ranks
-    /// turn to the same one first.
+    /// The streams of messages that leave `rank`, in the order of the inputs that they are, and for each input starting
+    /// with the rank after it, so that not all ranks turn to the same one first.
     pub fn sends(&mut self, rank: usize) -> Vec<Send> {
         let mine = self.plan.on_rank(rank);
         let clients = self.layout.clients_on(rank, self.problem.clients());
@@ -333,11 +338,11 @@ impl<'a> Reader<'a> {
                 let (Feed::Gradient { tag, .. } | Feed::Partial { tag, .. }) = self.feed(&consumer, index) else {
                     continue;
                 };
-                sends.push(Send { to: consumer.rank, tag, cargo, range: consumer.range, piece, pieces });
+                sends.push(Send { to: consumer.rank, tag, cargo, range: consumer.range, piece, pieces, input: index });
             }
         }
         let ranks = self.layout.ranks();
-        sends.sort_by_key(|send| ((send.to + ranks - rank) % ranks, send.tag));
+        sends.sort_by_key(|send| (send.input, (send.to + ranks - rank) % ranks, send.tag));
         sends
     }
 

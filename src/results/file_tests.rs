@@ -67,12 +67,12 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
 }
 
 fn any_cell() -> impl Strategy<Value = CellRow> {
-    let texts = proptest::collection::vec(any_text(), 11);
-    let times = proptest::collection::vec(proptest::option::of(any_number()), 5);
+    let texts = proptest::collection::vec(any_text(), 12);
+    let times = proptest::collection::vec(proptest::option::of(any_number()), 7);
     let status = proptest::sample::select(Status::ALL.to_vec());
-    (any::<[u64; 8]>(), texts, times, any_memory(), any_verification(), status).prop_map(
+    (any::<[u64; 9]>(), texts, times, any_memory(), any_verification(), status).prop_map(
         |(numbers, texts, times, memory, verification, status)| {
-            let [cell, comparison, elements, clients, shards, ranks, nodes, samples] = numbers;
+            let [cell, comparison, elements, clients, shards, ranks, nodes, samples, limit_bytes] = numbers;
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap();
             CellRow {
@@ -99,6 +99,10 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 ci_high_s: times[2],
                 gradient_bytes_per_s: times[3],
                 ingest_bytes_per_s: times[4],
+                share_of_limit: times[5],
+                limit_bytes,
+                limit_part: text(),
+                limit_seconds: times[6],
                 memory,
                 verification,
                 status,
@@ -237,7 +241,7 @@ fn a_newer_schema_is_refused_by_number() {
     file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error, ResultError::Version { found: 7, newest: 1, .. }), "{error}");
+    assert!(matches!(error, ResultError::Version { found: 7, newest: 2, .. }), "{error}");
 }
 
 #[test]

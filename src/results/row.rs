@@ -118,6 +118,14 @@ pub struct CellRow {
     pub gradient_bytes_per_s: Option<f64>,
     /// N·|θ| bytes over the median.
     pub ingest_bytes_per_s: Option<f64>,
+    /// The least time that the busiest memory system or wire allows, over the median; None where no limit is known.
+    pub share_of_limit: Option<f64>,
+    /// Bytes that must at least cross that part; 0 where no limit is known.
+    pub limit_bytes: u64,
+    /// `memory` or `wire`; empty where no limit is known.
+    pub limit_part: String,
+    /// Those bytes over the part's measured bandwidth, seconds.
+    pub limit_seconds: Option<f64>,
     /// Predicted from the plan and the flow alone: the rank that holds most.
     pub memory: MemoryRow,
     /// None where the cell did not run.

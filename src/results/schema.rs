@@ -20,7 +20,7 @@ use super::column::table;
 use super::row::{CellRow, Sample, Status};
 
 /// Version of the layout. It rises with every column or object that is added, and readers refuse newer ones.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Attribute of `/` that says what the file is, and its text.
 pub const FORMAT: (&str, &str) = ("format", "gradshard results");
@@ -87,6 +87,10 @@ table! {
         ci_high_s: Option<f64> = [ci_high_s], "s", since 1, "upper end of the median's 95 % interval; NaN: too few samples";
         gradient_bytes_per_s: Option<f64> = [gradient_bytes_per_s], "B/s", since 1, "bytes of one gradient over the median; NaN: none";
         ingest_bytes_per_s: Option<f64> = [ingest_bytes_per_s], "B/s", since 1, "bytes of all clients' gradients over the median; NaN: none";
+        share_of_limit: Option<f64> = [share_of_limit], "1", since 2, "limit_seconds over the median; NaN: no limit is known, as where everything fits into the caches";
+        limit_bytes: u64 = [limit_bytes], "B", since 2, "least bytes that must cross the busiest memory system or wire; 0: no limit is known";
+        limit_part: String = [limit_part], "text", since 2, "which part that is: memory or wire; empty: no limit is known";
+        limit_seconds: Option<f64> = [limit_seconds], "s", since 2, "limit_bytes over the part's measured bandwidth; NaN: no limit is known";
         memory_resident: u64 = [memory.resident], "B", since 1, "predicted, rank that holds most: clients' gradients kept for the round";
         memory_accumulators: u64 = [memory.accumulators], "B", since 1, "predicted, rank that holds most: sums in progress";
         memory_staging: u64 = [memory.staging], "B", since 1, "predicted, rank that holds most: pieces in flight";

@@ -48,6 +48,7 @@ pub fn file() -> ResultFile {
     let environment = json!({
         "mpi_library": "Open MPI 4.1.4\nsecond line",
         "ranks_per_node": 2,
+        "cores_shared": true,
         "hosts": ["a", "b"],
     });
     let mut file = ResultFile::new(r#"{"name": "first-look"}"#.into(), environment);
@@ -55,6 +56,10 @@ pub fn file() -> ResultFile {
     let mut direct = timed(cell(0, "sharded-direct", "sharded", 4), 0.012345, Some((0.0121, 0.0126)));
     direct.memory = MemoryRow { resident: 2 << 20, accumulators: 1 << 20, staging: 1 << 19, result: 0 };
     direct.verification = verified(0, 0, 1e-7);
+    direct.share_of_limit = Some(0.5);
+    direct.limit_bytes = 84_000_252;
+    direct.limit_part = "memory".into();
+    direct.limit_seconds = Some(0.006_172_5);
     let sample = |block| Sample {
         block,
         seconds: 0.0125,

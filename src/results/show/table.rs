@@ -13,12 +13,18 @@ use crate::results::row::{CellRow, Status};
 /// Longest text of the environment that the header repeats; longer ones are settings and lists for the file.
 const LONGEST_FACT: usize = 100;
 
+/// In the environment: whether some ranks must share cores.
+const CORES_SHARED: &str = "cores_shared";
+const SHARED_CORES: &str = "! RANKS SHARE CORES: some nodes have more ranks than cores for them, so ranks take turns, and \
+    times are also those of the scheduler.";
+
 /// Stands where there is no value.
 const NONE: &str = "-";
 
 const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient over the median time; in GB/s: of all \
-    clients' gradients. own MiB: predicted peak of the rank that holds most, without the resident gradients; all MiB: \
-    with them. differ: elements that differ from the flat server's; ulp: by how much at most.";
+    clients' gradients. limit: share of the machine's limit, the least time that memory bandwidth and wires allow over \
+    the median. own MiB: predicted peak of the rank that holds most, without the resident gradients; all MiB: with \
+    them. differ: elements that differ from the flat server's; ulp: by how much at most.";
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
 type Fact = (&'static str, fn(&CellRow) -> String);
@@ -75,6 +81,9 @@ fn header(page: &mut String, file: &ResultFile) {
         facts.extend(entries.iter().filter_map(|(name, value)| environment_fact(name, value)));
     }
     list(page, &facts, ";", 2);
+    if file.environment[CORES_SHARED] == Value::Bool(true) {
+        paragraph(page, SHARED_CORES, 2);
+    }
 }
 
 /// The smallest and the largest of a number over all cells; None without cells.
@@ -88,6 +97,9 @@ fn environment_fact(name: &str, value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.lines().next().unwrap_or_default().to_owned(),
         Value::Number(number) => number.to_string(),
+        Value::Bool(false) if name == CORES_SHARED => return Some("every rank can have a core of its own".to_owned()),
+        // A line of its own says so.
+        Value::Bool(true) if name == CORES_SHARED => return None,
         Value::Bool(truth) => truth.to_string(),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
@@ -120,7 +132,8 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
     let mut columns = vec![("  strategy", Align::Left)];
     columns.extend(differing.iter().map(|(name, _)| (*name, Align::Right)));
     columns.extend([("M", Align::Right), ("flow", Align::Right), ("median", Align::Right), ("95 % CI", Align::Right)]);
-    columns.extend(["GB/s", "in GB/s", "own MiB", "all MiB", "differ", "ulp"].map(|name| (name, Align::Right)));
+    columns
+        .extend(["GB/s", "in GB/s", "limit", "own MiB", "all MiB", "differ", "ulp"].map(|name| (name, Align::Right)));
     columns.push(("status", Align::Left));
     let mut grid = Grid::new(columns);
     let fastest =
@@ -134,6 +147,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
         line.extend(
             [cell.gradient_bytes_per_s, cell.ingest_bytes_per_s].map(|rate| rate.map_or(NONE.into(), gigabytes)),
         );
+        line.push(cell.share_of_limit.map_or(NONE.into(), |share| format!("{share:.3}")));
         let all = cell.memory.total();
         line.extend([all - cell.memory.resident, all].map(mebibytes));
         line.extend(match &cell.verification {
@@ -202,6 +216,7 @@ mod tests {
                 "12.10–12.60",
                 "0.3240",
                 "6.480",
+                "0.500",
                 "1.500",
                 "3.500",
                 "0",
@@ -220,6 +235,7 @@ mod tests {
                 "-",
                 "0.004211",
                 "0.08421",
+                "-",
                 "0.5000",
                 "0.5000",
                 "7",
@@ -227,7 +243,7 @@ mod tests {
                 "ok"
             ]
         );
-        assert_eq!(words("native-reduce-scatter-block")[4..], ["-", "-", "-", "0", "0", "-", "-", "infeasible"]);
+        assert_eq!(words("native-reduce-scatter-block")[4..], ["-", "-", "-", "-", "0", "0", "-", "-", "infeasible"]);
         assert!(page.contains("comparison 0: model odd, MiB 3.815, dtype f32, N 20, ranks 4, nodes 2"), "{page}");
     }
 
@@ -240,6 +256,7 @@ mod tests {
         assert!(page.starts_with("first-look: 4 cells, 2 ok, 1 infeasible, 1 failed; 2 timed rounds\n"), "{page}");
         assert!(page.contains("mpi library Open MPI 4.1.4"), "{page}");
         assert!(!page.contains("second line"), "{page}");
+        assert!(page.contains("\n! RANKS SHARE CORES: some nodes"), "{page}");
         assert!(page.contains("cell 2 native-reduce-scatter-block, M 16, whole: infeasible: needs 12 GiB"), "{page}");
         assert!(page.contains("3 wrong elements, relative error up to inf: failed: the result is wrong"), "{page}");
     }
@@ -266,6 +283,14 @@ mod tests {
         let page = table(&file);
         assert!(!page.contains("order client,"), "{page}");
         assert!(page.lines().any(|line| line.starts_with("  tree-lambda-fl") && line.contains("arrival")), "{page}");
+    }
+
+    #[test]
+    fn cores_of_their_own_are_said_in_words() {
+        let mut file = samples::file();
+        file.environment[CORES_SHARED] = false.into();
+        let page = table(&file);
+        assert!(page.contains("every rank can have a core of its own") && !page.contains("SHARE CORES"), "{page}");
     }
 
     #[test]

@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""Prints the table of performance targets from the results that jobs/targets.sh left in a directory.
+
+    analysis/targets.py results/targets-20250131-174500
+
+Reads what `gradshard show --format json`, analysis/peers.py and the C references of benches/reference/ print. A ratio of
+two strategies comes from one run, of their median times; its interval is made of the ends of the medians' 95 %
+intervals, so it is wider than needed. Where programs are compared they were launched in turn: the ratio is the median
+of the launches' ratios, and its interval their smallest and largest. Needs the standard library alone.
+"""
+
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+
+SHARDED = ("sharded-direct", "sharded-ring", "sharded-halving", "sharded-node-aware")
+
+
+class Missing(Exception):
+    """Why a number is not there."""
+
+
+class Row:
+    """One line of the table: what was aimed at, what came out."""
+
+    def __init__(self, what, target, value, low, high, met, note=""):
+        self.what, self.target, self.value, self.low, self.high, self.met, self.note = (
+            what, target, value, low, high, met, note,
+        )  # fmt: skip
+
+    def cells(self):
+        """Texts of the line's columns."""
+        if self.value is None:
+            return (self.what, self.target, "-", "-", "-", self.note)
+        interval = "-" if self.low is None else f"{self.low:.3g} to {self.high:.3g}"
+        return (self.what, self.target, f"{self.value:.3g}", interval, "met" if self.met else "NOT MET", self.note)
+
+
+def load(path):
+    """A file's JSON; Missing if the row did not run."""
+    if not path.exists():
+        raise Missing("not run")
+    return json.loads(path.read_text())
+
+
+def pick(cells, names, **wanted):
+    """The fastest cell of these strategies; Missing if none was measured."""
+    chosen = [c for c in cells if c["strategy"] in names and all(c[key] == value for key, value in wanted.items())]
+    measured = [c for c in chosen if c["status"] == "ok" and c["median_s"]]
+    if not measured:
+        reasons = "; ".join(f"{c['strategy']}: {c['status']}: {c['reason']}" for c in chosen)
+        raise Missing(reasons or f"no cell of {', '.join(names)}")
+    return min(measured, key=lambda c: c["median_s"])
+
+
+def times_faster(fast, slow):
+    """How many times faster, with the interval; its ends are None without intervals of the medians."""
+    ratio = slow["median_s"] / fast["median_s"]
+    if None in (fast["ci_low_s"], slow["ci_low_s"]):
+        return ratio, None, None
+    return ratio, slow["ci_low_s"] / fast["ci_high_s"], slow["ci_high_s"] / fast["ci_low_s"]
+
+
+def faster_row(what, target, fast, slow):
+    """A line that says `fast` must be `target` times faster than `slow`."""
+    ratio, low, high = times_faster(fast, slow)
+    note = f"{describe(fast)} {milliseconds(fast)}, {describe(slow)} {milliseconds(slow)}"
+    return Row(what, f">= {target:g} x", ratio, low, high, ratio >= target, note)
+
+
+def describe(cell):
+    """Strategy and flow."""
+    return cell["strategy"] if cell["flow"] == "whole" else f"{cell['strategy']} {cell['flow']}"
+
+
+def milliseconds(cell):
+    """The median."""
+    return f"{cell['median_s'] * 1e3:.3g} ms"
+
+
+def share_row(what, target, cell):
+    """A line for a cell's share of the limit. The interval is that of the median time."""
+    share = cell.get("share_of_limit")
+    if share is None:
+        note = f"the result has no share_of_limit; {describe(cell)} took {milliseconds(cell)}"
+        return Row(what, f">= {target:.2f}", None, None, None, None, note)
+    low = high = None
+    if cell["ci_low_s"] is not None:
+        low, high = share * cell["median_s"] / cell["ci_high_s"], share * cell["median_s"] / cell["ci_low_s"]
+    return Row(what, f">= {target:.2f}", share, low, high, share >= target, f"{describe(cell)} {milliseconds(cell)}")
+
+
+def launches(directory, row):
+    """Pairs of gradshard's cells and the peer's output, one a launch."""
+    pairs = []
+    for path in sorted(directory.glob(f"{row}-[0-9]*.json")):
+        number = path.stem.rsplit("-", 1)[1]
+        peer = directory / f"{row}-peer-{number}.json"
+        if peer.exists():
+            pairs.append((load(path)["cells"], load(peer)))
+    if not pairs:
+        raise Missing("not run")
+    return pairs
+
+
+def launched_row(what, target, pairs, strategy, peer_seconds, met, as_overhead=False):
+    """A line over launches in turn: `peer_seconds(peer)` is a peer's list of times, or None."""
+    ratios, ours, theirs = [], [], []
+    for cells, peer in pairs:
+        seconds = peer_seconds(peer)
+        if not seconds:
+            raise Missing("; ".join(peer.get("skipped", {}).values()) or "the peer has no times")
+        ours.append(pick(cells, (strategy,))["median_s"])
+        theirs.append(statistics.median(seconds))
+        ratios.append(ours[-1] / theirs[-1] - 1 if as_overhead else theirs[-1] / ours[-1])
+    value, scale = statistics.median(ratios), 100 if as_overhead else 1
+    note = (
+        f"{len(pairs)} launches each: {strategy} {statistics.median(ours) * 1e3:.4g} ms"
+        f" ({min(ours) * 1e3:.4g} to {max(ours) * 1e3:.4g}), peer {statistics.median(theirs) * 1e3:.4g} ms"
+        f" ({min(theirs) * 1e3:.4g} to {max(theirs) * 1e3:.4g})"
+    )
+    return Row(what, target, value * scale, min(ratios) * scale, max(ratios) * scale, met(value), note)
+
+
+def size_bytes(text):
+    """Bytes of a chunk size such as 1MiB or auto (256KiB)."""
+    match = re.search(r"([\d.]+) ?(B|KiB|MiB|GiB)\b", text)
+    if not match:
+        raise Missing(f"flow {text!r} names no chunk size")
+    return float(match[1]) * {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[match[2]]
+
+
+def chunked_rows(cells):
+    """Chunked against whole; and whether memory is that of chunks, two in flight for each input and the sum."""
+    for way in ("shared", "messages"):
+        of_way = [c for c in cells if c["intra_node"] == way]
+        whole = pick(of_way, ("tree-lambda-fl",), flow="whole")
+        chunked = pick([c for c in of_way if c["flow"] != "whole"], ("tree-lambda-fl",))
+        row = faster_row(f"tree-lambda-fl 512 MiB, 4 ranks, {way}: chunked against whole", 1, chunked, whole)
+        row.target, row.met = "> 1 x", row.value > 1
+        yield row
+        fan_in = int(chunked["clients"] ** 0.5 - 1e-9) + 1
+        predicted = chunked["memory"]["predicted"]
+        held = (predicted["accumulators"] + predicted["staging"]) / size_bytes(chunked["flow"])
+        note = f"{chunked['flow']} chunks held by the rank that holds most, fan-in {fan_in}; whole holds "
+        predicted = whole["memory"]["predicted"]
+        note += f"{(predicted['accumulators'] + predicted['staging']) / size_bytes(chunked['flow']):g}"
+        # The root may lie on a leaf's rank: two aggregators.
+        bound = 2 * 2 * (fan_in + 1)
+        yield Row(f"the same: memory beside gradients and result, {way}", f"<= {bound} chunks", held, None, None,
+                  held <= bound, note)  # fmt: skip
+
+
+def two_clients(directory):
+    cells = load(directory / "two-clients.json")["cells"]
+    direct = pick(cells, ("sharded-direct",))
+    native = pick(cells, ("native-reduce-scatter",))
+    yield faster_row("2 ranks, N = 2, 128 MiB: sharded-direct against native-reduce-scatter", 10, direct, native)
+    yield share_row("the same: share of the memory limit", 0.85, direct)
+
+
+def vgg16(directory):
+    cells = load(directory / "vgg16.json")["cells"]
+    yield share_row("2 ranks, N = 20, VGG-16: share of the memory limit", 0.85, pick(cells, ("sharded-direct",)))
+
+
+def native_names(cells):
+    return tuple({c["strategy"] for c in cells if c["strategy"].startswith("native-")})
+
+
+def oversubscribed(directory):
+    cells = load(directory / "oversubscribed.json")["cells"]
+    what = "4 ranks on few cores, 128 MiB: best sharded against best native"
+    yield faster_row(what, 8, pick(cells, SHARDED), pick(cells, native_names(cells)))
+
+
+def small(directory):
+    cells = load(directory / "small.json")["cells"]
+    for model in ("4KiB", "64KiB"):
+        sharded, native = pick(cells, SHARDED, model=model), pick(cells, native_names(cells), model=model)
+        yield faster_row(f"4 ranks, {model}: best sharded against best native", 1, sharded, native)
+
+
+def chunked(directory):
+    yield from chunked_rows(load(directory / "chunked.json")["cells"])
+
+
+def wire_1(directory):
+    cells = load(directory / "wire-1.json")["cells"]
+    for name in ("sharded-direct", "sharded-ring"):
+        yield share_row(f"4 nodes x 1 rank, 1 Gbit/s, 42.7 MiB: {name}, share of the wire", 0.9, pick(cells, (name,)))
+
+
+def wire_2(directory):
+    cell = pick(load(directory / "wire-2.json")["cells"], ("sharded-node-aware",))
+    yield share_row("4 nodes x 2 ranks, 1 Gbit/s, 42.7 MiB: sharded-node-aware, share of the wire", 0.9, cell)
+
+
+def peer_row(pairs, what, target, seconds):
+    met = lambda ratio: ratio >= target  # noqa: E731
+    return launched_row(what, f">= {target:g} x", pairs, "sharded-direct", seconds, met)
+
+
+def best_numpy(peer):
+    """The times of the faster of numpy's two forms."""
+    forms = [times for name, times in peer["seconds"].items() if name.startswith("numpy-")]
+    return min(forms, key=statistics.median)
+
+
+def peers_vgg16(directory):
+    pairs = launches(directory, "peers-vgg16")
+    running = lambda peer: peer["seconds"]["numpy-running-sum"]  # noqa: E731
+    yield peer_row(pairs, "VGG-16 x 20 against numpy's running sum", 5, running)
+
+
+def peers_resnet18(directory):
+    pairs = launches(directory, "peers-resnet18")
+    flower = lambda peer: peer["seconds"].get("flower-fedavg")  # noqa: E731
+    yield peer_row(pairs, "ResNet-18 x 20 against Flower's FedAvg aggregate", 6, flower)
+    yield peer_row(pairs, "ResNet-18 x 20 against the best of numpy", 1.5, best_numpy)
+
+
+def overhead(directory):
+    for name, what in (("128mib", "N = 2, 128 MiB"), ("resnet18", "N = 20, ResNet-18")):
+        pairs = launches(directory, f"overhead-{name}")
+        met = lambda over: over < 0.05  # noqa: E731
+        row = launched_row(f"engine over a hand-written C loop, 2 ranks, {what}", "< 5 %", pairs, "sharded-direct",
+                           lambda peer: peer["seconds"], met, as_overhead=True)  # fmt: skip
+        _, peer = pairs[-1]
+        rate = peer["add_bytes"] / statistics.median(peer["add_seconds"])
+        row.note += f"; its three-stream add {rate / 1e9:.3g} GB/s"
+        yield row
+
+
+def collectives(directory):
+    pairs = launches(directory, "collectives")
+    for strategy, key in (("native-reduce-scatter", "reduce_scatter_seconds"), ("native-reduce", "reduce_seconds")):
+        met = lambda over: abs(over) <= 0.03  # noqa: E731
+        yield launched_row(f"{strategy} over the plain C call, 2 ranks, 128 MiB", "+- 3 %", pairs, strategy,
+                           lambda peer, key=key: peer[key], met, as_overhead=True)  # fmt: skip
+
+
+ROWS = {
+    "two-clients": two_clients,
+    "vgg16": vgg16,
+    "oversubscribed": oversubscribed,
+    "small": small,
+    "chunked": chunked,
+    "wire-1": wire_1,
+    "wire-2": wire_2,
+    "peers-vgg16": peers_vgg16,
+    "peers-resnet18": peers_resnet18,
+    "overhead": overhead,
+    "collectives": collectives,
+}
+
+
+def table(directory):
+    """Every row's lines; what is missing says why."""
+    for name, read in ROWS.items():
+        for ending in ("skipped", "failed"):
+            said = directory / f"{name}.{ending}"
+            if said.exists():
+                yield Row(name, "-", None, None, None, None, f"{ending}: {said.read_text().strip()}")
+                break
+        else:
+            try:
+                for row in read(directory):
+                    yield row
+            except Missing as missing:
+                yield Row(name, "-", None, None, None, None, f"not measured: {missing}")
+
+
+def main():
+    """Prints the table as Markdown."""
+    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
+        print("usage: analysis/targets.py DIRECTORY", file=sys.stderr)
+        raise SystemExit(0 if "-h" in sys.argv or "--help" in sys.argv else 2)
+    directory = Path(sys.argv[1])
+    if not directory.is_dir():
+        raise SystemExit(f"targets: {directory}: no such directory")
+    header = ("what", "target", "measured", "interval", "verdict", "how")
+    lines = [header, *(row.cells() for row in table(directory))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for number, line in enumerate(lines):
+        print("| " + " | ".join(f"{text:<{width}}" for text, width in zip(line, widths)) + " |")
+        if number == 0:
+            print("| " + " | ".join("-" * width for width in widths) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+//! How far a cell is from the limit of the machine: its columns of the result file.
+
+use std::sync::Arc;
+
+use crate::experiment::Comparison;
+use crate::job::setup::terms_of;
+use crate::job::{JobError, Prepared};
+use crate::limits::Limits;
+use crate::limits::share::least;
+use crate::plan::Problem;
+use crate::results::row::CellRow;
+
+/// Fills in the least bytes, part and time of the row's cell, and the share of it that the median is. A cell without a
+/// plan, or on a machine that was not measured, has none.
+pub fn fill(
+    row: &mut CellRow,
+    prepared: &Prepared,
+    comparison: &Comparison,
+    node_of: &[usize],
+    limits: &Limits,
+) -> Result<(), JobError> {
+    let Some(cell) = comparison.cells.iter().find(|cell| cell.index == row.cell) else { return Ok(()) };
+    let strategy = prepared.strategy(&cell.strategy)?;
+    let Ok(layout) = prepared.layout(comparison, node_of) else { return Ok(()) };
+    // Weights change no byte.
+    let problem = Arc::new(Problem::unweighted(comparison.elements, comparison.clients, cell.shards));
+    let Ok(plan) = strategy.plan(&problem, &layout) else { return Ok(()) };
+    let terms = terms_of(comparison, cell, strategy, layout.nodes());
+    if let Some(limit) = least(plan.as_ref(), &problem, &layout, &terms).limit(limits) {
+        row.limit_bytes = limit.bytes;
+        row.limit_part = limit.part.name().to_owned();
+        row.limit_seconds = Some(limit.seconds);
+        row.share_of_limit = row.median_s.filter(|median| *median > 0.0).map(|median| limit.seconds / median);
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The limits as text, for `gradshard machine`.
+
+use super::figures::{Limits, NodeLimits, PairLimits};
+
+/// Lines on every node, pair and wire. Lines that begin with `!` say what was not measured.
+pub fn describe(limits: &Limits) -> String {
+    let mut lines = vec![format!("limits, measured in {:.1} s by all nodes at once", limits.seconds)];
+    for node in &limits.nodes {
+        lines.extend(of_node(node));
+    }
+    let pairs = [("within a node", &limits.within_node), ("between nodes", &limits.between_nodes)];
+    for (what, pair) in pairs {
+        if let Some(pair) = pair {
+            lines.push(of_pair(what, pair));
+        }
+    }
+    if let Some(wires) = &limits.wires {
+        let each = bandwidth(wires.bytes_per_s);
+        lines.push(format!("  messages  all nodes at once: {each} out of and into each"));
+    }
+    lines.extend(limits.notes.iter().map(|note| format!("  ! {note}")));
+    let mut text = lines.join("\n");
+    text.push('\n');
+    text
+}
+
+fn of_node(node: &NodeLimits) -> Vec<String> {
+    let NodeLimits { node: number, ranks, cores, .. } = node;
+    let mut lines = Vec::new();
+    if let Some(memory) = node.memory_bytes_per_s {
+        let together: Vec<f64> = node.memory.iter().filter(|p| p.workers > 1).filter_map(|p| p.best()).collect();
+        let mut parts = vec![format!("three-stream add {}", bandwidth(memory))];
+        if !together.is_empty()
+            && let Some(one) = node.one_rank_bytes_per_s
+        {
+            parts.push(format!("one rank alone {}", bandwidth(one)));
+        }
+        let who = if cores < ranks { format!(" ({ranks} ranks on {cores} cores)") } else { String::new() };
+        lines.push(format!("  memory    node {number}{who}: {}", parts.join(", ")));
+    }
+    if !node.sums.is_empty() {
+        let rates = node.sums.iter().map(|rate| format!("{} {:.2}", rate.dtype, rate.elements_per_s / 1e9));
+        let rates = rates.collect::<Vec<_>>().join(", ");
+        lines.push(format!("  sums      node {number}: one core, two inputs in its cache, 10^9 elements/s: {rates}"));
+    }
+    lines
+}
+
+fn of_pair(what: &str, pair: &PairLimits) -> String {
+    let [a, b] = pair.ranks;
+    format!(
+        "  messages  {what} (ranks {a} and {b}): latency {:.2} µs, one way {}, both ways {} each",
+        pair.latency_s * 1e6,
+        bandwidth(pair.one_way_bytes_per_s),
+        bandwidth(pair.both_ways_bytes_per_s)
+    )
+}
+
+fn bandwidth(bytes_per_s: f64) -> String {
+    let gigabytes = bytes_per_s / 1e9;
+    if gigabytes < 1.0 { format!("{gigabytes:.4} GB/s") } else { format!("{gigabytes:.2} GB/s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::figures::{Access, Kind, MemoryPasses, SumRate, WireLimits};
+
+    #[test]
+    fn says_every_figure_with_its_unit() {
+        let passes = |workers| MemoryPasses {
+            access: Access::AddCached,
+            memory: Kind::Shared,
+            workers,
+            bytes: 3_000_000_000 * workers as u64,
+            seconds: vec![0.2],
+        };
+        let sum = SumRate { dtype: crate::gradient::Dtype::F16, elements_per_s: 8.5e9, elements: 1, seconds: vec![] };
+        let mut node = NodeLimits {
+            ranks: 4,
+            cores: 2,
+            memory: vec![passes(1), passes(2)],
+            sums: vec![sum],
+            ..NodeLimits::default()
+        };
+        node.conclude();
+        let pair = PairLimits {
+            ranks: [0, 4],
+            latency_s: 15.25e-6,
+            latency_batches_s: vec![],
+            one_way_bytes_per_s: 118.7e6,
+            one_way: vec![],
+            both_ways_bytes_per_s: 2.5e9,
+            both_ways: vec![],
+        };
+        let wires = Some(WireLimits { bytes_per_s: 0.117e9, patterns: vec![] });
+        let notes = vec!["something is missing".to_owned()];
+        let limits =
+            Limits { nodes: vec![node], between_nodes: Some(pair), wires, notes, seconds: 1.26, ..Limits::default() };
+        assert_eq!(
+            describe(&limits),
+            "limits, measured in 1.3 s by all nodes at once\n  \
+             memory    node 0 (4 ranks on 2 cores): three-stream add 30.00 GB/s, one rank alone 15.00 GB/s\n  \
+             sums      node 0: one core, two inputs in its cache, 10^9 elements/s: f16 8.50\n  \
+             messages  between nodes (ranks 0 and 4): latency 15.25 µs, one way 0.1187 GB/s, both ways 2.50 GB/s each\n  \
+             messages  all nodes at once: 0.1170 GB/s out of and into each\n  \
+             ! something is missing\n"
+        );
+    }
+}

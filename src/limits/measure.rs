@@ -1,0 +1,161 @@
+//! Measures everything, and puts together what the ranks say.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::figures::{
+    Limits, MemoryPasses, NodeLimits, PairLimits, SumRate, WireLimits, WirePasses, fastest, greatest,
+};
+use super::places::Places;
+use super::wire::{ALL_NODES, Arrival, Patterns, WireRecord};
+use super::{memory, sums, wire};
+use crate::engine::transport::{Transport, TransportError};
+
+/// One rank's part.
+#[derive(Default, Serialize, Deserialize)]
+struct Record {
+    memory: Vec<MemoryPasses>,
+    sums: Vec<SumRate>,
+    wire: WireRecord,
+}
+
+/// Measures the limits of the nodes and wires that the ranks are on; every rank learns them. Takes about a second on one
+/// node, and a few across slow wires. Collective; nothing else may be under way.
+///
+/// What cannot be measured for want of memory is missing, and a note says why.
+///
+/// # Errors
+/// Those of the transport.
+pub fn measure(transport: &mut dyn Transport) -> Result<Limits, TransportError> {
+    let begun = Instant::now();
+    let places = Places::find(transport)?;
+    let patterns = Patterns::of(&places);
+    let mut notes = Vec::new();
+    let record = Record {
+        memory: memory::measure(transport, &places, &mut notes)?,
+        sums: sums::measure(transport, &places)?,
+        wire: wire::measure(transport, &places, &patterns, &mut notes)?,
+    };
+    // Numbers and names only: serialising them does not fail.
+    let all = transport.gather(&serde_json::to_vec(&record).unwrap_or_default())?;
+    let limits = all.map(|all| {
+        let records: Vec<Record> = all.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default()).collect();
+        let seconds = begun.elapsed().as_secs_f64();
+        serde_json::to_vec(&Limits { notes, seconds, ..conclude(&places, &patterns, records) }).unwrap_or_default()
+    });
+    let limits = transport.broadcast(limits.unwrap_or_default())?;
+    Ok(serde_json::from_slice(&limits).unwrap_or_default())
+}
+
+fn conclude(places: &Places, patterns: &Patterns, mut records: Vec<Record>) -> Limits {
+    let wires: Vec<WireRecord> = records.iter_mut().map(|record| std::mem::take(&mut record.wire)).collect();
+    let nodes = places.nodes.iter().enumerate().map(|(index, node)| {
+        let mut limits = NodeLimits {
+            node: index,
+            ranks: node.ranks.len(),
+            cores: node.cores,
+            cache_bytes: node.account.cache_bytes * node.account.caches as u64,
+            ..NodeLimits::default()
+        };
+        for rank in &node.ranks {
+            limits.memory.append(&mut records[*rank].memory);
+            limits.sums.append(&mut records[*rank].sums);
+        }
+        limits.conclude();
+        limits
+    });
+    let nodes = nodes.collect();
+    let [within_node, between_nodes] = [0, 1].map(|which| pair(places, patterns, &wires, which));
+    Limits { nodes, within_node, between_nodes, wires: all_nodes(places, patterns, &wires), ..Limits::default() }
+}
+
+/// What arrived at `rank` in each pass of a pattern.
+fn arrivals(wires: &[WireRecord], rank: usize, pattern: usize) -> &[Arrival] {
+    wires.get(rank).and_then(|record| record.arrivals.get(pattern)).map_or(&[], Vec::as_slice)
+}
+
+/// Bytes/s of what arrived at several ranks of one node in one pass: all their bytes, from the first start to the last
+/// end, since rates of streams that did not quite overlap must not be added.
+fn rate(arrivals: impl Iterator<Item = Arrival> + Clone) -> Option<f64> {
+    let (start, end) = (arrivals.clone().map(|a| a.start).min()?, arrivals.clone().map(|a| a.end).max()?);
+    let bytes: u64 = arrivals.map(|a| a.bytes).sum();
+    (end > start).then(|| bytes as f64 / ((end - start) as f64 * 1e-9))
+}
+
+fn pair(places: &Places, patterns: &Patterns, wires: &[WireRecord], which: usize) -> Option<PairLimits> {
+    let ranks = patterns.pairs[which]?;
+    let latencies = wires.get(ranks[0])?.latencies[which].clone();
+    let rates = |rank: usize, pattern: usize| -> Vec<f64> {
+        arrivals(wires, rank, pattern).iter().filter_map(|arrival| rate(std::iter::once(*arrival))).collect()
+    };
+    let one_way = rates(ranks[1], 2 * which);
+    // Between two nodes the pattern of all nodes is the same as both ways, and it alone was carried out.
+    let both = if which == 1 && places.nodes.len() == 2 { ALL_NODES } else { 2 * which + 1 };
+    let both_ways: Vec<f64> =
+        rates(ranks[0], both).into_iter().zip(rates(ranks[1], both)).map(|(a, b)| a.min(b)).collect();
+    Some(PairLimits {
+        ranks,
+        latency_s: fastest(&latencies)?,
+        latency_batches_s: latencies,
+        one_way_bytes_per_s: greatest(one_way.iter().copied())?,
+        one_way,
+        both_ways_bytes_per_s: greatest(both_ways.iter().copied())?,
+        both_ways,
+    })
+}
+
+fn all_nodes(places: &Places, patterns: &Patterns, wires: &[WireRecord]) -> Option<WireLimits> {
+    let mut found = Vec::new();
+    for (pattern, flows) in patterns.flows.iter().enumerate().skip(ALL_NODES).filter(|(_, flows)| !flows.is_empty()) {
+        let most = places.nodes[0].ranks.iter().map(|rank| arrivals(wires, *rank, pattern).len()).max().unwrap_or(0);
+        let into = |ranks: &[usize], pass: usize| {
+            rate(ranks.iter().filter_map(|rank| arrivals(wires, *rank, pattern).get(pass)).copied())
+        };
+        let passes = (0..most).map(|pass| places.nodes.iter().filter_map(|node| into(&node.ranks, pass)).collect());
+        let bytes_per_s: Vec<Vec<f64>> = passes.collect();
+        found.push(WirePasses { ranks_per_node: flows.len() / places.nodes.len(), bytes_per_s });
+    }
+    let means =
+        found.iter().flat_map(|passes| &passes.bytes_per_s).map(|pass| pass.iter().sum::<f64>() / pass.len() as f64);
+    Some(WireLimits { bytes_per_s: greatest(means)?, patterns: found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_of_one_node_are_not_added() {
+        let at = |start, end, bytes| Arrival { start, end, bytes };
+        // Two streams one after the other: 2000 bytes in 2 µs, not twice 1000 bytes in 1 µs.
+        let both = [at(0, 1000, 1000), at(1000, 2000, 1000)];
+        let near = |found: Option<f64>| found.is_some_and(|rate| (rate - 1e9).abs() < 1.0);
+        assert!(near(rate(both.iter().copied())));
+        assert!(near(rate(both[..1].iter().copied())));
+        assert_eq!(rate(std::iter::empty()), None);
+    }
+
+    /// Three nodes of one rank; the wires' figure is the mean over the nodes of the best pass.
+    #[test]
+    fn wires_are_taken_over_all_nodes() {
+        let places = Places::of(0, &[0, 1, 2], &[]);
+        let patterns = Patterns::of(&places);
+        let arrive = |nanoseconds: [u64; 2]| nanoseconds.map(|end| Arrival { start: 0, end, bytes: 1200 }).to_vec();
+        let wires: Vec<WireRecord> = [[100, 400], [200, 400], [300, 400]]
+            .iter()
+            .map(|times| WireRecord {
+                arrivals: vec![vec![], vec![], arrive(*times), arrive(*times), arrive(*times), vec![]],
+                latencies: [vec![], vec![3e-6, 2e-6]],
+            })
+            .collect();
+        let found = all_nodes(&places, &patterns, &wires).expect("three nodes");
+        // 12, 6 and 4 bytes/ns: 22/3; the second pass 3.
+        assert!((found.bytes_per_s - 22e9 / 3.0).abs() < 1.0, "{found:?}");
+        assert_eq!(found.patterns.len(), 1);
+        let pair = pair(&places, &patterns, &wires, 1).expect("two nodes");
+        assert_eq!((pair.ranks, pair.latency_s), ([0, 1], 2e-6));
+        assert_eq!(pair.one_way_bytes_per_s.round(), 6e9);
+        assert_eq!(pair.both_ways_bytes_per_s.round(), 6e9);
+    }
+}

@@ -1,0 +1,107 @@
+//! How ranks wait while others are measured: asleep. A rank that waits in a collective polls, and on a node with fewer
+//! cores than ranks that takes time away from those that are measured.
+
+use std::time::Duration;
+
+use super::places::Places;
+use crate::engine::transport::{Transport, TransportError};
+
+/// Tag of the messages of measuring. Nothing else is under way meanwhile.
+pub const TAG: u64 = 1;
+
+/// How long a rank sleeps before it looks again.
+const NAP: Duration = Duration::from_micros(200);
+/// How often a rank looks before it gives up its core for a moment.
+const LOOKS: u32 = 32;
+
+/// Waits, asleep, until every message has completed.
+fn sleep_until_done(transport: &mut dyn Transport) -> Result<(), TransportError> {
+    let mut tokens = Vec::new();
+    while transport.under_way() > 0 {
+        transport.completed(&mut tokens)?;
+        if tokens.is_empty() {
+            std::thread::sleep(NAP);
+        }
+        tokens.clear();
+    }
+    Ok(())
+}
+
+/// Waits, awake, for the next messages to complete, and appends their tokens.
+pub fn watch(transport: &mut dyn Transport, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
+    let mut looks = 0u32;
+    while tokens.is_empty() && transport.under_way() > 0 {
+        transport.completed(tokens)?;
+        looks = looks.wrapping_add(1);
+        if tokens.is_empty() && looks.is_multiple_of(LOOKS) {
+            transport.idle();
+        }
+    }
+    Ok(())
+}
+
+/// Returns when every rank has called it, with the greatest of their values: first within nodes, then between their
+/// leaders, and back. Collective.
+pub fn meet(transport: &mut dyn Transport, places: &Places, value: u64) -> Result<u64, TransportError> {
+    let leader = places.leader();
+    if !places.leads() {
+        to(transport, &[leader], value)?;
+        return Ok(from(transport, &[leader])?.unwrap_or(value));
+    }
+    let members = &places.node().ranks[1..];
+    let mut greatest = from(transport, members)?.map_or(value, |theirs| theirs.max(value));
+    let leaders: Vec<usize> = places.nodes[1..].iter().map(|node| node.ranks[0]).collect();
+    let first = places.nodes[0].ranks[0];
+    if places.rank == first {
+        greatest = from(transport, &leaders)?.map_or(greatest, |theirs| theirs.max(greatest));
+        to(transport, &leaders, greatest)?;
+    } else {
+        to(transport, &[first], greatest)?;
+        greatest = from(transport, &[first])?.unwrap_or(greatest);
+    }
+    to(transport, members, greatest)?;
+    Ok(greatest)
+}
+
+fn to(transport: &mut dyn Transport, ranks: &[usize], value: u64) -> Result<(), TransportError> {
+    for (token, rank) in ranks.iter().enumerate() {
+        // SAFETY: `value` stays until all have completed, below.
+        unsafe { transport.send(token, *rank, TAG, (&raw const value).cast(), size_of::<u64>())? };
+    }
+    sleep_until_done(transport)
+}
+
+/// The greatest value of those that `ranks` send; None of none.
+fn from(transport: &mut dyn Transport, ranks: &[usize]) -> Result<Option<u64>, TransportError> {
+    let mut values = vec![0u64; ranks.len()];
+    let start = values.as_mut_ptr();
+    for (token, rank) in ranks.iter().enumerate() {
+        // SAFETY: each message has a place of its own in `values`, which is not touched until all have completed.
+        unsafe { transport.receive(token, *rank, TAG, start.add(token).cast(), size_of::<u64>())? };
+    }
+    sleep_until_done(transport)?;
+    Ok(values.into_iter().max())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::run_threads;
+
+    #[test]
+    fn everybody_learns_the_greatest_value() {
+        for node_of in [&[0][..], &[0, 0], &[0, 1], &[5, 5, 2, 2, 2, 9], &[0, 1, 0, 1, 0]] {
+            for highest in 0..node_of.len() {
+                let all = run_threads(node_of, |transport| {
+                    let places = Places::of(transport.rank(), &transport.node_of().to_vec(), &[]);
+                    let own = if transport.rank() == highest { 77 } else { transport.rank() as u64 };
+                    let greatest = meet(transport, &places, own).expect("threads do not fail");
+                    // Who ends early is taken for lost by those who still wait for their messages to leave.
+                    transport.barrier().expect("threads do not fail");
+                    greatest
+                });
+                assert!(all.iter().all(|value| *value == 77), "{node_of:?}, {highest}: {all:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Memory bandwidth of each node: the three-stream add of STREAM (McCalpin, "Memory bandwidth and machine balance in
+//! current high performance computers", IEEE TCCA Newsletter, 1995), a\[i\] = b\[i\] + c\[i\], which is also what a sum of
+//! two clients does.
+//!
+//! A limit must not be exceeded, so everything that might be faster is tried and the best pass of all counts: stores
+//! past the cache and through it; memory of one's own and shared windows; one rank, and as many as can each have a core
+//! of their own (where ranks outnumber cores, the others sleep: taking turns adds nothing). Passes are short, so that
+//! on a busy machine some are left alone.
+//!
+//! Arrays are larger than the last-level caches that the ranks can reach: together each of the three four times, as
+//! STREAM's rules ask; for one rank alone all three together.
+
+use super::figures::{Access, Kind, MemoryPasses};
+use super::gate::Gate;
+use super::meeting::meet;
+use super::places::{Node, Places};
+use crate::engine::Buffer;
+use crate::engine::kernels::{Start, Store, Term, accumulate};
+use crate::engine::transport::{Transport, TransportError, agree};
+
+/// Each array is as many times the caches.
+const TIMES_CACHE: u64 = 4;
+/// A last-level cache where hwloc knows none.
+const CACHE: u64 = 32 << 20;
+/// Bytes of all arrays of a node, at most: more would take seconds to touch, and larger caches than a third of it in
+/// one job are rare.
+const MOST: u64 = 6 << 30;
+/// Part of the memory that is left which measuring takes at most: 1 / this.
+const PART_OF_ROOM: u64 = 4;
+/// Bytes between the ends of arrays: streams at equal offsets in their pages would hit the same cache sets.
+const PAD: usize = 4096 + 5 * 128;
+/// Seconds of the passes of one kind.
+const BUDGET: f64 = 0.08;
+/// Passes of one kind.
+const PASSES: (u64, u64) = (5, 40);
+/// Arrays are whole multiples of as many elements.
+const BLOCK: usize = 2048;
+
+/// Elements (f32) of each array, for one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lengths {
+    /// Of the worker that works alone.
+    pub alone: usize,
+    /// Of each of several workers.
+    pub together: usize,
+}
+
+/// The lengths for a node, and what is wrong with them.
+pub fn lengths(node: &Node, room: Option<u64>) -> (Lengths, Option<String>) {
+    let account = &node.account;
+    let cache = if account.cache_bytes == 0 { CACHE } else { account.cache_bytes };
+    // A rank runs on one core at a time, which has one last-level cache.
+    let reached = account.caches.clamp(1, node.cores) as u64 * cache;
+    let workers = node.cores as u64;
+    let mut together = (TIMES_CACHE * reached).div_ceil(workers);
+    let mut alone = together.max((TIMES_CACHE * cache).div_ceil(3));
+    let all = |alone: u64, together: u64| 3 * (alone + together * (workers - 1));
+    let most = room.map_or(MOST, |room| MOST.min(room / PART_OF_ROOM));
+    let wanted = all(alone, together);
+    if wanted > most {
+        let scale = |bytes: u64| (bytes as f64 * (most as f64 / wanted as f64)) as u64;
+        (alone, together) = (scale(alone), scale(together));
+    }
+    // Less than twice the caches in all, and the passes measure the caches.
+    let small = 3 * together * workers < 2 * reached || 3 * alone < 2 * cache;
+    let note = small.then(|| {
+        format!(
+            "there is room for arrays of {} bytes only, and caches have {reached}: what was measured may be the caches",
+            3 * together * workers
+        )
+    });
+    let elements = |bytes: u64| (bytes as usize / size_of::<f32>()).next_multiple_of(BLOCK);
+    (Lengths { alone: elements(alone), together: elements(together) }, note)
+}
+
+/// Three arrays inside one piece of memory.
+struct Arrays {
+    a: *mut f32,
+    b: *mut f32,
+    c: *mut f32,
+}
+
+impl Arrays {
+    fn bytes(elements: usize) -> usize {
+        3 * (elements * size_of::<f32>() + PAD)
+    }
+
+    /// # Safety
+    /// `start` must point to [`Arrays::bytes`] bytes.
+    unsafe fn lay(start: *mut u8, elements: usize) -> Arrays {
+        let step = elements * size_of::<f32>() + PAD;
+        // SAFETY: three steps are what the caller promises.
+        unsafe { Arrays { a: start.cast(), b: start.add(step).cast(), c: start.add(2 * step).cast() } }
+    }
+
+    /// # Safety
+    /// The arrays must be alive, initialised, this rank's only, and at least `elements` long.
+    unsafe fn pass(&self, access: Access, elements: usize) {
+        let store = if access == Access::AddStreaming { Store::Streaming } else { Store::Cached };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let terms: [Term<f32>; 2] = [Term::Partial(self.b), Term::Partial(self.c)];
+            accumulate(Start::Fresh, &terms, self.a, elements, store);
+        }
+    }
+}
+
+/// One rank's part in measuring.
+struct Worker<'a> {
+    places: &'a Places,
+    gate: &'a Gate,
+    /// This rank's place in its node's order.
+    index: usize,
+    lengths: Lengths,
+    found: Vec<MemoryPasses>,
+}
+
+impl Worker<'_> {
+    fn elements(&self) -> usize {
+        match self.index {
+            0 => self.lengths.alone,
+            index if index < self.places.node().cores => self.lengths.together,
+            _ => 0,
+        }
+    }
+
+    /// Passes of one kind; ranks that do not take part sleep. Collective.
+    fn passes(
+        &mut self,
+        transport: &mut dyn Transport,
+        arrays: &Arrays,
+        (memory, access, workers): (Kind, Access, usize),
+    ) -> Result<(), TransportError> {
+        meet(transport, self.places, 0)?;
+        if self.index < workers {
+            let elements = if workers == 1 { self.lengths.alone } else { self.lengths.together };
+            // SAFETY: the arrays have at least `Worker::elements` elements, zero or sums of zeros, and are this rank's.
+            let pass = || unsafe { arrays.pass(access, elements) };
+            let seconds = self.gate.passes(self.index, workers, BUDGET, PASSES, pass)?;
+            if self.index == 0 {
+                let bytes = (3 * workers * elements * size_of::<f32>()) as u64;
+                self.found.push(MemoryPasses { access, memory, workers, bytes, seconds });
+            }
+        }
+        meet(transport, self.places, 0)?;
+        Ok(())
+    }
+
+    /// Every kind of pass over one kind of memory. Collective: as many on every node, so that all are measured at once.
+    fn all(&mut self, transport: &mut dyn Transport, arrays: &Arrays, memory: Kind) -> Result<(), TransportError> {
+        let cores = self.places.node().cores;
+        let several = self.places.nodes.iter().any(|node| node.cores > 1);
+        let crews = if several && memory == Kind::Private { vec![1, cores] } else { vec![cores] };
+        for workers in crews {
+            for access in [Access::AddStreaming, Access::AddCached] {
+                self.passes(transport, arrays, (memory, access, workers))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The passes of this rank's node, on the rank that is first in the node's order; nothing elsewhere. Collective.
+pub fn measure(
+    transport: &mut dyn Transport,
+    places: &Places,
+    notes: &mut Vec<String>,
+) -> Result<Vec<MemoryPasses>, TransportError> {
+    let node = places.node();
+    let Some(index) = node.order.iter().position(|rank| *rank == places.rank) else { return Ok(Vec::new()) };
+    let gate = Gate::build(transport, node);
+    let refused = gate.as_ref().map(|_| ()).map_err(ToString::to_string);
+    if let Err(reason) = agree(transport, refused)? {
+        notes.push(format!("memory bandwidth was not measured: {reason}"));
+        return Ok(Vec::new());
+    }
+    let gate = gate?;
+    let mut note = |transport: &mut dyn Transport, what: &str, text: Option<String>| -> Result<(), TransportError> {
+        if let Err(text) = agree(transport, text.map_or(Ok(()), Err))? {
+            notes.push(format!("{what}: {text}"));
+        }
+        Ok(())
+    };
+
+    let (lengths_private, small) = lengths(node, node.account.room);
+    note(transport, "memory bandwidth", small)?;
+    let mut worker = Worker { places, gate: &gate, index, lengths: lengths_private, found: Vec::new() };
+    let buffer = Buffer::zeroed(Arrays::bytes(worker.elements()));
+    match agree(transport, buffer.as_ref().map(|_| ()).map_err(ToString::to_string))? {
+        Ok(()) => {
+            let buffer = buffer?;
+            // SAFETY: as many bytes as asked for above.
+            let arrays = unsafe { Arrays::lay(buffer.as_ptr(), worker.elements()) };
+            worker.all(transport, &arrays, Kind::Private)?;
+        }
+        Err(reason) => note(transport, "memory bandwidth of private memory", Some(reason))?,
+    }
+
+    // Before anybody allocates: a window that does not fit is refused on one node and would be waited for on another.
+    let room = match (node.account.room, node.account.shared_room) {
+        (Some(private), Some(shared)) => Some(private.min(shared)),
+        (one, other) => one.or(other),
+    };
+    let (lengths_shared, small) = lengths(node, room);
+    note(transport, "memory bandwidth of shared windows", small.clone())?;
+    if meet(transport, places, u64::from(small.is_some()))? == 0 {
+        worker.lengths = lengths_shared;
+        let window = transport.share(Arrays::bytes(worker.elements()));
+        match agree(transport, window.as_ref().map(|_| ()).map_err(ToString::to_string))? {
+            Ok(()) => {
+                let window = window?;
+                // SAFETY: as many bytes as asked for above.
+                let arrays = unsafe { Arrays::lay(window.own(), worker.elements()) };
+                worker.all(transport, &arrays, Kind::Shared)?;
+            }
+            Err(reason) => note(transport, "memory bandwidth of shared windows", Some(reason))?,
+        }
+    }
+    Ok(worker.found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::places::Account;
+
+    fn node(ranks: usize, cores: usize, cache_bytes: u64, caches: usize) -> Node {
+        let account = Account { cache_bytes, caches, ..Account::default() };
+        Node { ranks: (0..ranks).collect(), order: (0..ranks).collect(), cores, account }
+    }
+
+    #[test]
+    fn arrays_are_four_times_the_caches_that_ranks_can_reach() {
+        // 2 ranks, one cache of 32 MiB: 128 MiB an array, half for each, 16 Mi elements.
+        let (found, note) = lengths(&node(2, 2, 32 << 20, 1), None);
+        assert_eq!((found, note), (Lengths { alone: 16 << 20, together: 16 << 20 }, None));
+        // 2 ranks on a node with 8 caches reach two of them.
+        assert_eq!(lengths(&node(2, 2, 32 << 20, 8), None).0, Lengths { alone: 32 << 20, together: 32 << 20 });
+        // 4 ranks on 2 cores: two of them alone must outgrow the cache.
+        assert_eq!(lengths(&node(4, 2, 32 << 20, 1), None).0, Lengths { alone: 16 << 20, together: 16 << 20 });
+        // 64 ranks: 2 MiB of each array are for each; who works alone has three of 128 / 3 MiB.
+        let alone = ((128usize << 20).div_ceil(3) / 4).next_multiple_of(BLOCK);
+        assert_eq!(lengths(&node(64, 64, 32 << 20, 1), None).0, Lengths { alone, together: 512 << 10 });
+    }
+
+    #[test]
+    fn little_room_makes_small_arrays_and_a_note() {
+        // A quarter of 768 MiB is 192 MiB; wanted are 3 · 128 MiB: half of each.
+        let (found, note) = lengths(&node(2, 2, 32 << 20, 1), Some(768 << 20));
+        assert_eq!(found, Lengths { alone: 8 << 20, together: 8 << 20 });
+        assert_eq!(note, None);
+        let (_, note) = lengths(&node(2, 2, 32 << 20, 1), Some(64 << 20));
+        assert!(note.is_some_and(|note| note.contains("may be the caches")));
+    }
+
+    #[test]
+    fn a_pass_does_what_it_says() {
+        let elements = 3 * BLOCK;
+        let buffer = Buffer::zeroed(Arrays::bytes(elements)).expect("there is memory");
+        // SAFETY: a buffer of the right size, used by this test alone.
+        unsafe {
+            let arrays = Arrays::lay(buffer.as_ptr(), elements);
+            for i in 0..elements {
+                arrays.b.add(i).write(i as f32);
+                arrays.c.add(i).write(1.0);
+            }
+            for access in [Access::AddStreaming, Access::AddCached] {
+                arrays.a.write_bytes(0, elements);
+                arrays.pass(access, elements);
+                assert!((0..elements).all(|i| *arrays.a.add(i) == i as f32 + 1.0), "{access:?}");
+                assert!((0..elements).all(|i| *arrays.b.add(i) == i as f32 && *arrays.c.add(i) == 1.0));
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Where the ranks are, as far as measuring must know: their nodes, which of them can have a core of their own, how
+//! large caches and memory are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::transport::{Transport, TransportError};
+use crate::machine::binding::affinity;
+use crate::machine::index_set::IndexSet;
+use crate::machine::memory::Memory;
+use crate::machine::topology::NodeTopology;
+
+/// What one rank says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// Cores that it may use; empty where unknown.
+    pub cores: IndexSet,
+    /// Bytes of one last-level cache; 0 where unknown.
+    pub cache_bytes: u64,
+    /// How many of them the node has.
+    pub caches: usize,
+    /// Private memory still to be had; None where unknown.
+    pub room: Option<u64>,
+    /// Shared memory still to be had.
+    pub shared_room: Option<u64>,
+}
+
+impl Account {
+    fn here() -> Account {
+        let memory = Memory::here();
+        let mut account = Account {
+            room: memory.available_for_new_memory().map(|room| room.bytes),
+            shared_room: memory.available_for_shared_windows().map(|room| room.bytes),
+            ..Account::default()
+        };
+        if let Ok((topology, handle)) = NodeTopology::here() {
+            // The last level is listed last; caches of one level may differ in size.
+            if let Some(last) = topology.caches.last() {
+                let level = topology.caches.iter().filter(|cache| cache.name == last.name);
+                account.caches = level.clone().map(|cache| cache.count).sum();
+                account.cache_bytes = level.map(|cache| cache.bytes).max().unwrap_or(0);
+            }
+            if let Ok(binding) = crate::machine::binding::Binding::here(&handle) {
+                account.cores = binding.cores;
+            }
+        }
+        if account.cores.is_empty() {
+            // CPUs for want of cores.
+            account.cores = affinity().unwrap_or_default();
+        }
+        account
+    }
+}
+
+/// The ranks of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its ranks, ascending. The first is the leader.
+    pub ranks: Vec<usize>,
+    /// The same ranks, those first that can each have a core of their own.
+    pub order: Vec<usize>,
+    /// How many those are, at least 1.
+    pub cores: usize,
+    /// The leader's account, with the least room that any rank of the node sees.
+    pub account: Account,
+}
+
+/// All nodes, the same on every rank.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Places {
+    /// This rank.
+    pub rank: usize,
+    /// In the order of their first ranks.
+    pub nodes: Vec<Node>,
+    /// This rank's node.
+    pub mine: usize,
+}
+
+impl Places {
+    /// Every rank says where it is. Collective.
+    pub fn find(transport: &mut dyn Transport) -> Result<Places, TransportError> {
+        let own = serde_json::to_vec(&Account::here()).unwrap_or_default();
+        let all = transport.gather(&own)?.map(|all| {
+            let accounts = all.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default());
+            serde_json::to_vec(&accounts.collect::<Vec<Account>>()).unwrap_or_default()
+        });
+        let all = transport.broadcast(all.unwrap_or_default())?;
+        let accounts: Vec<Account> = serde_json::from_slice(&all).unwrap_or_default();
+        Ok(Places::of(transport.rank(), transport.node_of(), &accounts))
+    }
+
+    /// The places of ranks whose nodes `node_of` names.
+    pub fn of(rank: usize, node_of: &[usize], accounts: &[Account]) -> Places {
+        let mut number: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut nodes: Vec<Node> = Vec::new();
+        for (rank, name) in node_of.iter().enumerate() {
+            let index = *number.entry(*name).or_insert_with(|| {
+                let account = accounts.get(rank).cloned().unwrap_or_default();
+                nodes.push(Node { ranks: Vec::new(), order: Vec::new(), cores: 0, account });
+                nodes.len() - 1
+            });
+            nodes[index].ranks.push(rank);
+        }
+        let none = Account::default();
+        for node in &mut nodes {
+            let of = |rank: &usize| accounts.get(*rank).unwrap_or(&none);
+            let least = |rooms: &mut dyn Iterator<Item = Option<u64>>| rooms.flatten().min();
+            node.account.room = least(&mut node.ranks.iter().map(|rank| of(rank).room));
+            node.account.shared_room = least(&mut node.ranks.iter().map(|rank| of(rank).shared_room));
+            let sets: Vec<(usize, &IndexSet)> = node.ranks.iter().map(|rank| (*rank, &of(rank).cores)).collect();
+            let (alone, others) = with_own_core(&sets);
+            node.cores = alone.len().max(1);
+            node.order = [alone, others].concat();
+        }
+        let mine = node_of.get(rank).and_then(|name| number.get(name)).copied().unwrap_or(0);
+        Places { rank, nodes, mine }
+    }
+
+    /// This rank's node.
+    pub fn node(&self) -> &Node {
+        &self.nodes[self.mine]
+    }
+
+    /// The first rank of this rank's node.
+    pub fn leader(&self) -> usize {
+        self.node().ranks[0]
+    }
+
+    /// True on the first rank of each node.
+    pub fn leads(&self) -> bool {
+        self.leader() == self.rank
+    }
+}
+
+/// Ranks that each take a core of their own, those with least choice first, and the others. A rank whose cores are
+/// unknown is taken to have one.
+fn with_own_core(ranks: &[(usize, &IndexSet)]) -> (Vec<usize>, Vec<usize>) {
+    let mut by_choice: Vec<_> = ranks.to_vec();
+    by_choice.sort_by_key(|(rank, cores)| (cores.len(), *rank));
+    let mut taken = std::collections::BTreeSet::new();
+    let (mut alone, mut others) = (Vec::new(), Vec::new());
+    for (rank, cores) in by_choice {
+        match cores.iter().find(|core| !taken.contains(core)) {
+            Some(core) => {
+                taken.insert(core);
+                alone.push(rank);
+            }
+            None if cores.is_empty() => alone.push(rank),
+            None => others.push(rank),
+        }
+    }
+    alone.sort_unstable();
+    others.sort_unstable();
+    (alone, others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(cores: &str, room: u64) -> Account {
+        Account { cores: cores.parse().expect("a list"), room: Some(room), ..Account::default() }
+    }
+
+    #[test]
+    fn nodes_are_numbered_by_their_first_rank_and_know_who_shares_cores() {
+        // Node 9: ranks 0, 2, 3 on two cores; node 4: rank 1.
+        let accounts = [on("0-1", 50), on("7", 10), on("0", 30), on("0-1", 40)];
+        let places = Places::of(2, &[9, 4, 9, 9], &accounts);
+        assert_eq!(places.nodes[0].ranks, [0, 2, 3]);
+        // Rank 2 can only have core 0, rank 0 then takes core 1, and rank 3 has none left.
+        assert_eq!(places.nodes[0].order, [0, 2, 3]);
+        assert_eq!(places.nodes[0].cores, 2);
+        assert_eq!(places.nodes[0].account.room, Some(30));
+        assert_eq!((places.nodes[1].ranks.as_slice(), places.nodes[1].cores), ([1].as_slice(), 1));
+        assert_eq!((places.mine, places.leader(), places.leads()), (0, 0, false));
+    }
+
+    #[test]
+    fn a_rank_bound_where_another_is_comes_last() {
+        let accounts = [on("0", 1), on("0", 1), on("1", 1)];
+        let places = Places::of(0, &[0, 0, 0], &accounts);
+        assert_eq!((places.nodes[0].order.as_slice(), places.nodes[0].cores), ([0, 2, 1].as_slice(), 2));
+    }
+
+    #[test]
+    fn unknown_cores_are_no_reason_to_stop() {
+        let places = Places::of(1, &[0, 0], &[]);
+        assert_eq!((places.nodes[0].cores, places.node().account.room), (2, None));
+    }
+}

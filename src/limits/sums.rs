@@ -1,0 +1,59 @@
+//! How fast one core sums what lies in its first-level cache: what remains when memory costs nothing.
+
+use std::time::Instant;
+
+use super::figures::{SumRate, fastest};
+use super::meeting::meet;
+use super::places::Places;
+use crate::engine::kernels::{Start, Store, Term, accumulate};
+use crate::engine::transport::{Transport, TransportError};
+use crate::engine::{Buffer, OutOfMemory};
+use crate::gradient::{Accumulator, Dtype, Element};
+use crate::with_element;
+
+/// Elements of a sum: two inputs and the sum, of 8 bytes each, fill 24 KiB, which every first-level cache holds.
+const ELEMENTS: usize = 1024;
+/// Sums of a batch: about a tenth of a millisecond, much longer than reading the clock and shorter than the time for
+/// which a busy machine leaves a core alone.
+const SUMS: u64 = 1000;
+/// Batches.
+const BATCHES: usize = 20;
+
+/// The rates of this rank's core for each element type, on the first rank of each node; nothing elsewhere. Collective.
+pub fn measure(transport: &mut dyn Transport, places: &Places) -> Result<Vec<SumRate>, TransportError> {
+    meet(transport, places, 0)?;
+    let mut rates = Vec::new();
+    if places.leads() {
+        for dtype in Dtype::ALL {
+            // Without 24 KiB of memory there is nothing to say.
+            if let Ok(rate) = with_element!(dtype, E => rate::<E>()) {
+                rates.push(rate);
+            }
+        }
+    }
+    meet(transport, places, 0)?;
+    Ok(rates)
+}
+
+fn rate<E: Element>() -> Result<SumRate, OutOfMemory> {
+    let inputs = Buffer::zeroed(2 * ELEMENTS * size_of::<E>())?;
+    let sum = Buffer::zeroed(ELEMENTS * size_of::<E::Acc>())?;
+    let input = |index: usize| inputs.as_ptr().cast::<E>().wrapping_add(index * ELEMENTS).cast_const();
+    let terms = [(0, 0.5), (1, 3.0)]
+        .map(|(index, weight)| Term::<E>::Weighted { data: input(index), weight: E::Acc::from_f64(weight) });
+    let mut seconds = Vec::with_capacity(BATCHES);
+    for _ in 0..=BATCHES {
+        let begun = Instant::now();
+        for _ in 0..SUMS {
+            // SAFETY: buffers of this function's own, of the lengths that the sum takes, zero at first.
+            unsafe { accumulate(Start::Fresh, &terms, sum.as_ptr().cast(), ELEMENTS, Store::Cached) };
+            std::hint::black_box(&sum);
+        }
+        seconds.push(begun.elapsed().as_secs_f64());
+    }
+    // The first batch warms up.
+    seconds.remove(0);
+    let elements = SUMS * ELEMENTS as u64;
+    let elements_per_s = fastest(&seconds).map_or(0.0, |seconds| elements as f64 / seconds);
+    Ok(SumRate { dtype: E::DTYPE, elements_per_s, elements, seconds })
+}

@@ -1,0 +1,327 @@
+//! Latency and bandwidth of messages: between two ranks of a node, between two nodes, and of all nodes' wires at once.
+//!
+//! Bandwidth is that of a stream under way: several messages in flight, and the clock starts when the first has
+//! arrived. So neither the start nor a token bucket, which lets a burst through faster than its rate, is measured.
+
+use serde::{Deserialize, Serialize};
+
+use super::gate::nanoseconds;
+use super::meeting::{TAG, meet, watch};
+use super::places::Places;
+use crate::engine::Buffer;
+use crate::engine::transport::{Transport, TransportError, agree};
+
+/// Bytes of a message of a stream: far above a burst of 128 kB and what libraries send at once without asking.
+const MESSAGE: usize = 4 << 20;
+/// Messages of a stream in flight.
+const IN_FLIGHT: usize = 2;
+/// Seconds of one pass.
+const BUDGET: f64 = 0.03;
+/// Messages of one pass. Three still leave two to measure.
+const MESSAGES: (u64, u64) = (3, 64);
+/// Passes.
+const PASSES: usize = 3;
+/// A message that takes longer, seconds, makes do with one pass fewer.
+const SLOW: f64 = 0.025;
+/// Ranks of a node that fill its wire together, at most.
+const STREAMS: usize = 4;
+/// Bytes of a message of a ping-pong.
+const SMALL: usize = 8;
+/// Batches of round trips, and seconds of one.
+const BATCHES: usize = 5;
+const BATCH: f64 = 0.01;
+
+/// A message stream, or many of them at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Who sends.
+    pub from: usize,
+    /// Who receives.
+    pub to: usize,
+}
+
+/// What one rank received in one pass: `bytes` from nanosecond `start` to `end` of its node's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// When the first message had arrived.
+    pub start: u64,
+    /// When the last one had.
+    pub end: u64,
+    /// Bytes between.
+    pub bytes: u64,
+}
+
+/// What one rank has to tell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WireRecord {
+    /// For each pattern of [`Patterns`], pass by pass; empty where this rank received nothing.
+    pub arrivals: Vec<Vec<Arrival>>,
+    /// Mean half round trips, seconds, of the pairs within a node and between nodes; on each pair's first rank.
+    pub latencies: [Vec<f64>; 2],
+}
+
+/// Who sends to whom: the same on every rank.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Patterns {
+    /// Two ranks of a node that has them, and two of different nodes.
+    pub pairs: [Option<[usize; 2]>; 2],
+    /// For each pair, one way and both ways; then all nodes, by one rank of each and by several. Empty ones are skipped.
+    pub flows: Vec<Vec<Flow>>,
+}
+
+/// Place in [`Patterns::flows`] of the patterns of all nodes at once.
+pub const ALL_NODES: usize = 4;
+
+impl Patterns {
+    /// The patterns for these places.
+    pub fn of(places: &Places) -> Patterns {
+        let nodes = &places.nodes;
+        let roomy = nodes.iter().find(|node| node.cores > 1).or_else(|| nodes.iter().find(|node| node.ranks.len() > 1));
+        let within = roomy.map(|node| [node.order[0], node.order[1]]);
+        let between = nodes.get(1).map(|other| [nodes[0].order[0], other.order[0]]);
+        let mut flows = Vec::new();
+        for pair in [within, between] {
+            let flow = |from, to| Flow { from, to };
+            flows.push(pair.map_or(Vec::new(), |[a, b]| vec![flow(a, b)]));
+            flows.push(pair.map_or(Vec::new(), |[a, b]| vec![flow(a, b), flow(b, a)]));
+        }
+        if nodes.len() == 2 {
+            // Both ways between two nodes is all nodes at once.
+            flows[ALL_NODES - 1].clear();
+        }
+        let streams = nodes.iter().map(|node| node.cores).min().unwrap_or(1).min(STREAMS);
+        for width in [1, streams] {
+            let ring = |index: usize| {
+                let (from, to) = (&nodes[index].order, &nodes[(index + 1) % nodes.len()].order);
+                (0..width).map(|i| Flow { from: from[i], to: to[i] }).collect::<Vec<Flow>>()
+            };
+            let needed = nodes.len() > 1
+                && (width == 1 || flows.len() == ALL_NODES + 1)
+                && (width > 1 || flows.len() == ALL_NODES);
+            flows.push(if needed { (0..nodes.len()).flat_map(ring).collect() } else { Vec::new() });
+        }
+        Patterns { pairs: [within, between], flows }
+    }
+}
+
+/// Carries out all patterns. Collective.
+pub fn measure(
+    transport: &mut dyn Transport,
+    places: &Places,
+    patterns: &Patterns,
+    notes: &mut Vec<String>,
+) -> Result<WireRecord, TransportError> {
+    let mut record = WireRecord::default();
+    let takes_part = patterns.flows.iter().flatten().any(|flow| flow.from == places.rank || flow.to == places.rank);
+    let buffer = Buffer::zeroed(if takes_part { (1 + IN_FLIGHT) * MESSAGE } else { 0 });
+    if let Err(reason) = agree(transport, buffer.as_ref().map(|_| ()).map_err(ToString::to_string))? {
+        notes.push(format!("messages were not measured: {reason}"));
+        return Ok(record);
+    }
+    let buffer = buffer?;
+    for (pair, latencies) in patterns.pairs.iter().zip(&mut record.latencies) {
+        meet(transport, places, 0)?;
+        if let Some(pair) = pair
+            && pair.contains(&places.rank)
+        {
+            *latencies = ping_pong(transport, places.rank, *pair, &buffer)?;
+        }
+        meet(transport, places, 0)?;
+    }
+    for flows in &patterns.flows {
+        record.arrivals.push(passes(transport, places, flows, &buffer)?);
+    }
+    Ok(record)
+}
+
+/// The passes of one pattern.
+fn passes(
+    transport: &mut dyn Transport,
+    places: &Places,
+    flows: &[Flow],
+    buffer: &Buffer,
+) -> Result<Vec<Arrival>, TransportError> {
+    let mut arrivals = Vec::new();
+    if flows.is_empty() {
+        return Ok(arrivals);
+    }
+    meet(transport, places, 0)?;
+    let trial = stream(transport, places.rank, flows, buffer, 2)?;
+    // The slowest stream decides for all how many messages fit.
+    let slowest = meet(transport, places, trial.map_or(0, |trial| trial.end - trial.start))? as f64 * 1e-9;
+    let fit = if slowest > 0.0 { (BUDGET / slowest) as u64 } else { MESSAGES.1 };
+    let messages = fit.clamp(MESSAGES.0, MESSAGES.1);
+    for _ in 0..if slowest > SLOW { PASSES - 1 } else { PASSES } {
+        arrivals.extend(stream(transport, places.rank, flows, buffer, messages)?);
+        meet(transport, places, 0)?;
+    }
+    Ok(arrivals)
+}
+
+/// One pass: each flow carries `messages` messages, one after another, some in flight. What this rank received, if it
+/// receives. A rank has one flow of each direction at most.
+fn stream(
+    transport: &mut dyn Transport,
+    rank: usize,
+    flows: &[Flow],
+    buffer: &Buffer,
+    messages: u64,
+) -> Result<Option<Arrival>, TransportError> {
+    let to = flows.iter().find(|flow| flow.from == rank).map(|flow| flow.to);
+    let from = flows.iter().find(|flow| flow.to == rank).map(|flow| flow.from);
+    // Tokens: 0 a message that leaves, 1 and up the place that one arrives at.
+    let (mut to_send, mut to_receive) = (to.map_or(0, |_| messages), from.map_or(0, |_| messages));
+    let place = |token: usize| buffer.as_ptr().wrapping_add(token * MESSAGE);
+    let mut tokens = vec![0; to_send.min(IN_FLIGHT as u64) as usize];
+    tokens.extend(1..=to_receive.min(IN_FLIGHT as u64) as usize);
+    let mut missing = to_receive;
+    let (mut start, mut first, mut end) = (0, 0, 0);
+    let mut begun = false;
+    loop {
+        let arrived = if begun { tokens.iter().filter(|token| **token > 0).count() as u64 } else { 0 };
+        if arrived > 0 {
+            end = nanoseconds();
+            missing -= arrived;
+            if start == 0 {
+                (start, first) = (end, missing);
+            }
+        }
+        begun = true;
+        for token in tokens.drain(..) {
+            // SAFETY: the buffer has a message to send, which only is read, and a place for each message in flight; a
+            // place is used again when its message has arrived.
+            unsafe {
+                match (token, to, from) {
+                    (0, Some(to), _) if to_send > 0 => {
+                        to_send -= 1;
+                        transport.send(0, to, TAG, place(0), MESSAGE)?;
+                    }
+                    (1.., _, Some(from)) if to_receive > 0 => {
+                        to_receive -= 1;
+                        transport.receive(token, from, TAG, place(token), MESSAGE)?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if transport.under_way() == 0 {
+            break;
+        }
+        watch(transport, &mut tokens)?;
+    }
+    Ok(from.map(|_| Arrival { start, end, bytes: first * MESSAGE as u64 }))
+}
+
+/// Round trips between two ranks. Mean half round trip of each batch on the first, nothing on the second.
+fn ping_pong(
+    transport: &mut dyn Transport,
+    rank: usize,
+    [first, second]: [usize; 2],
+    buffer: &Buffer,
+) -> Result<Vec<f64>, TransportError> {
+    let mut tokens = Vec::new();
+    // SAFETY: the buffer outlives the message, which has completed before the next one is begun.
+    let mut send = |transport: &mut dyn Transport, to: usize| unsafe {
+        transport.send(0, to, TAG, buffer.as_ptr(), SMALL)?;
+        tokens.clear();
+        watch(transport, &mut tokens)
+    };
+    let mut others = Vec::new();
+    // SAFETY: as above, at another place of the buffer.
+    let mut receive = |transport: &mut dyn Transport, from: usize| unsafe {
+        transport.receive(0, from, TAG, buffer.as_ptr().wrapping_add(MESSAGE), SMALL)?;
+        others.clear();
+        watch(transport, &mut others)
+    };
+    let mut trips = |transport: &mut dyn Transport, count: u64| -> Result<f64, TransportError> {
+        let begun = nanoseconds();
+        for _ in 0..count {
+            if rank == first {
+                send(transport, second)?;
+                receive(transport, second)?;
+            } else {
+                receive(transport, first)?;
+                send(transport, first)?;
+            }
+        }
+        Ok((nanoseconds() - begun) as f64 * 1e-9)
+    };
+    const TRIAL: u64 = 10;
+    trips(transport, TRIAL)?;
+    let trial = trips(transport, TRIAL)? / TRIAL as f64;
+    // The first rank decides, and tells the second how many trips a batch has.
+    let mut count = [((BATCH / trial.max(1e-9)) as u64).clamp(TRIAL, 5000)];
+    let (data, size) = (count.as_mut_ptr().cast::<u8>(), size_of::<u64>());
+    // SAFETY: `count` outlives the message, and is not touched before it has completed.
+    unsafe {
+        if rank == first {
+            transport.send(0, second, TAG, data, size)?;
+        } else {
+            transport.receive(0, first, TAG, data, size)?;
+        }
+    }
+    let mut told = Vec::new();
+    watch(transport, &mut told)?;
+    let mut means = Vec::with_capacity(BATCHES);
+    for _ in 0..BATCHES {
+        means.push(trips(transport, count[0])? / (2 * count[0]) as f64);
+    }
+    Ok(if rank == first { means } else { Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::run_threads;
+
+    fn flow(from: usize, to: usize) -> Flow {
+        Flow { from, to }
+    }
+
+    #[test]
+    fn patterns_of_few_and_many_nodes() {
+        let one = Patterns::of(&Places::of(0, &[0], &[]));
+        assert_eq!((one.pairs, one.flows), ([None, None], vec![vec![]; 6]));
+        let two_ranks = Patterns::of(&Places::of(0, &[0, 0], &[]));
+        assert_eq!(two_ranks.pairs, [Some([0, 1]), None]);
+        assert_eq!(two_ranks.flows[..2], [vec![flow(0, 1)], vec![flow(0, 1), flow(1, 0)]]);
+        assert!(two_ranks.flows[2..].iter().all(Vec::is_empty));
+        // Three nodes of 2, 1 and 2 ranks: the narrowest allows one stream.
+        let three = Patterns::of(&Places::of(0, &[0, 0, 1, 2, 2], &[]));
+        assert_eq!(three.pairs, [Some([0, 1]), Some([0, 2])]);
+        assert_eq!(three.flows[ALL_NODES], [flow(0, 2), flow(2, 3), flow(3, 0)]);
+        assert!(three.flows[ALL_NODES + 1].is_empty());
+        let wide = Patterns::of(&Places::of(0, &[0, 0, 1, 1], &[]));
+        assert_eq!(wide.flows[ALL_NODES], [flow(0, 2), flow(2, 0)]);
+        assert_eq!(wide.flows[ALL_NODES + 1], [flow(0, 2), flow(1, 3), flow(2, 0), flow(3, 1)]);
+    }
+
+    /// Every receiver of every pattern counts all bytes but the first message's, in time that passes.
+    #[test]
+    fn streams_count_what_arrives() {
+        let node_of = [0, 0, 1, 1, 2, 2];
+        let records = run_threads(&node_of, |transport| {
+            let places = Places::of(transport.rank(), &node_of, &[]);
+            let patterns = Patterns::of(&places);
+            let mut notes = Vec::new();
+            let record = measure(transport, &places, &patterns, &mut notes).expect("threads do not fail");
+            assert!(notes.is_empty(), "{notes:?}");
+            transport.barrier().expect("threads do not fail");
+            (record, patterns)
+        });
+        for (rank, (record, patterns)) in records.iter().enumerate() {
+            for (flows, arrivals) in patterns.flows.iter().zip(&record.arrivals) {
+                let receives = flows.iter().any(|flow| flow.to == rank);
+                assert_eq!(!arrivals.is_empty(), receives, "rank {rank}, {flows:?}");
+                for arrival in arrivals {
+                    assert!(arrival.end > arrival.start, "{arrival:?}");
+                    assert!(arrival.bytes >= MESSAGE as u64 && arrival.bytes.is_multiple_of(MESSAGE as u64));
+                }
+            }
+        }
+        assert_eq!(records[0].0.latencies[0].len(), BATCHES);
+        assert_eq!(records[0].0.latencies[1].len(), BATCHES);
+        assert!(records[1].0.latencies.iter().all(Vec::is_empty));
+        assert!(records[0].0.latencies.iter().flatten().all(|seconds| *seconds > 0.0));
+    }
+}

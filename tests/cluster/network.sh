@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # hosts is inside.sh's
+# The nodes' network: every node's eth0 on one bridge, or on one switch in user space. Sourced by inside.sh.
+
+holder_of() { cat "$CLUSTER_RUN/nodes/$1.pid"; }
+# in_network NODE COMMAND...
+in_network() {
+  local holder
+  holder=$(holder_of "$1")
+  shift
+  nsenter -t "$holder" -n -- "$@"
+}
+
+# limit_rate COMMAND...: tbf on a device; COMMAND is tc, or tc in a node's network. The burst must hold one packet of
+# 64 KiB as segmentation offload makes them, or tbf cuts or drops it.
+limit_rate() { "$@" root handle 1: tbf rate "$RATE" burst 128kb latency 20ms; }
+
+if [ "$NET" = tap ]; then
+  cc -O2 -Wall -Wextra -o "$CLUSTER_RUN/switch" "$CLUSTER_HOME/switch.c" || die "switch.c cannot be compiled"
+  bits=0
+  if [ -n "$RATE" ]; then
+    unit=${RATE%bit}
+    bits=$(numfmt --from=si "${unit^^}")
+  fi
+  # In time even when ranks fill every core, where that is allowed.
+  priority=()
+  if chrt -f 10 true 2>/dev/null; then priority=(chrt -f 10); fi
+  "${priority[@]}" "$CLUSTER_RUN/switch" "${#hosts[@]}" "$bits" "$DELAY_US" >&2 &
+  echo $! >"$CLUSTER_RUN/switch.pid"
+  last_port() { ip link show "port$((${#hosts[@]} - 1))" >/dev/null 2>&1; }
+  await 10 last_port || die "the switch did not start"
+else
+  ip link add bridge type bridge stp_state 0 forward_delay 0
+  ip link set bridge up
+fi
+
+port=0
+for host in "${hosts[@]}"; do
+  holder=$(holder_of "$host")
+  if [ "$NET" = tap ]; then
+    ip link set "port$port" netns "$holder" name eth0
+  else
+    ip link add "port$port" type veth peer name eth0 netns "$holder"
+    ip link set "port$port" master bridge up
+  fi
+  # The switch finds a node's port in the last byte of its address.
+  in_network "$host" ip link set eth0 address "$(printf '02:00:00:00:00:%02x' $((port + 1)))"
+  in_network "$host" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || true
+  in_network "$host" ip addr add "$(address "$host")/24" dev eth0
+  in_network "$host" ip link set eth0 up
+  # The same congestion control on every machine, where the kernel has it.
+  in_network "$host" ip route replace 10.77.0.0/24 dev eth0 src "$(address "$host")" congctl cubic 2>/dev/null || true
+  if [ "$NET" = bridge ] && [ -n "$RATE" ]; then
+    limit_rate in_network "$host" tc qdisc add dev eth0
+    limit_rate tc qdisc add dev "port$port"
+  fi
+  port=$((port + 1))
+done

@@ -1,0 +1,197 @@
+/* A switch in user space, for kernels that cannot delay packets themselves: every port is a TAP device, with a rate in
+ * each direction and a one-way latency.
+ *
+ * usage: switch PORTS BITS_PER_SECOND DELAY_MICROSECONDS     (0 bits per second: as fast as it goes)
+ *
+ * It makes the devices port0, port1, ... and forwards Ethernet frames between them until it is killed. The device
+ * behind port k must have a hardware address that ends in k + 1; broadcasts go everywhere.
+ *
+ * A frame waits for its sender's link, then for its receiver's, then for the latency. Links are modelled by the moment
+ * at which each becomes free. A frame that would wait longer than MAX_WAIT for a link is dropped, as a full queue does. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    MAX_PORTS = 16,
+    /* A whole segmented packet with the header that says how it is to be cut. */
+    MAX_FRAME = 65536 + 64,
+    /* Frames taken from one port before the others have their turn. */
+    TURN = 16,
+    VIRTIO = sizeof(struct virtio_net_hdr),
+    ETHERNET = 14,
+    /* Bytes that each segment repeats: Ethernet, IPv4 and TCP with time stamps. */
+    SEGMENT_HEADERS = 66,
+    /* Bytes on the wire that no program sees: preamble, check sequence, gap between frames. */
+    WIRE_OVERHEAD = 24,
+};
+static const int64_t SECOND = 1000000000;
+static const int64_t MAX_WAIT = 20000000; /* ns */
+/* Sleeping is too coarse on virtual machines, where a timer is late by 100 to 250 us: what is due within this many
+ * nanoseconds is waited for without sleep. */
+static const int64_t SPIN = 1000000;
+
+struct frame {
+    struct frame *next;
+    int64_t due; /* ns, when it reaches its receiver */
+    size_t length;
+    unsigned char bytes[];
+};
+
+struct port {
+    int device;
+    int64_t sending_until;   /* ns, when its link towards the switch is free */
+    int64_t receiving_until; /* ns, when its link from the switch is free */
+    struct frame *first, *last;
+};
+
+static struct port ports[MAX_PORTS];
+static int port_count;
+static double bits_per_second;
+static int64_t delay; /* ns */
+
+static int64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+static void fail(const char *what) {
+    perror(what);
+    exit(1);
+}
+
+static void open_port(int index) {
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    snprintf(request.ifr_name, IFNAMSIZ, "port%d", index);
+    request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+    int device = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
+    if (device < 0) fail("/dev/net/tun");
+    if (ioctl(device, TUNSETIFF, &request)) fail("TUNSETIFF");
+    /* Frames of 64 KiB that nobody cuts: without them the switch could not keep up with a gigabit. */
+    if (ioctl(device, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)) fail("TUNSETOFFLOAD");
+    ports[index].device = device;
+}
+
+/* Nanoseconds that a frame occupies a link, as the segments that it stands for. */
+static int64_t time_on_wire(const unsigned char *frame, size_t length) {
+    if (bits_per_second <= 0) return 0;
+    const struct virtio_net_hdr *header = (const void *)frame;
+    size_t bytes = length - VIRTIO, segments = 1;
+    if (header->gso_type && header->gso_size && bytes > header->hdr_len)
+        segments = (bytes - header->hdr_len + header->gso_size - 1) / header->gso_size;
+    double bits = 8.0 * (double)(bytes + (segments - 1) * SEGMENT_HEADERS + segments * WIRE_OVERHEAD);
+    return (int64_t)(bits * (double)SECOND / bits_per_second);
+}
+
+static void queue(struct port *to, int64_t due, const unsigned char *bytes, size_t length) {
+    struct frame *frame = malloc(sizeof *frame + length);
+    if (!frame) return; /* dropped: TCP sends it again */
+    frame->next = NULL;
+    frame->due = due;
+    frame->length = length;
+    memcpy(frame->bytes, bytes, length);
+    if (to->last)
+        to->last->next = frame;
+    else
+        to->first = frame;
+    to->last = frame;
+}
+
+/* Takes one frame from a port and queues it where it belongs. False if there was none. */
+static int take(int from) {
+    static unsigned char bytes[MAX_FRAME];
+    ssize_t got = read(ports[from].device, bytes, sizeof bytes);
+    if (got <= VIRTIO + ETHERNET) return 0;
+    const unsigned char *destination = bytes + VIRTIO;
+    int low = 0, high = port_count - 1;
+    if (!(destination[0] & 1)) {
+        low = high = destination[5] - 1;
+        if (low < 0 || low >= port_count) return 1;
+    }
+    int64_t time = time_on_wire(bytes, (size_t)got), start = now();
+    struct port *sender = &ports[from];
+    if (sender->sending_until < start) sender->sending_until = start;
+    if (sender->sending_until - start > MAX_WAIT) return 1;
+    sender->sending_until += time;
+    for (int to = low; to <= high; to++) {
+        if (to == from) continue;
+        struct port *receiver = &ports[to];
+        /* Bits pass through: the receiver's link is busy at the same time, if it is free. */
+        int64_t until = receiver->receiving_until + time;
+        if (until < sender->sending_until) until = sender->sending_until;
+        if (until - sender->sending_until > MAX_WAIT) continue;
+        receiver->receiving_until = until;
+        queue(receiver, until + delay, bytes, (size_t)got);
+    }
+    return 1;
+}
+
+/* Hands over the frames that are due. When the next one will be, or INT64_MAX. */
+static int64_t deliver(struct port *to, int64_t time) {
+    while (to->first && to->first->due <= time) {
+        struct frame *frame = to->first;
+        to->first = frame->next;
+        if (!to->first) to->last = NULL;
+        /* A device that is down or full drops the frame, as a wire would. */
+        ssize_t written = write(to->device, frame->bytes, frame->length);
+        (void)written;
+        free(frame);
+    }
+    return to->first ? to->first->due : INT64_MAX;
+}
+
+int main(int count, char **arguments) {
+    if (count != 4) {
+        fprintf(stderr, "usage: switch PORTS BITS_PER_SECOND DELAY_MICROSECONDS\n");
+        return 2;
+    }
+    port_count = atoi(arguments[1]);
+    bits_per_second = atof(arguments[2]);
+    delay = atoll(arguments[3]) * 1000;
+    if (port_count < 2 || port_count > MAX_PORTS || bits_per_second < 0 || delay < 0) {
+        fprintf(stderr, "switch: 2 to %d ports, a rate and a delay from 0\n", MAX_PORTS);
+        return 2;
+    }
+    prctl(PR_SET_TIMERSLACK, 1);
+    for (int i = 0; i < port_count; i++) open_port(i);
+    for (;;) {
+        struct pollfd polled[MAX_PORTS];
+        int64_t next = INT64_MAX, time = now();
+        for (int i = 0; i < port_count; i++) {
+            int64_t due = deliver(&ports[i], time);
+            if (due < next) next = due;
+            polled[i].fd = ports[i].device;
+            polled[i].events = POLLIN;
+        }
+        struct timespec wait = {0, 0}, *limit = NULL;
+        if (next != INT64_MAX) {
+            int64_t left = next - now();
+            if (left >= SPIN) {
+                left -= SPIN;
+                wait.tv_sec = left / SECOND;
+                wait.tv_nsec = left % SECOND;
+            }
+            limit = &wait;
+        }
+        int ready = ppoll(polled, (nfds_t)port_count, limit, NULL);
+        if (ready < 0 && errno != EINTR) fail("ppoll");
+        if (ready <= 0) continue;
+        for (int i = 0; i < port_count; i++)
+            if (polled[i].revents & POLLIN)
+                for (int taken = 0; taken < TURN && take(i); taken++) continue;
+    }
+}

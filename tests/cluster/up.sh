@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Starts the virtual cluster. `up.sh --help` says how; README.md says what it is.
+set -euo pipefail
+
+usage() {
+  cat <<'USAGE'
+usage: [SETTING=VALUE ...] tests/cluster/up.sh [NODES]
+
+Starts a virtual cluster of 2 to 8 nodes on this machine (default 4): head, node0, node1, ... A cluster that is up in
+the same run directory is replaced. Run commands on a node with tests/cluster/nsh, end it with tests/cluster/down.sh.
+
+settings (environment variables):
+  RATE=1gbit       rate of each node's link in each direction, as tc writes it; default: as fast as it goes
+  DELAY_US=200     one-way latency of the network in microseconds; default 0. Needs NET=tap
+  NET=bridge       bridge: the kernel's bridge, with tbf for the rate. tap: a switch in user space, which has latency.
+                   Default: tap with DELAY_US, else bridge
+  SLURM=1          a real slurmctld on head and a real slurmd on each node; default 0
+  CPUS=4 MEM=2000  what Slurm believes of each node: cores, MiB
+  CGROUP=1         Slurm confines jobs by control groups, so that --mem holds; default 0. Control groups version 1 only
+  NODE_MEM=2G      memory limit of each node, all its processes together; default none
+  SHM=8g           size of each node's /dev/shm
+  SHARED=DIR:DIR   directories in /tmp that nodes see, beside the repository: their own /tmp hides the rest
+  CLUSTER_RUN=DIR  run directory; default /run/gradshard-cluster. Clusters of different directories do not meet
+
+Exit code 2: wrong usage, not root, or a program is missing; 1: it could not be started, and nothing is left of it.
+USAGE
+}
+
+# shellcheck source-path=SCRIPTDIR source=cluster.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
+
+wrong() {
+  cluster_say "$1 (up.sh --help says how)"
+  exit 2
+}
+
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+[ $# -le 1 ] || wrong "one argument, the number of nodes"
+NODES=${1:-4}
+: "${RATE:=}" "${DELAY_US:=0}" "${SLURM:=0}" "${CPUS:=4}" "${MEM:=2000}" "${CGROUP:=0}" "${NODE_MEM:=}" "${SHM:=8g}" "${SHARED:=}"
+[[ $NODES =~ ^[2-8]$ ]] || wrong "$NODES nodes: 2 to 8"
+[[ $RATE =~ ^([0-9]+(\.[0-9]+)?[kmg]bit)?$ ]] || wrong "RATE=$RATE: a number with kbit, mbit or gbit, such as 1gbit"
+[[ $DELAY_US =~ ^[0-9]{1,6}$ ]] || wrong "DELAY_US=$DELAY_US: whole microseconds below a second"
+[[ $CPUS =~ ^[1-9][0-9]{0,3}$ ]] || wrong "CPUS=$CPUS: a number of cores"
+[[ $MEM =~ ^[1-9][0-9]{0,7}$ ]] || wrong "MEM=$MEM: MiB"
+[[ $SLURM =~ ^[01]$ ]] || wrong "SLURM=$SLURM: 0 or 1"
+[[ $CGROUP =~ ^[01]$ ]] || wrong "CGROUP=$CGROUP: 0 or 1"
+[[ $NODE_MEM =~ ^([1-9][0-9]*[KMG]?)?$ ]] || wrong "NODE_MEM=$NODE_MEM: bytes, or a number with K, M or G"
+[[ $SHM =~ ^[1-9][0-9]*[kmg%]?$ ]] || wrong "SHM=$SHM: a size as mount writes it, such as 8g"
+if [ "$DELAY_US" -gt 0 ]; then NET=${NET:-tap}; else NET=${NET:-bridge}; fi
+case $NET in
+  bridge) [ "$DELAY_US" -eq 0 ] || wrong "DELAY_US=$DELAY_US: a bridge has no latency; NET=tap has" ;;
+  tap) ;;
+  *) wrong "NET=$NET: bridge or tap" ;;
+esac
+if [ "$CGROUP" = 1 ] && [ ! -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; then
+  wrong "CGROUP=1: this kernel has no control groups of version 1 with memory in /sys/fs/cgroup/memory"
+fi
+if [ -n "$NODE_MEM" ] && [ ! -e /sys/fs/cgroup/memory/memory.limit_in_bytes ] &&
+  ! grep -qw memory /sys/fs/cgroup/cgroup.subtree_control 2>/dev/null; then
+  wrong "NODE_MEM=$NODE_MEM: this kernel has no control groups with memory, of version 1 or 2"
+fi
+cluster_needs_root
+
+needed=(unshare nsenter setsid setpriv flock:util-linux ip mount:mount)
+[ "$NET" != bridge ] || needed+=(tc:iproute2)
+[ "$NET" != tap ] || needed+=(cc:gcc)
+[ "$SLURM" != 1 ] || needed+=(munged:munge slurmctld:slurm-wlm slurmd:slurm-wlm sinfo:slurm-wlm)
+for program in "${needed[@]}"; do
+  command -v "${program%%:*}" >/dev/null || {
+    package=${program##*:}
+    case $package in ip) package=iproute2 ;; unshare | nsenter | setsid | setpriv) package=util-linux ;; esac
+    cluster_say "${program%%:*} is missing (Debian package $package)"
+    exit 2
+  }
+done
+[ "$NET" != tap ] || [ -c /dev/net/tun ] || {
+  cluster_say "NET=tap: there is no /dev/net/tun"
+  exit 2
+}
+
+# Always a fresh one.
+"$CLUSTER_HOME/down.sh" >/dev/null
+mkdir -p "$(dirname "$CLUSTER_RUN")"
+mkdir "$CLUSTER_RUN" || {
+  cluster_say "$CLUSTER_RUN exists and is no cluster's, or another up.sh is using it"
+  exit 2
+}
+touch "$CLUSTER_RUN/log"
+# The keeper inherits the lock, and so does all that it starts: as long as it is held, the cluster is alive.
+exec {lock}>"$CLUSTER_RUN/.gradshard-cluster"
+flock "$lock"
+printf '%s\n' "nodes=$NODES" "net=$NET" "rate=${RATE:-unlimited}" "delay_us=$DELAY_US" "slurm=$SLURM" "cgroup=$CGROUP" \
+  "node_mem=${NODE_MEM:-unlimited}" >"$CLUSTER_RUN/settings"
+export NODES RATE DELAY_US NET SLURM CPUS MEM CGROUP NODE_MEM SHM SHARED
+
+# Open, so that it can be read even after a failed start has been cleared away.
+exec {log}<"$CLUSTER_RUN/log"
+failed() {
+  # down.sh waits until nobody holds it.
+  exec {lock}>&-
+  cluster_say "$1"
+  cat <&"$log" >&2
+  "$CLUSTER_HOME/down.sh" >/dev/null
+  exit 1
+}
+# The keeper's standard input is a pipe from here: should this script be killed before it has said "stay", the cluster
+# sees the pipe closed and ends.
+exec {word}> >(exec setsid "$CLUSTER_HOME/keep.sh" >"$CLUSTER_RUN/log" 2>&1)
+keeper=$!
+started() { [ -e "$CLUSTER_RUN/ready" ] || ! kill -0 "$keeper" 2>/dev/null; }
+await 60 started || failed "not up after 60 s"
+[ -e "$CLUSTER_RUN/ready" ] || failed "could not be started"
+echo stay >&"$word"
+exec {word}>&- {lock}>&-
+echo "up: $(tr '\n' ' ' <"$CLUSTER_RUN/settings")"
