@@ -310,8 +310,12 @@ impl Transport for Corrupting<'_> {
         self.inner.completed(tokens)?;
         for token in &tokens[known..] {
             let Some((data, bytes)) = self.receives.remove(token) else { continue };
+            // Shard 1 of 3: 34 of 101 elements. Others are of no round, but measure the machine.
+            if bytes != 34 * 4 {
+                continue;
+            }
             self.left = self.left.wrapping_sub(1);
-            if self.left == 0 && bytes >= 4 {
+            if self.left == 0 {
                 // SAFETY: received just now, and not yet read. The bit is the first f32's sign.
                 unsafe { *data.add(3) ^= 0x80 };
             }

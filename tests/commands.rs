@@ -70,8 +70,7 @@ fn the_machine_is_described_by_every_rank() {
     }
     let alone = place.gradshard().args(["machine"]).run();
     assert!(!alone.success().is_empty());
-    let listed = described.as_array().or_else(|| described["ranks"].as_array());
-    assert_eq!(listed.map(Vec::len), Some(3), "{described:#}");
+    assert_eq!(described["machines"].as_array().map(Vec::len), Some(3), "{described:#}");
 }
 
 /// λ-FL with N = 20: ⌈√20⌉ = 5 clients a leaf, 4 leaves, one root.
