@@ -12,3 +12,4 @@ pub mod measure;
 pub mod mpi;
 pub mod plan;
 pub mod results;
+pub mod utc;

@@ -1,11 +1,13 @@
 //! A result file is read by h5py and h5dump, which know nothing of gradshard.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output as Finished};
 
+mod harness;
+
 use gradshard::results::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
 use gradshard::results::{Output, ResultFile};
+use harness::{available, python, script};
 use serde_json::json;
 
 /// The contents that tests/python/read_result.py expects.
@@ -48,17 +50,6 @@ fn write(directory: &Path) -> PathBuf {
     path
 }
 
-/// True if the tool is there. Without it the test is skipped with a word why, but in CI it fails.
-fn available(tool: &str, probe: &mut Command) -> bool {
-    let there = probe.output().is_ok_and(|finished| finished.status.success());
-    if !there {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is needed in CI");
-        // Not eprintln, which the test harness swallows when a test passes.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {tool} was not found");
-    }
-    there
-}
-
 fn succeed(finished: Finished) -> String {
     let (out, err) = (String::from_utf8_lossy(&finished.stdout), String::from_utf8_lossy(&finished.stderr));
     assert!(finished.status.success(), "{out}{err}");
@@ -68,14 +59,9 @@ fn succeed(finished: Finished) -> String {
 /// The interpreter is `GRADSHARD_PYTHON`, or python3.
 #[test]
 fn h5py_reads_every_part() {
-    let python = std::env::var("GRADSHARD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let what = format!("h5py (of {python}; GRADSHARD_PYTHON names another interpreter)");
-    if !available(&what, Command::new(&python).args(["-c", "import h5py"])) {
-        return;
-    }
+    let Some(mut python) = python("h5py") else { return };
     let directory = tempfile::tempdir().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_result.py");
-    let out = succeed(Command::new(&python).arg(script).arg(write(directory.path())).output().unwrap());
+    let out = succeed(python.arg(script("read_result.py")).arg(write(directory.path())).output().unwrap());
     assert_eq!(out, "h5py reads it all\n");
 }
 

@@ -53,9 +53,24 @@ fn cell_of(file: &str) -> u64 {
     file.strip_prefix("cell-").and_then(|name| name.split('_').next()).and_then(|n| n.parse().ok()).expect(file)
 }
 
-/// Checks a cell that must have succeeded, and its kept result, against gradients and weights.
+/// True if the cell was carried out, as every cell must be: only collectives of the library that give every rank a part
+/// of the result, whatever its role, may refuse dedicated roles.
+fn is_carried_out(cell: &Value) -> bool {
+    let reason = cell["reason"].as_str().unwrap();
+    if cell["status"] == "infeasible" {
+        let native = cell["strategy"].as_str().unwrap().starts_with("native-");
+        assert!(native && cell["roles"] == "dedicated" && reason.contains("roles must be colocated"), "{cell}");
+        return false;
+    }
+    assert_eq!((&cell["status"], reason), (&json!("ok"), ""), "{cell}");
+    true
+}
+
+/// Checks a cell, and its kept result, against gradients and weights.
 fn assert_right(cell: &Value, kept: &Kept, gradients: &[Vec<f64>], weights: &[f64], flat: &[f64]) {
-    assert_eq!((&cell["status"], &cell["reason"]), (&json!("ok"), &json!("")), "{cell}");
+    if !is_carried_out(cell) {
+        return;
+    }
     let of = Type::named(cell["dtype"].as_str().unwrap());
     let result = kept.of(cell);
     assert_close(&result, gradients, weights, of, &cell.to_string());
@@ -86,8 +101,8 @@ impl Problems {
     }
 }
 
-/// One job a rank count and residency: every strategy on every awkward problem.
-fn sweep(ranks: usize, residency: &str, problems: &mut Problems) {
+/// One job: every strategy on every awkward problem.
+fn sweep(ranks: usize, residency: &str, dtypes: [&str; 2], problems: &mut Problems) {
     // No binary fraction, so that products round.
     const WEIGHT: f64 = 0.3;
     let place = Place::new();
@@ -96,9 +111,9 @@ fn sweep(ranks: usize, residency: &str, problems: &mut Problems) {
     let experiment = json!({
         "models": [1, 97, 1009],
         "gradients": {"source": "synthetic", "seed": SEED, "weights": WEIGHT, "residency": residency},
-        "dtype": ["f32", "f64", "f16", "bf16"],
+        "dtype": dtypes,
         "clients": [1, 5, 20],
-        "shards": [1, 3, 16],
+        "shards": [3, 16],
         "strategies": names,
         "flow": ["whole", "64B"],
         "roles": roles,
@@ -108,8 +123,8 @@ fn sweep(ranks: usize, residency: &str, problems: &mut Problems) {
     let cells = run(&place, "sweep", &experiment, ranks);
     for name in &names {
         let of_strategy = cells.iter().filter(|cell| cell["strategy"] == **name).count();
-        // Three models, four types, three numbers of clients, one or two roles.
-        let comparisons = 36 * if ranks == 1 { 1 } else { 2 };
+        // Three models, two types, three numbers of clients, one or two roles.
+        let comparisons = 18 * if ranks == 1 { 1 } else { 2 };
         assert!(of_strategy >= comparisons && of_strategy % comparisons == 0, "{name}: {of_strategy} cells");
     }
     let kept = Kept::open(&place.path("sweep"));
@@ -120,19 +135,22 @@ fn sweep(ranks: usize, residency: &str, problems: &mut Problems) {
     }
 }
 
+/// Taken in turn: all four at once would double the jobs' time.
+const DTYPES: [[&str; 2]; 2] = [["f32", "bf16"], ["f64", "f16"]];
+
 #[test]
 fn every_strategy_on_every_rank_count_with_resident_gradients() {
     let mut problems = Problems::default();
-    for ranks in [1, 2, 3, 4, 5, 7, 8] {
-        sweep(ranks, "resident", &mut problems);
+    for (at, ranks) in [1, 2, 3, 4, 5, 7, 8].into_iter().enumerate() {
+        sweep(ranks, "resident", DTYPES[at % 2], &mut problems);
     }
 }
 
 #[test]
 fn every_strategy_with_streamed_gradients() {
     let mut problems = Problems::default();
-    for ranks in [1, 3, 8] {
-        sweep(ranks, "streamed", &mut problems);
+    for (at, ranks) in [2, 5, 7].into_iter().enumerate() {
+        sweep(ranks, "streamed", DTYPES[at % 2], &mut problems);
     }
 }
 
@@ -148,19 +166,19 @@ fn every_order_with_weights_of_their_own() {
         "flow": ["whole", "auto", "100B"],
         "roles": ["colocated", {"dedicated": 1}],
         "order": ["client", "rotated", "arrival"],
+        "phase": ["aggregate", "round"],
         "repeat": {"blocks": 9, "warmup": 1, "max_seconds": 60}
     });
     let cells = run(&place, "orders", &experiment, 3);
     let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, 1009, Type::F32)).collect();
     let flat = flat_server(&gradients, &weights, Type::F32);
     let kept = Kept::open(&place.path("orders"));
-    for cell in &cells {
+    for cell in cells.iter().filter(|cell| is_carried_out(cell)) {
         assert_eq!(cell["samples"], 9);
         let (low, middle, high) = (&cell["ci_low_s"], &cell["median_s"], &cell["ci_high_s"]);
         assert!(low.as_f64() <= middle.as_f64() && middle.as_f64() <= high.as_f64(), "{cell}");
         if cell["order"] == "arrival" {
             // Summed anew in each round: the cell tells of all rounds together, the kept result of one.
-            assert_eq!(cell["status"], "ok", "{cell}");
             assert_close(&kept.of(cell), &gradients, &weights, Type::F32, &cell.to_string());
         } else {
             assert_right(cell, &kept, &gradients, &weights, &flat);

@@ -8,7 +8,7 @@ use crate::engine::verify::{self, Verification};
 use crate::engine::{EngineError, Residents, Round, Spec, TransportError};
 use crate::experiment::{self, Comparison};
 use crate::gradient::{Element, Range, Source};
-use crate::job::setup::{strategy_of, terms_of};
+use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared, Progress, Request, keep, room};
 use crate::measure::{BlockOrder, summarise};
 use crate::plan::memory::{Memory, predict, resident};
@@ -84,7 +84,7 @@ pub fn resident_bytes(
     let mut shared = false;
     let mut bytes = 0;
     for cell in &comparison.cells {
-        let strategy = strategy_of(&cell.strategy)?;
+        let strategy = prepared.strategy(&cell.strategy)?;
         let terms = terms_of(comparison, cell, strategy, layout.nodes());
         shared |= terms.intra_node == IntraNode::Shared && !strategy.needs_mpi();
         bytes = resident(&prepared.problem(comparison, source, 1), layout, &terms, rank);
@@ -115,7 +115,7 @@ impl<'s, E: Element> Session<'s, E> {
         let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
         let mut contenders = Vec::with_capacity(comparison.cells.len());
         for cell in &comparison.cells {
-            let strategy = strategy_of(&cell.strategy)?;
+            let strategy = prepared.strategy(&cell.strategy)?;
             contenders.push(Contender {
                 cell,
                 strategy,

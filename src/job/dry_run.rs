@@ -3,14 +3,15 @@
 use std::fmt::Write;
 
 use crate::engine::Transport;
-use crate::job::setup::{self, strategy_of, terms_of};
+use crate::job::setup::{self, terms_of};
 use crate::job::{JobError, Request};
 use crate::plan::memory::predict;
+use crate::plan::strategies;
 
 /// A table of cells with the memory of the busiest rank and of all ranks together, predicted. Collective; the text is
 /// rank 0's.
 pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<String, JobError> {
-    let prepared = setup::prepare(transport, request)?;
+    let prepared = setup::prepare(transport, request, strategies::all())?;
     if transport.rank() != 0 {
         return Ok(String::new());
     }
@@ -31,7 +32,7 @@ pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<Strin
         };
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
         for cell in &comparison.cells {
-            let strategy = strategy_of(&cell.strategy)?;
+            let strategy = prepared.strategy(&cell.strategy)?;
             let problem = prepared.problem(comparison, source.as_dyn(), cell.shards);
             let terms = terms_of(comparison, cell, strategy, layout.nodes());
             let plan = match strategy.plan(&problem, &layout) {

@@ -19,6 +19,7 @@ pub use progress::{Progress, Quiet};
 pub use setup::Prepared;
 
 use crate::engine::{EngineError, Transport, TransportError};
+use crate::plan::strategies::{self, Strategy};
 use crate::results::{Output, ResultFile};
 
 /// What a person asked for.
@@ -69,7 +70,17 @@ pub fn run(
     request: &Request,
     progress: &mut dyn Progress,
 ) -> Result<Option<Finished>, JobError> {
-    let prepared = setup::prepare(transport, request)?;
+    run_with(strategies::all(), transport, request, progress)
+}
+
+/// As [`run`], with strategies of the caller's own: the experiment's names are theirs.
+pub fn run_with(
+    strategies: &'static [&'static dyn Strategy],
+    transport: &mut dyn Transport,
+    request: &Request,
+    progress: &mut dyn Progress,
+) -> Result<Option<Finished>, JobError> {
+    let prepared = setup::prepare(transport, request, strategies)?;
     room_for_gradients(transport, &prepared)?;
     let mut output = setup::claim_output(transport, request, &prepared)?;
     progress.note("measuring the machine's limits");

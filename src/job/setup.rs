@@ -9,7 +9,7 @@ use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Know
 use crate::gradient::source::{FileKind, Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
 use crate::job::{JobError, Request};
-use crate::plan::strategies::{self, Strategy};
+use crate::plan::strategies::{Knobs, Strategy};
 use crate::plan::{Flow, IntraNode, Layout, Problem, Terms};
 use crate::results::Output;
 
@@ -24,9 +24,16 @@ pub struct Prepared {
     pub experiment: Experiment,
     /// Gradients that come from files; None where they are synthetic.
     files: Option<Box<dyn Source>>,
+    /// What the names of strategies stand for.
+    strategies: &'static [&'static dyn Strategy],
 }
 
 impl Prepared {
+    /// The strategy of a name that the experiment's reader has already found to exist.
+    pub fn strategy(&self, name: &str) -> Result<&'static dyn Strategy, JobError> {
+        named(self.strategies, name).ok_or_else(|| JobError::Input(format!("strategies: unknown strategy {name:?}")))
+    }
+
     /// The gradients of `comparison`.
     pub fn source(&self, comparison: &Comparison) -> Result<SourceOf<'_>, SourceError> {
         match (&self.files, &self.experiment.gradients) {
@@ -73,9 +80,8 @@ impl SourceOf<'_> {
     }
 }
 
-/// The strategy of a name that the experiment's reader has already found to exist.
-pub fn strategy_of(name: &str) -> Result<&'static dyn Strategy, JobError> {
-    strategies::find(name).ok_or_else(|| JobError::Input(format!("strategies: unknown strategy {name:?}")))
+fn named(strategies: &'static [&'static dyn Strategy], name: &str) -> Option<&'static dyn Strategy> {
+    strategies.iter().copied().find(|strategy| strategy.name() == name)
 }
 
 /// What a cell adds to its plan on `nodes` nodes.
@@ -99,8 +105,13 @@ pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn
     }
 }
 
-/// Reads the experiment on rank 0 and understands it on every rank. Collective.
-pub fn prepare(transport: &mut dyn Transport, request: &Request) -> Result<Prepared, JobError> {
+/// Reads the experiment on rank 0 and understands it on every rank, its strategies being some of `strategies`.
+/// Collective.
+pub fn prepare(
+    transport: &mut dyn Transport,
+    request: &Request,
+    strategies: &'static [&'static dyn Strategy],
+) -> Result<Prepared, JobError> {
     let path = &request.experiment;
     let read = if transport.rank() == 0 {
         std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
@@ -113,7 +124,7 @@ pub fn prepare(transport: &mut dyn Transport, request: &Request) -> Result<Prepa
     };
     agree(transport, refused)?.map_err(JobError::Input)?;
     let text = String::from_utf8_lossy(&transport.broadcast(text.into_bytes())?).into_owned();
-    match understand(&text, path) {
+    match understand(&text, path, strategies) {
         Ok(prepared) => {
             agree(transport, Ok(()))?.map_err(JobError::Input)?;
             Ok(prepared)
@@ -125,7 +136,7 @@ pub fn prepare(transport: &mut dyn Transport, request: &Request) -> Result<Prepa
     }
 }
 
-fn understand(text: &str, path: &Path) -> Result<Prepared, String> {
+fn understand(text: &str, path: &Path, strategies: &'static [&'static dyn Strategy]) -> Result<Prepared, String> {
     let written = experiment::parse(text, path).map_err(|error| error.to_string())?;
     let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let files = open(&written.gradients, base).map_err(|error| format!("{}: gradients: {error}", path.display()))?;
@@ -134,10 +145,10 @@ fn understand(text: &str, path: &Path) -> Result<Prepared, String> {
         elements: files.elements(),
         dtype: files.stored_dtype().unwrap_or(Dtype::F32),
     });
-    let names = strategies::names();
+    let names: Vec<&str> = strategies.iter().map(|strategy| strategy.name()).collect();
     let known = Known {
         strategies: &names,
-        knobs: &|name| strategies::find(name).map_or(strategies::Knobs::SHARDED, |strategy| strategy.knobs()),
+        knobs: &|name| named(strategies, name).map_or(Knobs::SHARDED, |strategy| strategy.knobs()),
         catalogue: &|name| {
             models::find(name).map(|model| (model.name.to_owned(), model.elements)).map_err(|error| error.to_string())
         },
@@ -149,7 +160,7 @@ fn understand(text: &str, path: &Path) -> Result<Prepared, String> {
         // An option that silently did nothing would pass for a measurement under a limit.
         return Err(format!("{}: ceiling: this version carries no ceilings out yet; leave it out", path.display()));
     }
-    Ok(Prepared { text: text.to_owned(), experiment, files })
+    Ok(Prepared { text: text.to_owned(), experiment, files, strategies })
 }
 
 fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, SourceError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::experiment::Comparison;
-use crate::job::setup::{strategy_of, terms_of};
+use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared};
 use crate::limits::Limits;
 use crate::limits::share::least;
@@ -20,7 +20,7 @@ pub fn fill(
     limits: &Limits,
 ) -> Result<(), JobError> {
     let Some(cell) = comparison.cells.iter().find(|cell| cell.index == row.cell) else { return Ok(()) };
-    let strategy = strategy_of(&cell.strategy)?;
+    let strategy = prepared.strategy(&cell.strategy)?;
     let Ok(layout) = prepared.layout(comparison, node_of) else { return Ok(()) };
     // Weights change no byte.
     let problem = Arc::new(Problem::unweighted(comparison.elements, comparison.clients, cell.shards));

@@ -2,13 +2,12 @@
 //! pages.
 
 use super::build_facts::BuildFacts;
-use super::date;
 use super::launcher::Launcher;
+use crate::utc;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// What a rank can say of its node beside hardware and memory. None: the kernel does not tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +59,7 @@ impl Environment {
             huge_pages: huge_pages("enabled"),
             huge_pages_shared: huge_pages("shmem_enabled"),
             numa_balancing: line("proc/sys/kernel/numa_balancing").map(|value| value != "0"),
-            started: date::rfc3339(SystemTime::now()),
+            started: utc::now(),
             build: BuildFacts::here(),
             launcher: Launcher::here(),
         }

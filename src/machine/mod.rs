@@ -6,7 +6,6 @@ pub mod build_facts;
 pub mod cgroup;
 pub mod core_sharing;
 pub mod cpu_quota;
-pub mod date;
 pub mod describe;
 pub mod environment;
 pub mod index_set;

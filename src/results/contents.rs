@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::row::{CellRow, MemoryRow, Sample};
 use super::schema::SCHEMA_VERSION;
-use super::utc;
+use crate::utc;
 
 /// Everything a result file holds. Rank 0 has one, adds to it after every cell and saves it.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,6 @@ pub mod read;
 pub mod row;
 pub mod schema;
 pub mod show;
-pub mod utc;
 pub mod write;
 
 pub use contents::ResultFile;

@@ -2,6 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The moment now, to the second, such as `2024-02-29T23:59:59Z`.
+pub fn now() -> String {
+    rfc3339(SystemTime::now())
+}
+
 /// `time` to the second, such as `2024-02-29T23:59:59Z`. A time before 1970 is given as 1970.
 pub fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or(0);

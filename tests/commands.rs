@@ -1,0 +1,211 @@
+//! What the commands print, read as a program would read it.
+
+mod harness;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use harness::{Place, available};
+use serde_json::{Value, json};
+
+fn names(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn strategies(place: &Place) -> Vec<String> {
+    names(&place.gradshard().args(["strategies", "--format", "json"]).run().json())
+}
+
+#[test]
+fn strategies_are_listed() {
+    let place = Place::new();
+    let list = place.gradshard().args(["strategies", "--format", "json"]).run().json();
+    let text = place.gradshard().args(["strategies"]).run().success().to_owned();
+    let names = names(&list);
+    assert_eq!(text.lines().count(), names.len());
+    for expected in
+        ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce-scatter", "native-reduce"]
+    {
+        assert!(names.iter().any(|name| name == expected), "{expected}");
+    }
+    for strategy in list.as_array().unwrap() {
+        let family = strategy["family"].as_str().unwrap();
+        assert!(["sharded", "tree"].contains(&family), "{strategy}");
+        assert!(strategy["needs_mpi"].is_boolean() && strategy["heeds_shards"].is_boolean(), "{strategy}");
+        let line = text.lines().find(|line| line.split_whitespace().nth(1) == strategy["name"].as_str()).unwrap();
+        assert!(line.starts_with(family) && line.ends_with(strategy["about"].as_str().unwrap()), "{line}");
+    }
+}
+
+/// Parameter counts as the paper gives them (arXiv:2604.22072), and as torchvision's documentation does.
+#[test]
+fn models_are_listed_with_their_counts() {
+    let place = Place::new();
+    let list = place.gradshard().args(["models", "--format", "json"]).run().json();
+    let elements = |name: &str| {
+        let entry = list.as_array().unwrap().iter().find(|entry| entry["name"] == name);
+        entry.unwrap_or_else(|| panic!("no {name}"))["elements"].as_u64().unwrap()
+    };
+    assert_eq!(elements("resnet18"), 11_689_512);
+    assert_eq!(elements("vgg16"), 138_357_544);
+    let text = place.gradshard().args(["models"]).run().success().to_owned();
+    assert_eq!(text.lines().count(), list.as_array().unwrap().len());
+    let layers = place.gradshard().args(["models", "resnet18", "--format", "json"]).run().json();
+    let length =
+        |layer: &Value| layer["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).product::<u64>();
+    assert_eq!(layers["layers"].as_array().unwrap().iter().map(length).sum::<u64>(), 11_689_512);
+    let lines = place.gradshard().args(["models", "resnet18"]).run().success().lines().count();
+    assert_eq!(lines, layers["layers"].as_array().unwrap().len());
+}
+
+#[test]
+fn the_machine_is_described_by_every_rank() {
+    let place = Place::new();
+    let finished = place.mpi(3).args(["machine", "--format", "json"]).run();
+    let described = finished.json();
+    let text = described.to_string();
+    for part in ["mpi", "hostname", "memory", "kernel"] {
+        assert!(text.to_lowercase().contains(part), "{part}: {text}");
+    }
+    let alone = place.gradshard().args(["machine"]).run();
+    assert!(!alone.success().is_empty());
+    let listed = described.as_array().or_else(|| described["ranks"].as_array());
+    assert_eq!(listed.map(Vec::len), Some(3), "{described:#}");
+}
+
+/// λ-FL with N = 20: ⌈√20⌉ = 5 clients a leaf, 4 leaves, one root.
+#[test]
+fn plans_in_every_format() {
+    let place = Place::new();
+    let plan = |format: &str| {
+        let arguments = ["plan", "--strategy", "tree-lambda-fl", "--clients", "20", "--elements", "1000", "--format"];
+        place.gradshard().args(arguments).args([format]).run().success().to_owned()
+    };
+    let json: Value = serde_json::from_str(&plan("json")).unwrap();
+    let aggregators = json["aggregators"].as_array().unwrap_or_else(|| panic!("{json:#}"));
+    assert_eq!(aggregators.len(), 5);
+    let inputs: Vec<usize> = aggregators.iter().map(|a| a["inputs"].as_array().unwrap().len()).collect();
+    assert_eq!(inputs, [5, 5, 5, 5, 4]);
+    let text = plan("text");
+    assert!(text.contains("tree-lambda-fl") && text.contains("sound") && text.contains("1000"), "{text}");
+    let dot = plan("dot");
+    assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}'), "{dot}");
+    // 20 clients to their leaves, 4 leaves to the root.
+    assert_eq!(dot.matches("->").count(), 24, "{dot}");
+    if available("dot", Command::new("dot").arg("-V")) {
+        let mut drawer = Command::new("dot").arg("-Tsvg").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        drawer.stdin.take().unwrap().write_all(dot.as_bytes()).unwrap();
+        let drawn = drawer.wait_with_output().unwrap();
+        assert!(drawn.status.success() && String::from_utf8_lossy(&drawn.stdout).contains("</svg>"));
+    }
+}
+
+#[test]
+fn every_strategy_has_a_plan_to_show() {
+    let place = Place::new();
+    for name in strategies(&place) {
+        for more in
+            [&["--flow", "1KiB"][..], &["--nodes", "2", "--streamed", "--dtype", "bf16", "--intra-node", "messages"]]
+        {
+            let arguments = ["plan", "--strategy", &name, "--elements", "1009", "--shards", "3", "--format", "json"];
+            let shown = place.gradshard().args(arguments).args(more).run().json();
+            assert_eq!(shown["strategy"], *name, "{shown}");
+        }
+    }
+}
+
+/// The names that other programs rely on.
+#[test]
+fn shown_results_have_the_promised_names() {
+    let place = Place::new();
+    let experiment = json!({"models": 97, "clients": 5, "repeat": {"blocks": 8, "warmup": 0}});
+    place.write("e.json", experiment.to_string());
+    let table = place.gradshard().args(["run", "e.json", "--threads", "2"]).run().success().to_owned();
+    let shown = place.gradshard().args(["show", "e.h5", "--format", "json"]).run().json();
+    let cells = shown["cells"].as_array().unwrap();
+    let (mut ok, mut infeasible) = (0, 0);
+    for cell in cells {
+        for name in [
+            "strategy",
+            "model",
+            "elements",
+            "dtype",
+            "clients",
+            "shards",
+            "flow",
+            "ranks",
+            "nodes",
+            "roles",
+            "phase",
+            "samples",
+            "median_s",
+            "ci_low_s",
+            "ci_high_s",
+            "gradient_bytes_per_s",
+            "ingest_bytes_per_s",
+            "memory",
+            "verification",
+            "status",
+            "reason",
+        ] {
+            assert!(cell.get(name).is_some(), "{name} is not in {cell}");
+        }
+        match cell["status"].as_str().unwrap() {
+            "ok" => {
+                ok += 1;
+                for name in ["differing_elements", "max_ulp", "max_relative_error_vs_exact", "reference"] {
+                    assert!(!cell["verification"][name].is_null(), "{name} is not in {cell}");
+                }
+                let (median, samples) = (cell["median_s"].as_f64().unwrap(), cell["samples"].as_u64().unwrap());
+                assert!(median > 0.0 && samples == 8, "{cell}");
+                let close = |name: &str, bytes: f64| (cell[name].as_f64().unwrap() * median / bytes - 1.0).abs() < 1e-9;
+                assert!(close("gradient_bytes_per_s", 388.0) && close("ingest_bytes_per_s", 5.0 * 388.0), "{cell}");
+            }
+            "infeasible" => {
+                infeasible += 1;
+                assert!(cell["reason"].as_str().unwrap().contains("mpirun") && cell["median_s"].is_null(), "{cell}");
+            }
+            other => panic!("{other}: {cell}"),
+        }
+    }
+    assert!(ok >= 4 && infeasible >= 2, "{ok} ok, {infeasible} infeasible");
+    assert_eq!(place.gradshard().args(["show", "e.h5"]).run().success(), table);
+    let csv = place.gradshard().args(["show", "e.h5", "--format", "csv"]).run().success().to_owned();
+    assert!(csv.lines().count() > cells.len(), "{csv}");
+    assert!(csv.lines().next().unwrap().contains("strategy,"), "{csv}");
+}
+
+#[test]
+fn a_dry_run_shows_cells_and_memory_and_writes_nothing() {
+    let place = Place::new();
+    let experiment = json!({"models": [{"name": "mine", "elements": 1_048_576}], "clients": 4, "shards": [1, 4]});
+    place.write("e.json", experiment.to_string());
+    let before = place.contents();
+    for start in [place.mpi(3), place.gradshard()] {
+        let finished = start.args(["run", "e.json", "--dry-run"]).run();
+        let text = finished.success();
+        for name in strategies(&place) {
+            assert!(text.contains(&format!("  {name}, M = ")), "{name}: {text}");
+        }
+        // Four clients of 4 MiB are resident.
+        assert!(text.contains("mine (1048576 f32), 4 clients") && text.contains("total: "), "{text}");
+        assert!(text.contains("MiB on the busiest rank"), "{text}");
+    }
+    assert!(place.contents() == before);
+    // A dry run claims no output, so one that exists is no obstacle.
+    place.write("e.h5", "an earlier result");
+    place.gradshard().args(["run", "e.json", "--dry-run"]).run().success();
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gradshard"))
+        .args(["plan", "--strategy", "sharded-direct", "--elements", "100000", "--shards", "9000", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let finished = child.wait_with_output().unwrap();
+    assert!(finished.status.success() && finished.stderr.is_empty(), "{finished:?}");
+}

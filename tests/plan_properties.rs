@@ -1,0 +1,164 @@
+//! For any problem on any layout: real strategies' plans are sound, and what threads make of them is the weighted mean.
+
+use std::sync::Arc;
+
+use gradshard::engine::{Residents, Round, Spec, run_threads};
+use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
+use gradshard::plan::strategies::{self, Strategy};
+use gradshard::plan::{Flow, IntraNode, Layout, Order, Phase, Problem, Residency, Roles, Terms, check};
+use proptest::prelude::*;
+
+/// Small whole numbers, whose sums are exact in f64: any order of summation must give the same bits.
+struct Whole {
+    elements: u64,
+    weights: Vec<f64>,
+}
+
+fn value(client: u64, element: u64) -> i64 {
+    ((client * 7919 + element * 104_729 + client * element * 31) % 2001) as i64 - 1000
+}
+
+impl Source for Whole {
+    fn clients(&self) -> usize {
+        self.weights.len()
+    }
+    fn elements(&self) -> u64 {
+        self.elements
+    }
+    fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+    fn stored_dtype(&self) -> Option<Dtype> {
+        None
+    }
+    fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
+        assert_eq!(dtype, Dtype::F64);
+        let out: &mut [f64] = bytemuck::cast_slice_mut(out);
+        for (element, out) in (range.start..range.end).zip(out) {
+            *out = f64::from_f64(value(client as u64, element) as f64);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    strategy: usize,
+    elements: u64,
+    weights: Vec<u32>,
+    shards: u64,
+    node_of: Vec<usize>,
+    dedicated: Option<u64>,
+    chunk: Option<u64>,
+    messages: bool,
+    streamed: bool,
+    order: u8,
+    whole_round: bool,
+}
+
+fn cases() -> impl Strategy_<Value = Case> {
+    let strategy = 0..strategies::all().len();
+    let weights = prop::collection::vec(1u32..50, 1..25);
+    let node_of = prop::collection::vec(0usize..4, 1..10);
+    let problem = (strategy, 0u64..200, weights, 1u64..40);
+    let terms = (prop::option::of(1u64..40), any::<bool>(), any::<bool>(), 0u8..3, any::<bool>());
+    (problem, node_of, prop::option::of(1u64..9), terms).prop_map(|(problem, node_of, dedicated, terms)| {
+        let (strategy, elements, weights, shards) = problem;
+        let (chunk, messages, streamed, order, whole_round) = terms;
+        Case { strategy, elements, weights, shards, node_of, dedicated, chunk, messages, streamed, order, whole_round }
+    })
+}
+
+// proptest's trait and gradshard's have one name.
+use proptest::strategy::Strategy as Strategy_;
+
+impl Case {
+    fn layout(&self) -> Option<Arc<Layout>> {
+        let roles = self.dedicated.map_or(Roles::Colocated, |ranks| Roles::Dedicated(Some(ranks)));
+        Layout::new(&self.node_of, roles).ok().map(Arc::new)
+    }
+
+    fn problem(&self, strategy: &dyn Strategy) -> Arc<Problem> {
+        let weights: Vec<f64> = self.weights.iter().map(|weight| f64::from(*weight)).collect();
+        let shards = if strategy.knobs().shards { self.shards } else { 1 };
+        Arc::new(Problem { elements: self.elements, shards, weights: weights.into() })
+    }
+
+    fn terms(&self, strategy: &dyn Strategy) -> Terms {
+        let messages = self.messages && !strategy.always_shared();
+        Terms {
+            dtype: Dtype::F64,
+            flow: self.chunk.map_or(Flow::Whole, |elements| Flow::Chunk { elements }),
+            intra_node: if messages { IntraNode::Messages } else { IntraNode::Shared },
+            order: [Order::Client, Order::Rotated, Order::Arrival][usize::from(self.order)],
+            residency: if self.streamed { Residency::Streamed } else { Residency::Resident },
+            phase: if self.whole_round { Phase::Round } else { Phase::Aggregate },
+        }
+    }
+
+    /// Σ wₖgₖ / Σ wₖ, summed in whole numbers.
+    fn mean(&self, element: u64) -> f64 {
+        let weights = || self.weights.iter().map(|weight| i64::from(*weight));
+        let sum: i64 = (0..).zip(weights()).map(|(client, weight)| weight * value(client, element)).sum();
+        sum as f64 / weights().sum::<i64>() as f64
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn check_accepts_every_plan_of_every_strategy(case in cases()) {
+        let Some(layout) = case.layout() else { return Ok(()) };
+        for strategy in strategies::all() {
+            let problem = case.problem(*strategy);
+            let Ok(plan) = strategy.plan(&problem, &layout) else { continue };
+            match check(plan.as_ref(), &problem, &layout) {
+                Ok(verdict) => prop_assert_eq!(verdict.aggregators, plan.aggregators()),
+                Err(fault) => prop_assert!(false, "{}: {fault}", strategy.name()),
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn threads_make_the_weighted_mean(case in cases()) {
+        let strategy = strategies::all()[case.strategy];
+        let Some(layout) = case.layout().filter(|_| !strategy.needs_mpi()) else { return Ok(()) };
+        let problem = case.problem(strategy);
+        let Ok(plan) = strategy.plan(&problem, &layout) else { return Ok(()) };
+        let terms = case.terms(strategy);
+        let source = Whole { elements: case.elements, weights: problem.weights.to_vec() };
+        let parts = run_threads(&case.node_of, |transport| {
+            let residents = match terms.residency {
+                Residency::Streamed => Residents::none(),
+                Residency::Resident => {
+                    let shared = terms.intra_node == IntraNode::Shared;
+                    Residents::<f64>::load(&source, &problem, &layout, shared, transport).unwrap()
+                }
+            };
+            let spec = Spec { plan: plan.as_ref(), problem: &problem, layout: &layout, terms, source: &source };
+            let mut round = Round::prepare(spec, &residents, transport).unwrap();
+            round.reset();
+            transport.barrier().unwrap();
+            round.run(transport).unwrap();
+            transport.barrier().unwrap();
+            let results: Vec<(Range, Vec<f64>)> = round.results().into_iter().map(|(r, e)| (r, e.to_vec())).collect();
+            transport.barrier().unwrap();
+            results
+        });
+        let mut of_element = vec![None; case.elements as usize];
+        for (range, values) in parts.into_iter().flatten() {
+            for (element, value) in (range.start..range.end).zip(values) {
+                let twice = of_element[element as usize].replace(value);
+                prop_assert!(twice.is_none(), "{}: element {element} twice", strategy.name());
+            }
+        }
+        for (element, value) in (0..).zip(of_element) {
+            prop_assert_eq!(value, Some(case.mean(element)), "{}: element {}", strategy.name(), element);
+        }
+    }
+}
