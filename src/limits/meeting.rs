@@ -93,7 +93,7 @@ mod tests {
         for node_of in [&[0][..], &[0, 0], &[0, 1], &[5, 5, 2, 2, 2, 9], &[0, 1, 0, 1, 0]] {
             for highest in 0..node_of.len() {
                 let all = run_threads(node_of, |transport| {
-                    let places = Places::of(transport.rank(), &transport.node_of().to_vec(), &[]);
+                    let places = Places::of(transport.rank(), transport.node_of(), &[]);
                     let own = if transport.rank() == highest { 77 } else { transport.rank() as u64 };
                     let greatest = meet(transport, &places, own).expect("threads do not fail");
                     // Who ends early is taken for lost by those who still wait for their messages to leave.
