@@ -55,7 +55,10 @@ impl Broken {
             .collect();
         match self.1 {
             Defect::None => {}
-            Defect::DropsAClient => drop(halves[1].inputs.remove(2)),
+            Defect::DropsAClient => {
+                halves[1].inputs.remove(2);
+                halves[1].weight -= problem.weights[2];
+            }
             Defect::CountsAClientTwice => halves[0].inputs[3] = Input::Client(1),
             Defect::SumsTheWrongRange => halves[1].range = Range::new(middle + 1, problem.elements),
             Defect::WeighsWrongly => halves[0].weight *= 1.5,

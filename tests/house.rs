@@ -250,28 +250,29 @@ fn is_unsafe_in_the_wrong_place(source: &Source) -> Faults {
     if allowed || found == 0 { Vec::new() } else { vec![format!("{}: unsafe code", source.path)] }
 }
 
-/// An unsafe block or impl needs a comment `SAFETY:` above it (above the statement that it begins or ends), an unsafe
-/// function a section `# Safety` in its documentation.
+/// An unsafe block or impl needs a comment `SAFETY:` above it (above the statement that it begins or ends), or, where
+/// one reason serves a whole item, an earlier one that ends with `likewise below`. A public unsafe function needs a
+/// section `# Safety`; those of public traits are clippy's to find.
 fn is_unsafe_without_a_reason(source: &Source) -> Faults {
     let lines: Vec<&str> = source.text.lines().collect();
     let mut faults = Vec::new();
     for at in words(&source.code, "unsafe") {
         let line = source.code[..at].matches('\n').count();
         let rest = source.code[at + "unsafe".len()..].trim_start();
-        if rest.starts_with("extern") || rest.starts_with("(") {
+        let before = lines[line].trim_start();
+        let needed = if rest.starts_with('{') || rest.starts_with("impl") {
+            "SAFETY:"
+        } else if rest.starts_with("fn ") && before.starts_with("pub") {
+            "# Safety"
+        } else {
             continue;
-        }
-        let is_function = rest.starts_with("fn");
-        // A type, as in `f: unsafe fn(…)`.
-        if is_function && rest["fn".len()..].trim_start().starts_with('(') {
-            continue;
-        }
-        let needed = if is_function { "# Safety" } else { "SAFETY:" };
-        let documented = |line: &str| line.contains(needed) || line.contains("SAFETY:");
-        // Up to the end of the statement before, over this statement's own lines and the comment above it.
-        let mut above = lines[..line].iter().rev();
-        let reason = documented(lines[line])
-            || above.by_ref().take(12).take_while(|line| !ends_a_statement(line)).any(|line| documented(line));
+        };
+        // Up to the end of the statement before: over this statement's own lines, and the comment above it.
+        let statement = lines[..line].iter().rev().take_while(|line| !ends_a_statement(line));
+        let item = lines[..line].iter().rev().take_while(|line| **line != "}");
+        let reason = lines[line].contains(needed)
+            || statement.into_iter().any(|line| line.contains(needed))
+            || item.into_iter().any(|line| line.contains("SAFETY:") && line.ends_with("likewise below."));
         if !reason {
             faults.push(format!("{}:{}: unsafe without {needed}", source.path, line + 1));
         }
@@ -390,8 +391,8 @@ fn unsafe_code_in_the_wrong_place_or_without_a_reason_is_found() {
     assert_eq!(faults("engine/buffer.rs", &format!("{reasoned}let y = unsafe {{ *p }};")).len(), 1);
     assert_eq!(faults("mpi/world.rs", "unsafe impl Send for X {}").len(), 1);
     assert_eq!(faults("mpi/world.rs", "// SAFETY: no pointers.\nunsafe impl Send for X {}"), Faults::new());
-    assert_eq!(faults("mpi/world.rs", "/// Does it.\nunsafe fn f() {}").len(), 1);
-    assert_eq!(faults("mpi/world.rs", "/// # Safety\n/// `p` is valid.\nunsafe fn f() {}"), Faults::new());
+    assert_eq!(faults("mpi/world.rs", "/// Does it.\npub unsafe fn f() {}").len(), 1);
+    assert_eq!(faults("mpi/world.rs", "/// # Safety\n/// `p` is valid.\npub unsafe fn f() {}"), Faults::new());
     assert_eq!(
         faults("plan/check.rs", "// unsafe\nconst A: &str = \"unsafe\"; const B: char = '\"'; fn unsafely() {}"),
         Faults::new()
