@@ -33,9 +33,9 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("experiment", &["engine", "mpi", "job", "cli", "results"]),
     ("machine", &["engine", "mpi", "job", "cli"]),
     ("memory", &["engine", "mpi", "job", "cli"]),
-    ("limits", &["engine", "mpi", "job", "cli"]),
+    ("limits", &["experiment", "results", "mpi", "job", "cli"]),
     ("mpi", &["engine", "plan", "gradient", "experiment", "results", "measure", "job", "cli"]),
-    ("engine", &["job", "cli", "experiment", "results"]),
+    ("engine", &["limits", "job", "cli", "experiment", "results"]),
     ("job", &["cli"]),
     ("cli", &[]),
 ];

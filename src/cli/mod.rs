@@ -57,7 +57,7 @@ enum Failure {
     Input(anyhow::Error),
     /// Something else went wrong.
     Other(anyhow::Error),
-    /// Another rank has said it already.
+    /// It has been said, by this rank or another.
     Said(u8),
 }
 
@@ -71,9 +71,39 @@ fn input(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Input(error.into())
 }
 
+/// Says `text` on standard error, in one write: launchers put their own lines between the parts of a message.
+fn say(text: &str) {
+    use std::io::Write;
+    // Where nobody listens there is nobody to tell of it.
+    let _ = std::io::stderr().write_all(format!("gradshard: {text}\n").as_bytes());
+}
+
+/// True if a launcher started this process beside others, and another one is the one to speak.
+fn is_silent() -> bool {
+    #[cfg(feature = "mpi")]
+    return gradshard::mpi::launcher().is_some_and(|launcher| launcher.rank > 0);
+    #[cfg(not(feature = "mpi"))]
+    false
+}
+
+/// How a process ends that leaves the speaking to the launcher's first, where MPI does not connect the two. Launchers
+/// end the others as soon as one has failed: the first must have spoken by then.
+fn after_the_first() -> Failure {
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    Failure::Said(BAD_INPUT)
+}
+
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(_) if is_silent() => {
+            after_the_first();
+            return ExitCode::from(BAD_INPUT);
+        }
+        Err(error) => error.exit(),
+    };
+    let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Show(args) => show::show(&args).map_err(input),
@@ -84,11 +114,11 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Input(error)) => {
-            eprintln!("gradshard: {error:#}");
+            say(&format!("{error:#}"));
             ExitCode::from(BAD_INPUT)
         }
         Err(Failure::Other(error)) => {
-            eprintln!("gradshard: {error:#}");
+            say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
         Err(Failure::Said(code)) => ExitCode::from(code),

@@ -8,7 +8,7 @@ use gradshard::engine::{Transport, run_threads};
 use gradshard::job::{self, Finished, JobError, Progress, Request, dry_run};
 use gradshard::results::show::table;
 
-use super::{BAD_INPUT, Failure, input, print};
+use super::{BAD_INPUT, Failure, input, print, say};
 use progress::Reporter;
 
 mod progress;
@@ -42,14 +42,14 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
             return super::under_mpi::with_mpi(|transport| on_rank(transport, args));
         }
         if launcher.processes > 1 {
-            return Err(if launcher.rank == 0 {
+            return Err(if super::is_silent() {
+                super::after_the_first()
+            } else {
                 input(anyhow!(
-                    "--threads plays ranks in one process, but {} started {}",
+                    "--threads plays ranks in one process, but {} started {}; leave --threads out, or the launcher",
                     launcher.name,
                     launcher.processes
                 ))
-            } else {
-                Failure::Said(BAD_INPUT)
             });
         }
     }
@@ -87,7 +87,7 @@ fn failure(error: JobError, first: bool) -> Failure {
         JobError::Input(_) => input(error),
         JobError::Output(_) if !first => Failure::Said(1),
         JobError::Output(_) => {
-            eprintln!("gradshard: {error}");
+            say(&error.to_string());
             Failure::Said(1)
         }
         JobError::Lost(_) => Failure::Other(error.into()),

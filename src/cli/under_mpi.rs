@@ -2,9 +2,9 @@
 
 use gradshard::engine::Transport;
 use gradshard::engine::mpi_transport::MpiTransport;
-use gradshard::mpi::{World, launcher};
+use gradshard::mpi::World;
 
-use super::{BAD_INPUT, Failure, input};
+use super::{BAD_INPUT, Failure, after_the_first, input, is_silent, say};
 
 /// Starts MPI, runs `body` on every rank, ends MPI.
 ///
@@ -13,15 +13,25 @@ pub fn with_mpi(body: impl FnOnce(&mut dyn Transport) -> Result<(), Failure>) ->
     let world = match World::init() {
         Ok(world) => world,
         // Each process is alone with itself here: the launcher's first one speaks for all.
-        Err(error) if launcher().is_none_or(|launcher| launcher.rank == 0) => return Err(input(error)),
-        Err(_) => return Err(Failure::Said(BAD_INPUT)),
+        Err(_) if is_silent() => return Err(after_the_first()),
+        Err(error) => return Err(input(error)),
     };
     let mut transport = MpiTransport::new(&world)?;
-    let done = body(&mut transport);
-    if let Err(Failure::Other(error)) = &done {
-        eprintln!("gradshard: rank {}: {error:#}", transport.rank());
-        world.abort(1);
-    }
+    let done = match body(&mut transport) {
+        Err(Failure::Other(error)) => {
+            say(&format!("rank {}: {error:#}", transport.rank()));
+            world.abort(1);
+            Err(Failure::Said(1))
+        }
+        Err(Failure::Input(error)) => {
+            say(&format!("{error:#}"));
+            Err(Failure::Said(BAD_INPUT))
+        }
+        done => done,
+    };
+    // A launcher ends every rank as soon as one has failed: none may end before the one that speaks has spoken. (All
+    // ranks are here, or the job has been aborted.)
+    transport.barrier()?;
     drop(transport);
     drop(world);
     done
