@@ -117,7 +117,8 @@ for experiment in "${experiments[@]}"; do
   done
   prepare_say "$name on $ranks ranks, $library"
   run=0
-  "$GRADSHARD_MPIRUN" -n "$ranks" "$gradshard" run "$experiment" --output "$file" "$@" || run=$?
+  # Its table is printed below, by `show`, as a user would ask for it later.
+  "$GRADSHARD_MPIRUN" -n "$ranks" "$gradshard" run "$experiment" --output "$file" "$@" >/dev/null || run=$?
   if [ "$run" -ne 0 ]; then
     prepare_say "$experiment ended with exit code $run"
     [ "$code" -ne 0 ] || code=$run

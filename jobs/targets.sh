@@ -201,6 +201,7 @@ run_row() {
 code=0
 for row in "${rows[@]}"; do
   began=$SECONDS
+  rm -f "$results/$row.failed" "$results/$row.skipped"
   if run_row "$row"; then
     prepare_say "$row: done in $((SECONDS - began)) s"
   else

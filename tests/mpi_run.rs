@@ -84,7 +84,10 @@ fn assert_right(cell: &Value, kept: &Kept, gradients: &[Vec<f64>], weights: &[f6
 
 /// Synthetic gradients by the recipe, with their flat sums, made once for each problem.
 #[derive(Default)]
-struct Problems(HashMap<(u64, u64, String), (Vec<Vec<f64>>, Vec<f64>)>);
+struct Problems(HashMap<(u64, u64, String), Gradients>);
+
+/// Every client's gradient, and the clients' weights.
+type Gradients = (Vec<Vec<f64>>, Vec<f64>);
 
 const SEED: u64 = 7;
 

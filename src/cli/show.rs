@@ -12,7 +12,7 @@ pub use gradshard::results::show::{csv, json, table};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// A text table for a terminal of 120 columns.
-    Table,
+    Text,
     /// One JSON object.
     Json,
     /// One row a cell, names as in the file.
@@ -25,7 +25,7 @@ pub struct ShowArgs {
     /// A result file that `gradshard run` wrote.
     pub file: PathBuf,
     /// How to print it.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
@@ -37,7 +37,7 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let file = ResultFile::open(&args.file)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let printed = match args.format {
-        Format::Table => out.write_all(table(&file).as_bytes()),
+        Format::Text => out.write_all(table(&file).as_bytes()),
         Format::Json => json(&file, &args.file, &mut out),
         Format::Csv => csv(&file, &mut out),
     };

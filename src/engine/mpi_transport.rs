@@ -98,7 +98,10 @@ impl Transport for MpiTransport<'_> {
         bytes: usize,
     ) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
-        Ok(unsafe { self.requests.send(self.world.communicator(), token, to, tag, data, bytes)? })
+        unsafe {
+            self.requests.send(self.world.communicator(), token, to, tag, data, bytes)?;
+        }
+        Ok(())
     }
 
     unsafe fn receive(
@@ -110,7 +113,10 @@ impl Transport for MpiTransport<'_> {
         bytes: usize,
     ) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
-        Ok(unsafe { self.requests.receive(self.world.communicator(), token, from, tag, data, bytes)? })
+        unsafe {
+            self.requests.receive(self.world.communicator(), token, from, tag, data, bytes)?;
+        }
+        Ok(())
     }
 
     fn completed(&mut self, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
@@ -241,7 +247,10 @@ impl Collectives for MpiTransport<'_> {
 
     unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
-        Ok(unsafe { self.world.communicator().broadcast_from(root, data, bytes)? })
+        unsafe {
+            self.world.communicator().broadcast_from(root, data, bytes)?;
+        }
+        Ok(())
     }
 
     unsafe fn allgather(
@@ -251,7 +260,10 @@ impl Collectives for MpiTransport<'_> {
         parts: &[(u64, u64)],
     ) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
-        Ok(unsafe { self.world.communicator().allgather(send, receive, parts)? })
+        unsafe {
+            self.world.communicator().allgather(send, receive, parts)?;
+        }
+        Ok(())
     }
 
     fn most_elements(&self) -> u64 {

@@ -10,6 +10,7 @@ use crate::experiment::{self, Comparison};
 use crate::gradient::{Element, Range, Source};
 use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared, Progress, Request, keep, room};
+use crate::measure::clock::{node_clock, span};
 use crate::measure::{BlockOrder, summarise};
 use crate::plan::memory::{Memory, predict, resident};
 use crate::plan::strategies::Strategy;
@@ -54,6 +55,8 @@ impl Contender<'_> {
 
 /// What one round told; on rank 0 of all ranks.
 struct Told {
+    /// From the first start to the last end.
+    seconds: f64,
     rank_seconds: Vec<f64>,
     rank_producing_seconds: Vec<f64>,
 }
@@ -197,7 +200,7 @@ impl<'s, E: Element> Session<'s, E> {
                     cell: contender.cell.index,
                     block,
                     place: place as u64,
-                    seconds: told.rank_seconds.iter().copied().fold(0.0, f64::max),
+                    seconds: told.seconds,
                     rank_seconds: told.rank_seconds,
                     rank_producing_seconds: told.rank_producing_seconds,
                 });
@@ -240,9 +243,9 @@ impl<'s, E: Element> Session<'s, E> {
         };
         round.reset();
         transport.barrier()?;
-        let begun = Instant::now();
+        let start = node_clock();
         round.run(transport)?;
-        let seconds = begun.elapsed().as_secs_f64();
+        let end = node_clock();
         transport.barrier()?;
 
         let problem = round.problem().map_or(Ok(()), |problem| Err(problem.to_owned()));
@@ -253,12 +256,18 @@ impl<'s, E: Element> Session<'s, E> {
         let results = round.results();
         let digest = results.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
         let held = self.held(contender, &round, digest);
-        let record = [seconds.to_bits(), round.producing_seconds().to_bits(), digest, held];
+        let record = [start, end, round.producing_seconds().to_bits(), digest, held];
         let numbers = gather_numbers(transport, &record)?.map(|told| {
-            let pick = |at: usize| told.iter().map(|of| f64::from_bits(of[at])).collect::<Vec<f64>>();
-            let digest = told.iter().map(|of| of[2]).fold(0, u64::wrapping_add);
-            let held: Vec<u64> = told.iter().map(|of| of[3]).collect();
-            (Told { rank_seconds: pick(0), rank_producing_seconds: pick(1) }, digest, held)
+            let pick = |at: usize| told.iter().map(|of| of[at]).collect::<Vec<u64>>();
+            let (starts, ends) = (pick(0), pick(1));
+            let own = starts.iter().zip(&ends).map(|(start, end)| end.saturating_sub(*start) as f64 * 1e-9);
+            let digest = pick(3).into_iter().fold(0, u64::wrapping_add);
+            let told = Told {
+                seconds: span(transport.node_of(), &starts, &ends),
+                rank_seconds: own.collect(),
+                rank_producing_seconds: pick(2).into_iter().map(f64::from_bits).collect(),
+            };
+            (told, digest, pick(4))
         });
         if contender.terms.phase == Phase::Round {
             let spread = numbers.as_ref().map_or(Ok(()), |(_, digest, held)| self.all_hold(contender, *digest, held));

@@ -1,6 +1,6 @@
 //! The limits as text, for `gradshard machine`.
 
-use super::figures::{Limits, NodeLimits, PairLimits};
+use super::figures::{Limits, MemoryPasses, NodeLimits, PairLimits, greatest};
 
 /// Lines on every node, pair and wire. Lines that begin with `!` say what was not measured.
 pub fn describe(limits: &Limits) -> String {
@@ -28,15 +28,15 @@ fn of_node(node: &NodeLimits) -> Vec<String> {
     let NodeLimits { node: number, ranks, cores, .. } = node;
     let mut lines = Vec::new();
     if let Some(memory) = node.memory_bytes_per_s {
-        let together: Vec<f64> = node.memory.iter().filter(|p| p.workers > 1).filter_map(|p| p.best()).collect();
-        let mut parts = vec![format!("three-stream add {}", bandwidth(memory))];
-        if !together.is_empty()
-            && let Some(one) = node.one_rank_bytes_per_s
+        let several = node.memory.iter().filter(|passes| passes.workers > 1);
+        let mut text = format!("three-stream add {}", bandwidth(memory));
+        if let Some(together) = greatest(several.filter_map(MemoryPasses::best))
+            && let Some(alone) = node.one_rank_bytes_per_s
         {
-            parts.push(format!("one rank alone {}", bandwidth(one)));
+            text += &format!(": {cores} ranks together {}, one alone {}", bandwidth(together), bandwidth(alone));
         }
         let who = if cores < ranks { format!(" ({ranks} ranks on {cores} cores)") } else { String::new() };
-        lines.push(format!("  memory    node {number}{who}: {}", parts.join(", ")));
+        lines.push(format!("  memory    node {number}{who}: {text}"));
     }
     if !node.sums.is_empty() {
         let rates = node.sums.iter().map(|rate| format!("{} {:.2}", rate.dtype, rate.elements_per_s / 1e9));
@@ -64,7 +64,7 @@ fn bandwidth(bytes_per_s: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::figures::{Access, Kind, MemoryPasses, SumRate, WireLimits};
+    use crate::limits::figures::{Access, Kind, SumRate, WireLimits};
 
     #[test]
     fn says_every_figure_with_its_unit() {
@@ -100,7 +100,8 @@ mod tests {
         assert_eq!(
             describe(&limits),
             "limits, measured in 1.3 s by all nodes at once\n  \
-             memory    node 0 (4 ranks on 2 cores): three-stream add 30.00 GB/s, one rank alone 15.00 GB/s\n  \
+             memory    node 0 (4 ranks on 2 cores): three-stream add 30.00 GB/s: 2 ranks together 30.00 GB/s, \
+             one alone 15.00 GB/s\n  \
              sums      node 0: one core, two inputs in its cache, 10^9 elements/s: f16 8.50\n  \
              messages  between nodes (ranks 0 and 4): latency 15.25 µs, one way 0.1187 GB/s, both ways 2.50 GB/s each\n  \
              messages  all nodes at once: 0.1170 GB/s out of and into each\n  \

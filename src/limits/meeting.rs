@@ -11,6 +11,9 @@ pub const TAG: u64 = 1;
 
 /// How long a rank sleeps before it looks again.
 const NAP: Duration = Duration::from_micros(200);
+/// How often it looks between two naps: Open MPI looks for TCP's messages only every eighth time, and a message takes
+/// more than one look.
+const LOOKS_AWAKE: u32 = 32;
 /// How often a rank looks before it gives up its core for a moment.
 const LOOKS: u32 = 32;
 
@@ -18,7 +21,9 @@ const LOOKS: u32 = 32;
 fn sleep_until_done(transport: &mut dyn Transport) -> Result<(), TransportError> {
     let mut tokens = Vec::new();
     while transport.under_way() > 0 {
-        transport.completed(&mut tokens)?;
+        for _ in 0..LOOKS_AWAKE {
+            transport.completed(&mut tokens)?;
+        }
         if tokens.is_empty() {
             std::thread::sleep(NAP);
         }
@@ -93,7 +98,7 @@ mod tests {
         for node_of in [&[0][..], &[0, 0], &[0, 1], &[5, 5, 2, 2, 2, 9], &[0, 1, 0, 1, 0]] {
             for highest in 0..node_of.len() {
                 let all = run_threads(node_of, |transport| {
-                    let places = Places::of(transport.rank(), &transport.node_of().to_vec(), &[]);
+                    let places = Places::of(transport.rank(), transport.node_of(), &[]);
                     let own = if transport.rank() == highest { 77 } else { transport.rank() as u64 };
                     let greatest = meet(transport, &places, own).expect("threads do not fail");
                     // Who ends early is taken for lost by those who still wait for their messages to leave.

@@ -25,7 +25,7 @@
 //!
 //! Inside a node nothing is a wire: ranks can read each other's memory there.
 
-use super::figures::Limits;
+use super::figures::{Limits, greatest};
 use crate::gradient::Range;
 use crate::plan::{Collective, Layout, Phase, Plan, Problem, Residency, Terms};
 
@@ -237,9 +237,9 @@ impl Least {
     /// The part that takes longest at the measured bandwidths. None where nothing must move, or nothing was measured.
     ///
     /// A node's memory is no limit where everything that must cross it fits into its caches, and then need not cross
-    /// it; where it is somewhat larger than the caches, the share is too high by caches / bytes at most. A wire's
-    /// single direction is held against the fastest stream that was seen on any wire; all wires together against what
-    /// all nodes sent at once.
+    /// it; where it is somewhat larger than the caches, the share is too high by caches / bytes at most. A wire is held
+    /// against the best that was seen on any, in one direction: one stream between two nodes, or all nodes at once. That
+    /// libraries or switches may not fill wires both ways at once is theirs, not the wires'.
     pub fn limit(&self, limits: &Limits) -> Option<Limit> {
         let mut longest: Option<Limit> = None;
         let mut consider = |bytes: u64, part: Part, bytes_per_s: f64| {
@@ -257,12 +257,10 @@ impl Least {
         }
         let all_at_once = limits.wires.as_ref().map(|wires| wires.bytes_per_s);
         let one_way = limits.between_nodes.as_ref().map(|pair| pair.one_way_bytes_per_s);
-        if let Some(fastest) = super::figures::greatest(all_at_once.into_iter().chain(one_way)) {
+        if let Some(fastest) = greatest(all_at_once.into_iter().chain(one_way)) {
             let busiest = self.nodes.iter().map(|node| node.out.max(node.into)).max().unwrap_or(0);
+            // Every byte enters some node, so one of them takes in the mean.
             consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Part::Wire, fastest);
-        }
-        if let Some(all_at_once) = all_at_once {
-            consider(self.all_wires.div_ceil(self.nodes.len().max(1) as u64), Part::Wire, all_at_once);
         }
         longest
     }

@@ -46,8 +46,10 @@ const SETTING_PREFIXES: [&str; 10] =
     ["OMPI_MCA_", "PRTE_MCA_", "MPICH_", "MPIR_CVAR_", "HYDRA_", "I_MPI_", "MV2_", "UCX_", "FI_", "PSM2_"];
 
 /// What Open MPI's launcher tells its ranks through the same names as settings: addresses, keys, directories of the job.
-const LAUNCHER_WIRING: [&str; 8] = [
+const LAUNCHER_WIRING: [&str; 10] = [
     "OMPI_MCA_orte_",
+    "OMPI_MCA_plm",
+    "OMPI_MCA_routed",
     "OMPI_MCA_ess",
     "OMPI_MCA_pmix",
     "OMPI_MCA_initial_wdir",

@@ -145,7 +145,7 @@ pub struct Sample {
     pub block: u64,
     /// Place of the cell within the block's random order, from 0.
     pub place: u64,
-    /// Seconds from the common start to the end of the last rank.
+    /// Seconds from the first rank's start to the last one's end on a node; of the nodes, the longest.
     pub seconds: f64,
     /// Seconds that each rank took, in rank order.
     pub rank_seconds: Vec<f64>,
