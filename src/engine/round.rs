@@ -13,7 +13,7 @@ use crate::engine::{Buffer, OutOfMemory, Residents};
 use crate::gradient::{Element, Range, Source, SourceError};
 use crate::plan::distribution::Relay;
 use crate::plan::part::{Cargo, Hold, Reader, Send, Task};
-use crate::plan::{Flow, IntraNode, Layout, Order, Phase, Plan, Problem, Residency, Terms, distribution};
+use crate::plan::{Flow, IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, distribution};
 
 /// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
 const STALL: Duration = Duration::from_secs(300);
@@ -247,9 +247,8 @@ impl<'a, E: Element> Round<'a, E> {
             running_sends.push(RunSend::new(send, index, origin));
         }
 
-        // Whole objects are few, and their receivers take them in an order of their own. So do aggregators that start
-        // with their own rank: turns that all senders take alike would then wait for each other for ever.
-        let in_pieces = matches!(spec.terms.flow, Flow::Chunk { .. }) && spec.terms.order != Order::Rotated;
+        // Whole objects are few, and their receivers take them in an order of their own.
+        let in_pieces = matches!(spec.terms.flow, Flow::Chunk { .. });
         let mut order = Vec::new();
         for (index, send) in running_sends.iter_mut().enumerate() {
             send.paced = in_pieces && send.waits_for_nobody(&tasks);
