@@ -81,14 +81,14 @@ step() {
 
 step "formatting" cargo fmt --all --check
 step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
-step "unit tests" cargo test --locked --workspace --lib --bins
+step "unit tests" cargo test --locked --workspace --no-fail-fast --lib --bins
 step "documentation examples" cargo test --locked --workspace --doc
 # Each test starts a job of several ranks: one job at a time, or they share cores and time out.
-step "end to end, Open MPI" cargo test --locked --workspace --test '*' -- --test-threads=1
+step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --test '*' -- --test-threads=1
 step "unit tests without MPI" cargo test --locked --no-default-features --lib
 if [ "$quick" = no ]; then
   step "end to end, MPICH" env MPICC="$(mpi_wrapper mpich)" GRADSHARD_MPIRUN="$(mpi_launcher mpich)" \
-    cargo test --locked --workspace --test '*' --target-dir target/mpich -- --test-threads=1
+    cargo test --locked --workspace --no-fail-fast --test '*' --target-dir target/mpich -- --test-threads=1
 fi
 
 printf '\n== summary\n'

@@ -32,7 +32,7 @@ const PAD: usize = 4096 + 5 * 128;
 /// Seconds of the passes of one kind.
 const BUDGET: f64 = 0.08;
 /// Passes of one kind.
-const PASSES: (u64, u64) = (5, 40);
+const PASSES: (u64, u64) = (3, 40);
 /// Arrays are whole multiples of as many elements.
 const BLOCK: usize = 2048;
 

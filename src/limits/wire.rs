@@ -1,7 +1,8 @@
 //! Latency and bandwidth of messages: between two ranks of a node, between two nodes, and of all nodes' wires at once.
 //!
-//! Bandwidth is that of a stream under way: several messages in flight, and the clock starts when the first has
-//! arrived. So neither the start nor a token bucket, which lets a burst through faster than its rate, is measured.
+//! Bandwidth is that of a stream of several messages in flight. A message to warm up goes before; when it has arrived,
+//! the receiver starts its clock and tells the sender to go on. So a token bucket, which lets a burst through faster
+//! than its rate, has spent that burst already, and all that is counted arrives while the clock runs.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +18,16 @@ const MESSAGE: usize = 4 << 20;
 const IN_FLIGHT: usize = 2;
 /// Seconds of one pass.
 const BUDGET: f64 = 0.03;
-/// Messages of one pass. Three still leave two to measure.
-const MESSAGES: (u64, u64) = (3, 64);
+/// Messages of one pass, of all streams into a node together at least; of one at most.
+const MESSAGES: (u64, u64) = (6, 64);
 /// Passes.
 const PASSES: usize = 3;
 /// A message that takes longer, seconds, makes do with one pass fewer.
 const SLOW: f64 = 0.025;
+/// Tag of the word to go on.
+const GO: u64 = TAG + 1;
+/// Where in the buffer that word leaves and arrives, behind a message to send and places for those in flight.
+const GO_AT: usize = (1 + IN_FLIGHT) * MESSAGE;
 /// Ranks of a node that fill its wire together, at most.
 const STREAMS: usize = 4;
 /// Bytes of a message of a ping-pong.
@@ -43,11 +48,11 @@ pub struct Flow {
 /// What one rank received in one pass: `bytes` from nanosecond `start` to `end` of its node's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
-    /// When the first message had arrived.
+    /// When the message to warm up had arrived.
     pub start: u64,
     /// When the last one had.
     pub end: u64,
-    /// Bytes between.
+    /// Bytes of all that came after the first.
     pub bytes: u64,
 }
 
@@ -113,7 +118,7 @@ pub fn measure(
 ) -> Result<WireRecord, TransportError> {
     let mut record = WireRecord::default();
     let takes_part = patterns.flows.iter().flatten().any(|flow| flow.from == places.rank || flow.to == places.rank);
-    let buffer = Buffer::zeroed(if takes_part { (1 + IN_FLIGHT) * MESSAGE } else { 0 });
+    let buffer = Buffer::zeroed(if takes_part { GO_AT + 2 * SMALL } else { 0 });
     if let Err(reason) = agree(transport, buffer.as_ref().map(|_| ()).map_err(ToString::to_string))? {
         notes.push(format!("messages were not measured: {reason}"));
         return Ok(record);
@@ -146,11 +151,13 @@ fn passes(
         return Ok(arrivals);
     }
     meet(transport, places, 0)?;
-    let trial = stream(transport, places.rank, flows, buffer, 2)?;
+    let trial = stream(transport, places.rank, flows, buffer, 1)?;
     // The slowest stream decides for all how many messages fit.
     let slowest = meet(transport, places, trial.map_or(0, |trial| trial.end - trial.start))? as f64 * 1e-9;
     let fit = if slowest > 0.0 { (BUDGET / slowest) as u64 } else { MESSAGES.1 };
-    let messages = fit.clamp(MESSAGES.0, MESSAGES.1);
+    let node = |rank: usize| places.nodes.iter().position(|node| node.ranks.contains(&rank));
+    let streams = flows.iter().filter(|flow| node(flow.to) == node(flows[0].to)).count() as u64;
+    let messages = fit.clamp(MESSAGES.0.div_ceil(streams), MESSAGES.1);
     for _ in 0..if slowest > SLOW { PASSES - 1 } else { PASSES } {
         arrivals.extend(stream(transport, places.rank, flows, buffer, messages)?);
         meet(transport, places, 0)?;
@@ -158,8 +165,15 @@ fn passes(
     Ok(arrivals)
 }
 
-/// One pass: each flow carries `messages` messages, one after another, some in flight. What this rank received, if it
-/// receives. A rank has one flow of each direction at most.
+/// What has completed, by its token. A token below [`LEFT`] is the place of a message that has arrived, from 0.
+const LEFT: usize = IN_FLIGHT;
+const WARM_UP_LEFT: usize = LEFT + 1;
+const WARM_UP_ARRIVED: usize = LEFT + 2;
+const GO_LEFT: usize = LEFT + 3;
+const GO_ARRIVED: usize = LEFT + 4;
+
+/// One pass: each flow carries a message to warm up and then `messages` more, some in flight. What this rank received,
+/// if it receives. A rank has one flow of each direction at most.
 fn stream(
     transport: &mut dyn Transport,
     rank: usize,
@@ -169,47 +183,58 @@ fn stream(
 ) -> Result<Option<Arrival>, TransportError> {
     let to = flows.iter().find(|flow| flow.from == rank).map(|flow| flow.to);
     let from = flows.iter().find(|flow| flow.to == rank).map(|flow| flow.from);
-    // Tokens: 0 a message that leaves, 1 and up the place that one arrives at.
-    let (mut to_send, mut to_receive) = (to.map_or(0, |_| messages), from.map_or(0, |_| messages));
-    let place = |token: usize| buffer.as_ptr().wrapping_add(token * MESSAGE);
-    let mut tokens = vec![0; to_send.min(IN_FLIGHT as u64) as usize];
-    tokens.extend(1..=to_receive.min(IN_FLIGHT as u64) as usize);
-    let mut missing = to_receive;
-    let (mut start, mut first, mut end) = (0, 0, 0);
-    let mut begun = false;
-    loop {
-        let arrived = if begun { tokens.iter().filter(|token| **token > 0).count() as u64 } else { 0 };
-        if arrived > 0 {
-            end = nanoseconds();
-            missing -= arrived;
-            if start == 0 {
-                (start, first) = (end, missing);
-            }
+    let place = |index: usize| buffer.as_ptr().wrapping_add((1 + index) * MESSAGE);
+    let (go_out, go_in) = (buffer.as_ptr().wrapping_add(GO_AT), buffer.as_ptr().wrapping_add(GO_AT + SMALL));
+    let (mut to_send, mut to_receive) = (messages, messages);
+    let mut arrival = Arrival { bytes: messages * MESSAGE as u64, ..Arrival::default() };
+    let mut tokens = Vec::new();
+    // SAFETY, of every message here: the buffer outlives them all. It has a message to send, which is only read, a place
+    // for each message in flight, which is used again when its message has arrived, and one for each word to go on.
+    unsafe {
+        if let Some(to) = to {
+            transport.receive(GO_ARRIVED, to, GO, go_in, SMALL)?;
+            transport.send(WARM_UP_LEFT, to, TAG, buffer.as_ptr(), MESSAGE)?;
         }
-        begun = true;
+        if let Some(from) = from {
+            transport.receive(WARM_UP_ARRIVED, from, TAG, place(0), MESSAGE)?;
+        }
+    }
+    while transport.under_way() > 0 || !tokens.is_empty() {
+        watch(transport, &mut tokens)?;
         for token in tokens.drain(..) {
-            // SAFETY: the buffer has a message to send, which only is read, and a place for each message in flight; a
-            // place is used again when its message has arrived.
-            unsafe {
-                match (token, to, from) {
-                    (0, Some(to), _) if to_send > 0 => {
-                        to_send -= 1;
-                        transport.send(0, to, TAG, place(0), MESSAGE)?;
-                    }
-                    (1.., _, Some(from)) if to_receive > 0 => {
-                        to_receive -= 1;
-                        transport.receive(token, from, TAG, place(token), MESSAGE)?;
-                    }
-                    _ => {}
+            let (mut sends, mut places) = (0, 0..0);
+            match (token, from) {
+                (WARM_UP_ARRIVED, Some(from)) => {
+                    arrival.start = nanoseconds();
+                    // SAFETY: see above.
+                    unsafe { transport.send(GO_LEFT, from, GO, go_out, SMALL)? };
+                    places = 0..IN_FLIGHT;
+                }
+                (GO_ARRIVED, _) => sends = IN_FLIGHT,
+                (LEFT, _) => sends = 1,
+                (arrived @ ..LEFT, _) => {
+                    arrival.end = nanoseconds();
+                    places = arrived..arrived + 1;
+                }
+                _ => {}
+            }
+            if let Some(to) = to {
+                for _ in 0..to_send.min(sends as u64) {
+                    to_send -= 1;
+                    // SAFETY: see above.
+                    unsafe { transport.send(LEFT, to, TAG, buffer.as_ptr(), MESSAGE)? };
+                }
+            }
+            if let Some(from) = from {
+                for index in places.take(to_receive as usize) {
+                    to_receive -= 1;
+                    // SAFETY: see above.
+                    unsafe { transport.receive(index, from, TAG, place(index), MESSAGE)? };
                 }
             }
         }
-        if transport.under_way() == 0 {
-            break;
-        }
-        watch(transport, &mut tokens)?;
     }
-    Ok(from.map(|_| Arrival { start, end, bytes: first * MESSAGE as u64 }))
+    Ok(from.map(|_| arrival))
 }
 
 /// Round trips between two ranks. Mean half round trip of each batch on the first, nothing on the second.
@@ -296,7 +321,7 @@ mod tests {
         assert_eq!(wide.flows[ALL_NODES + 1], [flow(0, 2), flow(1, 3), flow(2, 0), flow(3, 1)]);
     }
 
-    /// Every receiver of every pattern counts all bytes but the first message's, in time that passes.
+    /// Every receiver of every pattern counts its bytes, in time that passes.
     #[test]
     fn streams_count_what_arrives() {
         let node_of = [0, 0, 1, 1, 2, 2];

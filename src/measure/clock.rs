@@ -23,7 +23,7 @@ pub fn span(node_of: &[usize], starts: &[u64], ends: &[u64]) -> f64 {
         let last = on(node, ends).into_iter().max().unwrap_or(0);
         last.saturating_sub(first)
     };
-    nodes.into_iter().map(of_node).max().unwrap_or(0) as f64 * 1e-9
+    nodes.into_iter().map(of_node).max().unwrap_or(0) as f64 / 1e9
 }
 
 #[cfg(test)]

@@ -281,9 +281,8 @@ impl<'a> Reader<'a> {
             feeds.rotate_left(first.unwrap_or(0));
         }
         let staged = feeds.iter().filter(|f| f.is_staged()).count() as u64;
-        let in_flight = match (pieces, aggregator.output) {
-            (0, _) => 0,
-            (1, Output::Result | Output::Partial) => WHOLE_SLOTS,
+        let in_flight = match (self.terms.flow, aggregator.output) {
+            (Flow::Whole, Output::Result | Output::Partial) => WHOLE_SLOTS,
             // In any other order than the senders' every input of a piece needs a slot, or ranks could wait for each
             // other in a circle.
             _ if self.terms.order != Order::Client => (2 * staged).min(MOST_SLOTS.max(staged)),

@@ -3,8 +3,15 @@
 /// Digits that a measured value is shown with.
 const DIGITS: i32 = 4;
 
+/// Digits of what is only looked at to see how large it is.
+const FEW_DIGITS: i32 = 3;
+
 /// A value to four significant digits, without exponent where that is shorter: `0.01234`, `12.34`, `1234`, `123456`.
 pub fn significant(value: f64) -> String {
+    rounded(value, DIGITS)
+}
+
+fn rounded(value: f64, digits: i32) -> String {
     if !value.is_finite() {
         return value.to_string();
     }
@@ -12,12 +19,12 @@ pub fn significant(value: f64) -> String {
         return "0".to_owned();
     }
     // Through scientific notation, because rounding may carry into another digit: 9.9996 is 10.00.
-    let scientific = format!("{value:.*e}", (DIGITS - 1) as usize);
+    let scientific = format!("{value:.*e}", (digits - 1) as usize);
     let exponent = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok()).unwrap_or(0);
     if exponent < -4 {
         return scientific;
     }
-    format!("{value:.*}", (DIGITS - 1 - exponent).max(0) as usize)
+    format!("{value:.*}", (digits - 1 - exponent).max(0) as usize)
 }
 
 /// A unit of time and how many of it make a second.
@@ -45,6 +52,11 @@ impl TimeUnit {
 /// Bytes in MiB.
 pub fn mebibytes(bytes: u64) -> String {
     significant(bytes as f64 / f64::from(1 << 20))
+}
+
+/// Bytes in MiB, to three digits.
+pub fn about_mebibytes(bytes: u64) -> String {
+    rounded(bytes as f64 / f64::from(1 << 20), FEW_DIGITS)
 }
 
 /// Bytes a second in GB/s, 10⁹ bytes.
@@ -97,6 +109,7 @@ mod tests {
         assert_eq!(mebibytes(0), "0");
         assert_eq!(mebibytes(1_572_864), "1.500");
         assert_eq!(mebibytes(46_758_048), "44.59");
+        assert_eq!((about_mebibytes(46_758_048).as_str(), about_mebibytes(1 << 31).as_str()), ("44.6", "2048"));
         assert_eq!(gigabytes(2.5e9), "2.500");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::number::{TimeUnit, gigabytes, mebibytes, significant};
+use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, list, paragraph, printable};
 use crate::gradient::element::Dtype;
 use crate::results::ResultFile;
@@ -23,8 +23,8 @@ const NONE: &str = "-";
 
 const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient over the median time; in GB/s: of all \
     clients' gradients. limit: share of the machine's limit, the least time that memory bandwidth and wires allow over \
-    the median. own MiB: predicted peak of the rank that holds most, without the resident gradients; all MiB: with \
-    them. differ: elements that differ from the flat server's; ulp: by how much at most.";
+    the median. own, all: predicted peak of the rank that holds most, MiB, without and with the resident gradients. \
+    differ: elements that differ from the flat server's; ulp: by how much at most.";
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
 type Fact = (&'static str, fn(&CellRow) -> String);
@@ -132,8 +132,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
     let mut columns = vec![("  strategy", Align::Left)];
     columns.extend(differing.iter().map(|(name, _)| (*name, Align::Right)));
     columns.extend([("M", Align::Right), ("flow", Align::Right), ("median", Align::Right), ("95 % CI", Align::Right)]);
-    columns
-        .extend(["GB/s", "in GB/s", "limit", "own MiB", "all MiB", "differ", "ulp"].map(|name| (name, Align::Right)));
+    columns.extend(["GB/s", "in GB/s", "limit", "own", "all", "differ", "ulp"].map(|name| (name, Align::Right)));
     columns.push(("status", Align::Left));
     let mut grid = Grid::new(columns);
     let fastest =
@@ -149,7 +148,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
         );
         line.push(cell.share_of_limit.map_or(NONE.into(), |share| format!("{share:.3}")));
         let all = cell.memory.total();
-        line.extend([all - cell.memory.resident, all].map(mebibytes));
+        line.extend([all - cell.memory.resident, all].map(about_mebibytes));
         line.extend(match &cell.verification {
             Some(found) => [found.differing_elements.to_string(), short(found.max_ulp)],
             None => [NONE, NONE].map(str::to_owned),
@@ -217,8 +216,8 @@ mod tests {
                 "0.3240",
                 "6.480",
                 "0.500",
-                "1.500",
-                "3.500",
+                "1.50",
+                "3.50",
                 "0",
                 "0",
                 "ok"
@@ -236,8 +235,8 @@ mod tests {
                 "0.004211",
                 "0.08421",
                 "-",
-                "0.5000",
-                "0.5000",
+                "0.500",
+                "0.500",
                 "7",
                 "2",
                 "ok"
