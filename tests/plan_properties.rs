@@ -58,7 +58,8 @@ struct Case {
 
 fn cases() -> impl Strategy_<Value = Case> {
     let strategy = 0..strategies::all().len();
-    let weights = prop::collection::vec(1u32..50, 1..25);
+    let weights =
+        prop_oneof![9 => prop::collection::vec(1u32..50, 1..25), 1 => prop::collection::vec(1u32..50, 200..400)];
     let node_of = prop::collection::vec(0usize..4, 1..10);
     let problem = (strategy, 0u64..200, weights, 1u64..40);
     let terms = (prop::option::of(1u64..40), any::<bool>(), any::<bool>(), 0u8..3, any::<bool>());
