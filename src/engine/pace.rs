@@ -4,8 +4,8 @@
 //! Streams therefore take turns, piece by piece, each rank starting with the rank after it: at any time every rank
 //! sends to about one other and receives from about one other.
 //!
-//! No turn can wait for ever. Streams that take part depend on nothing remote, and turns go by piece, then by input,
-//! then by receiver, while receivers accept pieces in the order piece, input: of all messages that have not been taken,
+//! No turn can wait for ever. Receivers of streams that take part wait for nothing but such streams, and turns go by
+//! piece, then by input, then by receiver, while receivers accept pieces in the order piece, input: of all messages that have not been taken,
 //! one that is least in that order has a receiver ready for it and nothing before it in its sender's turns.
 
 /// Bytes under way that keep a wire busy.

@@ -13,7 +13,7 @@ use crate::engine::{Buffer, OutOfMemory, Residents};
 use crate::gradient::{Element, Range, Source, SourceError};
 use crate::plan::distribution::Relay;
 use crate::plan::part::{Cargo, Hold, Reader, Send, Task};
-use crate::plan::{Flow, IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, distribution};
+use crate::plan::{IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, distribution};
 
 /// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
 const STALL: Duration = Duration::from_secs(300);
@@ -247,12 +247,9 @@ impl<'a, E: Element> Round<'a, E> {
             running_sends.push(RunSend::new(send, index, origin));
         }
 
-        // Whole objects are few, and their receivers take them in an order of their own.
-        let in_pieces = matches!(spec.terms.flow, Flow::Chunk { .. });
         let mut order = Vec::new();
-        for (index, send) in running_sends.iter_mut().enumerate() {
-            send.paced = in_pieces && send.waits_for_nobody(&tasks);
-            if send.paced {
+        for (index, send) in running_sends.iter().enumerate() {
+            if send.in_turns() {
                 order.push(index);
             }
         }
@@ -345,7 +342,7 @@ impl<'a, E: Element> Round<'a, E> {
         let mut idle_turns = 0u32;
         loop {
             let mut progress = false;
-            for send in self.sends.iter_mut().filter(|send| !send.paced) {
+            for send in self.sends.iter_mut().filter(|send| !send.in_turns()) {
                 progress |= send.step(&self.spec, &self.tasks, transport)?;
             }
             while let Some(turn) = self.pace.next(|stream| self.sends[stream].is_over()) {
@@ -400,7 +397,7 @@ impl<'a, E: Element> Round<'a, E> {
                 let (index, slot) = send_of(token);
                 let send = &mut self.sends[index];
                 send.left(slot, &self.tasks);
-                if send.paced {
+                if send.in_turns() {
                     self.pace.taken();
                 }
             } else if token & RELAY != 0 {

@@ -29,13 +29,11 @@ pub(super) struct RunSend<E> {
     under_way: [Option<u64>; DEPTH],
     pub producing: f64,
     pub problem: Option<String>,
-    /// True if it takes turns with others.
-    pub paced: bool,
 }
 
 impl<E: Element> RunSend<E> {
     pub fn new(send: Send, index: usize, origin: Origin<E>) -> Self {
-        RunSend { send, index, origin, next: 0, under_way: [None; DEPTH], producing: 0.0, problem: None, paced: false }
+        RunSend { send, index, origin, next: 0, under_way: [None; DEPTH], producing: 0.0, problem: None }
     }
 
     /// Makes ready for another round.
@@ -51,12 +49,9 @@ impl<E: Element> RunSend<E> {
         self.next == self.send.pieces
     }
 
-    /// True if what it carries depends on no message: a client's gradient, or a sum of gradients at hand.
-    pub fn waits_for_nobody(&self, tasks: &[RunTask<E>]) -> bool {
-        match self.send.cargo {
-            Cargo::Gradient { .. } => true,
-            Cargo::Partial { ordinal } => !tasks[ordinal].task.feeds.iter().any(|feed| feed.is_gated()),
-        }
+    /// True if it takes turns with others.
+    pub fn in_turns(&self) -> bool {
+        self.send.in_turns
     }
 
     /// Bytes of a piece.

@@ -164,6 +164,9 @@ pub struct Send {
     pub pieces: u64,
     /// Place of the input among those of its receiver.
     pub input: usize,
+    /// True if senders may take turns: the receiver waits for nothing but what is there when the round starts, and takes
+    /// pieces in the order of its inputs.
+    pub in_turns: bool,
 }
 
 /// Reads a plan for one rank.
@@ -325,6 +328,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let (piece, pieces) = self.pieces(&consumer);
+            let in_turns = self.takes_turns(&consumer);
             for index in 0..consumer.inputs.len() {
                 let cargo = match consumer.inputs[index] {
                     Input::Client(client) if clients.contains(&client) => Cargo::Gradient { client },
@@ -337,12 +341,37 @@ impl<'a> Reader<'a> {
                 let (Feed::Gradient { tag, .. } | Feed::Partial { tag, .. }) = self.feed(&consumer, index) else {
                     continue;
                 };
-                sends.push(Send { to: consumer.rank, tag, cargo, range: consumer.range, piece, pieces, input: index });
+                let (to, range) = (consumer.rank, consumer.range);
+                sends.push(Send { to, tag, cargo, range, piece, pieces, input: index, in_turns });
             }
         }
         let ranks = self.layout.ranks();
         sends.sort_by_key(|send| (send.input, (send.to + ranks - rank) % ranks, send.tag));
         sends
+    }
+
+    /// True if `consumer` takes, piece by piece and in the plan's order, what depends on no message: clients' gradients,
+    /// and sums of gradients that their aggregators have at hand. If it waited for another aggregator, and that one for
+    /// a rank whose turn it is to send to `consumer`, nothing would ever move.
+    fn takes_turns(&self, consumer: &Aggregator) -> bool {
+        let at_hand = |rank: usize, input: &Input| match input {
+            Input::Client(client) => {
+                let host = self.layout.rank_of_client(*client, self.problem.clients());
+                self.terms.residency == Residency::Resident && self.reaches(host, rank)
+            }
+            Input::Aggregator(_) => false,
+        };
+        let ready = |input: &Input| match input {
+            Input::Client(_) => true,
+            Input::Aggregator(id) => {
+                let source = self.plan.aggregator(*id);
+                source.inputs.iter().all(|input| at_hand(source.rank, input))
+            }
+        };
+        // Whole objects are few, and their receivers take them in an order of their own.
+        matches!(self.terms.flow, Flow::Chunk { .. })
+            && self.terms.order != Order::Rotated
+            && consumer.inputs.iter().all(ready)
     }
 
     /// Bytes of one piece of a stream's buffer where its client's gradient is produced piece by piece; 0 where the
