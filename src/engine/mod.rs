@@ -5,6 +5,7 @@ pub mod kernels;
 #[cfg(feature = "mpi")]
 pub mod mpi_transport;
 mod native;
+pub mod node_clock;
 mod pace;
 mod relay;
 pub mod residents;

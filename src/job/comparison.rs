@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Transport, agree, gather_numbers};
 use crate::engine::verify::{self, Verification};
 use crate::engine::{EngineError, Residents, Round, Spec, TransportError};
@@ -10,7 +11,7 @@ use crate::experiment::{self, Comparison};
 use crate::gradient::{Element, Range, Source};
 use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared, Progress, Request, keep, room};
-use crate::measure::clock::{node_clock, span};
+use crate::measure::clock::span;
 use crate::measure::{BlockOrder, summarise};
 use crate::plan::memory::{Memory, predict, resident};
 use crate::plan::strategies::Strategy;

@@ -188,7 +188,7 @@ fn stream(
     let (mut to_send, mut to_receive) = (messages, messages);
     let mut arrival = Arrival { bytes: messages * MESSAGE as u64, ..Arrival::default() };
     let mut tokens = Vec::new();
-    // SAFETY, of every message here: the buffer outlives them all. It has a message to send, which is only read, a place
+    // SAFETY: of every message here, the buffer outlives them all. It has a message to send, which is only read, a place
     // for each message in flight, which is used again when its message has arrived, and one for each word to go on.
     unsafe {
         if let Some(to) = to {

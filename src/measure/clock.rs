@@ -1,12 +1,4 @@
-//! The clock of a node, and what a round took on it.
-
-/// Nanoseconds of CLOCK_MONOTONIC: the same clock for all processes of a node, so that their readings compare.
-pub fn node_clock() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a valid clock and a place for its reading; the call cannot fail with these.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
+//! What a round took, from the readings of its nodes' clocks.
 
 /// Seconds that a round took, from every rank's start and end on its node's clock: on each node from the first start
 /// to the last end, of the nodes the longest.
@@ -37,11 +29,5 @@ mod tests {
         // Nodes' clocks do not compare: each for itself, the longer counts.
         assert_eq!(span(&[0, 1], &[100, 9_000], &[110, 9_030]), 30e-9);
         assert_eq!(span(&[], &[], &[]), 0.0);
-    }
-
-    #[test]
-    fn the_clock_runs_forward() {
-        let before = node_clock();
-        assert!(node_clock() >= before && before > 0);
     }
 }
