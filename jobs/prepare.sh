@@ -259,7 +259,7 @@ prepare() {
         mpich) packages+=(mpich libmpich-dev) ;;
       esac
     done
-    if [ "$purpose" = test ]; then packages+=(python3-venv git); fi
+    if [ "$purpose" = test ]; then packages+=(python3-venv git graphviz); fi
     install_packages "${packages[@]}"
   fi
   pin_hdf5
