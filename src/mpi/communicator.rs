@@ -75,7 +75,25 @@ impl Communicator {
     /// Returns when every rank has called it.
     pub fn barrier(&self) -> Result<(), MpiError> {
         // SAFETY: a valid communicator.
-        checked("MPI_Barrier", unsafe { ffi::MPI_Barrier(self.handle) })
+        self.finish("MPI_Ibarrier", |request| unsafe { ffi::MPI_Ibarrier(self.handle, request) })
+    }
+
+    /// Starts what `start` starts and waits for it, giving the core away meanwhile: where ranks outnumber cores, a
+    /// library that waits without doing so (MPICH) keeps from the core the very rank that it waits for.
+    fn finish(&self, call: &'static str, start: impl FnOnce(*mut ffi::MPI_Request) -> c_int) -> Result<(), MpiError> {
+        // SAFETY: a constant of the library.
+        let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
+        checked(call, start(&mut request))?;
+        loop {
+            let mut done: c_int = 0;
+            // SAFETY: the request was started above; what it uses is borrowed by the caller until this returns.
+            let code = unsafe { ffi::MPI_Test(&mut request, &mut done, ffi::RSMPI_STATUS_IGNORE) };
+            checked("MPI_Test", code)?;
+            if done != 0 {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Rank 0's bytes on every rank.
@@ -95,8 +113,9 @@ impl Communicator {
     /// `data` must hold `bytes` bytes, the same number on every rank, at most [`EXCHANGE_BLOCK`].
     unsafe fn broadcast_raw(&self, data: *mut u8, bytes: usize) -> Result<(), MpiError> {
         // SAFETY: as promised by the caller.
-        let code = unsafe { ffi::MPI_Bcast(data.cast(), bytes as c_int, ffi::RSMPI_UINT8_T, 0, self.handle) };
-        checked("MPI_Bcast", code)
+        self.finish("MPI_Ibcast", |request| unsafe {
+            ffi::MPI_Ibcast(data.cast(), bytes as c_int, ffi::RSMPI_UINT8_T, 0, self.handle, request)
+        })
     }
 
     /// Every rank's bytes, in rank order, on rank 0; None elsewhere.
@@ -104,8 +123,8 @@ impl Communicator {
         let mine = bytes.len() as u64;
         let mut lengths = vec![0u64; if self.rank == 0 { self.size } else { 0 }];
         // SAFETY: one u64 from each rank; rank 0 has room for all of them.
-        let code = unsafe {
-            ffi::MPI_Gather(
+        self.finish("MPI_Igather", |request| unsafe {
+            ffi::MPI_Igather(
                 (&raw const mine).cast(),
                 1,
                 ffi::RSMPI_UINT64_T,
@@ -114,17 +133,16 @@ impl Communicator {
                 ffi::RSMPI_UINT64_T,
                 0,
                 self.handle,
+                request,
             )
-        };
-        checked("MPI_Gather", code)?;
+        })?;
         if self.rank != 0 {
             for block in bytes.chunks(EXCHANGE_BLOCK) {
                 // SAFETY: the block is readable for its length; rank 0 receives as many blocks of these lengths.
-                let code = unsafe {
+                self.finish("MPI_Isend", |request| unsafe {
                     let length = block.len() as c_int;
-                    ffi::MPI_Send(block.as_ptr().cast(), length, ffi::RSMPI_UINT8_T, 0, 0, self.handle)
-                };
-                checked("MPI_Send", code)?;
+                    ffi::MPI_Isend(block.as_ptr().cast(), length, ffi::RSMPI_UINT8_T, 0, 0, self.handle, request)
+                })?;
             }
             return Ok(None);
         }
@@ -133,18 +151,10 @@ impl Communicator {
             let mut theirs = vec![0u8; *length as usize];
             for block in theirs.chunks_mut(EXCHANGE_BLOCK) {
                 // SAFETY: the block is writable for its length.
-                let code = unsafe {
-                    ffi::MPI_Recv(
-                        block.as_mut_ptr().cast(),
-                        block.len() as c_int,
-                        ffi::RSMPI_UINT8_T,
-                        rank as c_int,
-                        0,
-                        self.handle,
-                        ffi::RSMPI_STATUS_IGNORE,
-                    )
-                };
-                checked("MPI_Recv", code)?;
+                self.finish("MPI_Irecv", |request| unsafe {
+                    let (start, length) = (block.as_mut_ptr().cast(), block.len() as c_int);
+                    ffi::MPI_Irecv(start, length, ffi::RSMPI_UINT8_T, rank as c_int, 0, self.handle, request)
+                })?;
             }
             all.push(theirs);
         }
@@ -153,38 +163,31 @@ impl Communicator {
 
     /// The greatest of the ranks' values, on every rank.
     pub fn max(&self, value: u64) -> Result<u64, MpiError> {
-        let mut greatest = 0u64;
-        // SAFETY: one u64 in, one out.
-        let code = unsafe {
-            ffi::MPI_Allreduce(
-                (&raw const value).cast(),
-                (&raw mut greatest).cast(),
-                1,
-                ffi::RSMPI_UINT64_T,
-                ffi::RSMPI_MAX,
-                self.handle,
-            )
-        };
-        checked("MPI_Allreduce", code)?;
-        Ok(greatest)
+        // SAFETY: a constant of the library.
+        self.all_reduce(value, unsafe { ffi::RSMPI_MAX })
     }
 
     /// The sum of the ranks' values, on every rank.
     pub fn sum(&self, value: u64) -> Result<u64, MpiError> {
-        let mut sum = 0u64;
+        // SAFETY: a constant of the library.
+        self.all_reduce(value, unsafe { ffi::RSMPI_SUM })
+    }
+
+    fn all_reduce(&self, value: u64, operation: ffi::MPI_Op) -> Result<u64, MpiError> {
+        let mut reduced = 0u64;
         // SAFETY: one u64 in, one out.
-        let code = unsafe {
-            ffi::MPI_Allreduce(
+        self.finish("MPI_Iallreduce", |request| unsafe {
+            ffi::MPI_Iallreduce(
                 (&raw const value).cast(),
-                (&raw mut sum).cast(),
+                (&raw mut reduced).cast(),
                 1,
                 ffi::RSMPI_UINT64_T,
-                ffi::RSMPI_SUM,
+                operation,
                 self.handle,
+                request,
             )
-        };
-        checked("MPI_Allreduce", code)?;
-        Ok(sum)
+        })?;
+        Ok(reduced)
     }
 
     /// The greatest tag that a message may have.
