@@ -176,18 +176,18 @@ fn every_order_with_weights_of_their_own() {
         "models": 1009,
         "gradients": {"source": "synthetic", "seed": SEED, "weights": weights},
         "shards": 3,
-        "flow": ["whole", "auto", "100B"],
+        "flow": ["auto", "100B"],
         "roles": ["colocated", {"dedicated": 1}],
         "order": ["client", "rotated", "arrival"],
         "phase": ["aggregate", "round"],
-        "repeat": {"blocks": 6, "warmup": 1, "max_seconds": 60}
+        "repeat": {"blocks": 9, "warmup": 1, "max_seconds": 60}
     });
     let cells = run(&place, "orders", &experiment, 3);
     let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, 1009, Type::F32)).collect();
     let flat = flat_server(&gradients, &weights, Type::F32);
     let kept = Kept::open(&place.path("orders"));
     for cell in cells.iter().filter(|cell| is_carried_out(cell)) {
-        assert_eq!(cell["samples"], 6);
+        assert_eq!(cell["samples"], 9);
         let (low, middle, high) = (&cell["ci_low_s"], &cell["median_s"], &cell["ci_high_s"]);
         assert!(low.as_f64() <= middle.as_f64() && middle.as_f64() <= high.as_f64(), "{cell}");
         if cell["order"] == "arrival" {
