@@ -8,6 +8,7 @@ pub mod job;
 pub mod limits;
 pub mod machine;
 pub mod measure;
+pub mod memory;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod plan;

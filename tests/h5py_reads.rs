@@ -5,7 +5,8 @@ use std::process::{Command, Output as Finished};
 
 mod harness;
 
-use gradshard::results::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
+use gradshard::memory::KernelMemory;
+use gradshard::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 use gradshard::results::{Output, ResultFile};
 use harness::{available, python, script};
 use serde_json::json;
@@ -42,7 +43,10 @@ fn write(directory: &Path) -> PathBuf {
         sample(0, 1, 0.25, vec![0.25, 0.125, 0.0625], vec![0.5, 1.0, 2.0]),
         sample(1, 0, 0.125, vec![0.125, 0.0], vec![0.0, 0.0]),
     ];
-    file.push(good, samples, vec![memory, MemoryRow { result: 9, ..MemoryRow::default() }]);
+    let kernel = Some(KernelMemory { round: 7, resident: 4, baseline: 100, neighbours: 50 });
+    let watched = RankMemory { predicted: memory, tracked: Some(memory), kernel, group_peak: Some(1000) };
+    let predicted = MemoryRow { result: 9, ..MemoryRow::default() };
+    file.push(good, samples, vec![watched, RankMemory { predicted, ..RankMemory::default() }]);
     let reason = "needs 12 GiB, “all” of it".into();
     file.push(CellRow { cell: 1, status: Status::Infeasible, reason, ..CellRow::default() }, vec![], vec![]);
     let path = directory.join("results.h5");

@@ -111,8 +111,8 @@ fn waits_on_the_core(place: &Place) -> bool {
     machine["machines"][0]["mpi_library"].as_str().unwrap().contains("MPICH")
 }
 
-/// One job: every strategy on every awkward problem; on more than 2 ranks that wait on the core, with one type and one
-/// number of clients.
+/// One job: every strategy on every awkward problem; on more than 2 ranks that wait on the core, with one type, one
+/// number of clients and one of shards.
 fn sweep(ranks: usize, residency: &str, dtypes: [&str; 2], problems: &mut Problems) {
     // No binary fraction, so that products round.
     const WEIGHT: f64 = 0.3;
@@ -121,12 +121,13 @@ fn sweep(ranks: usize, residency: &str, dtypes: [&str; 2], problems: &mut Proble
     let roles = if ranks == 1 { json!(["colocated"]) } else { json!(["colocated", "dedicated"]) };
     let thin = ranks > 2 && waits_on_the_core(&place);
     let (dtypes, clients) = if thin { (&dtypes[..1], &[5][..]) } else { (&dtypes[..], &[1, 5, 20][..]) };
+    let shards: &[u64] = if thin { &[3] } else { &[3, 16] };
     let experiment = json!({
         "models": [1, 97, 1009],
         "gradients": {"source": "synthetic", "seed": SEED, "weights": WEIGHT, "residency": residency},
         "dtype": dtypes,
         "clients": clients,
-        "shards": [3, 16],
+        "shards": shards,
         "strategies": names,
         "flow": ["whole", "64B"],
         "roles": roles,
@@ -171,12 +172,13 @@ fn every_strategy_with_streamed_gradients() {
 #[test]
 fn every_order_with_weights_of_their_own() {
     let place = Place::new();
+    let flows: &[&str] = if waits_on_the_core(&place) { &["100B"] } else { &["whole", "auto", "100B"] };
     let weights = [120.0, 7.0, 33.25, 1.0, 64.0];
     let experiment = json!({
         "models": 1009,
         "gradients": {"source": "synthetic", "seed": SEED, "weights": weights},
         "shards": 3,
-        "flow": ["auto", "100B"],
+        "flow": flows,
         "roles": ["colocated", {"dedicated": 1}],
         "order": ["client", "rotated", "arrival"],
         "phase": ["aggregate", "round"],

@@ -2,6 +2,8 @@
 
 use std::alloc::Layout;
 
+use crate::engine::ledger::{Entered, Ledger, Purpose};
+
 /// From this size on a buffer has a mapping of its own, so that it is returned to the system when dropped and memory
 /// seen by the kernel falls with it.
 const MAPPED_FROM: usize = 1 << 20;
@@ -23,6 +25,8 @@ pub struct OutOfMemory {
 pub struct Buffer {
     start: *mut u8,
     bytes: usize,
+    /// In its rank's account, where it is memory of a round.
+    _entry: Option<Entered>,
 }
 
 // SAFETY: a buffer owns its memory; whoever shares its pointer orders the accesses.
@@ -31,10 +35,17 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
+    /// As [`Buffer::zeroed`], entered in `ledger` for as long as it lives.
+    pub fn entered(bytes: usize, ledger: &Ledger, purpose: Purpose) -> Result<Buffer, OutOfMemory> {
+        let mut buffer = Buffer::zeroed(bytes)?;
+        buffer._entry = Some(ledger.enter(purpose, bytes as u64));
+        Ok(buffer)
+    }
+
     /// `bytes` zero bytes, every page of them touched.
     pub fn zeroed(bytes: usize) -> Result<Buffer, OutOfMemory> {
         if bytes == 0 {
-            return Ok(Buffer { start: std::ptr::without_provenance_mut(ALIGNMENT), bytes });
+            return Ok(Buffer { start: std::ptr::without_provenance_mut(ALIGNMENT), bytes, _entry: None });
         }
         let refused = |cause| OutOfMemory { bytes, cause };
         if bytes < MAPPED_FROM {
@@ -45,7 +56,7 @@ impl Buffer {
             if start.is_null() {
                 return Err(refused(std::io::ErrorKind::OutOfMemory.into()));
             }
-            return Ok(Buffer { start, bytes });
+            return Ok(Buffer { start, bytes, _entry: None });
         }
         // SAFETY: a new private mapping of `bytes` bytes; advice and writes stay inside it.
         unsafe {
@@ -64,7 +75,7 @@ impl Buffer {
             libc::madvise(start, bytes, libc::MADV_HUGEPAGE);
             let start: *mut u8 = start.cast();
             start.write_bytes(0, bytes);
-            Ok(Buffer { start, bytes })
+            Ok(Buffer { start, bytes, _entry: None })
         }
     }
 

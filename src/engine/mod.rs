@@ -2,11 +2,13 @@
 
 pub mod buffer;
 pub mod kernels;
+pub mod ledger;
 #[cfg(feature = "mpi")]
 pub mod mpi_transport;
 mod native;
 pub mod node_clock;
 mod pace;
+mod reach;
 mod relay;
 pub mod residents;
 pub mod round;
@@ -17,6 +19,7 @@ pub mod transport;
 pub mod verify;
 
 pub use buffer::{Buffer, OutOfMemory};
+pub use ledger::{Ledger, Purpose};
 pub use residents::Residents;
 pub use round::{EngineError, Round, Spec};
 pub use threads::run_threads;

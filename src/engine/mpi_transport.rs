@@ -89,6 +89,10 @@ impl Transport for MpiTransport<'_> {
         self.library.clone()
     }
 
+    fn has_own_process(&self) -> bool {
+        true
+    }
+
     unsafe fn send(
         &mut self,
         token: usize,

@@ -1,11 +1,11 @@
 //! The end of a native strategy's round: one collective of the MPI library over the local sums, then the division.
 
 use crate::engine::kernels::{self, Start, Store, Term};
+use crate::engine::ledger::{Ledger, Purpose};
 use crate::engine::round::{EngineError, Spec};
 use crate::engine::transport::Transport;
 use crate::engine::{Buffer, OutOfMemory};
 use crate::gradient::{Accumulator, Element, Range};
-use crate::plan::memory::Memory;
 use crate::plan::{Collective, Phase};
 
 pub(super) struct NativeEnd<E: Element> {
@@ -30,7 +30,7 @@ impl<E: Element> NativeEnd<E> {
         collective: Collective,
         spec: &Spec<'_>,
         out: *mut E,
-        tracked: &mut Memory,
+        ledger: &Ledger,
         transport: &mut dyn Transport,
     ) -> Result<Self, EngineError> {
         let rank = transport.rank();
@@ -58,17 +58,16 @@ impl<E: Element> NativeEnd<E> {
         };
         let narrow = size_of::<E>() < size_of::<E::Acc>();
         let out_elements = collective.output_elements(spec.problem.elements, held);
-        let wide = narrow.then(|| Buffer::zeroed(out_elements as usize * size_of::<E::Acc>()));
+        let wide_bytes = out_elements as usize * size_of::<E::Acc>();
+        let wide = narrow.then(|| Buffer::entered(wide_bytes, ledger, Purpose::Accumulators));
         let wide = wide.transpose().map_err(|error: OutOfMemory| EngineError::Memory(error))?;
-        tracked.accumulators += wide.as_ref().map_or(0, |buffer| buffer.bytes() as u64);
         let spread = match spec.terms.phase {
             Phase::Aggregate => None,
             Phase::Round => match collective.spread_elements(spec.problem.elements, ranges.len()) {
                 0 => None,
-                elements => Some(Buffer::zeroed(elements as usize * size_of::<E>())?),
+                elements => Some(Buffer::entered(elements as usize * size_of::<E>(), ledger, Purpose::Result)?),
             },
         };
-        tracked.result += spread.as_ref().map_or(0, |buffer| buffer.bytes() as u64);
         Ok(NativeEnd {
             collective,
             elements: spec.problem.elements,

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use crate::engine::ledger::{Entered, Ledger, Purpose};
 use crate::engine::transport::{Shared, Transport};
 use crate::engine::{Buffer, EngineError};
 use crate::gradient::{Element, Range, Source, source};
@@ -21,6 +22,9 @@ pub struct Residents<E> {
     place: Place,
     rank: usize,
     elements: u64,
+    /// This rank's account, in which the gradients are the first entry and rounds make theirs.
+    ledger: Ledger,
+    _entry: Entered,
     element: PhantomData<E>,
 }
 
@@ -30,7 +34,9 @@ const READ_BLOCK: u64 = 1 << 22;
 impl<E: Element> Residents<E> {
     /// Keeps nothing: for streamed gradients.
     pub fn none() -> Self {
-        Residents { place: Place::Nowhere, rank: 0, elements: 0, element: PhantomData }
+        let ledger = Ledger::new();
+        let entry = ledger.enter(Purpose::Resident, 0);
+        Residents { place: Place::Nowhere, rank: 0, elements: 0, ledger, _entry: entry, element: PhantomData }
     }
 
     /// Reads the gradients of this rank's clients from `source` into memory, shared with the node's other ranks when
@@ -50,7 +56,10 @@ impl<E: Element> Residents<E> {
         } else {
             Place::Private(Buffer::zeroed(bytes).map_err(EngineError::Memory)?)
         };
-        let residents = Residents::<E> { place, rank, elements: problem.elements, element: PhantomData };
+        let ledger = Ledger::new();
+        let entry = ledger.enter(Purpose::Resident, bytes as u64);
+        let elements = problem.elements;
+        let residents = Residents::<E> { place, rank, elements, ledger, _entry: entry, element: PhantomData };
         for (index, client) in clients.enumerate() {
             let start = residents.gradient(rank, index as u64).cast_mut();
             let mut at = 0;
@@ -63,6 +72,11 @@ impl<E: Element> Residents<E> {
             }
         }
         Ok(residents)
+    }
+
+    /// What this rank has allocated: the gradients, and what the rounds over them hold.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Where the gradient of the `index`th client of `rank` begins. `rank` must be this rank or, where memory is

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::engine::ledger::{Entered, Ledger, Purpose};
 use crate::engine::native::NativeEnd;
 use crate::engine::pace::Pace;
 use crate::engine::relay::{RELAY, RunRelay, relay_of};
@@ -96,7 +97,9 @@ pub struct Round<'a, E: Element> {
     exported: Option<Box<dyn Shared>>,
     /// The result, where the node's clients read it.
     _shared_result: Option<Box<dyn Shared>>,
-    tracked: crate::plan::memory::Memory,
+    /// What of the ledger is in shared memory.
+    _entered: Vec<Entered>,
+    ledger: Ledger,
 }
 
 impl<'a, E: Element> Round<'a, E> {
@@ -144,14 +147,16 @@ impl<'a, E: Element> Round<'a, E> {
         transport: &mut dyn Transport,
     ) -> Result<(Self, Vec<Located>), EngineError> {
         let rank = transport.rank();
-        let mut tracked = crate::plan::memory::Memory::default();
+        let ledger = residents.ledger().clone();
+        let mut entered = Vec::new();
         let mut buffers = Vec::new();
-        let mut buffer = |bytes: u64, purpose: &mut u64| -> Result<*mut u8, EngineError> {
-            let buffer = Buffer::zeroed(bytes as usize)?;
-            *purpose += buffer.bytes() as u64;
+        let mut keep = |buffer: Buffer| -> *mut u8 {
             let start = buffer.as_ptr();
             buffers.push(buffer);
-            Ok(start)
+            start
+        };
+        let mut buffer = |bytes: u64, purpose: Purpose| -> Result<*mut u8, EngineError> {
+            Ok(keep(Buffer::entered(bytes as usize, &ledger, purpose)?))
         };
 
         // Sums that neighbours read where they lie, behind one entry for each of this rank's aggregators.
@@ -161,11 +166,8 @@ impl<'a, E: Element> Round<'a, E> {
             exported_bytes += (task.hold_bytes(&spec.terms) as usize).next_multiple_of(64);
         }
         let exported = if exports { Some(transport.share(exported_bytes)?) } else { None };
-        let mut unaccounted = 0;
-        let own = match &exported {
-            Some(region) => region.own(),
-            None => buffer(entries_bytes as u64, &mut unaccounted)?,
-        };
+        let entries = Buffer::zeroed(if exports { 0 } else { entries_bytes })?;
+        let own = exported.as_ref().map_or(entries.as_ptr(), |region| region.own());
 
         let mut results: Vec<Range> = Vec::new();
         for task in &planned {
@@ -184,7 +186,6 @@ impl<'a, E: Element> Round<'a, E> {
         }
         let received: u64 = relays.iter().filter(|relay| relay.from.is_some()).map(|relay| relay.range.len()).sum();
         let result_bytes = (result_elements + received) * size_of::<E>() as u64;
-        tracked.result = result_bytes;
         // What the node's clients read lies in memory that they can reach.
         let clients_read = spec.terms.phase == Phase::Round && spec.terms.intra_node == IntraNode::Shared;
         let shared_result = if clients_read && spec.plan.collective().is_none() {
@@ -193,8 +194,11 @@ impl<'a, E: Element> Round<'a, E> {
             None
         };
         let result: *mut E = match &shared_result {
-            Some(region) => region.own().cast(),
-            None => buffer(result_bytes, &mut unaccounted)?.cast(),
+            Some(region) => {
+                entered.push(ledger.enter(Purpose::Result, result_bytes));
+                region.own().cast()
+            }
+            None => buffer(result_bytes, Purpose::Result)?.cast(),
         };
 
         let clients = spec.problem.clients();
@@ -210,13 +214,13 @@ impl<'a, E: Element> Round<'a, E> {
             let hold_bytes = task.hold_bytes(&spec.terms);
             let hold = if task.exported {
                 let at = own.wrapping_add(export_at);
-                tracked.accumulators += hold_bytes;
+                entered.push(ledger.enter(Purpose::Accumulators, hold_bytes));
                 // SAFETY: this rank's own entry, inside memory made above for all of its tasks.
                 unsafe { (*entry).offset.store(export_at as u64, Ordering::Release) };
                 export_at += (hold_bytes as usize).next_multiple_of(64);
                 at
             } else {
-                buffer(hold_bytes, &mut tracked.accumulators)?
+                buffer(hold_bytes, Purpose::Accumulators)?
             };
             let out = result_at;
             if task.hold == Hold::Result {
@@ -224,9 +228,9 @@ impl<'a, E: Element> Round<'a, E> {
                 result_at = result_at.wrapping_add(task.aggregator.range.len() as usize);
             }
             let places = Places {
-                slots: buffer(task.slots * task.slot_bytes, &mut tracked.staging)?,
+                slots: buffer(task.slots * task.slot_bytes, Purpose::Staging)?,
                 out,
-                scratch: buffer(task.scratch * size_of::<E::Acc>() as u64, &mut tracked.accumulators)?.cast(),
+                scratch: buffer(task.scratch * size_of::<E::Acc>() as u64, Purpose::Accumulators)?.cast(),
                 hold: hold.cast(),
                 entry,
             };
@@ -241,7 +245,7 @@ impl<'a, E: Element> Round<'a, E> {
                 (Cargo::Gradient { client }, Residency::Resident) => Origin::Resident(resident(rank, client)),
                 (Cargo::Gradient { .. }, Residency::Streamed) => {
                     let bytes = reader.send_buffer_bytes(&send);
-                    Origin::Streamed(buffer(bytes, &mut tracked.staging)?.cast())
+                    Origin::Streamed(buffer(bytes, Purpose::Staging)?.cast())
                 }
             };
             running_sends.push(RunSend::new(send, index, origin));
@@ -274,7 +278,7 @@ impl<'a, E: Element> Round<'a, E> {
         let native = match spec.plan.collective() {
             Some(collective) => {
                 let out = result_at;
-                Some(NativeEnd::prepare(collective, &spec, out, &mut tracked, transport)?)
+                Some(NativeEnd::prepare(collective, &spec, out, &ledger, transport)?)
             }
             None => None,
         };
@@ -282,7 +286,7 @@ impl<'a, E: Element> Round<'a, E> {
         let slots: u64 = tasks.iter().map(|task| task.task.slots).sum();
         let relayed: usize = running_relays.iter().map(RunRelay::most_messages).sum();
         let tokens = Vec::with_capacity(slots as usize + 2 * running_sends.len() + relayed);
-        tracked.resident = crate::plan::memory::resident(spec.problem, spec.layout, &spec.terms, rank);
+        buffers.push(entries);
         let round = Round {
             spec,
             tasks,
@@ -297,7 +301,8 @@ impl<'a, E: Element> Round<'a, E> {
             _buffers: buffers,
             exported,
             _shared_result: shared_result,
-            tracked,
+            _entered: entered,
+            ledger,
         };
         Ok((round, located))
     }
@@ -457,8 +462,19 @@ impl<'a, E: Element> Round<'a, E> {
         tasks.chain(self.sends.iter().filter_map(|send| send.problem.as_deref())).next()
     }
 
-    /// Bytes that this rank allocated for the round, by purpose, with the clients' gradients that it keeps.
+    /// Bytes that this rank has allocated, by purpose, the gradients of its clients among them.
     pub fn tracked(&self) -> crate::plan::memory::Memory {
-        self.tracked
+        self.ledger.current()
+    }
+
+    /// Maps the neighbours' gradients that this rank will read, so that no page fault falls into the round, and the
+    /// kernel counts those pages before the round and not in it.
+    pub fn reach_gradients(&self) {
+        self.tasks.iter().for_each(RunTask::reach_gradients);
+    }
+
+    /// The same for neighbours' sums.
+    pub fn reach_sums(&self) {
+        self.tasks.iter().for_each(RunTask::reach_sums);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::kernels::{self, Start, Store, Term};
+use crate::engine::reach::map_for_reading;
 use crate::engine::round::{EngineError, Spec, send_tag};
 use crate::engine::transport::Transport;
 use crate::gradient::{Accumulator, Element, Range, source};
@@ -168,6 +169,31 @@ impl<E: Element> RunTask<E> {
                     Hold::Ring(pieces) => Some((*pieces).max(1)),
                     _ => None,
                 };
+            }
+        }
+    }
+
+    /// Maps the gradients that this task will read where they lie.
+    pub fn reach_gradients(&self) {
+        let range = self.task.aggregator.range;
+        for reading in &self.readings {
+            if let Reading::InPlace { data, .. } = *reading {
+                let bytes = range.len() as usize * size_of::<E>();
+                map_for_reading(data.wrapping_add(range.start as usize).cast(), bytes);
+            }
+        }
+    }
+
+    /// Maps the sums of others that this task will read where they grow.
+    pub fn reach_sums(&self) {
+        let range = self.task.aggregator.range;
+        for reading in &self.readings {
+            if let Reading::Growing { base, start, ring, .. } = *reading {
+                let (from, elements) = match ring {
+                    Some(pieces) => (0, pieces * self.task.piece),
+                    None => (range.start - start, range.len()),
+                };
+                map_for_reading(base.wrapping_add(from as usize).cast(), elements as usize * size_of::<E::Acc>());
             }
         }
     }

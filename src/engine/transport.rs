@@ -40,6 +40,10 @@ pub trait Transport {
     fn node_of(&self) -> &[usize];
     /// What connects the ranks, for the result file.
     fn name(&self) -> String;
+    /// True if no other rank lives in this process, so that what the kernel counts for it is this rank's.
+    fn has_own_process(&self) -> bool {
+        self.ranks() == 1
+    }
 
     /// Starts to send `bytes` bytes; messages between two ranks with one tag arrive in order.
     ///

@@ -7,52 +7,19 @@ use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Transport, agree, gather_numbers};
 use crate::engine::verify::{self, Verification};
 use crate::engine::{EngineError, Residents, Round, Spec, TransportError};
-use crate::experiment::{self, Comparison};
+use crate::experiment::Comparison;
 use crate::gradient::{Element, Range, Source};
+use crate::job::contender::{Contender, Measured, make_ready, row};
+use crate::job::digest::digest;
+use crate::job::rank_memory::{self, Watch};
 use crate::job::setup::terms_of;
-use crate::job::{JobError, Prepared, Progress, Request, keep, room};
+use crate::job::{JobError, Prepared, Progress, Request, keep};
+use crate::measure::BlockOrder;
 use crate::measure::clock::span;
-use crate::measure::{BlockOrder, summarise};
-use crate::plan::memory::{Memory, predict, resident};
-use crate::plan::strategies::Strategy;
-use crate::plan::{IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, check};
-use crate::results::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
+use crate::plan::memory::{Memory, resident};
+use crate::plan::{IntraNode, Layout, Phase, Residency};
+use crate::results::row::{Sample, Status};
 use crate::with_element;
-
-/// A cell's row, its samples, and the memory predicted for each rank.
-pub type Measured = (CellRow, Vec<Sample>, Vec<MemoryRow>);
-
-/// One cell on its way through the comparison. The same on every rank, but for what only rank 0 collects.
-struct Contender<'p> {
-    cell: &'p experiment::Cell,
-    strategy: &'static dyn Strategy,
-    terms: Terms,
-    problem: Arc<Problem>,
-    plan: Option<Arc<dyn Plan>>,
-    status: Status,
-    reason: String,
-    /// Of each rank; on rank 0.
-    memory: Vec<MemoryRow>,
-    /// On rank 0.
-    verification: Option<Verification>,
-    /// Of the last round that was verified; on rank 0.
-    digest: u64,
-    /// The result has been kept, or is not to be. Every rank must know, as all of them take part in the writing.
-    kept: bool,
-    /// On rank 0.
-    samples: Vec<Sample>,
-}
-
-impl Contender<'_> {
-    fn ends(&mut self, status: Status, reason: String) {
-        self.status = status;
-        self.reason = reason;
-    }
-
-    fn runs(&self) -> bool {
-        self.status == Status::Ok
-    }
-}
 
 /// What one round told; on rank 0 of all ranks.
 struct Told {
@@ -103,6 +70,7 @@ struct Session<'s, E: Element> {
     layout: Arc<Layout>,
     source: &'s dyn Source,
     residents: Residents<E>,
+    watch: Watch,
 }
 
 impl<'s, E: Element> Session<'s, E> {
@@ -128,6 +96,7 @@ impl<'s, E: Element> Session<'s, E> {
                 plan: None,
                 status: Status::Ok,
                 reason: String::new(),
+                predicted: Memory::default(),
                 memory: Vec::new(),
                 verification: None,
                 digest: 0,
@@ -144,19 +113,21 @@ impl<'s, E: Element> Session<'s, E> {
                     make_ready(transport, contender, &layout)?;
                 }
                 if contenders.iter().any(Contender::runs) {
-                    let loaded = match comparison.residency {
+                    let watched = rank_memory::can_watch(transport);
+                    let (watch, loaded) = Watch::over_loading(watched, || match comparison.residency {
                         Residency::Streamed => Ok(Residents::none()),
                         Residency::Resident => {
                             Residents::<E>::load(source, &contenders[0].problem, &layout, shared, transport)
                         }
-                    };
+                    });
                     match settle(transport, loaded)? {
                         Err(reason) => {
                             let running = contenders.iter_mut().filter(|c| c.runs());
                             running.for_each(|c| c.ends(Status::Failed, reason.clone()));
                         }
                         Ok(residents) => {
-                            let session = Session { prepared, comparison, request, layout, source, residents };
+                            let mut session =
+                                Session { prepared, comparison, request, layout, source, residents, watch };
                             session.run(transport, &mut contenders, progress)?;
                         }
                     }
@@ -176,7 +147,7 @@ impl<'s, E: Element> Session<'s, E> {
 
     /// Verifies every cell in an untimed round, warms up, then times blocks.
     fn run(
-        &self,
+        &mut self,
         transport: &mut dyn Transport,
         contenders: &mut [Contender<'_>],
         progress: &mut dyn Progress,
@@ -217,9 +188,38 @@ impl<'s, E: Element> Session<'s, E> {
         Ok(())
     }
 
-    /// Carries the cell out once. What all ranks told, on rank 0; None elsewhere, or if the cell has failed.
+    /// Carries the cell out once, and looks whether everything that it allocated was given back. What all ranks told, on
+    /// rank 0; None elsewhere, or if the cell has failed.
     fn one_round(
-        &self,
+        &mut self,
+        transport: &mut dyn Transport,
+        contender: &mut Contender<'_>,
+    ) -> Result<Option<Told>, JobError> {
+        if contender.memory.iter().all(|rank| rank.tracked.is_none()) {
+            self.watch.begin_cell();
+        }
+        let before = self.residents.ledger().current();
+        let told = self.carry_out(transport, contender)?;
+        let after = self.residents.ledger().current();
+        let leaked = if after == before {
+            Ok(())
+        } else {
+            Err(format!(
+                "rank {}: {} bytes were held before the round and {} after it: some of its memory was not given back",
+                transport.rank(),
+                before.total(),
+                after.total()
+            ))
+        };
+        if let Err(reason) = agree(transport, leaked)? {
+            contender.ends(Status::Failed, reason);
+            return Ok(None);
+        }
+        Ok(told)
+    }
+
+    fn carry_out(
+        &mut self,
         transport: &mut dyn Transport,
         contender: &mut Contender<'_>,
     ) -> Result<Option<Told>, JobError> {
@@ -232,6 +232,7 @@ impl<'s, E: Element> Session<'s, E> {
             terms: contender.terms,
             source: self.source,
         };
+        let probe = self.watch.begin();
         let made = Round::prepare(spec, &self.residents, transport);
         let out_of_memory = matches!(made, Err(EngineError::Memory(_)));
         let out_of_memory = transport.max(u64::from(out_of_memory))? > 0;
@@ -242,12 +243,19 @@ impl<'s, E: Element> Session<'s, E> {
                 return Ok(None);
             }
         };
+        let tracked = as_predicted(transport.rank(), contender.predicted, round.tracked());
+        if let Err(reason) = agree(transport, tracked)? {
+            contender.ends(Status::Failed, reason);
+            return Ok(None);
+        }
+        let reached = self.watch.reach(&round);
         round.reset();
         transport.barrier()?;
         let start = node_clock();
         round.run(transport)?;
         let end = node_clock();
         transport.barrier()?;
+        let watched = self.watch.end(probe, &round, reached);
 
         let problem = round.problem().map_or(Ok(()), |problem| Err(problem.to_owned()));
         if let Err(reason) = agree(transport, problem)? {
@@ -258,7 +266,11 @@ impl<'s, E: Element> Session<'s, E> {
         let digest = results.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
         let held = self.held(contender, &round, digest);
         let record = [start, end, round.producing_seconds().to_bits(), digest, held];
+        let record = [record.as_slice(), &watched.numbers()].concat();
         let numbers = gather_numbers(transport, &record)?.map(|told| {
+            for (memory, numbers) in contender.memory.iter_mut().zip(&told) {
+                rank_memory::add(memory, &numbers[5..]);
+            }
             let pick = |at: usize| told.iter().map(|of| of[at]).collect::<Vec<u64>>();
             let (starts, ends) = (pick(0), pick(1));
             let own = starts.iter().zip(&ends).map(|(start, end)| end.saturating_sub(*start) as f64 * 1e-9);
@@ -382,6 +394,14 @@ fn is_lost(error: &TransportError) -> bool {
     }
 }
 
+/// What was allocated must be what was predicted, to the byte.
+fn as_predicted(rank: usize, predicted: Memory, tracked: Memory) -> Result<(), String> {
+    if tracked == predicted {
+        return Ok(());
+    }
+    Err(format!("rank {rank} allocated {tracked:?}, but {predicted:?} was predicted: one of them is wrong"))
+}
+
 fn judge(found: &Verification, elements: u64) -> Result<(), String> {
     if found.elements != elements {
         return Err(format!("the result has {} elements, not {elements}", found.elements));
@@ -392,136 +412,5 @@ fn judge(found: &Verification, elements: u64) -> Result<(), String> {
             "{} of {elements} elements are wrong, beyond what any order of summation can cause; the first is element {first}",
             found.wrong
         )),
-    }
-}
-
-/// A number that tells results apart: the same for the same elements at the same places, however ranges are cut.
-/// Multiplication by odd constants and a fold, summed, so that ranks' digests add up.
-fn digest<E: Element>(range: Range, elements: &[E]) -> u64 {
-    let mut sum = 0u64;
-    for (at, element) in (range.start..).zip(elements) {
-        let bits = match E::DTYPE.size() {
-            8 => bytemuck::cast::<f64, u64>(element.to_f64()),
-            _ => u64::from(bytemuck::cast::<f32, u32>(element.to_f64() as f32)),
-        };
-        let mixed = (bits ^ at.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        sum = sum.wrapping_add(mixed ^ (mixed >> 32));
-    }
-    sum
-}
-
-/// Plans and checks a cell, predicts its memory, and says if it cannot run here. Collective.
-fn make_ready(
-    transport: &mut dyn Transport,
-    contender: &mut Contender<'_>,
-    layout: &Arc<Layout>,
-) -> Result<(), JobError> {
-    if contender.strategy.needs_mpi() && transport.collectives().is_none() {
-        let reason = "it is the MPI library's own collective, which threads cannot carry out: run under mpirun or srun";
-        contender.ends(Status::Infeasible, reason.to_owned());
-        return Ok(());
-    }
-    let plan = match contender.strategy.plan(&contender.problem, layout) {
-        Ok(plan) => plan,
-        Err(infeasible) => {
-            contender.ends(Status::Infeasible, infeasible.to_string());
-            return Ok(());
-        }
-    };
-    // The plan is the same everywhere; one rank's look at the whole of it will do.
-    let verdict = if transport.rank() == 0 {
-        check(plan.as_ref(), &contender.problem, layout).map(|_| ()).map_err(|fault| format!("unsound plan: {fault}"))
-    } else {
-        Ok(())
-    };
-    if let Err(reason) = agree(transport, verdict)? {
-        contender.ends(Status::Failed, reason);
-        return Ok(());
-    }
-    let rank = transport.rank();
-    let memory = predict(plan.as_ref(), &contender.problem, layout, &contender.terms, rank);
-    let MemoryRow { resident, accumulators, staging, result } = as_row(memory);
-    if let Some(all) = gather_numbers(transport, &[resident, accumulators, staging, result])? {
-        let row = |of: Vec<u64>| MemoryRow { resident: of[0], accumulators: of[1], staging: of[2], result: of[3] };
-        contender.memory = all.into_iter().map(row).collect();
-    }
-    if let Err(reason) = room::ask(transport, "the round", memory.total(), 0)? {
-        contender.ends(Status::Infeasible, reason);
-    }
-    contender.plan = Some(plan.into());
-    Ok(())
-}
-
-/// The prediction as a row.
-fn as_row(memory: Memory) -> MemoryRow {
-    let Memory { resident, accumulators, staging, result } = memory;
-    MemoryRow { resident, accumulators, staging, result }
-}
-
-fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, nodes: usize) -> Measured {
-    let seconds: Vec<f64> = contender.samples.iter().map(|sample| sample.seconds).collect();
-    let summary = summarise(&seconds).filter(|_| contender.status == Status::Ok);
-    let median = summary.map(|summary| summary.median);
-    let interval = summary.and_then(|summary| summary.interval);
-    let gradient = comparison.gradient_bytes() as f64;
-    let per_second = |bytes: f64| median.filter(|median| *median > 0.0).map(|median| bytes / median);
-    let flow = match (contender.cell.flow, contender.terms.flow) {
-        (experiment::Flow::Auto, crate::plan::Flow::Chunk { elements }) => {
-            format!("auto ({})", experiment::Size(elements * comparison.dtype.size() as u64))
-        }
-        (written, _) => written.to_string(),
-    };
-    let cell = CellRow {
-        cell: contender.cell.index,
-        comparison: comparison.index,
-        strategy: contender.strategy.name().to_owned(),
-        family: contender.strategy.family().name().to_owned(),
-        model: comparison.model.clone(),
-        elements: comparison.elements,
-        dtype: comparison.dtype.name().to_owned(),
-        clients: comparison.clients,
-        shards: contender.cell.shards,
-        flow,
-        ranks: ranks as u64,
-        nodes: nodes as u64,
-        roles: comparison.roles.name().to_owned(),
-        intra_node: contender.terms.intra_node.name().to_owned(),
-        order: contender.terms.order.name().to_owned(),
-        phase: comparison.phase.to_string(),
-        residency: comparison.residency.name().to_owned(),
-        samples: contender.samples.len() as u64,
-        median_s: median,
-        ci_low_s: interval.map(|(low, _)| low),
-        ci_high_s: interval.map(|(_, high)| high),
-        gradient_bytes_per_s: per_second(gradient),
-        ingest_bytes_per_s: per_second(gradient * comparison.clients as f64),
-        memory: contender.memory.iter().copied().max_by_key(MemoryRow::total).unwrap_or_default(),
-        verification: contender.verification.map(|found| VerificationRow {
-            differing_elements: found.differing,
-            max_ulp: found.max_ulp,
-            max_relative_error_vs_exact: found.max_relative_error,
-            wrong_elements: found.wrong,
-            reference: verify::REFERENCE.to_owned(),
-        }),
-        status: contender.status,
-        reason: contender.reason,
-        // The share of the machine's limit, which whoever has measured that fills in.
-        ..CellRow::default()
-    };
-    (cell, contender.samples, contender.memory)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digests_add_up_over_cuts_and_see_every_place() {
-        let elements = [1.0f32, -2.0, 3.5, 0.0, 9.0];
-        let whole = digest(Range::new(10, 15), &elements);
-        let cut = digest(Range::new(10, 12), &elements[..2]).wrapping_add(digest(Range::new(12, 15), &elements[2..]));
-        assert_eq!(whole, cut);
-        let swapped = [1.0f32, 3.5, -2.0, 0.0, 9.0];
-        assert_ne!(whole, digest(Range::new(10, 15), &swapped));
     }
 }

@@ -3,10 +3,13 @@
 //! Every rank calls [`run`]; rank 0 owns the output and whatever is printed.
 
 mod comparison;
+mod contender;
+mod digest;
 mod dry_run;
 mod environment;
 mod keep;
 mod progress;
+mod rank_memory;
 mod room;
 mod setup;
 mod share;

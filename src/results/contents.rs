@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::row::{CellRow, MemoryRow, Sample};
+use super::row::{CellRow, RankMemory, Sample};
 use super::schema::SCHEMA_VERSION;
 use crate::utc;
 
@@ -26,9 +26,9 @@ pub struct ResultFile {
     pub cells: Vec<CellRow>,
     /// One row a timed round.
     pub samples: Vec<Sample>,
-    /// Bytes predicted for every rank: the first index is the place in `cells`, the second the rank. Empty where
-    /// nothing was predicted, as for a cell that has no plan.
-    pub memory_ranks: Vec<Vec<MemoryRow>>,
+    /// Memory of every rank: the first index is the place in `cells`, the second the rank. Empty where nothing was
+    /// predicted, as for a cell that has no plan.
+    pub memory_ranks: Vec<Vec<RankMemory>>,
 }
 
 impl ResultFile {
@@ -47,8 +47,8 @@ impl ResultFile {
         }
     }
 
-    /// Adds a cell, its timed rounds and what was predicted for each rank (in rank order; empty if nothing was).
-    pub fn push(&mut self, cell: CellRow, samples: Vec<Sample>, memory_ranks: Vec<MemoryRow>) {
+    /// Adds a cell, its timed rounds and the memory of each rank (in rank order; empty if nothing was predicted).
+    pub fn push(&mut self, cell: CellRow, samples: Vec<Sample>, memory_ranks: Vec<RankMemory>) {
         self.cells.push(cell);
         self.samples.extend(samples);
         self.memory_ranks.push(memory_ranks);

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
+use super::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 use super::{Output, ResultError, ResultFile};
+use crate::memory::KernelMemory;
 
 fn empty() -> ResultFile {
     ResultFile::new(r#"{"name": "first-look"}"#.into(), json!({}))
@@ -54,6 +55,23 @@ fn any_memory() -> impl Strategy<Value = MemoryRow> {
     })
 }
 
+fn any_kernel() -> impl Strategy<Value = Option<KernelMemory>> {
+    let bytes = || 0..=u64::MAX / 8;
+    let seen = (bytes(), bytes(), bytes(), bytes());
+    proptest::option::of(seen.prop_map(|(round, resident, baseline, neighbours)| KernelMemory {
+        round,
+        resident,
+        baseline,
+        neighbours,
+    }))
+}
+
+fn any_rank_memory() -> impl Strategy<Value = RankMemory> {
+    let tracked = proptest::option::of(any_memory());
+    (any_memory(), tracked, any_kernel(), proptest::option::of(0..=u64::MAX / 8))
+        .prop_map(|(predicted, tracked, kernel, group_peak)| RankMemory { predicted, tracked, kernel, group_peak })
+}
+
 fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
     proptest::option::of((any::<[u64; 3]>(), any_number(), any_text()).prop_map(
         |([differing_elements, max_ulp, wrong_elements], max_relative_error_vs_exact, reference)| VerificationRow {
@@ -68,10 +86,11 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
 
 fn any_cell() -> impl Strategy<Value = CellRow> {
     let texts = proptest::collection::vec(any_text(), 12);
-    let times = proptest::collection::vec(proptest::option::of(any_number()), 7);
+    let times = proptest::collection::vec(proptest::option::of(any_number()), 9);
+    let watched = (proptest::option::of(any_memory()), any_kernel());
     let status = proptest::sample::select(Status::ALL.to_vec());
-    (any::<[u64; 9]>(), texts, times, any_memory(), any_verification(), status).prop_map(
-        |(numbers, texts, times, memory, verification, status)| {
+    (any::<[u64; 9]>(), texts, times, any_memory(), watched, any_verification(), status).prop_map(
+        |(numbers, texts, times, memory, (tracked, kernel), verification, status)| {
             let [cell, comparison, elements, clients, shards, ranks, nodes, samples, limit_bytes] = numbers;
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap();
@@ -104,6 +123,10 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 limit_part: text(),
                 limit_seconds: times[6],
                 memory,
+                tracked,
+                kernel,
+                library_bytes: times[7],
+                group_peak_bytes: times[8],
                 verification,
                 status,
                 reason: text(),
@@ -122,7 +145,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 }
 
 fn any_file() -> impl Strategy<Value = ResultFile> {
-    let rows = proptest::collection::vec((any_cell(), proptest::collection::vec(any_memory(), 0..4)), 0..4);
+    let rows = proptest::collection::vec((any_cell(), proptest::collection::vec(any_rank_memory(), 0..4)), 0..4);
     (any_text(), any_text(), rows, proptest::collection::vec(any_sample(), 0..6)).prop_map(
         |(experiment, entry, rows, samples)| {
             let environment = json!({
@@ -241,7 +264,7 @@ fn a_newer_schema_is_refused_by_number() {
     file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error, ResultError::Version { found: 7, newest: 2, .. }), "{error}");
+    assert!(matches!(error, ResultError::Version { found: 7, newest: 3, .. }), "{error}");
 }
 
 #[test]
@@ -257,7 +280,16 @@ fn an_experiment_that_was_altered_is_noticed() {
 
 #[test]
 fn a_missing_part_is_named() {
-    for name in ["experiment", "environment", "cells", "samples", "rank_seconds", "memory_predicted"] {
+    for name in [
+        "experiment",
+        "environment",
+        "cells",
+        "samples",
+        "rank_seconds",
+        "memory_predicted",
+        "memory_tracked",
+        "memory_kernel",
+    ] {
         let (_directory, path) = saved(&empty());
         let file = hdf5::File::open_rw(&path).unwrap();
         file.unlink(name).unwrap();
@@ -272,7 +304,11 @@ fn a_missing_part_is_named() {
 fn a_file_cut_off_anywhere_is_an_error() {
     let mut contents = empty();
     let memory = MemoryRow { resident: 1, accumulators: 2, staging: 3, result: 4 };
-    contents.push(CellRow { strategy: "tree-central".into(), ..CellRow::default() }, vec![], vec![memory; 3]);
+    contents.push(
+        CellRow { strategy: "tree-central".into(), ..CellRow::default() },
+        vec![],
+        vec![RankMemory { predicted: memory, ..RankMemory::default() }; 3],
+    );
     let (_directory, path) = saved(&contents);
     let whole = fs::read(&path).unwrap();
     for length in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {

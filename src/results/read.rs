@@ -11,9 +11,10 @@ use serde_json::Value;
 use super::column::{Stored, StoredTable, Table};
 use super::contents::sha256;
 use super::error::told;
-use super::row::{CellRow, MemoryRow, Sample};
+use super::row::{CellRow, MemoryRow, RankMemory, Sample};
 use super::schema::{self, CellTable, SampleTable};
 use super::{ResultError, ResultFile};
+use crate::memory::KernelMemory;
 
 /// The first bytes of every HDF5 file without a user block; `gradshard` writes none.
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
@@ -180,16 +181,46 @@ impl Reading<'_> {
         Ok(samples)
     }
 
-    fn memory(&self, cells: &[CellRow]) -> Result<Vec<Vec<MemoryRow>>, ResultError> {
-        let purposes = schema::PURPOSES.len();
-        let (bytes, width) = self.array::<u64>(schema::MEMORY_PREDICTED, cells.len(), &[purposes])?;
-        let rows = (0..cells.len()).map(|cell| {
-            let ranks = bytes[cell * width * purposes..][..width * purposes].chunks_exact(purposes);
-            ranks
-                .take_while(|rank| rank[0] != schema::NO_RANK)
-                .map(|rank| MemoryRow { resident: rank[0], accumulators: rank[1], staging: rank[2], result: rank[3] })
-                .collect()
-        });
-        Ok(rows.collect())
+    fn memory(&self, cells: &[CellRow]) -> Result<Vec<Vec<RankMemory>>, ResultError> {
+        const PURPOSES: usize = schema::PURPOSES.len();
+        const FIGURES: usize = schema::KERNEL.len();
+        let purposes = |b: &[u64; PURPOSES]| {
+            let [resident, accumulators, staging, result] = *b;
+            MemoryRow { resident, accumulators, staging, result }
+        };
+        let (predicted, width) = self.bytes_of_ranks::<PURPOSES>(schema::MEMORY_PREDICTED, cells.len())?;
+        let known = |bytes: &u64| *bytes != schema::NO_RANK;
+        let mut rows: Vec<Vec<RankMemory>> = Vec::with_capacity(cells.len());
+        for cell in 0..cells.len() {
+            let ranks = &predicted[cell * width..][..width];
+            let there = ranks.iter().take_while(|bytes| known(&bytes[0]));
+            rows.push(there.map(|b| RankMemory { predicted: purposes(b), ..RankMemory::default() }).collect());
+        }
+        if self.schema_version < 3 {
+            return Ok(rows);
+        }
+        let (tracked, tracked_width) = self.bytes_of_ranks::<PURPOSES>(schema::MEMORY_TRACKED, cells.len())?;
+        let (kernel, kernel_width) = self.bytes_of_ranks::<FIGURES>(schema::MEMORY_KERNEL, cells.len())?;
+        for (name, other) in [(schema::MEMORY_TRACKED, tracked_width), (schema::MEMORY_KERNEL, kernel_width)] {
+            if other != width {
+                return Err(self.damaged(name, format!("it is for {other} ranks, {width} were expected")));
+            }
+        }
+        for (cell, row) in rows.iter_mut().enumerate() {
+            for (rank, memory) in row.iter_mut().enumerate() {
+                let at = cell * width + rank;
+                memory.tracked = Some(&tracked[at]).filter(|bytes| known(&bytes[0])).map(purposes);
+                let [round, resident, baseline, neighbours, group_peak] = kernel[at];
+                memory.kernel = known(&round).then_some(KernelMemory { round, resident, baseline, neighbours });
+                memory.group_peak = known(&group_peak).then_some(group_peak);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// An array of bytes by cell, rank and one of `N` things, the rank running before the thing; and how many ranks.
+    fn bytes_of_ranks<const N: usize>(&self, name: &str, cells: usize) -> Result<(Vec<[u64; N]>, usize), ResultError> {
+        let (bytes, width) = self.array::<u64>(name, cells, &[N])?;
+        Ok((bytes.as_chunks::<N>().0.to_vec(), width))
     }
 }

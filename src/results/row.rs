@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory::KernelMemory;
+
 /// What became of a cell. The default is `failed`: a cell that nobody spoke for did not succeed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -51,6 +53,28 @@ impl MemoryRow {
     /// All purposes together.
     pub fn total(&self) -> u64 {
         self.resident + self.accumulators + self.staging + self.result
+    }
+}
+
+/// Memory of one rank in one cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RankMemory {
+    /// From the plan and the flow alone.
+    pub predicted: MemoryRow,
+    /// What gradshard's own code allocated; None where no round was made ready.
+    pub tracked: Option<MemoryRow>,
+    /// What the kernel saw, the round in which it was most; None where ranks share a process or the kernel is silent.
+    pub kernel: Option<KernelMemory>,
+    /// Peak of the control group that holds the rank, since before the cell where it can be reset; None without one.
+    pub group_peak: Option<u64>,
+}
+
+impl RankMemory {
+    /// What the MPI library and the runtime took for the round: what the kernel saw beyond what was tracked. Negative
+    /// where a small buffer lay in memory that was there before.
+    pub fn surplus(&self) -> Option<i64> {
+        let (kernel, tracked) = (self.kernel?, self.tracked?);
+        Some(kernel.round as i64 - (tracked.total() - tracked.resident) as i64)
     }
 }
 
@@ -128,6 +152,14 @@ pub struct CellRow {
     pub limit_seconds: Option<f64>,
     /// Predicted from the plan and the flow alone: the rank that holds most.
     pub memory: MemoryRow,
+    /// Allocated by gradshard's own code: the rank that holds most. None where no round was made ready.
+    pub tracked: Option<MemoryRow>,
+    /// What the kernel saw: the rank whose round took most. None where it did not say.
+    pub kernel: Option<KernelMemory>,
+    /// What the MPI library and the runtime took for a round, bytes: the rank where it is most.
+    pub library_bytes: Option<f64>,
+    /// Peak of a control group that holds ranks, bytes: the greatest.
+    pub group_peak_bytes: Option<f64>,
     /// None where the cell did not run.
     pub verification: Option<VerificationRow>,
     /// What became of it.

@@ -10,6 +10,8 @@
 //! | `/rank_seconds` | f64, samples × ranks: seconds that each rank took; row for row as `/samples` |
 //! | `/rank_producing_seconds` | f64, samples × ranks: seconds of them spent producing streamed gradients |
 //! | `/memory_predicted` | u64, cells × ranks × 4: bytes by purpose, see [`PURPOSES`]; row for row as `/cells` |
+//! | `/memory_tracked` | u64, cells × ranks × 4: the same, of gradshard's own allocations |
+//! | `/memory_kernel` | u64, cells × ranks × 5: what the kernel saw, see [`KERNEL`] |
 //!
 //! Strings are variable-length UTF-8. Where cells have different numbers of ranks the arrays are as wide as the
 //! largest; places beyond a row's own ranks hold NaN (seconds) or 2^64 − 1 (bytes).
@@ -20,7 +22,7 @@ use super::column::table;
 use super::row::{CellRow, Sample, Status};
 
 /// Version of the layout. It rises with every column or object that is added, and readers refuse newer ones.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Attribute of `/` that says what the file is, and its text.
 pub const FORMAT: (&str, &str) = ("format", "gradshard results");
@@ -47,11 +49,21 @@ pub const RANK_PRODUCING_SECONDS: &str = "rank_producing_seconds";
 /// Array of predicted bytes by cell, rank and purpose.
 pub const MEMORY_PREDICTED: &str = "memory_predicted";
 
-/// The purposes of memory, in the order of the last axis of `/memory_predicted`.
+/// Array of tracked bytes by cell, rank and purpose.
+pub const MEMORY_TRACKED: &str = "memory_tracked";
+/// Array of bytes that the kernel saw, by cell and rank.
+pub const MEMORY_KERNEL: &str = "memory_kernel";
+
+/// The purposes of memory, in the order of the last axis of `/memory_predicted` and `/memory_tracked`.
 pub const PURPOSES: [&str; 4] = ["resident", "accumulators", "staging", "result"];
-/// Attribute of `/memory_predicted` that names the purposes.
+/// Attribute of these arrays that names the purposes.
 pub const PURPOSES_NAME: &str = "purposes";
-/// In `/memory_predicted`: there is no such rank, or nothing was predicted. No process holds as many bytes.
+/// What the kernel saw, in the order of the last axis of `/memory_kernel`: the peak of the round beyond the baseline,
+/// the clients' gradients, the baseline, neighbours' pages mapped, the peak of the rank's control group.
+pub const KERNEL: [&str; 5] = ["round", "resident", "baseline", "neighbours", "group_peak"];
+/// Attribute of `/memory_kernel` that names them.
+pub const KERNEL_NAME: &str = "figures";
+/// In arrays of bytes: there is no such rank, or nothing is known. No process holds as many.
 pub const NO_RANK: u64 = u64::MAX;
 
 /// Attribute of an array that says what its axes are.
@@ -95,6 +107,18 @@ table! {
         memory_accumulators: u64 = [memory.accumulators], "B", since 1, "predicted, rank that holds most: sums in progress";
         memory_staging: u64 = [memory.staging], "B", since 1, "predicted, rank that holds most: pieces in flight";
         memory_result: u64 = [memory.result], "B", since 1, "predicted, rank that holds most: finished ranges";
+        tracked: bool = [some tracked], "bool", since 3, "whether a round was made ready, so that allocations were tracked; if not, the tracked columns hold 2^64 - 1";
+        tracked_resident: u64 = [tracked ? resident], "B", since 3, "allocated by gradshard, rank that holds most: clients' gradients";
+        tracked_accumulators: u64 = [tracked ? accumulators], "B", since 3, "allocated by gradshard, rank that holds most: sums in progress";
+        tracked_staging: u64 = [tracked ? staging], "B", since 3, "allocated by gradshard, rank that holds most: pieces in flight";
+        tracked_result: u64 = [tracked ? result], "B", since 3, "allocated by gradshard, rank that holds most: finished ranges";
+        kernel_seen: bool = [some kernel], "bool", since 3, "whether the kernel said what ranks held; if not, the kernel columns hold 2^64 - 1";
+        kernel_round: u64 = [kernel ? round], "B", since 3, "seen by the kernel, rank where it is most: peak of private and own shared pages during the round, beyond the baseline and the gradients";
+        kernel_resident: u64 = [kernel ? resident], "B", since 3, "seen by the kernel, that rank: what the clients' gradients took when loaded";
+        kernel_baseline: u64 = [kernel ? baseline], "B", since 3, "seen by the kernel, that rank: what the process held before the round, without the gradients";
+        kernel_neighbours: u64 = [kernel ? neighbours], "B", since 3, "seen by the kernel, that rank: pages of neighbours' windows mapped to be read; in none of the other figures";
+        library_bytes: Option<f64> = [library_bytes], "B", since 3, "what the MPI library and the runtime took for a round, rank where it is most: seen by the kernel less tracked; NaN: not known";
+        group_peak_bytes: Option<f64> = [group_peak_bytes], "B", since 3, "greatest peak of a control group that holds ranks; NaN: there is none";
         verified: bool = [some verification], "bool", since 1, "whether the result was compared with the reference; if not, the verification columns hold 2^64 - 1, NaN and empty text";
         verification_differing_elements: u64 = [verification ? differing_elements], "elements", since 1, "elements that differ from the reference in any bit";
         verification_max_ulp: u64 = [verification ? max_ulp], "ulp", since 1, "largest distance from the reference";

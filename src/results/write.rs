@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::ResultFile;
 use super::column::{Table, unicode};
-use super::row::MemoryRow;
+use super::row::{MemoryRow, RankMemory};
 use super::schema::{self, CellTable, SampleRow, SampleTable};
+use crate::memory::KernelMemory;
 
 /// Elements of a compressed piece of an array: 1 MiB of 8-byte numbers, HDF5's default chunk cache.
 const CHUNK_ELEMENTS: usize = 1 << 17;
@@ -98,24 +99,47 @@ fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
     memory(file, &contents.memory_ranks)
 }
 
-fn memory(file: &File, rows: &[Vec<MemoryRow>]) -> hdf5::Result<()> {
+fn memory(file: &File, rows: &[Vec<RankMemory>]) -> hdf5::Result<()> {
+    let purposes = |row: MemoryRow| [row.resident, row.accumulators, row.staging, row.result];
+    let none = [schema::NO_RANK; schema::PURPOSES.len()];
+    let predicted = |rank: &RankMemory| purposes(rank.predicted);
+    let tracked = |rank: &RankMemory| rank.tracked.map_or(none, purposes);
+    let kernel = |rank: &RankMemory| {
+        let [round, resident, baseline, neighbours] =
+            rank.kernel.map_or(none, |seen: KernelMemory| [seen.round, seen.resident, seen.baseline, seen.neighbours]);
+        [round, resident, baseline, neighbours, rank.group_peak.unwrap_or(schema::NO_RANK)]
+    };
+    let by_purpose = (schema::PURPOSES_NAME, schema::PURPOSES);
+    bytes_of_ranks(file, schema::MEMORY_PREDICTED, rows, predicted, by_purpose, "cell, rank, purpose")?;
+    bytes_of_ranks(file, schema::MEMORY_TRACKED, rows, tracked, by_purpose, "cell, rank, purpose")?;
+    let figures = (schema::KERNEL_NAME, schema::KERNEL);
+    bytes_of_ranks(file, schema::MEMORY_KERNEL, rows, kernel, figures, "cell, rank, figure")
+}
+
+/// An array of bytes by cell, rank and one of `N` things, which an attribute names.
+fn bytes_of_ranks<const N: usize>(
+    file: &File,
+    name: &str,
+    rows: &[Vec<RankMemory>],
+    bytes_of: impl Fn(&RankMemory) -> [u64; N],
+    (attribute_name, things): (&str, [&str; N]),
+    axes: &str,
+) -> hdf5::Result<()> {
     let widest = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let shape = (rows.len(), widest, schema::PURPOSES.len());
-    let mut bytes = Array::<u64, Ix3>::from_elem(shape, schema::NO_RANK);
+    let mut bytes = Array::<u64, Ix3>::from_elem((rows.len(), widest, N), schema::NO_RANK);
     for (cell, row) in rows.iter().enumerate() {
         for (rank, memory) in row.iter().enumerate() {
-            let purposes = [memory.resident, memory.accumulators, memory.staging, memory.result];
-            for (purpose, value) in purposes.into_iter().enumerate() {
-                bytes[[cell, rank, purpose]] = value;
+            for (thing, value) in bytes_of(memory).into_iter().enumerate() {
+                bytes[[cell, rank, thing]] = value;
             }
         }
     }
-    let dataset = array(file, schema::MEMORY_PREDICTED, &bytes)?;
-    text_attribute(&dataset, schema::AXES, "cell, rank, purpose")?;
+    let dataset = array(file, name, &bytes)?;
+    text_attribute(&dataset, schema::AXES, axes)?;
     text_attribute(&dataset, schema::UNIT, "B")?;
     attribute(&dataset, schema::MISSING, &schema::NO_RANK)?;
-    let purposes: Vec<VarLenUnicode> = schema::PURPOSES.into_iter().map(unicode).collect();
-    dataset.new_attr_builder().with_data(&purposes).create(schema::PURPOSES_NAME)?;
+    let names: Vec<VarLenUnicode> = things.into_iter().map(unicode).collect();
+    dataset.new_attr_builder().with_data(&names).create(attribute_name)?;
     Ok(())
 }
 

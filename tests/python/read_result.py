@@ -20,12 +20,13 @@ def same(found, right):
 def main(path):
     with h5py.File(path, "r") as f:
         same(f.attrs["format"], "gradshard results")
-        same(int(f.attrs["schema_version"]), 2)
+        same(int(f.attrs["schema_version"]), 3)
         same(f.attrs["created"][-1], "Z")
         same(f.attrs["gradshard_version"].count("."), 2)
         same(
             sorted(f),
-            "cells environment experiment memory_predicted rank_producing_seconds rank_seconds samples".split(),
+            "cells environment experiment memory_kernel memory_predicted memory_tracked "
+            "rank_producing_seconds rank_seconds samples".split(),
         )
 
         given = f["experiment"][()]
@@ -72,6 +73,12 @@ def main(path):
         same(memory.shape, (2, 2, 4))
         same(memory[0].tolist(), [[4, 3, 2, 1], [0, 0, 0, 9]])
         assert (memory[1] == memory.attrs["missing"]).all() and int(memory.attrs["missing"]) == NONE
+        tracked = f["memory_tracked"]
+        same(tracked[0].tolist(), [[4, 3, 2, 1], [NONE] * 4])
+        same(list(tracked.attrs["purposes"]), list(memory.attrs["purposes"]))
+        kernel = f["memory_kernel"]
+        same(list(kernel.attrs["figures"]), ["round", "resident", "baseline", "neighbours", "group_peak"])
+        same(kernel[0].tolist(), [[7, 4, 100, 50, 1000], [NONE] * 5])
     print("h5py reads it all")
 
 

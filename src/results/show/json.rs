@@ -6,11 +6,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::results::ResultFile;
-use crate::results::row::CellRow;
+use crate::results::row::{CellRow, MemoryRow};
 
 /// One object: `file`, `schema_version`, `gradshard_version`, `created`, `experiment` (its name or null),
 /// `experiment_sha256`, `environment` and `cells`, ended by a line feed. A cell has the fields of [`CellRow`] with
-/// `memory.predicted` holding the purposes and their `total`; what is missing, not a number or infinite is null.
+/// `memory.predicted` and `memory.tracked` holding the purposes and their `total`, and what the kernel saw beside them; what is missing, not a number or infinite is null.
 ///
 /// # Errors
 /// Those of the writer.
@@ -32,9 +32,23 @@ pub fn json(file: &ResultFile, path: &Path, out: &mut impl Write) -> io::Result<
 
 fn cell(row: &CellRow) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(row)?;
-    let mut predicted = serde_json::to_value(row.memory)?;
-    predicted["total"] = row.memory.total().into();
-    value["memory"] = json!({ "predicted": predicted });
+    let purposes = |memory: &MemoryRow| -> serde_json::Result<Value> {
+        let mut purposes = serde_json::to_value(memory)?;
+        purposes["total"] = memory.total().into();
+        Ok(purposes)
+    };
+    value["memory"] = json!({
+        "predicted": purposes(&row.memory)?,
+        "tracked": row.tracked.as_ref().map(purposes).transpose()?,
+        "kernel": row.kernel,
+        "library_bytes": row.library_bytes,
+        "group_peak_bytes": row.group_peak_bytes,
+    });
+    if let Value::Object(fields) = &mut value {
+        for moved in ["tracked", "kernel", "library_bytes", "group_peak_bytes"] {
+            fields.remove(moved);
+        }
+    }
     Ok(value)
 }
 
@@ -50,15 +64,15 @@ mod tests {
         assert!(out.ends_with(b"}\n"));
         let object: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(object["file"], "dir/results.h5");
-        assert_eq!(object["schema_version"], 2);
+        assert_eq!(object["schema_version"], 3);
         assert_eq!(object["cells"][0]["limit_part"], "memory");
         assert_eq!(object["experiment"], "first-look");
         assert_eq!(object["environment"]["ranks_per_node"], 2);
         let cells = object["cells"].as_array().unwrap();
         assert_eq!(cells.len(), 4);
         assert_eq!(
-            cells[0]["memory"],
-            json!({"predicted": {"resident": 2097152, "accumulators": 1048576, "staging": 524288, "result": 0, "total": 3670016}})
+            cells[0]["memory"]["predicted"],
+            json!({"resident": 2097152, "accumulators": 1048576, "staging": 524288, "result": 0, "total": 3670016})
         );
         assert_eq!(
             cells[1]["verification"],

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::results::ResultFile;
-use crate::results::row::{CellRow, MemoryRow, Sample, Status, VerificationRow};
+use crate::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 
 fn cell(cell: u64, strategy: &str, family: &str, shards: u64) -> CellRow {
     CellRow {
@@ -67,7 +67,8 @@ pub fn file() -> ResultFile {
         rank_producing_seconds: vec![0.0; 4],
         ..Sample { cell: 0, block: 0, place: 0, seconds: 0.0, rank_seconds: vec![], rank_producing_seconds: vec![] }
     };
-    file.push(direct.clone(), vec![sample(0), sample(1)], vec![direct.memory; 4]);
+    let ranks = vec![RankMemory { predicted: direct.memory, ..RankMemory::default() }; 4];
+    file.push(direct, vec![sample(0), sample(1)], ranks);
 
     let mut tree = timed(cell(1, "tree-lambda-fl", "tree", 1), 0.95, None);
     tree.memory = MemoryRow { result: 1 << 19, ..MemoryRow::default() };

@@ -1,0 +1,105 @@
+//! What our own code has allocated on one rank, by purpose: kept as memory is taken and given back, which is outside
+//! every timed region.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::plan::memory::Memory;
+
+/// What memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Clients' gradients kept for the round.
+    Resident,
+    /// Sums in progress.
+    Accumulators,
+    /// Pieces in flight, received or produced.
+    Staging,
+    /// Finished ranges.
+    Result,
+}
+
+/// One rank's account. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    current: [AtomicU64; 4],
+    peak: [AtomicU64; 4],
+}
+
+impl Ledger {
+    /// An account with nothing in it.
+    pub fn new() -> Ledger {
+        Ledger::default()
+    }
+
+    /// Enters `bytes`; they are struck out when the entry is dropped.
+    pub fn enter(&self, purpose: Purpose, bytes: u64) -> Entered {
+        let at = purpose as usize;
+        let now = self.0.current[at].fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.0.peak[at].fetch_max(now, Ordering::Relaxed);
+        Entered { ledger: self.clone(), purpose, bytes }
+    }
+
+    /// What is held now.
+    pub fn current(&self) -> Memory {
+        read(&self.0.current)
+    }
+
+    /// The most that was held for each purpose since the start or the last [`Ledger::restart`].
+    pub fn peak(&self) -> Memory {
+        read(&self.0.peak)
+    }
+
+    /// From now on the peak is of what follows.
+    pub fn restart(&self) {
+        for (peak, current) in self.0.peak.iter().zip(&self.0.current) {
+            peak.store(current.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
+fn read(counts: &[AtomicU64; 4]) -> Memory {
+    let at = |purpose: Purpose| counts[purpose as usize].load(Ordering::Relaxed);
+    Memory {
+        resident: at(Purpose::Resident),
+        accumulators: at(Purpose::Accumulators),
+        staging: at(Purpose::Staging),
+        result: at(Purpose::Result),
+    }
+}
+
+/// Bytes that are held as long as this is.
+#[derive(Debug)]
+pub struct Entered {
+    ledger: Ledger,
+    purpose: Purpose,
+    bytes: u64,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.ledger.0.current[self.purpose as usize].fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_outlives_what_made_it_until_a_restart() {
+        let ledger = Ledger::new();
+        let kept = ledger.enter(Purpose::Result, 5);
+        drop(ledger.enter(Purpose::Staging, 100));
+        let also = ledger.enter(Purpose::Staging, 7);
+        assert_eq!(ledger.current(), Memory { staging: 7, result: 5, ..Memory::default() });
+        assert_eq!(ledger.peak(), Memory { staging: 100, result: 5, ..Memory::default() });
+        ledger.restart();
+        assert_eq!(ledger.peak(), ledger.current());
+        drop((kept, also));
+        assert_eq!(ledger.current(), Memory::default());
+    }
+}
