@@ -1,6 +1,7 @@
 //! gradshard: shard the gradient, or build a tree? The same round of federated aggregation, carried out by many
 //! strategies over threads or MPI, timed, verified and recorded.
 
+pub mod ceiling;
 pub mod engine;
 pub mod experiment;
 pub mod gradient;

@@ -162,7 +162,15 @@ fn job(
     let file = directory.path().join("broken.json");
     std::fs::write(&file, experiment.to_string()).unwrap();
     let output = Some(directory.path().join("broken.h5"));
-    let request = Request { experiment: file, output, force: false, keep_result: None };
+    let request = Request {
+        experiment: file,
+        output,
+        force: false,
+        keep_result: None,
+        resume: false,
+        limits: true,
+        ignore_prediction: false,
+    };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         around(transport, &|transport| {
             let finished = run_with(strategies, transport, &request, &mut Quiet).unwrap();

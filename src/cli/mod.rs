@@ -1,5 +1,6 @@
 //! The command line: one file a command. They parse, call the library, print; there is no logic here.
 
+mod ceiling;
 mod machine;
 mod models;
 mod plan;
@@ -39,6 +40,8 @@ Data goes to standard output, everything else to standard error. Exit code 2: ba
 enum Command {
     /// Carry out an experiment and write the result file
     Run(run::RunArgs),
+    /// Find the largest gradient that each strategy aggregates under a memory limit
+    Ceiling(ceiling::CeilingArgs),
     /// Show who sums what where, without carrying it out
     Plan(plan::PlanArgs),
     /// Print a result file
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Ceiling(args) => ceiling::ceiling(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Show(args) => show::show(&args).map_err(input),
         Command::Strategies(args) => strategies::strategies(&args),

@@ -12,6 +12,7 @@ use super::{BAD_INPUT, Failure, input, print, say};
 use progress::Reporter;
 
 mod progress;
+mod supervise;
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -23,6 +24,19 @@ pub struct RunArgs {
     /// Replace the result file if it exists
     #[arg(long)]
     force: bool,
+    /// Go on with the result file: cells that it holds are not measured again
+    #[arg(long, conflicts_with = "force")]
+    resume: bool,
+    /// Do not measure the machine's limits first (one to two seconds); shares of the limit stay empty
+    #[arg(long)]
+    no_limits: bool,
+    /// Try cells that are predicted to exceed their ceiling
+    #[arg(long)]
+    ignore_prediction: bool,
+    /// Start the job by this command, such as "mpirun -n 4", and go on after cells that cost the job its life under an
+    /// enforced ceiling
+    #[arg(long, value_name = "COMMAND", conflicts_with = "threads")]
+    launch: Option<String>,
     /// Write each cell's aggregated gradient into this directory, as npy
     #[arg(long, value_name = "DIR")]
     keep_result: Option<PathBuf>,
@@ -36,6 +50,9 @@ pub struct RunArgs {
 
 /// Runs under the launcher that started this process, or on threads where there is none.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    if let Some(command) = &args.launch {
+        return supervise::run(command, args);
+    }
     #[cfg(feature = "mpi")]
     if let Some(launcher) = gradshard::mpi::launcher() {
         if args.threads.is_none() {
@@ -66,6 +83,9 @@ fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure>
         output: args.output.clone(),
         force: args.force,
         keep_result: args.keep_result.clone(),
+        resume: args.resume,
+        limits: !args.no_limits,
+        ignore_prediction: args.ignore_prediction,
     };
     let first = transport.rank() == 0;
     if args.dry_run {

@@ -2,12 +2,13 @@
 //!
 //! The order, and so the numbers of comparisons and cells, is that of nested loops over the lists as written, the
 //! slowest first: models, dtype, clients, roles, phase (these make the comparisons), then strategies, shards, flow,
-//! intra_node, order (the cells of one). Numbers start at 0; cells are numbered through all comparisons. The same
+//! intra_node, order, ceiling (the cells of one). Numbers start at 0; cells are numbered through all comparisons. The same
 //! experiment always gets the same numbers.
 
 use std::fmt;
 
 use crate::experiment::knobs::Flow;
+use crate::experiment::size::Size;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
 use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
@@ -64,12 +65,18 @@ pub struct Cell {
     pub intra_node: IntraNode,
     /// The order of summation.
     pub order: Order,
+    /// Memory limit on one aggregator, bytes; None: no limit.
+    pub ceiling: Option<u64>,
 }
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cell { strategy, shards, flow, intra_node, order, .. } = self;
-        write!(f, "{strategy}, M = {shards}, flow {flow}, {intra_node}, order {order}")
+        let Cell { strategy, shards, flow, intra_node, order, ceiling, .. } = self;
+        write!(f, "{strategy}, M = {shards}, flow {flow}, {intra_node}, order {order}")?;
+        match ceiling {
+            Some(bytes) => write!(f, ", ceiling {}", Size(*bytes)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -80,6 +87,7 @@ pub(crate) struct Variants<'a> {
     pub flow: &'a [Flow],
     pub intra_node: &'a [IntraNode],
     pub order: &'a [Order],
+    pub ceiling: &'a [Option<u64>],
 }
 
 impl Variants<'_> {
@@ -87,7 +95,7 @@ impl Variants<'_> {
     pub fn count(&self, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
         let lengths = |strategy: &String| self.heeded(knobs(strategy)).lengths();
         let product =
-            |lengths: [usize; 4]| lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64));
+            |lengths: [usize; 5]| lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64));
         self.strategies.iter().map(lengths).map(product).fold(0, u64::saturating_add)
     }
 
@@ -95,13 +103,16 @@ impl Variants<'_> {
     pub fn cells(&self, first: u64, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
         let mut cells = Vec::new();
         for strategy in self.strategies {
-            let Heeded { shards, flow, intra_node, order } = self.heeded(knobs(strategy));
+            let Heeded { shards, flow, intra_node, order, ceiling } = self.heeded(knobs(strategy));
             for &shards in shards {
                 for &flow in flow {
                     for &intra_node in intra_node {
                         for &order in order {
-                            let index = first + cells.len() as u64;
-                            cells.push(Cell { index, strategy: strategy.clone(), shards, flow, intra_node, order });
+                            for &ceiling in ceiling {
+                                let index = first + cells.len() as u64;
+                                let strategy = strategy.clone();
+                                cells.push(Cell { index, strategy, shards, flow, intra_node, order, ceiling });
+                            }
                         }
                     }
                 }
@@ -116,6 +127,7 @@ impl Variants<'_> {
             flow: if knobs.flow { self.flow } else { &[Flow::Whole] },
             intra_node: if knobs.intra_node { self.intra_node } else { &self.intra_node[..1] },
             order: if knobs.order { self.order } else { &self.order[..1] },
+            ceiling: self.ceiling,
         }
     }
 }
@@ -126,10 +138,11 @@ struct Heeded<'a> {
     flow: &'a [Flow],
     intra_node: &'a [IntraNode],
     order: &'a [Order],
+    ceiling: &'a [Option<u64>],
 }
 
 impl Heeded<'_> {
-    fn lengths(&self) -> [usize; 4] {
-        [self.shards.len(), self.flow.len(), self.intra_node.len(), self.order.len()]
+    fn lengths(&self) -> [usize; 5] {
+        [self.shards.len(), self.flow.len(), self.intra_node.len(), self.order.len(), self.ceiling.len()]
     }
 }

@@ -44,8 +44,8 @@ pub struct Known<'a> {
     pub knobs: &'a dyn Fn(&str) -> Knobs,
     /// The catalogue of models.
     pub catalogue: Catalogue<'a>,
-    /// Every preset of ceilings.
-    pub ceilings: &'a [&'a str],
+    /// Every preset of ceilings, with its bytes.
+    pub ceilings: &'a [(&'a str, u64)],
     /// What the files of gradients say; None if they are synthetic.
     pub files: Option<FileFacts>,
 }
@@ -61,8 +61,8 @@ pub struct Experiment {
     pub gradients: Gradients,
     /// How often and how long each comparison is measured.
     pub repeat: Repeat,
-    /// Memory limits on one aggregator; none means no limit.
-    pub ceilings: Vec<Ceiling>,
+    /// Whether the system enforces the cells' ceilings.
+    pub enforce: bool,
     /// What is measured, at least one comparison of at least one cell, in the order of their numbers.
     pub comparisons: Vec<Comparison>,
 }
@@ -95,6 +95,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
         (None, None) => vec![DEFAULT_DTYPE],
     };
     resolver.check_flow(&dtypes)?;
+    let ceilings = resolver.ceilings()?;
     let shards: Vec<u64> = written.shards.values().iter().map(|count| count.0).collect();
     let variants = Variants {
         strategies: &strategies,
@@ -102,6 +103,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
         flow: written.flow.values(),
         intra_node: written.intra_node.values(),
         order: written.order.values(),
+        ceiling: &ceilings,
     };
 
     resolver.check_cells(&[
@@ -143,7 +145,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
         description: written.description.clone(),
         gradients: written.gradients.located(base_dir),
         repeat: written.repeat,
-        ceilings: resolver.ceilings()?,
+        enforce: written.enforce,
         comparisons,
     })
 }
@@ -314,24 +316,39 @@ impl Resolver<'_> {
         self.refuse(place, format!("{elements} {dtype} elements of {clients} clients are 2^63 bytes or more"))
     }
 
-    fn ceilings(&self) -> Result<Vec<Ceiling>, ExperimentError> {
-        let Some(ceilings) = &self.written.ceiling else { return Ok(Vec::new()) };
-        for (at, ceiling) in ceilings.values().iter().enumerate() {
-            if let Ceiling::Preset(name) = ceiling
-                && !self.known.ceilings.contains(&name.as_str())
-            {
-                let presets = self.known.ceilings;
-                let problem = if presets.is_empty() {
-                    format!("{name:?} is no size; write one such as \"3008MiB\"")
-                } else {
-                    format!("{}, or a size such as \"3008MiB\"", unknown("preset", name, presets))
-                };
-                return self.refuse(ceilings.place("ceiling", at), problem);
+    /// In bytes; a single None where there is no limit.
+    fn ceilings(&self) -> Result<Vec<Option<u64>>, ExperimentError> {
+        let Some(ceilings) = &self.written.ceiling else {
+            if self.written.enforce {
+                return self.refuse(
+                    "enforce",
+                    "there is no ceiling to enforce; write \"ceiling\": \"3008MiB\", or leave it out",
+                );
             }
+            return Ok(vec![None]);
+        };
+        let mut bytes: Vec<Option<u64>> = Vec::new();
+        for (at, ceiling) in ceilings.values().iter().enumerate() {
+            let place = ceilings.place("ceiling", at);
+            let found = match ceiling {
+                Ceiling::Bytes(bytes) => *bytes,
+                Ceiling::Preset(name) => match self.known.ceilings.iter().find(|(preset, _)| preset == name) {
+                    Some((_, bytes)) => *bytes,
+                    None if self.known.ceilings.is_empty() => {
+                        return self.refuse(place, format!("{name:?} is no size; write one such as \"3008MiB\""));
+                    }
+                    None => {
+                        let presets: Vec<&str> = self.known.ceilings.iter().map(|(preset, _)| *preset).collect();
+                        let unknown = unknown("preset", name, &presets);
+                        return self.refuse(place, format!("{unknown}, or a size such as \"3008MiB\""));
+                    }
+                },
+            };
+            if let Some(earlier) = bytes.iter().position(|other| *other == Some(found)) {
+                return self.refuse(place, format!("{found} bytes, {}", twice(earlier)));
+            }
+            bytes.push(Some(found));
         }
-        Ok(ceilings.values().to_vec())
+        Ok(bytes)
     }
 }
-
-#[cfg(test)]
-mod tests;

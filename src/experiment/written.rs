@@ -104,10 +104,16 @@ pub struct Written {
     #[serde(default, deserialize_with = "object")]
     pub repeat: Repeat,
 
-    /// Memory limits on one aggregator: sizes, or names of presets. Default: no limit.
+    /// Memory limits on one aggregator: sizes, or names of presets (lambda-512mib, lambda-3008mib, lambda-10240mib).
+    /// A cell that is predicted to need more becomes a row that says so. Default: no limit.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Ceiling>")]
     pub ceiling: Option<OneOrMany<Ceiling>>,
+
+    /// Whether the system enforces the ceiling on each rank that aggregates, by RLIMIT_DATA. What the MPI library takes
+    /// then counts, and may cost the job: `gradshard run --launch` goes on after it. Default false.
+    #[serde(default)]
+    pub enforce: bool,
 }
 
 /// Reads a field that is there: as its type, so that null is refused.

@@ -12,13 +12,16 @@ use crate::gradient::{Element, Range, Source};
 use crate::job::contender::{Contender, Measured, make_ready, row};
 use crate::job::digest::digest;
 use crate::job::rank_memory::{self, Watch};
+use crate::job::room::binary;
 use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared, Progress, Request, keep};
 use crate::measure::BlockOrder;
 use crate::measure::clock::span;
-use crate::plan::memory::{Memory, resident};
+use crate::memory::Limit;
+use crate::plan::memory::{Memory, RankPrediction, resident};
 use crate::plan::{IntraNode, Layout, Phase, Residency};
-use crate::results::row::{Sample, Status};
+use crate::results::Running;
+use crate::results::row::{MemoryRow, Sample, Status};
 use crate::with_element;
 
 /// What one round told; on rank 0 of all ranks.
@@ -35,12 +38,13 @@ pub fn measure(
     prepared: &Prepared,
     comparison: &Comparison,
     request: &Request,
+    running: &Running,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Measured>, JobError> {
     let blocks = prepared.experiment.repeat.blocks;
     progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), blocks);
     with_element!(comparison.dtype, E => {
-        Session::<E>::measure(transport, prepared, comparison, request, progress)
+        Session::<E>::measure(transport, prepared, comparison, request, running, progress)
     })
 }
 
@@ -71,6 +75,7 @@ struct Session<'s, E: Element> {
     source: &'s dyn Source,
     residents: Residents<E>,
     watch: Watch,
+    running: &'s Running,
 }
 
 impl<'s, E: Element> Session<'s, E> {
@@ -79,6 +84,7 @@ impl<'s, E: Element> Session<'s, E> {
         prepared: &'s Prepared,
         comparison: &'s Comparison,
         request: &'s Request,
+        running: &'s Running,
         progress: &mut dyn Progress,
     ) -> Result<Vec<Measured>, JobError> {
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
@@ -96,7 +102,9 @@ impl<'s, E: Element> Session<'s, E> {
                 plan: None,
                 status: Status::Ok,
                 reason: String::new(),
-                predicted: Memory::default(),
+                predicted: RankPrediction::default(),
+                aggregating: Vec::new(),
+                heaviest: MemoryRow::default(),
                 memory: Vec::new(),
                 verification: None,
                 digest: 0,
@@ -110,7 +118,7 @@ impl<'s, E: Element> Session<'s, E> {
                 let rank = transport.rank();
                 let (_, shared) = resident_bytes(prepared, comparison, &layout, source, rank)?;
                 for contender in &mut contenders {
-                    make_ready(transport, contender, &layout)?;
+                    make_ready(transport, contender, &layout, !request.ignore_prediction)?;
                 }
                 if contenders.iter().any(Contender::runs) {
                     let watched = rank_memory::can_watch(transport);
@@ -127,7 +135,7 @@ impl<'s, E: Element> Session<'s, E> {
                         }
                         Ok(residents) => {
                             let mut session =
-                                Session { prepared, comparison, request, layout, source, residents, watch };
+                                Session { prepared, comparison, request, layout, source, residents, watch, running };
                             session.run(transport, &mut contenders, progress)?;
                         }
                     }
@@ -142,7 +150,8 @@ impl<'s, E: Element> Session<'s, E> {
             return Ok(Vec::new());
         }
         let ranks = transport.ranks();
-        Ok(contenders.into_iter().map(|contender| row(contender, comparison, ranks, nodes)).collect())
+        let enforced = prepared.experiment.enforce;
+        Ok(contenders.into_iter().map(|contender| row(contender, comparison, ranks, nodes, enforced)).collect())
     }
 
     /// Verifies every cell in an untimed round, warms up, then times blocks.
@@ -198,6 +207,9 @@ impl<'s, E: Element> Session<'s, E> {
         if contender.memory.iter().all(|rank| rank.tracked.is_none()) {
             self.watch.begin_cell();
         }
+        if self.prepared.experiment.enforce && transport.rank() == 0 {
+            self.running.enter(contender.cell.index).map_err(|error| JobError::Output(error.to_string()))?;
+        }
         let before = self.residents.ledger().current();
         let told = self.carry_out(transport, contender)?;
         let after = self.residents.ledger().current();
@@ -233,17 +245,31 @@ impl<'s, E: Element> Session<'s, E> {
             source: self.source,
         };
         let probe = self.watch.begin();
+        let limit = match contender.ceiling_here(self.prepared.experiment.enforce).map(Limit::allow).transpose() {
+            Ok(limit) => (limit, Ok(())),
+            Err(error) => (None, Err(format!("its ceiling cannot be enforced by RLIMIT_DATA: {error}"))),
+        };
+        let (limit, enforced) = limit;
+        if let Err(reason) = agree(transport, enforced)? {
+            contender.ends(Status::Failed, reason);
+            return Ok(None);
+        }
         let made = Round::prepare(spec, &self.residents, transport);
         let out_of_memory = matches!(made, Err(EngineError::Memory(_)));
         let out_of_memory = transport.max(u64::from(out_of_memory))? > 0;
         let mut round = match settle(transport, made)? {
             Ok(round) => round,
             Err(reason) => {
-                contender.ends(if out_of_memory { Status::Infeasible } else { Status::Failed }, reason);
+                let under = match contender.cell.ceiling.filter(|_| self.prepared.experiment.enforce) {
+                    Some(bytes) => format!(", under a ceiling of {} that RLIMIT_DATA enforces", binary(bytes)),
+                    None => String::new(),
+                };
+                let status = if out_of_memory { Status::Infeasible } else { Status::Failed };
+                contender.ends(status, format!("{reason}{under}"));
                 return Ok(None);
             }
         };
-        let tracked = as_predicted(transport.rank(), contender.predicted, round.tracked());
+        let tracked = as_predicted(transport.rank(), contender.predicted.all, round.tracked());
         if let Err(reason) = agree(transport, tracked)? {
             contender.ends(Status::Failed, reason);
             return Ok(None);
@@ -256,6 +282,8 @@ impl<'s, E: Element> Session<'s, E> {
         let end = node_clock();
         transport.barrier()?;
         let watched = self.watch.end(probe, &round, reached);
+        // What follows looks at the result, which is no part of the round.
+        drop(limit);
 
         let problem = round.problem().map_or(Ok(()), |problem| Err(problem.to_owned()));
         if let Err(reason) = agree(transport, problem)? {

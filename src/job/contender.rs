@@ -5,12 +5,17 @@ use std::sync::Arc;
 use crate::engine::transport::{Transport, agree, gather_numbers};
 use crate::engine::verify::{self, Verification};
 use crate::experiment::{self, Comparison};
-use crate::job::{JobError, rank_memory, room};
+use crate::job::JobError;
+use crate::job::rank_memory::{self, purposes};
+use crate::job::room::{self, binary};
 use crate::measure::summarise;
-use crate::plan::memory::{Memory, predict};
+use crate::plan::memory::{RankPrediction, predict_rank};
 use crate::plan::strategies::Strategy;
-use crate::plan::{Layout, Plan, Problem, Terms, check};
+use crate::plan::{self, Layout, Plan, Problem, Terms, check};
 use crate::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+
+/// What enforces ceilings.
+pub const ENFORCED_BY: &str = "RLIMIT_DATA";
 
 /// A cell's row, its samples, and the memory of each rank.
 pub type Measured = (CellRow, Vec<Sample>, Vec<RankMemory>);
@@ -32,7 +37,11 @@ pub struct Contender<'p> {
     /// Why, where it is not ok.
     pub reason: String,
     /// Memory of this rank.
-    pub predicted: Memory,
+    pub predicted: RankPrediction,
+    /// Which ranks aggregate; on rank 0.
+    pub aggregating: Vec<bool>,
+    /// What the aggregator that holds most needs; on rank 0.
+    pub heaviest: MemoryRow,
     /// Of each rank; on rank 0.
     pub memory: Vec<RankMemory>,
     /// On rank 0.
@@ -52,6 +61,16 @@ impl Contender<'_> {
         self.reason = reason;
     }
 
+    /// Private memory that this rank may take for the round, bytes, where its ceiling is enforced: the ceiling for each
+    /// of its aggregators, less what they keep in shared windows, which the system does not count; and what its clients
+    /// need, who have no ceiling. None where nothing is enforced, or the rank does not aggregate.
+    pub fn ceiling_here(&self, enforce: bool) -> Option<u64> {
+        let ceiling = self.cell.ceiling.filter(|_| enforce)?;
+        let RankPrediction { all, aggregators, aggregating, aggregating_shared, .. } = self.predicted;
+        let clients = all.working() - aggregating.working();
+        (aggregators > 0).then(|| (ceiling * aggregators).saturating_sub(aggregating_shared) + clients)
+    }
+
     /// True as long as nothing is wrong with it.
     pub fn runs(&self) -> bool {
         self.status == Status::Ok
@@ -63,6 +82,7 @@ pub fn make_ready(
     transport: &mut dyn Transport,
     contender: &mut Contender<'_>,
     layout: &Arc<Layout>,
+    heed_ceilings: bool,
 ) -> Result<(), JobError> {
     if contender.strategy.needs_mpi() && transport.collectives().is_none() {
         let reason = "it is the MPI library's own collective, which threads cannot carry out: run under mpirun or srun";
@@ -86,52 +106,102 @@ pub fn make_ready(
         contender.ends(Status::Failed, reason);
         return Ok(());
     }
-    let rank = transport.rank();
-    let memory = predict(plan.as_ref(), &contender.problem, layout, &contender.terms, rank);
-    contender.predicted = memory;
-    if let Some(all) = gather_numbers(transport, &rank_memory::purposes(memory))? {
-        let predicted = all.iter().map(|numbers| rank_memory::row(numbers));
-        contender.memory = predicted.map(|predicted| RankMemory { predicted, ..RankMemory::default() }).collect();
+    let predicted = predict_rank(plan.as_ref(), &contender.problem, layout, &contender.terms, transport.rank());
+    contender.predicted = predicted;
+    let told = [predicted.aggregators].into_iter().chain(purposes(predicted.all)).chain(purposes(predicted.heaviest));
+    let told: Vec<u64> = told.collect();
+    if let Some(all) = gather_numbers(transport, &told)? {
+        contender.aggregating = all.iter().map(|of| of[0] > 0).collect();
+        let rows = all.iter().map(|of| RankMemory { predicted: rank_memory::row(&of[1..5]), ..RankMemory::default() });
+        contender.memory = rows.collect();
+        let heaviest = all.iter().map(|of| rank_memory::row(&of[5..]));
+        contender.heaviest = heaviest.max_by_key(MemoryRow::total).unwrap_or_default();
     }
-    if let Err(reason) = room::ask(transport, "the round", memory.total(), 0)? {
+    let under_ceiling = match contender.cell.ceiling {
+        Some(ceiling) if transport.rank() == 0 && heed_ceilings => fits(&contender.heaviest, ceiling),
+        _ => Ok(()),
+    };
+    if let Err(reason) = agree(transport, under_ceiling)? {
+        contender.ends(Status::Infeasible, reason);
+        return Ok(());
+    }
+    if let Err(reason) = room::ask(transport, "the round", predicted.all.total(), 0)? {
         contender.ends(Status::Infeasible, reason);
     }
     contender.plan = Some(plan.into());
     Ok(())
 }
 
+/// What is said of an aggregator that is predicted to need more than its ceiling.
+fn fits(aggregator: &MemoryRow, ceiling: u64) -> Result<(), String> {
+    let needs = aggregator.total();
+    if needs <= ceiling {
+        return Ok(());
+    }
+    let MemoryRow { accumulators, staging, result, .. } = *aggregator;
+    Err(format!(
+        "an aggregator needs {} ({} for sums in progress, {} for pieces in flight, {} for its result), {} more than its \
+         ceiling of {}",
+        binary(needs),
+        binary(accumulators),
+        binary(staging),
+        binary(result),
+        binary(needs - ceiling),
+        binary(ceiling)
+    ))
+}
+
+/// A row that says what the cell is, and not what became of it.
+pub fn identity(
+    comparison: &Comparison,
+    cell: &experiment::Cell,
+    strategy: &dyn Strategy,
+    terms: &Terms,
+    ranks: usize,
+    nodes: usize,
+) -> CellRow {
+    let flow = match (cell.flow, terms.flow) {
+        (experiment::Flow::Auto, plan::Flow::Chunk { elements }) => {
+            format!("auto ({})", experiment::Size(elements * comparison.dtype.size() as u64))
+        }
+        (written, _) => written.to_string(),
+    };
+    CellRow {
+        cell: cell.index,
+        comparison: comparison.index,
+        strategy: strategy.name().to_owned(),
+        family: strategy.family().name().to_owned(),
+        model: comparison.model.clone(),
+        elements: comparison.elements,
+        dtype: comparison.dtype.name().to_owned(),
+        clients: comparison.clients,
+        shards: cell.shards,
+        flow,
+        ranks: ranks as u64,
+        nodes: nodes as u64,
+        roles: comparison.roles.name().to_owned(),
+        intra_node: terms.intra_node.name().to_owned(),
+        order: terms.order.name().to_owned(),
+        phase: comparison.phase.to_string(),
+        residency: comparison.residency.name().to_owned(),
+        ceiling_bytes: cell.ceiling.map(|bytes| bytes as f64),
+        ..CellRow::default()
+    }
+}
+
 /// The row, the samples and the memory of a cell that has been through everything.
-pub fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, nodes: usize) -> Measured {
+pub fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, nodes: usize, enforced: bool) -> Measured {
     let seconds: Vec<f64> = contender.samples.iter().map(|sample| sample.seconds).collect();
+    let aggregating = || {
+        contender.memory.iter().zip(&contender.aggregating).filter(|(_, aggregates)| **aggregates).map(|(rank, _)| rank)
+    };
     let summary = summarise(&seconds).filter(|_| contender.status == Status::Ok);
     let median = summary.map(|summary| summary.median);
     let interval = summary.and_then(|summary| summary.interval);
     let gradient = comparison.gradient_bytes() as f64;
     let per_second = |bytes: f64| median.filter(|median| *median > 0.0).map(|median| bytes / median);
-    let flow = match (contender.cell.flow, contender.terms.flow) {
-        (experiment::Flow::Auto, crate::plan::Flow::Chunk { elements }) => {
-            format!("auto ({})", experiment::Size(elements * comparison.dtype.size() as u64))
-        }
-        (written, _) => written.to_string(),
-    };
+    let strategy = contender.strategy;
     let cell = CellRow {
-        cell: contender.cell.index,
-        comparison: comparison.index,
-        strategy: contender.strategy.name().to_owned(),
-        family: contender.strategy.family().name().to_owned(),
-        model: comparison.model.clone(),
-        elements: comparison.elements,
-        dtype: comparison.dtype.name().to_owned(),
-        clients: comparison.clients,
-        shards: contender.cell.shards,
-        flow,
-        ranks: ranks as u64,
-        nodes: nodes as u64,
-        roles: comparison.roles.name().to_owned(),
-        intra_node: contender.terms.intra_node.name().to_owned(),
-        order: contender.terms.order.name().to_owned(),
-        phase: comparison.phase.to_string(),
-        residency: comparison.residency.name().to_owned(),
         samples: contender.samples.len() as u64,
         median_s: median,
         ci_low_s: interval.map(|(low, _)| low),
@@ -140,8 +210,15 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, node
         ingest_bytes_per_s: per_second(gradient * comparison.clients as f64),
         memory: contender.memory.iter().map(|rank| rank.predicted).max_by_key(MemoryRow::total).unwrap_or_default(),
         tracked: contender.memory.iter().filter_map(|rank| rank.tracked).max_by_key(MemoryRow::total),
-        kernel: contender.memory.iter().filter_map(|rank| rank.kernel).max_by_key(|seen| seen.round),
-        library_bytes: contender.memory.iter().filter_map(RankMemory::surplus).max().map(|bytes| bytes as f64),
+        aggregator: contender.heaviest,
+        aggregating_bytes: aggregating()
+            .map(|rank| rank.predicted.total() - rank.predicted.resident)
+            .max()
+            .unwrap_or(0),
+        kernel: aggregating().filter_map(|rank| rank.kernel).max_by_key(|seen| seen.round),
+        library_bytes: aggregating().filter_map(RankMemory::surplus).max().map(|bytes| bytes as f64),
+        enforced_by: if enforced { ENFORCED_BY.to_owned() } else { String::new() },
+        producing_share: producing_share(&contender.samples),
         group_peak_bytes: contender.memory.iter().filter_map(|rank| rank.group_peak).max().map(|bytes| bytes as f64),
         verification: contender.verification.map(|found| VerificationRow {
             differing_elements: found.differing,
@@ -152,8 +229,19 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, node
         }),
         status: contender.status,
         reason: contender.reason,
-        // The share of the machine's limit, which whoever has measured that fills in.
-        ..CellRow::default()
+        // The share of the machine's limit is for whoever has measured that.
+        ..identity(comparison, contender.cell, strategy, &contender.terms, ranks, nodes)
     };
     (cell, contender.samples, contender.memory)
+}
+
+/// The median over rounds of the share of the time that the slowest producer spent producing streamed gradients; None
+/// where nothing was produced.
+fn producing_share(samples: &[Sample]) -> Option<f64> {
+    let share = |sample: &Sample| {
+        let longest = sample.rank_producing_seconds.iter().copied().fold(0.0, f64::max);
+        if sample.seconds > 0.0 { longest / sample.seconds } else { 0.0 }
+    };
+    let shares: Vec<f64> = samples.iter().map(share).collect();
+    summarise(&shares).map(|summary| summary.median).filter(|share| *share > 0.0)
 }

@@ -16,8 +16,9 @@ pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>
     Ok(all.map(|all| all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect()))
 }
 
-/// The environment of a result file with the machine's `limits`, on rank 0; None elsewhere. Collective.
-pub fn gather(transport: &mut dyn Transport, limits: &Limits) -> Result<Option<Value>, TransportError> {
+/// The environment of a result file with the machine's `limits`, where they were measured, on rank 0; None elsewhere.
+/// Collective.
+pub fn gather(transport: &mut dyn Transport, limits: Option<&Limits>) -> Result<Option<Value>, TransportError> {
     let machines = machines(transport)?;
     let node_of = transport.node_of().to_vec();
     let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();

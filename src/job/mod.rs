@@ -14,16 +14,18 @@ mod room;
 mod setup;
 mod share;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub use dry_run::dry_run;
 pub use environment::machines;
 pub use progress::{Progress, Quiet};
-pub use setup::Prepared;
+pub use setup::{Prepared, output_path};
 
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::plan::strategies::{self, Strategy};
-use crate::results::{Output, ResultFile};
+use crate::results::row::{CellRow, Status};
+use crate::results::{Output, ResultFile, Running};
 
 /// What a person asked for.
 #[derive(Clone, Debug)]
@@ -36,6 +38,12 @@ pub struct Request {
     pub force: bool,
     /// Where each cell's aggregated gradient is written as npy.
     pub keep_result: Option<PathBuf>,
+    /// Go on with the result file if it exists: cells that it holds are not measured again.
+    pub resume: bool,
+    /// Measure the machine's limits first, for the share of the limit.
+    pub limits: bool,
+    /// Try cells that are predicted to exceed their ceiling.
+    pub ignore_prediction: bool,
 }
 
 /// How a job can end badly.
@@ -83,28 +91,92 @@ pub fn run_with(
     request: &Request,
     progress: &mut dyn Progress,
 ) -> Result<Option<Finished>, JobError> {
-    let prepared = setup::prepare(transport, request, strategies)?;
+    let mut prepared = setup::prepare(transport, request, strategies)?;
     room_for_gradients(transport, &prepared)?;
-    let mut output = setup::claim_output(transport, request, &prepared)?;
-    progress.note("measuring the machine's limits");
-    let limits = crate::limits::measure(transport)?;
-    let environment = environment::gather(transport, &limits)?;
-    let mut results = environment.map(|environment| ResultFile::new(prepared.text.clone(), environment));
+    let (mut output, mut results) = setup::claim_output(transport, request, &prepared)?;
+    let running = Running::beside(&output.as_ref().map(|output| output.path().to_path_buf()).unwrap_or_default());
+    if let Some(results) = &mut results
+        && let Some(row) = died_of_ceiling(&prepared, results, &running, transport.node_of())
+    {
+        progress.note(&format!("cell {}: {}: {}", row.cell, row.status.name(), row.reason));
+        results.push(row, Vec::new(), Vec::new());
+    }
+    leave_out_what_is_done(transport, &mut prepared, results.as_ref())?;
+    let limits = if request.limits {
+        progress.note("measuring the machine's limits");
+        Some(crate::limits::measure(transport)?)
+    } else {
+        None
+    };
+    let environment = environment::gather(transport, limits.as_ref())?;
+    results = match (results, environment) {
+        (Some(mut results), Some(environment)) => {
+            results.resumed(environment);
+            Some(results)
+        }
+        (_, environment) => environment.map(|environment| ResultFile::new(prepared.text.clone(), environment)),
+    };
     save(transport, &mut output, &results)?;
+    if output.is_some() {
+        running.clear();
+    }
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
     let node_of = transport.node_of().to_vec();
     for comparison in &prepared.experiment.comparisons {
-        let measured = comparison::measure(transport, &prepared, comparison, request, progress)?;
+        let measured = comparison::measure(transport, &prepared, comparison, request, &running, progress)?;
         if let Some(results) = &mut results {
             for (mut row, samples, memory) in measured {
-                share::fill(&mut row, &prepared, comparison, &node_of, &limits)?;
+                if let Some(limits) = &limits {
+                    share::fill(&mut row, &prepared, comparison, &node_of, limits)?;
+                }
                 results.push(row, samples, memory);
             }
         }
         save(transport, &mut output, &results)?;
+        if output.is_some() {
+            running.clear();
+        }
     }
     progress.end();
     Ok(output.zip(results).map(|(output, results)| Finished { path: output.path().to_path_buf(), results }))
+}
+
+/// The row of the cell that the last job ran when it died, under a ceiling that the system enforced; None where it did
+/// not die so.
+fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running, node_of: &[usize]) -> Option<CellRow> {
+    let cell = running.left().filter(|_| prepared.experiment.enforce)?;
+    if results.cells.iter().any(|row| row.cell == cell) {
+        return None;
+    }
+    let (comparison, cell) = prepared.experiment.cells().find(|(_, other)| other.index == cell)?;
+    let reason = format!(
+        "a process died, or lost the others, while this cell ran under a ceiling of {} that RLIMIT_DATA enforces",
+        room::binary(cell.ceiling?)
+    );
+    let strategy = prepared.strategy(&cell.strategy).ok()?;
+    let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let terms = setup::terms_of(comparison, cell, strategy, nodes);
+    let row = contender::identity(comparison, cell, strategy, &terms, node_of.len(), nodes);
+    Some(CellRow { status: Status::Infeasible, reason, enforced_by: contender::ENFORCED_BY.to_owned(), ..row })
+}
+
+/// Leaves out the cells that the result file already holds. Collective.
+fn leave_out_what_is_done(
+    transport: &mut dyn Transport,
+    prepared: &mut Prepared,
+    results: Option<&ResultFile>,
+) -> Result<(), JobError> {
+    let done: Vec<u64> = results.map(|results| results.cells.iter().map(|row| row.cell).collect()).unwrap_or_default();
+    let done = transport.broadcast(bytemuck::cast_slice(&done).to_vec())?;
+    let done: BTreeSet<u64> = bytemuck::allocation::pod_collect_to_vec(&done).into_iter().collect();
+    if done.is_empty() {
+        return Ok(());
+    }
+    for comparison in &mut prepared.experiment.comparisons {
+        comparison.cells.retain(|cell| !done.contains(&cell.index));
+    }
+    prepared.experiment.comparisons.retain(|comparison| !comparison.cells.is_empty());
+    Ok(())
 }
 
 /// Rank 0 saves; all ranks learn whether it could.

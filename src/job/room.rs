@@ -45,7 +45,7 @@ pub fn ask(
 }
 
 /// Bytes in MiB or GiB, for a sentence.
-fn binary(bytes: u64) -> String {
+pub fn binary(bytes: u64) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 10_240.0 { format!("{mib:.1} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
 }

@@ -9,12 +9,14 @@ use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Know
 use crate::gradient::source::{FileKind, Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
 use crate::job::{JobError, Request};
-use crate::plan::strategies::{Knobs, Strategy};
+use crate::plan::strategies::{self, Knobs, Strategy};
 use crate::plan::{Flow, IntraNode, Layout, Problem, Terms};
-use crate::results::Output;
+use crate::results::{Output, ResultFile};
 
-/// Memory presets that `ceiling` knows by name.
-pub const CEILINGS: &[&str] = &["lambda-512mib", "lambda-3008mb", "lambda-10240mb"];
+/// Memory presets that `ceiling` knows by name: sizes of AWS Lambda functions, whose MB are MiB. 3,008 is the most that
+/// new accounts get, 10,240 the most there is (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+pub const CEILINGS: &[(&str, u64)] =
+    &[("lambda-512mib", 512 << 20), ("lambda-3008mib", 3008 << 20), ("lambda-10240mib", 10240 << 20)];
 
 /// An experiment that every rank has read and found sound.
 pub struct Prepared {
@@ -54,6 +56,28 @@ impl Prepared {
     /// What a strategy is asked to plan: `shards` shards of `comparison`'s gradients.
     pub fn problem(&self, comparison: &Comparison, source: &dyn Source, shards: u64) -> Arc<Problem> {
         Arc::new(Problem { elements: comparison.elements, shards, weights: source.weights().into() })
+    }
+
+    /// As [`Prepared::problem`], where weights change nothing and no gradient is needed.
+    pub fn unweighted(&self, comparison: &Comparison, shards: u64) -> Arc<Problem> {
+        Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards))
+    }
+
+    /// What a cell adds to its plan on `nodes` nodes.
+    pub fn terms(
+        &self,
+        comparison: &Comparison,
+        cell: &experiment::Cell,
+        strategy: &dyn Strategy,
+        nodes: usize,
+    ) -> Terms {
+        terms_of(comparison, cell, strategy, nodes)
+    }
+
+    /// Understands an experiment's text, by all of gradshard's strategies. `path` is the file that errors name, and
+    /// where relative paths begin.
+    pub fn understand(text: &str, path: &Path) -> Result<Prepared, JobError> {
+        understand(text, path, strategies::all()).map_err(JobError::Input)
     }
 
     /// Who hosts what on these nodes.
@@ -156,10 +180,6 @@ fn understand(text: &str, path: &Path, strategies: &'static [&'static dyn Strate
         files: facts,
     };
     let experiment = experiment::resolve(&written, base, &known).map_err(|error| error.to_string())?;
-    if !experiment.ceilings.is_empty() {
-        // An option that silently did nothing would pass for a measurement under a limit.
-        return Err(format!("{}: ceiling: this version carries no ceilings out yet; leave it out", path.display()));
-    }
     Ok(Prepared { text: text.to_owned(), experiment, files, strategies })
 }
 
@@ -174,19 +194,24 @@ fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, S
     open_files(kind, &pattern, base, weights, dataset.as_deref()).map(Some)
 }
 
-/// Claims the result file on rank 0, before anything runs. Collective; None on other ranks.
+/// Claims the result file on rank 0, before anything runs, with what is in it already where the job is to go on.
+/// Collective; nothing on other ranks.
 pub fn claim_output(
     transport: &mut dyn Transport,
     request: &Request,
     prepared: &Prepared,
-) -> Result<Option<Output>, JobError> {
-    let mut claimed = None;
+) -> Result<(Option<Output>, Option<ResultFile>), JobError> {
+    let mut claimed = (None, None);
     let mut refused = Ok(());
     if transport.rank() == 0 {
-        let default = || PathBuf::from(format!("{}.h5", prepared.experiment.name));
-        let path = request.output.clone().unwrap_or_else(default);
-        match Output::create(&path, request.force) {
-            Ok(output) => claimed = Some(output),
+        let path = request.output.clone().unwrap_or_else(|| default_output(&prepared.experiment));
+        let output = if request.resume {
+            Output::resume(&path, &prepared.text)
+        } else {
+            Output::create(&path, request.force).map(|output| (output, None))
+        };
+        match output {
+            Ok((output, contents)) => claimed = (Some(output), contents),
             Err(error) => refused = Err(error.to_string()),
         }
         if let (Ok(()), Some(directory)) = (&refused, &request.keep_result)
@@ -197,4 +222,19 @@ pub fn claim_output(
     }
     agree(transport, refused)?.map_err(JobError::Input)?;
     Ok(claimed)
+}
+
+/// The result file where none is named.
+fn default_output(experiment: &Experiment) -> PathBuf {
+    PathBuf::from(format!("{}.h5", experiment.name))
+}
+
+/// The result file of an experiment for which none is named.
+///
+/// # Errors
+/// The experiment cannot be used.
+pub fn output_path(experiment: &Path) -> Result<PathBuf, JobError> {
+    let text = std::fs::read_to_string(experiment)
+        .map_err(|error| JobError::Input(format!("{}: {error}", experiment.display())))?;
+    Ok(default_output(&Prepared::understand(&text, experiment)?.experiment))
 }

@@ -2,6 +2,8 @@
 
 mod group;
 mod kernel;
+mod limit;
 
 pub use group::GroupPeak;
 pub use kernel::{KernelMemory, Probe, Seen};
+pub use limit::{Limit, RUNTIME_ROOM};

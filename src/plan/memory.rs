@@ -1,7 +1,7 @@
 //! Memory of a rank, predicted from the plan and the flow alone.
 
 use crate::plan::part::{Hold, Reader};
-use crate::plan::{Layout, Output, Phase, Plan, Problem, Residency, Terms, distribution};
+use crate::plan::{IntraNode, Layout, Output, Phase, Plan, Problem, Residency, Terms, distribution};
 
 /// Bytes that a rank holds at the peak of a round, by purpose. All of it is held for the whole round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -26,6 +26,17 @@ impl Memory {
     pub fn working(&self) -> u64 {
         self.accumulators + self.staging + self.result
     }
+
+    /// Both together, purpose by purpose.
+    #[must_use]
+    pub fn plus(self, other: Memory) -> Memory {
+        Memory {
+            resident: self.resident + other.resident,
+            accumulators: self.accumulators + other.accumulators,
+            staging: self.staging + other.staging,
+            result: self.result + other.result,
+        }
+    }
 }
 
 /// Bytes of the gradients that `rank` keeps for the round.
@@ -42,33 +53,75 @@ pub fn resident(problem: &Problem, layout: &Layout, terms: &Terms, rank: usize) 
 /// Memory of `rank` while it carries out its part of `plan`. Exact for what the engine allocates; what the MPI library
 /// allocates for itself comes on top and cannot be known from a plan.
 pub fn predict(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms, rank: usize) -> Memory {
+    predict_rank(plan, problem, layout, terms, rank).all
+}
+
+/// What a rank holds, and how much of it is for what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RankPrediction {
+    /// Everything, as [`predict`] has it.
+    pub all: Memory,
+    /// Its aggregators. With a collective of the library the rank is one aggregator.
+    pub aggregators: u64,
+    /// What its aggregators hold together.
+    pub aggregating: Memory,
+    /// The aggregator that holds most.
+    pub heaviest: Memory,
+    /// Of `aggregating`, what lies in memory that the node shares.
+    pub aggregating_shared: u64,
+}
+
+/// As [`predict`], with the aggregators' share told apart from the clients'.
+pub fn predict_rank(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms, rank: usize) -> RankPrediction {
     let mut reader = Reader::new(plan, problem, layout, *terms);
     let size = terms.dtype.size() as u64;
     let wide = terms.dtype.accumulator_size() as u64;
-    let mut memory = Memory { resident: resident(problem, layout, terms, rank), ..Memory::default() };
+    let mut found = RankPrediction::default();
+    // What clients can read of the result lies in shared memory.
+    let clients_read = terms.phase == Phase::Round && terms.intra_node == IntraNode::Shared;
+    let shared_result = clients_read && plan.collective().is_none();
     for task in reader.tasks(rank) {
-        memory.accumulators += task.hold_bytes(terms) + task.scratch * wide;
-        memory.staging += task.slots * task.slot_bytes;
-        if task.hold == Hold::Result {
-            memory.result += task.aggregator.range.len() * size;
-        }
+        let hold = task.hold_bytes(terms);
+        let memory = Memory {
+            resident: 0,
+            accumulators: hold + task.scratch * wide,
+            staging: task.slots * task.slot_bytes,
+            result: if task.hold == Hold::Result { task.aggregator.range.len() * size } else { 0 },
+        };
         debug_assert!(task.aggregator.output != Output::Result || task.hold == Hold::Result);
+        found.aggregators += 1;
+        found.aggregating = found.aggregating.plus(memory);
+        found.aggregating_shared +=
+            if task.exported { hold } else { 0 } + if shared_result { memory.result } else { 0 };
+        if memory.total() > found.heaviest.total() {
+            found.heaviest = memory;
+        }
     }
     if let Some(collective) = plan.collective() {
         let out = collective.output_elements(problem.elements, plan.collective_range(rank).len());
-        memory.result += out * size;
+        found.aggregating.result += out * size;
         if terms.phase == Phase::Round {
-            memory.result += collective.spread_elements(problem.elements, layout.ranks()) * size;
+            found.aggregating.result += collective.spread_elements(problem.elements, layout.ranks()) * size;
         }
         if size != wide {
-            memory.accumulators += out * wide;
+            found.aggregating.accumulators += out * wide;
         }
+        found.aggregators = 1;
+        found.heaviest = found.aggregating;
     }
-    memory.result += distribution::received(plan, problem, layout, terms, rank) * size;
+    let received = distribution::received(plan, problem, layout, terms, rank) * size;
+    let mut sending = 0;
     if terms.residency == Residency::Streamed {
         for send in reader.sends(rank) {
-            memory.staging += reader.send_buffer_bytes(&send);
+            sending += reader.send_buffer_bytes(&send);
         }
     }
-    memory
+    let clients = Memory {
+        resident: resident(problem, layout, terms, rank),
+        accumulators: 0,
+        staging: sending,
+        result: received,
+    };
+    found.all = found.aggregating.plus(clients);
+    found
 }

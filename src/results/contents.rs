@@ -54,6 +54,20 @@ impl ResultFile {
         self.memory_ranks.push(memory_ranks);
     }
 
+    /// Notes that another job goes on with this file, in an environment of its own: the entry `resumed` of the first
+    /// job's environment lists them.
+    pub fn resumed(&mut self, environment: Value) {
+        let entry = serde_json::json!({"created": utc::now(), "environment": environment});
+        match self.environment.get_mut("resumed").and_then(Value::as_array_mut) {
+            Some(jobs) => jobs.push(entry),
+            None => {
+                if let Some(environment) = self.environment.as_object_mut() {
+                    environment.insert("resumed".to_owned(), Value::Array(vec![entry]));
+                }
+            }
+        }
+    }
+
     /// The experiment's own name; None where the experiment has none.
     pub fn experiment_name(&self) -> Option<String> {
         let experiment: Value = serde_json::from_str(&self.experiment_json).ok()?;

@@ -12,6 +12,23 @@ pub enum ResultError {
         /// The output.
         path: PathBuf,
     },
+    /// Another job is writing the output.
+    #[error("{path}: another job is writing it; wait for that job, or give another --output", path = .path.display())]
+    Busy {
+        /// The output.
+        path: PathBuf,
+    },
+    /// The output holds another experiment than the one to go on with.
+    #[error("{path}: holds results of another experiment (its SHA-256 is {found}, not {given}); \
+        give the experiment that it was made from, or another --output", path = .path.display())]
+    OtherExperiment {
+        /// The output.
+        path: PathBuf,
+        /// Of the experiment in the file.
+        found: String,
+        /// Of the experiment that was given.
+        given: String,
+    },
     /// The output exists and is not a regular file, so it cannot be replaced by one.
     #[error("{path}: is {kind}, not a regular file; give another --output", path = .path.display())]
     NotAFile {

@@ -85,12 +85,12 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
 }
 
 fn any_cell() -> impl Strategy<Value = CellRow> {
-    let texts = proptest::collection::vec(any_text(), 12);
-    let times = proptest::collection::vec(proptest::option::of(any_number()), 9);
-    let watched = (proptest::option::of(any_memory()), any_kernel());
+    let texts = proptest::collection::vec(any_text(), 13);
+    let times = proptest::collection::vec(proptest::option::of(any_number()), 11);
+    let watched = (any_memory(), proptest::option::of(any_memory()), any_kernel());
     let status = proptest::sample::select(Status::ALL.to_vec());
     (any::<[u64; 9]>(), texts, times, any_memory(), watched, any_verification(), status).prop_map(
-        |(numbers, texts, times, memory, (tracked, kernel), verification, status)| {
+        |(numbers, texts, times, memory, (aggregator, tracked, kernel), verification, status)| {
             let [cell, comparison, elements, clients, shards, ranks, nodes, samples, limit_bytes] = numbers;
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap();
@@ -125,8 +125,13 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 memory,
                 tracked,
                 kernel,
+                aggregator: MemoryRow { resident: 0, ..aggregator },
+                aggregating_bytes: samples ^ nodes,
                 library_bytes: times[7],
                 group_peak_bytes: times[8],
+                ceiling_bytes: times[9],
+                enforced_by: text(),
+                producing_share: times[10],
                 verification,
                 status,
                 reason: text(),
@@ -237,7 +242,7 @@ fn contents_that_contradict_themselves_are_refused() {
         let error = output.save(&contents).unwrap_err();
         assert!(matches!(&error, ResultError::Inconsistent { field, .. } if *field == part), "{error}");
     }
-    assert_eq!(names(directory.path()), [] as [&str; 0]);
+    assert_eq!(names(directory.path()), [".results.h5.lock"]);
 }
 
 fn message(path: &Path) -> String {

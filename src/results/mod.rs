@@ -3,9 +3,11 @@
 pub mod column;
 pub mod contents;
 pub mod error;
+mod lock;
 pub mod output;
 pub mod read;
 pub mod row;
+pub mod running;
 pub mod schema;
 pub mod show;
 pub mod write;
@@ -13,6 +15,7 @@ pub mod write;
 pub use contents::ResultFile;
 pub use error::ResultError;
 pub use output::Output;
+pub use running::Running;
 
 #[cfg(test)]
 mod column_tests;

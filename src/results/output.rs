@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::contents::sha256;
 use super::error::told;
+use super::lock::Lock;
+use super::schema::SCHEMA_VERSION;
 use super::write;
 use super::{ResultError, ResultFile};
 
@@ -23,6 +26,8 @@ pub struct Output {
     directory: PathBuf,
     /// The file that may be replaced; None if there must be none.
     replaceable: Option<Identity>,
+    /// No other job may write the same file meanwhile.
+    _lock: Lock,
 }
 
 /// Tells one file from another. The length is there because an inode number is used again once its file is gone.
@@ -68,10 +73,31 @@ impl Output {
             }
             found => found.as_ref().map(Identity::of),
         };
-        let output = Output { path, directory, replaceable };
+        let lock = Lock::take(&path)?;
+        let output = Output { path, directory, replaceable, _lock: lock };
         // Permission bits do not tell (root, read-only mounts, quotas); a file does.
         output.temporary()?;
         Ok(output)
+    }
+
+    /// Claims a path to go on with what is there. The contents, where there is a file; None where there is none yet.
+    ///
+    /// # Errors
+    /// As for [`Output::create`]; the file cannot be read; it is of another experiment than `experiment_json`.
+    pub fn resume(path: impl AsRef<Path>, experiment_json: &str) -> Result<(Output, Option<ResultFile>), ResultError> {
+        let path = path.as_ref();
+        let output = Output::create(path, true)?;
+        if output.replaceable.is_none() {
+            return Ok((output, None));
+        }
+        let mut contents = ResultFile::open(path)?;
+        let given = sha256(experiment_json);
+        if contents.experiment_sha256 != given {
+            let found = contents.experiment_sha256;
+            return Err(ResultError::OtherExperiment { path: path.to_path_buf(), found, given });
+        }
+        contents.schema_version = SCHEMA_VERSION;
+        Ok((output, Some(contents)))
     }
 
     /// The claimed path.

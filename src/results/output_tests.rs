@@ -24,9 +24,11 @@ fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
+/// Without the lock that is there as long as a path is claimed.
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name != ".results.h5.lock").collect()
 }
 
 fn name_in(path: &Path) -> String {
@@ -64,24 +66,62 @@ fn an_existing_file_needs_force() {
 fn a_second_run_is_refused_and_the_first_goes_on() {
     let (directory, path) = place();
     let mut first = Output::create(&path, false).unwrap();
-    let mut second = Output::create(&path, false).unwrap();
-    first.save(&contents("first", 0)).unwrap();
-    let error = second.save(&contents("second", 0)).unwrap_err();
-    assert!(matches!(error, ResultError::Taken { .. }), "{error}");
+    for force in [false, true] {
+        let error = Output::create(&path, force).unwrap_err();
+        assert!(matches!(error, ResultError::Busy { .. }), "{error}");
+    }
     first.save(&contents("first", 1)).unwrap();
     assert_eq!(name_in(&path), "first");
     assert_eq!(names(directory.path()), ["results.h5"]);
+    drop(first);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    Output::create(&path, true).unwrap();
+}
+
+/// Where file systems have no locks, the check before each save is left.
+#[test]
+fn a_file_that_somebody_else_put_there_is_left_alone() {
+    let (directory, path) = place();
+    let theirs = directory.path().join("theirs.h5");
+    Output::create(&theirs, false).unwrap().save(&contents("theirs", 0)).unwrap();
+    let mut output = Output::create(&path, false).unwrap();
+    fs::rename(&theirs, &path).unwrap();
+    assert!(matches!(output.save(&contents("mine", 0)), Err(ResultError::Taken { .. })));
+    assert_eq!(name_in(&path), "theirs");
 }
 
 #[test]
 fn force_covers_the_file_that_was_there_and_no_later_one() {
-    let (_directory, path) = place();
+    let (directory, path) = place();
     fs::write(&path, "old").unwrap();
-    let mut first = Output::create(&path, true).unwrap();
-    let mut second = Output::create(&path, true).unwrap();
-    first.save(&contents("first", 0)).unwrap();
-    assert!(matches!(second.save(&contents("second", 0)), Err(ResultError::Taken { .. })));
-    assert_eq!(name_in(&path), "first");
+    let later = directory.path().join("later.h5");
+    Output::create(&later, false).unwrap().save(&contents("later", 0)).unwrap();
+    let mut output = Output::create(&path, true).unwrap();
+    fs::rename(&later, &path).unwrap();
+    assert!(matches!(output.save(&contents("mine", 0)), Err(ResultError::Taken { .. })));
+    assert_eq!(name_in(&path), "later");
+}
+
+#[test]
+fn a_file_is_gone_on_with_where_the_experiment_is_the_same() {
+    let (_directory, path) = place();
+    let same = contents("mine", 0).experiment_json;
+    let (mut output, found) = Output::resume(&path, &same).unwrap();
+    assert!(found.is_none());
+    output.save(&contents("mine", 2)).unwrap();
+    drop(output);
+    let (mut output, found) = Output::resume(&path, &same).unwrap();
+    let mut found = found.unwrap();
+    assert_eq!(found.cells.len(), 2);
+    found.push(CellRow::default(), vec![], vec![]);
+    found.resumed(json!({"transport": "later"}));
+    output.save(&found).unwrap();
+    drop(output);
+    let read = ResultFile::open(&path).unwrap();
+    assert_eq!(read.cells.len(), 3);
+    assert_eq!(read.environment["resumed"][0]["environment"]["transport"], "later");
+    let error = Output::resume(&path, "{}").unwrap_err();
+    assert!(matches!(error, ResultError::OtherExperiment { .. }), "{error}");
 }
 
 #[test]

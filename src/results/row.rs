@@ -154,10 +154,20 @@ pub struct CellRow {
     pub memory: MemoryRow,
     /// Allocated by gradshard's own code: the rank that holds most. None where no round was made ready.
     pub tracked: Option<MemoryRow>,
-    /// What the kernel saw: the rank whose round took most. None where it did not say.
+    /// Predicted for the one aggregator that holds most: what a ceiling is compared with.
+    pub aggregator: MemoryRow,
+    /// Predicted for a rank that aggregates, without clients' gradients, bytes: the rank where it is most.
+    pub aggregating_bytes: u64,
+    /// What the kernel saw: of the ranks that aggregate, the one whose round took most. None where it did not say.
     pub kernel: Option<KernelMemory>,
-    /// What the MPI library and the runtime took for a round, bytes: the rank where it is most.
+    /// What the MPI library and the runtime took for a round, bytes: the aggregating rank where it is most.
     pub library_bytes: Option<f64>,
+    /// Memory limit on one aggregator, bytes; None: no limit.
+    pub ceiling_bytes: Option<f64>,
+    /// What enforced it; empty where nothing did.
+    pub enforced_by: String,
+    /// Of a round's time, the share in which the slowest rank produced streamed gradients; None where none were.
+    pub producing_share: Option<f64>,
     /// Peak of a control group that holds ranks, bytes: the greatest.
     pub group_peak_bytes: Option<f64>,
     /// None where the cell did not run.

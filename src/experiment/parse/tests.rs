@@ -142,7 +142,7 @@ fn unknown_and_double_fields_are_refused() {
     assert_eq!(
         problem(r#"{"strategy": "a"}"#),
         "strategy: unknown field \"strategy\"; did you mean \"strategies\"? known: $schema, name, description, models, \
-         gradients, dtype, clients, shards, strategies, flow, roles, intra_node, order, phase, repeat, ceiling"
+         gradients, dtype, clients, shards, strategies, flow, roles, intra_node, order, phase, repeat, ceiling, enforce"
     );
     assert_eq!(
         problem(r#"{"repeat": {"block": 3}}"#),

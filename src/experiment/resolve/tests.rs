@@ -24,7 +24,7 @@ fn catalogue(name: &str) -> Result<(String, u64), String> {
     }
 }
 
-fn resolved_with(text: &str, files: Option<FileFacts>, ceilings: &[&str]) -> Result<Experiment, ExperimentError> {
+fn resolved_with(text: &str, files: Option<FileFacts>, ceilings: &[(&str, u64)]) -> Result<Experiment, ExperimentError> {
     let written = parse(text, Path::new("configs/x.json")).unwrap_or_else(|error| panic!("{error}"));
     let known = Known { strategies: &STRATEGIES, knobs: &knobs, catalogue: &catalogue, ceilings, files };
     resolve(&written, Path::new("configs"), &known)
@@ -34,7 +34,7 @@ fn resolved(text: &str) -> Experiment {
     resolved_with(text, None, &[]).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn refused_with(text: &str, files: Option<FileFacts>, ceilings: &[&str]) -> String {
+fn refused_with(text: &str, files: Option<FileFacts>, ceilings: &[(&str, u64)]) -> String {
     let message = resolved_with(text, files, ceilings).expect_err(text).to_string();
     message.strip_prefix("configs/x.json: ").unwrap().to_string()
 }
@@ -51,7 +51,7 @@ fn defaults_are_settled() {
     let experiment = resolved(r#"{"models": "resnet18"}"#);
     assert_eq!(experiment.name, "x");
     assert_eq!(experiment.repeat, Repeat { blocks: 10, max_seconds: 60.0, warmup: 2, seed: 1 });
-    assert_eq!(experiment.ceilings, []);
+    assert!(!experiment.enforce && experiment.cells().all(|(_, cell)| cell.ceiling.is_none()));
     assert_eq!(experiment.comparisons.len(), 1);
     let comparison = &experiment.comparisons[0];
     assert_eq!((comparison.model.as_str(), comparison.elements), ("resnet18", 11_689_512));
@@ -252,11 +252,20 @@ fn ceilings_are_sizes_or_presets() {
     let text = r#"{"models": 7, "ceiling": ["1GiB", "smal"]}"#;
     assert_eq!(refused(text), "ceiling[1]: \"smal\" is no size; write one such as \"3008MiB\"");
     assert_eq!(
-        refused_with(text, None, &["small", "large"]),
+        refused_with(text, None, &[("small", 1), ("large", 2)]),
         "ceiling[1]: unknown preset \"smal\"; did you mean \"small\"? known: small, large, or a size such as \"3008MiB\""
     );
-    let experiment = resolved_with(text, None, &["smal"]).unwrap();
-    assert_eq!(experiment.ceilings, [Ceiling::Bytes(1 << 30), Ceiling::Preset("smal".into())]);
+    let experiment = resolved_with(text, None, &[("smal", 77)]).unwrap();
+    let ceilings: Vec<Option<u64>> = experiment.cells().map(|(_, cell)| cell.ceiling).take(2).collect();
+    assert_eq!(ceilings, [Some(1 << 30), Some(77)]);
+    let one_size = refused_with(text, None, &[("smal", 1 << 30)]);
+    assert_eq!(one_size, "ceiling[1]: 1073741824 bytes, the same as entry [0]; a list must not hold a value twice");
+}
+
+#[test]
+fn a_ceiling_is_enforced_where_there_is_one() {
+    assert!(resolved(r#"{"models": 7, "ceiling": "1GiB", "enforce": true}"#).enforce);
+    assert!(refused(r#"{"models": 7, "enforce": true}"#).starts_with("enforce: there is no ceiling to enforce"));
 }
 
 #[test]

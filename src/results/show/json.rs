@@ -40,12 +40,14 @@ fn cell(row: &CellRow) -> serde_json::Result<Value> {
     value["memory"] = json!({
         "predicted": purposes(&row.memory)?,
         "tracked": row.tracked.as_ref().map(purposes).transpose()?,
+        "aggregator": purposes(&row.aggregator)?,
+        "aggregating_bytes": row.aggregating_bytes,
         "kernel": row.kernel,
         "library_bytes": row.library_bytes,
         "group_peak_bytes": row.group_peak_bytes,
     });
     if let Value::Object(fields) = &mut value {
-        for moved in ["tracked", "kernel", "library_bytes", "group_peak_bytes"] {
+        for moved in ["tracked", "aggregator", "aggregating_bytes", "kernel", "library_bytes", "group_peak_bytes"] {
             fields.remove(moved);
         }
     }

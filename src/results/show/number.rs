@@ -61,7 +61,7 @@ pub fn about_mebibytes(bytes: u64) -> String {
 
 /// Bytes a second in GB/s, 10⁹ bytes.
 pub fn gigabytes(bytes_per_second: f64) -> String {
-    significant(bytes_per_second / 1e9)
+    rounded(bytes_per_second / 1e9, FEW_DIGITS)
 }
 
 #[cfg(test)]
@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(mebibytes(1_572_864), "1.500");
         assert_eq!(mebibytes(46_758_048), "44.59");
         assert_eq!((about_mebibytes(46_758_048).as_str(), about_mebibytes(1 << 31).as_str()), ("44.6", "2048"));
-        assert_eq!(gigabytes(2.5e9), "2.500");
+        assert_eq!(gigabytes(2.5e9), "2.50");
     }
 }

@@ -55,6 +55,8 @@ pub fn file() -> ResultFile {
 
     let mut direct = timed(cell(0, "sharded-direct", "sharded", 4), 0.012345, Some((0.0121, 0.0126)));
     direct.memory = MemoryRow { resident: 2 << 20, accumulators: 1 << 20, staging: 1 << 19, result: 0 };
+    direct.aggregator = MemoryRow { resident: 0, ..direct.memory };
+    direct.aggregating_bytes = 3 << 19;
     direct.verification = verified(0, 0, 1e-7);
     direct.share_of_limit = Some(0.5);
     direct.limit_bytes = 84_000_252;

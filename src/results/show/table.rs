@@ -18,17 +18,20 @@ const CORES_SHARED: &str = "cores_shared";
 const SHARED_CORES: &str = "! RANKS SHARE CORES: some nodes have more ranks than cores for them, so ranks take turns, and \
     times are also those of the scheduler.";
 
+/// Bytes of the MPI library's that are pointed out.
+const MUCH: u64 = 8 << 20;
+
 /// Stands where there is no value.
 const NONE: &str = "-";
 
-const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient over the median time; in GB/s: of all \
+const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient over the median time; ingest: of all \
     clients' gradients. limit: share of the machine's limit, the least time that memory bandwidth and wires allow over \
-    the median. own, all: predicted peak of the rank that holds most, MiB, without and with the resident gradients. \
-    differ: elements that differ from the flat server's; ulp: by how much at most.";
+    the median. MiB, of ranks that aggregate, without clients' gradients: own: predicted; seen: peak that the kernel saw; lib: of it, what the MPI library took, with ! where that is \
+    more than 8 MiB and a tenth. differ: elements that differ from the flat server's; ulp: by how much at most.";
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
 type Fact = (&'static str, fn(&CellRow) -> String);
-const FACTS: [Fact; 11] = [
+const FACTS: [Fact; 13] = [
     ("model", |cell| printable(&cell.model)),
     ("MiB", gradient_size),
     ("dtype", |cell| printable(&cell.dtype)),
@@ -40,6 +43,10 @@ const FACTS: [Fact; 11] = [
     ("order", |cell| printable(&cell.order)),
     ("phase", |cell| printable(&cell.phase)),
     ("residency", |cell| printable(&cell.residency)),
+    ("ceiling", |cell| {
+        cell.ceiling_bytes.map_or("none".into(), |bytes| format!("{} MiB", about_mebibytes(bytes as u64)))
+    }),
+    ("enforced by", |cell| if cell.enforced_by.is_empty() { "nothing".into() } else { printable(&cell.enforced_by) }),
 ];
 
 /// The whole page: facts of the job, a block of lines for each comparison, reasons of the cells that are not ok.
@@ -50,7 +57,9 @@ pub fn table(file: &ResultFile) -> String {
     for cell in &file.cells {
         comparisons.entry(cell.comparison).or_default().push(cell);
     }
-    for (number, cells) in &comparisons {
+    for (number, cells) in &mut comparisons {
+        // A cell that a job died of comes before those that ran with it.
+        cells.sort_by_key(|cell| cell.cell);
         page.push('\n');
         comparison(&mut page, *number, cells);
     }
@@ -132,7 +141,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
     let mut columns = vec![("  strategy", Align::Left)];
     columns.extend(differing.iter().map(|(name, _)| (*name, Align::Right)));
     columns.extend([("M", Align::Right), ("flow", Align::Right), ("median", Align::Right), ("95 % CI", Align::Right)]);
-    columns.extend(["GB/s", "in GB/s", "limit", "own", "all", "differ", "ulp"].map(|name| (name, Align::Right)));
+    columns.extend(["GB/s", "ingest", "limit", "own", "seen", "lib", "differ", "ulp"].map(|name| (name, Align::Right)));
     columns.push(("status", Align::Left));
     let mut grid = Grid::new(columns);
     let fastest =
@@ -147,8 +156,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
             [cell.gradient_bytes_per_s, cell.ingest_bytes_per_s].map(|rate| rate.map_or(NONE.into(), gigabytes)),
         );
         line.push(cell.share_of_limit.map_or(NONE.into(), |share| format!("{share:.3}")));
-        let all = cell.memory.total();
-        line.extend([all - cell.memory.resident, all].map(about_mebibytes));
+        line.extend(memory(cell));
         line.extend(match &cell.verification {
             Some(found) => [found.differing_elements.to_string(), short(found.max_ulp)],
             None => [NONE, NONE].map(str::to_owned),
@@ -157,6 +165,18 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
         grid.push(line);
     }
     grid.print(page);
+}
+
+/// Predicted for a rank that aggregates, seen by the kernel, and taken by the MPI library.
+fn memory(cell: &CellRow) -> [String; 3] {
+    let library = cell.library_bytes.map_or(NONE.to_owned(), |bytes| {
+        // A few pages less than what was tracked were there before.
+        let bytes = bytes.max(0.0) as u64;
+        let much = bytes > MUCH && bytes > cell.aggregating_bytes / 10;
+        format!("{}{}", about_mebibytes(bytes), if much { "!" } else { "" })
+    });
+    let seen = cell.kernel.map_or(NONE.to_owned(), |seen| about_mebibytes(seen.round));
+    [about_mebibytes(cell.aggregating_bytes), seen, library]
 }
 
 /// A count; where it has many digits, its size. A sign or exponent that differs makes distances of billions of ulps.
@@ -196,7 +216,7 @@ mod tests {
     use super::*;
     use crate::results::show::samples;
 
-    /// Numbers computed by hand: 1000003 · 4 B / 2^20 = 3.815 MiB; memory 3 + 0.5 MiB of which 2 resident.
+    /// Numbers computed by hand: 1000003 · 4 B / 2^20 = 3.815 MiB; memory 1 + 0.5 MiB beside the gradients.
     #[test]
     fn one_line_a_cell_with_scaled_units() {
         let page = table(&samples::file());
@@ -213,11 +233,12 @@ mod tests {
                 "12.35",
                 "ms",
                 "12.10–12.60",
-                "0.3240",
-                "6.480",
+                "0.324",
+                "6.48",
                 "0.500",
                 "1.50",
-                "3.50",
+                "-",
+                "-",
                 "0",
                 "0",
                 "ok"
@@ -232,17 +253,21 @@ mod tests {
                 "950.0",
                 "ms",
                 "-",
-                "0.004211",
-                "0.08421",
+                "0.00421",
+                "0.0842",
                 "-",
-                "0.500",
-                "0.500",
+                "0",
+                "-",
+                "-",
                 "7",
                 "2",
                 "ok"
             ]
         );
-        assert_eq!(words("native-reduce-scatter-block")[4..], ["-", "-", "-", "-", "0", "0", "-", "-", "infeasible"]);
+        assert_eq!(
+            words("native-reduce-scatter-block")[4..],
+            ["-", "-", "-", "-", "0", "-", "-", "-", "-", "infeasible"]
+        );
         assert!(page.contains("comparison 0: model odd, MiB 3.815, dtype f32, N 20, ranks 4, nodes 2"), "{page}");
     }
 

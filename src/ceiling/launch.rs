@@ -1,0 +1,104 @@
+//! Starts a job under MPI's launcher, and ends it when it takes too long.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// Seconds that a job has to end after it was asked to, before it is killed.
+const GRACE: u32 = 10;
+/// Exit code of timeout(1) where it had to end what it started: 124, or 128 + 9 where that had to be killed.
+const TIMED_OUT: [i32; 2] = [124, 137];
+
+/// A command that starts ranks, such as `mpirun -n 4`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launcher {
+    words: Vec<String>,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Ended {
+    /// By itself.
+    Itself(ExitStatus),
+    /// It took too long and was ended.
+    TimedOut,
+}
+
+impl Launcher {
+    /// As a person writes it: words between blanks. None where there is none.
+    pub fn parse(text: &str) -> Option<Launcher> {
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        (!words.is_empty()).then_some(Launcher { words })
+    }
+
+    /// `srun` inside an allocation of Slurm, else what `GRADSHARD_MPIRUN` names, else `mpirun`; for so many ranks.
+    pub fn usual(ranks: usize) -> Launcher {
+        let program = match std::env::var("GRADSHARD_MPIRUN") {
+            Ok(program) if !program.is_empty() => program,
+            _ if std::env::var_os("SLURM_JOB_ID").is_some() => "srun".to_owned(),
+            _ => "mpirun".to_owned(),
+        };
+        Launcher { words: vec![program, "-n".to_owned(), ranks.to_string()] }
+    }
+
+    /// The command line that starts `program` with `arguments`.
+    pub fn command(&self, program: &Path, arguments: &[PathBuf]) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]).arg(program).args(arguments);
+        command
+    }
+
+    /// Runs a job with nothing on its standard input and output, what it says going to `said`.
+    ///
+    /// The time limit is kept by timeout(1), which ends what it started when this process is killed, too.
+    ///
+    /// # Errors
+    /// The launcher cannot be started.
+    pub fn run_within(
+        &self,
+        patience: Duration,
+        program: &Path,
+        arguments: &[PathBuf],
+        said: &Path,
+    ) -> std::io::Result<Ended> {
+        let mut command = Command::new("timeout");
+        command.arg("--foreground").arg(format!("--kill-after={GRACE}")).arg(format!("{:.3}", patience.as_secs_f64()));
+        command.args(&self.words).arg(program).args(arguments);
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(said)?).status()?;
+        if status.code().is_some_and(|code| TIMED_OUT.contains(&code)) {
+            return Ok(Ended::TimedOut);
+        }
+        Ok(Ended::Itself(status))
+    }
+
+    /// As a person would write it.
+    pub fn text(&self) -> String {
+        self.words.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_between_blanks() {
+        let launcher = Launcher::parse("  mpirun -n  4 ").map(|launcher| launcher.text());
+        assert_eq!(launcher.as_deref(), Some("mpirun -n 4"));
+        assert_eq!(Launcher::parse(" "), None);
+    }
+
+    #[test]
+    fn what_takes_too_long_is_ended() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let said = directory.path().join("said");
+        let Some(launcher) = Launcher::parse("env") else { return Err("no launcher".into()) };
+        let (patience, sleep) = (Duration::from_millis(200), Path::new("sleep"));
+        let ended = launcher.run_within(patience, sleep, &["60".into()], &said)?;
+        assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+        let ended = launcher.run_within(Duration::from_secs(60), Path::new("false"), &[], &said)?;
+        assert!(matches!(ended, Ended::Itself(status) if status.code() == Some(1)), "{ended:?}");
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! One try: a job of its own, with one cell, one round and the limit enforced.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Request;
+use super::launch::Ended;
+use super::search::Verdict;
+use crate::experiment::{Cell, Comparison};
+use crate::job::JobError;
+use crate::results::ResultFile;
+use crate::results::row::Status;
+
+/// What became of a try.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "outcome", content = "detail")]
+pub enum Outcome {
+    /// The gradient was aggregated, and the result verified.
+    Ok,
+    /// The job refused it and went on to its end.
+    Refused(String),
+    /// The job died.
+    Died(String),
+    /// It took longer than a job may.
+    Hung(String),
+}
+
+impl Verdict for Outcome {
+    fn went(&self) -> bool {
+        *self == Outcome::Ok
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Ok => f.write_str("ok"),
+            Outcome::Refused(why) => write!(f, "refused: {why}"),
+            Outcome::Died(how) => write!(f, "died: {how}"),
+            Outcome::Hung(how) => write!(f, "hung: {how}"),
+        }
+    }
+}
+
+/// An experiment of which single cells are tried.
+pub struct Template {
+    experiment: Value,
+}
+
+impl Template {
+    /// Reads the experiment at `path`, with only `strategies` where they are given. Where it names no roles, all ranks
+    /// but one aggregate: clients' own gradients then do not count.
+    pub fn read(path: &Path, strategies: Option<&[String]>, ranks: usize) -> Result<Template, JobError> {
+        let wrong = |problem: String| JobError::Input(format!("{}: {problem}", path.display()));
+        let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let mut experiment: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let Some(fields) = experiment.as_object_mut() else { return Err(wrong("is no JSON object".to_owned())) };
+        let source = fields.get("gradients").and_then(|gradients| gradients.get("source")).and_then(Value::as_str);
+        if source.is_some_and(|source| source != "synthetic") {
+            let problem = "gradients.source: files have one size; write \"synthetic\" to search for the largest";
+            return Err(wrong(problem.to_owned()));
+        }
+        if let Some(strategies) = strategies {
+            fields.insert("strategies".to_owned(), json!(strategies));
+        }
+        for given in ["ceiling", "enforce", "repeat"] {
+            fields.remove(given);
+        }
+        fields.entry("roles").or_insert_with(|| json!({"dedicated": ranks.saturating_sub(1).max(1)}));
+        let gradients = fields.entry("gradients").or_insert_with(|| json!({"source": "synthetic"}));
+        if let Some(gradients) = gradients.as_object_mut() {
+            gradients.insert("residency".to_owned(), json!("streamed"));
+        }
+        Ok(Template { experiment })
+    }
+
+    /// The experiment with a gradient of this length as its only model.
+    pub fn with_elements(&self, elements: u64) -> String {
+        let mut experiment = self.experiment.clone();
+        experiment["models"] = json!([{"name": "probe", "elements": elements}]);
+        experiment.to_string()
+    }
+
+    /// An experiment of one cell under an enforced ceiling.
+    pub fn of_cell(&self, comparison: &Comparison, cell: &Cell, elements: u64, limit: u64) -> String {
+        let mut experiment = self.experiment.clone();
+        let fields = [
+            ("name", json!("probe")),
+            ("models", json!([{"name": "probe", "elements": elements}])),
+            ("dtype", json!(comparison.dtype.name())),
+            ("clients", json!(comparison.clients)),
+            ("roles", json!(comparison.roles)),
+            ("phase", json!(comparison.phase.to_string())),
+            ("strategies", json!([cell.strategy])),
+            ("shards", json!(cell.shards)),
+            ("flow", json!(cell.flow)),
+            ("intra_node", json!(cell.intra_node.name())),
+            ("order", json!(cell.order.name())),
+            ("ceiling", json!(limit)),
+            ("enforce", json!(true)),
+            ("repeat", json!({"blocks": 1, "warmup": 0})),
+        ];
+        for (name, value) in fields {
+            experiment[name] = value;
+        }
+        experiment.to_string()
+    }
+}
+
+/// Runs a job of one cell in the directory `place`.
+///
+/// # Errors
+/// The job cannot be started, or refuses the experiment itself.
+pub fn run(experiment: &str, place: &Path, request: &Request) -> Result<Outcome, JobError> {
+    let broken = |what: &str, error: &dyn fmt::Display| JobError::Output(format!("{what}: {error}"));
+    let (file, output, said) = (place.join("probe.json"), place.join("probe.h5"), place.join("said"));
+    fs::write(&file, experiment).map_err(|error| broken("probe.json", &error))?;
+    // Of an earlier try.
+    let _ = fs::remove_file(&output);
+    let program = std::env::current_exe().map_err(|error| broken("gradshard", &error))?;
+    let words = ["run", "--force", "--no-limits", "--ignore-prediction", "--output"];
+    let mut arguments: Vec<PathBuf> = words.into_iter().map(PathBuf::from).collect();
+    arguments.extend([output.clone(), file]);
+    let ended = request.launcher.run_within(request.patience, &program, &arguments, &said);
+    let ended = ended.map_err(|error| JobError::Input(format!("{}: {error}", request.launcher.text())))?;
+    let last_words = || {
+        let text = fs::read_to_string(&said).unwrap_or_default();
+        let ours = text.lines().rev().find(|line| line.starts_with("gradshard: "));
+        ours.or(text.lines().rev().find(|line| !line.trim().is_empty())).unwrap_or("nothing was said").to_owned()
+    };
+    let status = match ended {
+        Ended::TimedOut => {
+            return Ok(Outcome::Hung(format!("no end after {} s", request.patience.as_secs_f64())));
+        }
+        Ended::Itself(status) => status,
+    };
+    if status.code() == Some(2) {
+        return Err(JobError::Input(last_words()));
+    }
+    let row = ResultFile::open(&output).ok().and_then(|results| results.cells.into_iter().next());
+    Ok(match row {
+        Some(row) if status.success() && row.status == Status::Ok => Outcome::Ok,
+        Some(row) => Outcome::Refused(row.reason),
+        None => Outcome::Died(format!("{status}; {}", last_words())),
+    })
+}

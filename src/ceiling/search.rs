@@ -1,0 +1,123 @@
+//! Bisection between a size that goes and one that does not, starting from a guess.
+
+use serde::Serialize;
+
+/// One try.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Try<O> {
+    /// What was tried.
+    pub size: u64,
+    /// What became of it.
+    pub outcome: O,
+}
+
+/// Whether a try went.
+pub trait Verdict {
+    /// True if it did.
+    fn went(&self) -> bool;
+}
+
+/// What a search has found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found<O> {
+    /// The largest size that went; None where none did.
+    pub largest: Option<u64>,
+    /// Every try, in order.
+    pub tries: Vec<Try<O>>,
+}
+
+impl<O: Verdict> Found<O> {
+    /// The smallest try that did not go.
+    pub fn refused(&self) -> Option<&Try<O>> {
+        self.tries.iter().filter(|tried| !tried.outcome.went()).min_by_key(|tried| tried.size)
+    }
+}
+
+/// How far beyond a bound that held the next one is tried.
+const STEP: f64 = 1.05;
+
+/// Finds the largest size from 1 to `most` that goes, to within `resolution` of it (a share), where every size below one
+/// that goes does so too. Begins at `guess`, and goes away from it by steps that double. `attempt` yields None to give up.
+pub fn search<O: Verdict>(
+    guess: u64,
+    most: u64,
+    resolution: f64,
+    mut attempt: impl FnMut(u64) -> Option<O>,
+) -> Found<O> {
+    let mut tries = Vec::new();
+    let (mut largest, mut refused): (Option<u64>, Option<u64>) = (None, None);
+    let mut next = guess.clamp(1, most);
+    let mut factor = STEP;
+    loop {
+        let Some(outcome) = attempt(next) else { break };
+        if outcome.went() {
+            largest = largest.max(Some(next));
+        } else {
+            refused = Some(refused.map_or(next, |smallest| smallest.min(next)));
+        }
+        tries.push(Try { size: next, outcome });
+        next = match (largest, refused) {
+            (Some(low), None) if low == most => break,
+            (Some(low), None) => (scaled(low, factor)).clamp(low + 1, most),
+            (None, Some(1)) => break,
+            (None, Some(high)) => scaled(high, 1.0 / factor).clamp(1, high - 1),
+            (Some(low), Some(high)) => {
+                let close = (low as f64 * resolution) as u64;
+                if high - low <= close.max(1) {
+                    break;
+                }
+                low + (high - low) / 2
+            }
+            (None, None) => break,
+        };
+        // 5 %, 10 %, 21 %, 46 %, then twice and more.
+        factor *= factor;
+    }
+    Found { largest, tries }
+}
+
+fn scaled(size: u64, by: f64) -> u64 {
+    (size as f64 * by) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Verdict for bool {
+        fn went(&self) -> bool {
+            *self
+        }
+    }
+
+    #[test]
+    fn finds_the_edge_from_any_guess() {
+        for edge in [0, 1, 2, 99, 1000, 123_456_789] {
+            for guess in [1, 50, 1000, 1_000_000, 1 << 39] {
+                let found = search(guess, 1 << 40, 0.01, |size| Some(size <= edge));
+                match found.largest {
+                    None => assert_eq!(edge, 0, "from {guess}"),
+                    Some(largest) => {
+                        assert!(largest <= edge && edge - largest <= (edge / 100).max(1), "{largest} of {edge}");
+                        assert!(found.tries.len() <= 50, "{} tries from {guess} to {edge}", found.tries.len());
+                    }
+                }
+                assert!(found.refused().is_some_and(|refused| refused.size > edge));
+            }
+        }
+    }
+
+    #[test]
+    fn a_good_guess_takes_few_tries() {
+        let found = search(1000, 1 << 40, 0.01, |size| Some(size <= 990));
+        assert!(found.tries.len() <= 6, "{:?}", found.tries);
+    }
+
+    #[test]
+    fn everything_may_go_and_a_search_may_be_given_up() {
+        let found = search(10, 1000, 0.01, |_| Some(true));
+        assert_eq!((found.largest, found.refused()), (Some(1000), None));
+        let found = search(10, 1000, 0.01, |size| (size == 10).then_some(true));
+        assert_eq!((found.largest, found.tries.len()), (Some(10), 1));
+    }
+}

@@ -1,0 +1,166 @@
+//! `gradshard ceiling`: the largest gradient that each strategy aggregates under a memory limit, by trying.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use gradshard::ceiling::{self, Ceiling, Launcher, Outcome, Request, Watcher};
+use gradshard::experiment::Size;
+use gradshard::job::JobError;
+use serde_json::json;
+
+use super::{Failure, ListFormat, input, print};
+
+#[derive(Args)]
+pub struct CeilingArgs {
+    /// The experiment whose strategies, shards, flows and clients are taken; its models are replaced
+    experiment: PathBuf,
+    /// Bytes that one aggregator may hold, such as 256MiB
+    #[arg(long, value_parser = size)]
+    limit: u64,
+    /// Only these strategies
+    #[arg(long, value_delimiter = ',', value_name = "STRATEGY")]
+    strategies: Option<Vec<String>>,
+    /// Ranks of each job. Where the experiment names no roles all but one aggregate, and that one plays the clients
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(2..=4096))]
+    ranks: u16,
+    /// Nodes that the ranks are on
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    nodes: u16,
+    /// The command that starts a job, such as "srun -n 9" [default: srun in an allocation of Slurm, else mpirun]
+    #[arg(long, value_name = "COMMAND")]
+    launch: Option<String>,
+    /// Seconds that one job may take
+    #[arg(long, default_value_t = 600.0, value_name = "SECONDS", value_parser = seconds)]
+    patience: f64,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    format: ListFormat,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    match text.parse::<Size>() {
+        Ok(Size(0)) => Err("write a size above 0".to_owned()),
+        Ok(Size(bytes)) => Ok(bytes),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 1e6 => Ok(seconds),
+        _ => Err("write seconds above 0, such as 600".to_owned()),
+    }
+}
+
+/// Says how the search goes, on standard error.
+struct Lines {
+    size: u64,
+}
+
+impl Watcher for Lines {
+    fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>) {
+        let predicted = predicted.map_or("no plan for these ranks".to_owned(), |elements| {
+            format!("predicted {elements} elements ({})", gradient(elements, self.size))
+        });
+        eprintln!("[{}/{of}] {what}: {predicted}", at + 1);
+    }
+
+    fn tried(&mut self, elements: u64, outcome: &Outcome) {
+        eprintln!("  {elements} elements ({}): {outcome}", gradient(elements, self.size));
+    }
+}
+
+fn gradient(elements: u64, size: u64) -> String {
+    format!("{:.1} MiB", (elements * size) as f64 / f64::from(1 << 20))
+}
+
+/// Searches, and prints what was found.
+pub fn ceiling(args: &CeilingArgs) -> Result<(), Failure> {
+    #[cfg(feature = "mpi")]
+    if gradshard::mpi::launcher().is_some_and(|launcher| launcher.processes > 1) {
+        return Err(input(anyhow!("ceiling starts its jobs itself: call it without mpirun or srun")));
+    }
+    let ranks = usize::from(args.ranks);
+    let nodes = usize::from(args.nodes);
+    if nodes > ranks {
+        return Err(input(anyhow!("--nodes {nodes}: there are only {ranks} ranks")));
+    }
+    let launcher = match &args.launch {
+        Some(text) => Launcher::parse(text).ok_or_else(|| input(anyhow!("--launch: names no command")))?,
+        None => Launcher::usual(ranks),
+    };
+    let request = Request {
+        experiment: args.experiment.clone(),
+        limit: args.limit,
+        strategies: args.strategies.clone(),
+        launcher,
+        ranks,
+        nodes,
+        patience: Duration::from_secs_f64(args.patience),
+    };
+    let found = ceiling::find(&request, &mut Lines { size: 4 }).map_err(|error| match error {
+        JobError::Input(_) => input(error),
+        error => Failure::Other(error.into()),
+    })?;
+    print(&match args.format {
+        ListFormat::Text => table(&found, &request),
+        ListFormat::Json => {
+            let object = json!({
+                "limit_bytes": request.limit,
+                "ranks": ranks,
+                "nodes": nodes,
+                "launcher": request.launcher.text(),
+                "resolution": ceiling::RESOLUTION,
+                "enforced_by": "RLIMIT_DATA",
+                "cells": found,
+            });
+            format!("{}\n", serde_json::to_string_pretty(&object)?)
+        }
+    })
+}
+
+fn table(found: &[Ceiling], request: &Request) -> String {
+    let mut text = format!(
+        "largest gradient with {} for an aggregator (RLIMIT_DATA), {} ranks; elements, and MiB\n\n{:<28} {:>3} {:>8} {:>14} \
+         {:>9} {:>14} {:>9} {:>7} {:>5}\n",
+        Size(request.limit),
+        request.ranks,
+        "strategy",
+        "M",
+        "flow",
+        "predicted",
+        "MiB",
+        "found",
+        "MiB",
+        "ratio",
+        "tries"
+    );
+    let dash = || "-".to_owned();
+    for row in found {
+        let size = row.largest_bytes.zip(row.largest_elements).map_or(4, |(bytes, elements)| bytes / elements.max(1));
+        let mib = |elements: Option<u64>| {
+            elements.map_or_else(dash, |e| format!("{:.1}", (e * size) as f64 / f64::from(1 << 20)))
+        };
+        let count = |elements: Option<u64>| elements.map_or_else(dash, |elements| elements.to_string());
+        text += &format!(
+            "{:<28} {:>3} {:>8} {:>14} {:>9} {:>14} {:>9} {:>7} {:>5}\n",
+            row.strategy,
+            row.shards,
+            row.flow,
+            count(row.predicted_elements),
+            mib(row.predicted_elements),
+            count(row.largest_elements),
+            mib(row.largest_elements),
+            row.measured_over_predicted.map_or_else(dash, |ratio| format!("{ratio:.3}")),
+            row.tries.len()
+        );
+    }
+    text.push('\n');
+    for row in found.iter().filter(|row| !row.refused_because.is_empty()) {
+        let refused = row.refused_elements.unwrap_or_default();
+        text += &format!("{}, {}: {refused} elements {}\n", row.strategy, row.flow, row.refused_because);
+    }
+    text
+}

@@ -1,0 +1,64 @@
+//! `gradshard run --launch`: starts the job, and starts it again where it died of a cell's memory ceiling.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use gradshard::ceiling::Launcher;
+use gradshard::job::output_path;
+use gradshard::results::Running;
+
+use super::RunArgs;
+use crate::cli::{Failure, input};
+
+/// Runs the job to its end. The result file then has a row for every cell, infeasible where the job died of it.
+pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
+    #[cfg(feature = "mpi")]
+    if gradshard::mpi::launcher().is_some() {
+        return Err(input(anyhow!("--launch starts the launcher itself: call gradshard without mpirun or srun")));
+    }
+    let launcher = Launcher::parse(command).ok_or_else(|| input(anyhow!("--launch: names no command")))?;
+    let program = std::env::current_exe()?;
+    let output = match &args.output {
+        Some(output) => output.clone(),
+        None => output_path(&args.experiment).map_err(input)?,
+    };
+    let running = Running::beside(&output);
+    // Of a job that is not gone on with.
+    if !args.resume {
+        running.clear();
+    }
+    let mut resume = args.resume;
+    let mut died_of = None;
+    loop {
+        let status = launcher.command(&program, &arguments(args, &output, resume)).status();
+        let status = status.map_err(|error| input(anyhow!("--launch {}: {error}", launcher.text())))?;
+        let left = running.left();
+        if status.success() {
+            return Ok(());
+        }
+        // The same cell twice would be so for ever.
+        if left.is_none() || left == died_of {
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
+            return Err(Failure::Said(code.unwrap_or(1)));
+        }
+        eprintln!("gradshard: the job ended ({status}) in cell {}; going on without it", left.unwrap_or_default());
+        died_of = left;
+        resume = true;
+    }
+}
+
+fn arguments(args: &RunArgs, output: &std::path::Path, resume: bool) -> Vec<PathBuf> {
+    let mut words: Vec<PathBuf> = vec!["run".into(), args.experiment.clone(), "--output".into(), output.to_path_buf()];
+    let flags = [
+        (args.force && !resume, "--force"),
+        (resume, "--resume"),
+        (args.no_limits, "--no-limits"),
+        (args.ignore_prediction, "--ignore-prediction"),
+        (args.dry_run, "--dry-run"),
+    ];
+    words.extend(flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| PathBuf::from(flag)));
+    if let Some(directory) = &args.keep_result {
+        words.extend(["--keep-result".into(), directory.clone()]);
+    }
+    words
+}

@@ -1,0 +1,74 @@
+//! One writer a result file: a lock that the system gives back when its holder ends, however it ends.
+
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::ResultError;
+
+/// A lock on the file `.NAME.lock` beside the result file, which is gone again when the lock is.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of the result file at `output`.
+    ///
+    /// # Errors
+    /// Another process holds it; no file can be made there. A file system without locks (some network ones) lets
+    /// everybody have it: then only the check before each save stands between two jobs.
+    pub fn take(output: &Path) -> Result<Lock, ResultError> {
+        let name = output.file_name().unwrap_or_default().to_string_lossy();
+        let path = output.with_file_name(format!(".{name}.lock"));
+        let directory = output.parent().unwrap_or(Path::new("")).to_path_buf();
+        loop {
+            let file = File::create(&path).map_err(|source| ResultError::NotWritable {
+                path: output.to_path_buf(),
+                directory: directory.clone(),
+                source,
+            })?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => return Err(ResultError::Busy { path: output.to_path_buf() }),
+                Ok(()) | Err(TryLockError::Error(_)) => {}
+            }
+            // Whoever held it before may have removed the file between our opening and our locking it.
+            if is_at(&file, &path) {
+                return Ok(Lock { path, _file: file });
+            }
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is locked, so that nobody else's is removed.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_nothing_left() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let output = directory.path().join("results.h5");
+        let first = Lock::take(&output)?;
+        let second = Lock::take(&output);
+        assert!(matches!(second, Err(ResultError::Busy { .. })), "{second:?}");
+        drop(first);
+        drop(Lock::take(&output)?);
+        assert_eq!(fs::read_dir(directory.path())?.count(), 0);
+        Ok(())
+    }
+}

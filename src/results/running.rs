@@ -1,0 +1,59 @@
+//! Which cell is running, beside the result file: what a job that dies of its memory ceiling leaves behind.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A note of the cell that is running under an enforced ceiling. It outlives the job, so that the next one can tell
+/// which cell the job died of.
+#[derive(Debug)]
+pub struct Running {
+    path: PathBuf,
+}
+
+impl Running {
+    /// The note of the result file at `output`: `.NAME.running` beside it. Nothing is written yet.
+    pub fn beside(output: &Path) -> Running {
+        let name = output.file_name().unwrap_or_default().to_string_lossy();
+        Running { path: output.with_file_name(format!(".{name}.running")) }
+    }
+
+    /// Notes that this cell runs from now on.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn enter(&self, cell: u64) -> io::Result<()> {
+        fs::write(&self.path, cell.to_string())
+    }
+
+    /// The cell that was running when the last job ended; None where it came to its end.
+    pub fn left(&self) -> Option<u64> {
+        fs::read_to_string(&self.path).ok()?.trim().parse().ok()
+    }
+
+    /// Nothing is running any more.
+    pub fn clear(&self) {
+        // There may have been nothing.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_outlives_its_writer_until_it_is_cleared() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let output = directory.path().join("results.h5");
+        let running = Running::beside(&output);
+        assert_eq!(running.left(), None);
+        running.enter(7)?;
+        running.enter(12)?;
+        assert_eq!(Running::beside(&output).left(), Some(12));
+        running.clear();
+        running.clear();
+        assert_eq!(running.left(), None);
+        Ok(())
+    }
+}
