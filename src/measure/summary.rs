@@ -1,5 +1,9 @@
 //! What is said about the samples of one cell: their median, and an interval for it.
 
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use crate::measure::Alpha;
+
 /// The median of a cell's samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
@@ -7,27 +11,48 @@ pub struct Summary {
     pub samples: usize,
     /// Their median, seconds.
     pub median: f64,
-    /// Lower and upper end of the 95 % interval of the median, seconds; None with fewer than 8 samples.
+    /// Lower and upper end of the interval of the median, seconds; None with too few samples (at 95 %, fewer than 8).
     pub interval: Option<(f64, f64)>,
 }
 
-/// Median and its nonparametric interval: the order statistics of ranks ⌊(n − 1.96√n) / 2⌋ and ⌈1 + (n + 1.96√n) / 2⌉
-/// (Hoefler and Belli, Scientific Benchmarking of Parallel Computing Systems, SC 2015). None without samples.
+impl Summary {
+    /// Half the width of the interval, divided by the median: 0.02 for a median known to 2 %.
+    pub fn relative_half_width(&self) -> Option<f64> {
+        let (low, high) = self.interval?;
+        (self.median > 0.0).then(|| (high - low) / 2.0 / self.median)
+    }
+}
+
+/// Median and its interval of 95 %, as [`summarise_at`]. None without samples.
 pub fn summarise(samples: &[f64]) -> Option<Summary> {
+    summarise_at(samples, Alpha::FIVE_PERCENT)
+}
+
+/// Median and its nonparametric interval: the order statistics of ranks ⌊(n − z√n) / 2⌋ and ⌈1 + (n + z√n) / 2⌉, where
+/// z is the normal quantile of 1 − α/2 (Hoefler and Belli, Scientific Benchmarking of Parallel Computing Systems,
+/// SC 2015, with z = 1.96). None without samples.
+pub fn summarise_at(samples: &[f64], alpha: Alpha) -> Option<Summary> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();
     let middle = sorted.get(n / 2)?;
     let median = if n % 2 == 1 { *middle } else { (sorted[n / 2 - 1] + middle) / 2.0 };
-    let spread = 1.96 * (n as f64).sqrt();
+    let interval = ranks(n, alpha).map(|(low, high)| (sorted[low - 1], sorted[high - 1]));
+    Some(Summary { samples: n, median, interval })
+}
+
+/// Ranks, from 1, of the order statistics at the ends of the interval. None if there are no such ranks.
+fn ranks(n: usize, alpha: Alpha) -> Option<(usize, usize)> {
+    let spread = Normal::standard().inverse_cdf(1.0 - alpha.halved(1).get()) * (n as f64).sqrt();
     let low = ((n as f64 - spread) / 2.0).floor();
     let high = (1.0 + (n as f64 + spread) / 2.0).ceil();
-    let interval = (low >= 1.0 && high <= n as f64).then(|| (sorted[low as usize - 1], sorted[high as usize - 1]));
-    Some(Summary { samples: n, median, interval })
+    (low >= 1.0 && high <= n as f64).then_some((low as usize, high as usize))
 }
 
 #[cfg(test)]
 mod tests {
+    use statrs::distribution::{Binomial, DiscreteCDF};
+
     use super::*;
 
     #[test]
@@ -36,11 +61,15 @@ mod tests {
         let ten: Vec<f64> = (1..=10).rev().map(f64::from).collect();
         let summary = summarise(&ten).expect("samples");
         assert_eq!((summary.median, summary.interval), (5.5, Some((1.0, 10.0))));
+        assert_eq!(summary.relative_half_width(), Some(4.5 / 5.5));
         // n = 30: (30 − 10.735) / 2 = 9.63 → 9; 1 + (30 + 10.735) / 2 = 21.37 → 22.
         let thirty: Vec<f64> = (1..=30).map(f64::from).collect();
         assert_eq!(summarise(&thirty).expect("samples").interval, Some((9.0, 22.0)));
         // n = 7: (7 − 5.186) / 2 = 0.91 → 0: there is no such rank.
         assert_eq!(summarise(&ten[..7]).expect("samples").interval, None);
+        // At 99 %, z = 2.5758; n = 30: (30 − 14.108) / 2 = 7.95 → 7; 1 + (30 + 14.108) / 2 = 23.05 → 24.
+        let at_99 = Alpha::new(0.01).expect("between 0 and 1");
+        assert_eq!(summarise_at(&thirty, at_99).expect("samples").interval, Some((7.0, 24.0)));
     }
 
     #[test]
@@ -48,5 +77,20 @@ mod tests {
         assert_eq!(summarise(&[]), None);
         assert_eq!(summarise(&[3.0]), Some(Summary { samples: 1, median: 3.0, interval: None }));
         assert_eq!(summarise(&[1.0, 4.0]).expect("samples").median, 2.5);
+        assert_eq!(summarise(&[1.0, 4.0]).expect("samples").relative_half_width(), None);
+    }
+
+    /// The median lies below the r-th of n order statistics exactly if fewer than r samples lie below the median, whose
+    /// number is binomial; so the coverage is known exactly, and the formula's approximation is held against it.
+    #[test]
+    fn exact_coverage_is_never_below_the_level() {
+        for alpha in [0.2, 0.1, 0.05, 0.01, 0.001, 1e-5].map(|p| Alpha::new(p).expect("between 0 and 1")) {
+            for n in 1..=400usize {
+                let Some((low, high)) = ranks(n, alpha) else { continue };
+                let below = Binomial::new(0.5, n as u64).expect("parameters");
+                let missed = below.cdf(low as u64 - 1) + below.sf(high as u64 - 1);
+                assert!(missed <= alpha.get(), "n = {n}, α = {}: {missed}", alpha.get());
+            }
+        }
     }
 }
