@@ -3,10 +3,15 @@
 pub mod alpha;
 pub mod blocks;
 pub mod clock;
+pub mod hodges_lehmann;
 pub mod interval;
+pub mod log_ratios;
+pub mod signed_rank;
 pub mod summary;
 
 pub use alpha::Alpha;
 pub use blocks::BlockOrder;
 pub use interval::Interval;
+pub use log_ratios::{LogRatios, PairingError, Ratio};
+pub use signed_rank::least_blocks;
 pub use summary::{Summary, summarise, summarise_at};

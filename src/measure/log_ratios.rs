@@ -1,0 +1,180 @@
+//! Two strategies, block by block: how their times compare.
+
+use crate::measure::hodges_lehmann::centre;
+use crate::measure::signed_rank::SignedRank;
+use crate::measure::{Alpha, Interval};
+
+/// Why times cannot be compared.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum PairingError {
+    /// A time of zero, below it, or not finite has no logarithm.
+    #[error("block {block} took {seconds} s; only times above 0 have a ratio")]
+    NotATime {
+        /// The block.
+        block: u64,
+        /// What it is said to have taken.
+        seconds: f64,
+    },
+    /// The same strategy twice in one block: which of the times is the block's?
+    #[error("block {block} holds two times of one strategy, or blocks are out of order")]
+    OutOfOrder {
+        /// The block.
+        block: u64,
+    },
+}
+
+/// ln t₁ − ln t₂ for each block in which both strategies were timed, in the order of the blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogRatios(Vec<f64>);
+
+/// The time of the first strategy divided by the time of the second. No unit; below 1 the first is the faster one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// Number of blocks in which both were timed.
+    pub blocks: usize,
+    /// Hodges-Lehmann estimate: exp of the median of the Walsh averages of the log ratios.
+    pub estimate: f64,
+    /// Its interval, by inverting the signed-rank test; None with fewer blocks than
+    /// [`least_blocks`](crate::measure::least_blocks).
+    pub interval: Option<Interval>,
+    /// How often the interval may miss.
+    pub alpha: Alpha,
+}
+
+impl LogRatios {
+    /// Pairs the times of two strategies, each a list of block and seconds in ascending order of blocks. A block that one
+    /// of them lacks, because its sample was invalid, is left out.
+    pub fn pair(first: &[(u64, f64)], second: &[(u64, f64)]) -> Result<Self, PairingError> {
+        for times in [first, second] {
+            if let Some((block, seconds)) = times.iter().find(|(_, s)| !(*s > 0.0 && s.is_finite())) {
+                return Err(PairingError::NotATime { block: *block, seconds: *seconds });
+            }
+            if let Some(two) = times.windows(2).find(|two| two[0].0 >= two[1].0) {
+                return Err(PairingError::OutOfOrder { block: two[1].0 });
+            }
+        }
+        let mut rest = second.iter().peekable();
+        let mut ratios = Vec::with_capacity(first.len().min(second.len()));
+        for (block, seconds) in first {
+            while rest.next_if(|(other, _)| other < block).is_some() {}
+            if let Some((_, other)) = rest.next_if(|(other, _)| other == block) {
+                ratios.push(seconds.ln() - other.ln());
+            }
+        }
+        Ok(LogRatios(ratios))
+    }
+
+    /// The log ratios, one a block.
+    pub fn values(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// The ratio and its interval at level `alpha`. None if no block holds both strategies.
+    pub fn ratio(&self, alpha: Alpha) -> Option<Ratio> {
+        let centre = centre(&self.0, alpha)?;
+        let interval = centre.interval.map(|(low, high)| Interval { low: low.exp(), high: high.exp() });
+        Some(Ratio { blocks: self.0.len(), estimate: centre.estimate.exp(), interval, alpha })
+    }
+
+    /// p-value, two-sided, of the two being equally fast: Wilcoxon's signed-rank test.
+    pub fn difference_p(&self) -> f64 {
+        SignedRank::of(&self.0).two_sided()
+    }
+
+    /// p-value of their ratio lying outside 1 / (1 + margin) up to 1 + margin: two one-sided signed-rank tests
+    /// (Schuirmann 1987), the larger p-value, doubled. A `margin` of 0.01 is 1 %; without a margin above 0 it is 1.
+    ///
+    /// Doubled so that it is at most α where, and only where, the interval at level α lies inside the margin, which a
+    /// reader of the interval can see. The usual undoubled form would call strategies equal whose 95 % interval sticks
+    /// out.
+    pub fn equality_p(&self, margin: f64) -> f64 {
+        if !(margin > 0.0 && margin.is_finite()) {
+            return 1.0;
+        }
+        let shifted = |by: f64| SignedRank::of(&self.0.iter().map(|d| d + by).collect::<Vec<f64>>());
+        let bound = margin.ln_1p();
+        let not_slower = shifted(-bound).lower_tail();
+        let not_faster = shifted(bound).upper_tail();
+        (2.0 * not_slower.max(not_faster)).min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(seconds: &[f64]) -> Vec<(u64, f64)> {
+        (0..).zip(seconds.iter().copied()).collect()
+    }
+
+    /// Fifteen log ratios are Darwin's maize heights, in eighths of an inch, divided by 1,000: Fisher, The Design of
+    /// Experiments (1935), chapter 3.
+    const HEIGHTS: [f64; 15] = [49., -67., 8., 16., 6., 23., 28., 41., 14., 29., 56., 24., 75., 60., -48.];
+
+    fn maize() -> LogRatios {
+        let first: Vec<f64> = HEIGHTS.iter().map(|d| (d / 1000.0).exp()).collect();
+        LogRatios::pair(&times(&first), &times(&[1.0; 15])).expect("times")
+    }
+
+    /// Python: the 120 averages listed and sorted, k = 26 as T⁺ ≤ 25 is the critical value of n = 15; the median is 25,
+    /// the ends are 4 and 41.5 (thousandths).
+    #[test]
+    fn ratio_of_darwins_maize() {
+        let ratio = maize().ratio(Alpha::FIVE_PERCENT).expect("blocks");
+        let interval = ratio.interval.expect("enough blocks");
+        assert_eq!(ratio.blocks, 15);
+        let milli = |ratio: f64| (ratio.ln() * 1000.0 * 1e6).round() / 1e6;
+        assert_eq!((milli(ratio.estimate), milli(interval.low), milli(interval.high)), (25.0, 4.0, 41.5));
+    }
+
+    #[test]
+    fn the_other_way_round_everything_is_the_inverse() {
+        let other = LogRatios(maize().values().iter().map(|d| -d).collect());
+        let (ratio, inverse) = (maize().ratio(Alpha::FIVE_PERCENT), other.ratio(Alpha::FIVE_PERCENT));
+        let (ratio, inverse) = (ratio.expect("blocks"), inverse.expect("blocks"));
+        assert!((ratio.estimate * inverse.estimate - 1.0).abs() < 1e-12);
+        let (one, two) = (ratio.interval.expect("enough"), inverse.interval.expect("enough"));
+        assert!((one.low * two.high - 1.0).abs() < 1e-12 && (one.high * two.low - 1.0).abs() < 1e-12);
+        assert_eq!(maize().difference_p(), other.difference_p());
+        assert!((maize().equality_p(0.03) - other.equality_p(0.03)).abs() < 1e-12);
+    }
+
+    /// The test and the interval say the same, margin by margin.
+    #[test]
+    fn equal_within_a_margin_exactly_where_the_interval_lies_inside() {
+        let inside = |margin: f64| {
+            let interval = maize().ratio(Alpha::FIVE_PERCENT).and_then(|r| r.interval).expect("enough blocks");
+            interval.low > 1.0 / (1.0 + margin) && interval.high < 1.0 + margin
+        };
+        let margins = [0.001, 0.01, 0.02, 0.03, 0.0385, 0.039, 0.04, 0.05, 0.1];
+        let equal = margins.map(|margin| maize().equality_p(margin) <= 0.05);
+        assert_eq!(equal, margins.map(inside));
+        assert!(equal.contains(&true) && equal.contains(&false));
+        assert_eq!((maize().equality_p(0.0), maize().equality_p(f64::NAN), maize().equality_p(-0.5)), (1.0, 1.0, 1.0));
+    }
+
+    /// scipy.stats.wilcoxon(d + 1000 ln 1.05, alternative='greater') and (d − 1000 ln 1.05, alternative='less').
+    #[test]
+    fn equality_is_two_one_sided_tests() {
+        assert!((maize().equality_p(0.05) - 2.0 * 0.005_126_953_125).abs() < 1e-12, "{}", maize().equality_p(0.05));
+    }
+
+    #[test]
+    fn blocks_that_one_lacks_are_left_out() {
+        let first = [(0, 2.0), (1, 3.0), (3, 4.0), (4, 5.0)];
+        let second = [(1, 1.0), (2, 1.0), (3, 2.0), (9, 1.0)];
+        let paired = LogRatios::pair(&first, &second).expect("times");
+        assert_eq!(paired.values(), [3f64.ln(), 4f64.ln() - 2f64.ln()]);
+        assert_eq!(LogRatios::pair(&first, &[]).expect("times").ratio(Alpha::FIVE_PERCENT), None);
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let refused = LogRatios::pair(&[(7, bad)], &[(7, 1.0)]).expect_err("no time");
+            assert!(matches!(refused, PairingError::NotATime { block: 7, .. }), "{refused}");
+        }
+        let twice = LogRatios::pair(&[(1, 1.0)], &[(1, 1.0), (1, 2.0)]);
+        assert_eq!(twice, Err(PairingError::OutOfOrder { block: 1 }));
+    }
+}
