@@ -7,6 +7,7 @@ pub mod hodges_lehmann;
 pub mod interval;
 pub mod log_ratios;
 pub mod signed_rank;
+pub mod stopping;
 pub mod summary;
 
 pub use alpha::Alpha;
@@ -14,4 +15,5 @@ pub use blocks::BlockOrder;
 pub use interval::Interval;
 pub use log_ratios::{LogRatios, PairingError, Ratio};
 pub use signed_rank::least_blocks;
+pub use stopping::{Look, StopReason, Stopped, Stopping, StoppingRule};
 pub use summary::{Summary, summarise, summarise_at};

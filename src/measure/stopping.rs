@@ -1,0 +1,223 @@
+//! When a comparison has been measured enough.
+
+use crate::measure::Alpha;
+
+/// Blocks at the first look; each further one comes at twice as many.
+const FIRST_LOOK: u64 = 10;
+
+/// When to stop. α is what all looks together may spend.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StoppingRule {
+    /// How often a comparison may claim a difference where there is none, all its looks together.
+    pub alpha: Alpha,
+    /// The half-width of every ratio's interval to be reached, as a part of the ratio: 0.02 is 2 %.
+    pub target: f64,
+    /// Seconds after which no further block starts.
+    pub max_seconds: f64,
+    /// Greatest number of blocks.
+    pub max_blocks: u64,
+}
+
+/// Why a comparison stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Every interval is as narrow as it should be.
+    Precise,
+    /// The time is up.
+    Budget,
+    /// As many blocks as allowed have run.
+    Blocks,
+}
+
+impl StopReason {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            StopReason::Precise => "precise",
+            StopReason::Budget => "budget",
+            StopReason::Blocks => "blocks",
+        }
+    }
+
+    /// The reason that has this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [StopReason::Precise, StopReason::Budget, StopReason::Blocks].into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// One look at the samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// From 1.
+    pub number: u32,
+    /// Blocks that had run.
+    pub blocks: u64,
+    /// What this look may spend. Intervals of it are made at this level.
+    pub alpha: Alpha,
+}
+
+impl Look {
+    /// The p-value that counts for all looks together, of one computed at this look: at most `total` exactly where `p` is
+    /// at most this look's share of it.
+    pub fn for_all_looks(&self, p: f64, total: Alpha) -> f64 {
+        (p * (total.get() / self.alpha.get())).min(1.0)
+    }
+}
+
+/// What came of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stopped {
+    /// Why it stopped.
+    pub reason: StopReason,
+    /// The last look; what is reported is reported at its level.
+    pub look: Look,
+}
+
+/// The looks of one comparison, at 10, 20, 40, 80 … blocks.
+///
+/// Look k spends α / 2ᵏ. These sum up to less than α however many looks there are, which need not be known before (a
+/// union bound: it holds however the looks depend on each other, where group-sequential boundaries such as Pocock's would
+/// need normal increments and a known number). Of the splits that converge, halving leaves most to the looks that decide
+/// most comparisons: at 20, 40 and 80 blocks it spends more than α / k(k + 1) or 6α / π²k² do.
+///
+/// The last look, which the budget or the greatest number of blocks forces, spends all that is left: α / 2ᵏ⁻¹. So a
+/// comparison with room for one look has the whole of α. This is sound as long as being last does not depend on which
+/// strategy is ahead. The greatest number of blocks is known before; the time spent is the sum over both strategies, and
+/// as the order within a block is a fair coin, it says nothing about the signs of the log ratios that the test judges.
+#[derive(Clone, Debug)]
+pub struct Stopping {
+    rule: StoppingRule,
+    looks: u32,
+    next: u64,
+}
+
+impl Stopping {
+    /// No look has been taken yet.
+    pub fn new(rule: StoppingRule) -> Self {
+        Stopping { rule, looks: 0, next: FIRST_LOOK }
+    }
+
+    /// Blocks at which the next look is due.
+    pub fn next_look(&self) -> u64 {
+        self.next.min(self.rule.max_blocks)
+    }
+
+    /// To be called after every block: `blocks` have run, in `seconds`. The outcome if the comparison is to stop, None if
+    /// another block is to run.
+    ///
+    /// `widest` is asked at looks only, for the greatest relative half-width of all intervals at the level given; None if
+    /// an interval cannot be had yet.
+    pub fn after_block(
+        &mut self,
+        blocks: u64,
+        seconds: f64,
+        widest: impl FnOnce(Alpha) -> Option<f64>,
+    ) -> Option<Stopped> {
+        let forced = if blocks >= self.rule.max_blocks {
+            Some(StopReason::Blocks)
+        } else if seconds >= self.rule.max_seconds {
+            Some(StopReason::Budget)
+        } else {
+            None
+        };
+        if forced.is_none() && blocks < self.next {
+            return None;
+        }
+        let spent = self.looks;
+        self.looks += 1;
+        while self.next <= blocks {
+            self.next = self.next.saturating_mul(2);
+        }
+        let alpha = self.rule.alpha.halved(if forced.is_some() { spent } else { self.looks });
+        let look = Look { number: self.looks, blocks, alpha };
+        let precise = widest(alpha).is_some_and(|width| width <= self.rule.target);
+        let reason = if precise { Some(StopReason::Precise) } else { forced };
+        reason.map(|reason| Stopped { reason, look })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(max_seconds: f64, max_blocks: u64) -> StoppingRule {
+        StoppingRule { alpha: Alpha::FIVE_PERCENT, target: 0.02, max_seconds, max_blocks }
+    }
+
+    /// Blocks and α of all looks, and the outcome; a block takes a second, and `width` says how wide the interval is.
+    fn run(rule: StoppingRule, width: impl Fn(u64) -> Option<f64>) -> (Vec<(u64, f64)>, Stopped) {
+        let mut stopping = Stopping::new(rule);
+        let mut looks = Vec::new();
+        for blocks in 1.. {
+            let stopped = stopping.after_block(blocks, blocks as f64, |alpha| {
+                looks.push((blocks, alpha.get()));
+                width(blocks)
+            });
+            if let Some(stopped) = stopped {
+                return (looks, stopped);
+            }
+        }
+        unreachable!("the greatest number of blocks is reached");
+    }
+
+    #[test]
+    fn looks_come_at_10_20_40_80_and_spend_alpha_at_most() {
+        let (looks, stopped) = run(rule(1e9, 100), |_| None);
+        assert_eq!(looks, [(10, 0.025), (20, 0.0125), (40, 0.006_25), (80, 0.003_125), (100, 0.003_125)]);
+        assert!((looks.iter().map(|(_, alpha)| alpha).sum::<f64>() - 0.05).abs() < 1e-15);
+        assert_eq!((stopped.reason, stopped.look.number, stopped.look.blocks), (StopReason::Blocks, 5, 100));
+        // A look that is due anyway is the last one: it is not taken twice.
+        let (looks, _) = run(rule(1e9, 40), |_| None);
+        assert_eq!(looks, [(10, 0.025), (20, 0.0125), (40, 0.0125)]);
+        for blocks in 1..=1000 {
+            let (looks, _) = run(rule(1e9, blocks), |_| None);
+            assert!(looks.iter().map(|(_, alpha)| alpha).sum::<f64>() <= 0.05 + 1e-15);
+        }
+    }
+
+    #[test]
+    fn the_only_look_has_the_whole_of_alpha() {
+        for blocks in [1, 7, 10] {
+            assert_eq!(run(rule(1e9, blocks), |_| Some(1.0)).0, [(blocks, 0.05)]);
+        }
+    }
+
+    #[test]
+    fn narrow_intervals_stop_at_a_look_and_only_there() {
+        // 2 % from 15 blocks on.
+        let (looks, stopped) = run(rule(1e9, 1000), |blocks| Some(0.3 / blocks as f64));
+        assert_eq!((looks.len(), stopped.look.blocks, stopped.reason), (2, 20, StopReason::Precise));
+        assert_eq!(stopped.look.alpha.get(), 0.0125);
+        // Intervals that cannot be had are not narrow, and neither are those that are not a number.
+        assert_eq!(run(rule(1e9, 20), |_| None).1.reason, StopReason::Blocks);
+        assert_eq!(run(rule(1e9, 20), |_| Some(f64::NAN)).1.reason, StopReason::Blocks);
+    }
+
+    #[test]
+    fn time_that_is_up_stops_between_looks() {
+        let (looks, stopped) = run(rule(33.0, 1000), |_| Some(0.5));
+        assert_eq!((stopped.reason, stopped.look.blocks), (StopReason::Budget, 33));
+        assert_eq!(looks, [(10, 0.025), (20, 0.0125), (33, 0.0125)]);
+        // Narrow when the time is up is narrow all the same.
+        assert_eq!(run(rule(33.0, 1000), |b| Some(if b == 33 { 0.01 } else { 1.0 })).1.reason, StopReason::Precise);
+        // Fewer blocks than the first look: one block at least always runs.
+        assert_eq!(run(rule(0.0, 1000), |_| None).1.look.blocks, 1);
+    }
+
+    #[test]
+    fn p_values_count_for_all_looks() {
+        let look = Look { number: 2, blocks: 20, alpha: Alpha::FIVE_PERCENT.halved(2) };
+        assert_eq!(look.for_all_looks(0.0125, Alpha::FIVE_PERCENT), 0.05);
+        assert_eq!(look.for_all_looks(0.9, Alpha::FIVE_PERCENT), 1.0);
+    }
+
+    #[test]
+    fn reasons_are_found_by_their_names() {
+        for (reason, name) in
+            [(StopReason::Precise, "precise"), (StopReason::Budget, "budget"), (StopReason::Blocks, "blocks")]
+        {
+            assert_eq!((reason.name(), StopReason::from_name(name)), (name, Some(reason)));
+        }
+        assert_eq!(StopReason::from_name("bored"), None);
+    }
+}
