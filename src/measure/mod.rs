@@ -4,11 +4,13 @@ pub mod alpha;
 pub mod blocks;
 pub mod clock;
 pub mod hodges_lehmann;
+pub mod holm;
 pub mod interval;
 pub mod log_ratios;
 pub mod signed_rank;
 pub mod stopping;
 pub mod summary;
+pub mod verdict;
 
 pub use alpha::Alpha;
 pub use blocks::BlockOrder;
@@ -17,3 +19,4 @@ pub use log_ratios::{LogRatios, PairingError, Ratio};
 pub use signed_rank::least_blocks;
 pub use stopping::{Look, StopReason, Stopped, Stopping, StoppingRule};
 pub use summary::{Summary, summarise, summarise_at};
+pub use verdict::{Evidence, Judgement, Verdict, judge};

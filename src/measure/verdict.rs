@@ -1,0 +1,145 @@
+//! What may be claimed of two strategies.
+
+use std::fmt;
+
+use crate::measure::holm::holm;
+use crate::measure::{Alpha, LogRatios, Look};
+
+/// What is claimed of the first of two strategies, compared with the second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// It takes less time.
+    Faster,
+    /// It takes more time.
+    Slower,
+    /// Their ratio lies between 1 / (1 + within) and 1 + within. Never claimed without a stated margin.
+    Same {
+        /// The margin, as a part of 1: 0.01 is 1 %.
+        within: f64,
+    },
+    /// Nothing may be claimed: neither a difference nor equality has been shown.
+    Undecided,
+}
+
+impl Verdict {
+    /// The name in files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Faster => "faster",
+            Verdict::Slower => "slower",
+            Verdict::Same { .. } => "same",
+            Verdict::Undecided => "undecided",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Same { within } => write!(f, "same within {} %", within * 100.0),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
+/// What two strategies' blocks say, before the rest of the family is looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence {
+    /// Hodges-Lehmann estimate of the ratio.
+    pub estimate: f64,
+    /// p-value of the two being equally fast, for all looks together.
+    pub difference_p: f64,
+    /// p-value of their ratio lying outside the margin, for all looks together.
+    pub equality_p: f64,
+}
+
+impl Evidence {
+    /// Evidence in `ratios` at `look`, of `alpha` for all looks. None if no block holds both strategies.
+    pub fn at(ratios: &LogRatios, margin: f64, look: &Look, alpha: Alpha) -> Option<Self> {
+        let ratio = ratios.ratio(look.alpha)?;
+        Some(Evidence {
+            estimate: ratio.estimate,
+            difference_p: look.for_all_looks(ratios.difference_p(), alpha),
+            equality_p: look.for_all_looks(ratios.equality_p(margin), alpha),
+        })
+    }
+}
+
+/// A verdict, and the p-values that it rests on, adjusted for looks and family.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judgement {
+    /// What may be claimed.
+    pub verdict: Verdict,
+    /// p-value of the two being equally fast.
+    pub difference_p: f64,
+    /// p-value of their ratio lying outside the margin.
+    pub equality_p: f64,
+}
+
+/// Judges a family of comparisons. The probability that any difference is claimed where there is none is at most `alpha`;
+/// so is, apart from it, the probability that any equality is claimed where the ratio is outside `margin` (Holm's
+/// adjustment within each of the two).
+///
+/// A ratio shown to lie inside the margin is `Same` even if it is shown not to be 1: whoever states the margin says that
+/// less does not count. Without a margin above 0 nothing is ever `Same`.
+pub fn judge(family: &[Evidence], margin: f64, alpha: Alpha) -> Vec<Judgement> {
+    let differences = holm(&family.iter().map(|evidence| evidence.difference_p).collect::<Vec<f64>>());
+    let equalities = holm(&family.iter().map(|evidence| evidence.equality_p).collect::<Vec<f64>>());
+    let judged = family.iter().zip(differences).zip(equalities);
+    judged
+        .map(|((evidence, difference_p), equality_p)| {
+            let verdict = if margin > 0.0 && equality_p <= alpha.get() {
+                Verdict::Same { within: margin }
+            } else if difference_p > alpha.get() {
+                Verdict::Undecided
+            } else if evidence.estimate < 1.0 {
+                Verdict::Faster
+            } else {
+                Verdict::Slower
+            };
+            Judgement { verdict, difference_p, equality_p }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(estimate: f64, difference_p: f64, equality_p: f64) -> Evidence {
+        Evidence { estimate, difference_p, equality_p }
+    }
+
+    fn verdicts(family: &[Evidence], margin: f64) -> Vec<Verdict> {
+        judge(family, margin, Alpha::FIVE_PERCENT).into_iter().map(|judged| judged.verdict).collect()
+    }
+
+    /// The p-values of Wikipedia's example of Holm's method: alone all four would be claimed, together two are.
+    #[test]
+    fn a_family_claims_less_than_each_alone() {
+        let family = [(0.9, 0.01), (0.9, 0.04), (1.1, 0.03), (1.1, 0.005)].map(|(r, p)| evidence(r, p, 1.0));
+        assert_eq!(verdicts(&family, 0.01), [Verdict::Faster, Verdict::Undecided, Verdict::Undecided, Verdict::Slower]);
+        let alone: Vec<Verdict> = family.iter().flat_map(|one| verdicts(&[*one], 0.01)).collect();
+        assert_eq!(alone, [Verdict::Faster, Verdict::Faster, Verdict::Slower, Verdict::Slower]);
+    }
+
+    #[test]
+    fn equality_needs_a_margin_and_a_test_that_passes() {
+        assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
+        // No difference shown is not equality shown.
+        assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.2)], 0.01), [Verdict::Undecided]);
+        assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.0)], 0.0), [Verdict::Undecided]);
+        // A difference that is shown, and shown not to count.
+        assert_eq!(verdicts(&[evidence(1.004, 0.001, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
+        // Equalities are a family too.
+        let two = [evidence(1.0, 0.9, 0.03), evidence(1.0, 0.9, 0.2)];
+        assert_eq!(verdicts(&two, 0.01), [Verdict::Undecided, Verdict::Undecided]);
+    }
+
+    #[test]
+    fn verdicts_have_names() {
+        let all = [Verdict::Faster, Verdict::Slower, Verdict::Same { within: 0.01 }, Verdict::Undecided];
+        assert_eq!(all.map(|verdict| verdict.name()), ["faster", "slower", "same", "undecided"]);
+        assert_eq!(all[2].to_string(), "same within 1 %");
+    }
+}
