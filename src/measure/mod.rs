@@ -1,6 +1,7 @@
 //! How samples are taken and what is said about them. Knows nothing of MPI.
 
 pub mod alpha;
+pub mod autocorrelation;
 pub mod blocks;
 pub mod clock;
 pub mod hodges_lehmann;
@@ -11,8 +12,10 @@ pub mod signed_rank;
 pub mod stopping;
 pub mod summary;
 pub mod verdict;
+pub mod warm_up;
 
 pub use alpha::Alpha;
+pub use autocorrelation::Autocorrelation;
 pub use blocks::BlockOrder;
 pub use interval::Interval;
 pub use log_ratios::{LogRatios, PairingError, Ratio};
@@ -20,3 +23,4 @@ pub use signed_rank::least_blocks;
 pub use stopping::{Look, StopReason, Stopped, Stopping, StoppingRule};
 pub use summary::{Summary, summarise, summarise_at};
 pub use verdict::{Evidence, Judgement, Verdict, judge};
+pub use warm_up::WarmUp;
