@@ -9,6 +9,8 @@ pub mod hodges_lehmann;
 pub mod holm;
 pub mod interval;
 pub mod jobs;
+#[cfg(test)]
+mod known_answer_tests;
 pub mod log_ratios;
 pub mod signed_rank;
 pub mod stopping;
