@@ -15,7 +15,7 @@ impl Autocorrelation {
     /// Lag-1 autocorrelation of `series`, its samples in the order in which they were taken. None with fewer than 3
     /// samples, or if all are equal.
     ///
-    /// r₁ = Σ (xₜ − x̄)(xₜ₊₁ − x̄) / Σ (xₜ − x̄)² (Box and Jenkins, Time Series Analysis, section 2.1.5). The threshold is
+    /// r₁ = Σ (xₜ − x̄)(xₜ₊₁ − x̄) / Σ (xₜ − x̄)² (Box and Jenkins, Time Series Analysis). The threshold is
     /// Bartlett's (1946) for independent samples, whose r₁ has a standard deviation of about 1 / √n. Effective samples
     /// are n (1 − r₁) / (1 + r₁), as if only neighbours were correlated directly (Bayley and Hammersley 1946, for a
     /// first-order autoregression); a negative r₁ is not credited.
@@ -49,7 +49,7 @@ impl Autocorrelation {
 mod tests {
     use super::*;
 
-    /// Box and Jenkins, series F: 70 yields of a batch process, mean 51.13, r₁ = −0.39 (their table 2.2).
+    /// Box and Jenkins, series F: 70 yields of a batch process, mean 51.13, r₁ = −0.39.
     #[test]
     fn batch_yields_of_box_and_jenkins() {
         let yields = [

@@ -42,7 +42,7 @@ pub enum CrossoverError {
 /// Between neighbouring sizes the ratio is interpolated in log-log, as times that grow by powers of the size are straight
 /// lines there; beyond the sizes measured nothing is extrapolated. The interval of a crossover is the stretch around it
 /// where 1 lies between the interpolated ends of the ratios' intervals: inverting a pointwise interval, as in calibration
-/// (Fieller 1954; Draper and Smith, Applied Regression Analysis, section 3.2). So it misses as often as one of those
+/// (Fieller 1954; Draper and Smith, Applied Regression Analysis). So it misses as often as one of those
 /// intervals does. Stretches of several crossovers may overlap: then the data do not tell them apart. A size without an
 /// interval ends no stretch.
 pub fn crossovers(ratios: &[SizedRatio]) -> Result<Vec<Crossover>, CrossoverError> {

@@ -2,10 +2,10 @@
 //!
 //! A Walsh average is the mean of two differences, or of one and itself; n differences have n(n + 1) / 2 of them. Their
 //! median estimates the centre (Hodges and Lehmann 1963), and the k-th from below and from above are the ends of the
-//! interval that the signed-rank test leaves standing (Tukey 1949; Hollander, Wolfe and Chicken, sections 3.2 and 3.3).
+//! interval that the signed-rank test leaves standing (Tukey 1949; Hollander, Wolfe and Chicken, chapter 3).
 //!
 //! Zeros and equal differences need no care here: the closed interval then holds the centre at least as often as the
-//! level says (Randles and Wolfe 1979, section 6.2; Noether 1967).
+//! level says (Randles and Wolfe 1979; Noether 1967).
 
 use crate::measure::Alpha;
 use crate::measure::signed_rank::walsh_rank;
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// Hollander and Wolfe, examples 3.3 and 3.4: the depression scores, after less before. The estimate is −0.46; with 5
+    /// Hollander and Wolfe, chapter 3: the depression scores, after less before. The estimate is −0.46; with 5
     /// averages left out on each side the interval is (−0.786, −0.010), at 96.1 %.
     #[test]
     #[expect(clippy::approx_constant, reason = "3.14 is a patient's score")]

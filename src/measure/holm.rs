@@ -35,7 +35,7 @@ mod tests {
         assert_near(&holm(&[0.01, 0.04, 0.03, 0.005]), &[0.03, 0.06, 0.06, 0.02]);
     }
 
-    /// The fifteen p-values of Benjamini and Hochberg, Controlling the false discovery rate (1995), section 4, of which
+    /// The fifteen p-values of Benjamini and Hochberg, Controlling the false discovery rate (1995), of which
     /// methods like this one reject three: statsmodels, as above.
     #[test]
     fn fifteen_hypotheses() {

@@ -2,7 +2,7 @@
 //!
 //! T⁺ is the sum of the ranks, by size, of those differences that are positive. If nothing differs every difference is
 //! positive or negative with the same probability, whatever its size (Wilcoxon 1945; Hollander, Wolfe and Chicken,
-//! Nonparametric Statistical Methods, section 3.1). Blocks in a random order make that so by design: which of two
+//! Nonparametric Statistical Methods, chapter 3). Blocks in a random order make that so by design: which of two
 //! strategies ran first is a fair coin, so drift and correlation between blocks do not disturb it.
 
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -24,7 +24,7 @@ pub fn least_blocks(alpha: Alpha) -> usize {
 }
 
 /// Rank k, from 1, of the Walsh average at the lower end of the interval at level α for the centre of `n` differences; the
-/// upper end is the k-th from above. The largest k with 2 P(T⁺ ≤ k − 1) ≤ α (Hollander, Wolfe and Chicken, section 3.3,
+/// upper end is the k-th from above. The largest k with 2 P(T⁺ ≤ k − 1) ≤ α (Hollander, Wolfe and Chicken,
 /// where it is C_α). None if n is less than [`least_blocks`].
 ///
 /// Above 100 differences k − 1 = ⌊μ − ½ − zσ⌋ with μ = n(n + 1) / 4 and σ² = n(n + 1)(2n + 1) / 24.
@@ -49,7 +49,7 @@ pub fn walsh_rank(n: usize, alpha: Alpha) -> Option<u64> {
 /// The statistic of some differences, with what is needed to judge it.
 ///
 /// Differences of zero say nothing and are left out, as Wilcoxon did; equal sizes share the mean of their ranks, and the
-/// distribution is the one that these very ranks have (Hollander, Wolfe and Chicken, section 3.1, Ties).
+/// distribution is the one that these very ranks have (Hollander, Wolfe and Chicken, chapter 3).
 pub struct SignedRank {
     /// Twice the ranks of the differences other than zero: whole numbers, as shared ranks are halves.
     doubled: Vec<usize>,
@@ -113,7 +113,7 @@ impl SignedRank {
 }
 
 /// Mean and standard deviation of T⁺ of `n` differences; `ties` is Σ t(t − 1)(t + 1) over groups of t equal sizes
-/// (Hollander, Wolfe and Chicken, equations 3.4 to 3.7).
+/// (Hollander, Wolfe and Chicken).
 fn moments(n: usize, ties: f64) -> (f64, f64) {
     let n = n as f64;
     let variance = (n * (n + 1.0) * (2.0 * n + 1.0) - ties / 2.0) / 24.0;
@@ -149,7 +149,7 @@ mod tests {
     }
 
     /// Critical values of two-sided tests: Wilcoxon and Wilcox, Some Rapid Approximate Statistical Procedures (1964),
-    /// table 2, as reprinted in textbooks; the interval's rank is one above them. Also what counting in whole numbers in
+    /// as reprinted in textbooks; the interval's rank is one above them. Also what counting in whole numbers in
     /// Python yields.
     #[test]
     fn ranks_are_one_above_the_printed_critical_values() {
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// Hollander and Wolfe, example 3.1: Hamilton depression scale factor IV of nine patients, after less before. T⁺ = 5,
+    /// Hollander and Wolfe, chapter 3: Hamilton depression scale factor IV of nine patients, after less before. T⁺ = 5,
     /// one-sided p 0.020. scipy.stats.wilcoxon(d, method='exact') yields 0.0390625 two-sided.
     #[test]
     fn depression_scores_of_hollander_and_wolfe() {
