@@ -169,6 +169,7 @@ fn job(
         keep_result: None,
         resume: false,
         limits: true,
+        watch: true,
         ignore_prediction: false,
     };
     let of_ranks = run_threads(&[0; RANKS], |transport| {

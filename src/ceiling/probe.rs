@@ -138,6 +138,10 @@ pub fn run(experiment: &str, place: &Path, request: &Request) -> Result<Outcome,
         }
         Ended::Itself(status) => status,
     };
+    // As shells and timeout(1) say that a command was not found, or cannot be run.
+    if matches!(status.code(), Some(126 | 127)) && !output.exists() {
+        return Err(JobError::Input(format!("{}: {}", request.launcher.text(), last_words())));
+    }
     if status.code() == Some(2) {
         return Err(JobError::Input(last_words()));
     }

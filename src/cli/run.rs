@@ -30,6 +30,9 @@ pub struct RunArgs {
     /// Do not measure the machine's limits first (one to two seconds); shares of the limit stay empty
     #[arg(long)]
     no_limits: bool,
+    /// Do not ask the kernel, before and after each round, what ranks hold
+    #[arg(long)]
+    no_watch: bool,
     /// Try cells that are predicted to exceed their ceiling
     #[arg(long)]
     ignore_prediction: bool,
@@ -85,6 +88,7 @@ fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure>
         keep_result: args.keep_result.clone(),
         resume: args.resume,
         limits: !args.no_limits,
+        watch: !args.no_watch,
         ignore_prediction: args.ignore_prediction,
     };
     let first = transport.rank() == 0;

@@ -80,6 +80,15 @@ fn entry_of(base: *mut u8, ordinal: usize) -> *mut Entry {
     base.wrapping_add(ordinal * size_of::<Entry>()).cast()
 }
 
+/// Memory that the ranks of a node share for a round. Making and dropping it is collective.
+#[derive(Default)]
+struct Windows {
+    /// Sums that neighbours read where they lie.
+    exported: Option<Box<dyn Shared>>,
+    /// The result, where the node's clients read it.
+    result: Option<Box<dyn Shared>>,
+}
+
 /// A round made ready on one rank.
 pub struct Round<'a, E: Element> {
     spec: Spec<'a>,
@@ -94,9 +103,7 @@ pub struct Round<'a, E: Element> {
     producing: f64,
     /// What tasks and sends point into. Kept to the end of the round.
     _buffers: Vec<Buffer>,
-    exported: Option<Box<dyn Shared>>,
-    /// The result, where the node's clients read it.
-    _shared_result: Option<Box<dyn Shared>>,
+    windows: Windows,
     /// What of the ledger is in shared memory.
     _entered: Vec<Entered>,
     ledger: Ledger,
@@ -126,9 +133,12 @@ impl<'a, E: Element> Round<'a, E> {
         let exports = transport.max(u64::from(exports))? > 0;
         // What fails on this rank alone must not leave the others waiting: all learn of it before any goes on. The
         // exchange is also the barrier after which every entry's offset is in place.
-        let made = Self::make(spec, residents, (planned, sends, relays), exports, &reader, transport);
+        // Windows outlive the exchange, as giving them back is collective too.
+        let mut windows = Windows::default();
+        let made = Self::make(spec, residents, (planned, sends, relays), (exports, &mut windows), &reader, transport);
         let failed = transport.max(u64::from(made.is_err()))? > 0;
         let (mut round, located) = made?;
+        round.windows = windows;
         if failed {
             return Err(EngineError::Elsewhere);
         }
@@ -142,7 +152,7 @@ impl<'a, E: Element> Round<'a, E> {
         spec: Spec<'a>,
         residents: &'a Residents<E>,
         (planned, sends, relays): (Vec<Task>, Vec<Send>, Vec<Relay>),
-        exports: bool,
+        (exports, windows): (bool, &mut Windows),
         reader: &Reader<'_>,
         transport: &mut dyn Transport,
     ) -> Result<(Self, Vec<Located>), EngineError> {
@@ -165,10 +175,6 @@ impl<'a, E: Element> Round<'a, E> {
         for task in planned.iter().filter(|task| task.exported) {
             exported_bytes += (task.hold_bytes(&spec.terms) as usize).next_multiple_of(64);
         }
-        let exported = if exports { Some(transport.share(exported_bytes)?) } else { None };
-        let entries = Buffer::zeroed(if exports { 0 } else { entries_bytes })?;
-        let own = exported.as_ref().map_or(entries.as_ptr(), |region| region.own());
-
         let mut results: Vec<Range> = Vec::new();
         for task in &planned {
             if task.hold == Hold::Result {
@@ -188,12 +194,16 @@ impl<'a, E: Element> Round<'a, E> {
         let result_bytes = (result_elements + received) * size_of::<E>() as u64;
         // What the node's clients read lies in memory that they can reach.
         let clients_read = spec.terms.phase == Phase::Round && spec.terms.intra_node == IntraNode::Shared;
-        let shared_result = if clients_read && spec.plan.collective().is_none() {
-            Some(transport.share(result_bytes as usize)?)
-        } else {
-            None
-        };
-        let result: *mut E = match &shared_result {
+        // Before anything that can fail on this rank alone: its neighbours share with it, or wait for ever.
+        if exports {
+            windows.exported = Some(transport.share(exported_bytes)?);
+        }
+        if clients_read && spec.plan.collective().is_none() {
+            windows.result = Some(transport.share(result_bytes as usize)?);
+        }
+        let entries = Buffer::zeroed(if exports { 0 } else { entries_bytes })?;
+        let own = windows.exported.as_ref().map_or(entries.as_ptr(), |region| region.own());
+        let result: *mut E = match &windows.result {
             Some(region) => {
                 entered.push(ledger.enter(Purpose::Result, result_bytes));
                 region.own().cast()
@@ -299,8 +309,7 @@ impl<'a, E: Element> Round<'a, E> {
             result,
             producing: 0.0,
             _buffers: buffers,
-            exported,
-            _shared_result: shared_result,
+            windows: Windows::default(),
             _entered: entered,
             ledger,
         };
@@ -309,7 +318,7 @@ impl<'a, E: Element> Round<'a, E> {
 
     /// Tells every task where the sums of its node that it reads lie.
     fn connect(&mut self, rank: usize, located: &[Located]) {
-        let exported = &self.exported;
+        let exported = &self.windows.exported;
         for task in &mut self.tasks {
             task.connect(|host, ordinal| {
                 if host == rank {

@@ -121,7 +121,7 @@ impl<'s, E: Element> Session<'s, E> {
                     make_ready(transport, contender, &layout, !request.ignore_prediction)?;
                 }
                 if contenders.iter().any(Contender::runs) {
-                    let watched = rank_memory::can_watch(transport);
+                    let watched = request.watch && rank_memory::can_watch(transport);
                     let (watch, loaded) = Watch::over_loading(watched, || match comparison.residency {
                         Residency::Streamed => Ok(Residents::none()),
                         Residency::Resident => {

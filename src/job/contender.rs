@@ -61,14 +61,14 @@ impl Contender<'_> {
         self.reason = reason;
     }
 
-    /// Private memory that this rank may take for the round, bytes, where its ceiling is enforced: the ceiling for each
-    /// of its aggregators, less what they keep in shared windows, which the system does not count; and what its clients
-    /// need, who have no ceiling. None where nothing is enforced, or the rank does not aggregate.
+    /// Private memory that this rank may take for the round, bytes, where its ceiling is enforced: the ceiling for the
+    /// aggregator that holds most, what its others and its clients are predicted to need, less what aggregators keep in
+    /// shared windows, which the system does not count. None where nothing is enforced, or the rank does not aggregate.
     pub fn ceiling_here(&self, enforce: bool) -> Option<u64> {
         let ceiling = self.cell.ceiling.filter(|_| enforce)?;
-        let RankPrediction { all, aggregators, aggregating, aggregating_shared, .. } = self.predicted;
-        let clients = all.working() - aggregating.working();
-        (aggregators > 0).then(|| (ceiling * aggregators).saturating_sub(aggregating_shared) + clients)
+        let RankPrediction { all, aggregators, heaviest, aggregating_shared, .. } = self.predicted;
+        let others = all.working() - heaviest.working();
+        (aggregators > 0).then(|| (ceiling + others).saturating_sub(aggregating_shared))
     }
 
     /// True as long as nothing is wrong with it.

@@ -42,6 +42,8 @@ pub struct Request {
     pub resume: bool,
     /// Measure the machine's limits first, for the share of the limit.
     pub limits: bool,
+    /// Ask the kernel, before and after each round, what ranks hold.
+    pub watch: bool,
     /// Try cells that are predicted to exceed their ceiling.
     pub ignore_prediction: bool,
 }

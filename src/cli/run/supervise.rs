@@ -53,6 +53,7 @@ fn arguments(args: &RunArgs, output: &std::path::Path, resume: bool) -> Vec<Path
         (args.force && !resume, "--force"),
         (resume, "--resume"),
         (args.no_limits, "--no-limits"),
+        (args.no_watch, "--no-watch"),
         (args.ignore_prediction, "--ignore-prediction"),
         (args.dry_run, "--dry-run"),
     ];
