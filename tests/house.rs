@@ -36,7 +36,8 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("limits", &["experiment", "results", "mpi", "job", "cli"]),
     ("mpi", &["engine", "plan", "gradient", "experiment", "results", "measure", "job", "cli"]),
     ("engine", &["limits", "job", "cli", "experiment", "results"]),
-    ("job", &["cli"]),
+    ("job", &["ceiling", "cli"]),
+    ("ceiling", &["engine", "mpi", "cli"]),
     ("cli", &[]),
 ];
 /// Used by everybody, using nobody.

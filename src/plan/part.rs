@@ -14,6 +14,9 @@ const RING: u64 = 2;
 const WHOLE_SLOTS: u64 = 2;
 /// Pieces in flight to one aggregator, at most: beyond it, more of them buy no speed.
 const MOST_SLOTS: u64 = 256;
+/// Bytes of pieces in flight to one aggregator, at most, however many inputs it has: its memory must not grow with N.
+/// Two pieces there are always.
+const MOST_IN_FLIGHT: u64 = 6 << 20;
 
 /// How one input reaches its aggregator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,18 +284,19 @@ impl<'a> Reader<'a> {
             feeds.rotate_left(first.unwrap_or(0));
         }
         let staged = feeds.iter().filter(|f| f.is_staged()).count() as u64;
-        let in_flight = match (self.terms.flow, aggregator.output) {
-            (Flow::Whole, Output::Result | Output::Partial) => WHOLE_SLOTS,
-            // In any other order than the senders' every input of a piece needs a slot, or ranks could wait for each
-            // other in a circle.
-            _ if self.terms.order != Order::Client => (2 * staged).min(MOST_SLOTS.max(staged)),
-            _ => (2 * staged).min(MOST_SLOTS),
-        };
         let widest = feeds.iter().filter(|f| f.is_staged()).map(|f| match f {
             Feed::Partial { .. } => self.terms.dtype.accumulator_size(),
             _ => self.terms.dtype.size(),
         });
         let slot_bytes = widest.max().unwrap_or(0) as u64 * piece;
+        let most = MOST_SLOTS.min((MOST_IN_FLIGHT / slot_bytes.max(1)).max(2));
+        let in_flight = match (self.terms.flow, aggregator.output) {
+            (Flow::Whole, Output::Result | Output::Partial) => WHOLE_SLOTS,
+            // In any other order than the senders' every input of a piece needs a slot, or ranks could wait for each
+            // other in a circle.
+            _ if self.terms.order != Order::Client => (2 * staged).min(most.max(staged)),
+            _ => (2 * staged).min(most),
+        };
         let (hold, exported) = self.hold(&aggregator, pieces);
         let narrow = self.terms.dtype.size() < self.terms.dtype.accumulator_size();
         let gated = feeds.iter().any(|f| f.is_gated());

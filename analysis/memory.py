@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Prints the memory figures of jobs/memory.sh as Markdown tables.
+
+usage: memory.py DIR        the directory that jobs/memory.sh wrote
+"""
+
+import glob
+import json
+import os
+import statistics
+import sys
+
+MIB = 2.0**20
+
+
+def cells(directory, name):
+    path = os.path.join(directory, name + ".json")
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)["cells"]
+
+
+def mib(number):
+    return "-" if number is None else f"{number / MIB:.1f}"
+
+
+def table(title, header, rows):
+    if not rows:
+        return
+    widths = [max(len(str(row[at])) for row in [header, *rows]) for at in range(len(header))]
+    line = lambda row: "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(row, widths)) + " |"
+    print(f"\n{title}\n")
+    print(line(header))
+    print("| " + " | ".join("-" * width for width in widths) + " |")
+    for row in rows:
+        print(line(row))
+
+
+def shards(directory):
+    rows = []
+    names = [f"vgg16-shards-{m}" for m in (1, 2, 4, 8, 16)] + [f"vgg16-clients-{n}" for n in (4, 64)]
+    for name in names:
+        for cell in cells(directory, name):
+            shard = -(-cell["elements"] // cell["shards"]) * 4
+            memory = cell["memory"]
+            seen = (memory["kernel"] or {}).get("round")
+            limit = 1.05 * shard + 8 * MIB
+            verdict = "failed" if seen is None else "met" if seen <= limit else "NOT MET"
+            own = memory["aggregator"]["total"]
+            rows.append([cell["shards"], cell["clients"], mib(shard), mib(own), mib(seen), mib(limit), verdict])
+    header = ["M", "N", "shard MiB", "predicted", "seen by the kernel", "1.05 × shard + 8 MiB", "verdict"]
+    table("An aggregator of sharded-direct, VGG-16, 1 MiB chunks, dedicated:", header, rows)
+
+
+def surplus(directory):
+    rows = []
+    for cell in cells(directory, "surplus"):
+        memory = cell["memory"]
+        seen = (memory["kernel"] or {}).get("round")
+        tracked, library = memory["aggregating_bytes"], memory["library_bytes"]
+        gradient = cell["elements"] * 4
+        share = "-" if library is None else f"{library / gradient:.2f}"
+        rows.append([cell["model"], cell["strategy"], cell["status"], mib(tracked), mib(seen), mib(library), share])
+    header = ["model", "strategy", "status", "own MiB", "seen", "library", "of a gradient"]
+    table("What the MPI library takes, 4 ranks, 4 clients streamed, per rank:", header, rows)
+
+
+def feasibility(directory):
+    found = {}
+    for cell in cells(directory, "feasibility"):
+        key = (cell["model"], cell["strategy"], cell["flow"])
+        entry = found.setdefault(key, {"need": cell["memory"]["aggregator"]["total"], "seen": None, "under": {}})
+        ceiling = int(cell["ceiling_bytes"] / MIB)
+        kernel = cell["memory"]["kernel"]
+        if kernel:
+            entry["seen"] = max(entry["seen"] or 0, kernel["round"])
+        if cell["status"] == "ok":
+            entry["under"][ceiling] = "yes"
+        elif "ceiling" in cell["reason"]:
+            entry["under"][ceiling] = "no"
+        else:
+            entry["under"][ceiling] = "fits, not run: " + cell["reason"].split(";")[0][:60]
+    rows = []
+    for (model, strategy, flow), entry in found.items():
+        under = [entry["under"].get(ceiling, "-") for ceiling in (3008, 10240)]
+        rows.append([model, strategy, flow, mib(entry["need"]), mib(entry["seen"]), *under])
+    header = ["model", "strategy", "flow", "predicted MiB", "seen on its rank", "3,008 MiB", "10,240 MiB"]
+    table("Feasibility, N = 20, M = 8, one aggregator:", header, rows)
+
+
+def beyond(directory):
+    rows = []
+    for cell in cells(directory, "beyond-memory"):
+        kernel = cell["memory"]["kernel"] or {}
+        ingest, share = cell["ingest_bytes_per_s"], cell["share_of_limit"]
+        rows.append([
+            cell["model"],
+            f"{cell['elements'] * 4 * cell['clients'] / 1e9:.0f}",
+            cell["status"],
+            "-" if cell["median_s"] is None else f"{cell['median_s']:.1f}",
+            "-" if ingest is None else f"{ingest / 1e9:.2f}",
+            "-" if share is None else f"{share:.3f}",
+            "-" if cell.get("producing_share") is None else f"{cell['producing_share']:.2f}",
+            mib(cell["memory"]["aggregator"]["total"]),
+            mib(kernel.get("round")),
+            cell["reason"][:80],
+        ])
+    header = ["model", "GB ingested", "status", "s", "GB/s", "of the memory limit", "producing", "predicted MiB", "seen", "reason"]
+    table("Larger than memory, 20 clients streamed, M = 8, 1 MiB chunks:", header, rows)
+
+
+def ceiling(directory):
+    path = os.path.join(directory, "ceiling.json")
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
+        return
+    with open(path, encoding="utf-8") as file:
+        found = json.load(file)
+    rows = []
+    for cell in found["cells"]:
+        ratio = cell["measured_over_predicted"]
+        predicted = cell["predicted_elements"]
+        rows.append([
+            cell["strategy"],
+            cell["shards"],
+            cell["flow"],
+            "-" if predicted is None else mib(predicted * 4),
+            mib(cell["largest_bytes"]),
+            "-" if ratio is None else f"{ratio:.3f}",
+            len(cell["tries"]),
+        ])
+    title = f"Largest gradient with {found['limit_bytes'] / MIB:.0f} MiB an aggregator, {found['ranks']} ranks:"
+    table(title, ["strategy", "M", "flow", "predicted MiB", "found MiB", "ratio", "tries"], rows)
+
+
+def cost(directory):
+    medians = {}
+    for kind in ("watched", "unwatched"):
+        paths = glob.glob(os.path.join(directory, f"probe-cost-{kind}-*.json"))
+        names = [os.path.basename(path)[: -len(".json")] for path in sorted(paths)]
+        medians[kind] = [cell["median_s"] * 1e3 for name in names for cell in cells(directory, name) if cell["median_s"]]
+    if not all(medians.values()):
+        return
+    ratios = [watched / other for watched, other in zip(medians["watched"], medians["unwatched"])]
+    show = lambda values: ", ".join(f"{value:.3f}" for value in values)
+    rows = [["watched, ms", show(medians["watched"])], ["not watched, ms", show(medians["unwatched"])]]
+    rows.append(["ratio of each pair", show(ratios)])
+    rows.append(["median ratio", f"{statistics.median(ratios):.4f}"])
+    table("What watching costs a round of 128 MiB, 2 ranks:", ["", "medians of jobs in turn"], rows)
+
+
+def main():
+    if len(sys.argv) != 2 or not os.path.isdir(sys.argv[1]):
+        sys.exit(__doc__)
+    for part in (shards, surplus, feasibility, beyond, ceiling, cost):
+        part(sys.argv[1])
+
+
+main()

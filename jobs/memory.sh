@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Reproduces the memory figures: runs the experiments of configs/memory/ on this machine and prints what aggregators were
+# predicted to hold, what was allocated, and what the kernel saw. `jobs/memory.sh --help` says how.
+set -euo pipefail
+
+usage() {
+  cat <<'USAGE'
+usage: jobs/memory.sh [PART ...] [--results DIR]
+
+Parts; without any, all of them (about half an hour; the largest gradients need 21 GiB for 8 aggregators):
+  shards       VGG-16, M = 1 to 16, and N = 4 and 64: an aggregator's memory over its shard
+  surplus      what the MPI library's own collectives take
+  feasibility  the paper's models and architectures under 3,008 and 10,240 MiB
+  beyond       5, 10 and 20 GiB from 20 clients
+  ceiling      the largest gradient with 256 MiB an aggregator, by trying
+  cost         the round with and without the kernel's probes
+
+  --results DIR   where results go; default results/memory-TIME
+  -h, --help      this text
+USAGE
+}
+
+wrong() {
+  printf 'jobs/memory.sh: %s (--help says how)\n' "$1" >&2
+  exit 2
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=prepare.sh
+. "$here/prepare.sh"
+
+all=(shards surplus feasibility beyond ceiling cost)
+parts=()
+results="$GRADSHARD_ROOT/results/memory-$(date +%Y%m%d-%H%M%S)"
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    --results)
+      [ $# -ge 2 ] || wrong "$1 wants a value"
+      results=$2
+      shift 2
+      ;;
+    *)
+      printf '%s\n' "${all[@]}" | grep -qx -- "$1" || wrong "unknown part $1"
+      parts+=("$1")
+      shift
+      ;;
+  esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=("${all[@]}")
+
+prepare run openmpi
+command -v python3 >/dev/null || wrong "python3 is needed to read the results"
+cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$GRADSHARD_ROOT/target" >&2
+gradshard="$GRADSHARD_ROOT/target/release/gradshard"
+mkdir -p "$results"
+openmpi_environment 64
+
+# run RANKS EXPERIMENT [NAME [OPTION...]]: one job; its result as NAME.json.
+run() {
+  local ranks=$1 experiment=$2 name=${3:-$2}
+  shift $(($# > 3 ? 3 : $#))
+  printf 'jobs/memory.sh: %s on %s ranks\n' "$name" "$ranks" >&2
+  "$GRADSHARD_MPIRUN" -n "$ranks" "$gradshard" run "$GRADSHARD_ROOT/configs/memory/$experiment.json" \
+    --output "$results/$name.h5" --force "$@" >"$results/$name.txt" 2>"$results/$name.log" || {
+    tail -n 5 "$results/$name.log" >&2
+    return 1
+  }
+  "$gradshard" show --format json "$results/$name.h5" >"$results/$name.json"
+}
+
+for part in "${parts[@]}"; do
+  case $part in
+    shards)
+      for shards in 1 2 4 8 16; do run $((shards + 1)) "vgg16-shards-$shards" "vgg16-shards-$shards" --no-limits; done
+      for clients in 4 64; do run 5 "vgg16-clients-$clients" "vgg16-clients-$clients" --no-limits; done
+      ;;
+    surplus) run 4 surplus surplus --no-limits ;;
+    feasibility) run 9 feasibility feasibility --no-limits ;;
+    beyond) run 9 beyond-memory ;;
+    ceiling)
+      "$gradshard" ceiling "$GRADSHARD_ROOT/configs/memory/ceiling.json" --limit 256MiB --ranks 9 --patience 120 \
+        --launch "$GRADSHARD_MPIRUN -n 9" --format json >"$results/ceiling.json"
+      ;;
+    cost)
+      openmpi_environment 2
+      for turn in 1 2 3; do
+        run 2 probe-cost "probe-cost-watched-$turn" --no-limits
+        run 2 probe-cost "probe-cost-unwatched-$turn" --no-limits --no-watch
+      done
+      openmpi_environment 64
+      ;;
+  esac
+done
+python3 "$GRADSHARD_ROOT/analysis/memory.py" "$results"
+printf 'results in %s\n' "$results" >&2
