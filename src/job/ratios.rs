@@ -156,7 +156,7 @@ mod tests {
     }
 
     /// Six equally fast cells: any of fifteen pairs might be claimed to differ, at most 5 times in 100. Counting only the
-    /// five pairs with the apparently fastest cell claims one about three times as often.
+    /// five pairs with the apparently fastest cell claims one 8 times in 100.
     #[test]
     fn equal_cells_are_rarely_said_to_differ_though_the_fastest_is_chosen_afterwards() {
         const TIMES: u64 = 2000;
