@@ -259,7 +259,7 @@ fn the_job_fails_a_strategy_that_deceives_the_check() {
     static DECEIVING: [&dyn Strategy; 2] = [&Lying, &BROKEN[0]];
     let experiment = json!({
         "models": ELEMENTS, "clients": CLIENTS, "strategies": ["lying", "sound"], "shards": 2,
-        "repeat": {"blocks": 20, "warmup": 0}
+        "repeat": {"blocks": 20, "precision": 1e-9, "warmup": 0}
     });
     let results = job(&DECEIVING, experiment, |transport, job| job(transport));
     let [lying, sound] = &results.cells[..] else { panic!("{:?}", results.cells) };

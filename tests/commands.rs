@@ -144,6 +144,13 @@ fn shown_results_have_the_promised_names() {
             "roles",
             "phase",
             "samples",
+            "stopped",
+            "looks",
+            "blocks",
+            "warm_up_samples",
+            "drifts",
+            "lag1_autocorrelation",
+            "effective_samples",
             "median_s",
             "ci_low_s",
             "ci_high_s",
@@ -173,6 +180,21 @@ fn shown_results_have_the_promised_names() {
             }
             other => panic!("{other}: {cell}"),
         }
+    }
+    let ratios = shown["ratios"].as_array().unwrap();
+    assert_eq!(ratios.len(), ok - 1, "every cell but the fastest is compared with it");
+    for ratio in ratios {
+        let of = |name: &str| ratio[name].as_f64().unwrap_or_else(|| panic!("{name} is not in {ratio}"));
+        let median = |name: &str| {
+            let cell = cells.iter().find(|cell| cell["cell"] == ratio[name]).unwrap();
+            cell["median_s"].as_f64().unwrap()
+        };
+        assert!(
+            of("ci_low") <= of("estimate") && of("estimate") <= of("ci_high") && of("p") <= of("p_holm"),
+            "{ratio}"
+        );
+        assert!(median("baseline") <= median("cell") && of("blocks") == 8.0, "{ratio}");
+        assert!(["faster", "slower", "same", "undecided"].contains(&ratio["verdict"].as_str().unwrap()), "{ratio}");
     }
     assert!(ok >= 4 && infeasible >= 2, "{ok} ok, {infeasible} infeasible");
     assert_eq!(place.gradshard().args(["show", "e.h5"]).run().success(), table);

@@ -40,7 +40,7 @@ fn long_job(place: &Place) {
     let experiment = json!({
         "models": [{"name": "first", "elements": 97}, {"name": "second", "elements": 100_003}],
         "strategies": ["sharded-direct", "tree-central"],
-        "repeat": {"blocks": 1_000_000, "max_seconds": 1.5}
+        "repeat": {"precision": 1e-9, "blocks": 1_000_000, "max_seconds": 1.5}
     });
     place.write("long.json", experiment.to_string());
 }

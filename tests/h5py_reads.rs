@@ -6,7 +6,7 @@ use std::process::{Command, Output as Finished};
 mod harness;
 
 use gradshard::memory::KernelMemory;
-use gradshard::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use gradshard::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use gradshard::results::{Output, ResultFile};
 use harness::{available, python, script};
 use serde_json::json;
@@ -29,6 +29,12 @@ fn write(directory: &Path) -> PathBuf {
             reference: "flat server".into(),
         }),
         status: Status::Ok,
+        stopped: "precise".into(),
+        looks: 2,
+        blocks: 20,
+        warm_up_samples: 3,
+        lag1_autocorrelation: Some(0.5),
+        effective_samples: Some(6.0),
         ..CellRow::default()
     };
     let sample = |block, place, seconds, rank_seconds, rank_producing_seconds| Sample {
@@ -49,6 +55,22 @@ fn write(directory: &Path) -> PathBuf {
     file.push(good, samples, vec![watched, RankMemory { predicted, ..RankMemory::default() }]);
     let reason = "needs 12 GiB, “all” of it".into();
     file.push(CellRow { cell: 1, status: Status::Infeasible, reason, ..CellRow::default() }, vec![], vec![]);
+    file.ratios.push(RatioRow {
+        comparison: 4,
+        cell: 1,
+        baseline: 0,
+        blocks: 20,
+        estimate: 1.5,
+        ci_low: Some(1.25),
+        ci_high: None,
+        alpha: 0.0125,
+        p: 0.001,
+        p_holm: 0.004,
+        p_same_holm: 1.0,
+        margin: 0.02,
+        verdict: "slower".into(),
+        lag1_autocorrelation: None,
+    });
     let path = directory.join("results.h5");
     Output::create(&path, false).unwrap().save(&file).unwrap();
     path
@@ -81,6 +103,7 @@ fn h5dump_shows_the_layout() {
         "ATTRIBUTE \"schema_version\"",
         "DATASET \"experiment\"",
         "DATASET \"cells\"",
+        "DATASET \"ratios\"",
         "\"median_s\";",
         "CSET H5T_CSET_UTF8;",
         "DATASET \"memory_predicted\"",

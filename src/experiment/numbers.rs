@@ -130,10 +130,23 @@ impl Quantity for OfTime {
     }
 }
 
+/// [`Precision`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OfInterval {}
+
+impl Quantity for OfInterval {
+    const EXPECTED: &'static str = "a precision: a part above 0 and up to 1, as 0.02 for 2 %";
+    fn accepts(value: f64) -> bool {
+        value > 0.0 && value <= 1.0
+    }
+}
+
 /// A client's weight.
 pub type Weight = Real<OfClient>;
 /// A time limit in seconds.
 pub type Seconds = Real<OfTime>;
+/// How narrow an interval is to be: half its width, as a part of what it is for.
+pub type Precision = Real<OfInterval>;
 
 impl<Q: Quantity> Visitor<'_> for Real<Q> {
     type Value = Self;

@@ -152,7 +152,7 @@ fn example() -> serde_json::Value {
         "shards": [1, 4, 16],
         "strategies": ["sharded-direct", "tree-lambda-fl"],
         "flow": ["whole", "1MiB"],
-        "repeat": {"blocks": 10, "max_seconds": 60}
+        "repeat": {"precision": 0.02, "max_seconds": 60}
     })
 }
 

@@ -12,16 +12,17 @@ use crate::gradient::{Element, Range, Source};
 use crate::job::contender::{Contender, Measured, make_ready, row};
 use crate::job::digest::digest;
 use crate::job::rank_memory::{self, Watch};
+use crate::job::ratios::{self, Timed};
 use crate::job::room::binary;
 use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared, Progress, Request, keep};
-use crate::measure::BlockOrder;
 use crate::measure::clock::span;
+use crate::measure::{BlockOrder, Stopped, Stopping, StoppingRule};
 use crate::memory::Limit;
 use crate::plan::memory::{Memory, RankPrediction, resident};
 use crate::plan::{IntraNode, Layout, Phase, Residency};
 use crate::results::Running;
-use crate::results::row::{MemoryRow, Sample, Status};
+use crate::results::row::{MemoryRow, RatioRow, Sample, Status};
 use crate::with_element;
 
 /// What one round told; on rank 0 of all ranks.
@@ -32,6 +33,15 @@ struct Told {
     rank_producing_seconds: Vec<f64>,
 }
 
+/// What came of a comparison; on rank 0.
+#[derive(Default)]
+pub struct Outcome {
+    /// Its cells.
+    pub cells: Vec<Measured>,
+    /// How they compare.
+    pub ratios: Vec<RatioRow>,
+}
+
 /// Measures a comparison. Collective. Rows on rank 0, nothing elsewhere.
 pub fn measure(
     transport: &mut dyn Transport,
@@ -40,7 +50,7 @@ pub fn measure(
     request: &Request,
     running: &Running,
     progress: &mut dyn Progress,
-) -> Result<Vec<Measured>, JobError> {
+) -> Result<Outcome, JobError> {
     let blocks = prepared.experiment.repeat.blocks;
     progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), blocks);
     with_element!(comparison.dtype, E => {
@@ -86,7 +96,7 @@ impl<'s, E: Element> Session<'s, E> {
         request: &'s Request,
         running: &'s Running,
         progress: &mut dyn Progress,
-    ) -> Result<Vec<Measured>, JobError> {
+    ) -> Result<Outcome, JobError> {
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
         let source = source.as_dyn();
         let node_of = transport.node_of().to_vec();
@@ -112,6 +122,7 @@ impl<'s, E: Element> Session<'s, E> {
                 samples: Vec::new(),
             });
         }
+        let mut stopped = None;
         match prepared.layout(comparison, &node_of) {
             Err(reason) => contenders.iter_mut().for_each(|c| c.ends(Status::Infeasible, reason.clone())),
             Ok(layout) => {
@@ -136,7 +147,7 @@ impl<'s, E: Element> Session<'s, E> {
                         Ok(residents) => {
                             let mut session =
                                 Session { prepared, comparison, request, layout, source, residents, watch, running };
-                            session.run(transport, &mut contenders, progress)?;
+                            stopped = session.run(transport, &mut contenders, progress)?;
                         }
                     }
                 }
@@ -147,20 +158,29 @@ impl<'s, E: Element> Session<'s, E> {
             progress.note(&format!("{name}: {}: {}", contender.status.name(), contender.reason));
         }
         if transport.rank() != 0 {
-            return Ok(Vec::new());
+            return Ok(Outcome::default());
         }
-        let ranks = transport.ranks();
+        let ratios = match &stopped {
+            Some(stopped) => {
+                let precision = prepared.experiment.repeat.precision;
+                ratios::against_the_fastest(comparison.index, &timed(&contenders), precision, stopped)
+            }
+            None => Vec::new(),
+        };
+        let place = (transport.ranks(), nodes);
         let enforced = prepared.experiment.enforce;
-        Ok(contenders.into_iter().map(|contender| row(contender, comparison, ranks, nodes, enforced)).collect())
+        let rows = contenders.into_iter().map(|c| row(c, comparison, place, enforced, stopped.as_ref()));
+        Ok(Outcome { cells: rows.collect(), ratios })
     }
 
-    /// Verifies every cell in an untimed round, warms up, then times blocks.
+    /// Verifies every cell in an untimed round, warms up, then times blocks until the stopping rule has enough. Why it
+    /// stopped, on rank 0; None elsewhere, or if every cell has failed before.
     fn run(
         &mut self,
         transport: &mut dyn Transport,
         contenders: &mut [Contender<'_>],
         progress: &mut dyn Progress,
-    ) -> Result<(), JobError> {
+    ) -> Result<Option<Stopped>, JobError> {
         let repeat = &self.prepared.experiment.repeat;
         // Without warm-up the first timed round is the one that is verified.
         for _ in 0..repeat.warmup {
@@ -169,8 +189,17 @@ impl<'s, E: Element> Session<'s, E> {
             }
         }
         let mut orders = BlockOrder::new(repeat.seed, self.comparison.index, contenders.len());
+        let mut stopping = Stopping::new(StoppingRule {
+            alpha: ratios::ALPHA,
+            target: repeat.precision,
+            max_seconds: repeat.max_seconds,
+            max_blocks: repeat.blocks,
+        });
         let begun = Instant::now();
         for block in 0..repeat.blocks {
+            if !contenders.iter().any(Contender::runs) {
+                break;
+            }
             for (place, index) in orders.next_block().into_iter().enumerate() {
                 let contender = &mut contenders[index];
                 if !contender.runs() {
@@ -188,13 +217,16 @@ impl<'s, E: Element> Session<'s, E> {
             }
             let spent = begun.elapsed().as_secs_f64();
             progress.block(block + 1, spent);
-            // Rank 0's clock decides for all.
-            let stop = transport.rank() == 0 && spent >= repeat.max_seconds;
-            if transport.max(u64::from(stop))? > 0 {
-                break;
+            // Rank 0's clock and samples decide for all.
+            let stopped = match transport.rank() {
+                0 => stopping.after_block(block + 1, spent, |alpha| ratios::widest(&timed(contenders), alpha)),
+                _ => None,
+            };
+            if transport.max(u64::from(stopped.is_some()))? > 0 {
+                return Ok(stopped);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Carries the cell out once, and looks whether everything that it allocated was given back. What all ranks told, on
@@ -393,6 +425,11 @@ impl<'s, E: Element> Session<'s, E> {
         }
         Ok(())
     }
+}
+
+/// The times of the cells that nothing is wrong with.
+fn timed(contenders: &[Contender<'_>]) -> Vec<Timed> {
+    contenders.iter().filter(|c| c.runs()).map(|c| Timed::new(c.cell.index, &c.samples)).collect()
 }
 
 /// Turns one rank's failure into every rank's: Err with the first reason. A lost transport stays an error.

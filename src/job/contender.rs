@@ -8,7 +8,7 @@ use crate::experiment::{self, Comparison};
 use crate::job::JobError;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
-use crate::measure::summarise;
+use crate::measure::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 use crate::plan::memory::{RankPrediction, predict_rank};
 use crate::plan::strategies::Strategy;
 use crate::plan::{self, Layout, Plan, Problem, Terms, check};
@@ -190,12 +190,24 @@ pub fn identity(
 }
 
 /// The row, the samples and the memory of a cell that has been through everything.
-pub fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, nodes: usize, enforced: bool) -> Measured {
+///
+/// The median's interval is at the level of the last look, so that all looks together miss in 5 of 100.
+pub fn row(
+    contender: Contender<'_>,
+    comparison: &Comparison,
+    (ranks, nodes): (usize, usize),
+    enforced: bool,
+    stopped: Option<&Stopped>,
+) -> Measured {
+    let stopped = stopped.filter(|_| contender.status == Status::Ok);
     let seconds: Vec<f64> = contender.samples.iter().map(|sample| sample.seconds).collect();
     let aggregating = || {
         contender.memory.iter().zip(&contender.aggregating).filter(|(_, aggregates)| **aggregates).map(|(rank, _)| rank)
     };
-    let summary = summarise(&seconds).filter(|_| contender.status == Status::Ok);
+    let summary = stopped.and_then(|stopped| summarise_at(&seconds, stopped.look.alpha));
+    let logs: Vec<f64> = seconds.iter().map(|seconds| seconds.ln()).collect();
+    let correlation = Autocorrelation::of(&logs);
+    let warm_up = WarmUp::detect(&seconds);
     let median = summary.map(|summary| summary.median);
     let interval = summary.and_then(|summary| summary.interval);
     let gradient = comparison.gradient_bytes() as f64;
@@ -203,6 +215,13 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, ranks: usize, node
     let strategy = contender.strategy;
     let cell = CellRow {
         samples: contender.samples.len() as u64,
+        stopped: stopped.map_or(String::new(), |stopped| stopped.reason.name().to_owned()),
+        looks: stopped.map_or(0, |stopped| u64::from(stopped.look.number)),
+        blocks: stopped.map_or(0, |stopped| stopped.look.blocks),
+        warm_up_samples: warm_up.map_or(0, |found| found.samples as u64),
+        drifts: warm_up.is_some_and(|found| !found.settled),
+        lag1_autocorrelation: correlation.map(|found| found.lag1),
+        effective_samples: correlation.map(|found| found.effective_samples),
         median_s: median,
         ci_low_s: interval.map(|(low, _)| low),
         ci_high_s: interval.map(|(_, high)| high),

@@ -10,6 +10,7 @@ mod environment;
 mod keep;
 mod progress;
 mod rank_memory;
+mod ratios;
 mod room;
 mod setup;
 mod share;
@@ -127,12 +128,13 @@ pub fn run_with(
     for comparison in &prepared.experiment.comparisons {
         let measured = comparison::measure(transport, &prepared, comparison, request, &running, progress)?;
         if let Some(results) = &mut results {
-            for (mut row, samples, memory) in measured {
+            for (mut row, samples, memory) in measured.cells {
                 if let Some(limits) = &limits {
                     share::fill(&mut row, &prepared, comparison, &node_of, limits)?;
                 }
                 results.push(row, samples, memory);
             }
+            results.ratios.extend(measured.ratios);
         }
         save(transport, &mut output, &results)?;
         if output.is_some() {

@@ -11,6 +11,11 @@ pub struct Autocorrelation {
     pub effective_samples: f64,
 }
 
+/// Lag-1 autocorrelation above which `samples` independent samples hardly ever get: 1.96 / √n (Bartlett 1946).
+pub fn threshold(samples: u64) -> f64 {
+    1.96 / (samples as f64).sqrt()
+}
+
 impl Autocorrelation {
     /// Lag-1 autocorrelation of `series`, its samples in the order in which they were taken. None with fewer than 3
     /// samples, or if all are equal.
@@ -32,7 +37,7 @@ impl Autocorrelation {
             let counted = lag1.max(0.0);
             Autocorrelation {
                 lag1,
-                threshold: 1.96 / n.sqrt(),
+                threshold: threshold(series.len() as u64),
                 effective_samples: n * (1.0 - counted) / (1.0 + counted),
             }
         })

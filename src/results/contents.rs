@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::row::{CellRow, RankMemory, Sample};
+use super::row::{CellRow, RankMemory, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
 use crate::utc;
 
@@ -24,6 +24,8 @@ pub struct ResultFile {
     pub environment: Value,
     /// One row a cell, in the order in which they ended.
     pub cells: Vec<CellRow>,
+    /// One row a cell that was compared with the fastest of its comparison.
+    pub ratios: Vec<RatioRow>,
     /// One row a timed round.
     pub samples: Vec<Sample>,
     /// Memory of every rank: the first index is the place in `cells`, the second the rank. Empty where nothing was
@@ -42,6 +44,7 @@ impl ResultFile {
             gradshard_version: env!("CARGO_PKG_VERSION").to_owned(),
             environment,
             cells: Vec::new(),
+            ratios: Vec::new(),
             samples: Vec::new(),
             memory_ranks: Vec::new(),
         }

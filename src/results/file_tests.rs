@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use super::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use super::{Output, ResultError, ResultFile};
 use crate::memory::KernelMemory;
 
@@ -85,13 +85,26 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
 }
 
 fn any_cell() -> impl Strategy<Value = CellRow> {
-    let texts = proptest::collection::vec(any_text(), 13);
-    let times = proptest::collection::vec(proptest::option::of(any_number()), 11);
+    let texts = proptest::collection::vec(any_text(), 14);
+    let times = proptest::collection::vec(proptest::option::of(any_number()), 13);
     let watched = (any_memory(), proptest::option::of(any_memory()), any_kernel());
     let status = proptest::sample::select(Status::ALL.to_vec());
-    (any::<[u64; 9]>(), texts, times, any_memory(), watched, any_verification(), status).prop_map(
+    (any::<[u64; 12]>(), texts, times, any_memory(), watched, any_verification(), status).prop_map(
         |(numbers, texts, times, memory, (aggregator, tracked, kernel), verification, status)| {
-            let [cell, comparison, elements, clients, shards, ranks, nodes, samples, limit_bytes] = numbers;
+            let [
+                cell,
+                comparison,
+                elements,
+                clients,
+                shards,
+                ranks,
+                nodes,
+                samples,
+                limit_bytes,
+                looks,
+                blocks,
+                warm_up_samples,
+            ] = numbers;
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap();
             CellRow {
@@ -129,6 +142,13 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 aggregating_bytes: samples ^ nodes,
                 library_bytes: times[7],
                 group_peak_bytes: times[8],
+                stopped: text(),
+                looks,
+                blocks,
+                warm_up_samples,
+                drifts: cell % 2 == 0,
+                lag1_autocorrelation: times[11],
+                effective_samples: times[12],
                 ceiling_bytes: times[9],
                 enforced_by: text(),
                 producing_share: times[10],
@@ -149,22 +169,46 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     )
 }
 
+fn any_ratio() -> impl Strategy<Value = RatioRow> {
+    let numbers = proptest::collection::vec(any_number(), 6);
+    let times = proptest::collection::vec(proptest::option::of(any_number()), 3);
+    (any::<[u64; 4]>(), numbers, times, any_text()).prop_map(|(counts, numbers, optional, verdict)| {
+        let [comparison, cell, baseline, blocks] = counts;
+        RatioRow {
+            comparison,
+            cell,
+            baseline,
+            blocks,
+            estimate: numbers[0],
+            ci_low: optional[0],
+            ci_high: optional[1],
+            alpha: numbers[1],
+            p: numbers[2],
+            p_holm: numbers[3],
+            p_same_holm: numbers[4],
+            margin: numbers[5],
+            verdict,
+            lag1_autocorrelation: optional[2],
+        }
+    })
+}
+
 fn any_file() -> impl Strategy<Value = ResultFile> {
     let rows = proptest::collection::vec((any_cell(), proptest::collection::vec(any_rank_memory(), 0..4)), 0..4);
-    (any_text(), any_text(), rows, proptest::collection::vec(any_sample(), 0..6)).prop_map(
-        |(experiment, entry, rows, samples)| {
-            let environment = json!({
-                "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
-                "list": [1, {"deep": "θ"}],
-            });
-            let mut file = ResultFile::new(experiment, environment);
-            for (cell, memory) in rows {
-                file.push(cell, vec![], memory);
-            }
-            file.samples = samples;
-            file
-        },
-    )
+    let tables = (proptest::collection::vec(any_ratio(), 0..4), proptest::collection::vec(any_sample(), 0..6));
+    (any_text(), any_text(), rows, tables).prop_map(|(experiment, entry, rows, (ratios, samples))| {
+        let environment = json!({
+            "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
+            "list": [1, {"deep": "θ"}],
+        });
+        let mut file = ResultFile::new(experiment, environment);
+        for (cell, memory) in rows {
+            file.push(cell, vec![], memory);
+        }
+        file.ratios = ratios;
+        file.samples = samples;
+        file
+    })
 }
 
 proptest! {
@@ -289,6 +333,7 @@ fn a_missing_part_is_named() {
         "experiment",
         "environment",
         "cells",
+        "ratios",
         "samples",
         "rank_seconds",
         "memory_predicted",

@@ -12,7 +12,7 @@ use super::column::{Stored, StoredTable, Table};
 use super::contents::sha256;
 use super::error::told;
 use super::row::{CellRow, MemoryRow, RankMemory, Sample};
-use super::schema::{self, CellTable, SampleTable};
+use super::schema::{self, CellTable, RatioTable, SampleTable};
 use super::{ResultError, ResultFile};
 use crate::memory::KernelMemory;
 
@@ -45,6 +45,10 @@ impl ResultFile {
             .map_err(|error| damaged("/environment", format!("not JSON: {error}")))?;
 
         let cells = reading.table::<CellTable>(schema::CELLS)?;
+        let ratios = match schema_version {
+            ..3 => Vec::new(),
+            _ => reading.table::<RatioTable>(schema::RATIOS)?,
+        };
         let samples = reading.samples()?;
         let memory_ranks = reading.memory(&cells)?;
         let created =
@@ -57,6 +61,7 @@ impl ResultFile {
             gradshard_version,
             environment,
             cells,
+            ratios,
             samples,
             memory_ranks,
         })

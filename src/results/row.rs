@@ -170,12 +170,59 @@ pub struct CellRow {
     pub producing_share: Option<f64>,
     /// Peak of a control group that holds ranks, bytes: the greatest.
     pub group_peak_bytes: Option<f64>,
+    /// Why no more blocks of its comparison ran: `precise`, `budget` or `blocks`; empty where it was not timed.
+    pub stopped: String,
+    /// How often its comparison's intervals were looked at. Each look spent a part of the 5 % of all.
+    pub looks: u64,
+    /// Blocks of its comparison that ran.
+    pub blocks: u64,
+    /// How many of the first samples are warm-up; none of them is left out of anything for it.
+    pub warm_up_samples: u64,
+    /// True if the samples had not settled by the middle of them.
+    pub drifts: bool,
+    /// Lag-1 autocorrelation of the logarithms of the samples; None with fewer than 3.
+    pub lag1_autocorrelation: Option<f64>,
+    /// As many independent samples would say as much about the mean.
+    pub effective_samples: Option<f64>,
     /// None where the cell did not run.
     pub verification: Option<VerificationRow>,
     /// What became of it.
     pub status: Status,
     /// Why, where it is not ok; empty otherwise.
     pub reason: String,
+}
+
+/// A cell compared, block by block, with the fastest of its comparison.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RatioRow {
+    /// The comparison's number.
+    pub comparison: u64,
+    /// The cell's number.
+    pub cell: u64,
+    /// The number of the cell that it is compared with: the one with the least median.
+    pub baseline: u64,
+    /// Blocks in which both were timed.
+    pub blocks: u64,
+    /// Hodges-Lehmann estimate of the cell's time divided by the baseline's.
+    pub estimate: f64,
+    /// Lower end of the ratio's interval; None with too few blocks.
+    pub ci_low: Option<f64>,
+    /// Upper end of the ratio's interval; None with too few blocks.
+    pub ci_high: Option<f64>,
+    /// Level of the interval: what the last look may spend of the 0.05 of all looks.
+    pub alpha: f64,
+    /// p-value of the two being equally fast, by the signed-rank test, alone and at this look.
+    pub p: f64,
+    /// The same for all looks and all pairs of the comparison, by Holm's adjustment.
+    pub p_holm: f64,
+    /// p-value of the ratio lying outside the margin, for all looks and all pairs of the comparison.
+    pub p_same_holm: f64,
+    /// Ratios between 1 / (1 + margin) and 1 + margin count as the same.
+    pub margin: f64,
+    /// What is claimed of the cell: `faster`, `slower`, `same` or `undecided`.
+    pub verdict: String,
+    /// Lag-1 autocorrelation of the log ratios; None with fewer than 3 blocks.
+    pub lag1_autocorrelation: Option<f64>,
 }
 
 /// One timed round: every rank's own duration is kept.

@@ -6,6 +6,7 @@
 //! | `/experiment` | scalar string: the experiment file as given, JSON; attribute `sha256`: of its bytes |
 //! | `/environment` | scalar string: a JSON object; its top-level texts, numbers and truth values also as attributes |
 //! | `/cells` | [`CellTable`], one row a cell; one attribute a column, `[unit] meaning` |
+//! | `/ratios` | [`RatioTable`], since 3: one row a cell that is compared with the fastest of its comparison |
 //! | `/samples` | [`SampleTable`], one row a timed round; one attribute a column, `[unit] meaning` |
 //! | `/rank_seconds` | f64, samples × ranks: seconds that each rank took; row for row as `/samples` |
 //! | `/rank_producing_seconds` | f64, samples × ranks: seconds of them spent producing streamed gradients |
@@ -19,7 +20,7 @@
 //! A new column is one line in its table, with the next [`SCHEMA_VERSION`]; older files stay readable.
 
 use super::column::table;
-use super::row::{CellRow, Sample, Status};
+use super::row::{CellRow, RatioRow, Sample, Status};
 
 /// Version of the layout. It rises with every column or object that is added, and readers refuse newer ones.
 pub const SCHEMA_VERSION: u32 = 3;
@@ -40,6 +41,8 @@ pub const SHA256: &str = "sha256";
 pub const ENVIRONMENT: &str = "environment";
 /// The table of cells.
 pub const CELLS: &str = "cells";
+/// The table of ratios.
+pub const RATIOS: &str = "ratios";
 /// The table of samples.
 pub const SAMPLES: &str = "samples";
 /// Array of seconds by sample and rank.
@@ -132,8 +135,35 @@ table! {
         verification_max_relative_error_vs_exact: f64 = [verification ? max_relative_error_vs_exact], "1", since 1, "largest relative error against the exact weighted mean";
         verification_wrong_elements: u64 = [verification ? wrong_elements], "elements", since 1, "elements whose error exceeds what any order of summation can cause";
         verification_reference: String = [verification ? reference], "text", since 1, "what the result was compared with";
+        stopped: String = [stopped], "text", since 3, "why no more blocks of the comparison ran: precise, budget or blocks; empty: not timed";
+        looks: u64 = [looks], "1", since 3, "how often the comparison's intervals were looked at; intervals are at the level of the last look, all looks together at 95 %";
+        blocks: u64 = [blocks], "1", since 3, "blocks of the comparison that ran";
+        warm_up_samples: u64 = [warm_up_samples], "1", since 3, "how many of the first samples are warm-up, by MSER; left out of nothing";
+        drifts: bool = [drifts], "bool", since 3, "whether the samples had not settled by the middle of them";
+        lag1_autocorrelation: Option<f64> = [lag1_autocorrelation], "1", since 3, "lag-1 autocorrelation of the logarithms of the samples; NaN: fewer than 3, or all equal";
+        effective_samples: Option<f64> = [effective_samples], "1", since 3, "as many independent samples would say as much about the mean; NaN: as above";
         status: Status = [status], "text", since 1, "ok, infeasible or failed";
         reason: String = [reason], "text", since 1, "why, where the status is not ok";
+    }
+}
+
+table! {
+    /// `/ratios`: one row a cell that is compared with the fastest of its comparison.
+    RatioTable: RatioRow as RatioRecord {
+        comparison: u64 = [comparison], "1", since 3, "number of the comparison";
+        cell: u64 = [cell], "1", since 3, "number of the cell";
+        baseline: u64 = [baseline], "1", since 3, "number of the cell that it is compared with, the one with the least median";
+        blocks: u64 = [blocks], "1", since 3, "blocks in which both were timed";
+        estimate: f64 = [estimate], "1", since 3, "Hodges-Lehmann estimate of the cell's time divided by the baseline's";
+        ci_low: Option<f64> = [ci_low], "1", since 3, "lower end of the ratio's interval, by inverting the signed-rank test; NaN: too few blocks";
+        ci_high: Option<f64> = [ci_high], "1", since 3, "upper end of the ratio's interval; NaN: too few blocks";
+        alpha: f64 = [alpha], "1", since 3, "level of the interval: what the last look may spend of the 0.05 of all looks";
+        p: f64 = [p], "1", since 3, "p-value of the two being equally fast, by the signed-rank test, alone and at this look";
+        p_holm: f64 = [p_holm], "1", since 3, "the same for all looks and all pairs of cells of the comparison, by Holm's adjustment";
+        p_same_holm: f64 = [p_same_holm], "1", since 3, "p-value of the ratio lying outside the margin, for all looks and pairs";
+        margin: f64 = [margin], "1", since 3, "ratios between 1 / (1 + margin) and 1 + margin count as the same";
+        verdict: String = [verdict], "text", since 3, "what is claimed of the cell: faster, slower, same or undecided";
+        lag1_autocorrelation: Option<f64> = [lag1_autocorrelation], "1", since 3, "lag-1 autocorrelation of the log ratios; NaN: fewer than 3 blocks";
     }
 }
 

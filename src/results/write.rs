@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::ResultFile;
 use super::column::{Table, unicode};
 use super::row::{MemoryRow, RankMemory};
-use super::schema::{self, CellTable, SampleRow, SampleTable};
+use super::schema::{self, CellTable, RatioTable, SampleRow, SampleTable};
 use crate::memory::KernelMemory;
 
 /// Elements of a compressed piece of an array: 1 MiB of 8-byte numbers, HDF5's default chunk cache.
@@ -73,6 +73,7 @@ fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
     environment_attributes(&environment, &contents.environment)?;
 
     table::<CellTable>(file, schema::CELLS, contents.cells.iter().map(CellTable::record).collect())?;
+    table::<RatioTable>(file, schema::RATIOS, contents.ratios.iter().map(RatioTable::record).collect())?;
     let samples = contents.samples.iter().map(|sample| SampleTable::record(&SampleRow::from(sample))).collect();
     table::<SampleTable>(file, schema::SAMPLES, samples)?;
 

@@ -26,7 +26,7 @@ def main(path):
         same(
             sorted(f),
             "cells environment experiment memory_kernel memory_predicted memory_tracked "
-            "rank_producing_seconds rank_seconds samples".split(),
+            "rank_producing_seconds rank_seconds ratios samples".split(),
         )
 
         given = f["experiment"][()]
@@ -56,6 +56,20 @@ def main(path):
         same([bad["status"].decode(), bad["reason"].decode()], ["infeasible", "needs 12 GiB, “all” of it"])
         assert not bool(bad["verified"]) and math.isnan(bad["median_s"])
         same(int(bad["verification_differing_elements"]), NONE)
+
+        same([good["stopped"].decode(), int(good["looks"]), int(good["blocks"])], ["precise", 2, 20])
+        same([int(good["warm_up_samples"]), bool(good["drifts"])], [3, False])
+        same([float(good["lag1_autocorrelation"]), float(good["effective_samples"])], [0.5, 6.0])
+        assert math.isnan(bad["lag1_autocorrelation"]) and bad["stopped"].decode() == ""
+
+        ratios = f["ratios"]
+        assert set(ratios.attrs) == set(ratios.dtype.names), "every column of a ratio is documented"
+        (ratio,) = ratios[()]
+        same([int(ratio[name]) for name in ("comparison", "cell", "baseline", "blocks")], [4, 1, 0, 20])
+        same([float(ratio[name]) for name in ("estimate", "ci_low", "alpha")], [1.5, 1.25, 0.0125])
+        same([float(ratio[name]) for name in ("p", "p_holm", "p_same_holm", "margin")], [0.001, 0.004, 1.0, 0.02])
+        assert math.isnan(ratio["ci_high"]) and ratios.attrs["ci_high"].startswith("[1] ")
+        same(ratio["verdict"].decode(), "slower")
 
         samples = f["samples"]
         same(samples.dtype.names, ("cell", "block", "place", "seconds", "ranks"))

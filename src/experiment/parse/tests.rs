@@ -41,7 +41,7 @@ fn an_empty_object_is_all_defaults() {
     assert_eq!(written.intra_node, One(IntraNode::Shared));
     assert_eq!(written.order, One(Order::Client));
     assert_eq!(written.phase, One(Phase::Aggregate));
-    assert_eq!(written.repeat, Repeat { blocks: 10, max_seconds: 60.0, warmup: 2, seed: 1 });
+    assert_eq!(written.repeat, Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, seed: 1 });
     let (weights, residency) = (Weights::Stored, Residency::Resident);
     assert_eq!(written.gradients, Gradients::Synthetic { seed: 1, weights, residency });
 }
@@ -64,7 +64,7 @@ fn every_field_is_read() {
         "intra_node": ["shared", "messages"],
         "order": ["client", "rotated", "arrival"],
         "phase": ["aggregate", "round"],
-        "repeat": {"blocks": 3, "max_seconds": 0.5, "warmup": 0, "seed": 9},
+        "repeat": {"precision": 0.05, "blocks": 3, "max_seconds": 0.5, "warmup": 0, "seed": 9},
         "ceiling": ["3008MiB", "small"]
     }"#,
     );
@@ -85,7 +85,7 @@ fn every_field_is_read() {
     assert_eq!(written.intra_node, Many(vec![IntraNode::Shared, IntraNode::Messages]));
     assert_eq!(written.order, Many(vec![Order::Client, Order::Rotated, Order::Arrival]));
     assert_eq!(written.phase, Many(vec![Phase::Aggregate, Phase::Round]));
-    assert_eq!(written.repeat, Repeat { blocks: 3, max_seconds: 0.5, warmup: 0, seed: 9 });
+    assert_eq!(written.repeat, Repeat { precision: 0.05, blocks: 3, max_seconds: 0.5, warmup: 0, seed: 9 });
     assert_eq!(written.ceiling, Some(Many(vec![Ceiling::Bytes(3_154_116_608), Ceiling::Preset("small".into())])));
 
     let again = serde_json::to_string(&written).unwrap();
@@ -146,7 +146,7 @@ fn unknown_and_double_fields_are_refused() {
     );
     assert_eq!(
         problem(r#"{"repeat": {"block": 3}}"#),
-        "repeat.block: unknown field \"block\"; did you mean \"blocks\"? known: blocks, max_seconds, warmup, seed"
+        "repeat.block: unknown field \"block\"; did you mean \"blocks\"? known: precision, blocks, max_seconds, warmup, seed"
     );
     assert_eq!(
         problem(r#"{"models": [7, {"name": "m", "elemnts": 3}]}"#),
@@ -195,6 +195,11 @@ fn counts_are_whole_and_above_zero() {
         (
             r#"{"repeat": {"warmup": -1}}"#,
             "repeat.warmup: invalid value: integer `-1`, expected a whole number from 0 to 4294967295".into(),
+        ),
+        (
+            r#"{"repeat": {"precision": 2}}"#,
+            "repeat.precision: invalid value: integer `2`, expected a precision: a part above 0 and up to 1, as 0.02 for 2 %"
+                .into(),
         ),
         (
             r#"{"repeat": {"seed": -1}}"#,

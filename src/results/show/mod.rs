@@ -1,5 +1,6 @@
 //! A result file for people (a text table) and for programs (JSON, CSV).
 
+mod answer;
 mod csv;
 mod json;
 mod number;

@@ -59,6 +59,11 @@ pub fn about_mebibytes(bytes: u64) -> String {
     rounded(bytes as f64 / f64::from(1 << 20), FEW_DIGITS)
 }
 
+/// A value to three digits.
+pub fn about(value: f64) -> String {
+    rounded(value, FEW_DIGITS)
+}
+
 /// Bytes a second in GB/s, 10⁹ bytes.
 pub fn gigabytes(bytes_per_second: f64) -> String {
     rounded(bytes_per_second / 1e9, FEW_DIGITS)

@@ -58,6 +58,9 @@ pub fn file() -> ResultFile {
     direct.aggregator = MemoryRow { resident: 0, ..direct.memory };
     direct.aggregating_bytes = 3 << 19;
     direct.verification = verified(0, 0, 1e-7);
+    direct.stopped = "precise".into();
+    (direct.looks, direct.blocks, direct.warm_up_samples) = (1, 10, 2);
+    (direct.lag1_autocorrelation, direct.effective_samples) = (Some(0.25), Some(6.0));
     direct.share_of_limit = Some(0.5);
     direct.limit_bytes = 84_000_252;
     direct.limit_part = "memory".into();

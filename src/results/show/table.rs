@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::answer::{answer, warnings};
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, list, paragraph, printable};
 use crate::gradient::element::Dtype;
@@ -49,9 +50,14 @@ const FACTS: [Fact; 13] = [
     ("enforced by", |cell| if cell.enforced_by.is_empty() { "nothing".into() } else { printable(&cell.enforced_by) }),
 ];
 
-/// The whole page: facts of the job, a block of lines for each comparison, reasons of the cells that are not ok.
+/// The whole page: the answer; facts of the job, a block of lines for each comparison, reasons of the cells that are not ok.
 pub fn table(file: &ResultFile) -> String {
     let mut page = String::new();
+    answer(&mut page, file);
+    warnings(&mut page, file);
+    if !page.is_empty() {
+        page.push('\n');
+    }
     header(&mut page, file);
     let mut comparisons: BTreeMap<u64, Vec<&CellRow>> = BTreeMap::new();
     for cell in &file.cells {
@@ -133,6 +139,9 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
         }
     }
     shared.extend(spread(cells.iter().copied(), |cell| cell.samples).map(|samples| format!("samples {samples}")));
+    if let Some(timed) = cells.iter().find(|cell| !cell.stopped.is_empty()) {
+        shared.push(format!("{} blocks (stopped: {})", timed.blocks, printable(&timed.stopped)));
+    }
     if let Some(first) = shared.first_mut() {
         first.insert_str(0, &format!("comparison {number}: "));
     }
@@ -221,7 +230,10 @@ mod tests {
     fn one_line_a_cell_with_scaled_units() {
         let page = table(&samples::file());
         println!("{page}");
-        let line = |strategy: &str| page.lines().find(|line| line.contains(strategy)).unwrap().to_owned();
+        let line = |strategy: &str| {
+            let of_cell = |line: &&str| line.starts_with([' ', '*']) && line.contains(strategy);
+            page.lines().find(of_cell).unwrap().to_owned()
+        };
         let words = |strategy: &str| line(strategy).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(
             words("sharded-direct"),
@@ -277,7 +289,7 @@ mod tests {
         for line in page.lines() {
             assert!(line.chars().count() <= super::super::page::WIDTH, "{} columns: {line}", line.chars().count());
         }
-        assert!(page.starts_with("first-look: 4 cells, 2 ok, 1 infeasible, 1 failed; 2 timed rounds\n"), "{page}");
+        assert!(page.contains("\nfirst-look: 4 cells, 2 ok, 1 infeasible, 1 failed; 2 timed rounds\n"), "{page}");
         assert!(page.contains("mpi library Open MPI 4.1.4"), "{page}");
         assert!(!page.contains("second line"), "{page}");
         assert!(page.contains("\n! RANKS SHARE CORES: some nodes"), "{page}");

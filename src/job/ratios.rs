@@ -1,0 +1,217 @@
+//! How the cells of a comparison compare with its fastest one: whether that is known well enough, and what is claimed.
+
+use crate::measure::{
+    Alpha, Autocorrelation, Evidence, Judgement, LogRatios, Stopped, judge, least_blocks, summarise, summarise_at,
+};
+use crate::results::row::{RatioRow, Sample};
+
+/// What all looks at a comparison together may spend.
+pub const ALPHA: Alpha = Alpha::FIVE_PERCENT;
+
+/// A cell's times, of the blocks in which it was timed, in their order.
+pub struct Timed {
+    cell: u64,
+    /// Block and seconds.
+    blocks: Vec<(u64, f64)>,
+}
+
+impl Timed {
+    /// The times of a cell.
+    pub fn new(cell: u64, samples: &[Sample]) -> Self {
+        Timed { cell, blocks: samples.iter().map(|sample| (sample.block, sample.seconds)).collect() }
+    }
+
+    fn seconds(&self) -> Vec<f64> {
+        self.blocks.iter().map(|(_, seconds)| *seconds).collect()
+    }
+
+    fn median(&self) -> Option<f64> {
+        summarise(&self.seconds()).map(|summary| summary.median)
+    }
+}
+
+/// The cell with the least median; the first of several. None if none was timed.
+fn fastest(cells: &[Timed]) -> Option<&Timed> {
+    let timed = cells.iter().filter_map(|cell| Some((cell.median()?, cell)));
+    timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
+}
+
+/// The cells that are compared with the fastest one.
+fn others<'c>(cells: &'c [Timed], fastest: &'c Timed) -> impl Iterator<Item = &'c Timed> {
+    cells.iter().filter(|cell| cell.cell != fastest.cell)
+}
+
+/// Pairs among `cells` cells.
+fn pairs(cells: usize) -> usize {
+    cells * cells.saturating_sub(1) / 2
+}
+
+/// The greatest relative half-width of the intervals, at level `alpha`, of all ratios to the fastest cell; of a cell
+/// alone, of its median. None if one of them cannot be had yet, or if with so few blocks no verdict on any of them could
+/// be reached however much they differ: narrow intervals without a verdict would be no place to stop.
+pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
+    let fastest = fastest(cells)?;
+    if let [alone] = cells {
+        return summarise_at(&alone.seconds(), alpha)?.relative_half_width();
+    }
+    let least = least_blocks(Alpha::new(alpha.get() / pairs(cells.len()) as f64)?);
+    others(cells, fastest).try_fold(0.0, |widest: f64, cell| {
+        let ratio = LogRatios::pair(&cell.blocks, &fastest.blocks).ok()?.ratio(alpha)?;
+        let width = ratio.interval?.relative_half_width();
+        (ratio.blocks >= least).then_some(widest.max(width))
+    })
+}
+
+/// Every cell's ratio to the fastest one, with what may be claimed of it. Ratios within `margin` (0.02 is 2 %) are called
+/// the same. A cell without a block in common with the fastest has none.
+///
+/// The family is the comparison. Which cell is the fastest is seen in the same samples, and the apparently fastest of
+/// several equal cells is one that was lucky; so Holm's adjustment counts every pair of cells, of which those with the
+/// fastest are some, as if the rest had shown nothing. That holds whichever cell turns out to be the fastest.
+pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
+    let Some(fastest) = fastest(cells) else { return Vec::new() };
+    let found: Vec<(&Timed, LogRatios, Evidence)> = others(cells, fastest)
+        .filter_map(|cell| {
+            let ratios = LogRatios::pair(&cell.blocks, &fastest.blocks).ok()?;
+            let evidence = Evidence::at(&ratios, margin, &stopped.look, ALPHA)?;
+            Some((cell, ratios, evidence))
+        })
+        .collect();
+    let nothing = Evidence { estimate: 1.0, difference_p: 1.0, equality_p: 1.0 };
+    let mut family: Vec<Evidence> = found.iter().map(|(_, _, evidence)| *evidence).collect();
+    family.resize(pairs(cells.len()).max(family.len()), nothing);
+    let judged = judge(&family, margin, ALPHA);
+    let row = |((cell, ratios, evidence), judgement): ((&Timed, LogRatios, Evidence), Judgement)| {
+        let interval = ratios.ratio(stopped.look.alpha).and_then(|ratio| ratio.interval);
+        RatioRow {
+            comparison,
+            cell: cell.cell,
+            baseline: fastest.cell,
+            blocks: ratios.values().len() as u64,
+            estimate: evidence.estimate,
+            ci_low: interval.map(|interval| interval.low),
+            ci_high: interval.map(|interval| interval.high),
+            alpha: stopped.look.alpha.get(),
+            p: ratios.difference_p(),
+            p_holm: judgement.difference_p,
+            p_same_holm: judgement.equality_p,
+            margin,
+            verdict: judgement.verdict.name().to_owned(),
+            lag1_autocorrelation: Autocorrelation::of(ratios.values()).map(|found| found.lag1),
+        }
+    };
+    found.into_iter().zip(judged).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::measure::{StopReason, Stopping, StoppingRule};
+
+    /// Cells whose times are `factors` s, give or take a few per cent that blocks and cells have of their own.
+    fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<Timed> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut noise = || ((0..3).map(|_| random.random::<f64>()).sum::<f64>() - 1.5) * 0.05;
+        let of_blocks: Vec<f64> = (0..blocks).map(|_| noise()).collect();
+        let mut timed = |factor: f64| (0..).zip(of_blocks.iter().map(|b| factor * (b + noise()).exp())).collect();
+        (0..).zip(factors).map(|(cell, factor)| Timed { cell, blocks: timed(*factor) }).collect()
+    }
+
+    /// As the comparison's loop does it, with all blocks given beforehand.
+    fn measured(all: &[Timed], precision: f64) -> (Stopped, Vec<RatioRow>) {
+        let max_blocks = all[0].blocks.len() as u64;
+        let rule = StoppingRule { alpha: ALPHA, target: precision, max_seconds: 1e9, max_blocks };
+        let mut stopping = Stopping::new(rule);
+        for blocks in 1.. {
+            let so_far: Vec<Timed> = all
+                .iter()
+                .map(|timed| Timed { cell: timed.cell, blocks: timed.blocks[..blocks as usize].to_vec() })
+                .collect();
+            if let Some(stopped) = stopping.after_block(blocks, 0.0, |alpha| widest(&so_far, alpha)) {
+                return (stopped, against_the_fastest(7, &so_far, precision, &stopped));
+            }
+        }
+        unreachable!("the greatest number of blocks is reached");
+    }
+
+    #[test]
+    fn every_other_cell_has_a_ratio_to_the_fastest() {
+        let (stopped, rows) = measured(&cells(&[3.0, 1.0, 1.5], 640, 1), 0.02);
+        assert_eq!(stopped.reason, StopReason::Precise);
+        assert_eq!(
+            rows.iter().map(|row| (row.comparison, row.cell, row.baseline)).collect::<Vec<_>>(),
+            [(7, 0, 1), (7, 2, 1)]
+        );
+        for (row, truth) in rows.iter().zip([3.0, 1.5]) {
+            let (low, high) = (row.ci_low.expect("blocks"), row.ci_high.expect("blocks"));
+            assert!(low < truth && truth < high && low < row.estimate && row.estimate < high, "{row:?}");
+            assert!((high / low).sqrt() - 1.0 <= 0.02, "{row:?}");
+            assert_eq!((row.verdict.as_str(), row.blocks, row.margin), ("slower", stopped.look.blocks, 0.02));
+            assert!(row.p <= row.p_holm && row.p_holm <= 0.05 && row.p_same_holm == 1.0, "{row:?}");
+            assert_eq!(row.alpha, stopped.look.alpha.get());
+        }
+    }
+
+    /// Six equally fast cells: any of fifteen pairs might be claimed to differ, at most 5 times in 100. Counting only the
+    /// five pairs with the apparently fastest cell claims one 8 times in 100.
+    #[test]
+    fn equal_cells_are_rarely_said_to_differ_though_the_fastest_is_chosen_afterwards() {
+        const TIMES: u64 = 2000;
+        let differs = |seed: &u64| {
+            // Without a margin, so that nothing is called the same before it is called different.
+            let (_, rows) = measured(&cells(&[1.0; 6], 10, *seed), 1e-12);
+            rows.iter().any(|row| row.verdict != "undecided")
+        };
+        let claimed = (0..TIMES).filter(differs).count();
+        assert!(claimed as f64 <= 0.05 * TIMES as f64, "{claimed} of {TIMES}");
+    }
+
+    /// Stopping at a half-width of 1 % leaves an interval that just about fits into a margin of 1 %; a narrower one fits.
+    #[test]
+    fn equal_cells_are_the_same_where_the_interval_lies_inside_the_margin() {
+        let equal = cells(&[1.0, 1.001], 640, 3);
+        let (stopped, _) = measured(&equal, 0.004);
+        let rows = against_the_fastest(0, &equal, 0.01, &stopped);
+        assert!(rows[0].verdict == "same" && rows[0].p_same_holm <= 0.05 && rows[0].margin == 0.01, "{rows:?}");
+        let rows = against_the_fastest(0, &equal, 1e-9, &stopped);
+        assert!(rows[0].verdict != "same", "{rows:?}");
+    }
+
+    #[test]
+    fn a_cell_alone_is_measured_by_its_median() {
+        let alone = cells(&[1.0], 640, 4);
+        let (stopped, rows) = measured(&alone, 0.02);
+        assert!(stopped.reason == StopReason::Precise && stopped.look.blocks < 640 && rows.is_empty(), "{stopped:?}");
+        assert_eq!(measured(&alone, 1e-6).0.reason, StopReason::Blocks);
+    }
+
+    /// Seven cells make 21 pairs: with 10 blocks the least p-value is 2 / 1024, and 21 times as much is no verdict at half
+    /// of 5 %. So ten blocks are not enough, be they as alike as they may.
+    #[test]
+    fn narrow_intervals_that_allow_no_verdict_do_not_stop() {
+        let exact = |cells: u64| -> Vec<Timed> {
+            let blocks = |cell: u64| (0..40).map(|block| (block, 1.0 + cell as f64)).collect();
+            (0..cells).map(|cell| Timed { cell, blocks: blocks(cell) }).collect()
+        };
+        assert_eq!(measured(&exact(2), 0.02).0.look.blocks, 10);
+        let (stopped, rows) = measured(&exact(7), 0.02);
+        assert_eq!(stopped.look.blocks, 20);
+        assert!(rows.iter().all(|row| row.verdict == "slower"), "{rows:?}");
+    }
+
+    #[test]
+    fn nothing_timed_and_nothing_in_common() {
+        let stopped = measured(&cells(&[1.0], 10, 1), 0.02).0;
+        assert_eq!(widest(&[], ALPHA), None);
+        assert!(against_the_fastest(0, &[], 0.02, &stopped).is_empty());
+        let apart = [Timed { cell: 0, blocks: vec![(0, 1.0)] }, Timed { cell: 1, blocks: vec![(1, 2.0)] }];
+        assert_eq!(widest(&apart, ALPHA), None);
+        assert!(against_the_fastest(0, &apart, 0.02, &stopped).is_empty());
+        // A time of zero has no ratio.
+        let zero = [Timed { cell: 0, blocks: vec![(0, 0.0)] }, Timed { cell: 1, blocks: vec![(0, 2.0)] }];
+        assert!(against_the_fastest(0, &zero, 0.02, &stopped).is_empty());
+    }
+}
