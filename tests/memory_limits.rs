@@ -163,7 +163,7 @@ fn the_search_finds_the_edge_that_was_predicted() {
     let launch = format!("{} -n 5", launcher());
     let arguments =
         ["ceiling", "edge.json", "--limit", "24MiB", "--ranks", "5", "--launch", &launch, "--format", "json"];
-    let found = place.gradshard().args(arguments).limit(400).run().json();
+    let found = place.gradshard().args(arguments).args(["--patience", "20"]).limit(400).run().json();
     let edges = found["cells"].as_array().unwrap();
     assert_eq!(edges.len(), 2);
     for edge in edges {
