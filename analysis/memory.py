@@ -119,13 +119,13 @@ def ceiling(directory):
     rows = []
     for cell in found["cells"]:
         ratio = cell["measured_over_predicted"]
-        predicted = cell["predicted_elements"]
+        predicted, largest = cell["predicted_elements"], cell["largest_elements"]
         rows.append([
             cell["strategy"],
             cell["shards"],
             cell["flow"],
-            "-" if predicted is None else mib(predicted * 4),
-            mib(cell["largest_bytes"]),
+            "-" if predicted is None else mib(predicted * cell["element_bytes"]),
+            "-" if largest is None else mib(largest * cell["element_bytes"]),
             "-" if ratio is None else f"{ratio:.3f}",
             len(cell["tries"]),
         ])

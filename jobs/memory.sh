@@ -7,7 +7,7 @@ usage() {
   cat <<'USAGE'
 usage: jobs/memory.sh [PART ...] [--results DIR]
 
-Parts; without any, all of them (about half an hour; the largest gradients need 21 GiB for 8 aggregators):
+Parts; without any, all of them (the largest gradients need 21 GiB for 8 aggregators):
   shards       VGG-16, M = 1 to 16, and N = 4 and 64: an aggregator's memory over its shard
   surplus      what the MPI library's own collectives take
   feasibility  the paper's models and architectures under 3,008 and 10,240 MiB

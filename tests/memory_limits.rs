@@ -183,6 +183,14 @@ fn the_search_finds_the_edge_that_was_predicted() {
     }
 }
 
+/// Threads of one process would lower and lift each other's limit.
+#[test]
+fn threads_cannot_have_ceilings_enforced() {
+    let place = Place::new();
+    place.write("e.json", json!({"models": 97, "ceiling": "1MiB", "enforce": true}).to_string());
+    place.gradshard().args(["run", "e.json", "--threads", "2"]).run().refused(&["e.json", "enforce", "mpirun or srun"]);
+}
+
 #[test]
 fn what_the_search_cannot_use_is_refused() {
     let place = Place::new();

@@ -51,7 +51,7 @@ impl Launcher {
 
     /// Runs a job with nothing on its standard input and output, what it says going to `said`.
     ///
-    /// The time limit is kept by timeout(1), which ends what it started when this process is killed, too.
+    /// The time limit is kept by timeout(1), so that a job ends within it even if this process is killed meanwhile.
     ///
     /// # Errors
     /// The launcher cannot be started.

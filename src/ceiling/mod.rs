@@ -12,7 +12,9 @@ use serde::Serialize;
 
 pub use launch::Launcher;
 pub use probe::Outcome;
-pub use search::{Found, Try, search};
+pub use search::Try;
+
+use search::search;
 
 use crate::experiment::{Cell, Comparison};
 use crate::job::{JobError, Prepared};
@@ -54,6 +56,8 @@ pub struct Ceiling {
     pub flow: String,
     /// Element type.
     pub dtype: String,
+    /// Bytes of an element.
+    pub element_bytes: u64,
     /// N.
     pub clients: u64,
     /// The longest gradient whose aggregators are predicted to stay under the limit, elements; None where the strategy
@@ -65,9 +69,7 @@ pub struct Ceiling {
     pub refused_elements: Option<u64>,
     /// What became of it.
     pub refused_because: String,
-    /// |θ| of the longest that went, bytes.
-    pub largest_bytes: Option<u64>,
-    /// The same over the predicted.
+    /// The longest that went over the predicted.
     pub measured_over_predicted: Option<f64>,
     /// Every try, in order.
     pub tries: Vec<Try<Outcome>>,
@@ -75,10 +77,10 @@ pub struct Ceiling {
 
 /// Told of every try while the search goes on.
 pub trait Watcher {
-    /// A search begins: of how many, which, for what.
+    /// A search begins: of how many, which, for what, with the predicted bytes of the gradient.
     fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>);
-    /// A job has been tried with a gradient of so many elements.
-    fn tried(&mut self, elements: u64, outcome: &Outcome);
+    /// A job has been tried with a gradient of so many bytes.
+    fn tried(&mut self, bytes: u64, outcome: &Outcome);
 }
 
 /// Searches every cell of the experiment.
@@ -92,7 +94,8 @@ pub fn find(request: &Request, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>
     let mut all = Vec::with_capacity(cells.len());
     for (at, (comparison, cell)) in cells.iter().enumerate() {
         let predicted = predicted(&prepared, comparison, cell, request)?;
-        watcher.begins(at, cells.len(), &cell.to_string(), predicted);
+        let size = comparison.dtype.size() as u64;
+        watcher.begins(at, cells.len(), &cell.to_string(), predicted.map(|elements| elements * size));
         let place = tempfile::Builder::new().prefix(".gradshard-ceiling-").tempdir_in(Path::new("."));
         let place = place.map_err(|error| JobError::Output(format!("the current directory: {error}")))?;
         let mut broken = None;
@@ -101,7 +104,7 @@ pub fn find(request: &Request, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>
             let text = written.of_cell(comparison, cell, elements, request.limit);
             match probe::run(&text, place.path(), request) {
                 Ok(outcome) => {
-                    watcher.tried(elements, &outcome);
+                    watcher.tried(elements * size, &outcome);
                     Some(outcome)
                 }
                 Err(error) => {
@@ -113,19 +116,18 @@ pub fn find(request: &Request, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>
         if let Some(error) = broken {
             return Err(error);
         }
-        let size = comparison.dtype.size() as u64;
         let refused = found.refused();
         all.push(Ceiling {
             strategy: cell.strategy.clone(),
             shards: cell.shards,
             flow: cell.flow.to_string(),
             dtype: comparison.dtype.name().to_owned(),
+            element_bytes: size,
             clients: comparison.clients,
             predicted_elements: predicted,
             largest_elements: found.largest,
             refused_elements: refused.map(|refused| refused.size),
             refused_because: refused.map(|refused| refused.outcome.to_string()).unwrap_or_default(),
-            largest_bytes: found.largest.map(|elements| elements * size),
             measured_over_predicted: found.largest.zip(predicted).map(|(found, asked)| found as f64 / asked as f64),
             tries: found.tries,
         });

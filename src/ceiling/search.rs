@@ -70,7 +70,7 @@ pub fn search<O: Verdict>(
             }
             (None, None) => break,
         };
-        // 5 %, 10 %, 21 %, 46 %, then twice and more.
+        // 5 %, 10 %, 22 %, 48 %, then twice and more.
         factor *= factor;
     }
     Found { largest, tries }

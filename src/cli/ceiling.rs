@@ -55,25 +55,22 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// Says how the search goes, on standard error.
-struct Lines {
-    size: u64,
-}
+struct Lines;
 
 impl Watcher for Lines {
     fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>) {
-        let predicted = predicted.map_or("no plan for these ranks".to_owned(), |elements| {
-            format!("predicted {elements} elements ({})", gradient(elements, self.size))
-        });
+        let predicted = predicted
+            .map_or("no plan for these ranks".to_owned(), |bytes| format!("predicted {} MiB", mebibytes(bytes)));
         eprintln!("[{}/{of}] {what}: {predicted}", at + 1);
     }
 
-    fn tried(&mut self, elements: u64, outcome: &Outcome) {
-        eprintln!("  {elements} elements ({}): {outcome}", gradient(elements, self.size));
+    fn tried(&mut self, bytes: u64, outcome: &Outcome) {
+        eprintln!("  {} MiB: {outcome}", mebibytes(bytes));
     }
 }
 
-fn gradient(elements: u64, size: u64) -> String {
-    format!("{:.1} MiB", (elements * size) as f64 / f64::from(1 << 20))
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / f64::from(1 << 20))
 }
 
 /// Searches, and prints what was found.
@@ -100,7 +97,7 @@ pub fn ceiling(args: &CeilingArgs) -> Result<(), Failure> {
         nodes,
         patience: Duration::from_secs_f64(args.patience),
     };
-    let found = ceiling::find(&request, &mut Lines { size: 4 }).map_err(|error| match error {
+    let found = ceiling::find(&request, &mut Lines).map_err(|error| match error {
         JobError::Input(_) => input(error),
         error => Failure::Other(error.into()),
     })?;
@@ -139,10 +136,8 @@ fn table(found: &[Ceiling], request: &Request) -> String {
     );
     let dash = || "-".to_owned();
     for row in found {
-        let size = row.largest_bytes.zip(row.largest_elements).map_or(4, |(bytes, elements)| bytes / elements.max(1));
-        let mib = |elements: Option<u64>| {
-            elements.map_or_else(dash, |e| format!("{:.1}", (e * size) as f64 / f64::from(1 << 20)))
-        };
+        let mib =
+            |elements: Option<u64>| elements.map_or_else(dash, |elements| mebibytes(elements * row.element_bytes));
         let count = |elements: Option<u64>| elements.map_or_else(dash, |elements| elements.to_string());
         text += &format!(
             "{:<28} {:>3} {:>8} {:>14} {:>9} {:>14} {:>9} {:>7} {:>5}\n",

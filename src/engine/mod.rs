@@ -1,6 +1,7 @@
 //! The engine carries out a plan: it moves pieces over a transport and sums them.
 
 pub mod buffer;
+mod entry;
 pub mod kernels;
 pub mod ledger;
 #[cfg(feature = "mpi")]

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::engine::entry::Entry;
 use crate::engine::ledger::{Entered, Ledger, Purpose};
 use crate::engine::native::NativeEnd;
 use crate::engine::pace::Pace;
 use crate::engine::relay::{RELAY, RunRelay, relay_of};
 use crate::engine::stream::{Origin, RunSend, SEND, send_of};
-use crate::engine::task::{Entry, Places, RunTask};
+use crate::engine::task::{Places, RunTask};
 use crate::engine::transport::{Shared, Transport, TransportError};
 use crate::engine::{Buffer, OutOfMemory, Residents};
 use crate::gradient::{Element, Range, Source, SourceError};

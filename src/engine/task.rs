@@ -1,7 +1,8 @@
 //! One aggregator while it works: posts receives, sums what has arrived, in order, and makes its sum known.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
+use crate::engine::entry::Entry;
 use crate::engine::kernels::{self, Start, Store, Term};
 use crate::engine::reach::map_for_reading;
 use crate::engine::round::{EngineError, Spec, send_tag};
@@ -15,17 +16,6 @@ const GO: usize = 256 * 1024;
 /// Bytes of one sum from which on it is written past the cache: nothing reads it again before it would have been
 /// evicted anyway.
 const STREAMED_FROM: usize = 8 << 20;
-
-/// How far an aggregator has come, where its node's other ranks can see it. On cache lines of its own.
-#[repr(C, align(128))]
-pub(super) struct Entry {
-    /// Where its sum begins, in bytes from the start of its rank's shared memory.
-    pub offset: AtomicU64,
-    /// Elements of its sum that are complete, from the start of its range.
-    pub produced: AtomicU64,
-    /// Pieces of its sum that its consumer has taken.
-    pub consumed: AtomicU64,
-}
 
 /// One input, as the aggregator reads it.
 enum Reading<E: Element> {

@@ -132,7 +132,7 @@ impl<'s, E: Element> Session<'s, E> {
                     make_ready(transport, contender, &layout, !request.ignore_prediction)?;
                 }
                 if contenders.iter().any(Contender::runs) {
-                    let watched = request.watch && rank_memory::can_watch(transport);
+                    let watched = request.watch && transport.has_own_process();
                     let (watch, loaded) = Watch::over_loading(watched, || match comparison.residency {
                         Residency::Streamed => Ok(Residents::none()),
                         Residency::Resident => {
@@ -236,9 +236,6 @@ impl<'s, E: Element> Session<'s, E> {
         transport: &mut dyn Transport,
         contender: &mut Contender<'_>,
     ) -> Result<Option<Told>, JobError> {
-        if contender.memory.iter().all(|rank| rank.tracked.is_none()) {
-            self.watch.begin_cell();
-        }
         if self.prepared.experiment.enforce && transport.rank() == 0 {
             self.running.enter(contender.cell.index).map_err(|error| JobError::Output(error.to_string()))?;
         }
@@ -277,14 +274,14 @@ impl<'s, E: Element> Session<'s, E> {
             source: self.source,
         };
         let probe = self.watch.begin();
-        let limit = match contender.ceiling_here(self.prepared.experiment.enforce).map(Limit::allow).transpose() {
-            Ok(limit) => (limit, Ok(())),
-            Err(error) => (None, Err(format!("its ceiling cannot be enforced by RLIMIT_DATA: {error}"))),
-        };
-        let (limit, enforced) = limit;
-        if let Err(reason) = agree(transport, enforced)? {
-            contender.ends(Status::Failed, reason);
-            return Ok(None);
+        let enforce = self.prepared.experiment.enforce;
+        let limit = contender.ceiling_here(enforce).map(Limit::allow).transpose();
+        if enforce {
+            let refused = limit.as_ref().err().map(|error| format!("RLIMIT_DATA cannot enforce its ceiling: {error}"));
+            if let Err(reason) = agree(transport, refused.map_or(Ok(()), Err))? {
+                contender.ends(Status::Failed, reason);
+                return Ok(None);
+            }
         }
         let made = Round::prepare(spec, &self.residents, transport);
         let out_of_memory = matches!(made, Err(EngineError::Memory(_)));
@@ -292,7 +289,7 @@ impl<'s, E: Element> Session<'s, E> {
         let mut round = match settle(transport, made)? {
             Ok(round) => round,
             Err(reason) => {
-                let under = match contender.cell.ceiling.filter(|_| self.prepared.experiment.enforce) {
+                let under = match contender.cell.ceiling.filter(|_| enforce) {
                     Some(bytes) => format!(", under a ceiling of {} that RLIMIT_DATA enforces", binary(bytes)),
                     None => String::new(),
                 };

@@ -95,6 +95,14 @@ pub fn run_with(
     progress: &mut dyn Progress,
 ) -> Result<Option<Finished>, JobError> {
     let mut prepared = setup::prepare(transport, request, strategies)?;
+    // The limit is a process's: ranks that are threads of one would lower and lift each other's.
+    if prepared.experiment.enforce && !transport.has_own_process() {
+        let path = request.experiment.display();
+        return Err(JobError::Input(format!(
+            "{path}: enforce: a limit is enforced on processes, but these ranks are threads of one; run under mpirun or \
+             srun, or leave enforce out"
+        )));
+    }
     room_for_gradients(transport, &prepared)?;
     let (mut output, mut results) = setup::claim_output(transport, request, &prepared)?;
     let running = Running::beside(&output.as_ref().map(|output| output.path().to_path_buf()).unwrap_or_default());
@@ -158,7 +166,7 @@ fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running,
         room::binary(cell.ceiling?)
     );
     let strategy = prepared.strategy(&cell.strategy).ok()?;
-    let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
     let terms = setup::terms_of(comparison, cell, strategy, nodes);
     let row = contender::identity(comparison, cell, strategy, &terms, node_of.len(), nodes);
     Some(CellRow { status: Status::Infeasible, reason, enforced_by: contender::ENFORCED_BY.to_owned(), ..row })

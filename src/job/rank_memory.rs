@@ -1,6 +1,6 @@
 //! Memory of one rank as it is watched during a round, and as numbers that ranks send to the first.
 
-use crate::engine::{Round, Transport};
+use crate::engine::Round;
 use crate::gradient::Element;
 use crate::memory::{GroupPeak, KernelMemory, Probe, Seen};
 use crate::plan::memory::Memory;
@@ -9,7 +9,7 @@ use crate::results::row::{MemoryRow, RankMemory};
 /// Stands for what is not known. No process holds as many bytes.
 const NONE: u64 = u64::MAX;
 /// Numbers that [`Watched::numbers`] yields.
-pub const NUMBERS: usize = 9;
+const NUMBERS: usize = 9;
 
 /// The purposes in the order of [`row`].
 pub fn purposes(memory: Memory) -> [u64; 4] {
@@ -44,15 +44,11 @@ impl Watch {
         (Watch { on, resident, neighbours: 0, group: if on { GroupPeak::find() } else { None } }, loaded)
     }
 
-    /// Before a cell's first round: the control group's peak is the cell's from here on, where it can be reset.
-    pub fn begin_cell(&self) {
+    /// Before the round's memory is asked for: peaks are the round's from here on, where they can be reset.
+    pub fn begin(&self) -> Option<Probe> {
         if let Some(group) = &self.group {
             group.reset();
         }
-    }
-
-    /// Before the round's memory is asked for.
-    pub fn begin(&self) -> Option<Probe> {
         if self.on { Probe::begin() } else { None }
     }
 
@@ -115,11 +111,6 @@ pub fn add(memory: &mut RankMemory, numbers: &[u64]) {
     if group_peak != NONE {
         memory.group_peak = memory.group_peak.max(Some(group_peak));
     }
-}
-
-/// Whether the kernel can tell this rank's memory from others'.
-pub fn can_watch(transport: &dyn Transport) -> bool {
-    transport.has_own_process()
 }
 
 #[cfg(test)]

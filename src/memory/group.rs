@@ -12,7 +12,6 @@ use crate::machine::cgroup::{self, CgroupVersion};
 pub struct GroupPeak {
     /// Kept open: version 2 resets the peak that is read through the very file that was written.
     file: File,
-    version: CgroupVersion,
 }
 
 impl GroupPeak {
@@ -28,7 +27,7 @@ impl GroupPeak {
                 CgroupVersion::V2 => "memory.peak",
             });
             let file = OpenOptions::new().read(true).write(true).open(&path).or_else(|_| File::open(&path)).ok()?;
-            Some(GroupPeak { file, version: directory.version })
+            Some(GroupPeak { file })
         });
         peaks.into_iter().find(|peak| peak.bytes().is_some())
     }
@@ -45,11 +44,6 @@ impl GroupPeak {
     pub fn reset(&self) -> bool {
         // Any text will do for version 2, version 1 wants a zero.
         self.file.write_at(b"0", 0).is_ok()
-    }
-
-    /// Which interface.
-    pub fn version(&self) -> CgroupVersion {
-        self.version
     }
 }
 
@@ -72,7 +66,7 @@ mod tests {
         assert_eq!(GroupPeak::below(root.path()).and_then(|peak| peak.bytes()), Some(4096));
         fs::write(job.join("step/memory.max_usage_in_bytes"), "1024\n")?;
         let Some(innermost) = GroupPeak::below(root.path()) else { return Err("not found".into()) };
-        assert_eq!((innermost.bytes(), innermost.version()), (Some(1024), CgroupVersion::V1));
+        assert_eq!(innermost.bytes(), Some(1024));
         assert!(innermost.reset());
         // A real counter falls to what is used; this file's first digit was overwritten.
         assert_eq!(innermost.bytes(), Some(24));

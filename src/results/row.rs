@@ -65,7 +65,8 @@ pub struct RankMemory {
     pub tracked: Option<MemoryRow>,
     /// What the kernel saw, the round in which it was most; None where ranks share a process or the kernel is silent.
     pub kernel: Option<KernelMemory>,
-    /// Peak of the control group that holds the rank, since before the cell where it can be reset; None without one.
+    /// Peak of the control group that holds the rank: of the rounds where it can be reset, else of its life; None without
+    /// one.
     pub group_peak: Option<u64>,
 }
 

@@ -315,26 +315,4 @@ mod tests {
         let none = Synthetic::new(1, 1, 0, vec![1.0]).unwrap();
         read(&none, 0, Range::new(0, 0), &mut [0f32; 0]).unwrap();
     }
-
-    /// `cargo test --release --lib -- --ignored --nocapture synthetic::tests::speed`
-    #[test]
-    #[ignore = "measures, checks nothing"]
-    fn speed() {
-        let source = Synthetic::new(1, 1, 1 << 40, vec![1.0]).unwrap();
-        for dtype in Dtype::ALL {
-            for bytes in [1 << 18, 1 << 28] {
-                let mut out = vec![0u8; bytes];
-                let elements = (bytes / dtype.size()) as u64;
-                let mut best = f64::INFINITY;
-                for repeat in 0..(1u64 << 30) / bytes as u64 + 4 {
-                    let began = std::time::Instant::now();
-                    source
-                        .read_bytes(0, Range::new(repeat * elements, (repeat + 1) * elements), dtype, &mut out)
-                        .unwrap();
-                    best = best.min(began.elapsed().as_secs_f64());
-                }
-                println!("{dtype}, {bytes} bytes: {:.2} GB/s", bytes as f64 / best / 1e9);
-            }
-        }
-    }
 }
