@@ -1,17 +1,16 @@
 //! The body of a sum, written once over lanes and compiled for each variant.
 //!
-//! The range is walked in tiles. A tile's accumulators stay in registers while all terms of a group are added to them,
-//! so the accumulator is read and written once a group, not once a term, and not at all in memory where one group
-//! holds every term. Where there are more terms, the range is cut into blocks small enough that the partial sums of a
-//! block, kept between groups in scratch on the stack, stay in the second-level cache.
+//! The range is walked in tiles. Up to [`TOGETHER`] terms are added while a tile's accumulators stay in registers, so
+//! that accumulators are never read nor written. Where there are more terms, the range is cut into blocks small enough
+//! that a block's partial sums, in scratch on the stack, stay in the first-level cache, and one term after another is
+//! added to them; meanwhile the same block of the next term is fetched.
 //!
 //! The sizes are measured, on AMD Zen 5 with AVX-512 and f32, inputs at equal offsets in their pages. A tile is two
 //! cache lines: in the cache one line loses a quarter; where two inputs are summed from memory into streamed output,
-//! two lines lose 5 %, four 15 % and eight 20 % against one, so that whole vectors then go singly. Groups of 4 to 16
-//! terms are equal within noise in memory, and 8 is the fastest in the cache; 20 at once lose a third there, as they
-//! share the ways of one cache set. A block should be long, as the prefetchers start anew at each: from memory, 20
-//! inputs lose a sixth with 16 KiB of scratch and win 3 % with 128 KiB, which loses as much in the cache. Software
-//! prefetching won a tenth at 20 inputs with shorter blocks, and lost a quarter at two.
+//! two lines lose 5 %, four 15 % and eight 20 % against one, so that whole vectors then go singly. Up to 8 terms are
+//! fastest together, and fetching ahead loses a tenth. Beyond, memory's rows and 4 KiB pages are left and entered again
+//! for every few lines of every term: 20 terms of 512 MiB, 7 at a time in blocks of 32 KiB, were read at 33 GB/s where
+//! one stream alone gave 46; term by term in blocks of 16 KiB, the next one's block fetched ahead, at 60.
 
 use std::mem::{MaybeUninit, size_of};
 
@@ -21,9 +20,10 @@ use crate::gradient::{Accumulator, Element};
 
 /// Terms that are added together at most. Each is one more stream that the machine's prefetchers must follow and, with
 /// inputs at equal offsets in their pages, one more way of the same cache sets.
-const GROUP: usize = 8;
-/// Bytes of scratch: a block's partial sums.
-const SCRATCH: usize = 64 << 10;
+const TOGETHER: usize = 8;
+/// Bytes of scratch: a block's partial sums. They, a block of one term and a block of the next are in the first-level
+/// cache together.
+const SCRATCH: usize = 16 << 10;
 /// Bytes of a cache line; streamed output starts at a whole one.
 const LINE: usize = 64;
 
@@ -86,24 +86,24 @@ impl<E: Element> Target<E> {
 #[repr(C, align(64))]
 struct Scratch(MaybeUninit<[u8; SCRATCH]>);
 
-/// True if the sum's terms all go in one group.
+/// True if the sum's terms are all added together.
 #[inline(always)]
-pub(super) fn is_one_group<E: Element>(sum: &Sum<E>) -> bool {
-    sum.terms.len() <= GROUP
+pub(super) fn is_together<E: Element>(sum: &Sum<E>) -> bool {
+    sum.terms.len() <= TOGETHER
 }
 
-/// Forms a sum whose terms go in one group, with vectors of type `V`, `TILE` of them at once.
+/// Forms a sum whose terms are added together, with vectors of type `V`, `TILE` of them at once.
 ///
 /// # Safety
 /// The pointers of `sum` are as [`super::accumulate`] asks, and `V` may be used here.
 #[inline(always)]
-pub(super) unsafe fn in_one<E: Element, V: Lanes<E>, const TILE: usize>(sum: &Sum<E>) {
-    let part = Part { lead: sum.lead, terms: sum.terms, at: 0, target: sum.target };
+pub(super) unsafe fn together<E: Element, V: Lanes<E>, const TILE: usize>(sum: &Sum<E>) {
+    let part = Part { lead: sum.lead, terms: sum.terms, at: 0, target: sum.target, ahead: None };
     // SAFETY: the caller's promise.
     unsafe { part.form::<V, TILE>(sum.len, sum.store == Store::Streaming) }
 }
 
-/// Forms any sum, with vectors of type `V`, `TILE` of them at once. To be compiled apart from [`in_one`]: reserving the
+/// Forms any sum, with vectors of type `V`, `TILE` of them at once. To be compiled apart from [`together`]: reserving the
 /// scratch touches each of its pages, which a short sum of few terms need not pay.
 ///
 /// # Safety
@@ -113,29 +113,34 @@ pub(super) unsafe fn in_blocks<E: Element, V: Lanes<E>, const TILE: usize>(sum: 
     let mut scratch = Scratch(MaybeUninit::uninit());
     let scratch = scratch.0.as_mut_ptr().cast::<E::Acc>();
     let block = SCRATCH / size_of::<E::Acc>();
-    let groups = sum.terms.len().div_ceil(GROUP).max(1);
-    // Groups of equal size: 9 terms go as 5 and 4, not 8 and 1.
-    let group = sum.terms.len().div_ceil(groups);
     let streams = sum.store == Store::Streaming;
     let mut at = 0;
     while at < sum.len {
         let len = block.min(sum.len - at);
-        // SAFETY: at + len stays inside the range; scratch holds a block, and is read only after it was written.
-        unsafe {
-            let mut lead = sum.lead.map(|acc| acc.add(at));
-            let mut terms = sum.terms;
-            while terms.len() > group {
-                let (now, later) = terms.split_at(group);
-                Part { lead, terms: now, at, target: Target::Partial(scratch) }.form::<V, TILE>(len, false);
-                (lead, terms) = (Some(scratch.cast_const()), later);
+        let mut lead = sum.lead;
+        for (index, term) in sum.terms.iter().enumerate() {
+            let terms = std::slice::from_ref(term);
+            // SAFETY: at + len stays inside the range; scratch holds a block, and is read only after it was written.
+            unsafe {
+                let from = if index == 0 { lead.map(|acc| acc.add(at)) } else { lead };
+                match sum.terms.get(index + 1) {
+                    Some(next) => {
+                        let (target, ahead) = (Target::Partial(scratch), Some((next, at)));
+                        Part { lead: from, terms, at, target, ahead }.form::<V, TILE>(len, false);
+                        lead = Some(scratch.cast_const());
+                    }
+                    None => {
+                        let (target, ahead) = (sum.target.skip(at), sum.terms.first().map(|first| (first, at + len)));
+                        Part { lead: from, terms, at, target, ahead }.form::<V, TILE>(len, streams);
+                    }
+                }
             }
-            Part { lead, terms, at, target: sum.target.skip(at) }.form::<V, TILE>(len, streams);
         }
         at += len;
     }
 }
 
-/// One group of terms over one block.
+/// Some terms over one block.
 struct Part<'a, E: Element> {
     /// The running sum, from the block's first element.
     lead: Option<*const E::Acc>,
@@ -144,6 +149,8 @@ struct Part<'a, E: Element> {
     at: usize,
     /// Where the block goes.
     target: Target<E>,
+    /// A term that is fetched meanwhile, and its first element. Fetching past its end does no harm.
+    ahead: Option<(&'a Term<E>, usize)>,
 }
 
 impl<E: Element> Part<'_, E> {
@@ -181,6 +188,7 @@ impl<E: Element> Part<'_, E> {
     unsafe fn step<V: Lanes<E>, const VECTORS: usize>(&self, i: usize, streams: bool) {
         // SAFETY: the caller's promise that VECTORS × WIDTH elements from i on are inside the block.
         unsafe {
+            self.fetch::<V, VECTORS>(i);
             let mut terms = self.terms.iter();
             let mut acc = match self.lead {
                 Some(lead) => load::<E, V, VECTORS>(lead.add(i)),
@@ -209,6 +217,22 @@ impl<E: Element> Part<'_, E> {
                     }
                 }
             }
+        }
+    }
+
+    /// Fetches what `VECTORS` vectors from element `i` on will be of the term that is ahead.
+    #[inline(always)]
+    unsafe fn fetch<V: Lanes<E>, const VECTORS: usize>(&self, i: usize) {
+        let (from, size) = match self.ahead {
+            None => return,
+            Some((Term::Weighted { data, .. }, at)) => (data.wrapping_add(at + i).cast::<u8>(), size_of::<E>()),
+            Some((Term::Partial(data), at)) => (data.wrapping_add(at + i).cast::<u8>(), size_of::<E::Acc>()),
+        };
+        let mut line = 0;
+        while line < VECTORS * V::WIDTH * size {
+            // SAFETY: V may be used here; an address is not read by fetching.
+            unsafe { V::prefetch(from.wrapping_add(line)) };
+            line += LINE;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use super::lanes::Plain;
-use super::sum::{Sum, in_blocks, in_one, is_one_group};
+use super::sum::{Sum, in_blocks, is_together, together};
 use crate::gradient::Element;
 
 #[cfg(target_arch = "x86_64")]
@@ -108,7 +108,7 @@ unsafe fn plain<E: Element>(sum: &Sum<E>) {
         unsafe { in_blocks::<E, Plain<E::Acc, 4>, 4>(sum) }
     }
     // SAFETY: the caller's promise; these lanes need no particular machine.
-    unsafe { if is_one_group(sum) { in_one::<E, Plain<E::Acc, 4>, 4>(sum) } else { blocks(sum) } }
+    unsafe { if is_together(sum) { together::<E, Plain<E::Acc, 4>, 4>(sum) } else { blocks(sum) } }
 }
 
 /// The same sum, if its elements are of type `F`.

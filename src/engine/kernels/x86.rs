@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::lanes::Lanes;
-use super::sum::{Sum, in_blocks, in_one, is_one_group};
+use super::sum::{Sum, in_blocks, is_together, together};
 
 macro_rules! arithmetic {
     ($acc:ty, $splat:ident, $load:ident, $mul:ident, $add:ident, $div:ident, $store:ident, $stream:ident) => {
@@ -37,6 +37,10 @@ macro_rules! arithmetic {
         #[inline(always)]
         unsafe fn stream(self, to: *mut $acc) {
             unsafe { $stream(to, self) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(from: *const u8) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
         }
     };
 }
@@ -283,7 +287,7 @@ macro_rules! compiled {
                 unsafe { in_blocks::<$element, $vector, $tile>(sum) }
             }
             // SAFETY: the caller's promise; these functions are compiled for what the lanes need.
-            unsafe { if is_one_group(sum) { in_one::<$element, $vector, $tile>(sum) } else { blocks(sum) } }
+            unsafe { if is_together(sum) { together::<$element, $vector, $tile>(sum) } else { blocks(sum) } }
         }
     };
 }
