@@ -6,6 +6,7 @@ usage: memory.py DIR        the directory that jobs/memory.sh wrote
 
 import glob
 import json
+import math
 import os
 import statistics
 import sys
@@ -134,19 +135,36 @@ def ceiling(directory):
 
 
 def cost(directory):
-    medians = {}
-    for kind in ("watched", "unwatched"):
-        paths = glob.glob(os.path.join(directory, f"probe-cost-{kind}-*.json"))
-        names = [os.path.basename(path)[: -len(".json")] for path in sorted(paths)]
-        medians[kind] = [cell["median_s"] * 1e3 for name in names for cell in cells(directory, name) if cell["median_s"]]
-    if not all(medians.values()):
+    """Pairs of successive blocks, of which the even one was watched: the median of their ratios, and its interval by
+    order statistics (the sign test's)."""
+    path = os.path.join(directory, "probe-cost.json")
+    if not os.path.exists(path):
         return
-    ratios = [watched / other for watched, other in zip(medians["watched"], medians["unwatched"])]
-    show = lambda values: ", ".join(f"{value:.3f}" for value in values)
-    rows = [["watched, ms", show(medians["watched"])], ["not watched, ms", show(medians["unwatched"])]]
-    rows.append(["ratio of each pair", show(ratios)])
-    rows.append(["median ratio", f"{statistics.median(ratios):.4f}"])
-    table("What watching costs a round of 128 MiB, 2 ranks:", ["", "medians of jobs in turn"], rows)
+    with open(path, encoding="utf-8") as file:
+        samples = json.load(file)["samples"]
+    seconds = {sample["block"]: sample["seconds"] for sample in samples}
+    pairs = [(seconds[block], seconds[block + 1]) for block in seconds if block % 2 == 0 and block + 1 in seconds]
+    ratios = sorted(watched / other for watched, other in pairs)
+    count = len(ratios)
+    if count < 10:
+        return
+    # The largest k with P(Binomial(count, 1/2) < k) <= 2.5 %.
+    tail, k = 0.0, 0
+    while tail + math.comb(count, k) / 2**count <= 0.025:
+        tail += math.comb(count, k) / 2**count
+        k += 1
+    low, high = ratios[max(k - 1, 0)], ratios[min(count - k, count - 1)]
+    table(
+        "What watching costs a round of 128 MiB, 2 ranks, every second block watched:",
+        ["pairs", "watched, median ms", "not watched", "median ratio", "95 % interval"],
+        [[
+            count,
+            f"{statistics.median(pair[0] for pair in pairs) * 1e3:.3f}",
+            f"{statistics.median(pair[1] for pair in pairs) * 1e3:.3f}",
+            f"{statistics.median(ratios):.4f}",
+            f"{low:.4f} to {high:.4f}",
+        ]],
+    )
 
 
 def main():

@@ -86,11 +86,9 @@ for part in "${parts[@]}"; do
         --launch "$GRADSHARD_MPIRUN -n 9" --format json >"$results/ceiling.json"
       ;;
     cost)
+      # Settings for as many ranks as cores, and no more.
       openmpi_environment 2
-      for turn in 1 2 3; do
-        run 2 probe-cost "probe-cost-watched-$turn" --no-limits
-        run 2 probe-cost "probe-cost-unwatched-$turn" --no-limits --no-watch
-      done
+      run 2 probe-cost probe-cost --no-limits --watch alternate
       openmpi_environment 64
       ;;
   esac

@@ -9,7 +9,7 @@ use gradshard::engine::verify::{Verification, verify};
 use gradshard::engine::{Residents, Round, Shared, Spec, Transport, TransportError, run_threads};
 use gradshard::gradient::source::Synthetic;
 use gradshard::gradient::{Dtype, Range};
-use gradshard::job::{Quiet, Request, run_with};
+use gradshard::job::{Quiet, Request, Watching, run_with};
 use gradshard::plan::strategies::{Family, Knobs, Strategy};
 use gradshard::plan::{
     Aggregator, ExplicitPlan, Fault, Flow, Infeasible, Input, IntraNode, Layout, Order, Output, Phase, Plan, Problem,
@@ -169,7 +169,7 @@ fn job(
         keep_result: None,
         resume: false,
         limits: true,
-        watch: true,
+        watch: Watching::Every,
         ignore_prediction: false,
     };
     let of_ranks = run_threads(&[0; RANKS], |transport| {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use gradshard::engine::{Transport, run_threads};
-use gradshard::job::{self, Finished, JobError, Progress, Request, dry_run};
+use gradshard::job::{self, Finished, JobError, Progress, Request, Watching, dry_run};
 use gradshard::results::show::table;
 
 use super::{BAD_INPUT, Failure, input, print, say};
@@ -30,9 +30,9 @@ pub struct RunArgs {
     /// Do not measure the machine's limits first (one to two seconds); shares of the limit stay empty
     #[arg(long)]
     no_limits: bool,
-    /// Do not ask the kernel, before and after each round, what ranks hold
-    #[arg(long)]
-    no_watch: bool,
+    /// When to ask the kernel, before and after a round, what ranks hold; alternate shows what asking costs
+    #[arg(long, value_enum, default_value = "every", value_name = "ROUNDS")]
+    watch: Watch,
     /// Try cells that are predicted to exceed their ceiling
     #[arg(long)]
     ignore_prediction: bool,
@@ -49,6 +49,27 @@ pub struct RunArgs {
     /// Print the cells, their predicted memory and the total, without running
     #[arg(long)]
     dry_run: bool,
+}
+
+/// Rounds in which the kernel is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Watch {
+    /// Every round
+    Every,
+    /// The rounds of every second block
+    Alternate,
+    /// None
+    Never,
+}
+
+impl From<Watch> for Watching {
+    fn from(watch: Watch) -> Watching {
+        match watch {
+            Watch::Every => Watching::Every,
+            Watch::Alternate => Watching::Alternate,
+            Watch::Never => Watching::Never,
+        }
+    }
 }
 
 /// Runs under the launcher that started this process, or on threads where there is none.
@@ -88,7 +109,7 @@ fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure>
         keep_result: args.keep_result.clone(),
         resume: args.resume,
         limits: !args.no_limits,
-        watch: !args.no_watch,
+        watch: args.watch.into(),
         ignore_prediction: args.ignore_prediction,
     };
     let first = transport.rank() == 0;

@@ -11,7 +11,7 @@ use crate::experiment::Comparison;
 use crate::gradient::{Element, Range, Source};
 use crate::job::contender::{Contender, Measured, make_ready, row};
 use crate::job::digest::digest;
-use crate::job::rank_memory::{self, Watch};
+use crate::job::rank_memory::{self, Watch, Watching};
 use crate::job::ratios::{self, Timed};
 use crate::job::room::binary;
 use crate::job::setup::terms_of;
@@ -132,8 +132,8 @@ impl<'s, E: Element> Session<'s, E> {
                     make_ready(transport, contender, &layout, !request.ignore_prediction)?;
                 }
                 if contenders.iter().any(Contender::runs) {
-                    let watched = request.watch && transport.has_own_process();
-                    let (watch, loaded) = Watch::over_loading(watched, || match comparison.residency {
+                    let watching = if transport.has_own_process() { request.watch } else { Watching::Never };
+                    let (watch, loaded) = Watch::over_loading(watching, || match comparison.residency {
                         Residency::Streamed => Ok(Residents::none()),
                         Residency::Resident => {
                             Residents::<E>::load(source, &contenders[0].problem, &layout, shared, transport)
@@ -200,6 +200,7 @@ impl<'s, E: Element> Session<'s, E> {
             if !contenders.iter().any(Contender::runs) {
                 break;
             }
+            self.watch.block(block);
             for (place, index) in orders.next_block().into_iter().enumerate() {
                 let contender = &mut contenders[index];
                 if !contender.runs() {

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 pub use dry_run::dry_run;
 pub use environment::machines;
 pub use progress::{Progress, Quiet};
+pub use rank_memory::Watching;
 pub use setup::{Prepared, output_path};
 
 use crate::engine::{EngineError, Transport, TransportError};
@@ -43,8 +44,8 @@ pub struct Request {
     pub resume: bool,
     /// Measure the machine's limits first, for the share of the limit.
     pub limits: bool,
-    /// Ask the kernel, before and after each round, what ranks hold.
-    pub watch: bool,
+    /// In which rounds the kernel is asked what ranks hold.
+    pub watch: Watching,
     /// Try cells that are predicted to exceed their ceiling.
     pub ignore_prediction: bool,
 }

@@ -22,10 +22,35 @@ pub fn row(numbers: &[u64]) -> MemoryRow {
     MemoryRow { resident: at(0), accumulators: at(1), staging: at(2), result: at(3) }
 }
 
+/// In which rounds the kernel is asked, before the clock starts and after it stops, what ranks hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watching {
+    /// In all of them.
+    #[default]
+    Every,
+    /// In those of even blocks, and in the ones before the first block: to see in one run what watching costs.
+    Alternate,
+    /// In none.
+    Never,
+}
+
+impl Watching {
+    /// True in this block.
+    fn includes(self, block: u64) -> bool {
+        match self {
+            Watching::Every => true,
+            Watching::Alternate => block.is_multiple_of(2),
+            Watching::Never => false,
+        }
+    }
+}
+
 /// What this rank's process holds beside rounds, known from one round to the next of a comparison.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// False where ranks share a process, which the kernel does not tell apart, or where nobody wants to know.
+    /// Where ranks share a process, which the kernel does not tell apart, none.
+    when: Watching,
+    /// False in a round that is not watched.
     on: bool,
     /// What this rank's clients' gradients took when they were loaded.
     resident: u64,
@@ -36,20 +61,29 @@ pub struct Watch {
 
 impl Watch {
     /// Loads gradients by `load`, and sees what they take.
-    pub fn over_loading<T>(on: bool, load: impl FnOnce() -> T) -> (Watch, T) {
+    pub fn over_loading<T>(when: Watching, load: impl FnOnce() -> T) -> (Watch, T) {
+        let on = when != Watching::Never;
         let held = || if on { Seen::now().map_or(0, |seen| seen.held()) } else { 0 };
         let before = held();
         let loaded = load();
         let resident = held().saturating_sub(before);
-        (Watch { on, resident, neighbours: 0, group: if on { GroupPeak::find() } else { None } }, loaded)
+        (Watch { when, on, resident, neighbours: 0, group: if on { GroupPeak::find() } else { None } }, loaded)
+    }
+
+    /// What follows is in this block.
+    pub fn block(&mut self, block: u64) {
+        self.on = self.when.includes(block);
     }
 
     /// Before the round's memory is asked for: peaks are the round's from here on, where they can be reset.
     pub fn begin(&self) -> Option<Probe> {
+        if !self.on {
+            return None;
+        }
         if let Some(group) = &self.group {
             group.reset();
         }
-        if self.on { Probe::begin() } else { None }
+        Probe::begin()
     }
 
     /// Maps what the round will read of neighbours' memory. What that adds to this process' pages.
@@ -68,7 +102,7 @@ impl Watch {
         let kernel = probe.and_then(|probe| probe.end(self.resident, self.neighbours, all));
         // The gradients stay mapped until the comparison ends.
         self.neighbours += reached.gradients;
-        let group_peak = self.group.as_ref().and_then(GroupPeak::bytes);
+        let group_peak = self.group.as_ref().filter(|_| self.on).and_then(GroupPeak::bytes);
         Watched { tracked: round.tracked(), kernel, group_peak }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
+use clap::ValueEnum;
 use gradshard::ceiling::Launcher;
 use gradshard::job::output_path;
 use gradshard::results::Running;
@@ -53,11 +54,13 @@ fn arguments(args: &RunArgs, output: &std::path::Path, resume: bool) -> Vec<Path
         (args.force && !resume, "--force"),
         (resume, "--resume"),
         (args.no_limits, "--no-limits"),
-        (args.no_watch, "--no-watch"),
         (args.ignore_prediction, "--ignore-prediction"),
         (args.dry_run, "--dry-run"),
     ];
     words.extend(flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| PathBuf::from(flag)));
+    if let Some(rounds) = args.watch.to_possible_value() {
+        words.extend(["--watch".into(), PathBuf::from(rounds.get_name())]);
+    }
     if let Some(directory) = &args.keep_result {
         words.extend(["--keep-result".into(), directory.clone()]);
     }
