@@ -4,6 +4,7 @@ pub mod alpha;
 pub mod autocorrelation;
 pub mod blocks;
 pub mod clock;
+pub mod clock_model;
 pub mod crossover;
 pub mod hodges_lehmann;
 pub mod holm;
