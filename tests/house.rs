@@ -53,6 +53,8 @@ const UNSAFE_IN: &[&str] = &[
     "sync/exchange.rs",
     "machine/binding.rs",
     "machine/memory.rs",
+    "machine/load.rs",
+    "machine/usage.rs",
     "gradient/source/synthetic.rs",
 ];
 

@@ -8,6 +8,7 @@ pub mod clock_model;
 pub mod crossover;
 pub mod hodges_lehmann;
 pub mod holm;
+pub mod interference;
 pub mod interval;
 pub mod jobs;
 #[cfg(test)]

@@ -11,4 +11,4 @@ mod start;
 
 pub use global_clock::GlobalClock;
 pub use local_clock::LocalClock;
-pub use start::{Begun, LATE, Start, Synchroniser};
+pub use start::{Begun, Start, Synchroniser};

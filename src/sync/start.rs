@@ -5,10 +5,6 @@ use super::exchange::Exchange;
 use super::{GlobalClock, LocalClock};
 use crate::engine::transport::{Transport, TransportError};
 
-/// How late a rank may be in a window, ns: what a look at the clock takes, many times over. Whoever is later was not
-/// waiting, and the round had no common start.
-pub const LATE: u64 = 1_000;
-
 /// The time between the last arrival and the opening of a window, ns: at least what a rank's first steps after the
 /// meeting need, at most what nobody minds.
 const LEAST_LEAD: u64 = 20_000;
@@ -140,6 +136,7 @@ mod tests {
     use super::*;
     use crate::engine::node_clock::node_clock;
     use crate::engine::run_threads;
+    use crate::measure::clock::LATE;
 
     fn skewed(node: usize) -> LocalClock {
         LocalClock::new(format!("clock {node}"), move || node_clock() + node as u64 * 5_000_000_000)
