@@ -14,4 +14,5 @@ pub mod memory;
 pub mod mpi;
 pub mod plan;
 pub mod results;
+pub mod sync;
 pub mod utc;

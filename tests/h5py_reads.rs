@@ -6,7 +6,7 @@ use std::process::{Command, Output as Finished};
 mod harness;
 
 use gradshard::memory::KernelMemory;
-use gradshard::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use gradshard::results::row::{BlockRow, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use gradshard::results::{Output, ResultFile};
 use harness::{available, python, script};
 use serde_json::json;
@@ -42,6 +42,10 @@ fn write(directory: &Path) -> PathBuf {
         block,
         place,
         seconds,
+        late_ranks: block,
+        involuntary_switches: 3,
+        off_core_seconds: 0.5,
+        rank_start_seconds: vec![2.0; Vec::len(&rank_seconds)],
         rank_seconds,
         rank_producing_seconds,
     };
@@ -70,6 +74,17 @@ fn write(directory: &Path) -> PathBuf {
         margin: 0.02,
         verdict: "slower".into(),
         lag1_autocorrelation: None,
+    });
+    file.blocks.push(BlockRow {
+        comparison: 4,
+        block: 1,
+        began_unix_s: 1.5e9,
+        start: "window".into(),
+        rounds: 6,
+        missed_windows: 1,
+        busy_core_seconds: Some(0.25),
+        cores: 2,
+        ..BlockRow::default()
     });
     let path = directory.join("results.h5");
     Output::create(&path, false).unwrap().save(&file).unwrap();

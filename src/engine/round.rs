@@ -124,8 +124,9 @@ impl<'a, E: Element> Round<'a, E> {
         let relays = distribution::relays(spec.plan, spec.problem, spec.layout, &spec.terms, rank);
         let stream_tags = sends.iter().map(|send| send_tag(send.tag));
         let most_tag = stream_tags.chain(relays.iter().map(|relay| relay_tag(relay.result))).max().unwrap_or(0);
-        if transport.max(most_tag)? > transport.most_tag() {
-            let limit = transport.most_tag();
+        // The greatest tag is for the messages by which ranks begin together.
+        let limit = transport.most_tag() - 1;
+        if transport.max(most_tag)? > limit {
             return Err(EngineError::Unsupported(format!(
                 "the plan needs message tags up to {most_tag}, beyond this library's {limit}: fewer clients or shards"
             )));

@@ -22,7 +22,8 @@ type Inbox = HashMap<(usize, u64), VecDeque<Letter>>;
 struct Gate {
     waiting: usize,
     turn: u64,
-    left: usize,
+    /// Ranks whose threads have ended.
+    left: Vec<usize>,
 }
 
 struct Inner {
@@ -70,7 +71,7 @@ pub fn run_threads<R: Send>(node_of: &[usize], body: impl Fn(&mut dyn Transport)
         node_of: node_of.to_vec(),
         inbox: (0..ranks).map(|_| Mutex::default()).collect(),
         taken: (0..ranks).map(|_| Mutex::default()).collect(),
-        gate: Mutex::new(Gate { waiting: 0, turn: 0, left: 0 }),
+        gate: Mutex::new(Gate { waiting: 0, turn: 0, left: Vec::new() }),
         turned: Condvar::new(),
         exchange: Mutex::new(vec![Vec::new(); ranks]),
         regions: Mutex::new(vec![None; ranks]),
@@ -92,8 +93,29 @@ pub fn run_threads<R: Send>(node_of: &[usize], body: impl Fn(&mut dyn Transport)
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        lock(&self.inner.gate).left += 1;
+        lock(&self.inner.gate).left.push(self.rank);
         self.inner.turned.notify_all();
+    }
+}
+
+impl Threads {
+    /// True if a message can never complete, because the rank at its other end has left. One that left after it had
+    /// sent is missed by nobody, so letters are looked for once it is known who has left.
+    fn waits_for_one_that_left(&self) -> bool {
+        let left = lock(&self.inner.gate).left.clone();
+        if left.is_empty() {
+            return false;
+        }
+        let inbox = lock(&self.inner.inbox[self.rank]);
+        let arrived = |expected: &Expected| inbox.get(&(expected.from, expected.tag)).is_some_and(|l| !l.is_empty());
+        let unsent = self.expected.iter().any(|expected| left.contains(&expected.from) && !arrived(expected));
+        drop(inbox);
+        unsent
+            || left.iter().any(|rank| {
+                lock(&self.inner.inbox[*rank])
+                    .iter()
+                    .any(|((from, _), letters)| *from == self.rank && !letters.is_empty())
+            })
     }
 }
 
@@ -182,7 +204,7 @@ impl Transport for Threads {
         let mut taken = lock(&self.inner.taken[self.rank]);
         self.sends_under_way -= taken.len();
         tokens.append(&mut taken);
-        if tokens.is_empty() && self.under_way() > 0 && lock(&self.inner.gate).left > 0 {
+        if tokens.is_empty() && self.under_way() > 0 && self.waits_for_one_that_left() {
             return Err(TransportError::PeerLost { rank: self.rank });
         }
         Ok(())
@@ -211,7 +233,7 @@ impl Transport for Threads {
             return Ok(());
         }
         while gate.turn == turn {
-            if gate.left > 0 {
+            if !gate.left.is_empty() {
                 return Err(TransportError::PeerLost { rank: self.rank });
             }
             gate = self.inner.turned.wait(gate).unwrap_or_else(PoisonError::into_inner);

@@ -26,7 +26,7 @@ pub use gradients::{Format, Gradients};
 pub use knobs::{Ceiling, Flow};
 pub use parse::parse;
 pub use resolve::{Experiment, FileFacts, Known, resolve};
-pub use settings::Repeat;
+pub use settings::{Repeat, Start};
 pub use size::Size;
 pub use weights::Weights;
 pub use written::Written;

@@ -5,6 +5,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::experiment::numbers::{Count, CountOrNone, Precision, Seconds, Seed};
 
+/// How ranks begin a round together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// At a moment on a clock of all ranks, agreed upon when all are ready. A round in which a rank missed it is kept
+    /// in the file and used for nothing.
+    #[default]
+    Window,
+    /// On leaving a barrier.
+    Barrier,
+}
+
 /// Repetition of a comparison. A block runs every cell of the comparison once, in a random order.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +38,9 @@ pub struct Repeat {
     #[serde(deserialize_with = "CountOrNone::plain")]
     #[schemars(with = "CountOrNone")]
     pub warmup: u64,
+    /// How ranks begin a round together: at an agreed moment ("window"), or on leaving a barrier ("barrier"). Where ranks
+    /// share cores it is the barrier all the same, as waiting for the moment would keep others from the cores.
+    pub start: Start,
     /// Start of the random sequence that orders the cells of a block.
     #[serde(deserialize_with = "Seed::plain")]
     #[schemars(with = "Seed")]
@@ -34,6 +49,6 @@ pub struct Repeat {
 
 impl Default for Repeat {
     fn default() -> Self {
-        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, seed: 1 }
+        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
     }
 }

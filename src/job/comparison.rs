@@ -3,35 +3,30 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Transport, agree, gather_numbers};
 use crate::engine::verify::{self, Verification};
-use crate::engine::{EngineError, Residents, Round, Spec, TransportError};
+use crate::engine::{EngineError, Residents, Round, Spec};
 use crate::experiment::Comparison;
 use crate::gradient::{Element, Range, Source};
 use crate::job::contender::{Contender, Measured, make_ready, row};
 use crate::job::digest::digest;
+use crate::job::disturbance::{BlockWatch, Disturbance};
 use crate::job::rank_memory::{self, Watch, Watching};
 use crate::job::ratios::{self, Timed};
 use crate::job::room::binary;
+use crate::job::settle::settle;
 use crate::job::setup::terms_of;
+use crate::job::start::misses_too_many;
+use crate::job::timing::{self, Timing, Told};
 use crate::job::{JobError, Prepared, Progress, Request, keep};
-use crate::measure::clock::span;
 use crate::measure::{BlockOrder, Stopped, Stopping, StoppingRule};
 use crate::memory::Limit;
 use crate::plan::memory::{Memory, RankPrediction, resident};
 use crate::plan::{IntraNode, Layout, Phase, Residency};
 use crate::results::Running;
-use crate::results::row::{MemoryRow, RatioRow, Sample, Status};
+use crate::results::row::{BlockRow, MemoryRow, RatioRow, Sample, Status};
+use crate::sync::{Start, Synchroniser};
 use crate::with_element;
-
-/// What one round told; on rank 0 of all ranks.
-struct Told {
-    /// From the first start to the last end.
-    seconds: f64,
-    rank_seconds: Vec<f64>,
-    rank_producing_seconds: Vec<f64>,
-}
 
 /// What came of a comparison; on rank 0.
 #[derive(Default)]
@@ -40,6 +35,8 @@ pub struct Outcome {
     pub cells: Vec<Measured>,
     /// How they compare.
     pub ratios: Vec<RatioRow>,
+    /// What the machine did meanwhile.
+    pub blocks: Vec<BlockRow>,
 }
 
 /// Measures a comparison. Collective. Rows on rank 0, nothing elsewhere.
@@ -48,13 +45,13 @@ pub fn measure(
     prepared: &Prepared,
     comparison: &Comparison,
     request: &Request,
-    running: &Running,
+    (running, sync, cores_shared): (&Running, &mut Synchroniser, bool),
     progress: &mut dyn Progress,
 ) -> Result<Outcome, JobError> {
     let blocks = prepared.experiment.repeat.blocks;
     progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), blocks);
     with_element!(comparison.dtype, E => {
-        Session::<E>::measure(transport, prepared, comparison, request, running, progress)
+        Session::<E>::measure(transport, prepared, comparison, request, (running, sync, cores_shared), progress)
     })
 }
 
@@ -77,6 +74,15 @@ pub fn resident_bytes(
     Ok((bytes, shared))
 }
 
+/// What follows a block; what comes later goes before.
+#[derive(Clone, Copy)]
+enum Next {
+    GoOn,
+    Refresh,
+    FallBack,
+    Stop,
+}
+
 struct Session<'s, E: Element> {
     prepared: &'s Prepared,
     comparison: &'s Comparison,
@@ -86,6 +92,8 @@ struct Session<'s, E: Element> {
     residents: Residents<E>,
     watch: Watch,
     running: &'s Running,
+    sync: &'s mut Synchroniser,
+    disturbance: Disturbance,
 }
 
 impl<'s, E: Element> Session<'s, E> {
@@ -94,7 +102,7 @@ impl<'s, E: Element> Session<'s, E> {
         prepared: &'s Prepared,
         comparison: &'s Comparison,
         request: &'s Request,
-        running: &'s Running,
+        (running, sync, cores_shared): (&'s Running, &'s mut Synchroniser, bool),
         progress: &mut dyn Progress,
     ) -> Result<Outcome, JobError> {
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
@@ -122,7 +130,7 @@ impl<'s, E: Element> Session<'s, E> {
                 samples: Vec::new(),
             });
         }
-        let mut stopped = None;
+        let (mut stopped, mut disturbance) = (None, Disturbance::default());
         match prepared.layout(comparison, &node_of) {
             Err(reason) => contenders.iter_mut().for_each(|c| c.ends(Status::Infeasible, reason.clone())),
             Ok(layout) => {
@@ -145,9 +153,21 @@ impl<'s, E: Element> Session<'s, E> {
                             running.for_each(|c| c.ends(Status::Failed, reason.clone()));
                         }
                         Ok(residents) => {
-                            let mut session =
-                                Session { prepared, comparison, request, layout, source, residents, watch, running };
+                            let disturbed = Disturbance::default();
+                            let mut session = Session {
+                                prepared,
+                                comparison,
+                                request,
+                                layout,
+                                source,
+                                residents,
+                                watch,
+                                running,
+                                sync,
+                                disturbance: disturbed,
+                            };
                             stopped = session.run(transport, &mut contenders, progress)?;
+                            disturbance = session.disturbance;
                         }
                     }
                 }
@@ -169,8 +189,11 @@ impl<'s, E: Element> Session<'s, E> {
         };
         let place = (transport.ranks(), nodes);
         let enforced = prepared.experiment.enforce;
-        let rows = contenders.into_iter().map(|c| row(c, comparison, place, enforced, stopped.as_ref()));
-        Ok(Outcome { cells: rows.collect(), ratios })
+        let other_load = disturbance.other_load();
+        let rows = contenders
+            .into_iter()
+            .map(|c| row(c, comparison, place, (enforced, cores_shared), (stopped.as_ref(), other_load)));
+        Ok(Outcome { cells: rows.collect(), ratios, blocks: disturbance.rows })
     }
 
     /// Verifies every cell in an untimed round, warms up, then times blocks until the stopping rule has enough. Why it
@@ -195,27 +218,27 @@ impl<'s, E: Element> Session<'s, E> {
             max_seconds: repeat.max_seconds,
             max_blocks: repeat.blocks,
         });
+        if self.sync.start() == Start::Window {
+            self.sync.refresh(transport)?;
+        }
         let begun = Instant::now();
         for block in 0..repeat.blocks {
             if !contenders.iter().any(Contender::runs) {
                 break;
             }
             self.watch.block(block);
+            let mut watch = BlockWatch::begin(transport, self.comparison.index, block, self.sync);
             for (place, index) in orders.next_block().into_iter().enumerate() {
                 let contender = &mut contenders[index];
                 if !contender.runs() {
                     continue;
                 }
                 let Some(told) = self.one_round(transport, contender)? else { continue };
-                contender.samples.push(Sample {
-                    cell: contender.cell.index,
-                    block,
-                    place: place as u64,
-                    seconds: told.seconds,
-                    rank_seconds: told.rank_seconds,
-                    rank_producing_seconds: told.rank_producing_seconds,
-                });
+                watch.add(&told);
+                let (cell, place) = (contender.cell.index, place as u64);
+                contender.samples.push(Sample { cell, block, place, ..told.sample });
             }
+            watch.end(transport, self.sync, &mut self.disturbance)?;
             let spent = begun.elapsed().as_secs_f64();
             progress.block(block + 1, spent);
             // Rank 0's clock and samples decide for all.
@@ -223,8 +246,22 @@ impl<'s, E: Element> Session<'s, E> {
                 0 => stopping.after_block(block + 1, spent, |alpha| ratios::widest(&timed(contenders), alpha)),
                 _ => None,
             };
-            if transport.max(u64::from(stopped.is_some()))? > 0 {
+            let windows = self.sync.start() == Start::Window;
+            let next = match &stopped {
+                Some(_) => Next::Stop,
+                None if windows && misses_too_many(self.disturbance.rounds()) => Next::FallBack,
+                None if self.sync.is_stale() => Next::Refresh,
+                None => Next::GoOn,
+            };
+            // One exchange for all: what stands further up counts.
+            let next = transport.max(next as u64)?;
+            if next == Next::Stop as u64 {
                 return Ok(stopped);
+            } else if next == Next::FallBack as u64 {
+                progress.note("more than half of the windows were missed: from now on a barrier begins rounds");
+                self.sync.fall_back();
+            } else if next == Next::Refresh as u64 {
+                self.sync.refresh(transport)?;
             }
         }
         Ok(None)
@@ -306,10 +343,7 @@ impl<'s, E: Element> Session<'s, E> {
         }
         let reached = self.watch.reach(&round);
         round.reset();
-        transport.barrier()?;
-        let start = node_clock();
-        round.run(transport)?;
-        let end = node_clock();
+        let timing = Timing::of(self.sync, transport, |transport| round.run(transport))?;
         transport.barrier()?;
         let watched = self.watch.end(probe, &round, reached);
         // What follows looks at the result, which is no part of the round.
@@ -323,22 +357,20 @@ impl<'s, E: Element> Session<'s, E> {
         let results = round.results();
         let digest = results.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
         let held = self.held(contender, &round, digest);
-        let record = [start, end, round.producing_seconds().to_bits(), digest, held];
-        let record = [record.as_slice(), &watched.numbers()].concat();
+        let record = [round.producing_seconds().to_bits(), digest, held];
+        let record = [timing.numbers().as_slice(), &record, &watched.numbers()].concat();
+        const PRODUCING: usize = timing::NUMBERS;
+        const DIGEST: usize = PRODUCING + 1;
+        const HELD: usize = DIGEST + 1;
         let numbers = gather_numbers(transport, &record)?.map(|told| {
             for (memory, numbers) in contender.memory.iter_mut().zip(&told) {
-                rank_memory::add(memory, &numbers[5..]);
+                rank_memory::add(memory, &numbers[HELD + 1..]);
             }
             let pick = |at: usize| told.iter().map(|of| of[at]).collect::<Vec<u64>>();
-            let (starts, ends) = (pick(0), pick(1));
-            let own = starts.iter().zip(&ends).map(|(start, end)| end.saturating_sub(*start) as f64 * 1e-9);
-            let digest = pick(3).into_iter().fold(0, u64::wrapping_add);
-            let told = Told {
-                seconds: span(transport.node_of(), &starts, &ends),
-                rank_seconds: own.collect(),
-                rank_producing_seconds: pick(2).into_iter().map(f64::from_bits).collect(),
-            };
-            (told, digest, pick(4))
+            let digest = pick(DIGEST).into_iter().fold(0, u64::wrapping_add);
+            let producing = pick(PRODUCING).into_iter().map(f64::from_bits).collect();
+            let told = Told::new(self.sync.start(), transport.node_of(), &told, producing);
+            (told, digest, pick(HELD))
         });
         if contender.terms.phase == Phase::Round {
             let spread = numbers.as_ref().map_or(Ok(()), |(_, digest, held)| self.all_hold(contender, *digest, held));
@@ -428,33 +460,6 @@ impl<'s, E: Element> Session<'s, E> {
 /// The times of the cells that nothing is wrong with.
 fn timed(contenders: &[Contender<'_>]) -> Vec<Timed> {
     contenders.iter().filter(|c| c.runs()).map(|c| Timed::new(c.cell.index, &c.samples)).collect()
-}
-
-/// Turns one rank's failure into every rank's: Err with the first reason. A lost transport stays an error.
-fn settle<T>(transport: &mut dyn Transport, mine: Result<T, EngineError>) -> Result<Result<T, String>, JobError> {
-    let verdict = match &mine {
-        Ok(_) => Ok(()),
-        Err(EngineError::Elsewhere) => Ok(()),
-        Err(EngineError::Transport(error)) if is_lost(error) => {
-            return mine.map(Ok).map_err(JobError::Lost);
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    Ok(match (agree(transport, verdict)?, mine) {
-        (Ok(()), Ok(value)) => Ok(value),
-        (Err(reason), _) => Err(reason),
-        (Ok(()), Err(error)) => Err(error.to_string()),
-    })
-}
-
-/// True if ranks can no longer talk. Shared memory that does not suffice is found before anybody waits.
-fn is_lost(error: &TransportError) -> bool {
-    match error {
-        TransportError::Memory(_) => false,
-        #[cfg(feature = "mpi")]
-        TransportError::Mpi(crate::mpi::MpiError::SharedMemory { .. }) => false,
-        _ => true,
-    }
 }
 
 /// What was allocated must be what was predicted, to the byte.

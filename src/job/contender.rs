@@ -8,6 +8,7 @@ use crate::experiment::{self, Comparison};
 use crate::job::JobError;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
+use crate::measure::interference::{is_disturbed, verdict};
 use crate::measure::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 use crate::plan::memory::{RankPrediction, predict_rank};
 use crate::plan::strategies::Strategy;
@@ -196,11 +197,16 @@ pub fn row(
     contender: Contender<'_>,
     comparison: &Comparison,
     (ranks, nodes): (usize, usize),
-    enforced: bool,
-    stopped: Option<&Stopped>,
+    (enforced, cores_shared): (bool, bool),
+    (stopped, other_load): (Option<&Stopped>, Option<f64>),
 ) -> Measured {
     let stopped = stopped.filter(|_| contender.status == Status::Ok);
-    let seconds: Vec<f64> = contender.samples.iter().map(|sample| sample.seconds).collect();
+    let valid: Vec<&Sample> = contender.samples.iter().filter(|sample| sample.is_valid()).collect();
+    let seconds: Vec<f64> = valid.iter().map(|sample| sample.seconds).collect();
+    let disturbed = valid.iter().filter(|sample| is_disturbed(sample.seconds, sample.off_core_seconds)).count();
+    let disturbed = (!valid.is_empty()).then(|| disturbed as f64 / valid.len() as f64);
+    let missed = contender.samples.len() - valid.len();
+    let producing_share = producing_share(&valid);
     let aggregating = || {
         contender.memory.iter().zip(&contender.aggregating).filter(|(_, aggregates)| **aggregates).map(|(rank, _)| rank)
     };
@@ -214,7 +220,11 @@ pub fn row(
     let per_second = |bytes: f64| median.filter(|median| *median > 0.0).map(|median| bytes / median);
     let strategy = contender.strategy;
     let cell = CellRow {
-        samples: contender.samples.len() as u64,
+        samples: seconds.len() as u64,
+        missed_windows: missed as u64,
+        disturbed_samples: disturbed,
+        other_load,
+        interference: disturbed.map_or_else(String::new, |_| verdict(other_load, disturbed, cores_shared)),
         stopped: stopped.map_or(String::new(), |stopped| stopped.reason.name().to_owned()),
         looks: stopped.map_or(0, |stopped| u64::from(stopped.look.number)),
         blocks: stopped.map_or(0, |stopped| stopped.look.blocks),
@@ -237,7 +247,7 @@ pub fn row(
         kernel: aggregating().filter_map(|rank| rank.kernel).max_by_key(|seen| seen.round),
         library_bytes: aggregating().filter_map(RankMemory::surplus).max().map(|bytes| bytes as f64),
         enforced_by: if enforced { ENFORCED_BY.to_owned() } else { String::new() },
-        producing_share: producing_share(&contender.samples),
+        producing_share,
         group_peak_bytes: contender.memory.iter().filter_map(|rank| rank.group_peak).max().map(|bytes| bytes as f64),
         verification: contender.verification.map(|found| VerificationRow {
             differing_elements: found.differing,
@@ -256,8 +266,8 @@ pub fn row(
 
 /// The median over rounds of the share of the time that the slowest producer spent producing streamed gradients; None
 /// where nothing was produced.
-fn producing_share(samples: &[Sample]) -> Option<f64> {
-    let share = |sample: &Sample| {
+fn producing_share(samples: &[&Sample]) -> Option<f64> {
+    let share = |sample: &&Sample| {
         let longest = sample.rank_producing_seconds.iter().copied().fold(0.0, f64::max);
         if sample.seconds > 0.0 { longest / sample.seconds } else { 0.0 }
     };

@@ -5,6 +5,7 @@
 mod comparison;
 mod contender;
 mod digest;
+mod disturbance;
 mod dry_run;
 mod environment;
 mod keep;
@@ -12,8 +13,11 @@ mod progress;
 mod rank_memory;
 mod ratios;
 mod room;
+mod settle;
 mod setup;
 mod share;
+mod start;
+mod timing;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -120,7 +124,9 @@ pub fn run_with(
     } else {
         None
     };
-    let environment = environment::gather(transport, limits.as_ref())?;
+    let mut environment = environment::gather(transport, limits.as_ref())?;
+    let mut sync = start::synchroniser(transport, prepared.experiment.repeat.start, &mut environment)?;
+    let cores_shared = environment.as_ref().is_some_and(|environment| environment["cores_shared"] == true);
     results = match (results, environment) {
         (Some(mut results), Some(environment)) => {
             results.resumed(environment);
@@ -135,7 +141,14 @@ pub fn run_with(
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
     let node_of = transport.node_of().to_vec();
     for comparison in &prepared.experiment.comparisons {
-        let measured = comparison::measure(transport, &prepared, comparison, request, &running, progress)?;
+        let measured = comparison::measure(
+            transport,
+            &prepared,
+            comparison,
+            request,
+            (&running, &mut sync, cores_shared),
+            progress,
+        )?;
         if let Some(results) = &mut results {
             for (mut row, samples, memory) in measured.cells {
                 if let Some(limits) = &limits {
@@ -144,6 +157,7 @@ pub fn run_with(
                 results.push(row, samples, memory);
             }
             results.ratios.extend(measured.ratios);
+            results.blocks.extend(measured.blocks);
         }
         save(transport, &mut output, &results)?;
         if output.is_some() {

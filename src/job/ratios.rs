@@ -16,9 +16,16 @@ pub struct Timed {
 }
 
 impl Timed {
-    /// The times of a cell.
+    /// The times of a cell: of those samples that are valid.
     pub fn new(cell: u64, samples: &[Sample]) -> Self {
-        Timed { cell, blocks: samples.iter().map(|sample| (sample.block, sample.seconds)).collect() }
+        Timed {
+            cell,
+            blocks: samples
+                .iter()
+                .filter(|sample| sample.is_valid())
+                .map(|sample| (sample.block, sample.seconds))
+                .collect(),
+        }
     }
 
     fn seconds(&self) -> Vec<f64> {

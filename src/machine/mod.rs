@@ -10,12 +10,16 @@ pub mod describe;
 pub mod environment;
 pub mod index_set;
 pub mod launcher;
+pub mod load;
 pub mod memory;
 pub mod placement;
 pub mod rank;
 pub mod topology;
+pub mod usage;
 
 pub use core_sharing::cores_shared;
 pub use describe::describe;
+pub use load::{Load, core_mhz};
 pub use placement::{Placement, placement};
 pub use rank::{RankMachine, to_json};
+pub use usage::Usage;

@@ -4,9 +4,11 @@ pub mod alpha;
 pub mod autocorrelation;
 pub mod blocks;
 pub mod clock;
+pub mod clock_model;
 pub mod crossover;
 pub mod hodges_lehmann;
 pub mod holm;
+pub mod interference;
 pub mod interval;
 pub mod jobs;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::row::{CellRow, RankMemory, RatioRow, Sample};
+use super::row::{BlockRow, CellRow, RankMemory, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
 use crate::utc;
 
@@ -26,6 +26,8 @@ pub struct ResultFile {
     pub cells: Vec<CellRow>,
     /// One row a cell that was compared with the fastest of its comparison.
     pub ratios: Vec<RatioRow>,
+    /// One row a block of a comparison.
+    pub blocks: Vec<BlockRow>,
     /// One row a timed round.
     pub samples: Vec<Sample>,
     /// Memory of every rank: the first index is the place in `cells`, the second the rank. Empty where nothing was
@@ -45,6 +47,7 @@ impl ResultFile {
             environment,
             cells: Vec::new(),
             ratios: Vec::new(),
+            blocks: Vec::new(),
             samples: Vec::new(),
             memory_ranks: Vec::new(),
         }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use super::row::{BlockRow, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use super::{Output, ResultError, ResultFile};
 use crate::memory::KernelMemory;
 
@@ -85,8 +85,8 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
 }
 
 fn any_cell() -> impl Strategy<Value = CellRow> {
-    let texts = proptest::collection::vec(any_text(), 14);
-    let times = proptest::collection::vec(proptest::option::of(any_number()), 13);
+    let texts = proptest::collection::vec(any_text(), 15);
+    let times = proptest::collection::vec(proptest::option::of(any_number()), 15);
     let watched = (any_memory(), proptest::option::of(any_memory()), any_kernel());
     let status = proptest::sample::select(Status::ALL.to_vec());
     (any::<[u64; 12]>(), texts, times, any_memory(), watched, any_verification(), status).prop_map(
@@ -149,6 +149,10 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 drifts: cell % 2 == 0,
                 lag1_autocorrelation: times[11],
                 effective_samples: times[12],
+                missed_windows: looks ^ blocks,
+                disturbed_samples: times[13],
+                other_load: times[14],
+                interference: text(),
                 ceiling_bytes: times[9],
                 enforced_by: text(),
                 producing_share: times[10],
@@ -161,10 +165,19 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
 }
 
 fn any_sample() -> impl Strategy<Value = Sample> {
-    (any::<[u64; 3]>(), any_number(), proptest::collection::vec((any_number(), any_number()), 0..5)).prop_map(
-        |([cell, block, place], seconds, ranks)| {
-            let (rank_seconds, rank_producing_seconds) = ranks.into_iter().unzip();
-            Sample { cell, block, place, seconds, rank_seconds, rank_producing_seconds }
+    let ranks = proptest::collection::vec((any_number(), any_number(), any_number()), 0..5);
+    (any::<[u64; 5]>(), any_number(), any_number(), ranks).prop_map(
+        |([cell, block, place, late_ranks, involuntary_switches], seconds, off_core_seconds, ranks)| Sample {
+            cell,
+            block,
+            place,
+            seconds,
+            late_ranks,
+            involuntary_switches,
+            off_core_seconds,
+            rank_start_seconds: ranks.iter().map(|(start, ..)| *start).collect(),
+            rank_seconds: ranks.iter().map(|(_, own, _)| *own).collect(),
+            rank_producing_seconds: ranks.iter().map(|(.., producing)| *producing).collect(),
         },
     )
 }
@@ -193,10 +206,40 @@ fn any_ratio() -> impl Strategy<Value = RatioRow> {
     })
 }
 
+fn any_block() -> impl Strategy<Value = BlockRow> {
+    let numbers = proptest::collection::vec(any_number(), 4);
+    let known = proptest::collection::vec(proptest::option::of(any_number()), 5);
+    (any::<[u64; 9]>(), numbers, known, any_text()).prop_map(|(counts, numbers, known, start)| BlockRow {
+        comparison: counts[0],
+        block: counts[1],
+        began_unix_s: numbers[0],
+        seconds: numbers[1],
+        start,
+        rounds: counts[2],
+        missed_windows: counts[3],
+        clock_residual_s: known[0],
+        involuntary_switches: counts[4],
+        involuntary_switches_max: counts[5],
+        minor_faults: counts[6],
+        major_faults: counts[7],
+        off_core_seconds_max: numbers[2],
+        busy_core_seconds: known[1],
+        own_core_seconds: numbers[3],
+        stolen_core_seconds: known[2],
+        cores: counts[8],
+        cpu_mhz_min: known[3],
+        cpu_mhz_max: known[4],
+    })
+}
+
 fn any_file() -> impl Strategy<Value = ResultFile> {
     let rows = proptest::collection::vec((any_cell(), proptest::collection::vec(any_rank_memory(), 0..4)), 0..4);
-    let tables = (proptest::collection::vec(any_ratio(), 0..4), proptest::collection::vec(any_sample(), 0..6));
-    (any_text(), any_text(), rows, tables).prop_map(|(experiment, entry, rows, (ratios, samples))| {
+    let tables = (
+        proptest::collection::vec(any_ratio(), 0..4),
+        proptest::collection::vec(any_block(), 0..4),
+        proptest::collection::vec(any_sample(), 0..6),
+    );
+    (any_text(), any_text(), rows, tables).prop_map(|(experiment, entry, rows, (ratios, blocks, samples))| {
         let environment = json!({
             "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
             "list": [1, {"deep": "θ"}],
@@ -206,6 +249,7 @@ fn any_file() -> impl Strategy<Value = ResultFile> {
             file.push(cell, vec![], memory);
         }
         file.ratios = ratios;
+        file.blocks = blocks;
         file.samples = samples;
         file
     })
@@ -234,7 +278,9 @@ fn nan_survives_where_it_is_a_measurement() {
     contents.push(CellRow { verification: Some(verification), ..CellRow::default() }, vec![], vec![]);
     let times = vec![1.0, f64::NAN];
     let rank_producing_seconds = vec![f64::NAN, 0.0];
-    let sample = Sample { cell: 0, block: 0, place: 0, seconds: f64::NAN, rank_seconds: times, rank_producing_seconds };
+    let (seconds, rank_start_seconds) = (f64::NAN, vec![0.0, f64::NAN]);
+    let sample =
+        Sample { seconds, rank_seconds: times, rank_start_seconds, rank_producing_seconds, ..Sample::default() };
     contents.samples.push(sample);
     let (_directory, path) = saved(&contents);
     let read = ResultFile::open(&path).unwrap();
@@ -258,8 +304,9 @@ fn arrays_larger_than_a_chunk_are_whole() {
     let mut contents = empty();
     for block in 0..301 {
         let rank_seconds: Vec<f64> = (0..1009).map(|rank| (block * 1009 + rank) as f64).collect();
-        let rank_producing_seconds = vec![0.0; 1009];
-        contents.samples.push(Sample { cell: 0, block, place: 0, seconds: 0.0, rank_seconds, rank_producing_seconds });
+        let (rank_start_seconds, rank_producing_seconds) = (vec![0.5; 1009], vec![0.0; 1009]);
+        let sample = Sample { block, rank_seconds, rank_start_seconds, rank_producing_seconds, ..Sample::default() };
+        contents.samples.push(sample);
     }
     let (_directory, path) = saved(&contents);
     assert!(ResultFile::open(&path).unwrap() == contents);
@@ -272,14 +319,7 @@ fn contents_that_contradict_themselves_are_refused() {
     let mut short = empty();
     short.cells.push(CellRow::default());
     let mut uneven = empty();
-    uneven.samples.push(Sample {
-        cell: 0,
-        block: 0,
-        place: 0,
-        seconds: 1.0,
-        rank_seconds: vec![1.0],
-        rank_producing_seconds: vec![],
-    });
+    uneven.samples.push(Sample { rank_seconds: vec![1.0], rank_start_seconds: vec![1.0], ..Sample::default() });
     let mut list = empty();
     list.environment = json!([]);
     for (contents, part) in [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (list, "environment")] {
@@ -313,7 +353,7 @@ fn a_newer_schema_is_refused_by_number() {
     file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error, ResultError::Version { found: 7, newest: 3, .. }), "{error}");
+    assert!(matches!(error, ResultError::Version { found: 7, newest: 4, .. }), "{error}");
 }
 
 #[test]
@@ -334,8 +374,10 @@ fn a_missing_part_is_named() {
         "environment",
         "cells",
         "ratios",
+        "blocks",
         "samples",
         "rank_seconds",
+        "rank_start_seconds",
         "memory_predicted",
         "memory_tracked",
         "memory_kernel",

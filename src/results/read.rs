@@ -12,7 +12,7 @@ use super::column::{Stored, StoredTable, Table};
 use super::contents::sha256;
 use super::error::told;
 use super::row::{CellRow, MemoryRow, RankMemory, Sample};
-use super::schema::{self, CellTable, RatioTable, SampleTable};
+use super::schema::{self, BlockTable, CellTable, RatioTable, SampleTable};
 use super::{ResultError, ResultFile};
 use crate::memory::KernelMemory;
 
@@ -49,6 +49,10 @@ impl ResultFile {
             ..3 => Vec::new(),
             _ => reading.table::<RatioTable>(schema::RATIOS)?,
         };
+        let blocks = match schema_version {
+            ..4 => Vec::new(),
+            _ => reading.table::<BlockTable>(schema::BLOCKS)?,
+        };
         let samples = reading.samples()?;
         let memory_ranks = reading.memory(&cells)?;
         let created =
@@ -62,6 +66,7 @@ impl ResultFile {
             environment,
             cells,
             ratios,
+            blocks,
             samples,
             memory_ranks,
         })
@@ -166,10 +171,16 @@ impl Reading<'_> {
     fn samples(&self) -> Result<Vec<Sample>, ResultError> {
         let rows = self.table::<SampleTable>(schema::SAMPLES)?;
         let (seconds, width) = self.array::<f64>(schema::RANK_SECONDS, rows.len(), &[])?;
+        let (starts, starts_width) = match self.schema_version {
+            // Nobody noted them.
+            ..4 => (vec![f64::NAN; seconds.len()], width),
+            _ => self.array::<f64>(schema::RANK_START_SECONDS, rows.len(), &[])?,
+        };
         let (producing, producing_width) = self.array::<f64>(schema::RANK_PRODUCING_SECONDS, rows.len(), &[])?;
         let mut samples = Vec::with_capacity(rows.len());
         for (index, row) in rows.into_iter().enumerate() {
-            let ranks = usize::try_from(row.ranks).ok().filter(|ranks| *ranks <= width.min(producing_width));
+            let ranks =
+                usize::try_from(row.ranks).ok().filter(|ranks| *ranks <= width.min(starts_width).min(producing_width));
             let Some(ranks) = ranks else {
                 let detail = format!("row {index} has {} ranks, but there are times for {width}", row.ranks);
                 return Err(self.damaged(schema::SAMPLES, detail));
@@ -179,6 +190,10 @@ impl Reading<'_> {
                 block: row.block,
                 place: row.place,
                 seconds: row.seconds,
+                late_ranks: row.late_ranks,
+                involuntary_switches: row.involuntary_switches,
+                off_core_seconds: row.off_core_seconds.unwrap_or(f64::NAN),
+                rank_start_seconds: starts[index * starts_width..][..ranks].to_vec(),
                 rank_seconds: seconds[index * width..][..ranks].to_vec(),
                 rank_producing_seconds: producing[index * producing_width..][..ranks].to_vec(),
             });

@@ -185,6 +185,15 @@ pub struct CellRow {
     pub lag1_autocorrelation: Option<f64>,
     /// As many independent samples would say as much about the mean.
     pub effective_samples: Option<f64>,
+    /// Rounds that ran but count for nothing, as a rank missed the window in which they began.
+    pub missed_windows: u64,
+    /// Of the samples, the share in which some rank was off its core for more than 5 % of the round; None without any.
+    pub disturbed_samples: Option<f64>,
+    /// Of a node's cores, the share that other programs took or the host stole while the comparison's blocks ran; the node
+    /// where it is most. None where the kernel does not say.
+    pub other_load: Option<f64>,
+    /// What disturbed the comparison too much for it to be trusted; empty where nothing did.
+    pub interference: String,
     /// None where the cell did not run.
     pub verification: Option<VerificationRow>,
     /// What became of it.
@@ -227,7 +236,7 @@ pub struct RatioRow {
 }
 
 /// One timed round: every rank's own duration is kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// The cell's number.
     pub cell: u64,
@@ -235,10 +244,72 @@ pub struct Sample {
     pub block: u64,
     /// Place of the cell within the block's random order, from 0.
     pub place: u64,
-    /// Seconds from the first rank's start to the last one's end on a node; of the nodes, the longest.
+    /// Seconds from the common start to the last rank's end. Where a barrier began the round: from the first rank's start to
+    /// the last one's end on a node; of the nodes, the longest.
     pub seconds: f64,
+    /// Ranks that missed the window. With any, the round had no common start and the sample is used for nothing.
+    pub late_ranks: u64,
+    /// Times that the kernel took a rank's core away during the round, all ranks together.
+    pub involuntary_switches: u64,
+    /// Seconds that a rank was off its core during the round: the rank where it was most.
+    pub off_core_seconds: f64,
+    /// Seconds from the common start to each rank's own: from the window's opening; behind a barrier, from the first start
+    /// on the rank's node.
+    pub rank_start_seconds: Vec<f64>,
     /// Seconds that each rank took, in rank order.
     pub rank_seconds: Vec<f64>,
     /// Seconds that each rank spent producing streamed gradients, in rank order; zeros where they are resident.
     pub rank_producing_seconds: Vec<f64>,
+}
+
+impl Sample {
+    /// True if every rank began in time. What is not valid is kept, and used for nothing.
+    pub fn is_valid(&self) -> bool {
+        self.late_ranks == 0
+    }
+}
+
+/// What the machine did while a block ran. Sums are over ranks and timed rounds, missed ones included.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BlockRow {
+    /// The comparison's number.
+    pub comparison: u64,
+    /// The block's number within its comparison, from 0.
+    pub block: u64,
+    /// When it began, seconds since 1970, UTC.
+    pub began_unix_s: f64,
+    /// Seconds that it took, with all that is not timed.
+    pub seconds: f64,
+    /// What began its rounds: `window` or `barrier`.
+    pub start: String,
+    /// Rounds that were timed.
+    pub rounds: u64,
+    /// Of these, rounds in which a rank missed the window.
+    pub missed_windows: u64,
+    /// How far off the ranks' knowledge of rank 0's clock was when it was last put to the test, the worst rank; None where
+    /// all have one clock, or before a second look.
+    pub clock_residual_s: Option<f64>,
+    /// Times that the kernel took a rank's core away during a timed round.
+    pub involuntary_switches: u64,
+    /// The same of one rank: the one with most.
+    pub involuntary_switches_max: u64,
+    /// Page faults in timed rounds that needed no disk.
+    pub minor_faults: u64,
+    /// Page faults in timed rounds that did.
+    pub major_faults: u64,
+    /// Seconds of timed rounds that one rank was off its core: the one with most.
+    pub off_core_seconds_max: f64,
+    /// Seconds of all nodes' cores on anybody's behalf, from the beginning to the end of the block; None where a node's
+    /// kernel does not say.
+    pub busy_core_seconds: Option<f64>,
+    /// Seconds of these that the ranks took.
+    pub own_core_seconds: f64,
+    /// Seconds of all nodes' cores that their hosts gave to others.
+    pub stolen_core_seconds: Option<f64>,
+    /// Cores of all nodes.
+    pub cores: u64,
+    /// MHz of the slowest core that a rank was on at the end of the block; None where the kernel does not say.
+    pub cpu_mhz_min: Option<f64>,
+    /// MHz of the fastest.
+    pub cpu_mhz_max: Option<f64>,
 }

@@ -9,6 +9,8 @@
 //! | `/ratios` | [`RatioTable`], since 3: one row a cell that is compared with the fastest of its comparison |
 //! | `/samples` | [`SampleTable`], one row a timed round; one attribute a column, `[unit] meaning` |
 //! | `/rank_seconds` | f64, samples × ranks: seconds that each rank took; row for row as `/samples` |
+//! | `/blocks` | [`BlockTable`], since 4: one row a block of a comparison, what the machine did meanwhile |
+//! | `/rank_start_seconds` | f64, samples × ranks, since 4: seconds from the common start to each rank's own |
 //! | `/rank_producing_seconds` | f64, samples × ranks: seconds of them spent producing streamed gradients |
 //! | `/memory_predicted` | u64, cells × ranks × 4: bytes by purpose, see [`PURPOSES`]; row for row as `/cells` |
 //! | `/memory_tracked` | u64, cells × ranks × 4: the same, of gradshard's own allocations |
@@ -20,10 +22,10 @@
 //! A new column is one line in its table, with the next [`SCHEMA_VERSION`]; older files stay readable.
 
 use super::column::table;
-use super::row::{CellRow, RatioRow, Sample, Status};
+use super::row::{BlockRow, CellRow, RatioRow, Sample, Status};
 
 /// Version of the layout. It rises with every column or object that is added, and readers refuse newer ones.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Attribute of `/` that says what the file is, and its text.
 pub const FORMAT: (&str, &str) = ("format", "gradshard results");
@@ -43,10 +45,14 @@ pub const ENVIRONMENT: &str = "environment";
 pub const CELLS: &str = "cells";
 /// The table of ratios.
 pub const RATIOS: &str = "ratios";
+/// The table of blocks.
+pub const BLOCKS: &str = "blocks";
 /// The table of samples.
 pub const SAMPLES: &str = "samples";
 /// Array of seconds by sample and rank.
 pub const RANK_SECONDS: &str = "rank_seconds";
+/// Array of seconds from the common start, by sample and rank.
+pub const RANK_START_SECONDS: &str = "rank_start_seconds";
 /// Array of seconds spent producing, by sample and rank.
 pub const RANK_PRODUCING_SECONDS: &str = "rank_producing_seconds";
 /// Array of predicted bytes by cell, rank and purpose.
@@ -142,6 +148,10 @@ table! {
         drifts: bool = [drifts], "bool", since 3, "whether the samples had not settled by the middle of them";
         lag1_autocorrelation: Option<f64> = [lag1_autocorrelation], "1", since 3, "lag-1 autocorrelation of the logarithms of the samples; NaN: fewer than 3, or all equal";
         effective_samples: Option<f64> = [effective_samples], "1", since 3, "as many independent samples would say as much about the mean; NaN: as above";
+        missed_windows: u64 = [missed_windows], "1", since 4, "rounds that ran but are used for nothing, as a rank missed the window in which they began; not among samples";
+        disturbed_samples: Option<f64> = [disturbed_samples], "1", since 4, "share of the samples in which some rank was off its core for more than 5 % of the round; NaN: none was timed";
+        other_load: Option<f64> = [other_load], "1", since 4, "share of a node's cores that other programs took or the host stole while the comparison's blocks ran, the node where it is most; NaN: not known";
+        interference: String = [interference], "text", since 4, "what disturbed the comparison too much for it to be trusted; empty: nothing did";
         status: Status = [status], "text", since 1, "ok, infeasible or failed";
         reason: String = [reason], "text", since 1, "why, where the status is not ok";
     }
@@ -167,6 +177,31 @@ table! {
     }
 }
 
+table! {
+    /// `/blocks`: one row a block of a comparison.
+    BlockTable: BlockRow as BlockRecord {
+        comparison: u64 = [comparison], "1", since 4, "number of the comparison";
+        block: u64 = [block], "1", since 4, "number of the block within its comparison, from 0";
+        began_unix_s: f64 = [began_unix_s], "s", since 4, "when it began, since 1970, UTC";
+        seconds: f64 = [seconds], "s", since 4, "what it took, with all that is not timed";
+        start: String = [start], "text", since 4, "what began its rounds: window or barrier";
+        rounds: u64 = [rounds], "1", since 4, "rounds that were timed";
+        missed_windows: u64 = [missed_windows], "1", since 4, "of these, rounds in which a rank missed the window; used for nothing";
+        clock_residual_s: Option<f64> = [clock_residual_s], "s", since 4, "how far off the ranks' knowledge of rank 0's clock was when it was last put to the test, the worst rank; NaN: all have one clock, or it was looked at once";
+        involuntary_switches: u64 = [involuntary_switches], "1", since 4, "times that the kernel took a rank's core away during timed rounds, all ranks";
+        involuntary_switches_max: u64 = [involuntary_switches_max], "1", since 4, "the same of one rank, the one with most";
+        minor_faults: u64 = [minor_faults], "1", since 4, "page faults during timed rounds that needed no disk, all ranks";
+        major_faults: u64 = [major_faults], "1", since 4, "page faults during timed rounds that did, all ranks";
+        off_core_seconds_max: f64 = [off_core_seconds_max], "s", since 4, "time of timed rounds that one rank was off its core, the one with most";
+        busy_core_seconds: Option<f64> = [busy_core_seconds], "s", since 4, "time of all nodes' cores on anybody's behalf during the block, in ticks of the kernel; NaN: not known";
+        own_core_seconds: f64 = [own_core_seconds], "s", since 4, "time of these that the ranks took";
+        stolen_core_seconds: Option<f64> = [stolen_core_seconds], "s", since 4, "time of all nodes' cores that their hosts gave to others; NaN: not known";
+        cores: u64 = [cores], "1", since 4, "cores of all nodes";
+        cpu_mhz_min: Option<f64> = [cpu_mhz_min], "MHz", since 4, "frequency of the slowest core that a rank was on at the end of the block; NaN: the kernel does not say";
+        cpu_mhz_max: Option<f64> = [cpu_mhz_max], "MHz", since 4, "frequency of the fastest; NaN: the kernel does not say";
+    }
+}
+
 /// A sample without its ranks' times, which are rows of arrays of their own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SampleRow {
@@ -180,12 +215,20 @@ pub struct SampleRow {
     pub seconds: f64,
     /// How many ranks' times there are.
     pub ranks: u64,
+    /// Ranks that missed the window.
+    pub late_ranks: u64,
+    /// Times that the kernel took a rank's core away.
+    pub involuntary_switches: u64,
+    /// Seconds that the rank was off its core where it was most; None where nobody looked.
+    pub off_core_seconds: Option<f64>,
 }
 
 impl From<&Sample> for SampleRow {
     fn from(sample: &Sample) -> Self {
-        let Sample { cell, block, place, seconds, ref rank_seconds, .. } = *sample;
-        SampleRow { cell, block, place, seconds, ranks: rank_seconds.len() as u64 }
+        let Sample { cell, block, place, seconds, late_ranks, involuntary_switches, .. } = *sample;
+        let ranks = sample.rank_seconds.len() as u64;
+        let off_core_seconds = Some(sample.off_core_seconds);
+        SampleRow { cell, block, place, seconds, ranks, late_ranks, involuntary_switches, off_core_seconds }
     }
 }
 
@@ -197,5 +240,8 @@ table! {
         place: u64 = [place], "1", since 1, "place of the cell within the block's random order, from 0";
         seconds: f64 = [seconds], "s", since 1, "from the common start to the end of the last rank";
         ranks: u64 = [ranks], "1", since 1, "number of ranks with times in /rank_seconds and /rank_producing_seconds";
+        late_ranks: u64 = [late_ranks], "1", since 4, "ranks that began more than 1 us after the window opened; with any the round had no common start and is used for nothing";
+        involuntary_switches: u64 = [involuntary_switches], "1", since 4, "times that the kernel took a rank's core away during the round, all ranks";
+        off_core_seconds: Option<f64> = [off_core_seconds], "s", since 4, "time that a rank was off its core during the round, the rank where it was most";
     }
 }

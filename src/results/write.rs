@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::ResultFile;
 use super::column::{Table, unicode};
 use super::row::{MemoryRow, RankMemory};
-use super::schema::{self, CellTable, RatioTable, SampleRow, SampleTable};
+use super::schema::{self, BlockTable, CellTable, RatioTable, SampleRow, SampleTable};
 use crate::memory::KernelMemory;
 
 /// Elements of a compressed piece of an array: 1 MiB of 8-byte numbers, HDF5's default chunk cache.
@@ -43,10 +43,14 @@ pub(super) fn check(contents: &ResultFile) -> Result<(), Inconsistency> {
         return wrong("memory_ranks", format!("has {memory} rows, but there are {cells} cells"));
     }
     for (index, sample) in contents.samples.iter().enumerate() {
-        let (ranks, producing) = (sample.rank_seconds.len(), sample.rank_producing_seconds.len());
-        if ranks != producing {
-            let problem = format!("sample {index} has {producing} values, but {ranks} ranks in rank_seconds");
-            return wrong("rank_producing_seconds", problem);
+        let ranks = sample.rank_seconds.len();
+        for (field, values) in [
+            ("rank_start_seconds", sample.rank_start_seconds.len()),
+            ("rank_producing_seconds", sample.rank_producing_seconds.len()),
+        ] {
+            if ranks != values {
+                return wrong(field, format!("sample {index} has {values} values, but {ranks} ranks in rank_seconds"));
+            }
         }
     }
     Ok(())
@@ -74,12 +78,14 @@ fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
 
     table::<CellTable>(file, schema::CELLS, contents.cells.iter().map(CellTable::record).collect())?;
     table::<RatioTable>(file, schema::RATIOS, contents.ratios.iter().map(RatioTable::record).collect())?;
+    table::<BlockTable>(file, schema::BLOCKS, contents.blocks.iter().map(BlockTable::record).collect())?;
     let samples = contents.samples.iter().map(|sample| SampleTable::record(&SampleRow::from(sample))).collect();
     table::<SampleTable>(file, schema::SAMPLES, samples)?;
 
     let widest = contents.samples.iter().map(|sample| sample.rank_seconds.len()).max().unwrap_or(0);
     let arrays = [
         (schema::RANK_SECONDS, contents.samples.iter().map(|sample| &sample.rank_seconds).collect::<Vec<_>>()),
+        (schema::RANK_START_SECONDS, contents.samples.iter().map(|sample| &sample.rank_start_seconds).collect()),
         (
             schema::RANK_PRODUCING_SECONDS,
             contents.samples.iter().map(|sample| &sample.rank_producing_seconds).collect(),

@@ -20,13 +20,13 @@ def same(found, right):
 def main(path):
     with h5py.File(path, "r") as f:
         same(f.attrs["format"], "gradshard results")
-        same(int(f.attrs["schema_version"]), 3)
+        same(int(f.attrs["schema_version"]), 4)
         same(f.attrs["created"][-1], "Z")
         same(f.attrs["gradshard_version"].count("."), 2)
         same(
             sorted(f),
-            "cells environment experiment memory_kernel memory_predicted memory_tracked "
-            "rank_producing_seconds rank_seconds ratios samples".split(),
+            "blocks cells environment experiment memory_kernel memory_predicted memory_tracked "
+            "rank_producing_seconds rank_seconds rank_start_seconds ratios samples".split(),
         )
 
         given = f["experiment"][()]
@@ -72,8 +72,19 @@ def main(path):
         same(ratio["verdict"].decode(), "slower")
 
         samples = f["samples"]
-        same(samples.dtype.names, ("cell", "block", "place", "seconds", "ranks"))
-        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3), (0, 1, 0, 0.125, 2)])
+        names = "cell block place seconds ranks late_ranks involuntary_switches off_core_seconds"
+        same(samples.dtype.names, tuple(names.split()))
+        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3, 0, 3, 0.5), (0, 1, 0, 0.125, 2, 1, 3, 0.5)])
+        starts = f["rank_start_seconds"]
+        same(starts[0].tolist(), [2.0, 2.0, 2.0])
+        assert math.isnan(starts[1, 2]) and starts.attrs["unit"] == "s" and starts.attrs["axes"] == "sample, rank"
+
+        blocks = f["blocks"]
+        assert set(blocks.attrs) == set(blocks.dtype.names), "every column of a block is documented"
+        (block,) = blocks[()]
+        same([int(block[name]) for name in ("comparison", "block", "rounds", "missed_windows", "cores")], [4, 1, 6, 1, 2])
+        same([float(block[name]) for name in ("began_unix_s", "busy_core_seconds")], [1.5e9, 0.25])
+        assert math.isnan(block["cpu_mhz_min"]) and block["start"].decode() == "window"
         seconds = f["rank_seconds"][()]
         same(seconds.shape, (2, 3))
         same(seconds[0].tolist(), [0.25, 0.125, 0.0625])

@@ -8,7 +8,7 @@ use crate::experiment::knobs::{Ceiling, Flow};
 use crate::experiment::model::Model;
 use crate::experiment::numbers::Whole;
 use crate::experiment::one_or_many::OneOrMany::{Many, One};
-use crate::experiment::settings::Repeat;
+use crate::experiment::settings::{Repeat, Start};
 use crate::experiment::weights::Weights;
 use crate::experiment::written::Written;
 use crate::gradient::Dtype;
@@ -41,7 +41,10 @@ fn an_empty_object_is_all_defaults() {
     assert_eq!(written.intra_node, One(IntraNode::Shared));
     assert_eq!(written.order, One(Order::Client));
     assert_eq!(written.phase, One(Phase::Aggregate));
-    assert_eq!(written.repeat, Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, seed: 1 });
+    assert_eq!(
+        written.repeat,
+        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
+    );
     let (weights, residency) = (Weights::Stored, Residency::Resident);
     assert_eq!(written.gradients, Gradients::Synthetic { seed: 1, weights, residency });
 }
@@ -64,7 +67,7 @@ fn every_field_is_read() {
         "intra_node": ["shared", "messages"],
         "order": ["client", "rotated", "arrival"],
         "phase": ["aggregate", "round"],
-        "repeat": {"precision": 0.05, "blocks": 3, "max_seconds": 0.5, "warmup": 0, "seed": 9},
+        "repeat": {"precision": 0.05, "blocks": 3, "max_seconds": 0.5, "warmup": 0, "start": "barrier", "seed": 9},
         "ceiling": ["3008MiB", "small"]
     }"#,
     );
@@ -85,7 +88,10 @@ fn every_field_is_read() {
     assert_eq!(written.intra_node, Many(vec![IntraNode::Shared, IntraNode::Messages]));
     assert_eq!(written.order, Many(vec![Order::Client, Order::Rotated, Order::Arrival]));
     assert_eq!(written.phase, Many(vec![Phase::Aggregate, Phase::Round]));
-    assert_eq!(written.repeat, Repeat { precision: 0.05, blocks: 3, max_seconds: 0.5, warmup: 0, seed: 9 });
+    assert_eq!(
+        written.repeat,
+        Repeat { precision: 0.05, blocks: 3, max_seconds: 0.5, warmup: 0, start: Start::Barrier, seed: 9 }
+    );
     assert_eq!(written.ceiling, Some(Many(vec![Ceiling::Bytes(3_154_116_608), Ceiling::Preset("small".into())])));
 
     let again = serde_json::to_string(&written).unwrap();
@@ -146,7 +152,7 @@ fn unknown_and_double_fields_are_refused() {
     );
     assert_eq!(
         problem(r#"{"repeat": {"block": 3}}"#),
-        "repeat.block: unknown field \"block\"; did you mean \"blocks\"? known: precision, blocks, max_seconds, warmup, seed"
+        "repeat.block: unknown field \"block\"; did you mean \"blocks\"? known: precision, blocks, max_seconds, warmup, start, seed"
     );
     assert_eq!(
         problem(r#"{"models": [7, {"name": "m", "elemnts": 3}]}"#),

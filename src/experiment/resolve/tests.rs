@@ -50,7 +50,7 @@ const FROM_FILES: &str = r#""gradients": {"source": "safetensors", "path": "data
 fn defaults_are_settled() {
     let experiment = resolved(r#"{"models": "resnet18"}"#);
     assert_eq!(experiment.name, "x");
-    assert_eq!(experiment.repeat, Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, seed: 1 });
+    assert_eq!(experiment.repeat, Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 });
     assert!(!experiment.enforce && experiment.cells().all(|(_, cell)| cell.ceiling.is_none()));
     assert_eq!(experiment.comparisons.len(), 1);
     let comparison = &experiment.comparisons[0];

@@ -51,7 +51,8 @@ fn the_schema_has_every_field_and_says_what_it_is() {
     assert_eq!(schema["$defs"]["Strategy"]["enum"], json!(strategies::names()));
     assert_eq!(fields["strategies"]["anyOf"][1]["items"], json!({"$ref": "#/$defs/Strategy"}));
     assert_eq!(fields["shards"]["default"], 4);
-    let repeat = json!({"precision": 0.02, "blocks": 640, "max_seconds": 60.0, "warmup": 2, "seed": 1});
+    let repeat =
+        json!({"precision": 0.02, "blocks": 640, "max_seconds": 60.0, "warmup": 2, "start": "window", "seed": 1});
     assert_eq!(fields["repeat"]["default"], repeat);
 }
 

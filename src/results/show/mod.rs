@@ -2,6 +2,7 @@
 
 mod answer;
 mod csv;
+mod interference;
 mod json;
 mod number;
 mod page;

@@ -70,7 +70,8 @@ pub fn file() -> ResultFile {
         seconds: 0.0125,
         rank_seconds: vec![0.012, 0.0125, 0.011, 0.01],
         rank_producing_seconds: vec![0.0; 4],
-        ..Sample { cell: 0, block: 0, place: 0, seconds: 0.0, rank_seconds: vec![], rank_producing_seconds: vec![] }
+        rank_start_seconds: vec![0.0; 4],
+        ..Sample::default()
     };
     let ranks = vec![RankMemory { predicted: direct.memory, ..RankMemory::default() }; 4];
     file.push(direct, vec![sample(0), sample(1)], ranks);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::answer::{answer, warnings};
+use super::interference::interference;
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, list, paragraph, printable};
 use crate::gradient::element::Dtype;
@@ -55,6 +56,7 @@ pub fn table(file: &ResultFile) -> String {
     let mut page = String::new();
     answer(&mut page, file);
     warnings(&mut page, file);
+    interference(&mut page, file);
     if !page.is_empty() {
         page.push('\n');
     }
@@ -83,7 +85,12 @@ fn header(page: &mut String, file: &ResultFile) {
     let name = file.experiment_name().unwrap_or_else(|| "(experiment without a name)".to_owned());
     let of_status = |status| file.cells.iter().filter(|cell| cell.status == status).count();
     let counts = Status::ALL.map(|status| format!("{} {}", of_status(status), status.name())).join(", ");
-    paragraph(page, &format!("{name}: {} cells, {counts}; {} timed rounds", file.cells.len(), file.samples.len()), 2);
+    let missed = match file.samples.iter().filter(|sample| !sample.is_valid()).count() {
+        0 => String::new(),
+        missed => format!(", {missed} of them without effect, as a rank missed the start"),
+    };
+    let (cells, rounds) = (file.cells.len(), file.samples.len());
+    paragraph(page, &format!("{name}: {cells} cells, {counts}; {rounds} timed rounds{missed}"), 2);
     let mut facts = vec![
         format!("created {}", file.created),
         format!("gradshard {}", file.gradshard_version),

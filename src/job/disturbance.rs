@@ -1,0 +1,216 @@
+//! What the machine did while the blocks of a comparison ran: read between blocks, never in a round.
+
+use std::collections::BTreeMap;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::engine::transport::{Transport, TransportError, gather_numbers};
+use crate::job::timing::Told;
+use crate::machine::{Load, Usage, core_mhz};
+use crate::measure::interference::OtherLoad;
+use crate::results::row::BlockRow;
+use crate::sync::Synchroniser;
+
+/// Stands for what is not known.
+const NONE: u64 = u64::MAX;
+
+/// All blocks of a comparison so far; on rank 0.
+#[derive(Default)]
+pub struct Disturbance {
+    /// One row a block.
+    pub rows: Vec<BlockRow>,
+    /// Of each node; empty where a kernel is silent.
+    others: BTreeMap<usize, OtherLoad>,
+}
+
+impl Disturbance {
+    /// The share of a node's cores that others had, the node where it is most.
+    pub fn other_load(&self) -> Option<f64> {
+        self.others.values().filter_map(OtherLoad::share).reduce(f64::max)
+    }
+
+    /// Rounds that were timed, and those of them in which a rank missed the window.
+    pub fn rounds(&self) -> (u64, u64) {
+        self.rows.iter().fold((0, 0), |(all, missed), row| (all + row.rounds, missed + row.missed_windows))
+    }
+}
+
+/// A block under way on one rank.
+pub struct BlockWatch {
+    began_unix_s: f64,
+    begun: Instant,
+    own: Usage,
+    /// On the first rank of each node.
+    load: Option<Load>,
+    /// What rounds have told; on rank 0.
+    row: BlockRow,
+    /// Of each rank; on rank 0.
+    ranks: Vec<(f64, u64)>,
+}
+
+fn is_first_on_node(transport: &dyn Transport) -> bool {
+    let node_of = transport.node_of();
+    node_of.iter().position(|node| *node == node_of[transport.rank()]) == Some(transport.rank())
+}
+
+impl BlockWatch {
+    /// Before a block.
+    pub fn begin(transport: &dyn Transport, comparison: u64, block: u64, sync: &Synchroniser) -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let start = sync.start().name().to_owned();
+        BlockWatch {
+            began_unix_s: since_1970.as_secs_f64(),
+            begun: Instant::now(),
+            own: Usage::of(transport.has_own_process()),
+            load: if is_first_on_node(transport) { Load::now() } else { None },
+            row: BlockRow { comparison, block, start, ..BlockRow::default() },
+            ranks: vec![(0.0, 0); transport.ranks()],
+        }
+    }
+
+    /// Adds what a round has told; on rank 0.
+    pub fn add(&mut self, told: &Told) {
+        self.row.rounds += 1;
+        self.row.missed_windows += u64::from(!told.sample.is_valid());
+        for ((off_core, switches), (round_off_core, usage)) in self.ranks.iter_mut().zip(&told.usage) {
+            *off_core += round_off_core;
+            *switches += usage.involuntary_switches;
+            self.row.involuntary_switches += usage.involuntary_switches;
+            self.row.minor_faults += usage.minor_faults;
+            self.row.major_faults += usage.major_faults;
+        }
+    }
+
+    /// After the block: its row and its load, on rank 0. Collective.
+    pub fn end(
+        self,
+        transport: &mut dyn Transport,
+        sync: &Synchroniser,
+        into: &mut Disturbance,
+    ) -> Result<(), TransportError> {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let own = Usage::of(transport.has_own_process()).since(&self.own).cpu_ns;
+        let load = self.load.zip(if self.load.is_some() { Load::now() } else { None });
+        let [busy, stolen, cores] = match load {
+            Some((before, after)) => {
+                let since = |before: f64, after: f64| (after - before).max(0.0).to_bits();
+                [since(before.busy, after.busy), since(before.stolen, after.stolen), after.cores]
+            }
+            None => [NONE; 3],
+        };
+        let mhz = core_mhz().map_or(NONE, f64::to_bits);
+        let told = gather_numbers(transport, &[seconds.to_bits(), own, busy, stolen, cores, mhz])?;
+        let Some(told) = told else { return Ok(()) };
+        let nodes = NodeLoad::of(transport.node_of(), &told);
+        let known = nodes.values().all(|node| node.cores > 0.0);
+        let sum = |of: fn(&NodeLoad) -> f64| nodes.values().map(of).sum::<f64>();
+        if known {
+            for (node, load) in &nodes {
+                let others = into.others.entry(*node).or_default();
+                others.add(load.seconds, load.cores, load.busy, load.own, load.stolen);
+            }
+        }
+        let mhz = || told.iter().map(|of| of[5]).filter(|mhz| *mhz != NONE).map(f64::from_bits);
+        into.rows.push(BlockRow {
+            began_unix_s: self.began_unix_s,
+            seconds,
+            clock_residual_s: sync.clock().residual().map(|ns| ns as f64 / 1e9),
+            involuntary_switches_max: self.ranks.iter().map(|(_, switches)| *switches).max().unwrap_or(0),
+            off_core_seconds_max: self.ranks.iter().map(|(off_core, _)| *off_core).fold(0.0, f64::max),
+            busy_core_seconds: known.then(|| sum(|node| node.busy)),
+            own_core_seconds: sum(|node| node.own),
+            stolen_core_seconds: known.then(|| sum(|node| node.stolen)),
+            cores: sum(|node| node.cores) as u64,
+            cpu_mhz_min: mhz().reduce(f64::min),
+            cpu_mhz_max: mhz().reduce(f64::max),
+            ..self.row
+        });
+        Ok(())
+    }
+}
+
+/// A node's cores during a block, seconds but for the last.
+#[derive(Debug, Default)]
+struct NodeLoad {
+    seconds: f64,
+    own: f64,
+    busy: f64,
+    stolen: f64,
+    /// 0 where the kernel is silent.
+    cores: f64,
+}
+
+impl NodeLoad {
+    /// Of every node, from what each rank has told.
+    fn of(node_of: &[usize], told: &[Vec<u64>]) -> BTreeMap<usize, NodeLoad> {
+        let mut nodes: BTreeMap<usize, NodeLoad> = BTreeMap::new();
+        for (node, numbers) in node_of.iter().zip(told) {
+            let [seconds, own, busy, stolen, cores, ..] = numbers[..] else { continue };
+            let load = nodes.entry(*node).or_default();
+            load.own += own as f64 / 1e9;
+            if cores != NONE {
+                load.seconds = f64::from_bits(seconds);
+                load.busy = f64::from_bits(busy);
+                load.stolen = f64::from_bits(stolen);
+                load.cores = cores as f64;
+            }
+        }
+        nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::run_threads;
+    use crate::results::row::Sample;
+    use crate::sync::{LocalClock, Start};
+
+    fn told(off_core: [f64; 2], switches: [u64; 2], late_ranks: u64) -> Told {
+        let of_rank = |rank: usize| {
+            let involuntary_switches = switches[rank];
+            (off_core[rank], Usage { cpu_ns: 0, involuntary_switches, minor_faults: 3, major_faults: rank as u64 })
+        };
+        Told { sample: Sample { late_ranks, ..Sample::default() }, usage: vec![of_rank(0), of_rank(1)] }
+    }
+
+    #[test]
+    fn a_block_sums_up_its_rounds() {
+        let all = run_threads(&[0, 1], |transport| {
+            let sync = Synchroniser::new(LocalClock::of_node(), Start::Barrier, transport).expect("threads");
+            let mut disturbance = Disturbance::default();
+            for block in 0..2 {
+                let mut watch = BlockWatch::begin(transport, 7, block, &sync);
+                if transport.rank() == 0 {
+                    watch.add(&told([0.5, 0.25], [1, 5], 0));
+                    watch.add(&told([0.25, 1.0], [2, 0], 1));
+                }
+                watch.end(transport, &sync, &mut disturbance).expect("threads");
+            }
+            disturbance
+        });
+        assert!(all[1].rows.is_empty());
+        assert_eq!((all[0].rows.len(), all[0].rounds()), (2, (4, 2)));
+        let row = &all[0].rows[1];
+        assert_eq!((row.comparison, row.block, row.start.as_str()), (7, 1, "barrier"));
+        assert_eq!((row.rounds, row.missed_windows, row.clock_residual_s), (2, 1, None));
+        assert_eq!((row.involuntary_switches, row.involuntary_switches_max), (8, 5));
+        assert_eq!((row.minor_faults, row.major_faults, row.off_core_seconds_max), (12, 2, 1.25));
+        // 2001-09-09 is long ago.
+        assert!(row.began_unix_s > 1e9 && row.seconds >= 0.0 && row.own_core_seconds > 0.0);
+        assert!(row.busy_core_seconds.is_some() && row.cores >= 2, "{row:?}");
+    }
+
+    #[test]
+    fn a_silent_kernel_makes_the_load_unknown() {
+        let numbers = |seconds: f64, own, cores: Option<u64>| {
+            let (busy, stolen) = (3.5f64.to_bits(), 0.5f64.to_bits());
+            let [busy, stolen, cores] = cores.map_or([NONE; 3], |cores| [busy, stolen, cores]);
+            vec![seconds.to_bits(), own, busy, stolen, cores, NONE]
+        };
+        let told = [numbers(2.0, 1_000_000_000, Some(4)), numbers(2.5, 500_000_000, None), numbers(2.0, 1, None)];
+        let nodes = NodeLoad::of(&[0, 0, 2], &told);
+        let NodeLoad { seconds, own, busy, stolen, cores } = nodes[&0];
+        assert_eq!((seconds, own, busy, stolen, cores), (2.0, 1.5, 3.5, 0.5, 4.0));
+        assert_eq!(nodes[&2].cores, 0.0);
+    }
+}

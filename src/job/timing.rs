@@ -1,0 +1,124 @@
+//! The time of one round: taken on every rank, told to the first as numbers, put together there.
+
+use std::cell::Cell;
+
+use crate::engine::node_clock::node_clock;
+use crate::engine::transport::{Transport, TransportError};
+use crate::machine::Usage;
+use crate::measure::clock::Course;
+use crate::results::row::Sample;
+use crate::sync::{Start, Synchroniser};
+
+/// Numbers that [`Timing::numbers`] yields.
+pub const NUMBERS: usize = 6;
+
+/// What a rank knows of its own time in a round.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    /// Since the window opened; behind a barrier, on the rank's clock. ns.
+    start: u64,
+    end: u64,
+    off_core_ns: u64,
+    usage: Usage,
+}
+
+impl Timing {
+    /// Runs `round` when all ranks are to begin. What the kernel counts is read after all have come and before any begins,
+    /// and after the end: never while the clock runs. Collective.
+    pub fn of<E: From<TransportError>>(
+        sync: &mut Synchroniser,
+        transport: &mut dyn Transport,
+        round: impl FnOnce(&mut dyn Transport) -> Result<(), E>,
+    ) -> Result<Timing, E> {
+        let before = Cell::new((0, Usage::default()));
+        let begun = sync.begin(transport, || before.set((node_clock(), Usage::of(false))))?;
+        round(transport)?;
+        let end = sync.clock().now();
+        let (looked, ended) = (before.get().0, node_clock());
+        let usage = Usage::of(false).since(&before.get().1);
+        // Waiting for the window, which lies between, is on the core.
+        let off_core_ns = (ended - looked).saturating_sub(usage.cpu_ns);
+        let (start, end) = match begun.window {
+            Some(window) => (begun.at.saturating_sub(window), sync.since(window, end)),
+            None => (begun.at, end),
+        };
+        Ok(Timing { start, end, off_core_ns, usage })
+    }
+
+    /// For the first rank.
+    pub fn numbers(&self) -> [u64; NUMBERS] {
+        let Usage { involuntary_switches, minor_faults, major_faults, .. } = self.usage;
+        [self.start, self.end, self.off_core_ns, involuntary_switches, minor_faults, major_faults]
+    }
+
+    fn from_numbers(numbers: &[u64]) -> Timing {
+        let at = |place: usize| numbers.get(place).copied().unwrap_or_default();
+        let usage = Usage { cpu_ns: 0, involuntary_switches: at(3), minor_faults: at(4), major_faults: at(5) };
+        Timing { start: at(0), end: at(1), off_core_ns: at(2), usage }
+    }
+}
+
+/// All ranks' times of a round.
+pub struct Told {
+    /// The sample, but for its cell, block and place.
+    pub sample: Sample,
+    /// Of each rank, seconds off its core and what the kernel counted.
+    pub usage: Vec<(f64, Usage)>,
+}
+
+impl Told {
+    /// From what every rank has told, in rank order: its [`Timing::numbers`], and its seconds spent producing.
+    pub fn new(start: Start, node_of: &[usize], told: &[Vec<u64>], producing: Vec<f64>) -> Told {
+        let timings: Vec<Timing> = told.iter().map(|numbers| Timing::from_numbers(numbers)).collect();
+        let starts: Vec<u64> = timings.iter().map(|timing| timing.start).collect();
+        let ends: Vec<u64> = timings.iter().map(|timing| timing.end).collect();
+        let course = match start {
+            Start::Window => Course::from_window(&starts, &ends),
+            Start::Barrier => Course::from_barrier(node_of, &starts, &ends),
+        };
+        let usage: Vec<(f64, Usage)> = timings.iter().map(|t| (t.off_core_ns as f64 / 1e9, t.usage)).collect();
+        let sample = Sample {
+            seconds: course.seconds,
+            late_ranks: course.late,
+            involuntary_switches: usage.iter().map(|(_, usage)| usage.involuntary_switches).sum(),
+            off_core_seconds: usage.iter().map(|(off_core, _)| *off_core).fold(0.0, f64::max),
+            rank_start_seconds: course.starts,
+            rank_seconds: timings.iter().map(|t| t.end.saturating_sub(t.start) as f64 / 1e9).collect(),
+            rank_producing_seconds: producing,
+            ..Sample::default()
+        };
+        Told { sample, usage }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ranks_tell_becomes_a_sample() {
+        let usage = |switches| Usage { cpu_ns: 9, involuntary_switches: switches, minor_faults: 5, major_faults: 1 };
+        let told: Vec<Vec<u64>> = [(100, 2_100, 50, 1), (2_000, 2_050, 70, 2)]
+            .map(|(start, end, off_core_ns, switches)| {
+                Timing { start, end, off_core_ns, usage: usage(switches) }.numbers().to_vec()
+            })
+            .to_vec();
+        let windowed = Told::new(Start::Window, &[0, 0], &told, vec![0.5, 0.25]);
+        let right = Sample {
+            seconds: 2.1e-6,
+            late_ranks: 1,
+            involuntary_switches: 3,
+            off_core_seconds: 70e-9,
+            rank_start_seconds: vec![100e-9, 2e-6],
+            rank_seconds: vec![2e-6, 50e-9],
+            rank_producing_seconds: vec![0.5, 0.25],
+            ..Sample::default()
+        };
+        assert_eq!(windowed.sample, right);
+        assert!(!windowed.sample.is_valid());
+        assert_eq!(windowed.usage[1], (70e-9, Usage { cpu_ns: 0, ..usage(2) }));
+        let behind_barrier = Told::new(Start::Barrier, &[0, 0], &told, vec![0.5, 0.25]);
+        let starts = vec![0.0, 1.9e-6];
+        assert_eq!(behind_barrier.sample, Sample { seconds: 2e-6, late_ranks: 0, rank_start_seconds: starts, ..right });
+    }
+}

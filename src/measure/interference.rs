@@ -1,0 +1,95 @@
+//! When a comparison was disturbed too much to be trusted.
+
+/// A round is disturbed if some rank was off its core for more than this share of it: several times what scheduler ticks
+/// and interrupts take of an idle machine's core, and beyond the precision that comparisons are measured to.
+const OFF_CORE: f64 = 0.05;
+
+/// Samples of which more than this share is disturbed do not decide a ratio any more. A pair is disturbed if either of its
+/// two samples is, and the Hodges-Lehmann estimate breaks down where more than 1 − 1/√2 = 29 % of the pairs are (Hodges,
+/// Efficiency in normal samples and tolerance of extreme values, 1967): 1 − (1 − s)² = 1 − 1/√2 for s = 1 − 2^(−1/4) = 16 %.
+const DISTURBED: f64 = 0.159;
+
+/// Others may take this share of a node's cores: a twentieth of its memory bandwidth or of its cores' time is more than
+/// most differences that are asked about.
+const OTHERS: f64 = 0.05;
+
+/// Whether a round of `seconds` was disturbed, in which the rank that was off its core longest was so for `off_core`
+/// seconds.
+pub fn is_disturbed(seconds: f64, off_core: f64) -> bool {
+    off_core > OFF_CORE * seconds
+}
+
+/// What a node's cores did while a comparison's blocks ran, beside running its ranks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OtherLoad {
+    /// Seconds of cores that others took.
+    others: f64,
+    /// Seconds of all cores.
+    cores: f64,
+}
+
+impl OtherLoad {
+    /// Adds a block: of the `seconds` of each of `cores` cores, all programs took `busy` together and the ranks `own` of
+    /// them, and a host gave `stolen` to others.
+    pub fn add(&mut self, seconds: f64, cores: f64, busy: f64, own: f64, stolen: f64) {
+        // Over many blocks; the ticks of a single one may count less than its ranks.
+        self.others += busy - own + stolen;
+        self.cores += seconds * cores;
+    }
+
+    /// The share of the cores that others had; None without a block.
+    pub fn share(&self) -> Option<f64> {
+        (self.cores > 0.0).then(|| (self.others / self.cores).max(0.0))
+    }
+}
+
+/// What disturbed a cell too much, in words; empty if nothing did. `other_load` is a share of a node's cores,
+/// `disturbed` one of the samples; where ranks share cores, they themselves put each other off them, and `disturbed` says
+/// nothing.
+pub fn verdict(other_load: Option<f64>, disturbed: Option<f64>, cores_shared: bool) -> String {
+    let mut found = Vec::new();
+    if let Some(share) = other_load.filter(|share| *share > OTHERS) {
+        found.push(format!("other programs or the host took {:.0} % of a node's cores", share * 100.0));
+    }
+    if let Some(share) = disturbed.filter(|share| *share > DISTURBED && !cores_shared) {
+        found.push(format!("in {:.0} % of the samples a rank was put off its core", share * 100.0));
+    }
+    found.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_where_the_estimate_breaks_down() {
+        let pairs = 1.0 - (1.0 - DISTURBED).powi(2);
+        assert!((pairs - (1.0 - 0.5f64.sqrt())).abs() < 1e-3, "{pairs}");
+        assert!(!is_disturbed(2.0, 0.1) && is_disturbed(2.0, 0.11));
+    }
+
+    #[test]
+    fn others_are_all_but_the_ranks() {
+        let mut load = OtherLoad::default();
+        assert_eq!(load.share(), None);
+        // Two cores for 10 s: 15 s busy, of which 12 the ranks'; 1 s stolen.
+        load.add(10.0, 2.0, 15.0, 12.0, 1.0);
+        assert_eq!(load.share(), Some(0.2));
+        load.add(30.0, 2.0, 30.0, 30.0, 0.0);
+        assert_eq!(load.share(), Some(0.05));
+        // Ticks that count less than the ranks do.
+        let mut load = OtherLoad::default();
+        load.add(0.001, 2.0, 0.0, 0.002, 0.0);
+        assert_eq!(load.share(), Some(0.0));
+    }
+
+    #[test]
+    fn heavy_interference_is_said_and_light_is_not() {
+        assert_eq!(verdict(Some(0.05), Some(0.159), false), "");
+        assert_eq!(verdict(None, None, false), "");
+        assert_eq!(verdict(Some(0.12), None, true), "other programs or the host took 12 % of a node's cores");
+        assert_eq!(verdict(None, Some(0.5), false), "in 50 % of the samples a rank was put off its core");
+        assert_eq!(verdict(None, Some(0.5), true), "");
+        assert!(verdict(Some(0.1), Some(0.5), false).contains("cores; in"));
+    }
+}

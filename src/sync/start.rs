@@ -1,0 +1,208 @@
+//! The start of a round.
+
+use super::dissemination::meet;
+use super::exchange::Exchange;
+use super::{GlobalClock, LocalClock};
+use crate::engine::transport::{Transport, TransportError};
+
+/// The time between the last arrival and the opening of a window, ns: at least what a rank's first steps after the
+/// meeting need, at most what nobody minds.
+const LEAST_LEAD: u64 = 20_000;
+const MOST_LEAD: u64 = 20_000_000;
+/// Of what a meeting takes.
+const LEAD_MEETINGS: u64 = 8;
+/// Meetings that are timed to know what one takes.
+const TIMED_MEETINGS: usize = 21;
+
+/// What begins a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// A moment on rank 0's clock, agreed upon when all are ready. Ranks wait for it on their cores.
+    Window,
+    /// Leaving the barrier.
+    Barrier,
+}
+
+impl Start {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Start::Window => "window",
+            Start::Barrier => "barrier",
+        }
+    }
+}
+
+/// A round that has begun on this rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// This rank's clock at its start, ns.
+    pub at: u64,
+    /// This rank's clock when the window opened, ns; None behind a barrier.
+    pub window: Option<u64>,
+}
+
+/// Lets ranks begin together.
+pub struct Synchroniser {
+    exchange: Exchange,
+    clock: GlobalClock,
+    start: Start,
+    lead: u64,
+}
+
+impl Synchroniser {
+    /// For windows, finds out about clocks and what a meeting takes. Collective; `start` must be the same everywhere.
+    pub fn new(own: LocalClock, start: Start, transport: &mut dyn Transport) -> Result<Self, TransportError> {
+        let mut exchange = Exchange::new();
+        if start == Start::Barrier {
+            return Ok(Synchroniser { exchange, clock: GlobalClock::unread(own), start, lead: LEAST_LEAD });
+        }
+        let clock = GlobalClock::new(own, &mut exchange, transport)?;
+        let mut took = Vec::with_capacity(TIMED_MEETINGS);
+        for _ in 0..TIMED_MEETINGS {
+            let before = clock.now();
+            meet(&mut exchange, transport, 0)?;
+            took.push(clock.now() - before);
+        }
+        took.sort_unstable();
+        let lead = (took[TIMED_MEETINGS / 2] * LEAD_MEETINGS).clamp(LEAST_LEAD, MOST_LEAD);
+        Ok(Synchroniser { exchange, clock, start, lead })
+    }
+
+    /// What begins rounds.
+    pub fn start(&self) -> Start {
+        self.start
+    }
+
+    /// From now on the barrier begins rounds. To be called on every rank.
+    pub fn fall_back(&mut self) {
+        self.start = Start::Barrier;
+    }
+
+    /// The clock of all ranks.
+    pub fn clock(&self) -> &GlobalClock {
+        &self.clock
+    }
+
+    /// True if windows need another look at this rank's clock.
+    pub fn is_stale(&self) -> bool {
+        self.start == Start::Window && self.clock.is_stale()
+    }
+
+    /// Compares clocks once more. Collective.
+    pub fn refresh(&mut self, transport: &mut dyn Transport) -> Result<(), TransportError> {
+        self.clock.refresh(&mut self.exchange, transport)
+    }
+
+    /// Returns when this rank is to begin, at the same moment everywhere as far as the start allows. Collective.
+    ///
+    /// `between` is called when all have come and before any begins, for what must be seen last.
+    ///
+    /// Every rank offers the moment of its own arrival and some time beside; the barrier finds the latest of the offers,
+    /// which is the window's opening.
+    pub fn begin(&mut self, transport: &mut dyn Transport, between: impl FnOnce()) -> Result<Begun, TransportError> {
+        let clock = &self.clock;
+        if self.start == Start::Barrier {
+            meet(&mut self.exchange, transport, 0)?;
+            between();
+            return Ok(Begun { at: clock.now(), window: None });
+        }
+        let offer = clock.reference(clock.now()) + self.lead;
+        let window = clock.local(meet(&mut self.exchange, transport, offer)?);
+        between();
+        let mut at = clock.now();
+        if at > window {
+            // Too short for this rank: it offers more time from now on, and the latest offer counts.
+            self.lead = (2 * self.lead).min(MOST_LEAD);
+        }
+        while at < window {
+            std::hint::spin_loop();
+            at = clock.now();
+        }
+        Ok(Begun { at, window: Some(window) })
+    }
+
+    /// What rank 0's clock says between the opening of a window and now, by this rank's clock, ns.
+    pub fn since(&self, window: u64, now: u64) -> u64 {
+        self.clock.reference(now).saturating_sub(self.clock.reference(window))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::node_clock::node_clock;
+    use crate::engine::run_threads;
+    use crate::measure::clock::LATE;
+
+    fn skewed(node: usize) -> LocalClock {
+        LocalClock::new(format!("clock {node}"), move || node_clock() + node as u64 * 5_000_000_000)
+    }
+
+    /// Windows open at one moment of the true time, whatever the ranks' clocks say and whoever is last.
+    #[test]
+    fn windows_open_at_one_moment() {
+        for node_of in
+            [vec![0], vec![0, 0], vec![0, 1], vec![0, 1, 2], vec![0, 1, 1, 0, 2], vec![0, 1, 2, 3, 4, 5, 6, 7]]
+        {
+            let shared = &node_of;
+            let opened = run_threads(&node_of, |transport| {
+                let (rank, node) = (transport.rank(), shared[transport.rank()]);
+                let mut sync = Synchroniser::new(skewed(node), Start::Window, transport).expect("threads");
+                let mut opened = Vec::new();
+                for turn in 0..20 {
+                    if turn % shared.len() == rank {
+                        std::thread::sleep(Duration::from_micros(300));
+                    }
+                    let begun = sync.begin(transport, || ()).expect("threads");
+                    let window = begun.window.expect("a window");
+                    assert!(begun.at >= window);
+                    opened.push((window - node as u64 * 5_000_000_000, begun.at - window));
+                }
+                opened
+            });
+            for turn in 0..20 {
+                let moments: Vec<u64> = opened.iter().map(|of_rank| of_rank[turn].0).collect();
+                let spread = moments.iter().max().unwrap() - moments.iter().min().unwrap();
+                // Exact on one clock, some µs on several; other tests take the cores.
+                let one_clock = node_of.iter().all(|node| *node == 0);
+                assert!(if one_clock { spread == 0 } else { spread < 300_000 }, "{node_of:?}: {moments:?}");
+                if turn > 0 {
+                    assert!(opened[0][turn].0 > opened[0][turn - 1].0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_comes_late_knows_and_asks_for_more_time() {
+        let leads = run_threads(&[0; 2], |transport| {
+            let mut sync = Synchroniser::new(LocalClock::of_node(), Start::Window, transport).expect("threads");
+            let before = sync.lead;
+            let nap = if transport.rank() == 1 { Duration::from_nanos(2 * MOST_LEAD) } else { Duration::ZERO };
+            let begun = sync.begin(transport, || std::thread::sleep(nap)).expect("threads");
+            (before, sync.lead, begun.at - begun.window.expect("a window"))
+        });
+        let (before, after, late) = leads[1];
+        assert!(late > LATE && after == 2 * before, "{leads:?}");
+    }
+
+    #[test]
+    fn behind_the_barrier_all_have_come() {
+        let arrived = AtomicUsize::new(0);
+        run_threads(&[0, 1, 1], |transport| {
+            let mut sync = Synchroniser::new(LocalClock::of_node(), Start::Window, transport).expect("threads");
+            sync.fall_back();
+            assert_eq!(sync.start().name(), "barrier");
+            for turn in 1..=30 {
+                arrived.fetch_add(1, Ordering::SeqCst);
+                let mut seen = 0;
+                let begun = sync.begin(transport, || seen = arrived.load(Ordering::SeqCst)).expect("threads");
+                assert!(seen >= 3 * turn && begun.window.is_none());
+            }
+        });
+    }
+}
