@@ -69,25 +69,17 @@ def surplus(directory):
 
 def feasibility(directory):
     found = {}
-    for cell in cells(directory, "feasibility"):
-        key = (cell["model"], cell["strategy"], cell["flow"])
-        entry = found.setdefault(key, {"need": cell["memory"]["aggregator"]["total"], "seen": None, "under": {}})
-        ceiling = int(cell["ceiling_bytes"] / MIB)
+    for cell in cells(directory, "feasibility") + cells(directory, "feasibility-5gib"):
+        key = (cell["model"], cell["strategy"], cell["shards"], cell["flow"])
         kernel = cell["memory"]["kernel"]
-        if kernel:
-            entry["seen"] = max(entry["seen"] or 0, kernel["round"])
-        if cell["status"] == "ok":
-            entry["under"][ceiling] = "yes"
-        elif "ceiling" in cell["reason"]:
-            entry["under"][ceiling] = "no"
-        else:
-            entry["under"][ceiling] = "fits, not run: " + cell["reason"].split(";")[0][:60]
+        ran = "measured" if cell["status"] == "ok" else "fits, not run: " + cell["reason"].split(";")[0][:60]
+        found[key] = (cell["memory"]["aggregator"]["total"], kernel["round"] if kernel else None, ran)
     rows = []
-    for (model, strategy, flow), entry in found.items():
-        under = [entry["under"].get(ceiling, "-") for ceiling in (3008, 10240)]
-        rows.append([model, strategy, flow, mib(entry["need"]), mib(entry["seen"]), *under])
-    header = ["model", "strategy", "flow", "predicted MiB", "seen on its rank", "3,008 MiB", "10,240 MiB"]
-    table("Feasibility, N = 20, M = 8, one aggregator:", header, rows)
+    for (model, strategy, shards, flow), (need, seen, ran) in found.items():
+        under = ["yes" if need <= ceiling * MIB else "no" for ceiling in (3008, 10240)]
+        rows.append([model, strategy, shards, flow, mib(need), mib(seen), *under, ran if under[1] == "yes" else ""])
+    header = ["model", "strategy", "M", "flow", "predicted MiB", "seen on its rank", "3,008 MiB", "10,240 MiB", ""]
+    table("Feasibility, N = 20, one aggregator:", header, rows)
 
 
 def beyond(directory):

@@ -79,7 +79,10 @@ for part in "${parts[@]}"; do
       for clients in 4 64; do run 5 "vgg16-clients-$clients" "vgg16-clients-$clients" --no-limits; done
       ;;
     surplus) run 4 surplus surplus --no-limits ;;
-    feasibility) run 9 feasibility feasibility --no-limits ;;
+    feasibility)
+      run 9 feasibility feasibility --no-limits
+      run 9 feasibility-5gib feasibility-5gib --no-limits
+      ;;
     beyond) run 9 beyond-memory ;;
     ceiling)
       "$gradshard" ceiling "$GRADSHARD_ROOT/configs/memory/ceiling.json" --limit 256MiB --ranks 9 --patience 120 \
