@@ -1,0 +1,193 @@
+//! What a plan asks of functions and of an object store: each aggregator one invocation, each edge a PUT and a GET.
+
+use std::collections::BTreeMap;
+
+use crate::gradient::Dtype;
+use crate::plan::{Flow, Input, Output, Plan, Problem};
+
+/// Bytes of a MiB. (The measurements of Barrak 2026 call it MB.)
+pub const MIB: f64 = 1_048_576.0;
+
+/// Aggregators of a plan that do the same: so many invocations of a function, and what one of them does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Distance from the clients, from 1.
+    pub level: u32,
+    /// How many.
+    pub count: u64,
+    /// Requests that read: one for each piece of each input.
+    pub gets: u64,
+    /// Bytes read, all of which are summed.
+    pub read_bytes: u64,
+    /// Bytes of the largest piece that arrives at once, in the type in which it is summed.
+    pub piece_bytes: u64,
+    /// Pieces of its range: parts of the object that it writes.
+    pub parts: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+}
+
+impl Function {
+    /// Requests that write. An object of several parts needs one to begin and one to end it.
+    pub fn puts(&self) -> u64 {
+        if self.parts > 1 { self.parts + 2 } else { 1 }
+    }
+}
+
+/// A plan's work on functions and a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// The aggregators, by level; alike ones together.
+    pub functions: Vec<Function>,
+    /// Objects that the clients write: each one its gradient, or its shards.
+    pub client_puts: u64,
+    /// Objects that the clients read: each one the result, or its shards.
+    pub client_gets: u64,
+    /// N.
+    pub clients: u64,
+    /// Bytes of one gradient.
+    pub gradient_bytes: u64,
+}
+
+impl Workload {
+    /// The work of `plan`. Pieces of a flow are ranged GETs and parts of an object; an object is there for its readers
+    /// once its last part is.
+    pub fn of(plan: &dyn Plan, problem: &Problem, dtype: Dtype, flow: Flow) -> Workload {
+        let (narrow, wide) = (dtype.size() as u64, dtype.accumulator_size() as u64);
+        let mut alike: BTreeMap<(u32, u64, u64, u64, bool), u64> = BTreeMap::new();
+        let mut results = 0;
+        let mut empty = vec![false; plan.aggregators() as usize];
+        for id in 0..plan.aggregators() {
+            let aggregator = plan.aggregator(id);
+            let length = aggregator.range.len();
+            // Nobody invokes a function for a shard without elements.
+            if length == 0 {
+                empty[id as usize] = true;
+                continue;
+            }
+            let clients = aggregator.inputs.iter().filter(|input| matches!(input, Input::Client(_))).count() as u64;
+            let partials = aggregator.inputs.len() as u64 - clients;
+            let is_result = aggregator.output == Output::Result;
+            results += u64::from(is_result);
+            *alike.entry((aggregator.level, length, clients, partials, is_result)).or_default() += 1;
+        }
+        let function = |((level, length, clients, partials, is_result), count)| Function {
+            level,
+            count,
+            gets: flow.pieces(length) * (clients + partials),
+            read_bytes: length * (clients * narrow + partials * wide),
+            piece_bytes: flow.piece(length) * wide.max(narrow),
+            parts: flow.pieces(length),
+            written_bytes: length * if is_result { narrow } else { wide },
+        };
+        let written = |client| {
+            let takers = plan.consumers(Input::Client(client));
+            takers.iter().filter(|id| !empty.get(**id as usize).copied().unwrap_or(false)).count() as u64
+        };
+        Workload {
+            functions: alike.into_iter().map(function).collect(),
+            client_puts: (0..problem.clients()).map(written).sum(),
+            client_gets: problem.clients() * results,
+            clients: problem.clients(),
+            gradient_bytes: problem.elements * narrow,
+        }
+    }
+
+    /// Aggregators.
+    pub fn invocations(&self) -> u64 {
+        self.functions.iter().map(|function| function.count).sum()
+    }
+
+    /// Bytes of the largest piece that an aggregator takes at once.
+    pub fn largest_piece_bytes(&self) -> u64 {
+        self.functions.iter().map(|function| function.piece_bytes).max().unwrap_or(0)
+    }
+
+    /// Bytes that aggregators read.
+    pub fn read_bytes(&self) -> u64 {
+        self.functions.iter().map(|function| function.count * function.read_bytes).sum()
+    }
+
+    /// Bytes that aggregators write.
+    pub fn written_bytes(&self) -> u64 {
+        self.functions.iter().map(|function| function.count * function.written_bytes).sum()
+    }
+
+    /// The levels that have aggregators, ascending.
+    pub fn levels(&self) -> Vec<u32> {
+        let mut levels: Vec<u32> = self.functions.iter().map(|function| function.level).collect();
+        levels.dedup();
+        levels
+    }
+
+    /// The aggregators of a level.
+    pub fn at_level(&self, level: u32) -> Vec<Function> {
+        self.functions.iter().filter(|function| function.level == level).copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::Case;
+    use crate::plan::strategies::find;
+
+    fn workload(strategy: &str, elements: u64, clients: u64, shards: u64) -> Workload {
+        Case::new(find(strategy).unwrap(), elements, clients, shards).workload().unwrap()
+    }
+
+    /// The requests and bytes that Barrak 2026 publishes for ResNet-18 and VGG-16, N = 20, M = 4.
+    #[test]
+    fn requests_and_bytes_are_the_published_ones() {
+        for (elements, strategy, invocations, gets, puts, read) in [
+            (11_181_642, "sharded-direct", 4, 80, 4, 894_531_360),
+            (11_181_642, "tree-lambda-fl", 5, 24, 5, 1_073_437_632),
+            (11_181_642, "tree-lifl", 11, 30, 11, 1_341_797_040),
+            (134_301_514, "sharded-direct", 4, 80, 4, 10_744_121_120),
+            (134_301_514, "tree-lambda-fl", 5, 24, 5, 12_892_945_344),
+            (134_301_514, "tree-lifl", 11, 30, 11, 16_116_181_680),
+        ] {
+            let work = workload(strategy, elements, 20, 4);
+            let sum = |of: fn(&Function) -> u64| work.functions.iter().map(|f| f.count * of(f)).sum::<u64>();
+            assert_eq!(work.invocations(), invocations, "{strategy}");
+            assert_eq!((sum(|f| f.gets), sum(|f| f.puts())), (gets, puts), "{strategy}");
+            // Published with the envelope of the stored arrays, 128 bytes an object.
+            assert_eq!(work.read_bytes(), read, "{strategy}");
+        }
+    }
+
+    /// N·M and N·M for sharding, N and N for a tree (Barrak 2026).
+    #[test]
+    fn clients_write_their_shards_and_read_the_result() {
+        let clients = |work: Workload| (work.client_puts, work.client_gets);
+        assert_eq!(clients(workload("sharded-direct", 1000, 20, 4)), (80, 80));
+        assert_eq!(clients(workload("tree-lambda-fl", 1000, 20, 4)), (20, 20));
+        assert_eq!(clients(workload("tree-lifl", 1000, 7, 4)), (7, 7));
+        // Three elements make three shards with something in them.
+        assert_eq!(clients(workload("sharded-direct", 3, 20, 8)), (60, 60));
+        assert_eq!(workload("sharded-direct", 3, 20, 8).invocations(), 3);
+    }
+
+    /// 10 MiB in pieces of 4: 3 pieces of each of 5 + 4 inputs; an object of 3 parts takes 5 requests.
+    #[test]
+    fn a_chunk_is_a_request() {
+        let mut case = Case::new(find("tree-lambda-fl").unwrap(), 10 << 18, 20, 1);
+        case.chunk_bytes = Some(4 << 20);
+        let work = case.workload().unwrap();
+        assert_eq!(work.functions.iter().map(|f| (f.count, f.gets, f.puts())).collect::<Vec<_>>(), [
+            (4, 15, 5),
+            (1, 12, 5)
+        ]);
+        assert_eq!(work.largest_piece_bytes(), 4 << 20);
+    }
+
+    /// Partial sums of narrow types travel in f32.
+    #[test]
+    fn partial_sums_of_narrow_types_are_wide() {
+        let mut case = Case::new(find("tree-lambda-fl").unwrap(), 1000, 20, 1);
+        case.dtype = Dtype::Bf16;
+        let work = case.workload().unwrap();
+        let bytes: Vec<_> = work.functions.iter().map(|f| (f.read_bytes, f.written_bytes)).collect();
+        assert_eq!(bytes, [(5 * 2000, 4000), (4 * 4000, 2000)]);
+    }
+}
