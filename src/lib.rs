@@ -2,6 +2,7 @@
 //! strategies over threads or MPI, timed, verified and recorded.
 
 pub mod ceiling;
+pub mod cost;
 pub mod engine;
 pub mod experiment;
 pub mod gradient;

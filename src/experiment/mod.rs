@@ -10,7 +10,7 @@ pub mod knobs;
 pub mod model;
 pub mod names;
 pub mod numbers;
-mod object;
+pub(crate) mod object;
 pub mod one_or_many;
 pub mod parse;
 pub mod resolve;

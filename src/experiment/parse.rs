@@ -11,8 +11,16 @@ use crate::experiment::written::Written;
 /// Reads `text`, the contents of `file`; the file itself is not opened. Names that only the caller can know (models,
 /// strategies, presets) are checked by [`resolve()`](crate::experiment::resolve::resolve).
 pub fn parse(text: &str, file: &std::path::Path) -> Result<Written, ExperimentError> {
-    struct Text(Written);
-    impl<'de> Deserialize<'de> for Text {
+    let mut written: Written = json(text, file)?;
+    written.file = file.to_path_buf();
+    Ok(written)
+}
+
+/// Reads `text`, the contents of `file`, as a JSON object of type `T`. A refusal says where in `file`, and what would be
+/// right.
+pub fn json<T: serde::de::DeserializeOwned>(text: &str, file: &std::path::Path) -> Result<T, ExperimentError> {
+    struct Text<T>(T);
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Text<T> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             object(deserializer).map(Text)
         }
@@ -21,11 +29,10 @@ pub fn parse(text: &str, file: &std::path::Path) -> Result<Written, ExperimentEr
     // Some editors begin a file with a byte order mark, which JSON does not know.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut json = serde_json::Deserializer::from_str(text);
-    let Text(mut written) = serde_path_to_error::deserialize(&mut json)
+    let Text(read) = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| refusal(file, field(error.path()), error.inner()))?;
     json.end().map_err(|error| refusal(file, String::new(), &error))?;
-    written.file = file.to_path_buf();
-    Ok(written)
+    Ok(read)
 }
 
 /// The field at `path`, as `repeat.blocks` or `shards[2]`; empty for the whole text. A place whose name could not be

@@ -1,0 +1,211 @@
+//! Nodes of a cluster, paid by the hour: the platform as written, and a first-order time of a plan on it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::cost::case::Planned;
+use crate::cost::platform::{NotNegative, Positive, Sourced};
+use crate::cost::workload::MIB;
+use crate::cost::{Case, CostError, Usd};
+use crate::experiment::object::object;
+use crate::plan::{Flow, Input, Output};
+
+/// The kind of a platform of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodesKind {
+    /// Paid by the node-hour.
+    Nodes,
+}
+
+/// A cluster whose nodes are paid by the hour, busy or idle.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nodes {
+    /// Where the JSON schema of this file is, for editors; gradshard ignores it.
+    #[serde(rename = "$schema", default)]
+    #[schemars(with = "String")]
+    pub schema: Option<String>,
+    /// Its name in tables.
+    pub name: String,
+    /// `nodes`.
+    pub kind: NodesKind,
+    /// What it is, in a sentence.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub description: Option<String>,
+    /// What is charged.
+    #[serde(deserialize_with = "object")]
+    pub prices: NodePrices,
+    /// How fast it is.
+    #[serde(deserialize_with = "object")]
+    pub speed: NodeSpeed,
+}
+
+/// What nodes cost.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodePrices {
+    /// A node for an hour.
+    pub node_hour_usd: Sourced<Usd>,
+}
+
+/// How fast a node is.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSpeed {
+    /// What its wire carries each way, MiB/s.
+    pub link_mib_per_s: Sourced<Positive>,
+    /// Bytes of inputs that it sums in a second, MiB/s.
+    pub sum_mib_per_s: Sourced<Positive>,
+    /// What a level takes before anything moves, seconds.
+    pub message_s: Sourced<NotNegative>,
+}
+
+/// What one round costs on nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodesEstimate {
+    /// K.
+    pub nodes: usize,
+    /// Seconds.
+    pub latency_s: f64,
+    /// Bytes that cross the wire of the busiest node, the busier way.
+    pub wire_bytes: f64,
+    /// All nodes for that time.
+    pub usd: Usd,
+}
+
+/// What a node moves and sums.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    into: f64,
+    out_of: f64,
+    summed: f64,
+}
+
+impl Load {
+    fn wire(&self) -> f64 {
+        self.into.max(self.out_of)
+    }
+}
+
+impl Nodes {
+    /// Price of so many nodes for so many seconds.
+    pub fn usd(&self, nodes: u64, seconds: f64) -> Usd {
+        self.prices.node_hour_usd.value.times(nodes).over(3600).for_amount(seconds)
+    }
+
+    /// A round of `case`: inputs inside a node are read where they lie, others cross the wires of two nodes. Whole
+    /// objects: level after level, in each the busiest node's wire, then its sums. Chunks: all levels at once, the
+    /// busiest of wires and sums. First order: no latency of a message but one a level, no contention in the network.
+    ///
+    /// # Errors
+    /// Those of [`Case::plan`].
+    pub fn estimate(&self, case: &Case) -> Result<NodesEstimate, CostError> {
+        let Planned { plan, problem, layout } = case.plan()?;
+        let (narrow, wide) = (case.dtype.size() as f64, case.dtype.accumulator_size() as f64);
+        let mut levels: Vec<Vec<Load>> = Vec::new();
+        for id in 0..plan.aggregators() {
+            let aggregator = plan.aggregator(id);
+            let level = aggregator.level.max(1) as usize;
+            if levels.len() < level {
+                levels.resize(level, vec![Load::default(); layout.nodes()]);
+            }
+            let loads = &mut levels[level - 1];
+            let here = layout.node_of(aggregator.rank);
+            for input in &aggregator.inputs {
+                let (rank, size) = match input {
+                    Input::Client(client) => (layout.rank_of_client(*client, problem.clients()), narrow),
+                    Input::Aggregator(from) => (plan.rank_of(*from), wide),
+                };
+                let bytes = aggregator.range.len() as f64 * size;
+                let there = layout.node_of(rank);
+                if there != here {
+                    loads[there].out_of += bytes;
+                    loads[here].into += bytes;
+                }
+                loads[here].summed += bytes;
+            }
+            debug_assert!(aggregator.output != Output::Collective);
+        }
+        let (link, sum) = (self.speed.link_mib_per_s.value.get() * MIB, self.speed.sum_mib_per_s.value.get() * MIB);
+        let whole = |loads: &Vec<Load>| {
+            loads.iter().map(|load| load.wire() / link + load.summed / sum).fold(0.0, f64::max)
+        };
+        let all: Vec<Load> = (0..layout.nodes())
+            .map(|node| {
+                levels.iter().fold(Load::default(), |sum, loads| Load {
+                    into: sum.into + loads[node].into,
+                    out_of: sum.out_of + loads[node].out_of,
+                    summed: sum.summed + loads[node].summed,
+                })
+            })
+            .collect();
+        let moving = match case.flow() {
+            Flow::Whole => levels.iter().map(whole).sum(),
+            Flow::Chunk { .. } => {
+                all.iter().map(|load| (load.wire() / link).max(load.summed / sum)).fold(0.0, f64::max)
+            }
+        };
+        let latency_s = moving + self.speed.message_s.value.get() * levels.len() as f64;
+        Ok(NodesEstimate {
+            nodes: layout.nodes(),
+            latency_s,
+            wire_bytes: all.iter().map(Load::wire).fold(0.0, f64::max),
+            usd: self.usd(layout.nodes() as u64, latency_s),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::platform::cluster;
+    use crate::plan::strategies::find;
+
+    fn nodes(link: f64, sum: f64) -> Nodes {
+        let mut nodes = cluster().unwrap();
+        nodes.speed.link_mib_per_s.value = Positive::new(link).unwrap();
+        nodes.speed.sum_mib_per_s.value = Positive::new(sum).unwrap();
+        nodes.speed.message_s.value = NotNegative::default();
+        nodes.prices.node_hour_usd.value = Usd::parse("36").unwrap();
+        nodes
+    }
+
+    fn case(strategy: &str, ranks: usize, nodes: usize) -> Case {
+        Case { ranks, nodes, ..Case::new(find(strategy).unwrap(), 4 << 18, 4, 4) }
+    }
+
+    /// 4 clients on 2 nodes, 4 MiB each, all to one server: 8 MiB over its wire at 4 MiB/s, then 16 MiB summed at 16
+    /// MiB/s: 3 s. Two nodes at one cent a second: six cents.
+    #[test]
+    fn whole_objects_cross_and_are_then_summed() {
+        let found = nodes(4.0, 16.0).estimate(&case("tree-central", 4, 2)).unwrap();
+        assert!((found.latency_s - 3.0).abs() < 1e-9, "{}", found.latency_s);
+        assert_eq!(found.usd.plain(), "0.06");
+        assert_eq!(found.wire_bytes, 8.0 * MIB);
+    }
+
+    /// Sharded over 2 nodes: each takes two shards of 1 MiB from the other's two clients. Summed within the node first,
+    /// half of that.
+    #[test]
+    fn node_aware_halves_the_wire() {
+        let direct = nodes(4.0, 1e9).estimate(&case("sharded-direct", 4, 2)).unwrap();
+        let aware = nodes(4.0, 1e9).estimate(&case("sharded-node-aware", 4, 2)).unwrap();
+        assert_eq!((direct.wire_bytes, aware.wire_bytes), (4.0 * MIB, 2.0 * MIB));
+        assert!((direct.latency_s - 1.0).abs() < 1e-6 && (aware.latency_s - 0.5).abs() < 1e-6);
+    }
+
+    /// In chunks wire and sums overlap: 2 s of wire, 1 s of sums.
+    #[test]
+    fn chunks_overlap() {
+        let chunked = Case { chunk_bytes: Some(1 << 18), ..case("tree-central", 4, 2) };
+        assert!((nodes(4.0, 16.0).estimate(&chunked).unwrap().latency_s - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn collectives_have_no_price() {
+        let refused = nodes(1.0, 1.0).estimate(&case("native-reduce", 4, 2)).unwrap_err();
+        assert!(refused.to_string().contains("MPI_Reduce"), "{refused}");
+    }
+}

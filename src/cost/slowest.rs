@@ -1,0 +1,81 @@
+//! The slowest of many: a round waits for it.
+
+use statrs::distribution::{ContinuousCDF, Normal};
+
+/// Steps of the integration, an even number.
+const STEPS: u32 = 800;
+/// Standard deviations beyond which nothing is left.
+const FAR: f64 = 9.0;
+
+/// Expected longest of independent normal durations, given as mean and number of alike ones, whose standard deviation is
+/// `spread` times the mean: ∫ 1 − Π Φ((x − μᵢ) / σᵢ)^nᵢ dx, by Simpson's rule. 0 of none.
+pub fn expected_slowest(durations: &[(f64, u64)], spread: f64) -> f64 {
+    let there: Vec<(f64, u64)> = durations.iter().copied().filter(|(_, count)| *count > 0).collect();
+    let longest = there.iter().map(|(mean, _)| *mean).fold(0.0, f64::max);
+    let count: u64 = there.iter().map(|(_, count)| count).sum();
+    if count <= 1 || spread <= 0.0 || longest <= 0.0 {
+        return longest;
+    }
+    let Ok(normal) = Normal::standard() else { return longest };
+    let below = |x: f64| -> f64 {
+        there.iter().map(|(mean, count)| normal.cdf((x - mean) / (spread * mean)).powf(*count as f64)).product()
+    };
+    // Below `from` the longest one alone is certain not to be.
+    let (from, to) = (longest * (1.0 - FAR * spread), longest * (1.0 + FAR * spread));
+    let width = (to - from) / f64::from(STEPS);
+    let weight = |step: u32| match step {
+        0 | STEPS => 1.0,
+        step if step % 2 == 1 => 4.0,
+        _ => 2.0,
+    };
+    let sum: f64 = (0..=STEPS).map(|step| weight(step) * (1.0 - below(from + width * f64::from(step)))).sum();
+    from + sum * width / 3.0
+}
+
+/// As [`expected_slowest`] where at most `concurrent` run at a time: all waves but one take the mean, the last its
+/// slowest.
+pub fn expected_phase(durations: &[(f64, u64)], spread: f64, concurrent: u64) -> f64 {
+    let count: u64 = durations.iter().map(|(_, count)| count).sum();
+    if count <= concurrent.max(1) {
+        return expected_slowest(durations, spread);
+    }
+    let mean = durations.iter().map(|(mean, count)| mean * *count as f64).sum::<f64>() / count as f64;
+    let waves = count.div_ceil(concurrent.max(1));
+    mean * (waves - 1) as f64 + expected_slowest(&[(mean, concurrent.max(1))], spread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expected largest of n standard normals: Harter, Expected values of normal order statistics, Biometrika 48 (1961).
+    #[test]
+    fn equal_ones_are_normal_order_statistics() {
+        for (n, expected) in [(1, 0.0), (2, 0.56419), (3, 0.84628), (4, 1.02938), (8, 1.42360), (16, 1.76599)] {
+            let found = expected_slowest(&[(10.0, n)], 0.1);
+            assert!((found - (10.0 + expected)).abs() < 2e-5, "{n}: {found}");
+        }
+    }
+
+    /// Two normals with means 10 and 9, deviations 1 and 0.9: μ₁Φ(α) + μ₂Φ(−α) + aφ(α), a² = 1.81, α = 1 / a
+    /// (Clark, The greatest of a finite set of random variables, 1961).
+    #[test]
+    fn unequal_ones_are_clarks() {
+        let a = 1.81f64.sqrt();
+        let normal = Normal::standard().unwrap();
+        let density = (-0.5 / 1.81f64).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let by_hand = 10.0 * normal.cdf(1.0 / a) + 9.0 * normal.cdf(-1.0 / a) + a * density;
+        let found = expected_slowest(&[(10.0, 1), (9.0, 1)], 0.1);
+        assert!((found - by_hand).abs() < 1e-4, "{found}, not {by_hand}");
+    }
+
+    #[test]
+    fn waves_follow_each_other() {
+        assert_eq!(expected_phase(&[(5.0, 16)], 0.0, 10), 10.0);
+        assert_eq!(expected_phase(&[(5.0, 20)], 0.0, 10), 10.0);
+        assert_eq!(expected_phase(&[(5.0, 21)], 0.0, 10), 15.0);
+        assert_eq!(expected_phase(&[(5.0, 10)], 0.0, 10), 5.0);
+        assert_eq!(expected_slowest(&[], 0.1), 0.0);
+        assert_eq!(expected_slowest(&[(3.0, 1), (0.0, 4)], 0.0), 3.0);
+    }
+}
