@@ -16,6 +16,7 @@ pub mod measurements;
 pub mod money;
 pub mod nodes;
 pub mod platform;
+pub mod sheet;
 pub mod slowest;
 pub mod workload;
 
@@ -28,4 +29,5 @@ pub use measurements::Measurements;
 pub use money::Usd;
 pub use nodes::Nodes;
 pub use platform::Platform;
+pub use sheet::{Field, Sheet};
 pub use workload::{Function, Workload};

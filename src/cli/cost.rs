@@ -1,0 +1,115 @@
+//! `gradshard cost`: what aggregation costs, on functions and on nodes. Needs no MPI.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand, ValueEnum};
+use gradshard::cost::Sheet;
+use serde_json::{Map, Value};
+
+use super::{Failure, input, print};
+
+mod asked;
+mod best_shards;
+mod calibrate;
+mod crossover;
+mod estimate;
+mod measured;
+mod tables;
+
+const EXAMPLES: &str = "\
+Examples:
+  gradshard cost --model vgg16                              GradsSharding, λ-FL and LIFL on AWS Lambda, N = 20, M = 4
+  gradshard cost --model vgg16 --flow whole,64MiB --shards 1,4,16 --strategy sharded-direct,tree-lambda-fl
+  gradshard cost --model vgg16 --ranks 20 --nodes 5 --platform configs/platforms/cluster-c5.json
+  gradshard cost tables                                     the published measurements, theirs and ours
+  gradshard cost crossover --clients 5,20,100 --shards 2,4,8
+  gradshard cost best-shards --model gpt2-large --clients 20
+  gradshard cost calibrate                                  the model of time, its residuals and left-out errors
+  gradshard cost resnet18.h5 --train-seconds 60             what was measured, by the node-hour
+
+Dollars are for a thousand rounds unless a column says otherwise. COST.md says what is counted and where constants are
+from.";
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub struct CostArgs {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// A result file: prices what was measured. Without it, and without a command, prices plans
+    result: Option<PathBuf>,
+    #[command(flatten)]
+    measured: measured::MeasuredArgs,
+    #[command(flatten)]
+    estimate: estimate::EstimateArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The published tables, theirs beside ours, and why they differ
+    Tables(tables::TablesArgs),
+    /// The gradient size from which sharding is cheaper, and faster, with its interval
+    Crossover(crossover::CrossoverArgs),
+    /// The number of shards with the lowest cost, the lowest latency, and the frontier between
+    BestShards(best_shards::BestShardsArgs),
+    /// Fit the model of time to measurements; residuals, left-out errors, parameters
+    Calibrate(calibrate::CalibrateArgs),
+}
+
+/// How tables are printed.
+#[derive(Args, Clone)]
+struct OutputArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = CostFormat::Text)]
+    format: CostFormat,
+    /// Print only this table; CSV is of one table
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CostFormat {
+    /// For a person.
+    Text,
+    /// For a program: an object of tables.
+    Json,
+    /// For a plot: one table.
+    Csv,
+}
+
+/// Prices what is asked for.
+pub fn cost(args: &CostArgs) -> Result<(), Failure> {
+    match (&args.what, &args.result) {
+        (Some(What::Tables(args)), _) => out(&tables::sheets(args)?, &args.output),
+        (Some(What::Crossover(args)), _) => out(&crossover::sheets(args)?, &args.output),
+        (Some(What::BestShards(args)), _) => out(&best_shards::sheets(args)?, &args.output),
+        (Some(What::Calibrate(args)), _) => out(&calibrate::sheets(args)?, &args.output),
+        (None, Some(file)) => out(&measured::sheets(file, &args.measured, &args.estimate)?, &args.output),
+        (None, None) => out(&estimate::sheets(&args.estimate)?, &args.output),
+    }
+}
+
+fn out(sheets: &[Sheet], output: &OutputArgs) -> Result<(), Failure> {
+    let names = || sheets.iter().map(|sheet| sheet.name).collect::<Vec<_>>().join(", ");
+    let chosen: Vec<&Sheet> = match &output.table {
+        None => sheets.iter().collect(),
+        Some(name) => {
+            let found = sheets.iter().find(|sheet| sheet.name == name);
+            vec![found.ok_or_else(|| input(anyhow!("--table: there is no table {name:?} here; there are {}", names())))?]
+        }
+    };
+    let text = match output.format {
+        CostFormat::Text => chosen.iter().map(|sheet| sheet.text()).collect::<Vec<_>>().join("\n"),
+        CostFormat::Json => {
+            let tables: Map<String, Value> = chosen.iter().map(|s| (s.name.to_owned(), s.json())).collect();
+            format!("{:#}\n", Value::Object(tables))
+        }
+        CostFormat::Csv => match chosen.as_slice() {
+            [one] => one.csv(),
+            _ => return Err(input(anyhow!("--format csv: name one table with --table; there are {}", names()))),
+        },
+    };
+    print(&text)
+}

@@ -1,0 +1,130 @@
+//! What the commands of `gradshard cost` are asked alike: platform, measurements, models, sizes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use gradshard::cost::platform::{AWS_LAMBDA_S3, aws_lambda_s3};
+use gradshard::cost::{Functions, Measurements, Platform};
+use gradshard::experiment::Size;
+use gradshard::gradient::models;
+use gradshard::plan::strategies::{self, Strategy};
+
+use crate::cli::{Failure, input};
+
+/// The platform in `file`; without one, AWS Lambda as Barrak 2026 used it.
+pub fn platform(file: Option<&Path>) -> Result<Platform, Failure> {
+    let Some(file) = file else {
+        return Platform::parse(AWS_LAMBDA_S3, Path::new("configs/platforms/aws-lambda-s3.json")).map_err(input);
+    };
+    Platform::parse(&read(file)?, file).map_err(input)
+}
+
+/// The same, where only functions have an answer.
+pub fn functions(file: Option<&Path>) -> Result<Functions, Failure> {
+    match file {
+        None => aws_lambda_s3().map_err(input),
+        Some(_) => match platform(file)? {
+            Platform::Functions(functions) => Ok(*functions),
+            Platform::Nodes(nodes) => {
+                Err(input(anyhow!("--platform: {} is of nodes; this needs one of functions", nodes.name)))
+            }
+        },
+    }
+}
+
+/// The measurements in `file`; without one, those of Barrak 2026.
+pub fn measurements(file: Option<&Path>) -> Result<Measurements, Failure> {
+    match file {
+        None => Measurements::barrak_2026().map_err(input),
+        Some(file) => Measurements::parse(&read(file)?, file).map_err(input),
+    }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file).with_context(|| file.display().to_string()).map_err(input)
+}
+
+/// A model's name and its elements, of the catalogue or a number of elements.
+pub fn model(text: &str) -> Result<(String, u64), Failure> {
+    match text.parse::<u64>() {
+        Ok(0) => Err(input(anyhow!("--model: 0 elements; there must be at least 1"))),
+        Ok(elements) => Ok((text.to_owned(), elements)),
+        Err(_) => {
+            let model = models::find(text).map_err(|error| input(anyhow!("--model: {error}")))?;
+            Ok((model.name.to_owned(), model.elements))
+        }
+    }
+}
+
+/// The strategies of these names.
+pub fn strategies(names: &[String]) -> Result<Vec<&'static dyn Strategy>, Failure> {
+    let one = |name: &String| {
+        let known = strategies::names().join(", ");
+        strategies::find(name).ok_or_else(|| input(anyhow!("--strategy: unknown strategy {name:?}; known: {known}")))
+    };
+    names.iter().map(one).collect()
+}
+
+/// `whole`, or the bytes of a chunk.
+pub fn flow(text: &str) -> Result<Option<u64>, String> {
+    match text {
+        "whole" => Ok(None),
+        text => match text.parse::<Size>() {
+            Ok(Size(0)) => Err("a chunk of 0 bytes; write whole, or a size such as 64MiB".to_owned()),
+            Ok(Size(bytes)) => Ok(Some(bytes)),
+            Err(error) => Err(format!("{error}; or write whole")),
+        },
+    }
+}
+
+/// How a flow is shown.
+pub fn flow_name(chunk_bytes: Option<u64>) -> String {
+    chunk_bytes.map_or_else(|| "whole".to_owned(), |bytes| Size(bytes).to_string())
+}
+
+/// A number of things, from 1.
+pub fn count(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(count) if (1..=1_000_000).contains(&count) => Ok(count),
+        _ => Err("write a whole number from 1 to 1000000".to_owned()),
+    }
+}
+
+/// A number above 0.
+pub fn above_zero(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("write a number above 0".to_owned()),
+    }
+}
+
+/// A number that is not negative.
+pub fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
+        _ => Err("write 0 or a number above it".to_owned()),
+    }
+}
+
+/// The platform of functions a command is asked for, and what it changes of it.
+#[derive(clap::Args, Clone)]
+pub struct FunctionsArgs {
+    /// Platform of functions, JSON [default: AWS Lambda with S3, as in configs/platforms/aws-lambda-s3.json]
+    #[arg(long, value_name = "FILE")]
+    pub platform: Option<PathBuf>,
+    /// Most memory of a function, MiB, instead of the platform's
+    #[arg(long, value_name = "MIB", value_parser = count)]
+    pub limit: Option<u64>,
+}
+
+impl FunctionsArgs {
+    /// The platform with its changes.
+    pub fn read(&self) -> Result<Functions, Failure> {
+        let mut platform = functions(self.platform.as_deref())?;
+        if let Some(limit) = self.limit {
+            platform.memory.limit_mib.value = limit;
+        }
+        Ok(platform)
+    }
+}

@@ -1,0 +1,131 @@
+//! `gradshard cost calibrate`: fits the model of time.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gradshard::cost::calibrate::root_mean_square;
+use gradshard::cost::{Calibration, Field, Measurements, Sheet, calibrate};
+
+use super::{OutputArgs, asked};
+use crate::cli::{Failure, input};
+
+#[derive(Args)]
+pub struct CalibrateArgs {
+    /// Measurements, JSON [default: those of Barrak 2026, as in configs/measurements/barrak-2026.json]
+    measurements: Option<PathBuf>,
+    #[command(flatten)]
+    functions: asked::FunctionsArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Parameters, deployments predicted from the others, residuals.
+pub fn sheets(args: &CalibrateArgs) -> Result<Vec<Sheet>, Failure> {
+    let measurements = asked::measurements(args.measurements.as_deref())?;
+    let platform = args.functions.read()?;
+    let found = calibrate(&measurements, &platform).map_err(input)?;
+    Ok(vec![parameters(&found, &measurements), left_out(&found, &measurements), residuals(&found, &measurements)])
+}
+
+fn parameters(found: &Calibration, measurements: &Measurements) -> Sheet {
+    let title = format!("Speed fitted to {}", measurements.source);
+    let mut sheet = Sheet::new("parameters", title, &["parameter", "value", "low_95", "high_95", "meaning"]);
+    let speed = &found.speed;
+    let names = [
+        ("get_vcpu_s", "CPU time of a read request, s of one vCPU", false),
+        ("read_mib_per_s", "the store to one function", true),
+        ("put_s", "a write request beside its bytes", false),
+        ("write_mib_per_s", "one function to the store", true),
+        ("sum_mib_per_vcpu_s", "inputs summed by one vCPU", true),
+    ];
+    for ((name, meaning, is_rate), ranged) in names.into_iter().zip(found.parameters) {
+        let turned = if is_rate {
+            [1.0 / ranged.value, 1.0 / ranged.high, 1.0 / ranged.low]
+        } else {
+            [ranged.value, ranged.low, ranged.high]
+        };
+        let mut row: Vec<Field> = vec![name.into()];
+        row.extend(turned.map(Field::from));
+        row.push(meaning.into());
+        sheet.rows.push(row);
+    }
+    for (name, value, meaning) in [
+        ("spread", speed.spread.get(), "equal functions of a round, standard deviation over mean"),
+        ("dispatch_s", speed.dispatch_s.get(), "a level beyond its slowest function"),
+        ("deployment_spread", speed.deployment_spread.get(), "a deployment around the model, left out, log"),
+    ] {
+        sheet.rows.push(vec![name.into(), value.into(), Field::Missing, Field::Missing, meaning.into()]);
+    }
+    sheet.notes.push("Intervals: jackknife over deployments.".to_owned());
+    sheet
+}
+
+fn left_out(found: &Calibration, measurements: &Measurements) -> Sheet {
+    let columns =
+        ["deployment", "wall_s", "predicted_s", "error_percent", "usd_per_1000", "predicted_usd", "usd_error_percent"];
+    let mut sheet =
+        Sheet::new("left-out", "Each deployment predicted from all others (cost counted as published)", &columns);
+    let percent = |predicted: f64, measured: f64| (predicted / measured - 1.0) * 100.0;
+    for row in &found.left_out {
+        let (predicted_s, wall_s) = row.wall_s;
+        let (predicted, usd) = row.usd;
+        sheet.rows.push(vec![
+            measurements.deployments[row.deployment].name.as_str().into(),
+            wall_s.into(),
+            predicted_s.into(),
+            percent(predicted_s, wall_s).into(),
+            usd.times(1000).into(),
+            predicted.times(1000).into(),
+            percent(predicted.to_f64(), usd.to_f64()).into(),
+        ]);
+    }
+    let wall = root_mean_square(found.left_out.iter().map(|row| (row.wall_s.0 / row.wall_s.1).ln()));
+    let usd = root_mean_square(found.left_out.iter().map(|row| (row.usd.0.to_f64() / row.usd.1.to_f64()).ln()));
+    sheet.notes.push(format!(
+        "Root mean square error, left out: latency {:.1} %, cost {:.1} %.",
+        wall * 100.0,
+        usd * 100.0
+    ));
+    sheet
+}
+
+fn residuals(found: &Calibration, measurements: &Measurements) -> Sheet {
+    let columns = [
+        "deployment",
+        "level",
+        "time_of",
+        "inputs",
+        "object_mib",
+        "memory_mib",
+        "slowest_of",
+        "measured_s",
+        "residual_percent",
+        "left_out_percent",
+    ];
+    let mut sheet = Sheet::new("residuals", "Residuals, 100 ln(predicted / measured)", &columns);
+    for row in &found.residuals {
+        let observation = &row.observation;
+        sheet.rows.push(vec![
+            measurements.deployments[observation.deployment].name.as_str().into(),
+            u64::from(observation.level).into(),
+            observation.what.name().into(),
+            observation.inputs.into(),
+            observation.object_mib.into(),
+            observation.memory_mib.into(),
+            observation.slowest_of.into(),
+            observation.seconds.into(),
+            (row.fitted * 100.0).into(),
+            (row.left_out * 100.0).into(),
+        ]);
+    }
+    for what in ["read", "function", "write", "sum"] {
+        let of = || found.residuals.iter().filter(move |row| row.observation.what.name() == what);
+        sheet.notes.push(format!(
+            "{what}: {} rows, root mean square {:.1} %, left out {:.1} %.",
+            of().count(),
+            root_mean_square(of().map(|row| row.fitted)) * 100.0,
+            root_mean_square(of().map(|row| row.left_out)) * 100.0
+        ));
+    }
+    sheet
+}

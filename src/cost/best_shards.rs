@@ -1,0 +1,95 @@
+//! The best number of shards: lowest cost, lowest latency, and what lies between.
+
+use crate::cost::{Asked, Case, CostError, Estimate, Functions, estimate};
+
+/// One way to aggregate, with its price.
+#[derive(Clone)]
+pub struct Choice {
+    /// What is priced.
+    pub case: Case,
+    /// Its price.
+    pub estimate: Estimate,
+    /// True if nothing feasible costs less and takes no longer, or takes less and costs no more.
+    pub on_frontier: bool,
+    /// True if nothing feasible costs less.
+    pub cheapest: bool,
+    /// True if nothing feasible takes less.
+    pub fastest: bool,
+}
+
+/// Prices all `cases` and says which are on the frontier between cost and latency; in their order. Costs count the
+/// clients' own traffic if `with_clients`.
+///
+/// # Errors
+/// Those of [`Case::workload`].
+pub fn choices(
+    cases: Vec<Case>,
+    platform: &Functions,
+    asked: &Asked,
+    with_clients: bool,
+) -> Result<Vec<Choice>, CostError> {
+    let mut found = Vec::with_capacity(cases.len());
+    for case in cases {
+        let estimate = estimate(&case.workload()?, platform, asked);
+        found.push(Choice { case, estimate, on_frontier: false, cheapest: false, fastest: false });
+    }
+    let cost = |choice: &Choice| {
+        if with_clients { choice.estimate.usd() } else { choice.estimate.without_clients_usd() }
+    };
+    let points: Vec<Option<(crate::cost::Usd, f64)>> = found
+        .iter()
+        .map(|choice| choice.estimate.infeasible.is_none().then(|| (cost(choice), choice.estimate.latency_s)))
+        .collect();
+    let least_usd = points.iter().flatten().map(|point| point.0).min();
+    let least_s = points.iter().flatten().map(|point| point.1).fold(f64::INFINITY, f64::min);
+    for (choice, point) in found.iter_mut().zip(&points) {
+        let Some((usd, seconds)) = *point else { continue };
+        let beaten = points.iter().flatten().any(|(other_usd, other_s)| {
+            *other_usd <= usd && *other_s <= seconds && (*other_usd < usd || *other_s < seconds)
+        });
+        choice.on_frontier = !beaten;
+        choice.cheapest = Some(usd) == least_usd;
+        choice.fastest = seconds <= least_s;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::platform::aws_lambda_s3;
+    use crate::plan::strategies::find;
+
+    fn of(elements: u64, shards: &[u64]) -> Vec<Choice> {
+        let case = |m: &u64| Case::new(find("sharded-direct").unwrap(), elements, 20, *m);
+        let cases = shards.iter().map(case).collect();
+        choices(cases, &aws_lambda_s3().unwrap(), &Asked::default(), true).unwrap()
+    }
+
+    /// 5 GiB under 3,008 MiB: an input may have (3,008 − 450) / 3 = 852.67 MiB, so M ≥ 5120 / 852.67 = 6.005, that is 7.
+    #[test]
+    fn the_ceiling_bounds_m_from_below() {
+        let found = of(5 << 28, &[1, 2, 4, 6, 7, 8]);
+        let feasible: Vec<u64> =
+            found.iter().filter(|c| c.estimate.infeasible.is_none()).map(|c| c.case.shards).collect();
+        assert_eq!(feasible, [7, 8]);
+        assert!(found[0].estimate.infeasible.as_ref().unwrap().contains("needs 15810 MiB, the limit is 3008 MiB"));
+        assert!(found.iter().all(|c| c.estimate.infeasible.is_none() || !c.on_frontier));
+    }
+
+    /// Nothing on the frontier is beaten by another, and the cheapest and the fastest are on it.
+    #[test]
+    fn the_frontier_is_not_beaten() {
+        let found = of(134_301_514, &[1, 2, 3, 4, 6, 8, 10, 12, 16, 32]);
+        let front: Vec<&Choice> = found.iter().filter(|c| c.on_frontier).collect();
+        assert!(front.len() > 1);
+        for a in &front {
+            for b in &front {
+                let less = a.estimate.usd() < b.estimate.usd();
+                assert!(a.case.shards == b.case.shards || less == (a.estimate.latency_s > b.estimate.latency_s));
+            }
+        }
+        assert_eq!(found.iter().filter(|c| c.cheapest && c.on_frontier).count(), 1);
+        assert_eq!(found.iter().filter(|c| c.fastest && c.on_frontier).count(), 1);
+    }
+}

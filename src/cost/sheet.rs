@@ -1,0 +1,224 @@
+//! A table that is printed as text, CSV or JSON, with the same names and numbers in each.
+
+use serde_json::{Map, Value, json};
+
+use crate::cost::Usd;
+
+/// Significant digits in text.
+const DIGITS: i32 = 4;
+
+/// One value of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Field {
+    /// Words.
+    Text(String),
+    /// A whole number.
+    Count(u64),
+    /// A number; one that is not finite is missing.
+    Number(f64),
+    /// Dollars.
+    Usd(Usd),
+    /// True or false.
+    Flag(bool),
+    /// Nothing.
+    Missing,
+}
+
+impl From<&str> for Field {
+    fn from(text: &str) -> Field {
+        Field::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Field {
+    fn from(text: String) -> Field {
+        Field::Text(text)
+    }
+}
+
+impl From<u64> for Field {
+    fn from(count: u64) -> Field {
+        Field::Count(count)
+    }
+}
+
+impl From<f64> for Field {
+    fn from(number: f64) -> Field {
+        Field::Number(number)
+    }
+}
+
+impl From<Usd> for Field {
+    fn from(usd: Usd) -> Field {
+        Field::Usd(usd)
+    }
+}
+
+impl From<bool> for Field {
+    fn from(flag: bool) -> Field {
+        Field::Flag(flag)
+    }
+}
+
+impl<T: Into<Field>> From<Option<T>> for Field {
+    fn from(value: Option<T>) -> Field {
+        value.map_or(Field::Missing, Into::into)
+    }
+}
+
+impl Field {
+    /// For a person.
+    fn shown(&self) -> String {
+        match self {
+            Field::Text(text) => text.clone(),
+            Field::Count(count) => count.to_string(),
+            Field::Number(number) if number.is_finite() => significant(*number),
+            Field::Number(_) | Field::Missing => "-".to_owned(),
+            Field::Usd(usd) => usd.to_string().trim_start_matches('$').to_owned(),
+            Field::Flag(flag) => if *flag { "yes" } else { "-" }.to_owned(),
+        }
+    }
+
+    /// For a program: all digits.
+    fn exact(&self) -> String {
+        match self {
+            Field::Text(text) if text.contains([',', '"', '\n', '\r']) => format!("\"{}\"", text.replace('"', "\"\"")),
+            Field::Text(text) => text.clone(),
+            Field::Count(count) => count.to_string(),
+            Field::Number(number) if number.is_finite() => number.to_string(),
+            Field::Number(_) | Field::Missing => String::new(),
+            Field::Usd(usd) => usd.plain(),
+            Field::Flag(flag) => flag.to_string(),
+        }
+    }
+
+    /// Dollars are numbers with the decimals of [`Usd::plain`], as far as a double holds them: fifteen digits.
+    fn json(&self) -> Value {
+        match self {
+            Field::Text(text) => json!(text),
+            Field::Count(count) => json!(count),
+            Field::Number(number) if number.is_finite() => json!(number),
+            Field::Number(_) | Field::Missing => Value::Null,
+            Field::Usd(usd) => usd.plain().parse::<f64>().map_or(Value::Null, |dollars| json!(dollars)),
+            Field::Flag(flag) => json!(flag),
+        }
+    }
+}
+
+/// Four significant digits, all digits before the point.
+fn significant(number: f64) -> String {
+    if number == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = number.abs().log10().floor() as i32;
+    let decimals = (DIGITS - 1 - magnitude).clamp(0, 12) as usize;
+    format!("{number:.decimals$}")
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sheet {
+    /// Its name, by which it is asked for.
+    pub name: &'static str,
+    /// What it shows, in a sentence.
+    pub title: String,
+    /// Names of the columns, units included.
+    pub columns: Vec<&'static str>,
+    /// Rows of as many values.
+    pub rows: Vec<Vec<Field>>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+}
+
+impl Sheet {
+    /// A table without rows.
+    pub fn new(name: &'static str, title: impl Into<String>, columns: &[&'static str]) -> Sheet {
+        Sheet { name, title: title.into(), columns: columns.to_vec(), rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// For a person: title, columns aligned, notes.
+    pub fn text(&self) -> String {
+        let shown: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(Field::shown).collect()).collect();
+        let width = |column: usize| {
+            let cells = shown.iter().map(|row| row[column].chars().count());
+            cells.chain([self.columns[column].chars().count()]).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        let left = |column: usize| self.rows.iter().all(|row| matches!(row[column], Field::Text(_) | Field::Missing));
+        let line = |cells: Vec<&str>| {
+            let aligned: Vec<String> = cells
+                .iter()
+                .enumerate()
+                .map(|(column, cell)| {
+                    let width = widths[column];
+                    if left(column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                })
+                .collect();
+            format!("  {}", aligned.join("  ")).trim_end().to_owned() + "\n"
+        };
+        let mut text = format!("{}\n{}", self.title, line(self.columns.clone()));
+        for row in &shown {
+            text += &line(row.iter().map(String::as_str).collect());
+        }
+        for note in &self.notes {
+            text += &format!("  {note}\n");
+        }
+        text
+    }
+
+    /// A header and the rows, quoted as RFC 4180 says, lines ended by a line feed; a missing value is an empty field.
+    pub fn csv(&self) -> String {
+        let mut text = self.columns.join(",") + "\n";
+        for row in &self.rows {
+            text += &(row.iter().map(Field::exact).collect::<Vec<_>>().join(",") + "\n");
+        }
+        text
+    }
+
+    /// Title, rows as objects, notes.
+    pub fn json(&self) -> Value {
+        let row = |row: &Vec<Field>| {
+            let fields = self.columns.iter().zip(row);
+            Value::Object(fields.map(|(name, field)| ((*name).to_owned(), field.json())).collect::<Map<_, _>>())
+        };
+        json!({"title": self.title, "rows": self.rows.iter().map(row).collect::<Vec<_>>(), "notes": self.notes})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sheet() -> Sheet {
+        let mut sheet = Sheet::new("prices", "Prices", &["strategy", "usd", "latency_s", "count", "best"]);
+        let usd = |text| Field::from(Usd::parse(text).unwrap());
+        sheet.rows.push(vec!["a,b".into(), usd("0.0002625441682734"), 7.898_95.into(), 4u64.into(), true.into()]);
+        sheet.rows.push(vec!["c".into(), usd("84.8"), f64::NAN.into(), 8u64.into(), Field::Missing]);
+        sheet.notes.push("a note".to_owned());
+        sheet
+    }
+
+    #[test]
+    fn text_is_aligned_and_short() {
+        assert_eq!(
+            sheet().text(),
+            "Prices\n  strategy        usd  latency_s  count  best\n  a,b       0.0002625      7.899      4   yes\n  \
+             c             84.80          -      8     -\n  a note\n"
+        );
+    }
+
+    #[test]
+    fn csv_has_all_digits_and_quotes() {
+        assert_eq!(
+            sheet().csv(),
+            "strategy,usd,latency_s,count,best\n\"a,b\",0.000262544168,7.89895,4,true\nc,84.8,,8,\n"
+        );
+    }
+
+    #[test]
+    fn json_has_the_same_numbers() {
+        let rows = &sheet().json()["rows"];
+        assert_eq!(rows[0].to_string(), r#"{"strategy":"a,b","usd":0.000262544168,"latency_s":7.89895,"count":4,"best":true}"#);
+        assert_eq!(rows[1]["latency_s"], Value::Null);
+    }
+}
