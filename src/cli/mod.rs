@@ -1,6 +1,7 @@
 //! The command line: one file a command. They parse, call the library, print; there is no logic here.
 
 mod ceiling;
+mod cost;
 mod machine;
 mod models;
 mod plan;
@@ -33,6 +34,7 @@ Examples:
   gradshard run configs/resnet18.json --dry-run       what would be measured, and in how much memory
   gradshard show resnet18.h5                          the table
   gradshard plan --strategy tree-lambda-fl --clients 20 --elements 1000000 --ranks 4
+  gradshard cost --model vgg16                        what that costs on AWS Lambda; cost --help says more
 
 Data goes to standard output, everything else to standard error. Exit code 2: bad input; 1: something failed.";
 
@@ -42,6 +44,8 @@ enum Command {
     Run(run::RunArgs),
     /// Find the largest gradient that each strategy aggregates under a memory limit
     Ceiling(ceiling::CeilingArgs),
+    /// Price plans, on functions and on nodes; crossovers, the best number of shards, calibration
+    Cost(Box<cost::CostArgs>),
     /// Show who sums what where, without carrying it out
     Plan(plan::PlanArgs),
     /// Print a result file
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Ceiling(args) => ceiling::ceiling(&args),
+        Command::Cost(args) => cost::cost(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Show(args) => show::show(&args).map_err(input),
         Command::Strategies(args) => strategies::strategies(&args),

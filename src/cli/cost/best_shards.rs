@@ -1,0 +1,130 @@
+//! `gradshard cost best-shards`: how many shards, and whether another way is better.
+
+use clap::Args;
+use gradshard::cost::best_shards::choices;
+use gradshard::cost::{Asked, Case, Sheet};
+
+use super::asked::{self, count, flow};
+use super::{OutputArgs, estimate};
+use crate::cli::{Failure, input};
+
+#[derive(Args)]
+pub struct BestShardsArgs {
+    /// Model of the catalogue, or a number of elements
+    #[arg(long)]
+    model: String,
+    /// Clients N
+    #[arg(long, default_value_t = 20, value_parser = count)]
+    clients: u64,
+    /// Shards to try [default: 1 to 32, then 40, 48, 64, 96, 128]
+    #[arg(long, value_delimiter = ',', value_parser = count)]
+    shards: Option<Vec<u64>>,
+    /// Strategies; those that do not shard are one choice each
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "sharded-direct,sharded-node-aware,tree-central,tree-lambda-fl,tree-lifl"
+    )]
+    strategy: Vec<String>,
+    /// Flows
+    #[arg(long, value_delimiter = ',', default_value = "whole,64MiB", value_parser = flow)]
+    flow: Vec<Option<u64>>,
+    /// Nodes K among which node-aware strategies sum first; on functions that is one more level
+    #[arg(long, default_value_t = 4, value_parser = count)]
+    nodes: u64,
+    /// Leave the clients' own requests out
+    #[arg(long)]
+    without_clients: bool,
+    /// Show every choice, not only the frontier and the best of each strategy and flow
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    functions: asked::FunctionsArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// The choices.
+pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
+    let platform = args.functions.read()?;
+    let (name, elements) = asked::model(&args.model)?;
+    let usual = || (1..=32).chain([40, 48, 64, 96, 128]).collect();
+    let shards = args.shards.clone().unwrap_or_else(usual);
+    let mut cases = Vec::new();
+    for strategy in asked::strategies(&args.strategy)? {
+        for chunk_bytes in &args.flow {
+            let tried = if strategy.knobs().shards { shards.as_slice() } else { &[1] };
+            for m in tried {
+                let case = Case::new(strategy, elements, args.clients, *m);
+                // Only a strategy that looks at nodes is given some: the others' plans are not about them here.
+                let aware = strategy.name() == "sharded-node-aware";
+                let nodes = if aware { usize::try_from(args.nodes)?.min(case.ranks) } else { 1 };
+                cases.push(Case { chunk_bytes: *chunk_bytes, nodes, ..case });
+            }
+        }
+    }
+    let with_clients = !args.without_clients;
+    let found = choices(cases, &platform, &Asked::default(), with_clients).map_err(input)?;
+    let columns = [
+        "model",
+        "gradient_mib",
+        "strategy",
+        "clients",
+        "shards",
+        "flow",
+        "memory_mib",
+        "latency_s",
+        "usd_per_1000_rounds",
+        "on_frontier",
+        "cheapest",
+        "fastest",
+        "infeasible",
+    ];
+    let clients = if with_clients { "with the clients' own requests" } else { "without the clients' own requests" };
+    let title = format!(
+        "{}, limit {} MiB: dollars for 1,000 rounds {clients}",
+        platform.name, platform.memory.limit_mib.value
+    );
+    let mut sheet = Sheet::new("choices", title, &columns);
+    let usd = |choice: &gradshard::cost::best_shards::Choice| {
+        if with_clients { choice.estimate.usd() } else { choice.estimate.without_clients_usd() }
+    };
+    for choice in &found {
+        let alike = || {
+            found.iter().filter(|other| {
+                other.case.strategy.name() == choice.case.strategy.name()
+                    && other.case.chunk_bytes == choice.case.chunk_bytes
+                    && other.estimate.infeasible.is_none()
+            })
+        };
+        let is_best = choice.estimate.infeasible.is_none()
+            && (alike().all(|other| usd(other) >= usd(choice))
+                || alike().all(|other| other.estimate.latency_s >= choice.estimate.latency_s));
+        let nothing = alike().next().is_none() && choice.case.shards_heeded() == shards.first().copied().unwrap_or(1);
+        if !(args.all || choice.on_frontier || is_best || nothing) {
+            continue;
+        }
+        let feasible = choice.estimate.infeasible.is_none();
+        let mut row = estimate::identity(&name, &choice.case);
+        row.extend([
+            choice.estimate.memory_mib.into(),
+            feasible.then_some(choice.estimate.latency_s).into(),
+            feasible.then(|| usd(choice).times(1000)).into(),
+            choice.on_frontier.into(),
+            choice.cheapest.into(),
+            choice.fastest.into(),
+            choice.estimate.infeasible.clone().into(),
+        ]);
+        sheet.rows.push(row);
+    }
+    if !args.all {
+        sheet.notes.push(
+            "Shown: the frontier, and of each strategy and flow the cheapest and the fastest. --all shows the rest.".to_owned(),
+        );
+    }
+    sheet.notes.push(format!(
+        "At most {} functions run at a time; more wait (limits.concurrent of the platform).",
+        platform.limits.concurrent.value
+    ));
+    Ok(vec![sheet])
+}

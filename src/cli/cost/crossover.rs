@@ -1,0 +1,156 @@
+//! `gradshard cost crossover`: from which gradient size sharding wins.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gradshard::cost::crossover::{Crossing, Of, Question};
+use gradshard::cost::workload::MIB;
+use gradshard::cost::{Case, Field, Functions, Sheet, Usd, calibrate};
+
+use super::asked::{self, above_zero, count, flow, flow_name};
+use super::OutputArgs;
+use crate::cli::{Failure, input};
+
+/// Gradients that are looked at, MiB.
+const SIZES_MIB: (f64, f64) = (0.0625, 16384.0);
+/// Largest gradient that is asked for as feasible, MiB.
+const MOST_MIB: f64 = 1_048_576.0;
+
+#[derive(Args)]
+pub struct CrossoverArgs {
+    /// The sharded strategy
+    #[arg(long, default_value = "sharded-direct")]
+    strategy: String,
+    /// Trees that it is compared with
+    #[arg(long, value_delimiter = ',', default_value = "tree-lambda-fl,tree-lifl")]
+    against: Vec<String>,
+    /// Clients N
+    #[arg(long, value_delimiter = ',', default_value = "20", value_parser = count)]
+    clients: Vec<u64>,
+    /// Shards M
+    #[arg(long, value_delimiter = ',', default_value = "4", value_parser = count)]
+    shards: Vec<u64>,
+    /// Flow of both
+    #[arg(long, value_delimiter = ',', default_value = "whole", value_parser = flow)]
+    flow: Vec<Option<u64>>,
+    /// The store is so many times as fast as measured
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = above_zero)]
+    throughput: Vec<f64>,
+    /// Requests cost so many times as much
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = above_zero)]
+    request_price: Vec<f64>,
+    /// Memory of functions costs so many times as much
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = above_zero)]
+    memory_price: Vec<f64>,
+    /// Memory limits, MiB [default: the platform's]
+    #[arg(long, value_delimiter = ',', value_name = "MIB", value_parser = count)]
+    limit: Option<Vec<u64>>,
+    /// Platform of functions, JSON [default: AWS Lambda with S3]
+    #[arg(long, value_name = "FILE")]
+    platform: Option<PathBuf>,
+    /// Measurements that speed and uncertainty are from, JSON [default: those of Barrak 2026]
+    #[arg(long, value_name = "FILE")]
+    measurements: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Every combination, each for cost with and without the clients' own requests, and latency.
+pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
+    let platform = asked::functions(args.platform.as_deref())?;
+    let measurements = asked::measurements(args.measurements.as_deref())?;
+    let calibration = calibrate(&measurements, &platform).map_err(input)?;
+    let sharded = asked::strategies(std::slice::from_ref(&args.strategy))?[0];
+    let trees = asked::strategies(&args.against)?;
+    let columns = [
+        "tree",
+        "clients",
+        "shards",
+        "flow",
+        "limit_mib",
+        "throughput",
+        "request_price",
+        "memory_price",
+        "of",
+        "wins_from_mib",
+        "fit_low_mib",
+        "fit_high_mib",
+        "single_low_mib",
+        "single_high_mib",
+        "tree_up_to_mib",
+        "sharded_up_to_mib",
+    ];
+    let title = format!("Gradient size from which {} wins, {}", sharded.name(), platform.name);
+    let mut sheet = Sheet::new("crossover", title, &columns);
+    let limits = args.limit.clone().unwrap_or_else(|| vec![platform.memory.limit_mib.value]);
+    for tree in trees {
+        for (clients, shards) in pairs(&args.clients, &args.shards) {
+            for (chunk_bytes, limit) in pairs(&args.flow, &limits) {
+                for (throughput, (requests, memory)) in
+                    pairs(&args.throughput, &pairs(&args.request_price, &args.memory_price))
+                {
+                    let changed = priced(&platform, limit, requests, memory);
+                    let case = |strategy, shards| Case {
+                        chunk_bytes,
+                        dtype: measurements.dtype,
+                        ..Case::new(strategy, 1, clients, shards)
+                    };
+                    for of in [Of::Cost { clients: true }, Of::Cost { clients: false }, Of::Latency] {
+                        let sizes = (SIZES_MIB.0 * MIB, SIZES_MIB.1 * MIB);
+                        let question = Question { sharded: case(sharded, shards), tree: case(tree, 1), of, sizes };
+                        let found = question.answer(&changed, &calibration, throughput).map_err(input)?;
+                        let most = |case: &Case| -> Result<Field, Failure> {
+                            let largest = question.largest_feasible(case, &changed, MOST_MIB * MIB).map_err(input)?;
+                            Ok(largest.map(|bytes| bytes / MIB).into())
+                        };
+                        let mut row: Vec<Field> = vec![
+                            tree.name().into(),
+                            clients.into(),
+                            shards.into(),
+                            flow_name(chunk_bytes).into(),
+                            limit.into(),
+                            throughput.into(),
+                            requests.into(),
+                            memory.into(),
+                            of.name().into(),
+                            size(found.crossing),
+                        ];
+                        let ends = [found.fit.0, found.fit.1, found.single.0, found.single.1];
+                        row.extend(ends.map(|bytes| Field::from(bytes / MIB)));
+                        row.extend([most(&question.tree)?, most(&question.sharded)?]);
+                        sheet.rows.push(row);
+                    }
+                }
+            }
+        }
+    }
+    sheet.notes = vec![
+        format!("0: at every size from {} MiB; -: at none up to {} MiB.", SIZES_MIB.0, SIZES_MIB.1),
+        "fit: 95 % interval of the expected crossing, jackknife over the measured deployments.".to_owned(),
+        "single: where one deployment of each would put it, 95 times in 100.".to_owned(),
+        "up_to: what fits the memory limit and the time limit of a function.".to_owned(),
+    ];
+    Ok(vec![sheet])
+}
+
+fn pairs<A: Copy, B: Copy>(first: &[A], second: &[B]) -> Vec<(A, B)> {
+    first.iter().flat_map(|a| second.iter().map(|b| (*a, *b))).collect()
+}
+
+fn size(crossing: Crossing) -> Field {
+    match crossing {
+        Crossing::From(bytes) => (bytes / MIB).into(),
+        Crossing::Always => 0.0.into(),
+        Crossing::Never => Field::Missing,
+    }
+}
+
+fn priced(platform: &Functions, limit: u64, requests: f64, memory: f64) -> Functions {
+    let mut changed = platform.clone();
+    changed.memory.limit_mib.value = limit;
+    let times = |usd: &mut Usd, factor: f64| *usd = usd.for_amount(factor);
+    times(&mut changed.prices.put_usd_per_1000.value, requests);
+    times(&mut changed.prices.get_usd_per_1000.value, requests);
+    times(&mut changed.prices.gib_second_usd.value, memory);
+    changed
+}
