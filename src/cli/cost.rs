@@ -37,6 +37,8 @@ pub struct CostArgs {
     #[command(subcommand)]
     what: Option<What>,
     /// A result file: prices what was measured. Without it, and without a command, prices plans
+    #[arg(conflicts_with_all = ["strategy", "model", "clients", "shards", "flow", "dtype", "ranks", "nodes",
+                                "memory", "limit", "cold_start", "throughput", "without_clients"])]
     result: Option<PathBuf>,
     #[command(flatten)]
     measured: measured::MeasuredArgs,
@@ -97,7 +99,10 @@ fn out(sheets: &[Sheet], output: &OutputArgs) -> Result<(), Failure> {
         None => sheets.iter().collect(),
         Some(name) => {
             let found = sheets.iter().find(|sheet| sheet.name == name);
-            vec![found.ok_or_else(|| input(anyhow!("--table: there is no table {name:?} here; there are {}", names())))?]
+            vec![
+                found
+                    .ok_or_else(|| input(anyhow!("--table: there is no table {name:?} here; there are {}", names())))?,
+            ]
         }
     };
     let text = match output.format {

@@ -138,11 +138,10 @@ pub fn calibrate(measurements: &Measurements, platform: &Functions) -> Result<Ca
         observed.extend(observations(*at, deployment, &case, platform)?);
         cases.push((*at, case));
     }
-    let source = &measurements.source;
-    let mut speed = fit(&observed, measurements, &cases, None, source)?;
+    let mut speed = fit(&observed, measurements, &cases, None, platform)?;
     let mut without_one = Vec::new();
     for at in &deployed {
-        without_one.push(fit(&observed, measurements, &cases, Some(*at), source)?);
+        without_one.push(fit(&observed, measurements, &cases, Some(*at), platform)?);
     }
     let of = |at: usize| &without_one[deployed.iter().position(|other| *other == at).unwrap_or(0)];
     let residuals: Vec<Residual> = observed
@@ -221,9 +220,8 @@ fn observations(
             let levels = work.levels().last().copied().unwrap_or(0);
             return Err(CostError::Level { deployment: deployment.name.clone(), level: phase.level, levels });
         }
-        let mean = |of: fn(&Function) -> u64| {
-            alike.iter().map(|f| f.count as f64 * of(f) as f64).sum::<f64>() / count as f64
-        };
+        let mean =
+            |of: fn(&Function) -> u64| alike.iter().map(|f| f.count as f64 * of(f) as f64).sum::<f64>() / count as f64;
         let (gets, read) = (mean(|f| f.gets), mean(|f| f.read_bytes) / MIB);
         let (puts, written) = (mean(Function::puts), mean(|f| f.written_bytes) / MIB);
         let parts = [
@@ -258,10 +256,10 @@ fn fit(
     measurements: &Measurements,
     cases: &[(usize, Case)],
     without: Option<usize>,
-    source: &str,
+    platform: &Functions,
 ) -> Result<Speed, CostError> {
     let kept: Vec<&(usize, Case)> = cases.iter().filter(|(at, _)| Some(*at) != without).collect();
-    let (spread, dispatch_s) = spread_and_dispatch(measurements, &kept)?;
+    let (spread, dispatch_s) = spread_and_dispatch(measurements, &kept, platform.limits.concurrent.value)?;
     let rows: Vec<(Vec<f64>, f64)> = observed
         .iter()
         .filter(|observation| Some(observation.deployment) != without)
@@ -282,21 +280,24 @@ fn fit(
         spread: NotNegative::new(spread).unwrap_or_default(),
         deployment_spread: NotNegative::default(),
         dispatch_s: NotNegative::new(dispatch_s).unwrap_or_default(),
-        source: source.to_owned(),
+        source: measurements.source.clone(),
     })
 }
 
 /// Standard deviation of equal functions over their mean, from how much longer the slowest takes; and what a level takes
-/// beyond its slowest function. Means over the levels that tell.
-fn spread_and_dispatch(measurements: &Measurements, kept: &[&(usize, Case)]) -> Result<(f64, f64), CostError> {
+/// beyond its slowest function. Means over the levels that tell; functions that wait for each other tell nothing.
+fn spread_and_dispatch(
+    measurements: &Measurements,
+    kept: &[&(usize, Case)],
+    concurrent: u64,
+) -> Result<(f64, f64), CostError> {
     let mut levels: Vec<(&Phase, u64, bool)> = Vec::new();
     for (at, case) in kept {
         let work = case.workload()?;
         for phase in &measurements.deployments[*at].phases {
             let alike = work.at_level(phase.level);
-            let read = alike.first().map(|function| function.read_bytes / function.gets.max(1) * function.gets);
-            let longest = alike.iter().map(|function| function.gets).max();
-            let equal = alike.iter().all(|function| Some(function.gets) == longest) && read.is_some();
+            // Shards that differ by an element are equal enough, groups of three and of two are not.
+            let equal = alike.iter().all(|function| function.gets == alike[0].gets);
             levels.push((phase, alike.iter().map(|function| function.count).sum(), equal));
         }
     }
@@ -315,7 +316,7 @@ fn spread_and_dispatch(measurements: &Measurements, kept: &[&(usize, Case)]) -> 
     let spread = mean(
         levels
             .iter()
-            .filter(|(_, count, equal)| *equal && *count > 1)
+            .filter(|(_, count, equal)| *equal && (2..=concurrent).contains(count))
             .filter_map(|(phase, count, _)| {
                 let slowest = phase.slowest_s.map(Positive::get).or(phase.phase_s.map(|s| s.get() - dispatch))?;
                 let normal = expected_slowest(&[(1.0, *count)], UNIT) - 1.0;

@@ -13,7 +13,9 @@ pub enum CostError {
     #[error("{0}")]
     Layout(#[from] LayoutError),
     /// The strategy is the MPI library's.
-    #[error("{strategy} ends in {function}, which has no price: only a strategy whose aggregators are gradshard's own has")]
+    #[error(
+        "{strategy} ends in {function}, which has no price: only a strategy whose aggregators are gradshard's own has"
+    )]
     Collective {
         /// The strategy.
         strategy: &'static str,

@@ -100,8 +100,8 @@ pub fn estimate(work: &Workload, platform: &Functions, asked: &Asked) -> Estimat
             mean.write_s += duration.write_s * share;
             let seconds = duration.total_s() * asked.time_factor;
             durations.push((seconds, function.count));
-            functions_usd = functions_usd
-                + function_usd(seconds + asked.cold_start_s, memory_mib, platform).times(function.count);
+            functions_usd =
+                functions_usd + function_usd(seconds + asked.cold_start_s, memory_mib, platform).times(function.count);
             function_s += (seconds + asked.cold_start_s) * function.count as f64;
         }
         let slowest = expected_phase(&durations, platform.speed.spread.get(), platform.limits.concurrent.value);
@@ -124,9 +124,7 @@ pub fn estimate(work: &Workload, platform: &Functions, asked: &Asked) -> Estimat
         client_gets: work.client_gets,
         client_puts: work.client_puts,
         functions_usd,
-        requests_usd: get(gets)
-            + put(puts)
-            + prices.invocation_usd_per_1000.value.times(work.invocations()).over(1000),
+        requests_usd: get(gets) + put(puts) + prices.invocation_usd_per_1000.value.times(work.invocations()).over(1000),
         clients_usd: get(work.client_gets) + put(work.client_puts),
         infeasible: obstacle(work, platform, rule_mib, memory_mib, &levels),
         levels,

@@ -148,12 +148,6 @@ impl Functions {
         (rule.ceil() as u64).max(self.memory.least_mib.value)
     }
 
-    /// Largest input, bytes, of a function that may have `limit_mib`.
-    pub fn largest_input_bytes(&self, limit_mib: u64) -> f64 {
-        let room = limit_mib as f64 - self.memory.runtime_mib.value.get();
-        (room / self.memory.copies_of_input.value.get()).max(0.0) * MIB
-    }
-
     /// vCPUs that an aggregator uses in a function with `memory_mib`.
     pub fn vcpus(&self, memory_mib: u64) -> f64 {
         (memory_mib as f64 / self.memory.mib_per_vcpu.value.get()).min(self.memory.most_vcpus.value.get())

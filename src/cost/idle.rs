@@ -61,7 +61,10 @@ mod tests {
         let mut platform = cluster().unwrap();
         platform.prices.node_hour_usd.value = Usd::parse("36").unwrap();
         let round = ServerRound { nodes: 2, train_s: 30.0, aggregate_s: 0.5 };
-        assert_eq!((round.idle_usd(&platform).plain(), round.busy_usd(&platform).plain()), ("0.6".into(), "0.01".into()));
+        assert_eq!(
+            (round.idle_usd(&platform).plain(), round.busy_usd(&platform).plain()),
+            ("0.6".into(), "0.01".into())
+        );
         let one = ServerRound { nodes: 1, ..round };
         assert!((one.break_even_train_s(Usd::parse("0.03").unwrap(), &platform) - 2.5).abs() < 1e-9);
         assert_eq!(one.break_even_train_s(Usd::default(), &platform), 0.0);

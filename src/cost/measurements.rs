@@ -182,10 +182,8 @@ impl Measurements {
             strategy: deployment.strategy.clone(),
             known: strategies::names().join(", "),
         })?;
-        let model = models::find(&deployment.model).map_err(|error| CostError::Model {
-            deployment: deployment.name.clone(),
-            problem: error.to_string(),
-        })?;
+        let model = models::find(&deployment.model)
+            .map_err(|error| CostError::Model { deployment: deployment.name.clone(), problem: error.to_string() })?;
         let case = Case::new(strategy, model.elements, self.clients, deployment.shards.max(1));
         Ok(Case { dtype: self.dtype, ..case })
     }

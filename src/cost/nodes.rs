@@ -129,9 +129,8 @@ impl Nodes {
             debug_assert!(aggregator.output != Output::Collective);
         }
         let (link, sum) = (self.speed.link_mib_per_s.value.get() * MIB, self.speed.sum_mib_per_s.value.get() * MIB);
-        let whole = |loads: &Vec<Load>| {
-            loads.iter().map(|load| load.wire() / link + load.summed / sum).fold(0.0, f64::max)
-        };
+        let whole =
+            |loads: &Vec<Load>| loads.iter().map(|load| load.wire() / link + load.summed / sum).fold(0.0, f64::max);
         let all: Vec<Load> = (0..layout.nodes())
             .map(|node| {
                 levels.iter().fold(Load::default(), |sum, loads| Load {

@@ -218,7 +218,10 @@ mod tests {
     #[test]
     fn json_has_the_same_numbers() {
         let rows = &sheet().json()["rows"];
-        assert_eq!(rows[0].to_string(), r#"{"strategy":"a,b","usd":0.000262544168,"latency_s":7.89895,"count":4,"best":true}"#);
+        assert_eq!(
+            rows[0].to_string(),
+            r#"{"strategy":"a,b","usd":0.000262544168,"latency_s":7.89895,"count":4,"best":true}"#
+        );
         assert_eq!(rows[1]["latency_s"], Value::Null);
     }
 }

@@ -151,7 +151,7 @@ mod tests {
             let sum = |of: fn(&Function) -> u64| work.functions.iter().map(|f| f.count * of(f)).sum::<u64>();
             assert_eq!(work.invocations(), invocations, "{strategy}");
             assert_eq!((sum(|f| f.gets), sum(|f| f.puts())), (gets, puts), "{strategy}");
-            // Published with the envelope of the stored arrays, 128 bytes an object.
+            // Published with the header of the stored arrays, up to 128 bytes an object.
             assert_eq!(work.read_bytes(), read, "{strategy}");
         }
     }
@@ -174,10 +174,10 @@ mod tests {
         let mut case = Case::new(find("tree-lambda-fl").unwrap(), 10 << 18, 20, 1);
         case.chunk_bytes = Some(4 << 20);
         let work = case.workload().unwrap();
-        assert_eq!(work.functions.iter().map(|f| (f.count, f.gets, f.puts())).collect::<Vec<_>>(), [
-            (4, 15, 5),
-            (1, 12, 5)
-        ]);
+        assert_eq!(
+            work.functions.iter().map(|f| (f.count, f.gets, f.puts())).collect::<Vec<_>>(),
+            [(4, 15, 5), (1, 12, 5)]
+        );
         assert_eq!(work.largest_piece_bytes(), 4 << 20);
     }
 

@@ -81,10 +81,8 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
         "infeasible",
     ];
     let clients = if with_clients { "with the clients' own requests" } else { "without the clients' own requests" };
-    let title = format!(
-        "{}, limit {} MiB: dollars for 1,000 rounds {clients}",
-        platform.name, platform.memory.limit_mib.value
-    );
+    let title =
+        format!("{}, limit {} MiB: dollars for 1,000 rounds {clients}", platform.name, platform.memory.limit_mib.value);
     let mut sheet = Sheet::new("choices", title, &columns);
     let usd = |choice: &gradshard::cost::best_shards::Choice| {
         if with_clients { choice.estimate.usd() } else { choice.estimate.without_clients_usd() }
@@ -119,7 +117,8 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
     }
     if !args.all {
         sheet.notes.push(
-            "Shown: the frontier, and of each strategy and flow the cheapest and the fastest. --all shows the rest.".to_owned(),
+            "Shown: the frontier, and of each strategy and flow the cheapest and the fastest. --all shows the rest."
+                .to_owned(),
         );
     }
     sheet.notes.push(format!(

@@ -7,8 +7,8 @@ use gradshard::cost::crossover::{Crossing, Of, Question};
 use gradshard::cost::workload::MIB;
 use gradshard::cost::{Case, Field, Functions, Sheet, Usd, calibrate};
 
-use super::asked::{self, above_zero, count, flow, flow_name};
 use super::OutputArgs;
+use super::asked::{self, above_zero, count, flow, flow_name};
 use crate::cli::{Failure, input};
 
 /// Gradients that are looked at, MiB.

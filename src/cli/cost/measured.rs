@@ -35,7 +35,9 @@ pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Resu
             Platform::Nodes(nodes) => *nodes,
             Platform::Functions(functions) => {
                 let name = functions.name;
-                return Err(input(anyhow!("--platform: {name} is of functions; what ranks measured is paid by the node")));
+                return Err(input(anyhow!(
+                    "--platform: {name} is of functions; what ranks measured is paid by the node"
+                )));
             }
         },
     };
@@ -71,7 +73,10 @@ pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Resu
     }
     sheet.notes = vec![
         "usd: all nodes of the job for the round's median; low and high: for the ends of its 95 % interval.".to_owned(),
-        format!("functions_usd: the same plan on {}, clients' requests included; - where it has no price there.", functions.name),
+        format!(
+            "functions_usd: the same plan on {} as whole objects, clients' requests included; - where it has no price there.",
+            functions.name
+        ),
     ];
     if let Some(train_s) = args.train_seconds {
         sheet.notes.push(format!(
@@ -79,7 +84,10 @@ pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Resu
             args.server_nodes
         ));
     }
-    sheet.notes.push("functions_cheaper_from_train_s: from this training time on, functions cost less than a dedicated server.".to_owned());
+    sheet.notes.push(
+        "functions_cheaper_from_train_s: from this training time on, functions cost less than a dedicated server."
+            .to_owned(),
+    );
     Ok(vec![sheet])
 }
 
@@ -113,7 +121,7 @@ fn row(cell: &CellRow, args: &MeasuredArgs, nodes: &Nodes, functions: &Functions
     ]
 }
 
-/// The cell's plan on functions, whole objects or its chunks; None where that cannot be.
+/// The cell's plan on functions, as whole objects; None where that cannot be.
 fn usd_on_functions(cell: &CellRow, functions: &Functions) -> Option<Usd> {
     let strategy = strategies::find(&cell.strategy)?;
     let dtype = Dtype::ALL.into_iter().find(|dtype| dtype.name() == cell.dtype)?;

@@ -144,9 +144,10 @@ fn why(cell: &Cell, platform: &Functions) -> Option<String> {
     }
     let mut reasons = Vec::new();
     if let Some(memory) = theirs.memory_mib.filter(|memory| *memory != cell.ours.memory_mib) {
-        let input = platform.largest_input_bytes(cell.ours.memory_mib) / MIB;
+        let input = cell.case.workload().ok()?.largest_piece_bytes() as f64 / MIB;
         let copies = (memory as f64 - platform.memory.runtime_mib.value.get()) / input;
-        reasons.push(format!("deployed with {copies:.1} copies of an input, not {}", platform.memory.copies_of_input.value.get()));
+        let rule = platform.memory.copies_of_input.value.get();
+        reasons.push(format!("deployed with {copies:.0} copies of an input, not {rule}"));
     }
     let wall_s = theirs.wall_s?.get();
     let sigma = (cell.ours.latency_s / wall_s).ln() / platform.speed.deployment_spread.get();
@@ -169,7 +170,8 @@ fn ratios(measurements: &Measurements, platform: &Functions) -> Result<Sheet, Co
                 let usd = if clients { cell.their_usd() } else { cell.theirs.and_then(|d| d.usd_per_round) };
                 usd.map(Usd::to_f64)
             };
-            let over = |of: &dyn Fn(&Cell) -> Option<f64>| -> Field { of(tree).zip(of(sharded)).map(|(t, s)| t / s).into() };
+            let over =
+                |of: &dyn Fn(&Cell) -> Option<f64>| -> Field { of(tree).zip(of(sharded)).map(|(t, s)| t / s).into() };
             sheet.rows.push(vec![
                 sharded.model.into(),
                 (sharded.case.gradient_bytes() as f64 / MIB).into(),
@@ -260,7 +262,8 @@ fn idle(measurements: &Measurements, platform: &Functions) -> Result<Sheet, Cost
         let usd = match sharded {
             Some(strategy) => {
                 let case = Case::new(strategy, row.elements, measurements.clients, 4);
-                Some(estimate(&case.workload()?, platform, &Asked::default())).filter(|found| found.infeasible.is_none())
+                Some(estimate(&case.workload()?, platform, &Asked::default()))
+                    .filter(|found| found.infeasible.is_none())
             }
             None => None,
         };
