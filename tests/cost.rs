@@ -1,0 +1,131 @@
+//! `gradshard cost`, read as a program would read it. Expected values are worked out by hand from published ones.
+
+mod harness;
+
+use harness::{Place, repository};
+use serde_json::Value;
+
+fn json(arguments: &[&str]) -> Value {
+    Place::new().gradshard().args(["cost"]).args(arguments).args(["--format", "json"]).run().json()
+}
+
+fn rows(tables: &Value, name: &str) -> Vec<Value> {
+    tables[name]["rows"].as_array().unwrap_or_else(|| panic!("no table {name}: {tables:#}")).clone()
+}
+
+fn number(row: &Value, column: &str) -> f64 {
+    row[column].as_f64().unwrap_or_else(|| panic!("no {column}: {row:#}"))
+}
+
+/// Memory by the rule, 3 · 128.08 + 450 and 3 · 512.32 + 450; requests 80 · 0.0004 + 4 · 0.005 and 24 · 0.0004 + 5 · 0.005
+/// dollars for 1,000 rounds, clients' 80 (0.0004 + 0.005) and 20 (0.0004 + 0.005).
+#[test]
+fn a_plan_is_priced() {
+    let arguments = ["--model", "vgg16", "--strategy", "sharded-direct,tree-lambda-fl"];
+    let tables = json(&arguments);
+    let found = rows(&tables, "estimate");
+    for (row, memory, requests, clients) in [(&found[0], 835.0, 0.052, 0.432), (&found[1], 1987.0, 0.0346, 0.108)] {
+        assert_eq!(number(row, "memory_mib"), memory);
+        assert!((number(row, "requests_usd") - requests).abs() < 1e-12 && (number(row, "clients_usd") - clients).abs() < 1e-12);
+        let parts = number(row, "functions_usd") + requests + clients;
+        assert!((number(row, "usd_per_1000_rounds") - parts).abs() < 1e-9, "{row}");
+        // Time of functions by their memory: GB-seconds at $0.0000166667, for 1,000 rounds.
+        let functions = number(row, "function_s") * memory / 1024.0 * 0.0166667;
+        assert!((number(row, "functions_usd") / functions - 1.0).abs() < 1e-6, "{row}");
+    }
+    // Without clients, and with a cold start of a second for each of four functions.
+    let without = rows(&json(&[&arguments[..], &["--without-clients"]].concat()), "estimate");
+    let less = number(&found[0], "usd_per_1000_rounds") - number(&without[0], "usd_per_1000_rounds");
+    assert!((less - 0.432).abs() < 1e-9, "{less}");
+    let cold = rows(&json(&[&arguments[..], &["--cold-start", "1"]].concat()), "estimate");
+    assert!((number(&cold[0], "function_s") - number(&found[0], "function_s") - 4.0).abs() < 1e-6);
+    assert!((number(&cold[1], "latency_s") - number(&found[1], "latency_s") - 2.0).abs() < 1e-6);
+}
+
+/// Every form has the same numbers, and CSV one row a line.
+#[test]
+fn csv_and_text_say_what_json_says() {
+    let place = Place::new();
+    let arguments = ["cost", "--model", "vgg16", "--strategy", "sharded-direct", "--format", "csv"];
+    let csv = place.gradshard().args(arguments).run().success().to_owned();
+    let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    let at = lines[0].iter().position(|name| *name == "usd_per_1000_rounds").unwrap();
+    let json = rows(&json(&["--model", "vgg16", "--strategy", "sharded-direct"]), "estimate");
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1][at].parse::<f64>().unwrap(), number(&json[0], "usd_per_1000_rounds"));
+    let text = place.gradshard().args(&arguments[..5]).run().success().to_owned();
+    assert!(text.contains("Level 1: 4 functions"), "{text}");
+}
+
+/// Feasible, or not, as published; the ratio of 2.7 with the clients' traffic (10.167 + 0.108) / (3.383 + 0.432) and the
+/// published sweep.
+#[test]
+fn the_published_tables_stand_beside_ours() {
+    let tables = json(&["tables"]);
+    let found = rows(&tables, "architectures");
+    assert_eq!(found.len(), 12);
+    let feasible: Vec<bool> = found.iter().map(|row| row["feasible"].as_bool().unwrap()).collect();
+    let (all, sharding_alone) = ([true; 6], [true, false, false, true, false, false]);
+    assert_eq!(feasible, [all, sharding_alone].concat());
+    for row in found.iter().filter(|row| !row["their_usd"].is_null()) {
+        assert!(number(row, "error_percent").abs() < 20.0 && number(row, "usd_error_percent").abs() < 20.0, "{row}");
+    }
+    let why = found[0]["why_different"].as_str().unwrap();
+    assert!(why.contains("2 copies"), "{why}");
+    let ratios = rows(&tables, "ratios");
+    let vgg16 = ratios.iter().find(|row| row["model"] == "vgg16" && row["counted"] == "with clients").unwrap();
+    assert!((number(vgg16, "their_ratio") - 10.275_382 / 3.815_063).abs() < 1e-4, "{vgg16}");
+    assert!((number(vgg16, "ratio") - 2.7).abs() < 0.2, "{vgg16}");
+    assert_eq!(rows(&tables, "sweep").len(), 3);
+    assert_eq!(rows(&tables, "idle").len(), 4);
+}
+
+/// A small experiment, measured on threads, by a node-hour of $36: a cent a second. Idle: 9.5 s of 10.
+#[test]
+fn what_was_measured_is_priced() {
+    let place = Place::new();
+    place.write("e.json", r#"{"models": 1000, "clients": 4, "strategies": ["sharded-direct"], "repeat": {"blocks": 10}}"#);
+    place.gradshard().args(["run", "--threads", "2", "--no-limits", "e.json"]).run().success();
+    let platform = std::fs::read_to_string(repository().join("configs/platforms/cluster-c5.json")).unwrap();
+    let mut platform: Value = serde_json::from_str(&platform).unwrap();
+    platform["prices"]["node_hour_usd"]["value"] = "36".into();
+    place.write("p.json", platform.to_string());
+    let arguments = ["cost", "e.h5", "--platform", "p.json", "--train-seconds", "9.5", "--format", "json"];
+    let tables = place.gradshard().args(arguments).run().json();
+    let row = &rows(&tables, "measured")[0];
+    let median = number(row, "median_s");
+    // To a nanosecond.
+    assert!((number(row, "usd_per_1000_rounds") - median * 0.01 * 1000.0).abs() < 1.1e-8, "{row}");
+    assert!((number(row, "idle_usd") - 95.0).abs() < 1e-9, "{row}");
+    assert!((number(row, "idle_percent") - 950.0 / (9.5 + median)).abs() < 1e-6, "{row}");
+}
+
+#[test]
+fn what_cannot_be_priced_is_refused() {
+    let place = Place::new();
+    place.write("p.json", r#"{"kind": "functions", "nam": "mine"}"#);
+    place.write("m.json", r#"{"source": "me", "clients": 20, "dtype": "f32", "deployments": []}"#);
+    place.write("list.json", "[]");
+    for (arguments, parts) in [
+        (&["--model", "vgg"][..], &["--model", "vgg16"][..]),
+        (&["--model", "0"], &["--model", "at least 1"]),
+        (&["--strategy", "sharded"], &["unknown strategy", "sharded-direct"]),
+        (&["--strategy", "native-reduce", "--model", "vgg16"], &["native-reduce", "MPI_Reduce", "no price"]),
+        (&["--clients", "0"], &["--clients", "from 1"]),
+        (&["--flow", "0MiB"], &["--flow"]),
+        (&["--nodes", "21", "--model", "vgg16"], &["--nodes", "20 ranks"]),
+        (&["--throughput", "-1"], &["--throughput"]),
+        (&["--platform", "p.json"], &["p.json", "nam", "name"]),
+        (&["--platform", "none.json"], &["none.json"]),
+        (&["--platform", "list.json"], &["list.json", "object"]),
+        (&["calibrate", "m.json"], &["0 deployments"]),
+        (&["calibrate", "p.json"], &["p.json", "kind", "source"]),
+        (&["tables", "--format", "csv"], &["--table", "architectures, ratios, sweep, idle"]),
+        (&["tables", "--table", "prices"], &["prices", "architectures"]),
+        (&["none.h5"], &["none.h5"]),
+        (&["p.json", "--model", "vgg16"], &["--model"]),
+        (&["--train-seconds", "3"], &["--train-seconds"]),
+    ] {
+        place.gradshard().args(["cost"]).args(arguments).run().refused(parts);
+    }
+}
