@@ -26,7 +26,10 @@ fn a_plan_is_priced() {
     let found = rows(&tables, "estimate");
     for (row, memory, requests, clients) in [(&found[0], 835.0, 0.052, 0.432), (&found[1], 1987.0, 0.0346, 0.108)] {
         assert_eq!(number(row, "memory_mib"), memory);
-        assert!((number(row, "requests_usd") - requests).abs() < 1e-12 && (number(row, "clients_usd") - clients).abs() < 1e-12);
+        assert!(
+            (number(row, "requests_usd") - requests).abs() < 1e-12
+                && (number(row, "clients_usd") - clients).abs() < 1e-12
+        );
         let parts = number(row, "functions_usd") + requests + clients;
         assert!((number(row, "usd_per_1000_rounds") - parts).abs() < 1e-9, "{row}");
         // Time of functions by their memory: GB-seconds at $0.0000166667, for 1,000 rounds.
@@ -84,7 +87,10 @@ fn the_published_tables_stand_beside_ours() {
 #[test]
 fn what_was_measured_is_priced() {
     let place = Place::new();
-    place.write("e.json", r#"{"models": 1000, "clients": 4, "strategies": ["sharded-direct"], "repeat": {"blocks": 10}}"#);
+    place.write(
+        "e.json",
+        r#"{"models": 1000, "clients": 4, "strategies": ["sharded-direct"], "repeat": {"blocks": 10}}"#,
+    );
     place.gradshard().args(["run", "--threads", "2", "--no-limits", "e.json"]).run().success();
     let platform = std::fs::read_to_string(repository().join("configs/platforms/cluster-c5.json")).unwrap();
     let mut platform: Value = serde_json::from_str(&platform).unwrap();

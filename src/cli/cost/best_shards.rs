@@ -59,7 +59,12 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
                 // Only a strategy that looks at nodes is given some: the others' plans are not about them here.
                 let aware = strategy.name() == "sharded-node-aware";
                 let nodes = if aware { usize::try_from(args.nodes)?.min(case.ranks) } else { 1 };
-                cases.push(Case { chunk_bytes: *chunk_bytes, nodes, ..case });
+                let case = Case { chunk_bytes: *chunk_bytes, nodes, ..case };
+                // Chunks that are whole objects are no second choice.
+                let whole = || case.workload().is_ok_and(|work| work.functions.iter().all(|f| f.parts <= 1));
+                if !(chunk_bytes.is_some() && args.flow.contains(&None) && whole()) {
+                    cases.push(case);
+                }
             }
         }
     }
