@@ -117,10 +117,7 @@ fn what_cannot_be_priced_is_refused() {
         (&["--model", "0"], &["--model", "at least 1"]),
         (&["--strategy", "sharded"], &["unknown strategy", "sharded-direct"]),
         (&["--strategy", "native-reduce", "--model", "vgg16"], &["native-reduce", "MPI_Reduce", "no price"]),
-        (&["--clients", "0"], &["--clients", "from 1"]),
-        (&["--flow", "0MiB"], &["--flow"]),
         (&["--nodes", "21", "--model", "vgg16"], &["--nodes", "20 ranks"]),
-        (&["--throughput", "-1"], &["--throughput"]),
         (&["--platform", "p.json"], &["p.json", "nam", "name"]),
         (&["--platform", "none.json"], &["none.json"]),
         (&["--platform", "list.json"], &["list.json", "object"]),
@@ -129,9 +126,20 @@ fn what_cannot_be_priced_is_refused() {
         (&["tables", "--format", "csv"], &["--table", "architectures, ratios, sweep, idle"]),
         (&["tables", "--table", "prices"], &["prices", "architectures"]),
         (&["none.h5"], &["none.h5"]),
-        (&["p.json", "--model", "vgg16"], &["--model"]),
-        (&["--train-seconds", "3"], &["--train-seconds"]),
     ] {
         place.gradshard().args(["cost"]).args(arguments).run().refused(parts);
+    }
+    // What the command line's own reader refuses has its own form.
+    for (arguments, part) in [
+        (&["--clients", "0"][..], "write a whole number from 1"),
+        (&["--flow", "0MiB"], "write whole, or a size such as 64MiB"),
+        (&["--throughput", "0"], "write a number above 0"),
+        (&["--cold-start=-1"], "write 0 or a number above it"),
+        (&["p.json", "--model", "vgg16"], "cannot be used with '--model"),
+        (&["--train-seconds", "3"], "<RESULT>"),
+    ] {
+        let finished = place.gradshard().args(["cost"]).args(arguments).run();
+        assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(finished.stderr.contains(part), "{part:?} is not in {}", finished.stderr);
     }
 }

@@ -60,7 +60,7 @@ enum What {
     Calibrate(calibrate::CalibrateArgs),
 }
 
-/// How tables are printed.
+// How tables are printed. (A doc comment would become the help of the commands that take it.)
 #[derive(Args, Clone)]
 struct OutputArgs {
     /// How to print

@@ -136,29 +136,35 @@ impl Sheet {
         Sheet { name, title: title.into(), columns: columns.to_vec(), rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// For a person: title, columns aligned, notes.
+    /// For a person: title, columns aligned, notes. What is the same in every row is said once; what no row has, never.
     pub fn text(&self) -> String {
         let shown: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(Field::shown).collect()).collect();
+        let same = |column: &usize| shown.len() > 1 && shown.iter().all(|row| row[*column] == shown[0][*column]);
+        let (alike, columns): (Vec<usize>, Vec<usize>) = (0..self.columns.len()).partition(same);
         let width = |column: usize| {
             let cells = shown.iter().map(|row| row[column].chars().count());
             cells.chain([self.columns[column].chars().count()]).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         let left = |column: usize| self.rows.iter().all(|row| matches!(row[column], Field::Text(_) | Field::Missing));
-        let line = |cells: Vec<&str>| {
-            let aligned: Vec<String> = cells
-                .iter()
-                .enumerate()
-                .map(|(column, cell)| {
-                    let width = widths[column];
-                    if left(column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-                })
-                .collect();
-            format!("  {}", aligned.join("  ")).trim_end().to_owned() + "\n"
+        let line = |cell: &dyn Fn(usize) -> String| {
+            let aligned = columns.iter().map(|column| {
+                let (cell, width) = (cell(*column), width(*column));
+                if left(*column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            });
+            format!("  {}", aligned.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
         };
-        let mut text = format!("{}\n{}", self.title, line(self.columns.clone()));
+        let said: Vec<String> = alike
+            .iter()
+            .filter(|column| shown[0][**column] != "-")
+            .map(|column| format!("{} {}", self.columns[*column], shown[0][*column]))
+            .collect();
+        let mut text = format!("{}\n", self.title);
+        if !said.is_empty() {
+            text += &format!("  all: {}\n", said.join(", "));
+        }
+        text += &line(&|column| self.columns[column].to_owned());
         for row in &shown {
-            text += &line(row.iter().map(String::as_str).collect());
+            text += &line(&|column| row[column].clone());
         }
         for note in &self.notes {
             text += &format!("  {note}\n");
@@ -205,6 +211,15 @@ mod tests {
             "Prices\n  strategy        usd  latency_s  count  best\n  a,b       0.0002625      7.899      4   yes\n  \
              c             84.80          -      8     -\n  a note\n"
         );
+    }
+
+    #[test]
+    fn what_is_the_same_is_said_once_in_text() {
+        let mut sheet = Sheet::new("s", "S", &["model", "n", "why", "x"]);
+        sheet.rows.push(vec!["vgg16".into(), 20u64.into(), Field::Missing, 1u64.into()]);
+        sheet.rows.push(vec!["vgg16".into(), 20u64.into(), Field::Missing, 2u64.into()]);
+        assert_eq!(sheet.text(), "S\n  all: model vgg16, n 20\n  x\n  1\n  2\n");
+        assert_eq!(sheet.csv().lines().next(), Some("model,n,why,x"));
     }
 
     #[test]

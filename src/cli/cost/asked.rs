@@ -107,7 +107,8 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The platform of functions a command is asked for, and what it changes of it.
+// The platform of functions a command is asked for, and what it changes of it. (A doc comment would become the help of
+// the commands that take it.)
 #[derive(clap::Args, Clone)]
 pub struct FunctionsArgs {
     /// Platform of functions, JSON [default: AWS Lambda with S3, as in configs/platforms/aws-lambda-s3.json]
