@@ -34,5 +34,9 @@ pub struct Arguments {
 
 fn margin(text: &str) -> Result<f64, String> {
     let margin: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    if (0.0..10.0).contains(&margin) { Ok(margin) } else { Err("it must be at least 0 and below 10; 0.05 is 5 %".into()) }
+    if (0.0..10.0).contains(&margin) {
+        Ok(margin)
+    } else {
+        Err("it must be at least 0 and below 10; 0.05 is 5 %".into())
+    }
 }

@@ -14,7 +14,14 @@ type Key = (Vec<String>, Vec<u64>);
 fn key(cell: &CellRow) -> Key {
     let ceiling = cell.ceiling_bytes.map_or(u64::MAX, |bytes| bytes as u64);
     let texts = [
-        &cell.model, &cell.dtype, &cell.strategy, &cell.flow, &cell.roles, &cell.intra_node, &cell.order, &cell.phase,
+        &cell.model,
+        &cell.dtype,
+        &cell.strategy,
+        &cell.flow,
+        &cell.roles,
+        &cell.intra_node,
+        &cell.order,
+        &cell.phase,
         &cell.residency,
     ];
     (texts.map(String::clone).into(), vec![cell.elements, cell.clients, cell.shards, cell.ranks, cell.nodes, ceiling])
@@ -121,7 +128,8 @@ pub fn compare(baseline: &Side<'_>, here: &Side<'_>, label: &str, margin: f64) -
     for (_, now) in here.cells.iter().filter(|(key, _)| !baseline.cells.contains_key(*key)) {
         pairs.push(pair(label, &none, now, margin));
     }
-    let adjust = |p: fn(&Pair) -> f64| holm(&pairs.iter().filter(|pair| pair.ratio.is_some()).map(p).collect::<Vec<f64>>());
+    let adjust =
+        |p: fn(&Pair) -> f64| holm(&pairs.iter().filter(|pair| pair.ratio.is_some()).map(p).collect::<Vec<f64>>());
     let (slower, faster) = (adjust(|pair| pair.slower_p), adjust(|pair| pair.faster_p));
     let timed = pairs.iter_mut().filter(|pair| pair.ratio.is_some());
     for ((pair, slower), faster) in timed.zip(slower).zip(faster) {
@@ -160,7 +168,10 @@ fn pair(label: &str, before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> Pair {
         name: text(|cell| format!("{} (M {}, {})", cell.strategy, cell.shards, cell.flow)),
         strategy: text(|cell| cell.strategy.clone()),
         place: text(|cell| {
-            format!("{} {}, N {}, {} ranks on {} nodes, {}", cell.model, cell.dtype, cell.clients, cell.ranks, cell.nodes, cell.phase)
+            format!(
+                "{} {}, N {}, {} ranks on {} nodes, {}",
+                cell.model, cell.dtype, cell.clients, cell.ranks, cell.nodes, cell.phase
+            )
         }),
         medians: [0, 1].map(|side| mean_of_logs(&medians[side])),
         samples: [0, 1].map(|side| rounds[side].len()),
@@ -232,9 +243,10 @@ pub fn sentence(pairs: &[Pair], baseline: &str, label: &str, margin: f64) -> Str
     }
     let margin = crate::number::percent(margin);
     let all = if parts.is_empty() { "no change shown".to_owned() } else { parts.join(", ") };
-    let worst = pairs.iter().filter(|pair| pair.change == Change::Slower).max_by(|one, other| {
-        one.ratio.unwrap_or(1.0).total_cmp(&other.ratio.unwrap_or(1.0))
-    });
+    let worst = pairs
+        .iter()
+        .filter(|pair| pair.change == Change::Slower)
+        .max_by(|one, other| one.ratio.unwrap_or(1.0).total_cmp(&other.ratio.unwrap_or(1.0)));
     let worst = worst.map_or(String::new(), |pair| {
         let interval = pair.interval.map_or(String::new(), |i| format!(" [{:.2}, {:.2}]", i.low, i.high));
         format!(" Worst: {} takes {:.2}×{interval} as long ({}).", pair.name, pair.ratio.unwrap_or(1.0), pair.place)

@@ -112,7 +112,8 @@ fn draw(picture: &Picture, frame: Option<Frame<'_>>, text: &mut String) -> Drawn
     let legend = LINE * rows.len() as u32 + 4;
     let bottom = if notes.is_empty() { 2 } else { LINE * notes.len() as u32 + 10 };
     let height = top + field + legend + bottom;
-    let root = SVGBackend::with_string(text, (fine(WIDTH.into()) as u32, fine(height.into()) as u32)).into_drawing_area();
+    let root =
+        SVGBackend::with_string(text, (fine(WIDTH.into()) as u32, fine(height.into()) as u32)).into_drawing_area();
     if frame.is_some() {
         root.fill(&rgb(GROUND)).map_err(said)?;
     }
@@ -190,7 +191,7 @@ fn draw_field(picture: &Picture, root: &Area<'_>, area: &Area<'_>, below: u32) -
     }
     let field: Field<'_, '_> = ChartBuilder::on(area)
         .margin_top(fine(if has_title { 20.0 } else { 4.0 }))
-        .margin_right(fine(14.0))
+        .margin_right(fine(24.0))
         .margin_left(fine(6.0))
         .margin_bottom(fine(f64::from(LINE)))
         .x_label_area_size(fine(f64::from(below - LINE)))

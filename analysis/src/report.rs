@@ -87,12 +87,15 @@ pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits)
     let several = sources.len() > 1;
     let (pairs, mut answers) = side_by_side(sources, baseline, limits.margin);
     for source in sources {
-        let of_source: Vec<_> = comparisons.iter().filter(|c| std::ptr::eq(c.source, source)).map(|c| c.contest.clone()).collect();
+        let of_source: Vec<_> =
+            comparisons.iter().filter(|c| std::ptr::eq(c.source, source)).map(|c| c.contest.clone()).collect();
         for (index, text) in sentences(&of_source).into_iter().enumerate() {
             let title = of_source.get(index).map(|contest| contest.title()).unwrap_or_default();
             let text = text.strip_prefix(&format!("{title}: ")).unwrap_or(&text).to_owned();
             let of = if several { format!("{}: {title}", source.label) } else { title };
-            let open = ["undecided", "no cell", "Crossover", "No crossover", "either"].iter().any(|word| text.starts_with(word));
+            let open = ["undecided", "no cell", "Crossover", "No crossover", "either"]
+                .iter()
+                .any(|word| text.starts_with(word));
             answers.push(Answer { of, text: capitalised(&text), mood: if open { Mood::Open } else { Mood::Sure } });
         }
     }
@@ -158,7 +161,8 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
     let mut timed: Vec<&Pair> = pairs.iter().filter(|pair| pair.ratio.is_some()).collect();
     // Those that changed most first; all others are in the table.
     timed.sort_by(|one, other| {
-        let off = |pair: &Pair| (!matches!(pair.change.name(), "SLOWER" | "faster"), -pair.ratio.unwrap_or(1.0).ln().abs());
+        let off =
+            |pair: &Pair| (!matches!(pair.change.name(), "SLOWER" | "faster"), -pair.ratio.unwrap_or(1.0).ln().abs());
         off(one).partial_cmp(&off(other)).unwrap_or(std::cmp::Ordering::Equal)
     });
     let shown = timed.len().min(CHANGES);
@@ -174,7 +178,13 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
             name = format!("{}, {name}", pair.label);
         }
         let verdict = if pair.change.name() == "no change shown" { "undecided" } else { pair.change.name() };
-        Row { name, style: of_strategy(&pair.strategy), estimate: pair.ratio.unwrap_or(1.0), interval: pair.interval, verdict: verdict.to_owned() }
+        Row {
+            name,
+            style: of_strategy(&pair.strategy),
+            estimate: pair.ratio.unwrap_or(1.0),
+            interval: pair.interval,
+            verdict: verdict.to_owned(),
+        }
     };
     let rows: Vec<Row> = timed.iter().take(shown).map(row).collect();
     let of_jobs = timed.iter().any(|pair| pair.jobs.iter().any(|jobs| *jobs < 2));
@@ -194,7 +204,8 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
     }
     let context = Context { of: String::new(), prefix: String::new(), jobs: 2 };
     let title = format!("Time against {base}");
-    let figure = forest(&rows, margin, "ratio of times (right: slower)", (&context, "side-by-side", &title), caption, caveats)?;
+    let figure =
+        forest(&rows, margin, "ratio of times (right: slower)", (&context, "side-by-side", &title), caption, caveats)?;
     Some(Section { title: "Side by side".into(), note: String::new(), figures: vec![figure] })
 }
 
@@ -228,7 +239,14 @@ fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec
         ]
     };
     let sweep = |cell: &CellRow| {
-        vec![cell.model.clone(), cell.dtype.clone(), format!("N {}", cell.clients), cell.roles.clone(), cell.phase.clone(), cell.residency.clone()]
+        vec![
+            cell.model.clone(),
+            cell.dtype.clone(),
+            format!("N {}", cell.clients),
+            cell.roles.clone(),
+            cell.phase.clone(),
+            cell.residency.clone(),
+        ]
     };
     let labels = jobs.len() > 1;
     let context = |(label, facts): &Facts| {
@@ -255,7 +273,11 @@ fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec
         0 => String::new(),
         more => format!("{more} more series of this kind are not drawn; their numbers are in cells.csv."),
     };
-    if figures.is_empty() { Vec::new() } else { vec![Section { title: "Over all sizes and nodes".into(), note, figures }] }
+    if figures.is_empty() {
+        Vec::new()
+    } else {
+        vec![Section { title: "Over all sizes and nodes".into(), note, figures }]
+    }
 }
 
 fn details(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>, several: bool, most: usize) -> Vec<Section> {
@@ -300,7 +322,8 @@ fn ratios_of(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let rows: Vec<Row> = best
         .iter()
         .filter_map(|cell| {
-            let ratio = contest.ratios.iter().find(|ratio| ratio.cell == cell.cell && ratio.baseline == fastest.cell)?;
+            let ratio =
+                contest.ratios.iter().find(|ratio| ratio.cell == cell.cell && ratio.baseline == fastest.cell)?;
             margin = margin.max(ratio.margin);
             let factor = gradshard::results::contest::Factor::of(ratio, cell);
             Some(Row {

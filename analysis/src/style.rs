@@ -162,8 +162,7 @@ mod tests {
     #[test]
     fn marks_and_text_stand_out_from_their_ground() {
         for (what, style) in STRATEGIES {
-            let (light, dark) =
-                (contrast(style.colour.light, GROUND.light), contrast(style.colour.dark, GROUND.dark));
+            let (light, dark) = (contrast(style.colour.light, GROUND.light), contrast(style.colour.dark, GROUND.dark));
             assert!(light >= 3.0 && dark >= 3.0, "{what}: {light:.2}, {dark:.2}");
         }
         for text in [INK, MUTED, LIMIT, WORSE, BETTER] {

@@ -63,8 +63,22 @@ pub fn answers(sources: &[Source], out: impl Write) -> io::Result<()> {
 pub fn pairs(pairs: &[Pair], out: impl Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record([
-        "label", "place", "cell", "baseline_median_s", "median_s", "baseline_samples", "samples", "baseline_jobs", "jobs",
-        "ratio", "ci_low", "ci_high", "p_slower_holm", "p_faster_holm", "change", "reason",
+        "label",
+        "place",
+        "cell",
+        "baseline_median_s",
+        "median_s",
+        "baseline_samples",
+        "samples",
+        "baseline_jobs",
+        "jobs",
+        "ratio",
+        "ci_low",
+        "ci_high",
+        "p_slower_holm",
+        "p_faster_holm",
+        "change",
+        "reason",
     ])?;
     let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
     for pair in pairs {

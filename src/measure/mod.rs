@@ -30,7 +30,7 @@ pub use jobs::{PooledRatio, pool};
 pub use log_ratios::{LogRatios, PairingError, Ratio};
 pub use signed_rank::least_blocks;
 pub use stopping::{Look, StopReason, Stopped, Stopping, StoppingRule};
-pub use two_samples::{TwoSampleRatio, between_jobs, unpaired};
 pub use summary::{Summary, summarise, summarise_at};
+pub use two_samples::{TwoSampleRatio, between_jobs, unpaired};
 pub use verdict::{Evidence, Judgement, Verdict, judge};
 pub use warm_up::WarmUp;

@@ -42,8 +42,7 @@ pub fn unpaired(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) -> Opt
     while below < pairs / 2 && 2.0 * tail.at_most(below) <= alpha.get() {
         below += 1;
     }
-    let interval =
-        (below > 0).then(|| Interval { low: shifts[below - 1].exp(), high: shifts[pairs - below].exp() });
+    let interval = (below > 0).then(|| Interval { low: shifts[below - 1].exp(), high: shifts[pairs - below].exp() });
     let reach = (1.0 + margin).ln();
     // Pairs that speak against the claim; a tie does.
     let against_slower = shifts.iter().filter(|shift| **shift <= reach).count();

@@ -178,7 +178,8 @@ impl<'f> Contest<'f> {
             }
             _ => {
                 let memory = memory(first, second);
-                format!("undecided after {blocks} blocks. {one} or {other}{apposition}: {times}{memory}")
+                let s = if blocks == 1 { "" } else { "s" };
+                format!("undecided after {blocks} block{s}. {one} or {other}{apposition}: {times}{memory}")
             }
         }
     }

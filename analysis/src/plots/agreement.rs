@@ -47,6 +47,8 @@ pub fn agreement(comparison: &Comparison<'_>, context: &Context) -> Option<Figur
              against the exact weighted mean; one untimed round a cell, of each strategy the fastest cell.",
             grouped(first.elements)
         ),
-        caveats: vec!["a difference in the last bits is not an error: floating-point addition is not associative".into()],
+        caveats: vec![
+            "a difference in the last bits is not an error: floating-point addition is not associative".into(),
+        ],
     })
 }

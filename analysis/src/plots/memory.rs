@@ -65,7 +65,10 @@ fn figure(
     let drawn = || least.values().flat_map(BTreeMap::values);
     let seen = |cell: &CellRow| cell.kernel.map(|kernel| kernel.round as f64).filter(|bytes| *bytes > 0.0);
     let predicted = drawn().map(|cell| cell.aggregating_bytes as f64);
-    let y = Axis::bytes("memory of an aggregating rank", predicted.chain(drawn().filter_map(|c| seen(c))).chain(ceilings.iter().copied()))?;
+    let y = Axis::bytes(
+        "memory of an aggregating rank",
+        predicted.chain(drawn().filter_map(|c| seen(c))).chain(ceilings.iter().copied()),
+    )?;
     let (first, last) = (x.low, x.high);
     let mut picture = Picture::new(x, y);
     for ceiling in ceilings {
@@ -75,7 +78,8 @@ fn figure(
     let (mut is_seen, mut infeasible) = (false, false);
     for (strategy, of_strategy_) in &least {
         let style = of_strategy(strategy);
-        let points: Vec<(f64, f64)> = of_strategy_.values().map(|cell| (of(cell), cell.aggregating_bytes as f64)).collect();
+        let points: Vec<(f64, f64)> =
+            of_strategy_.values().map(|cell| (of(cell), cell.aggregating_bytes as f64)).collect();
         if let ([only], "shards") = (points.as_slice(), slug) {
             picture.line(vec![(first, only.1), (last, only.1)], style.colour, 1.2, false);
         } else {
@@ -102,7 +106,11 @@ fn figure(
     }
     let plain = Style { colour: if is_seen { MUTED } else { OTHER }, shape: crate::style::Shape::Circle };
     picture.explain(Sign::Hollow(plain), "outline: predicted only");
-    let seen = if is_seen { "filled marks: the peak that the kernel saw, one reading a cell" } else { "nothing was seen by the kernel" };
+    let seen = if is_seen {
+        "filled marks: the peak that the kernel saw, one reading a cell"
+    } else {
+        "nothing was seen by the kernel"
+    };
     Some(Figure {
         name: context.name(&format!("memory-over-{slug}")),
         title: context.title(&format!("Memory of an aggregator against {words}")),

@@ -13,7 +13,7 @@ pub use agreement::agreement;
 pub use distribution::distribution;
 pub use memory::{memory_over_shards, memory_over_size};
 pub use over::{over_nodes, over_shards, over_size};
-pub use ratios::{forest, Row};
+pub use ratios::{Row, forest};
 pub use rounds::rounds;
 pub use share::share;
 pub use timeline::timelines;

@@ -8,7 +8,7 @@ use gradshard::results::row::{CellRow, Status};
 use super::{Context, caveats};
 use crate::axis::{Axis, plain};
 use crate::figure::Figure;
-use crate::number::{bytes, rate, time};
+use crate::number::{bytes, time, trimmed};
 use crate::picture::{Picture, Sign};
 use crate::source::Comparison;
 use crate::style::{LIMIT, of_strategy};
@@ -81,7 +81,7 @@ fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> V
     let mut places: Vec<f64> = best.values().flatten().map(|timed| timed.at).collect();
     places.sort_by(f64::total_cmp);
     places.dedup();
-    if places.len() < 2 {
+    if best.values().all(|timed| timed.len() < 2) {
         return Vec::new();
     }
     let counted = best.values().flatten().map(|timed| timed.cell.samples);
@@ -101,15 +101,27 @@ fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> V
         caveats: caveats(comparisons, context.jobs),
     };
     let mut figures = Vec::new();
-    let values = |timed: &Timed<'_>| [timed.median, timed.cell.ci_low_s.unwrap_or(timed.median), timed.cell.ci_high_s.unwrap_or(timed.median), timed.cell.limit_seconds.unwrap_or(timed.median)];
+    let values = |timed: &Timed<'_>| {
+        [
+            timed.median,
+            timed.cell.ci_low_s.unwrap_or(timed.median),
+            timed.cell.ci_high_s.unwrap_or(timed.median),
+            timed.cell.limit_seconds.unwrap_or(timed.median),
+        ]
+    };
     if let Some(picture) = draw(&best, over, &places, "time of a round", time, values) {
         figures.push(figure("time", "Time of a round", "Median time", picture));
     }
     let values = |timed: &Timed<'_>| values(timed).map(|seconds| gradient_bytes(timed.cell) / seconds);
-    if let Some(picture) = draw(&best, over, &places, "bytes of one gradient a second", rate, values) {
+    if let Some(picture) = draw(&best, over, &places, "bytes of one gradient a second", tick, values) {
         figures.push(figure("throughput", "Throughput", "Bytes of one gradient over the median time", picture));
     }
     figures
+}
+
+/// A rate on an axis.
+fn tick(bytes_per_second: f64) -> String {
+    format!("{} GB/s", trimmed(bytes_per_second / 1e9, 3))
 }
 
 fn gradient_bytes(cell: &CellRow) -> f64 {
@@ -157,7 +169,8 @@ fn limits(best: &BTreeMap<&str, Vec<Timed<'_>>>, values: &impl Fn(&Timed<'_>) ->
         let least = of_family.entry(&timed.cell.family).or_default();
         let limit = (timed.at, values(timed)[3]);
         let time = |cell: &CellRow| cell.limit_seconds.unwrap_or(f64::INFINITY);
-        let held = best.values().flatten().filter(|other| other.at == timed.at && other.cell.family == timed.cell.family);
+        let held =
+            best.values().flatten().filter(|other| other.at == timed.at && other.cell.family == timed.cell.family);
         if held.map(|other| time(other.cell)).fold(f64::INFINITY, f64::min) >= time(timed.cell) {
             least.insert(timed.at.to_bits(), limit);
         }

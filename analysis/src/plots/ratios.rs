@@ -25,9 +25,17 @@ pub struct Row {
 }
 
 /// A row a ratio, on a logarithmic axis around 1; ratios within `margin` of 1 count as the same. None without rows.
-pub fn forest(rows: &[Row], margin: f64, axis: &str, figure: (&Context, &str, &str), caption: String, caveats: Vec<String>) -> Option<Figure> {
+pub fn forest(
+    rows: &[Row],
+    margin: f64,
+    axis: &str,
+    figure: (&Context, &str, &str),
+    caption: String,
+    caveats: Vec<String>,
+) -> Option<Figure> {
     let (context, name, title) = figure;
-    let ends = rows.iter().flat_map(|row| [Some(row.estimate), row.interval.map(|i| i.low), row.interval.map(|i| i.high)]);
+    let ends =
+        rows.iter().flat_map(|row| [Some(row.estimate), row.interval.map(|i| i.low), row.interval.map(|i| i.high)]);
     let x = Axis::log(axis, ends.flatten().chain([1.0, 1.0 + margin, 1.0 / (1.0 + margin)]), plain)?;
     if rows.is_empty() {
         return None;
@@ -39,14 +47,16 @@ pub fn forest(rows: &[Row], margin: f64, axis: &str, figure: (&Context, &str, &s
         picture.area((1.0 / (1.0 + margin), 0.75), (1.0 + margin, bottom), BAND);
         picture.explain(Sign::Patch(BAND), &format!("within {} %: the same", trimmed(margin * 100.0, 3)));
     }
-    picture.line(vec![(1.0, 0.75), (1.0, bottom)], INK, 1.4, false);
     for (index, row) in rows.iter().enumerate() {
         let y = -(index as f64);
+        // Only beside the marks, as the row's name is above them.
+        picture.line(vec![(1.0, y + 0.22), (1.0, y - 0.26)], INK, 1.6, false);
         if let Some(Interval { low, high }) = row.interval {
             picture.whisker((low, y), (high, y), row.style.colour);
         }
         picture.dot((row.estimate, y), row.style, row.verdict == "undecided");
-        let interval = row.interval.map_or(String::new(), |i| format!(" [{}, {}]", trimmed(i.low, 3), trimmed(i.high, 3)));
+        let interval =
+            row.interval.map_or(String::new(), |i| format!(" [{}, {}]", trimmed(i.low, 3), trimmed(i.high, 3)));
         picture.word((right, y + 0.6), format!("{}×{interval} {}", trimmed(row.estimate, 3), row.verdict), MUTED, true);
     }
     Some(Figure { name: context.name(name), title: context.title(title), picture, caption, caveats })

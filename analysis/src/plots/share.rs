@@ -20,7 +20,12 @@ pub fn share(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let most = shares.chain(upper).fold(1.0, f64::max);
     let part = &rows.first()?.limit_part;
     let what = if part == "wire" { "wires" } else { "memory bandwidth" };
-    let x = Axis::linear(&format!("share of what {what} allow{}", if part == "wire" { "" } else { "s" }), 0.0, most * 1.04, percent);
+    let x = Axis::linear(
+        &format!("share of what {what} allow{}", if part == "wire" { "" } else { "s" }),
+        0.0,
+        most * 1.04,
+        percent,
+    );
     let mut picture = Picture::rows(x, rows.iter().map(|cell| comparison.contest.name(cell)).collect());
     for (index, cell) in rows.iter().enumerate() {
         let (y, share) = (-(index as f64), cell.share_of_limit.unwrap_or(0.0));

@@ -56,6 +56,13 @@ fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String 
     let low = crossover.low.map_or(format!("below {}", about(least)), about);
     let high = crossover.high.map_or(format!("above {}", about(most)), about);
     let size = about(crossover.size);
+    if crossover.low.is_none() && crossover.high.is_none() {
+        return format!(
+            "No crossover{of} is established from {} to {} MiB: medians change their order near {size} MiB, within intervals.",
+            about(least),
+            about(most)
+        );
+    }
     format!(
         "Crossover{of} at {size} MiB [{low}, {high}]: below it the best {} is ahead, above it the best {}.",
         below.spoken, above.spoken
@@ -144,12 +151,10 @@ mod tests {
     #[test]
     fn a_difference_that_is_shown_is_said_with_its_interval() {
         let text = said(&file(&[(1 << 18, 1.52)], "slower"));
-        let expected =
-            "of-262144: shard. sharded-direct is fastest: 1.52× [1.38, 1.67] faster than tree-lambda-fl, the best tree\n";
+        let expected = "of-262144: shard. sharded-direct is fastest: 1.52× [1.38, 1.67] faster than tree-lambda-fl, the best tree\n";
         assert_eq!(text, expected);
         let text = said(&file(&[(1 << 18, 0.5)], "slower"));
-        let expected =
-            "build a tree. tree-lambda-fl is fastest: 2.00× [1.82, 2.20] faster than sharded-direct, the best sharded strategy\n";
+        let expected = "build a tree. tree-lambda-fl is fastest: 2.00× [1.82, 2.20] faster than sharded-direct, the best sharded strategy\n";
         assert_eq!(text, format!("of-262144: {expected}"));
         let text = said(&file(&[(1 << 18, 1.25)], "faster"));
         assert!(text.contains("tree-lambda-fl, the best tree, is faster block by block: 0.80×"), "{text}");
