@@ -5,7 +5,7 @@
 #
 # prepare run|test [openmpi|mpich ...]
 #   run    what a build and a run with those MPI libraries need (default: openmpi)
-#   test   the linters too, and a Python with h5py, numpy and safetensors in target/venv
+#   test   the linters too, and a Python with h5py, numpy, pandas and safetensors in target/venv
 #
 # Sets and exports: HDF5_DIR (where the system needs it and it is unset), MPICC and GRADSHARD_MPIRUN (those of the first
 # library, by their explicit names: another package may turn plain mpicc and mpirun to the other library) and
@@ -233,9 +233,9 @@ PYTHON
 
 # A Python with what the tests read result files with. Made anew when its needs change.
 test_python() {
-  local venv="$GRADSHARD_ROOT/target/venv" needs=(numpy h5py safetensors)
+  local venv="$GRADSHARD_ROOT/target/venv" needs=(numpy h5py pandas safetensors)
   export GRADSHARD_PYTHON="$venv/bin/python"
-  if [ -x "$GRADSHARD_PYTHON" ] && "$GRADSHARD_PYTHON" -c 'import numpy, h5py, safetensors.numpy' 2>/dev/null; then
+  if [ -x "$GRADSHARD_PYTHON" ] && "$GRADSHARD_PYTHON" -c 'import numpy, h5py, pandas, safetensors.numpy' 2>/dev/null; then
     return 0
   fi
   prepare_say "making $venv with ${needs[*]}"
@@ -243,7 +243,7 @@ test_python() {
   mkdir -p "$(dirname "$venv")"
   python3 -m venv "$venv"
   "$GRADSHARD_PYTHON" -m pip install --quiet "${needs[@]}" >&2
-  "$GRADSHARD_PYTHON" -c 'import numpy, h5py, safetensors.numpy'
+  "$GRADSHARD_PYTHON" -c 'import numpy, h5py, pandas, safetensors.numpy'
 }
 
 prepare() {

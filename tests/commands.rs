@@ -98,6 +98,13 @@ fn plans_in_every_format() {
     assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}'), "{dot}");
     // 20 clients to their leaves, 4 leaves to the root.
     assert_eq!(dot.matches("->").count(), 24, "{dot}");
+    let svg = plan("svg");
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{svg}");
+    // 20 clients, 4 leaves and a root, with the same 24 lines.
+    assert_eq!(
+        ["<circle", "class=\"partial\"", "class=\"result\"", "class=\"edge"].map(|w| svg.matches(w).count()),
+        [20, 4, 1, 24]
+    );
     if available("dot", Command::new("dot").arg("-V")) {
         let mut drawer = Command::new("dot").arg("-Tsvg").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         drawer.stdin.take().unwrap().write_all(dot.as_bytes()).unwrap();

@@ -88,7 +88,7 @@ step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --tes
 step "unit tests without MPI" cargo test --locked --no-default-features --lib
 if [ "$quick" = no ]; then
   step "end to end, MPICH" env MPICC="$(mpi_wrapper mpich)" GRADSHARD_MPIRUN="$(mpi_launcher mpich)" \
-    cargo test --locked --workspace --no-fail-fast --test '*' --target-dir target/mpich -- --test-threads=1
+    cargo test --locked --package gradshard --no-fail-fast --test '*' --target-dir target/mpich -- --test-threads=1
 fi
 
 printf '\n== summary\n'

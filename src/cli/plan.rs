@@ -59,6 +59,8 @@ enum PlanFormat {
     Json,
     /// For Graphviz: pipe into `dot -Tsvg`.
     Dot,
+    /// A drawing: nodes as boxes, lines as thick as what they carry.
+    Svg,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -130,6 +132,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         PlanFormat::Text => picture.text(&mut text)?,
         PlanFormat::Json => text = format!("{}\n", picture.json()),
         PlanFormat::Dot => picture.dot(&mut text).map_err(|error| input(anyhow!(error)))?,
+        PlanFormat::Svg => picture.svg(&mut text).map_err(|error| input(anyhow!(error)))?,
     }
     print(&text)?;
     match picture.verdict {

@@ -11,7 +11,7 @@ pub use gradshard::results::show::{csv, json, table};
 /// How to print a result file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A text table for a terminal of 120 columns.
+    /// A text table for a terminal of 100 columns.
     Text,
     /// One JSON object.
     Json,

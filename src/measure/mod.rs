@@ -17,6 +17,7 @@ pub mod log_ratios;
 pub mod signed_rank;
 pub mod stopping;
 pub mod summary;
+pub mod two_samples;
 pub mod verdict;
 pub mod warm_up;
 
@@ -30,5 +31,6 @@ pub use log_ratios::{LogRatios, PairingError, Ratio};
 pub use signed_rank::least_blocks;
 pub use stopping::{Look, StopReason, Stopped, Stopping, StoppingRule};
 pub use summary::{Summary, summarise, summarise_at};
+pub use two_samples::{TwoSampleRatio, between_jobs, unpaired};
 pub use verdict::{Evidence, Judgement, Verdict, judge};
 pub use warm_up::WarmUp;

@@ -1,4 +1,6 @@
-//! A plan as a person reads it, as JSON, and as a graph for Graphviz.
+//! A plan as a person reads it, as JSON, as a graph for Graphviz, and as a drawing.
+
+mod svg;
 
 use std::fmt::{self, Write};
 

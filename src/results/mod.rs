@@ -2,6 +2,7 @@
 
 pub mod column;
 pub mod contents;
+pub mod contest;
 pub mod error;
 mod lock;
 pub mod output;

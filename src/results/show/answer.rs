@@ -3,224 +3,52 @@
 
 use std::collections::BTreeMap;
 
-use super::number::{about, mebibytes};
+use super::number::about;
 use super::page::{paragraph, printable};
-use crate::gradient::element::Dtype;
 use crate::measure::autocorrelation::threshold;
-use crate::measure::{Crossover, Interval, SizedRatio, crossovers};
+use crate::measure::{Crossover, SizedRatio, crossovers};
 use crate::results::ResultFile;
-use crate::results::row::{CellRow, RatioRow, Status};
+use crate::results::contest::{Contest, SHARDED, TREE, contests};
+use crate::results::row::{CellRow, Status};
 
-/// The families that are set against each other: the name in a cell's row, and in a sentence.
-const SHARDED: (&str, &str) = ("sharded", "sharded strategy");
-const TREE: (&str, &str) = ("tree", "tree");
-
-/// What comparisons may differ in besides the model.
-type Fact = fn(&CellRow) -> String;
-const FACTS: [Fact; 7] = [
-    |cell| printable(&cell.dtype),
-    |cell| format!("N {}", cell.clients),
-    |cell| format!("{} ranks", cell.ranks),
-    |cell| format!("{} nodes", cell.nodes),
-    |cell| printable(&cell.roles),
-    |cell| printable(&cell.phase),
-    |cell| printable(&cell.residency),
-];
-
-/// One comparison, as far as the answer goes.
-struct Contest<'f> {
-    cells: Vec<&'f CellRow>,
-    ratios: Vec<&'f RatioRow>,
-}
-
-impl<'f> Contest<'f> {
-    /// The cell of a family with the least median.
-    fn best(&self, (family, _): (&str, &str)) -> Option<&'f CellRow> {
-        self.fastest_of(|cell| cell.family == family)
-    }
-
-    fn fastest_of(&self, counts: impl Fn(&CellRow) -> bool) -> Option<&'f CellRow> {
-        let timed = self.cells.iter().filter(|cell| cell.status == Status::Ok && counts(cell));
-        let timed = timed.filter_map(|cell| Some((cell.median_s?, *cell)));
-        timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
-    }
-
-    /// The ratio of two cells, of which one is the fastest of all.
-    fn ratio(&self, one: &CellRow, other: &CellRow) -> Option<&'f RatioRow> {
-        let of = |ratio: &RatioRow| [ratio.cell, ratio.baseline];
-        self.ratios
-            .iter()
-            .find(|ratio| of(ratio) == [one.cell, other.cell] || of(ratio) == [other.cell, one.cell])
-            .copied()
-    }
-
-    /// The strategy, with what tells it from other cells of the same strategy.
-    fn name(&self, cell: &CellRow) -> String {
-        let same: Vec<&&CellRow> = self.cells.iter().filter(|other| other.strategy == cell.strategy).collect();
-        let told: [(bool, String); 5] = [
-            (same.iter().any(|other| other.shards != cell.shards), format!("M {}", cell.shards)),
-            (same.iter().any(|other| other.flow != cell.flow), printable(&cell.flow)),
-            (same.iter().any(|other| other.order != cell.order), printable(&cell.order)),
-            (same.iter().any(|other| other.intra_node != cell.intra_node), printable(&cell.intra_node)),
-            (same.iter().any(|other| other.ceiling_bytes != cell.ceiling_bytes), ceiling(cell)),
-        ];
-        let told: Vec<String> = told.into_iter().filter(|(differs, _)| *differs).map(|(_, text)| text).collect();
-        let name = printable(&cell.strategy);
-        if told.is_empty() { name } else { format!("{name} ({})", told.join(", ")) }
-    }
-
-    /// The answer in a sentence.
-    fn sentence(&self) -> String {
-        match (self.best(SHARDED), self.best(TREE)) {
-            (Some(sharded), Some(tree)) => {
-                let sharded_first = sharded.median_s <= tree.median_s;
-                let (first, second) = if sharded_first { (sharded, tree) } else { (tree, sharded) };
-                let (_, family) = if sharded_first { TREE } else { SHARDED };
-                match self.ratio(first, second) {
-                    Some(ratio) => self.verdict(first, second, ratio, &format!(", the best {family}")),
-                    None => format!("{} has the least median; nothing more is known", self.name(first)),
-                }
-            }
-            (Some(only), None) => self.among(only, SHARDED, TREE),
-            (None, Some(only)) => self.among(only, TREE, SHARDED),
-            (None, None) => "no cell was timed".to_owned(),
-        }
-    }
-
-    /// Where one family alone was timed: its best against its second.
-    fn among(&self, best: &CellRow, (_, family): (&str, &str), (_, lacking): (&str, &str)) -> String {
-        let without = format!("no {lacking} was timed");
-        match self.fastest_of(|cell| cell.cell != best.cell) {
-            None => format!("{} alone was timed", self.name(best)),
-            Some(second) => match self.ratio(best, second) {
-                Some(ratio) => format!("{}; {without}", self.verdict(best, second, ratio, "")),
-                None => format!("{} is the {family} with the least median; {without}", self.name(best)),
-            },
-        }
-    }
-
-    /// What may be claimed of `first`, the fastest by its median, and `second`, which `apposition` describes.
-    fn verdict(&self, first: &CellRow, second: &CellRow, ratio: &RatioRow, apposition: &str) -> String {
-        let (one, other) = (self.name(first), self.name(second));
-        let times = times(&Factor::of(ratio, second));
-        let blocks = ratio.blocks;
-        match ratio.verdict.as_str() {
-            "slower" => format!("{one} is fastest: {times} faster than {other}{apposition}"),
-            // The median and the pairs of blocks need not agree.
-            "faster" => {
-                let times = self::times(&Factor::of(ratio, first));
-                format!(
-                    "{other}{apposition}, is faster block by block: {times} faster than {one}, whose median is less"
-                )
-            }
-            "same" => {
-                format!("{one} and {other}{apposition}, are equally fast within {} %: {times}", percent(ratio.margin))
-            }
-            _ => format!("{one} or {other}{apposition}: undecided after {blocks} blocks, {times}"),
-        }
-    }
-}
-
-fn ceiling(cell: &CellRow) -> String {
-    cell.ceiling_bytes.map_or("no ceiling".to_owned(), |bytes| format!("ceiling {} MiB", mebibytes(bytes as u64)))
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.3}", part * 100.0).trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// A ratio of times with its interval.
-struct Factor {
-    estimate: f64,
-    interval: Option<Interval>,
-}
-
-impl Factor {
-    /// The time of `above` divided by the time of the other one of the two.
-    fn of(ratio: &RatioRow, above: &CellRow) -> Factor {
-        let interval = ratio.ci_low.zip(ratio.ci_high).map(|(low, high)| Interval { low, high });
-        if ratio.cell == above.cell {
-            return Factor { estimate: ratio.estimate, interval };
-        }
-        let inverse = interval.map(|Interval { low, high }| Interval { low: 1.0 / high, high: 1.0 / low });
-        Factor { estimate: 1.0 / ratio.estimate, interval: inverse }
-    }
-}
-
-/// `1.52× [1.49, 1.56]`.
-fn times(factor: &Factor) -> String {
-    let Factor { estimate, interval } = factor;
-    // Near 1 the third decimal is the one that matters.
-    let digits = if (0.9..1.1).contains(estimate) { 3 } else { 2 };
-    match interval {
-        Some(Interval { low, high }) => format!("{estimate:.digits$}× [{low:.digits$}, {high:.digits$}]"),
-        None => format!("{estimate:.digits$}× (too few blocks for an interval)"),
-    }
-}
-
-/// Bytes of the gradient, MiB; None for a type that this version does not know.
-fn size(cell: &CellRow) -> Option<f64> {
-    let dtype = Dtype::ALL.into_iter().find(|dtype| dtype.name() == cell.dtype)?;
-    Some(cell.elements as f64 * dtype.size() as f64 / f64::from(1 << 20))
-}
-
-/// Appends a line for each comparison and one for each change of order.
-pub fn answer(page: &mut String, file: &ResultFile) {
-    let mut contests: BTreeMap<u64, Contest<'_>> = BTreeMap::new();
-    for cell in &file.cells {
-        let contest = contests.entry(cell.comparison).or_insert(Contest { cells: Vec::new(), ratios: Vec::new() });
-        contest.cells.push(cell);
-    }
-    for ratio in &file.ratios {
-        if let Some(contest) = contests.get_mut(&ratio.comparison) {
-            contest.ratios.push(ratio);
-        }
-    }
-    let differing: Vec<Fact> =
-        FACTS.into_iter().filter(|fact| file.cells.windows(2).any(|two| fact(&two[0]) != fact(&two[1]))).collect();
-    let facts = |cell: &CellRow| differing.iter().map(|fact| fact(cell)).collect::<Vec<String>>();
+/// The answers in sentences: one for each comparison with its model before it, then one for each change of order with the
+/// size of the gradient.
+pub fn sentences(contests: &[Contest<'_>]) -> Vec<String> {
+    let mut said: Vec<String> =
+        contests.iter().map(|contest| format!("{}: {}", contest.title(), contest.sentence())).collect();
     // Comparisons that differ in the model alone.
-    let mut series: BTreeMap<Vec<String>, Vec<&Contest<'_>>> = BTreeMap::new();
-    for contest in contests.values() {
-        let Some(first) = contest.cells.first() else { continue };
-        let mut what = vec![printable(&first.model)];
-        what.extend(facts(first));
-        paragraph(page, &format!("{}: {}", what.join(", "), contest.sentence()), 2);
-        series.entry(facts(first)).or_default().push(contest);
+    let mut series: BTreeMap<&[String], Vec<&Contest<'_>>> = BTreeMap::new();
+    for contest in contests {
+        series.entry(&contest.facts).or_default().push(contest);
     }
-    for (facts, contests) in &series {
-        order_by_size(page, facts, contests);
+    said.extend(series.iter().flat_map(|(facts, contests)| order_by_size(facts, contests)));
+    said
+}
+
+/// Appends the answers, a paragraph each.
+pub fn answer(page: &mut String, file: &ResultFile) {
+    for sentence in sentences(&contests(file)) {
+        paragraph(page, &sentence, 2);
     }
 }
 
 /// Where the order of the best sharded strategy and the best tree changes with the size of the gradient.
-fn order_by_size(page: &mut String, facts: &[String], contests: &[&Contest<'_>]) {
-    let mut ratios: Vec<SizedRatio> = contests.iter().filter_map(|contest| sharded_to_tree(contest)).collect();
+fn order_by_size(facts: &[String], contests: &[&Contest<'_>]) -> Vec<String> {
+    let mut ratios: Vec<SizedRatio> = contests.iter().filter_map(|contest| contest.sharded_to_tree()).collect();
     ratios.sort_by(|one, other| one.size.total_cmp(&other.size));
     // Of several models of one size the first.
     ratios.dedup_by(|one, other| one.size == other.size);
-    let [first, .., last] = ratios.as_slice() else { return };
+    let [first, .., last] = ratios.as_slice() else { return Vec::new() };
     let of = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
     match crossovers(&ratios) {
-        Err(error) => paragraph(page, &format!("Crossover{of}: {error}"), 2),
+        Err(error) => vec![format!("Crossover{of}: {error}")],
         Ok(found) if found.is_empty() => {
             let winner = if first.estimate < 1.0 || last.estimate < 1.0 { SHARDED } else { TREE };
             let (low, high) = (about(first.size), about(last.size));
-            let text = format!("No crossover{of} from {low} to {high} MiB: the best {} is ahead throughout.", winner.1);
-            paragraph(page, &text, 2);
+            vec![format!("No crossover{of} from {low} to {high} MiB: the best {} is ahead throughout.", winner.spoken)]
         }
-        Ok(found) => {
-            let known = (first.size, last.size);
-            found.iter().for_each(|crossover| paragraph(page, &change(crossover, &of, known), 2));
-        }
+        Ok(found) => found.iter().map(|crossover| change(crossover, &of, (first.size, last.size))).collect(),
     }
-}
-
-/// The best sharded strategy's time over the best tree's, at the comparison's gradient size.
-fn sharded_to_tree(contest: &Contest<'_>) -> Option<SizedRatio> {
-    let (sharded, tree) = (contest.best(SHARDED)?, contest.best(TREE)?);
-    let Factor { estimate, interval } = Factor::of(contest.ratio(sharded, tree)?, sharded);
-    Some(SizedRatio { size: size(sharded)?, estimate, interval })
 }
 
 fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String {
@@ -228,9 +56,16 @@ fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String 
     let low = crossover.low.map_or(format!("below {}", about(least)), about);
     let high = crossover.high.map_or(format!("above {}", about(most)), about);
     let size = about(crossover.size);
+    if crossover.low.is_none() && crossover.high.is_none() {
+        return format!(
+            "No crossover{of} is established from {} to {} MiB: medians change their order near {size} MiB, within intervals.",
+            about(least),
+            about(most)
+        );
+    }
     format!(
         "Crossover{of} at {size} MiB [{low}, {high}]: below it the best {} is ahead, above it the best {}.",
-        below.1, above.1
+        below.spoken, above.spoken
     )
 }
 
@@ -267,6 +102,7 @@ fn listed(cells: &[&CellRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::row::RatioRow;
     use crate::results::show::samples;
 
     fn said(file: &ResultFile) -> String {
@@ -315,12 +151,10 @@ mod tests {
     #[test]
     fn a_difference_that_is_shown_is_said_with_its_interval() {
         let text = said(&file(&[(1 << 18, 1.52)], "slower"));
-        let expected =
-            "of-262144: sharded-direct is fastest: 1.52× [1.38, 1.67] faster than tree-lambda-fl, the best tree\n";
+        let expected = "of-262144: shard. sharded-direct is fastest: 1.52× [1.38, 1.67] faster than tree-lambda-fl, the best tree\n";
         assert_eq!(text, expected);
         let text = said(&file(&[(1 << 18, 0.5)], "slower"));
-        let expected =
-            "tree-lambda-fl is fastest: 2.00× [1.82, 2.20] faster than sharded-direct, the best sharded strategy\n";
+        let expected = "build a tree. tree-lambda-fl is fastest: 2.00× [1.82, 2.20] faster than sharded-direct, the best sharded strategy\n";
         assert_eq!(text, format!("of-262144: {expected}"));
         let text = said(&file(&[(1 << 18, 1.25)], "faster"));
         assert!(text.contains("tree-lambda-fl, the best tree, is faster block by block: 0.80×"), "{text}");
@@ -330,7 +164,7 @@ mod tests {
     fn what_is_not_shown_is_not_claimed() {
         let text = said(&file(&[(1 << 18, 1.01)], "undecided"));
         let expected =
-            "sharded-direct or tree-lambda-fl, the best tree: undecided after 20 blocks, 1.010× [0.918, 1.111]\n";
+            "undecided after 20 blocks. sharded-direct or tree-lambda-fl, the best tree: 1.010× [0.918, 1.111]\n";
         assert_eq!(text, format!("of-262144: {expected}"));
         let text = said(&file(&[(1 << 18, 1.01)], "same"));
         assert!(text.contains("are equally fast within 2 %: 1.010× [0.918, 1.111]"), "{text}");

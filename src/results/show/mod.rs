@@ -4,12 +4,15 @@ mod answer;
 mod csv;
 mod interference;
 mod json;
-mod number;
+pub mod number;
 mod page;
 mod table;
 
+pub use answer::sentences;
 pub use csv::csv;
 pub use json::json;
+pub use number::{about, about_mebibytes};
+pub use page::printable;
 pub use table::table;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Text on a page 120 columns wide: wrapped paragraphs and aligned rows.
+//! Text on a page 100 columns wide: wrapped paragraphs and aligned rows.
 
 /// Columns of the page.
-pub const WIDTH: usize = 120;
+pub const WIDTH: usize = 100;
 
 /// Text without characters that would move the cursor or change the terminal.
 pub fn printable(text: &str) -> String {
@@ -109,9 +109,9 @@ mod tests {
 
     #[test]
     fn paragraph_breaks_between_words_at_the_width() {
-        let word = "x".repeat(59);
+        let word = "x".repeat(49);
         let mut page = String::new();
-        // 59 + 1 + 59 = 119, and one more word does not fit.
+        // 49 + 1 + 49 = 99, and one more word does not fit.
         paragraph(&mut page, &format!("{word} {word} z y"), 4);
         assert_eq!(page, format!("{word} {word}\n    z y\n"));
         let mut page = String::new();
@@ -124,9 +124,9 @@ mod tests {
 
     #[test]
     fn list_keeps_items_whole() {
-        let item = "two words ".repeat(4) + &"x".repeat(19);
+        let item = "two words ".repeat(4) + &"x".repeat(9);
         let mut page = String::new();
-        // 59 + 1 + 1 + 59 = 120.
+        // 49 + 1 + 1 + 49 = 100.
         list(&mut page, &[item.clone(), item.clone(), "last one".into()], ";", 2);
         assert_eq!(page, format!("{item};\n  {item}; last one\n"));
         let mut page = String::new();

@@ -1,4 +1,4 @@
-//! A result file as text for a terminal of 120 columns.
+//! A result file as text for a terminal of 100 columns.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::{answer, warnings};
 use super::interference::interference;
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
-use super::page::{Align, Grid, list, paragraph, printable};
+use super::page::{Align, Grid, WIDTH, list, paragraph, printable};
 use crate::gradient::element::Dtype;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
@@ -28,8 +28,27 @@ const NONE: &str = "-";
 
 const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient over the median time; ingest: of all \
     clients' gradients. limit: share of the machine's limit, the least time that memory bandwidth and wires allow over \
-    the median. MiB, of ranks that aggregate, without clients' gradients: own: predicted; seen: peak that the kernel saw; lib: of it, what the MPI library took, with ! where that is \
-    more than 8 MiB and a tenth. differ: elements that differ from the flat server's; ulp: by how much at most.";
+    the median. MiB, of ranks that aggregate, without clients' gradients: own: predicted; seen: peak that the kernel saw; \
+    lib: of it, what the MPI library took, with ! where that is more than 8 MiB and a tenth. differ: share of elements that \
+    differ from the flat server's; ulp: by how much at most.";
+
+/// Columns of the bar that draws the share of the limit.
+const BAR: usize = 8;
+
+/// A column of a comparison's table.
+struct Column {
+    name: &'static str,
+    align: Align,
+    /// Which columns go first where a line would be too long: those with the smallest number. None: it stays.
+    goes: Option<u8>,
+    texts: Vec<String>,
+}
+
+impl Column {
+    fn width(&self) -> usize {
+        self.texts.iter().map(|text| text.chars().count()).chain([self.name.chars().count()]).max().unwrap_or(0)
+    }
+}
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
 type Fact = (&'static str, fn(&CellRow) -> String);
@@ -154,33 +173,82 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
     }
     list(page, &shared, ",", 2);
 
-    let mut columns = vec![("  strategy", Align::Left)];
-    columns.extend(differing.iter().map(|(name, _)| (*name, Align::Right)));
-    columns.extend([("M", Align::Right), ("flow", Align::Right), ("median", Align::Right), ("95 % CI", Align::Right)]);
-    columns.extend(["GB/s", "ingest", "limit", "own", "seen", "lib", "differ", "ulp"].map(|name| (name, Align::Right)));
-    columns.push(("status", Align::Left));
-    let mut grid = Grid::new(columns);
     let fastest =
         cells.iter().filter(|cell| cell.status == Status::Ok).filter_map(|cell| cell.median_s).reduce(f64::min);
-    for cell in cells {
-        let first = cell.status == Status::Ok && cell.median_s.is_some() && cell.median_s == fastest;
-        let mut line = vec![format!("{} {}", if first { '*' } else { ' ' }, printable(&cell.strategy))];
-        line.extend(differing.iter().map(|(_, value)| value(cell)));
-        line.extend([cell.shards.to_string(), printable(&cell.flow)]);
-        line.extend(times(cell));
-        line.extend(
-            [cell.gradient_bytes_per_s, cell.ingest_bytes_per_s].map(|rate| rate.map_or(NONE.into(), gigabytes)),
-        );
-        line.push(cell.share_of_limit.map_or(NONE.into(), |share| format!("{share:.3}")));
-        line.extend(memory(cell));
-        line.extend(match &cell.verification {
-            Some(found) => [found.differing_elements.to_string(), short(found.max_ulp)],
-            None => [NONE, NONE].map(str::to_owned),
-        });
-        line.push(cell.status.name().to_owned());
-        grid.push(line);
+    let first = |cell: &CellRow| cell.status == Status::Ok && cell.median_s.is_some() && cell.median_s == fastest;
+    let column = |name, align, goes, text: &dyn Fn(&CellRow) -> String| Column {
+        name,
+        align,
+        goes,
+        texts: cells.iter().map(|cell| text(cell)).collect(),
+    };
+    let right = |name, goes, text: &dyn Fn(&CellRow) -> String| column(name, Align::Right, goes, text);
+    let mut columns = vec![column("  strategy", Align::Left, None, &|cell| {
+        format!("{} {}", if first(cell) { '*' } else { ' ' }, printable(&cell.strategy))
+    })];
+    columns.extend(differing.iter().map(|(name, value)| right(name, None, value)));
+    columns.push(right("M", None, &|cell| cell.shards.to_string()));
+    columns.push(right("flow", None, &|cell| printable(&cell.flow)));
+    columns.push(right("median", None, &|cell| times(cell)[0].clone()));
+    columns.push(right("95 % CI", None, &|cell| times(cell)[1].clone()));
+    let rate = |rate: Option<f64>| rate.map_or(NONE.into(), gigabytes);
+    columns.push(right("GB/s", Some(5), &|cell| rate(cell.gradient_bytes_per_s)));
+    columns.push(right("ingest", Some(0), &|cell| rate(cell.ingest_bytes_per_s)));
+    let share = |cell: &CellRow| cell.share_of_limit.map_or(NONE.into(), |share| format!("{share:.3}"));
+    columns.push(right("limit", None, &share));
+    if cells.iter().any(|cell| cell.share_of_limit.is_some()) {
+        let drawn = |cell: &CellRow| cell.share_of_limit.map_or(String::new(), bar);
+        columns.push(column("", Align::Left, Some(4), &drawn));
+    }
+    columns.push(right("own", None, &|cell| memory(cell)[0].clone()));
+    columns.push(right("seen", Some(6), &|cell| memory(cell)[1].clone()));
+    columns.push(right("lib", Some(3), &|cell| memory(cell)[2].clone()));
+    let verified = |cell: &CellRow| match &cell.verification {
+        Some(found) => [share_of(found.differing_elements, cell.elements), short(found.max_ulp)],
+        None => [NONE, NONE].map(str::to_owned),
+    };
+    columns.push(right("differ", Some(2), &|cell| verified(cell)[0].clone()));
+    columns.push(right("ulp", Some(1), &|cell| verified(cell)[1].clone()));
+    print_columns(page, columns, cells.len());
+}
+
+/// Prints the columns that fit, and says which do not.
+fn print_columns(page: &mut String, mut columns: Vec<Column>, rows: usize) {
+    let mut gone = Vec::new();
+    while columns.iter().map(|column| column.width() + 1).sum::<usize>() > WIDTH + 1 {
+        let next = (0..columns.len()).filter(|at| columns[*at].goes.is_some()).min_by_key(|at| columns[*at].goes);
+        let Some(next) = next else { break };
+        gone.push(columns.remove(next).name);
+    }
+    let mut grid = Grid::new(columns.iter().map(|column| (column.name, column.align)).collect());
+    for row in 0..rows {
+        grid.push(columns.iter().map(|column| column.texts[row].clone()).collect());
     }
     grid.print(page);
+    gone.retain(|name| !name.is_empty());
+    if !gone.is_empty() {
+        paragraph(page, &format!("  (no room for {}: --format csv has them)", gone.join(", ")), 2);
+    }
+}
+
+/// A share as a bar of eighths of a column, full at 1.
+fn bar(share: f64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * (8 * BAR) as f64).round() as usize;
+    "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
+}
+
+/// How many of all in percent, two digits; 0 only where there are none.
+fn share_of(count: u64, all: u64) -> String {
+    if count == 0 || all == 0 {
+        return count.to_string();
+    }
+    let percent = count as f64 / all as f64 * 100.0;
+    if percent >= 9.95 {
+        format!("{percent:.0}%")
+    } else {
+        format!("{percent:.*}%", if percent >= 0.095 { 1 } else { 4 })
+    }
 }
 
 /// Predicted for a rank that aggregates, seen by the kernel, and taken by the MPI library.
@@ -202,6 +270,9 @@ fn short(count: u64) -> String {
 
 /// The median with its unit, and its interval in the same unit.
 fn times(cell: &CellRow) -> [String; 2] {
+    if cell.status != Status::Ok {
+        return [cell.status.name(), NONE].map(str::to_owned);
+    }
     let Some(median) = cell.median_s else { return [NONE, NONE].map(str::to_owned) };
     let unit = TimeUnit::of(median);
     let interval = match (cell.ci_low_s, cell.ci_high_s) {
@@ -242,51 +313,16 @@ mod tests {
             page.lines().find(of_cell).unwrap().to_owned()
         };
         let words = |strategy: &str| line(strategy).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(
-            words("sharded-direct"),
-            [
-                "*",
-                "sharded-direct",
-                "4",
-                "1MiB",
-                "12.35",
-                "ms",
-                "12.10–12.60",
-                "0.324",
-                "6.48",
-                "0.500",
-                "1.50",
-                "-",
-                "-",
-                "0",
-                "0",
-                "ok"
-            ]
-        );
-        assert_eq!(
-            words("tree-lambda-fl"),
-            [
-                "tree-lambda-fl",
-                "1",
-                "1MiB",
-                "950.0",
-                "ms",
-                "-",
-                "0.00421",
-                "0.0842",
-                "-",
-                "0",
-                "-",
-                "-",
-                "7",
-                "2",
-                "ok"
-            ]
-        );
-        assert_eq!(
-            words("native-reduce-scatter-block")[4..],
-            ["-", "-", "-", "-", "0", "-", "-", "-", "-", "infeasible"]
-        );
+        let found = words("sharded-direct");
+        assert_eq!(found[..8], ["*", "sharded-direct", "4", "1MiB", "12.35", "ms", "12.10–12.60", "0.324"]);
+        // Half the limit is half the bar.
+        assert_eq!(found[8..], ["0.500", "████", "1.50", "-", "-", "0"]);
+        let found = words("tree-lambda-fl");
+        // 7 of 1,000,003 elements.
+        assert_eq!(found[3..], ["950.0", "ms", "-", "0.00421", "-", "0", "-", "-", "0.0007%"]);
+        assert_eq!(words("native-reduce-scatter-block")[3..], ["infeasible", "-", "-", "-", "0", "-", "-", "-"]);
+        assert_eq!(words("tree-binomial")[3], "failed");
+        assert!(page.contains("(no room for ingest, ulp: --format csv has them)"), "{page}");
         assert!(page.contains("comparison 0: model odd, MiB 3.815, dtype f32, N 20, ranks 4, nodes 2"), "{page}");
     }
 

@@ -1,0 +1,157 @@
+//! Axes: from values to a range and its ticks.
+
+use crate::number::{bytes, trimmed};
+
+/// An axis. Places on it are linear in the value or in its logarithm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// What it shows, with the unit.
+    pub title: String,
+    /// Whether places are linear in the logarithm.
+    pub log: bool,
+    /// Value at its beginning.
+    pub low: f64,
+    /// Value at its end.
+    pub high: f64,
+    /// Values with a line and a text.
+    pub ticks: Vec<(f64, String)>,
+    /// Names of rows, from the top, where the axis has rows instead of values; row i is centred at −i.
+    pub rows: Vec<String>,
+}
+
+/// The most ticks that stand apart on a narrow picture.
+const MOST_TICKS: usize = 6;
+
+impl Axis {
+    /// A logarithmic axis over all positive `values`, ticks at 1, 2 and 5 times powers of ten. None without any.
+    pub fn log(title: &str, values: impl Iterator<Item = f64>, text: fn(f64) -> String) -> Option<Axis> {
+        let (low, high) = range(values.filter(|value| *value > 0.0))?;
+        let (low, high) = widened(low, high, 0.06);
+        let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+        let of = |steps: &[f64], every: usize| -> Vec<f64> {
+            let all = decades.clone().step_by(every).flat_map(|d| steps.iter().map(move |s| s * 10f64.powi(d)));
+            all.filter(|tick| (low..=high).contains(tick)).collect()
+        };
+        let mut ticks = of(&[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0], 1);
+        for (steps, every) in [(&[1.0, 2.0, 5.0][..], 1), (&[1.0, 3.0], 1), (&[1.0], 1), (&[1.0], 2), (&[1.0], 3)] {
+            if ticks.len() > MOST_TICKS {
+                ticks = of(steps, every);
+            }
+        }
+        if ticks.len() < 3 {
+            // Less than a factor of two: as on a linear axis.
+            ticks = linear_ticks(low, high).into_iter().filter(|tick| *tick > 0.0).collect();
+        }
+        let ticks = ticks.into_iter().map(|tick| (tick, text(tick))).collect();
+        Some(Axis { title: title.into(), log: true, low, high, ticks, rows: Vec::new() })
+    }
+
+    /// A logarithmic axis with ticks at the values themselves, or where they are many at powers of two.
+    pub fn powers(title: &str, values: impl Iterator<Item = f64>, text: fn(f64) -> String) -> Option<Axis> {
+        let mut there: Vec<f64> = values.filter(|value| *value > 0.0 && value.is_finite()).collect();
+        there.sort_by(f64::total_cmp);
+        there.dedup();
+        let (first, last) = (*there.first()?, *there.last()?);
+        let (low, high) = widened(first, last, 0.08);
+        let apart = |ticks: &[f64]| {
+            ticks.windows(2).all(|two| (two[1] / two[0]).ln() > (high / low).ln() / (MOST_TICKS as f64 + 2.0))
+        };
+        if !apart(&there) {
+            let mut step = 1;
+            let powers = |step: usize| -> Vec<f64> {
+                let all = (low.log2().ceil() as i32..=high.log2().floor() as i32).step_by(step);
+                all.map(|power| 2f64.powi(power)).collect()
+            };
+            there = powers(step);
+            while there.len() > MOST_TICKS {
+                step += 1;
+                there = powers(step);
+            }
+        }
+        let ticks = there.into_iter().map(|tick| (tick, text(tick))).collect();
+        Some(Axis { title: title.into(), log: true, low, high, ticks, rows: Vec::new() })
+    }
+
+    /// A logarithmic axis of bytes.
+    pub fn bytes(title: &str, values: impl Iterator<Item = f64>) -> Option<Axis> {
+        Axis::powers(title, values, bytes)
+    }
+
+    /// A linear axis from `low` to `high`.
+    pub fn linear(title: &str, low: f64, high: f64, text: fn(f64) -> String) -> Axis {
+        let high = if high > low { high } else { low + 1.0 };
+        let ticks = linear_ticks(low, high).into_iter().map(|tick| (tick, text(tick))).collect();
+        Axis { title: title.into(), log: false, low, high, ticks, rows: Vec::new() }
+    }
+
+    /// Rows with a name each, from the top.
+    pub fn rows(names: Vec<String>) -> Axis {
+        let low = -(names.len() as f64) + 0.5;
+        Axis { title: String::new(), log: false, low, high: 0.5, ticks: Vec::new(), rows: names }
+    }
+
+    /// Where a value lies: itself, or its logarithm. What is below the axis lies at its beginning, what is above at its
+    /// end.
+    pub fn place(&self, value: f64) -> f64 {
+        let value = value.clamp(self.low, self.high);
+        if self.log { value.ln() } else { value }
+    }
+}
+
+fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    values.filter(|value| value.is_finite()).fold(None, |range, value| match range {
+        None => Some((value, value)),
+        Some((low, high)) => Some((low.min(value), high.max(value))),
+    })
+}
+
+/// The range with `part` of its logarithmic length more at both ends, and at least 15 %.
+fn widened(low: f64, high: f64, part: f64) -> (f64, f64) {
+    let factor = (high / low).powf(part).max(1.15);
+    (low / factor, high * factor)
+}
+
+fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
+    let rough = (high - low) / 5.0;
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|s| s * power).into_iter().find(|step| *step >= rough).unwrap_or(rough);
+    let first = (low / step - 1e-9).ceil() as i64;
+    let last = (high / step + 1e-9).floor() as i64;
+    (first..=last).map(|k| k as f64 * step).collect()
+}
+
+/// A plain number.
+pub fn plain(value: f64) -> String {
+    trimmed(value, 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(axis: &Axis) -> Vec<&str> {
+        axis.ticks.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        let axis = Axis::log("t", [0.0011, 0.9].into_iter(), plain).unwrap();
+        assert_eq!(texts(&axis), ["0.001", "0.01", "0.1", "1"]);
+        let axis = Axis::log("t", [2.0, 9.0].into_iter(), plain).unwrap();
+        assert_eq!(texts(&axis), ["2", "3", "4", "5", "7", "10"]);
+        let axis = Axis::log("t", [10.0, 10.5].into_iter(), plain).unwrap();
+        assert!(axis.ticks.len() >= 3 && axis.ticks.len() <= 8, "{axis:?}");
+        assert_eq!(texts(&Axis::linear("t", 0.0, 1.0, plain)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        let mib = f64::from(1 << 20);
+        assert_eq!(texts(&Axis::bytes("m", [mib, 4.0 * mib].into_iter()).unwrap()), ["1 MiB", "4 MiB"]);
+        assert!(Axis::powers("M", (1..100).map(f64::from), plain).unwrap().ticks.len() <= MOST_TICKS);
+    }
+
+    #[test]
+    fn what_has_no_logarithm_is_left_out() {
+        assert_eq!(Axis::log("t", [0.0, -1.0, f64::NAN, f64::INFINITY].into_iter(), plain), None);
+        let axis = Axis::log("t", [0.0, 1.0, 100.0].into_iter(), plain).unwrap();
+        assert!(axis.low > 0.5 && axis.place(0.0) == axis.low.ln() && axis.place(1e9) == axis.high.ln());
+        assert_eq!(axis.place(10.0), 10f64.ln());
+    }
+}

@@ -1,0 +1,34 @@
+//! `gradshard-report`: see [`gradshard_report`].
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use gradshard_report::arguments::Arguments;
+use gradshard_report::write::write;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match write(&arguments) {
+        Ok(written) => {
+            let page = arguments.out.join("index.html");
+            let text = format!("{}\n{}\n", written.answers.join("\n"), page.display());
+            // A reader that has seen enough is no error.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            if written.regressions > 0 {
+                say(&format!("{} of the baseline's cells regressed", written.regressions));
+                return ExitCode::from(1);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn say(text: &str) {
+    // Where nobody listens there is nobody to tell of it.
+    let _ = std::io::stderr().write_all(format!("gradshard-report: {text}\n").as_bytes());
+}

@@ -1,0 +1,94 @@
+//! Numbers as a reader wants them: few digits, a unit that fits.
+
+use gradshard::results::show::number::{TimeUnit, about};
+
+/// Stands where there is no value.
+pub const NONE: &str = "–";
+
+/// To `digits` significant digits, without zeros at the end.
+pub fn trimmed(value: f64, digits: usize) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0".to_owned() } else { value.to_string() };
+    }
+    let places = (digits as i32 - 1 - value.abs().log10().floor() as i32).max(0) as usize;
+    let text = format!("{value:.places$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// `2.5 ms`, for a tick.
+pub fn time(seconds: f64) -> String {
+    let (name, per_second) = match seconds {
+        s if s >= 0.9999 => ("s", 1.0),
+        s if s >= 0.9999e-3 => ("ms", 1e3),
+        s if s >= 0.9999e-6 => ("µs", 1e6),
+        _ => ("ns", 1e9),
+    };
+    format!("{} {name}", trimmed(seconds * per_second, 3))
+}
+
+/// `34.65 ms`.
+pub fn seconds(seconds: f64) -> String {
+    let unit = TimeUnit::of(seconds);
+    format!("{} {}", unit.show(seconds), unit.name)
+}
+
+/// `26.70–36.61 ms`, both ends in the unit of `like`.
+pub fn interval(low: f64, high: f64, like: f64) -> String {
+    let unit = TimeUnit::of(like);
+    format!("{}–{} {}", unit.show(low), unit.show(high), unit.name)
+}
+
+/// `128 MiB`: bytes in the unit that fits, three digits.
+pub fn bytes(bytes: f64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes, 0);
+    while value.abs() >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{} {}", trimmed(value, 3), UNITS[unit])
+}
+
+/// `1.29 GB/s`.
+pub fn rate(bytes_per_second: f64) -> String {
+    format!("{} GB/s", about(bytes_per_second / 1e9))
+}
+
+/// `56 %`.
+pub fn percent(part: f64) -> String {
+    format!("{} %", trimmed(part * 100.0, 3))
+}
+
+/// A whole number with its thousands apart.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `one`, `2 ones`: a count with its noun.
+pub fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_a_unit_that_fits_and_no_idle_zeros() {
+        assert_eq!([time(0.002), time(1.5e-6), time(1.0), time(3e-8)], ["2 ms", "1.5 µs", "1 s", "30 ns"]);
+        assert_eq!([bytes(1048576.0), bytes(44_759_448.0), bytes(512.0)], ["1 MiB", "42.7 MiB", "512 B"]);
+        assert_eq!(bytes(1.5 * 1024f64.powi(3)), "1.5 GiB");
+        assert_eq!(bytes(1023.99 * 1024.0), "1 MiB");
+        assert_eq!([trimmed(0.0, 3), trimmed(1234.5, 3), trimmed(0.01234, 2)], ["0", "1234", "0.012"]);
+        assert_eq!([percent(0.5641), rate(1.29e9), grouped(1_234_567)], ["56.4 %", "1.29 GB/s", "1,234,567"]);
+        assert_eq!(interval(0.0267, 0.03661, 0.03465), "26.70–36.61 ms");
+    }
+}

@@ -1,0 +1,54 @@
+//! Agreement with the flat server, to the bit.
+
+use gradshard::results::row::CellRow;
+
+use super::Context;
+use crate::axis::Axis;
+use crate::figure::Figure;
+use crate::number::{grouped, percent};
+use crate::picture::Picture;
+use crate::source::Comparison;
+use crate::style::{BETTER, MUTED, of_strategy};
+
+/// One bar a strategy: the share of elements that differ from the reference in any bit. None where nothing was verified.
+pub fn agreement(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+    let rows: Vec<&CellRow> =
+        comparison.best_of_each().into_iter().filter(|cell| cell.verification.is_some() && cell.elements > 0).collect();
+    let first = rows.first()?;
+    let x = Axis::linear("elements that differ from the flat server's", 0.0, 1.0, percent);
+    let mut picture = Picture::rows(x, rows.iter().map(|cell| comparison.contest.name(cell)).collect());
+    for (index, cell) in rows.iter().enumerate() {
+        let Some(found) = &cell.verification else { continue };
+        let y = -(index as f64);
+        let share = found.differing_elements as f64 / cell.elements as f64;
+        let style = of_strategy(&cell.strategy);
+        picture.area((0.0, y - 0.16), (share, y + 0.16), style.colour);
+        let (text, colour) = match (found.wrong_elements, found.differing_elements) {
+            (0, 0) => ("identical to the bit".to_owned(), BETTER),
+            (0, _) => {
+                let worst = found.max_relative_error_vs_exact;
+                (format!("{}, relative error ≤ {worst:.1e}", percent(share)), MUTED)
+            }
+            (wrong, _) => (format!("WRONG in {} elements", grouped(wrong)), crate::style::WORSE),
+        };
+        if share < 0.45 {
+            picture.word((share + 0.012, y), text, colour, false);
+        } else {
+            picture.word((1.0, y + 0.6), text, colour, true);
+        }
+    }
+    let reference = first.verification.as_ref().map(|found| found.reference.clone()).unwrap_or_default();
+    Some(Figure {
+        name: context.name("agreement"),
+        title: context.title("Agreement to the bit"),
+        picture,
+        caption: format!(
+            "Of {} elements, those that differ in any bit from the reference ({reference}), and the largest relative error \
+             against the exact weighted mean; one untimed round a cell, of each strategy the fastest cell.",
+            grouped(first.elements)
+        ),
+        caveats: vec![
+            "a difference in the last bits is not an error: floating-point addition is not associative".into(),
+        ],
+    })
+}

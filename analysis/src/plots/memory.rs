@@ -1,0 +1,127 @@
+//! Memory of an aggregator against M and against model size: predicted, seen by the kernel, and ceilings.
+
+use std::collections::BTreeMap;
+
+use gradshard::results::contest::size;
+use gradshard::results::row::{CellRow, Status};
+
+use super::{Context, caveats};
+use crate::axis::{Axis, plain};
+use crate::figure::Figure;
+use crate::picture::{Picture, Sign};
+use crate::render::NOT_DONE;
+use crate::source::Comparison;
+use crate::style::{INK, LIMIT, MUTED, OTHER, Style, of_strategy};
+
+const MIB: f64 = 1_048_576.0;
+
+/// Memory against M in one comparison; strategies that do not shard are lines. None where nothing was predicted, or all
+/// have the same M.
+pub fn memory_over_shards(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+    let shards: Vec<f64> = comparison.contest.cells.iter().map(|cell| cell.shards as f64).collect();
+    let sharded = |cell: &&&CellRow| cell.family == "sharded";
+    let several = comparison.contest.cells.iter().filter(sharded).any(|cell| {
+        comparison.contest.cells.iter().any(|other| other.strategy == cell.strategy && other.shards != cell.shards)
+    });
+    if !several {
+        return None;
+    }
+    let x = Axis::powers("shards M", shards.into_iter(), plain)?;
+    figure(&[comparison], context, ("shards", "the number of shards"), x, |cell| cell.shards as f64)
+}
+
+/// Memory against the size of the gradient, of comparisons that differ in the model alone. None with a single size.
+pub fn memory_over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Option<Figure> {
+    let of = |cell: &CellRow| size(cell).unwrap_or(f64::NAN) * MIB;
+    let mut sizes: Vec<f64> = comparisons.iter().flat_map(|c| c.contest.cells.iter()).map(|cell| of(cell)).collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes.dedup();
+    if sizes.len() < 2 {
+        return None;
+    }
+    let x = Axis::bytes("gradient size |θ|", sizes.into_iter())?;
+    figure(comparisons, context, ("size", "model size"), x, of)
+}
+
+/// Of a strategy at a place the cell that takes least, as that is the one to choose where memory is short.
+fn figure(
+    comparisons: &[&Comparison<'_>],
+    context: &Context,
+    (slug, words): (&str, &str),
+    x: Axis,
+    of: impl Fn(&CellRow) -> f64,
+) -> Option<Figure> {
+    let cells = || comparisons.iter().flat_map(|c| c.contest.cells.iter().copied()).filter(|c| c.aggregating_bytes > 0);
+    let mut least: BTreeMap<&str, BTreeMap<u64, &CellRow>> = BTreeMap::new();
+    for cell in cells().filter(|cell| of(cell).is_finite()) {
+        let held = least.entry(&cell.strategy).or_default().entry(of(cell).to_bits()).or_insert(cell);
+        if (cell.status != Status::Ok, cell.aggregating_bytes) < (held.status != Status::Ok, held.aggregating_bytes) {
+            *held = cell;
+        }
+    }
+    let mut ceilings: Vec<f64> = cells().filter_map(|cell| cell.ceiling_bytes).collect();
+    ceilings.sort_by(f64::total_cmp);
+    ceilings.dedup();
+    let drawn = || least.values().flat_map(BTreeMap::values);
+    let seen = |cell: &CellRow| cell.kernel.map(|kernel| kernel.round as f64).filter(|bytes| *bytes > 0.0);
+    let predicted = drawn().map(|cell| cell.aggregating_bytes as f64);
+    let y = Axis::bytes(
+        "memory of an aggregating rank",
+        predicted.chain(drawn().filter_map(|c| seen(c))).chain(ceilings.iter().copied()),
+    )?;
+    let (first, last) = (x.low, x.high);
+    let mut picture = Picture::new(x, y);
+    for ceiling in ceilings {
+        picture.line(vec![(first, ceiling), (last, ceiling)], LIMIT, 1.6, true);
+        picture.explain(Sign::Dashed(LIMIT), "ceiling");
+    }
+    let (mut is_seen, mut infeasible) = (false, false);
+    for (strategy, of_strategy_) in &least {
+        let style = of_strategy(strategy);
+        let points: Vec<(f64, f64)> =
+            of_strategy_.values().map(|cell| (of(cell), cell.aggregating_bytes as f64)).collect();
+        if let ([only], "shards") = (points.as_slice(), slug) {
+            picture.line(vec![(first, only.1), (last, only.1)], style.colour, 1.2, false);
+        } else {
+            picture.line(points, style.colour, 1.6, false);
+        }
+        for cell in of_strategy_.values() {
+            let at = of(cell);
+            match seen(cell) {
+                Some(bytes) => {
+                    picture.dot((at, bytes), style, false);
+                    is_seen = true;
+                }
+                None => picture.dot((at, cell.aggregating_bytes as f64), style, true),
+            }
+            if cell.status != Status::Ok {
+                picture.dot((at, cell.aggregating_bytes as f64), Style { colour: INK, ..NOT_DONE }, false);
+                infeasible = true;
+            }
+        }
+        picture.explain(Sign::Mark(style), strategy);
+    }
+    if infeasible {
+        picture.explain(Sign::Mark(Style { colour: INK, ..NOT_DONE }), "not carried out (infeasible or failed)");
+    }
+    let plain = Style { colour: if is_seen { MUTED } else { OTHER }, shape: crate::style::Shape::Circle };
+    picture.explain(Sign::Hollow(plain), "outline: predicted only");
+    let seen = if is_seen {
+        "filled marks: the peak that the kernel saw, one reading a cell"
+    } else {
+        "nothing was seen by the kernel"
+    };
+    Some(Figure {
+        name: context.name(&format!("memory-over-{slug}")),
+        title: context.title(&format!("Memory of an aggregator against {words}")),
+        picture,
+        caption: format!(
+            "Bytes that an aggregating rank holds at the peak of a round, without clients' gradients, of the rank that holds \
+             most. Lines: predicted from the plan, exact; {seen}. Of each strategy the cell that takes least.",
+        ),
+        caveats: caveats(comparisons, 2)
+            .into_iter()
+            .filter(|caveat| !caveat.contains("times") && !caveat.contains("rounds") && !caveat.contains("settled"))
+            .collect(),
+    })
+}

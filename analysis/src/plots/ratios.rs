@@ -1,0 +1,63 @@
+//! A forest plot: ratios with their intervals, one a row.
+
+use gradshard::measure::Interval;
+
+use super::Context;
+use crate::axis::{Axis, plain};
+use crate::figure::Figure;
+use crate::number::trimmed;
+use crate::picture::{Picture, Sign};
+use crate::style::{BAND, INK, MUTED, Style};
+
+/// A ratio of times.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Whose time it is.
+    pub name: String,
+    /// How it is drawn.
+    pub style: Style,
+    /// The ratio.
+    pub estimate: f64,
+    /// Its interval, if there is one.
+    pub interval: Option<Interval>,
+    /// What is claimed of it.
+    pub verdict: String,
+}
+
+/// A row a ratio, on a logarithmic axis around 1; ratios within `margin` of 1 count as the same. None without rows.
+pub fn forest(
+    rows: &[Row],
+    margin: f64,
+    axis: &str,
+    figure: (&Context, &str, &str),
+    caption: String,
+    caveats: Vec<String>,
+) -> Option<Figure> {
+    let (context, name, title) = figure;
+    let ends =
+        rows.iter().flat_map(|row| [Some(row.estimate), row.interval.map(|i| i.low), row.interval.map(|i| i.high)]);
+    let x = Axis::log(axis, ends.flatten().chain([1.0, 1.0 + margin, 1.0 / (1.0 + margin)]), plain)?;
+    if rows.is_empty() {
+        return None;
+    }
+    let right = x.high;
+    let bottom = -(rows.len() as f64) + 0.5;
+    let mut picture = Picture::rows(x, rows.iter().map(|row| row.name.clone()).collect());
+    if margin > 0.0 {
+        picture.area((1.0 / (1.0 + margin), 0.75), (1.0 + margin, bottom), BAND);
+        picture.explain(Sign::Patch(BAND), &format!("within {} %: the same", trimmed(margin * 100.0, 3)));
+    }
+    for (index, row) in rows.iter().enumerate() {
+        let y = -(index as f64);
+        // Only beside the marks, as the row's name is above them.
+        picture.line(vec![(1.0, y + 0.22), (1.0, y - 0.26)], INK, 1.6, false);
+        if let Some(Interval { low, high }) = row.interval {
+            picture.whisker((low, y), (high, y), row.style.colour);
+        }
+        picture.dot((row.estimate, y), row.style, row.verdict == "undecided");
+        let interval =
+            row.interval.map_or(String::new(), |i| format!(" [{}, {}]", trimmed(i.low, 3), trimmed(i.high, 3)));
+        picture.word((right, y + 0.6), format!("{}×{interval} {}", trimmed(row.estimate, 3), row.verdict), MUTED, true);
+    }
+    Some(Figure { name: context.name(name), title: context.title(title), picture, caption, caveats })
+}

@@ -1,0 +1,60 @@
+//! Samples in the order in which they were taken.
+
+use gradshard::results::row::Status;
+
+use super::{Context, caveats};
+use crate::axis::{Axis, plain};
+use crate::figure::Figure;
+use crate::number::time;
+use crate::picture::{Picture, Sign};
+use crate::source::Comparison;
+use crate::style::of_strategy;
+
+/// Strategies whose lines can be told apart in one picture.
+const LINES: usize = 8;
+/// Points of a line; of more blocks every few are drawn.
+const POINTS: usize = 300;
+
+/// Times over blocks, one line a strategy: drift and interference show. None with fewer than three blocks.
+pub fn rounds(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+    let mut rows: Vec<_> = comparison.best_of_each().into_iter().filter(|cell| cell.status == Status::Ok).collect();
+    let of_all = rows.len();
+    rows.truncate(LINES);
+    let samples = |cell: u64| comparison.samples.get(&cell).into_iter().flatten();
+    let last = rows.iter().flat_map(|cell| samples(cell.cell)).map(|sample| sample.block).max()?;
+    if last < 2 {
+        return None;
+    }
+    let all = rows.iter().flat_map(|cell| samples(cell.cell)).map(|sample| sample.seconds);
+    let y = Axis::log("time of a round (logarithmic)", all, time)?;
+    let x = Axis::linear("block, in the order of time", 0.0, last as f64, plain);
+    let mut picture = Picture::new(x, y);
+    let every = (last as usize + 1).div_ceil(POINTS);
+    for cell in &rows {
+        let style = of_strategy(&cell.strategy);
+        let points: Vec<(f64, f64)> =
+            samples(cell.cell).step_by(every).map(|sample| (sample.block as f64, sample.seconds)).collect();
+        // Few marks, as a line of hundreds is told by its colour and by where it begins.
+        for at in points.iter().step_by(points.len().div_ceil(12).max(1)) {
+            picture.dot(*at, style, false);
+        }
+        picture.line(points, style.colour, 1.2, false);
+        picture.explain(Sign::Mark(style), &comparison.contest.name(cell));
+    }
+    let left_out = match of_all - rows.len() {
+        0 => String::new(),
+        more => format!(" The {more} slowest strategies are left out."),
+    };
+    let thinned = if every > 1 { format!(" Every {every}th block is drawn.") } else { String::new() };
+    Some(Figure {
+        name: context.name("over-time"),
+        title: context.title("Rounds in the order of time"),
+        picture,
+        caption: format!(
+            "Each round of each strategy's fastest cell; within a block the order is random; {}.{left_out}{thinned} \
+             Steps and slopes that all strategies share are the machine's.",
+            comparison.counts()
+        ),
+        caveats: caveats(&[comparison], context.jobs),
+    })
+}

@@ -1,0 +1,58 @@
+//! Share of the machine's limit by strategy.
+
+use gradshard::results::row::Status;
+
+use super::{Context, caveats};
+use crate::axis::Axis;
+use crate::figure::Figure;
+use crate::number::percent;
+use crate::picture::{Picture, Sign};
+use crate::source::Comparison;
+use crate::style::{INK, LIMIT, MUTED, of_strategy};
+
+/// One bar a strategy: its best cell's share, with the interval of its median. None where no limit is known.
+pub fn share(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+    let mut rows: Vec<_> = comparison.best_of_each();
+    rows.retain(|cell| cell.status == Status::Ok && cell.share_of_limit.is_some());
+    rows.sort_by(|one, other| other.share_of_limit.unwrap_or(0.0).total_cmp(&one.share_of_limit.unwrap_or(0.0)));
+    let shares = rows.iter().filter_map(|cell| cell.share_of_limit);
+    let upper = rows.iter().filter_map(|cell| Some(cell.limit_seconds? / cell.ci_low_s?));
+    let most = shares.chain(upper).fold(1.0, f64::max);
+    let part = &rows.first()?.limit_part;
+    let what = if part == "wire" { "wires" } else { "memory bandwidth" };
+    let x = Axis::linear(
+        &format!("share of what {what} allow{}", if part == "wire" { "" } else { "s" }),
+        0.0,
+        most * 1.04,
+        percent,
+    );
+    let mut picture = Picture::rows(x, rows.iter().map(|cell| comparison.contest.name(cell)).collect());
+    for (index, cell) in rows.iter().enumerate() {
+        let (y, share) = (-(index as f64), cell.share_of_limit.unwrap_or(0.0));
+        picture.area((0.0, y - 0.16), (share, y + 0.16), of_strategy(&cell.strategy).colour);
+        let interval = cell.limit_seconds.zip(cell.ci_low_s.zip(cell.ci_high_s));
+        let mut end = share;
+        if let Some((limit, (low, high))) = interval {
+            picture.whisker((limit / high, y), (limit / low, y), INK);
+            end = limit / low;
+        }
+        let beyond = end > 0.84 * most;
+        let at = if beyond { most * 1.03 } else { end + 0.015 * most };
+        let at = (at, if beyond { y + 0.4 } else { y });
+        picture.word(at, percent(share), MUTED, beyond);
+    }
+    let bottom = -(rows.len() as f64) + 0.5;
+    picture.line(vec![(1.0, 0.5), (1.0, bottom)], LIMIT, 1.6, true);
+    picture.explain(Sign::Dashed(LIMIT), "limit of the machine");
+    Some(Figure {
+        name: context.name("share-of-limit"),
+        title: context.title("Share of the machine's limit"),
+        picture,
+        caption: format!(
+            "Least time that {what} as measured on the machine allow over the median time, of each strategy the fastest \
+             cell; line: 95 % interval; {}.",
+            comparison.counts()
+        ),
+        caveats: caveats(&[comparison], context.jobs),
+    })
+}

@@ -1,0 +1,73 @@
+//! What every rank did in one round.
+
+use gradshard::results::contest::{SHARDED, TREE};
+use gradshard::results::row::{CellRow, Sample};
+
+use super::{Context, caveats};
+use crate::axis::Axis;
+use crate::figure::Figure;
+use crate::number::{seconds, time};
+use crate::picture::{Picture, Sign};
+use crate::source::Comparison;
+use crate::style::{MUTED, OTHER, of_strategy};
+
+/// Ranks that get a row of their own; of more, as many at even distances.
+const RANKS: usize = 24;
+
+/// A round of the best sharded strategy and one of the best tree, each the one whose time is nearest to the median.
+pub fn timelines(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure> {
+    let of = |family| comparison.contest.best(family).and_then(|cell| timeline(comparison, cell, context));
+    [of(SHARDED), of(TREE)].into_iter().flatten().collect()
+}
+
+fn timeline(comparison: &Comparison<'_>, cell: &CellRow, context: &Context) -> Option<Figure> {
+    let median = cell.median_s?;
+    let samples: &[&Sample] = comparison.samples.get(&cell.cell)?;
+    let off = |sample: &Sample| (sample.seconds - median).abs();
+    let sample = samples.iter().min_by(|one, other| off(one).total_cmp(&off(other)))?;
+    let ranks = sample.rank_seconds.len();
+    if ranks == 0 {
+        return None;
+    }
+    let drawn = ranks.min(RANKS);
+    let shown: Vec<usize> = (0..drawn).map(|row| if drawn > 1 { row * (ranks - 1) / (drawn - 1) } else { 0 }).collect();
+    let longest = sample.rank_seconds.iter().copied().fold(sample.seconds, f64::max);
+    let x = Axis::linear("time since the rank began", 0.0, longest * 1.02, time);
+    let mut picture = Picture::new(x, Axis::rows(Vec::new()));
+    picture.y.low = -(drawn as f64) + 0.4;
+    picture.y.high = 0.6;
+    picture.y.ticks = shown.iter().enumerate().map(|(row, rank)| (-(row as f64), format!("rank {rank}"))).collect();
+    picture.height = 20 + 17 * drawn as u32;
+    let style = of_strategy(&cell.strategy);
+    let produces = sample.rank_producing_seconds.iter().any(|seconds| *seconds > 0.0);
+    for (row, rank) in shown.iter().enumerate() {
+        let (y, end) = (-(row as f64), sample.rank_seconds[*rank]);
+        picture.area((0.0, y - 0.32), (end, y + 0.32), style.colour);
+        if let Some(producing) = sample.rank_producing_seconds.get(*rank).filter(|seconds| **seconds > 0.0) {
+            picture.area((0.0, y - 0.32), (producing.min(end), y - 0.1), OTHER);
+        }
+    }
+    picture.explain(Sign::Patch(style.colour), "in the round");
+    if produces {
+        picture.explain(Sign::Patch(OTHER), "of it producing gradients, in all");
+    }
+    picture.line(vec![(sample.seconds, 0.6), (sample.seconds, picture.y.low)], MUTED, 1.4, true);
+    picture.explain(Sign::Dashed(MUTED), "the round's time, the last rank's end");
+    let name = comparison.contest.name(cell);
+    let thinned = if drawn < ranks { format!(" {drawn} of {ranks} ranks, at even distances.") } else { String::new() };
+    let mut caveats = caveats(&[comparison], context.jobs);
+    caveats.push("one round of many: not for comparing strategies".to_owned());
+    Some(Figure {
+        name: context.name(&format!("timeline-{}", cell.family)),
+        title: context.title(&format!("One round of {name}, rank by rank")),
+        picture,
+        caption: format!(
+            "How long each rank took in block {}, whose {} are nearest to the median of n = {} rounds; no interval, as it \
+             is a single round.{thinned}",
+            sample.block,
+            seconds(sample.seconds),
+            samples.len()
+        ),
+        caveats,
+    })
+}

@@ -1,0 +1,364 @@
+//! What a report holds: answers, figures and comparisons side by side, gathered from the files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gradshard::results::row::CellRow;
+use gradshard::results::show::sentences;
+
+use crate::compare::{Pair, Side, compare, sentence};
+use crate::figure::{Figure, slug};
+use crate::number::percent;
+use crate::plots::{
+    Context, Row, agreement, distribution, forest, memory_over_shards, memory_over_size, over_nodes, over_shards,
+    over_size, rounds, share, timelines,
+};
+use crate::source::{Comparison, Source};
+use crate::style::of_strategy;
+
+/// An answer, and how sure it is.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What it is about; empty where the text says so.
+    pub of: String,
+    /// The sentence.
+    pub text: String,
+    /// How it is shown.
+    pub mood: Mood,
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Something was shown.
+    Sure,
+    /// Nothing was.
+    Open,
+    /// A regression was.
+    Bad,
+}
+
+/// Figures under a heading.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// The heading.
+    pub title: String,
+    /// A line under it; may be empty.
+    pub note: String,
+    /// The figures.
+    pub figures: Vec<Figure>,
+}
+
+/// How much is drawn, and what counts as a change.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Comparisons that get figures of their own.
+    pub comparisons: usize,
+    /// Ratios within 1 + margin are no change between files.
+    pub margin: f64,
+}
+
+/// A whole report.
+#[derive(Debug)]
+pub struct Report<'s> {
+    /// Every comparison of the files, not of the baseline.
+    pub comparisons: Vec<Comparison<'s>>,
+    /// The answers, those about regressions first.
+    pub answers: Vec<Answer>,
+    /// What none of the numbers may be used for.
+    pub caveats: Vec<String>,
+    /// The figures.
+    pub sections: Vec<Section>,
+    /// Files side by side; empty with a single label and no baseline.
+    pub pairs: Vec<Pair>,
+}
+
+/// Jobs with each label.
+fn jobs(sources: &[Source]) -> BTreeMap<&str, usize> {
+    let mut jobs: BTreeMap<&str, usize> = BTreeMap::new();
+    sources.iter().for_each(|source| *jobs.entry(&source.label).or_default() += 1);
+    jobs
+}
+
+/// Gathers the report of `sources`, of which `baseline` are what the others are compared with. Without a baseline the
+/// first label is what further ones are compared with.
+pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits) -> Report<'s> {
+    let comparisons: Vec<Comparison<'_>> = sources.iter().flat_map(Source::comparisons).collect();
+    let jobs = jobs(sources);
+    let several = sources.len() > 1;
+    let (pairs, mut answers) = side_by_side(sources, baseline, limits.margin);
+    for source in sources {
+        let of_source: Vec<_> =
+            comparisons.iter().filter(|c| std::ptr::eq(c.source, source)).map(|c| c.contest.clone()).collect();
+        for (index, text) in sentences(&of_source).into_iter().enumerate() {
+            let title = of_source.get(index).map(|contest| contest.title()).unwrap_or_default();
+            let text = text.strip_prefix(&format!("{title}: ")).unwrap_or(&text).to_owned();
+            let of = if several { format!("{}: {title}", source.label) } else { title };
+            let open = ["undecided", "no cell", "Crossover", "No crossover", "either"]
+                .iter()
+                .any(|word| text.starts_with(word));
+            answers.push(Answer { of, text: capitalised(&text), mood: if open { Mood::Open } else { Mood::Sure } });
+        }
+    }
+    let mut caveats: Vec<String> = Vec::new();
+    for comparison in &comparisons {
+        for caveat in comparison.caveats(jobs.get(comparison.source.label.as_str()).copied().unwrap_or(1)) {
+            // What is said of single cells stands at the figures.
+            if !caveat.contains(" cells ") && !caveats.contains(&caveat) {
+                caveats.push(caveat);
+            }
+        }
+    }
+    let mut sections = Vec::new();
+    sections.extend(changes(&pairs, baseline, sources, limits.margin));
+    sections.extend(overview(&comparisons, &jobs));
+    sections.extend(details(&comparisons, &jobs, several, limits.comparisons));
+    rename(&mut sections);
+    Report { comparisons, answers, caveats, sections, pairs }
+}
+
+fn capitalised(text: &str) -> String {
+    let first_word = text.split([' ', '.']).next().unwrap_or_default();
+    // Names of strategies stay as they are typed.
+    if first_word.contains('-') {
+        return text.to_owned();
+    }
+    let mut signs = text.chars();
+    signs.next().map_or(String::new(), |first| first.to_uppercase().chain(signs).collect())
+}
+
+fn side_by_side(sources: &[Source], baseline: &[Source], margin: f64) -> (Vec<Pair>, Vec<Answer>) {
+    let mut labels: Vec<&str> = Vec::new();
+    for source in sources {
+        if !labels.contains(&source.label.as_str()) {
+            labels.push(&source.label);
+        }
+    }
+    let of = |label: &str| sources.iter().filter(move |source| source.label == label).collect::<Vec<_>>();
+    let (base, name, others) = match (baseline.first(), labels.split_first()) {
+        (Some(first), _) => (Side::of(baseline), format!("the baseline {}", first.label), labels.as_slice()),
+        (None, Some((first, others))) if !others.is_empty() => (Side::of(of(first)), (*first).to_owned(), others),
+        _ => return (Vec::new(), Vec::new()),
+    };
+    let (mut pairs, mut answers) = (Vec::new(), Vec::new());
+    for label in others {
+        let compared = compare(&base, &Side::of(of(label)), label, margin);
+        let bad = !baseline.is_empty() && compared.iter().any(|pair| pair.change.is_regression());
+        answers.push(Answer {
+            of: String::new(),
+            text: sentence(&compared, &name, label, margin),
+            mood: if bad { Mood::Bad } else { Mood::Sure },
+        });
+        pairs.extend(compared);
+    }
+    (pairs, answers)
+}
+
+/// Rows of a forest plot between files.
+const CHANGES: usize = 24;
+
+fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64) -> Option<Section> {
+    let base = baseline.first().or(sources.first())?.label.clone();
+    let mut timed: Vec<&Pair> = pairs.iter().filter(|pair| pair.ratio.is_some()).collect();
+    // Those that changed most first; all others are in the table.
+    timed.sort_by(|one, other| {
+        let off =
+            |pair: &Pair| (!matches!(pair.change.name(), "SLOWER" | "faster"), -pair.ratio.unwrap_or(1.0).ln().abs());
+        off(one).partial_cmp(&off(other)).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let shown = timed.len().min(CHANGES);
+    let several = timed.iter().map(|pair| pair.label.as_str()).collect::<BTreeSet<_>>().len() > 1;
+    let models = timed.iter().map(|pair| pair.place.as_str()).collect::<BTreeSet<_>>().len() > 1;
+    let row = |pair: &&Pair| {
+        let model = pair.place.split(',').next().unwrap_or_default();
+        let mut name = pair.name.clone();
+        if models {
+            name = format!("{model}: {name}");
+        }
+        if several {
+            name = format!("{}, {name}", pair.label);
+        }
+        let verdict = if pair.change.name() == "no change shown" { "undecided" } else { pair.change.name() };
+        Row {
+            name,
+            style: of_strategy(&pair.strategy),
+            estimate: pair.ratio.unwrap_or(1.0),
+            interval: pair.interval,
+            verdict: verdict.to_owned(),
+        }
+    };
+    let rows: Vec<Row> = timed.iter().take(shown).map(row).collect();
+    let of_jobs = timed.iter().any(|pair| pair.jobs.iter().any(|jobs| *jobs < 2));
+    let (least, most) = timed.iter().fold((usize::MAX, 0), |(low, high), pair| {
+        (low.min(pair.samples[0]).min(pair.samples[1]), high.max(pair.samples[0]).max(pair.samples[1]))
+    });
+    let caption = format!(
+        "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds a side; {shown} \
+         of {} cells, those that changed most. Outlined: no change of more than {} is shown, by Holm over all cells.",
+        if of_jobs { "of unpaired rounds, by ranks" } else { "between jobs, by Welch" },
+        timed.len(),
+        percent(margin),
+    );
+    let mut caveats = Vec::new();
+    if of_jobs {
+        caveats.push("one job a side: its rounds share one allocation, so a change may be the allocation's; run several jobs with one label (LABEL=FILE)".to_owned());
+    }
+    let context = Context { of: String::new(), prefix: String::new(), jobs: 2 };
+    let title = format!("Time against {base}");
+    let figure =
+        forest(&rows, margin, "ratio of times (right: slower)", (&context, "side-by-side", &title), caption, caveats)?;
+    Some(Section { title: "Side by side".into(), note: String::new(), figures: vec![figure] })
+}
+
+type Facts = (String, Vec<String>);
+
+/// Comparisons that share a label and `facts`.
+fn series<'c, 's>(
+    comparisons: &'c [Comparison<'s>],
+    facts: impl Fn(&CellRow) -> Vec<String>,
+) -> BTreeMap<Facts, Vec<&'c Comparison<'s>>> {
+    let mut series: BTreeMap<Facts, Vec<&Comparison<'_>>> = BTreeMap::new();
+    for comparison in comparisons {
+        let Some(first) = comparison.contest.cells.first() else { continue };
+        series.entry((comparison.source.label.clone(), facts(first))).or_default().push(comparison);
+    }
+    series
+}
+
+/// Series that get figures.
+const SERIES: usize = 4;
+
+fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<Section> {
+    let place = |cell: &CellRow| {
+        vec![
+            cell.dtype.clone(),
+            format!("N {}", cell.clients),
+            format!("{} ranks on {} node{}", cell.ranks, cell.nodes, if cell.nodes == 1 { "" } else { "s" }),
+            cell.roles.clone(),
+            cell.phase.clone(),
+            cell.residency.clone(),
+        ]
+    };
+    let sweep = |cell: &CellRow| {
+        vec![
+            cell.model.clone(),
+            cell.dtype.clone(),
+            format!("N {}", cell.clients),
+            cell.roles.clone(),
+            cell.phase.clone(),
+            cell.residency.clone(),
+        ]
+    };
+    let labels = jobs.len() > 1;
+    let context = |(label, facts): &Facts| {
+        let label = labels.then(|| label.clone());
+        let of = label.into_iter().chain(facts.iter().cloned()).collect::<Vec<String>>().join(", ");
+        Context { prefix: slug(&of), of, jobs: 1 }
+    };
+    let mut drawn: Vec<Vec<Figure>> = Vec::new();
+    for (facts, members) in series(comparisons, place) {
+        let context = Context { jobs: jobs.get(facts.0.as_str()).copied().unwrap_or(1), ..context(&facts) };
+        let mut figures = over_size(&members, &context);
+        figures.extend(memory_over_size(&members, &context));
+        drawn.push(figures);
+    }
+    for (facts, members) in series(comparisons, sweep) {
+        let context = Context { jobs: jobs.get(facts.0.as_str()).copied().unwrap_or(1), ..context(&facts) };
+        drawn.push(over_nodes(&members, &context));
+    }
+    drawn.retain(|figures| !figures.is_empty());
+    let left_out = drawn.len().saturating_sub(SERIES);
+    drawn.truncate(SERIES);
+    let figures: Vec<Figure> = drawn.into_iter().flatten().collect();
+    let note = match left_out {
+        0 => String::new(),
+        more => format!("{more} more series of this kind are not drawn; their numbers are in cells.csv."),
+    };
+    if figures.is_empty() {
+        Vec::new()
+    } else {
+        vec![Section { title: "Over all sizes and nodes".into(), note, figures }]
+    }
+}
+
+fn details(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>, several: bool, most: usize) -> Vec<Section> {
+    let shown = comparisons.len().min(most);
+    let chosen = |row: usize| if shown > 1 { row * (comparisons.len() - 1) / (shown - 1) } else { 0 };
+    let mut sections: Vec<Section> = (0..shown)
+        .filter_map(|row| comparisons.get(chosen(row)))
+        .map(|comparison| {
+            let title = comparison.title(several);
+            let context = Context {
+                prefix: slug(&title),
+                of: title.clone(),
+                jobs: jobs.get(comparison.source.label.as_str()).copied().unwrap_or(1),
+            };
+            let mut figures: Vec<Figure> = Vec::new();
+            figures.extend(distribution(comparison, &context));
+            figures.extend(ratios_of(comparison, &context));
+            figures.extend(share(comparison, &context));
+            figures.extend(over_shards(comparison, &context));
+            figures.extend(memory_over_shards(comparison, &context));
+            figures.extend(agreement(comparison, &context));
+            figures.extend(rounds(comparison, &context));
+            figures.extend(timelines(comparison, &context));
+            Section { title, note: String::new(), figures }
+        })
+        .collect();
+    if let (Some(last), true) = (sections.last_mut(), shown < comparisons.len()) {
+        last.note = format!(
+            "{} of {} comparisons are drawn, at even distances; --comparisons draws more. All are in the tables.",
+            shown,
+            comparisons.len()
+        );
+    }
+    sections
+}
+
+fn ratios_of(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+    let contest = &comparison.contest;
+    let fastest = contest.fastest()?;
+    let best = comparison.best_of_each();
+    let mut margin: f64 = 0.0;
+    let rows: Vec<Row> = best
+        .iter()
+        .filter_map(|cell| {
+            let ratio =
+                contest.ratios.iter().find(|ratio| ratio.cell == cell.cell && ratio.baseline == fastest.cell)?;
+            margin = margin.max(ratio.margin);
+            let factor = gradshard::results::contest::Factor::of(ratio, cell);
+            Some(Row {
+                name: contest.name(cell),
+                style: of_strategy(&cell.strategy),
+                estimate: factor.estimate,
+                interval: factor.interval,
+                verdict: ratio.verdict.clone(),
+            })
+        })
+        .collect();
+    let blocks = contest.ratios.iter().map(|ratio| ratio.blocks).max().unwrap_or(0);
+    let caption = format!(
+        "Time divided by that of {}, the fastest, block by block (Hodges-Lehmann), with the signed-rank interval for all \
+         looks together; n = {blocks} blocks. Outlined: undecided, by Holm over all pairs of cells.",
+        contest.name(fastest)
+    );
+    forest(
+        &rows,
+        margin,
+        &format!("time against {} (right: slower)", fastest.strategy),
+        (context, "ratios", "How much slower than the fastest"),
+        caption,
+        comparison.caveats(context.jobs),
+    )
+}
+
+/// Gives every figure a name of its own.
+fn rename(sections: &mut [Section]) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for figure in sections.iter_mut().flat_map(|section| &mut section.figures) {
+        let times = seen.entry(figure.name.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            figure.name = format!("{}-{times}", figure.name);
+        }
+    }
+}

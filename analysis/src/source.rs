@@ -1,0 +1,172 @@
+//! Result files as they were named on the command line, and what their numbers may not be used for.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use gradshard::results::contest::{Contest, contests};
+use gradshard::results::row::{CellRow, Sample, Status};
+use gradshard::results::{ResultError, ResultFile};
+use serde_json::Value;
+
+/// A result file with the name that it has in the report.
+#[derive(Debug)]
+pub struct Source {
+    /// `LABEL` of `LABEL=FILE`, or the file's name without its ending.
+    pub label: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it holds.
+    pub file: ResultFile,
+}
+
+/// One comparison of one file, with its samples.
+#[derive(Debug)]
+pub struct Comparison<'f> {
+    /// The file that it is from.
+    pub source: &'f Source,
+    /// Its cells, ratios and answer.
+    pub contest: Contest<'f>,
+    /// The timed rounds of each cell, in the order of their blocks.
+    pub samples: BTreeMap<u64, Vec<&'f Sample>>,
+}
+
+impl Source {
+    /// Opens `FILE` or `LABEL=FILE`. A path that exists as it stands is a path, whatever signs it has.
+    ///
+    /// # Errors
+    /// Those of [`ResultFile::open`].
+    pub fn open(argument: &str) -> Result<Source, ResultError> {
+        let whole = PathBuf::from(argument);
+        let (label, path) = match argument.split_once('=') {
+            Some((label, path)) if !whole.exists() && !label.is_empty() => (label.to_owned(), PathBuf::from(path)),
+            _ => (whole.file_stem().map_or(argument.into(), |stem| stem.to_string_lossy().into_owned()), whole),
+        };
+        let file = ResultFile::open(&path)?;
+        Ok(Source { label, path, file })
+    }
+
+    /// Its comparisons, in the order of their numbers.
+    pub fn comparisons(&self) -> Vec<Comparison<'_>> {
+        let mut of_cell: BTreeMap<u64, Vec<&Sample>> = BTreeMap::new();
+        for sample in &self.file.samples {
+            of_cell.entry(sample.cell).or_default().push(sample);
+        }
+        of_cell.values_mut().for_each(|samples| samples.sort_by_key(|sample| sample.block));
+        let with_samples = |contest: Contest<'_>| contest.cells.iter().map(|cell| cell.cell).collect::<Vec<u64>>();
+        contests(&self.file)
+            .into_iter()
+            .map(|contest| {
+                let cells = with_samples(contest.clone());
+                let samples = cells.into_iter().filter_map(|cell| Some((cell, of_cell.get(&cell)?.clone()))).collect();
+                Comparison { source: self, contest, samples }
+            })
+            .collect()
+    }
+
+    /// A top-level truth of the environment.
+    pub fn says(&self, name: &str) -> bool {
+        self.file.environment.get(name) == Some(&Value::Bool(true))
+    }
+
+    /// A top-level text of the environment, its first line.
+    pub fn text(&self, name: &str) -> Option<String> {
+        Some(self.file.environment.get(name)?.as_str()?.lines().next()?.to_owned())
+    }
+}
+
+impl<'f> Comparison<'f> {
+    /// The best cell of each strategy that was timed, fastest first; then, for each strategy that was not, its first cell.
+    pub fn best_of_each(&self) -> Vec<&'f CellRow> {
+        let mut best: BTreeMap<&str, &'f CellRow> = BTreeMap::new();
+        let time = |cell: &CellRow| match (cell.status, cell.median_s) {
+            (Status::Ok, Some(median)) => median,
+            _ => f64::INFINITY,
+        };
+        for cell in &self.contest.cells {
+            let held = best.entry(&cell.strategy).or_insert(cell);
+            if time(cell) < time(held) {
+                *held = cell;
+            }
+        }
+        let mut best: Vec<&CellRow> = best.into_values().collect();
+        best.sort_by(|one, other| time(one).total_cmp(&time(other)).then(one.cell.cmp(&other.cell)));
+        best
+    }
+
+    /// Seconds of a cell's timed rounds, in the order of their blocks.
+    pub fn seconds(&self, cell: &CellRow) -> Vec<f64> {
+        self.samples.get(&cell.cell).into_iter().flatten().map(|sample| sample.seconds).collect()
+    }
+
+    /// What tells it from every other comparison of the report.
+    pub fn title(&self, several: bool) -> String {
+        let title = self.contest.title();
+        if several { format!("{}: {title}", self.source.label) } else { title }
+    }
+
+    /// `20 rounds a cell`, or `15 to 20`.
+    pub fn counts(&self) -> String {
+        let timed = self.contest.cells.iter().map(|cell| cell.samples).filter(|samples| *samples > 0);
+        match (timed.clone().min(), timed.max()) {
+            (Some(least), Some(most)) if least == most => format!("n = {least} rounds a cell"),
+            (Some(least), Some(most)) => format!("n = {least} to {most} rounds a cell"),
+            _ => "n = 0".to_owned(),
+        }
+    }
+
+    /// What its numbers may not be used for, and why. Never empty: one job is never all there is to know.
+    pub fn caveats(&self, jobs: usize) -> Vec<String> {
+        let mut caveats = Vec::new();
+        if self.source.says("cores_shared") {
+            caveats.push("not for absolute times: ranks share cores, so times are also the scheduler's".to_owned());
+        }
+        let timed = || self.contest.cells.iter().filter(|cell| cell.status == Status::Ok && cell.samples > 0);
+        let drifting = timed().filter(|cell| cell.drifts).count();
+        if drifting > 0 {
+            caveats.push(format!("{drifting} of {} cells had not settled: interference or drift", timed().count()));
+        }
+        let few = timed().filter(|cell| cell.ci_low_s.is_none()).count();
+        if few > 0 {
+            caveats.push(format!("{few} of {} cells have too few rounds for an interval", timed().count()));
+        }
+        if jobs < 2 {
+            caveats.push("one job: says nothing of other allocations of the same cluster".to_owned());
+        }
+        caveats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_cell_of_each_strategy_comes_first_and_what_failed_last() {
+        let mut file = ResultFile::new("{}".into(), serde_json::json!({"cores_shared": true}));
+        let cell = |cell, strategy: &str, status, median_s| CellRow {
+            cell,
+            strategy: strategy.into(),
+            status,
+            median_s,
+            samples: 3,
+            ..CellRow::default()
+        };
+        for row in [
+            cell(0, "b", Status::Ok, Some(2.0)),
+            cell(1, "a", Status::Failed, Some(0.1)),
+            cell(2, "b", Status::Ok, Some(1.0)),
+            cell(3, "c", Status::Ok, Some(0.5)),
+        ] {
+            file.push(row, vec![], vec![]);
+        }
+        let source = Source { label: "x".into(), path: "x.h5".into(), file };
+        let comparisons = source.comparisons();
+        assert_eq!(comparisons.len(), 1);
+        let best: Vec<u64> = comparisons[0].best_of_each().iter().map(|cell| cell.cell).collect();
+        assert_eq!(best, [3, 2, 1]);
+        let caveats = comparisons[0].caveats(1).join("; ");
+        assert!(caveats.contains("ranks share cores") && caveats.contains("one job"), "{caveats}");
+        assert!(caveats.contains("3 of 3 cells have too few rounds"), "{caveats}");
+        assert!(!comparisons[0].caveats(2).join("; ").contains("one job"));
+    }
+}

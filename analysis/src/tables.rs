@@ -1,0 +1,105 @@
+//! The tables as CSV.
+
+use std::io::{self, Write};
+
+use gradshard::results::column::Table;
+use gradshard::results::schema::{CellTable, RatioTable};
+
+use crate::compare::Pair;
+use crate::source::Source;
+
+/// Every cell of every file: its label, then the columns of `/cells`.
+///
+/// # Errors
+/// Those of the writer.
+pub fn cells(sources: &[Source], out: impl Write) -> io::Result<()> {
+    rows::<CellTable>(sources, out, |source| &source.file.cells)
+}
+
+/// Every ratio of every file: its label, then the columns of `/ratios`.
+///
+/// # Errors
+/// Those of the writer.
+pub fn ratios(sources: &[Source], out: impl Write) -> io::Result<()> {
+    rows::<RatioTable>(sources, out, |source| &source.file.ratios)
+}
+
+fn rows<T: Table>(sources: &[Source], out: impl Write, of: impl Fn(&Source) -> &Vec<T::Row>) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(out);
+    table.write_record(std::iter::once("label").chain(T::COLUMNS.iter().map(|column| column.name)))?;
+    for source in sources {
+        for row in of(source) {
+            table.write_record(std::iter::once(source.label.clone()).chain(T::texts(row)))?;
+        }
+    }
+    table.flush()
+}
+
+/// The answers: label, comparison, model and what else tells it apart, sentence.
+///
+/// # Errors
+/// Those of the writer.
+pub fn answers(sources: &[Source], out: impl Write) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(out);
+    table.write_record(["label", "comparison", "of", "answer"])?;
+    for source in sources {
+        for comparison in source.comparisons() {
+            let contest = &comparison.contest;
+            table.write_record([
+                source.label.clone(),
+                contest.number.to_string(),
+                contest.title(),
+                contest.sentence(),
+            ])?;
+        }
+    }
+    table.flush()
+}
+
+/// Every cell of the files side by side.
+///
+/// # Errors
+/// Those of the writer.
+pub fn pairs(pairs: &[Pair], out: impl Write) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(out);
+    table.write_record([
+        "label",
+        "place",
+        "cell",
+        "baseline_median_s",
+        "median_s",
+        "baseline_samples",
+        "samples",
+        "baseline_jobs",
+        "jobs",
+        "ratio",
+        "ci_low",
+        "ci_high",
+        "p_slower_holm",
+        "p_faster_holm",
+        "change",
+        "reason",
+    ])?;
+    let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    for pair in pairs {
+        table.write_record([
+            pair.label.clone(),
+            pair.place.clone(),
+            pair.name.clone(),
+            number(pair.medians[0]),
+            number(pair.medians[1]),
+            pair.samples[0].to_string(),
+            pair.samples[1].to_string(),
+            pair.jobs[0].to_string(),
+            pair.jobs[1].to_string(),
+            number(pair.ratio),
+            number(pair.interval.map(|interval| interval.low)),
+            number(pair.interval.map(|interval| interval.high)),
+            number(Some(pair.slower_p)),
+            number(Some(pair.faster_p)),
+            pair.change.name().to_owned(),
+            pair.reason.clone(),
+        ])?;
+    }
+    table.flush()
+}

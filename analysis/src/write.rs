@@ -1,0 +1,73 @@
+//! From arguments to files.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use crate::arguments::Arguments;
+use crate::compare::Change;
+use crate::page::page;
+use crate::png::Rasteriser;
+use crate::report::{Limits, report};
+use crate::source::Source;
+use crate::tables;
+
+/// What there is to say when all is written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The answers, one a line.
+    pub answers: Vec<String>,
+    /// Cells that regressed against the baseline; 0 without one.
+    pub regressions: usize,
+}
+
+/// Reads the files and writes the page, the pictures and the tables.
+///
+/// # Errors
+/// A file that cannot be read as a result file; a baseline with no cell in common; a directory that cannot be written.
+pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
+    let open = |names: &[String]| names.iter().map(|name| Source::open(name)).collect::<Result<Vec<Source>, _>>();
+    let (sources, baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);
+    let limits = Limits { comparisons: arguments.comparisons, margin: arguments.margin };
+    let mut report = report(&sources, &baseline, limits);
+    if !baseline.is_empty() && report.pairs.iter().all(|pair| pair.ratio.is_none()) {
+        bail!(
+            "{} and the baseline have no timed cell in common: nothing can be compared",
+            sources.iter().map(|source| source.path.display().to_string()).collect::<Vec<String>>().join(", ")
+        );
+    }
+    if arguments.subset {
+        report.pairs.retain(|pair| pair.change != Change::Lost || pair.jobs[1] > 0);
+    }
+    let out = &arguments.out;
+    fs::create_dir_all(out).with_context(|| format!("--out {}: cannot be made", out.display()))?;
+    let put = |name: &str, contents: &[u8]| put(out, name, contents);
+    put("index.html", page(&report, &sources, &baseline)?.as_bytes())?;
+    let rasteriser = Rasteriser::default();
+    for figure in report.sections.iter().flat_map(|section| &section.figures) {
+        let svg = figure.standalone()?;
+        put(&format!("{}.svg", figure.name), svg.as_bytes())?;
+        put(&format!("{}.png", figure.name), &rasteriser.png(&svg)?)?;
+    }
+    let table = |name: &str, write: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
+        let mut text = Vec::new();
+        write(&mut text).and_then(|()| Ok(put(name, &text))).with_context(|| format!("{name}: cannot be made"))?
+    };
+    table("cells.csv", &|text| tables::cells(&sources, text))?;
+    table("ratios.csv", &|text| tables::ratios(&sources, text))?;
+    table("answers.csv", &|text| tables::answers(&sources, text))?;
+    if !report.pairs.is_empty() {
+        table("side-by-side.csv", &|text| tables::pairs(&report.pairs, text))?;
+    }
+    let regressed = report.pairs.iter().filter(|pair| pair.change.is_regression()).count();
+    let answers = report.answers.iter().map(|answer| {
+        if answer.of.is_empty() { answer.text.clone() } else { format!("{}: {}", answer.of, answer.text) }
+    });
+    Ok(Written { answers: answers.collect(), regressions: if baseline.is_empty() { 0 } else { regressed } })
+}
+
+fn put(directory: &Path, name: &str, contents: &[u8]) -> anyhow::Result<()> {
+    let path = directory.join(name);
+    fs::write(&path, contents).with_context(|| format!("{}: cannot be written", path.display()))
+}

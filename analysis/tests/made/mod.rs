@@ -1,0 +1,141 @@
+//! A result file made through the library's writer, of any number of comparisons, and the report of it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output as Finished};
+
+use gradshard::memory::KernelMemory;
+use gradshard::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use gradshard::results::{Output, ResultFile};
+
+const STRATEGIES: [(&str, &str); 5] = [
+    ("sharded-direct", "sharded"),
+    ("sharded-ring", "sharded"),
+    ("tree-central", "tree"),
+    ("tree-lambda-fl", "tree"),
+    ("native-reduce", "tree"),
+];
+
+/// A repeatable number between 0 and 1 (a linear congruential generator; Knuth's constants).
+fn noise(seed: &mut u64) -> f64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 40) as f64 / (1u64 << 24) as f64
+}
+
+/// Comparisons of gradients of 2^16, 2^17 … elements, five strategies each with `variants` M; `slower` multiplies the time
+/// of sharded-direct.
+pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> ResultFile {
+    let environment = serde_json::json!({"transport": "Made <up> & \"quoted\"", "cores_shared": true});
+    let mut file = ResultFile::new("{\"name\": \"made\"}".into(), environment);
+    let mut seed = 1;
+    let mut number = 0;
+    for comparison in 0..comparisons {
+        let elements = 1 << (16 + comparison % 8);
+        let mut baseline: Option<u64> = None;
+        for (index, (strategy, family)) in STRATEGIES.into_iter().enumerate() {
+            for variant in 0..if family == "sharded" { variants } else { 1 } {
+                let shards = if family == "sharded" { 1 << variant } else { 1 };
+                let factor = if strategy == "sharded-direct" { slower } else { 1.0 };
+                let base = elements as f64 * 1e-9 * (1.0 + index as f64 * 0.5 + variant as f64 * 0.05) * factor;
+                let mut times: Vec<f64> = (0..blocks).map(|_| base * (1.0 + 0.05 * noise(&mut seed))).collect();
+                let samples = (0..).zip(&times).map(|(block, seconds)| Sample {
+                    cell: number,
+                    block,
+                    place: 0,
+                    seconds: *seconds,
+                    rank_seconds: vec![*seconds, seconds * 0.9, seconds * 0.8, seconds * 0.7],
+                    rank_producing_seconds: vec![0.0; 4],
+                });
+                let samples: Vec<Sample> = samples.collect();
+                times.sort_by(f64::total_cmp);
+                let median = times[times.len() / 2];
+                let held = elements * 4 / shards;
+                let memory = MemoryRow { accumulators: held, ..MemoryRow::default() };
+                let infeasible = strategy == "native-reduce" && elements > 1 << 20;
+                let mut cell = CellRow {
+                    cell: number,
+                    comparison,
+                    strategy: strategy.into(),
+                    family: family.into(),
+                    model: format!("m{comparison}<&>"),
+                    elements,
+                    dtype: "f32".into(),
+                    clients: 20,
+                    shards,
+                    flow: "whole".into(),
+                    ranks: 4,
+                    nodes: 2,
+                    roles: "colocated".into(),
+                    intra_node: "shared".into(),
+                    order: "client".into(),
+                    phase: "aggregate".into(),
+                    residency: "resident".into(),
+                    samples: blocks,
+                    median_s: Some(median),
+                    ci_low_s: Some(times[0]),
+                    ci_high_s: times.last().copied(),
+                    gradient_bytes_per_s: Some(elements as f64 * 4.0 / median),
+                    ingest_bytes_per_s: Some(elements as f64 * 80.0 / median),
+                    share_of_limit: Some(elements as f64 * 0.5e-9 / median),
+                    limit_bytes: elements * 84,
+                    limit_part: "memory".into(),
+                    limit_seconds: Some(elements as f64 * 0.5e-9),
+                    aggregator: memory,
+                    aggregating_bytes: held,
+                    kernel: Some(KernelMemory { round: held + 4096, ..KernelMemory::default() }),
+                    library_bytes: Some(4096.0),
+                    ceiling_bytes: Some(16.0 * 1048576.0),
+                    stopped: "blocks".into(),
+                    blocks,
+                    looks: 1,
+                    verification: Some(VerificationRow {
+                        differing_elements: if family == "sharded" { 0 } else { elements / 4 },
+                        max_ulp: 3,
+                        max_relative_error_vs_exact: 1e-6,
+                        wrong_elements: 0,
+                        reference: "flat server, client order".into(),
+                    }),
+                    status: Status::Ok,
+                    ..CellRow::default()
+                };
+                if infeasible {
+                    cell.status = Status::Infeasible;
+                    cell.reason = "needs more than the ceiling".into();
+                    (cell.median_s, cell.samples, cell.verification) = (None, 0, None);
+                }
+                if let (Some(baseline), false) = (baseline, infeasible) {
+                    let of = |cell: u64| file.cells.iter().find(|row| row.cell == cell).and_then(|row| row.median_s);
+                    let estimate = median / of(baseline).unwrap_or(1.0);
+                    file.ratios.push(RatioRow {
+                        comparison,
+                        cell: number,
+                        baseline,
+                        blocks,
+                        estimate,
+                        ci_low: Some(estimate * 0.98),
+                        ci_high: Some(estimate * 1.02),
+                        margin: 0.01,
+                        verdict: if estimate > 1.0 { "slower" } else { "faster" }.into(),
+                        ..RatioRow::default()
+                    });
+                }
+                baseline.get_or_insert(number);
+                let ranks = vec![RankMemory { predicted: memory, ..RankMemory::default() }; 4];
+                file.push(cell, if infeasible { vec![] } else { samples }, ranks);
+                number += 1;
+            }
+        }
+    }
+    file
+}
+
+/// Saves a file.
+pub fn save(directory: &Path, name: &str, file: &ResultFile) -> PathBuf {
+    let path = directory.join(name);
+    Output::create(&path, true).unwrap().save(file).unwrap();
+    path
+}
+
+/// Runs gradshard-report.
+pub fn run(arguments: &[&str]) -> Finished {
+    Command::new(env!("CARGO_BIN_EXE_gradshard-report")).args(arguments).output().unwrap()
+}

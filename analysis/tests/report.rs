@@ -1,0 +1,178 @@
+//! The whole program: what it writes is well-formed, needs nothing from elsewhere, and says what the file says.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output as Finished};
+use std::time::Instant;
+
+mod made;
+
+use made::{made, run, save};
+
+fn text(finished: &Finished) -> String {
+    format!("{}{}", String::from_utf8_lossy(&finished.stdout), String::from_utf8_lossy(&finished.stderr))
+}
+
+fn written(directory: &Path, arguments: &[&str], code: i32) -> (String, String) {
+    let out = directory.join("out");
+    let finished = run(&[arguments, &["--out", out.to_str().unwrap()]].concat());
+    assert_eq!(finished.status.code(), Some(code), "{}", text(&finished));
+    (fs::read_to_string(out.join("index.html")).unwrap_or_default(), text(&finished))
+}
+
+/// The Python of the tests with h5py; None where it is not there, which CI does not allow.
+fn python() -> Option<Command> {
+    let python = std::env::var("GRADSHARD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let there = Command::new(&python).args(["-c", "import h5py"]).output().is_ok_and(|done| done.status.success());
+    if !there {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "h5py is needed in CI");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no h5py in {python}");
+    }
+    there.then(|| Command::new(python))
+}
+
+fn script(name: &str) -> String {
+    format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// h5py reads the file, Python's own html.parser, csv and xml the report: the answers, tables, marks and bars are where
+/// the file's numbers belong.
+#[test]
+fn the_report_says_what_the_file_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = save(directory.path(), "made.h5", &made(3, 3, 12, 1.0));
+    let (page, said) = written(directory.path(), &[path.to_str().unwrap()], 0);
+    assert!(said.contains("Shard. sharded-direct"), "{said}");
+    assert!(page.contains("Made &lt;up&gt; &amp;"), "texts are escaped");
+    let Some(mut python) = python() else { return };
+    let checked =
+        python.arg(script("tests/python/check_report.py")).arg(&path).arg(directory.path().join("out")).output();
+    let checked = checked.unwrap();
+    assert!(checked.status.success(), "{}", text(&checked));
+}
+
+#[test]
+fn pictures_and_page_are_well_formed_and_need_nothing_from_elsewhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = save(directory.path(), "made.h5", &made(2, 2, 12, 1.0));
+    let (page, _) = written(directory.path(), &[path.to_str().unwrap()], 0);
+    assert!(
+        !page.contains("http:") && !page.contains("https:") && !page.contains("<script") && !page.contains("@import")
+    );
+    assert!(
+        page.contains("prefers-color-scheme:dark")
+            && page.contains("@media print")
+            && page.contains("width=device-width")
+    );
+    // Every colour of a picture in the page is a variable, so that it follows light and dark.
+    let body = page.split("</style>").nth(1).unwrap();
+    assert!(!body.contains("fill=\"#") && !body.contains("stroke=\"#"), "a fixed colour");
+    let mut pictures = 0;
+    for entry in fs::read_dir(directory.path().join("out")).unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.extension().and_then(|ending| ending.to_str()) {
+            Some("svg") => {
+                pictures += 1;
+                let svg = fs::read_to_string(&entry).unwrap();
+                let document = roxmltree::Document::parse(&svg).unwrap_or_else(|error| panic!("{entry:?}: {error}"));
+                assert_eq!(document.root_element().tag_name().name(), "svg");
+                let elsewhere = svg.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+                assert!(!elsewhere.contains("http") && !elsewhere.contains("href"), "{entry:?}");
+                let words: String = document.descendants().filter_map(|node| node.text()).collect();
+                assert!(
+                    words.contains("n = ")
+                        || words.contains("elements, those")
+                        || words.contains("aggregating rank holds"),
+                    "{entry:?}: {words}"
+                );
+                let png = fs::read(entry.with_extension("png")).unwrap();
+                assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
+                let name = entry.file_stem().unwrap().to_str().unwrap();
+                assert!(page.contains(&format!("href=\"{name}.svg\"")), "{name} is not on the page");
+            }
+            _ => {}
+        }
+    }
+    assert!(pictures >= 18, "{pictures}");
+}
+
+#[test]
+fn a_regression_sets_the_exit_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = save(directory.path(), "base.h5", &made(2, 2, 20, 1.0));
+    let slow = save(directory.path(), "slow.h5", &made(2, 2, 20, 1.3));
+    let (base, slow) = (base.to_str().unwrap(), slow.to_str().unwrap());
+    let (page, said) = written(directory.path(), &[slow, "--baseline", base], 1);
+    // Two comparisons of two cells of sharded-direct each.
+    assert!(said.contains("4 of the baseline's cells regressed"), "{said}");
+    assert!(page.contains("class=\"bad\"") && page.contains("SLOWER"));
+    let table = fs::read_to_string(directory.path().join("out/side-by-side.csv")).unwrap();
+    let flagged: Vec<&str> = table.lines().filter(|line| line.contains("SLOWER")).collect();
+    assert!(flagged.len() == 4 && flagged.iter().all(|line| line.contains("sharded-direct")), "{table}");
+    // The same file is no regression of itself, nor is the faster one.
+    written(directory.path(), &[base, "--baseline", base], 0);
+    written(directory.path(), &[base, "--baseline", slow], 0);
+    // Inside a margin of 50 % nothing is.
+    written(directory.path(), &[slow, "--baseline", base, "--margin", "0.5"], 0);
+    // Side by side without a baseline never fails.
+    let (_, said) = written(directory.path(), &[&format!("before={base}"), &format!("after={slow}")], 0);
+    assert!(said.contains("after against before: of 14 cells, 4 slower"), "{said}");
+}
+
+#[test]
+fn a_cell_that_is_gone_is_a_regression_unless_a_subset_is_meant() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = save(directory.path(), "base.h5", &made(2, 2, 20, 1.0));
+    let less = save(directory.path(), "less.h5", &made(1, 2, 20, 1.0));
+    let (base, less) = (base.to_str().unwrap(), less.to_str().unwrap());
+    let (_, said) = written(directory.path(), &[less, "--baseline", base], 1);
+    assert!(said.contains("7 of the baseline's cells regressed"), "{said}");
+    written(directory.path(), &[less, "--baseline", base, "--subset"], 0);
+    let other = save(directory.path(), "none.h5", &made(0, 1, 1, 1.0));
+    let (_, said) = written(directory.path(), &[other.to_str().unwrap(), "--baseline", base], 2);
+    assert!(said.contains("no timed cell in common"), "{said}");
+}
+
+#[test]
+fn what_is_no_result_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, said) = written(directory.path(), &["/nonexistent/x.h5"], 2);
+    assert!(said.starts_with("gradshard-report: ") && said.contains("/nonexistent/x.h5"), "{said}");
+    let (page, _) = {
+        let empty = save(directory.path(), "empty.h5", &made(0, 1, 1, 1.0));
+        written(directory.path(), &[empty.to_str().unwrap()], 0)
+    };
+    assert!(page.contains("there is no answer yet"));
+}
+
+/// 2,000 cells of 20 rounds: the page stays small.
+#[test]
+fn a_file_of_two_thousand_cells_makes_a_small_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = made(154, 5, 20, 1.0);
+    assert_eq!(file.cells.len(), 2002);
+    let path = save(directory.path(), "large.h5", &file);
+    let begun = Instant::now();
+    let (page, _) = written(directory.path(), &[path.to_str().unwrap()], 0);
+    let seconds = begun.elapsed().as_secs_f64();
+    let _ = writeln!(std::io::stderr(), "2,002 cells: {} bytes, {seconds:.1} s", page.len());
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    assert!(seconds < 60.0, "{seconds} s");
+}
+
+/// The ten lines of README.md are the script's, and it runs.
+#[test]
+fn ten_lines_of_python_read_a_file() {
+    let lines = fs::read_to_string(script("read_in_ten_lines.py")).unwrap();
+    assert!(lines.lines().count() <= 10);
+    let page = fs::read_to_string(script("README.md")).unwrap();
+    let indented: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+    assert!(page.contains(&indented), "README.md and the script differ");
+    let directory = tempfile::tempdir().unwrap();
+    let path = save(directory.path(), "made.h5", &made(1, 1, 12, 1.0));
+    let Some(mut python) = python() else { return };
+    let pandas = python.arg(script("read_in_ten_lines.py")).arg(&path).output().unwrap();
+    assert!(pandas.status.success(), "{}", text(&pandas));
+    let said = text(&pandas);
+    assert!(said.contains("sharded-direct") && said.contains("12.0"), "{said}");
+}

@@ -1,0 +1,251 @@
+//! One comparison as an answer: the best sharded strategy against the best tree, in a sentence.
+
+use std::collections::BTreeMap;
+
+use super::ResultFile;
+use super::row::{CellRow, RatioRow, Status};
+use super::show::{about, about_mebibytes, printable};
+use crate::gradient::element::Dtype;
+use crate::measure::{Interval, SizedRatio};
+
+/// A family of strategies: its name in a cell's row, how it is named in a sentence, and what it tells one to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// As in the column `family`.
+    pub name: &'static str,
+    /// As in a sentence.
+    pub spoken: &'static str,
+    /// What whoever asks should do if it wins.
+    pub advice: &'static str,
+}
+
+/// Strategies that cut the gradient into shards.
+pub const SHARDED: Family = Family { name: "sharded", spoken: "sharded strategy", advice: "shard" };
+/// Strategies that sum whole gradients on the way to a root.
+pub const TREE: Family = Family { name: "tree", spoken: "tree", advice: "build a tree" };
+
+/// What comparisons may differ in besides the model.
+type Fact = fn(&CellRow) -> String;
+const FACTS: [Fact; 7] = [
+    |cell| printable(&cell.dtype),
+    |cell| format!("N {}", cell.clients),
+    |cell| format!("{} ranks", cell.ranks),
+    |cell| format!("{} node{}", cell.nodes, if cell.nodes == 1 { "" } else { "s" }),
+    |cell| printable(&cell.roles),
+    |cell| printable(&cell.phase),
+    |cell| printable(&cell.residency),
+];
+
+/// One comparison, as far as the answer goes.
+#[derive(Clone, Debug)]
+pub struct Contest<'f> {
+    /// The comparison's number.
+    pub number: u64,
+    /// Its cells, in the order of their numbers.
+    pub cells: Vec<&'f CellRow>,
+    /// Their ratios to the fastest.
+    pub ratios: Vec<&'f RatioRow>,
+    /// What tells it, besides the model, from the other comparisons of its file.
+    pub facts: Vec<String>,
+}
+
+/// The comparisons of a file, in the order of their numbers.
+pub fn contests(file: &ResultFile) -> Vec<Contest<'_>> {
+    let differing: Vec<Fact> =
+        FACTS.into_iter().filter(|fact| file.cells.windows(2).any(|two| fact(&two[0]) != fact(&two[1]))).collect();
+    let mut contests: BTreeMap<u64, Contest<'_>> = BTreeMap::new();
+    for cell in &file.cells {
+        let contest = contests.entry(cell.comparison).or_insert_with(|| Contest {
+            number: cell.comparison,
+            cells: Vec::new(),
+            ratios: Vec::new(),
+            facts: differing.iter().map(|fact| fact(cell)).collect(),
+        });
+        contest.cells.push(cell);
+    }
+    for ratio in &file.ratios {
+        if let Some(contest) = contests.get_mut(&ratio.comparison) {
+            contest.ratios.push(ratio);
+        }
+    }
+    let mut contests: Vec<Contest<'_>> = contests.into_values().collect();
+    // A cell that a job died of comes before those that ran with it.
+    contests.iter_mut().for_each(|contest| contest.cells.sort_by_key(|cell| cell.cell));
+    contests
+}
+
+impl<'f> Contest<'f> {
+    /// The cell of a family with the least median.
+    pub fn best(&self, family: Family) -> Option<&'f CellRow> {
+        self.fastest_of(|cell| cell.family == family.name)
+    }
+
+    /// The cell with the least median.
+    pub fn fastest(&self) -> Option<&'f CellRow> {
+        self.fastest_of(|_| true)
+    }
+
+    fn fastest_of(&self, counts: impl Fn(&CellRow) -> bool) -> Option<&'f CellRow> {
+        let timed = self.cells.iter().filter(|cell| cell.status == Status::Ok && counts(cell));
+        let timed = timed.filter_map(|cell| Some((cell.median_s?, *cell)));
+        timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
+    }
+
+    /// The ratio of two cells, of which one is the fastest of all.
+    pub fn ratio(&self, one: &CellRow, other: &CellRow) -> Option<&'f RatioRow> {
+        let of = |ratio: &RatioRow| [ratio.cell, ratio.baseline];
+        self.ratios
+            .iter()
+            .find(|ratio| of(ratio) == [one.cell, other.cell] || of(ratio) == [other.cell, one.cell])
+            .copied()
+    }
+
+    /// The strategy, with what tells it from other cells of the same strategy.
+    pub fn name(&self, cell: &CellRow) -> String {
+        let same: Vec<&&CellRow> = self.cells.iter().filter(|other| other.strategy == cell.strategy).collect();
+        let told: [(bool, String); 5] = [
+            (same.iter().any(|other| other.shards != cell.shards), format!("M {}", cell.shards)),
+            (same.iter().any(|other| other.flow != cell.flow), printable(&cell.flow)),
+            (same.iter().any(|other| other.order != cell.order), printable(&cell.order)),
+            (same.iter().any(|other| other.intra_node != cell.intra_node), printable(&cell.intra_node)),
+            (same.iter().any(|other| other.ceiling_bytes != cell.ceiling_bytes), ceiling(cell)),
+        ];
+        let told: Vec<String> = told.into_iter().filter(|(differs, _)| *differs).map(|(_, text)| text).collect();
+        let name = printable(&cell.strategy);
+        if told.is_empty() { name } else { format!("{name} ({})", told.join(", ")) }
+    }
+
+    /// The model, and what tells this comparison from the others of its file.
+    pub fn title(&self) -> String {
+        let model = self.cells.first().map(|cell| printable(&cell.model));
+        model.into_iter().chain(self.facts.iter().cloned()).collect::<Vec<String>>().join(", ")
+    }
+
+    /// The answer in a sentence, without the model.
+    pub fn sentence(&self) -> String {
+        match (self.best(SHARDED), self.best(TREE)) {
+            (Some(sharded), Some(tree)) => {
+                let sharded_first = sharded.median_s <= tree.median_s;
+                let (first, second) = if sharded_first { (sharded, tree) } else { (tree, sharded) };
+                match self.ratio(first, second) {
+                    Some(ratio) => self.verdict(first, second, ratio, true),
+                    None => format!("{} has the least median; nothing more is known", self.name(first)),
+                }
+            }
+            (Some(only), None) => self.among(only, SHARDED, TREE),
+            (None, Some(only)) => self.among(only, TREE, SHARDED),
+            (None, None) => "no cell was timed".to_owned(),
+        }
+    }
+
+    /// Where one family alone was timed: its best against its second.
+    fn among(&self, best: &CellRow, family: Family, lacking: Family) -> String {
+        let without = format!("no {} was timed", lacking.spoken);
+        match self.fastest_of(|cell| cell.cell != best.cell) {
+            None => format!("{} alone was timed", self.name(best)),
+            Some(second) => match self.ratio(best, second) {
+                Some(ratio) => format!("{}; {without}", self.verdict(best, second, ratio, false)),
+                None => format!("{} is the {} with the least median; {without}", self.name(best), family.spoken),
+            },
+        }
+    }
+
+    /// What may be claimed of `first`, the fastest by its median, and `second`; across families, what to do.
+    fn verdict(&self, first: &CellRow, second: &CellRow, ratio: &RatioRow, across: bool) -> String {
+        let (one, other) = (self.name(first), self.name(second));
+        let family = |cell: &CellRow| if cell.family == TREE.name { TREE } else { SHARDED };
+        let advice = |cell: &CellRow| if across { format!("{}. ", family(cell).advice) } else { String::new() };
+        let apposition = if across { format!(", the best {}", family(second).spoken) } else { String::new() };
+        let times = Factor::of(ratio, second).times();
+        let blocks = ratio.blocks;
+        match ratio.verdict.as_str() {
+            "slower" => {
+                let (does, memory) = (advice(first), memory(first, second));
+                format!("{does}{one} is fastest: {times} faster than {other}{apposition}{memory}")
+            }
+            // The median and the pairs of blocks need not agree.
+            "faster" => {
+                let (does, times) = (advice(second), Factor::of(ratio, first).times());
+                format!(
+                    "{does}{other}{apposition}, is faster block by block: {times} faster than {one}, whose median is less{}",
+                    memory(second, first)
+                )
+            }
+            "same" => {
+                let within = percent(ratio.margin);
+                let memory = memory(first, second);
+                format!("either. {one} and {other}{apposition}, are equally fast within {within} %: {times}{memory}")
+            }
+            _ => {
+                let memory = memory(first, second);
+                let s = if blocks == 1 { "" } else { "s" };
+                format!("undecided after {blocks} block{s}. {one} or {other}{apposition}: {times}{memory}")
+            }
+        }
+    }
+
+    /// The best sharded strategy's time over the best tree's, at the comparison's gradient size in MiB. None where they
+    /// were not compared.
+    pub fn sharded_to_tree(&self) -> Option<SizedRatio> {
+        let (sharded, tree) = (self.best(SHARDED)?, self.best(TREE)?);
+        let Factor { estimate, interval } = Factor::of(self.ratio(sharded, tree)?, sharded);
+        Some(SizedRatio { size: size(sharded)?, estimate, interval })
+    }
+}
+
+/// `; an aggregator of sharded-direct needs 128 MiB, of tree-central 512 MiB`: by prediction, both. Empty where the file
+/// does not say, as older ones do not, or there is nothing to be told apart.
+fn memory(one: &CellRow, other: &CellRow) -> String {
+    let [first, second] = [one, other].map(|cell| cell.aggregator.total());
+    if first == 0 || second == 0 || first == second {
+        return String::new();
+    }
+    let [first, second] = [first, second].map(about_mebibytes);
+    format!("; its aggregator needs {first} MiB, the other's {second} MiB")
+}
+
+fn ceiling(cell: &CellRow) -> String {
+    cell.ceiling_bytes.map_or("no ceiling".to_owned(), |bytes| format!("ceiling {} MiB", about(bytes / 1_048_576.0)))
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.3}", part * 100.0).trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A ratio of times with its interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Factor {
+    /// The ratio.
+    pub estimate: f64,
+    /// Its interval; None with too few blocks.
+    pub interval: Option<Interval>,
+}
+
+impl Factor {
+    /// The time of `above` divided by the time of the other one of the two.
+    pub fn of(ratio: &RatioRow, above: &CellRow) -> Factor {
+        let interval = ratio.ci_low.zip(ratio.ci_high).map(|(low, high)| Interval { low, high });
+        if ratio.cell == above.cell {
+            return Factor { estimate: ratio.estimate, interval };
+        }
+        let inverse = interval.map(|Interval { low, high }| Interval { low: 1.0 / high, high: 1.0 / low });
+        Factor { estimate: 1.0 / ratio.estimate, interval: inverse }
+    }
+
+    /// `1.52× [1.49, 1.56]`.
+    pub fn times(&self) -> String {
+        let Factor { estimate, interval } = self;
+        // Near 1 the third decimal is the one that matters.
+        let digits = if (0.9..1.1).contains(estimate) { 3 } else { 2 };
+        match interval {
+            Some(Interval { low, high }) => format!("{estimate:.digits$}× [{low:.digits$}, {high:.digits$}]"),
+            None => format!("{estimate:.digits$}× (too few blocks for an interval)"),
+        }
+    }
+}
+
+/// Bytes of the gradient, MiB; None for a type that this version does not know.
+pub fn size(cell: &CellRow) -> Option<f64> {
+    let dtype = Dtype::ALL.into_iter().find(|dtype| dtype.name() == cell.dtype)?;
+    Some(cell.elements as f64 * dtype.size() as f64 / f64::from(1 << 20))
+}
