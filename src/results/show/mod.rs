@@ -6,6 +6,7 @@ mod interference;
 mod json;
 mod number;
 mod page;
+pub mod scaling;
 mod table;
 
 pub use csv::csv;
