@@ -14,6 +14,7 @@ pub mod load;
 pub mod memory;
 pub mod placement;
 pub mod rank;
+pub mod spread;
 pub mod topology;
 pub mod usage;
 
@@ -23,3 +24,4 @@ pub use load::{Load, core_mhz};
 pub use placement::{Placement, placement};
 pub use rank::{RankMachine, to_json};
 pub use usage::Usage;
+pub use spread::Spread;
