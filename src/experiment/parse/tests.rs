@@ -157,7 +157,7 @@ fn unknown_and_double_fields_are_refused() {
     );
     assert_eq!(
         problem(r#"{"models": [7, {"name": "m", "elemnts": 3}]}"#),
-        "models[1].elemnts: unknown field \"elemnts\"; did you mean \"elements\"? known: name, elements"
+        "models[1].elemnts: unknown field \"elemnts\"; did you mean \"elements\"? known: name, elements, per_aggregator"
     );
     assert_eq!(
         problem(r#"{"gradients": {"source": "synthetic", "sed": 3}}"#),
