@@ -156,7 +156,15 @@ pub fn run_with(
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
     let mut book = Book { output, results, running };
     for group in &groups {
-        group::measure(transport, &prepared, group, limits.as_ref(), (request, &mut sync, cores_shared), &mut book, progress)?;
+        group::measure(
+            transport,
+            &prepared,
+            group,
+            limits.as_ref(),
+            (request, &mut sync, cores_shared),
+            &mut book,
+            progress,
+        )?;
     }
     let Book { output, results, .. } = book;
     progress.end();

@@ -23,5 +23,5 @@ pub use describe::describe;
 pub use load::{Load, core_mhz};
 pub use placement::{Placement, placement};
 pub use rank::{RankMachine, to_json};
-pub use usage::Usage;
 pub use spread::Spread;
+pub use usage::Usage;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::experiment::gradients::Format;
 use crate::experiment::parse::parse;
+use crate::experiment::settings::Start;
 use crate::plan::strategies::Knobs;
 use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
 
@@ -65,7 +66,10 @@ const FROM_FILES: &str = r#""gradients": {"source": "safetensors", "path": "data
 fn defaults_are_settled() {
     let experiment = resolved(r#"{"models": "resnet18"}"#);
     assert_eq!(experiment.name, "x");
-    assert_eq!(experiment.repeat, Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 });
+    assert_eq!(
+        experiment.repeat,
+        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
+    );
     assert!(!experiment.enforce && experiment.cells().all(|(_, cell)| cell.ceiling.is_none()));
     assert_eq!(experiment.comparisons.len(), 1);
     let comparison = &experiment.comparisons[0];
