@@ -193,6 +193,34 @@ def wire_1(directory):
         yield share_row(f"4 nodes x 1 rank, 1 Gbit/s, 42.7 MiB: {name}, share of the wire", 0.9, pick(cells, (name,)))
 
 
+def wire_1_delay(directory):
+    cells = load(directory / "wire-1-delay.json")["cells"]
+    for name in ("sharded-direct", "sharded-ring"):
+        what = f"4 nodes x 1 rank, 1 Gbit/s, 200 µs, 42.7 MiB: {name}, share of the wire"
+        yield share_row(what, 0.9, pick(cells, (name,)))
+
+
+def wire_2_delay(directory):
+    cell = pick(load(directory / "wire-2-delay.json")["cells"], ("sharded-node-aware",))
+    what = "4 nodes x 2 ranks, 1 Gbit/s, 200 µs, 42.7 MiB: sharded-node-aware, share of the wire"
+    yield share_row(what, 0.9, cell)
+
+
+def nodes(directory):
+    """No target: how many times faster the best sharded strategy is than the library's, for each number of nodes."""
+    cells = load(directory / "nodes.json")["cells"]
+    for model in ("resnet18", "vgg16"):
+        for count in (1, 2, 4, 8):
+            here = [c for c in cells if c["model"] == model and c["nodes"] == count]
+            sharded = pick(here, SHARDED)
+            for native in ("native-reduce-scatter", "native-reduce"):
+                what = f"{count} node(s) x 1 rank, 1 Gbit/s, {model}: best sharded against {native}"
+                row = faster_row(what, 1, sharded, pick(here, (native,)))
+                share = sharded.get("share_of_limit")
+                row.note += "" if share is None else f"; sharded at {share:.2f} of the limit"
+                yield row
+
+
 def wire_2(directory):
     cell = pick(load(directory / "wire-2.json")["cells"], ("sharded-node-aware",))
     yield share_row("4 nodes x 2 ranks, 1 Gbit/s, 42.7 MiB: sharded-node-aware, share of the wire", 0.9, cell)
@@ -250,6 +278,9 @@ ROWS = {
     "chunked": chunked,
     "wire-1": wire_1,
     "wire-2": wire_2,
+    "wire-1-delay": wire_1_delay,
+    "wire-2-delay": wire_2_delay,
+    "nodes": nodes,
     "peers-vgg16": peers_vgg16,
     "peers-resnet18": peers_resnet18,
     "overhead": overhead,

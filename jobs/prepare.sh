@@ -259,7 +259,8 @@ prepare() {
         mpich) packages+=(mpich libmpich-dev) ;;
       esac
     done
-    if [ "$purpose" = test ]; then packages+=(python3-venv git graphviz); fi
+    # The virtual Slurm cluster of tests/cluster needs the last ones.
+    if [ "$purpose" = test ]; then packages+=(python3-venv git graphviz shellcheck slurm-wlm munge iproute2 util-linux); fi
     install_packages "${packages[@]}"
   fi
   pin_hdf5

@@ -14,6 +14,10 @@ Runs the experiments of configs/targets/ on this machine and prints one line for
   small           4 ranks, 4 KiB and 64 KiB
   chunked         4 ranks, 512 MiB: tree-lambda-fl in chunks against whole
   wire-1, wire-2  4 virtual nodes of 1 and 2 ranks over 1 Gbit/s: share of the wire's limit. Needs root
+  wire-1-delay, wire-2-delay
+                  the same with 200 µs of latency, by a switch in user space that takes a core
+  nodes           1, 2, 4 and 8 virtual nodes of 1 rank over 1 Gbit/s: ResNet-18 and VGG-16 against the MPI library. Needs
+                  root and 12 GB of memory
   peers-resnet18, peers-vgg16
                   numpy and Flower on the same sizes, launched in turn with gradshard
   overhead        a hand-written C loop over the same windows, launched in turn with gradshard
@@ -37,7 +41,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=prepare.sh
 . "$here/prepare.sh"
 
-all=(two-clients vgg16 oversubscribed small chunked wire-1 wire-2 peers-resnet18 peers-vgg16 overhead collectives)
+all=(two-clients vgg16 oversubscribed small chunked wire-1 wire-2 wire-1-delay wire-2-delay nodes peers-resnet18 peers-vgg16 overhead collectives)
 rows=()
 launches=3
 results="$GRADSHARD_ROOT/results/targets-$(date +%Y%m%d-%H%M%S)"
@@ -149,23 +153,23 @@ enough_memory() {
 # A cluster of its own beside any that the user has.
 export CLUSTER_RUN=/run/gradshard-targets
 cluster="$GRADSHARD_ROOT/tests/cluster"
-# wire ROW RANKS-PER-NODE
+# wire ROW EXPERIMENT NODES RANKS-PER-NODE DELAY_US
 wire() {
-  local name=wire-$2-per-node hosts code=0
+  local name=$2 nodes=$3 ranks=$4 delay=$5 hosts=() code=0 node
   if [ "$(id -u)" -ne 0 ]; then
     skip "$1" "virtual nodes need root"
     return 0
   fi
-  RATE=1gbit "$cluster/up.sh" 4 >&2 || {
+  RATE=1gbit DELAY_US=$delay "$cluster/up.sh" "$nodes" >&2 || {
     [ $? -eq 2 ] || return 1
     skip "$1" "the virtual nodes cannot be started here; see above"
     return 0
   }
-  hosts="node0:$2,node1:$2,node2:$2,node3:$2"
+  for ((node = 0; node < nodes; node++)); do hosts+=("node$node:$ranks"); done
   result="$results/$1"
   # The results may lie where nodes do not see them; the repository they see.
   (cd "$GRADSHARD_ROOT" && timeout 900 "$cluster/nsh" node0 ". \$CLUSTER_HOME/mpi-environment.sh
-    $GRADSHARD_MPIRUN --host $hosts -n $((4 * $2)) target/release/gradshard run configs/targets/$name.json --output target/$1.h5 --force") \
+    $GRADSHARD_MPIRUN --host $(IFS=, && echo "${hosts[*]}") -n $((nodes * ranks)) target/release/gradshard run configs/targets/$name.json --output target/$1.h5 --force") \
     >"$result.log" 2>&1 || code=$?
   "$cluster/down.sh" >&2
   if [ "$code" -ne 0 ]; then
@@ -185,8 +189,16 @@ run_row() {
     oversubscribed) measure 4 oversubscribed-128mib "$1" ;;
     small) measure 4 small-gradients "$1" ;;
     chunked) ! enough_memory "$1" 6000 || measure 4 chunked-tree-512mib "$1" ;;
-    wire-1) wire "$1" 1 ;;
-    wire-2) wire "$1" 2 ;;
+    wire-1) wire "$1" wire-1-per-node 4 1 0 ;;
+    wire-2) wire "$1" wire-2-per-node 4 2 0 ;;
+    wire-1-delay) wire "$1" wire-1-per-node 4 1 200 ;;
+    wire-2-delay) wire "$1" wire-2-per-node 4 2 200 ;;
+    nodes)
+      if enough_memory "$1" 12000; then
+        wire "$1" wire-nodes 8 1 0 || return 1
+        [ ! -e "$result.h5" ] || "$gradshard" show --scaling "$result.h5" >"$result-scaling.txt"
+      fi
+      ;;
     peers-resnet18) peers_ready && in_turn "$1" resnet18-20 2 peers resnet18 10 ;;
     peers-vgg16) ! enough_memory "$1" 13000 || { peers_ready && in_turn "$1" vgg16-20 2 peers vgg16 3; } ;;
     overhead)

@@ -163,6 +163,7 @@ fn job(
     std::fs::write(&file, experiment.to_string()).unwrap();
     let output = Some(directory.path().join("broken.h5"));
     let request = Request {
+        nodes: None,
         experiment: file,
         output,
         force: false,
@@ -354,6 +355,12 @@ impl Transport for Corrupting<'_> {
     }
     fn share(&mut self, bytes: usize) -> Result<Box<dyn Shared>, TransportError> {
         self.inner.share(bytes)
+    }
+    fn first_nodes<'a>(&'a mut self, nodes: usize) -> Result<Option<Box<dyn Transport + 'a>>, TransportError> {
+        self.inner.first_nodes(nodes)
+    }
+    fn rest(&mut self) -> Result<(), TransportError> {
+        self.inner.rest()
     }
     fn collectives(&mut self) -> Option<&mut dyn Collectives> {
         self.inner.collectives()

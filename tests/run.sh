@@ -80,6 +80,9 @@ step() {
 }
 
 step "formatting" cargo fmt --all --check
+if command -v shellcheck >/dev/null 2>&1; then
+  step "job scripts, by shellcheck" shellcheck -x jobs/*.sh jobs/*.sbatch tests/run.sh tests/cluster/*.sh
+fi
 step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "unit tests" cargo test --locked --workspace --no-fail-fast --lib --bins
 step "documentation examples" cargo test --locked --workspace --doc
@@ -90,6 +93,10 @@ if [ "$quick" = no ]; then
   step "end to end, MPICH" env MPICC="$(mpi_wrapper mpich)" GRADSHARD_MPIRUN="$(mpi_launcher mpich)" \
     cargo test --locked --package gradshard --no-fail-fast --test '*' --target-dir target/mpich -- --test-threads=1
 fi
+
+# Job scripts on a real Slurm of virtual nodes, with the programs that the tests above have built.
+step "job scripts on virtual nodes" env GRADSHARD="$GRADSHARD_ROOT/target/debug/gradshard" \
+  GRADSHARD_MPICH="$GRADSHARD_ROOT/target/mpich/debug/gradshard" tests/cluster/test-jobs.sh
 
 printf '\n== summary\n'
 printf '%s\n' "${summary[@]}"

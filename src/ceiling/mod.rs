@@ -89,7 +89,14 @@ pub trait Watcher {
 /// The experiment cannot be used, or takes its gradients from files; no job can be started.
 pub fn find(request: &Request, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>, JobError> {
     let written = probe::Template::read(&request.experiment, request.strategies.as_deref(), request.ranks)?;
-    let prepared = Prepared::understand(&written.with_elements(1), &request.experiment)?;
+    let node_of: Vec<usize> = (0..request.ranks).map(|rank| rank * request.nodes / request.ranks).collect();
+    let prepared = Prepared::understand(&written.with_elements(1), &request.experiment, &node_of)?;
+    if prepared.experiment.comparisons.iter().any(|comparison| comparison.nodes.is_some()) {
+        let file = request.experiment.display();
+        return Err(JobError::Input(format!(
+            "{file}: nodes: a ceiling is searched on one number of nodes; leave it out"
+        )));
+    }
     let cells: Vec<(&Comparison, &Cell)> = prepared.experiment.cells().collect();
     let mut all = Vec::with_capacity(cells.len());
     for (at, (comparison, cell)) in cells.iter().enumerate() {

@@ -21,6 +21,9 @@ pub struct RunArgs {
     /// The result file, HDF5 [default: the experiment's name with .h5]
     #[arg(long, short)]
     output: Option<PathBuf>,
+    /// Measure on the first K of the job's nodes for each of these K, instead of the experiment's own "nodes"
+    #[arg(long, value_name = "K,K", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=65536))]
+    nodes: Option<Vec<u64>>,
     /// Replace the result file if it exists
     #[arg(long)]
     force: bool,
@@ -105,6 +108,7 @@ fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure>
     let request = Request {
         experiment: args.experiment.clone(),
         output: args.output.clone(),
+        nodes: args.nodes.clone(),
         force: args.force,
         keep_result: args.keep_result.clone(),
         resume: args.resume,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gradshard::results::ResultFile;
+use gradshard::results::show::scaling;
 pub use gradshard::results::show::{csv, json, table};
 
 /// How to print a result file.
@@ -27,6 +28,9 @@ pub struct ShowArgs {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// How each strategy fares on more and more nodes instead: parallel efficiency, share of the limit
+    #[arg(long)]
+    pub scaling: bool,
 }
 
 /// Prints the file to standard output.
@@ -37,6 +41,11 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let file = ResultFile::open(&args.file)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let printed = match args.format {
+        Format::Text if args.scaling => out.write_all(scaling::scaling(&file).as_bytes()),
+        Format::Json if args.scaling => serde_json::to_writer_pretty(&mut out, &scaling::series(&file))
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out)),
+        Format::Csv if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
         Format::Text => out.write_all(table(&file).as_bytes()),
         Format::Json => json(&file, &args.file, &mut out),
         Format::Csv => csv(&file, &mut out),

@@ -1,15 +1,34 @@
 //! The transport of MPI: ranks are processes, on one node or many.
 
-use crate::engine::transport::{Collectives, Shared, Transport, TransportError};
+use std::ops::Deref;
+
+use crate::engine::transport::{Collectives, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::gradient::Dtype;
 use crate::mpi::{self, Communicator, MOST_ELEMENTS, Requests, SharedWindow, World};
 
 /// Requests for which room is made at the start, so that a usual round allocates nothing while the clock runs.
 const ROOM: usize = 4096;
 
+/// All ranks of the job, or some of them.
+enum Ranks<'w> {
+    All(&'w Communicator),
+    Some(Communicator),
+}
+
+impl Deref for Ranks<'_> {
+    type Target = Communicator;
+
+    fn deref(&self) -> &Communicator {
+        match self {
+            Ranks::All(all) => all,
+            Ranks::Some(some) => some,
+        }
+    }
+}
+
 /// One process's end.
 pub struct MpiTransport<'w> {
-    world: &'w World,
+    ranks: Ranks<'w>,
     node: Communicator,
     node_of: Vec<usize>,
     /// Rank within its node of each rank that shares this one's node.
@@ -22,7 +41,13 @@ pub struct MpiTransport<'w> {
 impl<'w> MpiTransport<'w> {
     /// Splits the world into nodes and prepares to talk. Collective.
     pub fn new(world: &'w World) -> Result<Self, TransportError> {
-        let all = world.communicator();
+        let most_tag = world.communicator().most_tag()?;
+        Self::over(Ranks::All(world.communicator()), most_tag)
+    }
+
+    /// Splits `ranks` into nodes. Collective over them.
+    fn over(ranks: Ranks<'w>, most_tag: u64) -> Result<Self, TransportError> {
+        let all: &Communicator = &ranks;
         let node = all.split_shared()?;
         // A node is named by the world rank of its first rank.
         let leader = node.broadcast(all.rank().to_ne_bytes().to_vec())?;
@@ -42,12 +67,12 @@ impl<'w> MpiTransport<'w> {
         let library =
             library.lines().next().unwrap_or_default().split(',').next().unwrap_or_default().trim().to_owned();
         Ok(MpiTransport {
-            world,
+            ranks,
             node,
             node_of,
             rank_in_node,
             requests: Requests::with_capacity(ROOM),
-            most_tag: all.most_tag()?,
+            most_tag,
             library,
         })
     }
@@ -74,11 +99,11 @@ impl Shared for Window {
 
 impl Transport for MpiTransport<'_> {
     fn rank(&self) -> usize {
-        self.world.communicator().rank()
+        self.ranks.rank()
     }
 
     fn ranks(&self) -> usize {
-        self.world.communicator().size()
+        self.ranks.size()
     }
 
     fn node_of(&self) -> &[usize] {
@@ -103,7 +128,7 @@ impl Transport for MpiTransport<'_> {
     ) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
         unsafe {
-            self.requests.send(self.world.communicator(), token, to, tag, data, bytes)?;
+            self.requests.send(&self.ranks, token, to, tag, data, bytes)?;
         }
         Ok(())
     }
@@ -118,7 +143,7 @@ impl Transport for MpiTransport<'_> {
     ) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
         unsafe {
-            self.requests.receive(self.world.communicator(), token, from, tag, data, bytes)?;
+            self.requests.receive(&self.ranks, token, from, tag, data, bytes)?;
         }
         Ok(())
     }
@@ -140,19 +165,19 @@ impl Transport for MpiTransport<'_> {
     }
 
     fn barrier(&mut self) -> Result<(), TransportError> {
-        Ok(self.world.communicator().barrier()?)
+        Ok(self.ranks.barrier()?)
     }
 
     fn broadcast(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, TransportError> {
-        Ok(self.world.communicator().broadcast(bytes)?)
+        Ok(self.ranks.broadcast(bytes)?)
     }
 
     fn gather(&mut self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, TransportError> {
-        Ok(self.world.communicator().gather(bytes)?)
+        Ok(self.ranks.gather(bytes)?)
     }
 
     fn max(&mut self, value: u64) -> Result<u64, TransportError> {
-        Ok(self.world.communicator().max(value)?)
+        Ok(self.ranks.max(value)?)
     }
 
     fn share(&mut self, bytes: usize) -> Result<Box<dyn Shared>, TransportError> {
@@ -165,6 +190,17 @@ impl Transport for MpiTransport<'_> {
         }
         self.node.barrier()?;
         Ok(Box::new(Window { window, rank_in_node: self.rank_in_node.clone() }))
+    }
+
+    fn first_nodes<'a>(&'a mut self, nodes: usize) -> Result<Option<Box<dyn Transport + 'a>>, TransportError> {
+        let members = ranks_of_first_nodes(&self.node_of, nodes);
+        let Some(some) = self.ranks.subset(members.contains(&self.ranks.rank()))? else { return Ok(None) };
+        let first: MpiTransport<'a> = MpiTransport::over(Ranks::Some(some), self.most_tag)?;
+        Ok(Some(Box::new(first)))
+    }
+
+    fn rest(&mut self) -> Result<(), TransportError> {
+        Ok(self.ranks.rest()?)
     }
 
     fn collectives(&mut self) -> Option<&mut dyn Collectives> {
@@ -193,7 +229,7 @@ impl Collectives for MpiTransport<'_> {
         receive: *mut u8,
         counts: &[i32],
     ) -> Result<(), TransportError> {
-        let all = self.world.communicator();
+        let all = &*self.ranks;
         // SAFETY: as promised by the caller; the element type is the one that it names.
         Ok(unsafe { with_sum_type!(dtype, T => all.reduce_scatter::<T>(send.cast(), receive.cast(), counts)) }?)
     }
@@ -205,7 +241,7 @@ impl Collectives for MpiTransport<'_> {
         receive: *mut u8,
         counts: &[i32],
     ) -> Result<(), TransportError> {
-        let all = self.world.communicator();
+        let all = &*self.ranks;
         // SAFETY: as above.
         Ok(unsafe { with_sum_type!(dtype, T => all.ireduce_scatter::<T>(send.cast(), receive.cast(), counts)) }?)
     }
@@ -217,7 +253,7 @@ impl Collectives for MpiTransport<'_> {
         receive: *mut u8,
         block: u64,
     ) -> Result<(), TransportError> {
-        let all = self.world.communicator();
+        let all = &*self.ranks;
         // SAFETY: as above.
         Ok(unsafe { with_sum_type!(dtype, T => all.reduce_scatter_block::<T>(send.cast(), receive.cast(), block)) }?)
     }
@@ -230,7 +266,7 @@ impl Collectives for MpiTransport<'_> {
         elements: u64,
         root: usize,
     ) -> Result<(), TransportError> {
-        let all = self.world.communicator();
+        let all = &*self.ranks;
         let most = MOST_ELEMENTS;
         // SAFETY: as above.
         Ok(unsafe { with_sum_type!(dtype, T => all.reduce::<T>(send.cast(), receive.cast(), elements, root, most)) }?)
@@ -243,7 +279,7 @@ impl Collectives for MpiTransport<'_> {
         receive: *mut u8,
         elements: u64,
     ) -> Result<(), TransportError> {
-        let all = self.world.communicator();
+        let all = &*self.ranks;
         let most = MOST_ELEMENTS;
         // SAFETY: as above.
         Ok(unsafe { with_sum_type!(dtype, T => all.allreduce::<T>(send.cast(), receive.cast(), elements, most)) }?)
@@ -252,7 +288,7 @@ impl Collectives for MpiTransport<'_> {
     unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
         unsafe {
-            self.world.communicator().broadcast_from(root, data, bytes)?;
+            self.ranks.broadcast_from(root, data, bytes)?;
         }
         Ok(())
     }
@@ -265,7 +301,7 @@ impl Collectives for MpiTransport<'_> {
     ) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
         unsafe {
-            self.world.communicator().allgather(send, receive, parts)?;
+            self.ranks.allgather(send, receive, parts)?;
         }
         Ok(())
     }

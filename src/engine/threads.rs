@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::transport::{Collectives, Shared, Transport, TransportError};
+use crate::engine::transport::{Collectives, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::engine::{Buffer, OutOfMemory};
 
 /// A send that no receive has met yet: where its bytes lie, how many, and whom to tell.
@@ -35,6 +35,24 @@ struct Inner {
     turned: Condvar,
     exchange: Mutex<Vec<Vec<u8>>>,
     regions: Mutex<Vec<Option<Arc<Buffer>>>>,
+    /// What connects some of the ranks, while they are being connected.
+    first: Mutex<Option<Arc<Inner>>>,
+}
+
+impl Inner {
+    fn new(node_of: &[usize]) -> Arc<Inner> {
+        let ranks = node_of.len();
+        Arc::new(Inner {
+            node_of: node_of.to_vec(),
+            inbox: (0..ranks).map(|_| Mutex::default()).collect(),
+            taken: (0..ranks).map(|_| Mutex::default()).collect(),
+            gate: Mutex::new(Gate { waiting: 0, turn: 0, left: Vec::new() }),
+            turned: Condvar::new(),
+            exchange: Mutex::new(vec![Vec::new(); ranks]),
+            regions: Mutex::new(vec![None; ranks]),
+            first: Mutex::new(None),
+        })
+    }
 }
 
 /// A panic elsewhere must not become a second one here: what the mutexes guard stays consistent.
@@ -67,28 +85,23 @@ struct Threads {
 /// A thread that panics makes the others' calls fail, and the panic is passed on.
 pub fn run_threads<R: Send>(node_of: &[usize], body: impl Fn(&mut dyn Transport) -> R + Sync) -> Vec<R> {
     let ranks = node_of.len();
-    let inner = Arc::new(Inner {
-        node_of: node_of.to_vec(),
-        inbox: (0..ranks).map(|_| Mutex::default()).collect(),
-        taken: (0..ranks).map(|_| Mutex::default()).collect(),
-        gate: Mutex::new(Gate { waiting: 0, turn: 0, left: Vec::new() }),
-        turned: Condvar::new(),
-        exchange: Mutex::new(vec![Vec::new(); ranks]),
-        regions: Mutex::new(vec![None; ranks]),
-    });
+    let inner = Inner::new(node_of);
     std::thread::scope(|scope| {
         let handles: Vec<_> = (0..ranks)
             .map(|rank| {
                 let (inner, body) = (Arc::clone(&inner), &body);
-                scope.spawn(move || {
-                    let (expected, matched) = (Vec::new(), Vec::new());
-                    body(&mut Threads { rank, inner, expected, matched, sends_under_way: 0 })
-                })
+                scope.spawn(move || body(&mut Threads::new(rank, inner)))
             })
             .collect();
         let joined: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
         joined.into_iter().map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
+}
+
+impl Threads {
+    fn new(rank: usize, inner: Arc<Inner>) -> Threads {
+        Threads { rank, inner, expected: Vec::new(), matched: Vec::new(), sends_under_way: 0 }
+    }
 }
 
 impl Drop for Threads {
@@ -288,6 +301,24 @@ impl Transport for Threads {
         self.barrier()?;
         lock(&self.inner.regions)[self.rank] = None;
         Ok(Box::new(regions))
+    }
+
+    fn first_nodes<'a>(&'a mut self, nodes: usize) -> Result<Option<Box<dyn Transport + 'a>>, TransportError> {
+        let members = ranks_of_first_nodes(&self.inner.node_of, nodes);
+        if self.rank == 0 {
+            let node_of: Vec<usize> = members.iter().map(|rank| self.inner.node_of[*rank]).collect();
+            *lock(&self.inner.first) = Some(Inner::new(&node_of));
+        }
+        self.barrier()?;
+        let first = lock(&self.inner.first).clone();
+        self.barrier()?;
+        let place = members.binary_search(&self.rank);
+        Ok(place.ok().zip(first).map(|(rank, inner)| Box::new(Threads::new(rank, inner)) as Box<dyn Transport + 'a>))
+    }
+
+    fn rest(&mut self) -> Result<(), TransportError> {
+        // Threads that wait at the gate sleep.
+        self.barrier()
     }
 
     fn collectives(&mut self) -> Option<&mut dyn Collectives> {

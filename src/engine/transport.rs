@@ -91,6 +91,12 @@ pub trait Transport {
     /// Memory shared inside each node: `bytes` zero bytes of this rank's own. Collective.
     fn share(&mut self, bytes: usize) -> Result<Box<dyn Shared>, TransportError>;
 
+    /// Connects the ranks of the first `nodes` nodes, in the order of their first ranks, and no others; None on ranks of
+    /// other nodes. Nothing may be under way meanwhile on the whole. Collective.
+    fn first_nodes<'a>(&'a mut self, nodes: usize) -> Result<Option<Box<dyn Transport + 'a>>, TransportError>;
+    /// As [`Transport::barrier`], asleep: for ranks that wait long while others measure. Collective.
+    fn rest(&mut self) -> Result<(), TransportError>;
+
     /// The MPI library's own collectives, where there is one.
     fn collectives(&mut self) -> Option<&mut dyn Collectives>;
 }
@@ -177,6 +183,17 @@ pub trait Collectives {
 
     /// Elements that one call of a collective may take.
     fn most_elements(&self) -> u64;
+}
+
+/// The ranks on the first `nodes` nodes, ascending: nodes by their first ranks. All ranks where there are fewer nodes.
+pub fn ranks_of_first_nodes(node_of: &[usize], nodes: usize) -> Vec<usize> {
+    let mut seen: Vec<usize> = Vec::new();
+    for node in node_of {
+        if !seen.contains(node) && seen.len() < nodes {
+            seen.push(*node);
+        }
+    }
+    (0..node_of.len()).filter(|rank| seen.contains(&node_of[*rank])).collect()
 }
 
 /// One rank's verdict turned into everybody's: the message of the first rank that failed, on every rank. Collective.

@@ -1,7 +1,7 @@
 //! Comparisons and their cells: the points of a sweep, in a fixed order.
 //!
 //! The order, and so the numbers of comparisons and cells, is that of nested loops over the lists as written, the
-//! slowest first: models, dtype, clients, roles, phase (these make the comparisons), then strategies, shards, flow,
+//! slowest first: nodes, models, dtype, clients, roles, phase (these make the comparisons), then strategies, shards, flow,
 //! intra_node, order, ceiling (the cells of one). Numbers start at 0; cells are numbered through all comparisons. The same
 //! experiment always gets the same numbers.
 
@@ -18,6 +18,8 @@ use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
 pub struct Comparison {
     /// Number within the experiment, from 0.
     pub index: u64,
+    /// Runs on the first so many of the job's nodes; None: on all of them.
+    pub nodes: Option<u64>,
     /// Name of the model.
     pub model: String,
     /// |θ|.
@@ -45,7 +47,12 @@ impl Comparison {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Comparison { model, elements, dtype, clients, roles, phase, residency, .. } = self;
+        let Comparison { nodes, model, elements, dtype, clients, roles, phase, residency, .. } = self;
+        match nodes {
+            Some(1) => write!(f, "1 node: ")?,
+            Some(nodes) => write!(f, "{nodes} nodes: ")?,
+            None => {}
+        }
         write!(f, "{model} ({elements} {dtype}), {clients} clients, {roles}, {phase}, {residency}")
     }
 }

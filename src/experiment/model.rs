@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::experiment::numbers::Elements;
 use crate::experiment::one_or_many::Entry;
+use crate::experiment::size::Size;
 
 /// The longest name of a model or an experiment: it becomes part of file names.
 const LONGEST_NAME: usize = 100;
@@ -28,6 +29,13 @@ pub enum Model {
         /// |θ|.
         elements: u64,
     },
+    /// A gradient that grows with the ranks, as weak scaling wants.
+    PerAggregator {
+        /// The name.
+        name: String,
+        /// Bytes of the gradient for each rank that may aggregate.
+        bytes: u64,
+    },
 }
 
 /// A model of the experimenter's own.
@@ -39,9 +47,21 @@ struct Own {
     #[schemars(length(min = 1, max = LONGEST_NAME))]
     name: String,
     /// Number of elements of its gradient.
-    #[serde(deserialize_with = "Elements::plain")]
+    #[serde(default, deserialize_with = "some_elements", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Elements")]
-    elements: u64,
+    elements: Option<u64>,
+    /// Instead: bytes of its gradient for each rank that may aggregate.
+    #[serde(default, deserialize_with = "some_size", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Size")]
+    per_aggregator: Option<Size>,
+}
+
+fn some_elements<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Elements::plain(deserializer).map(Some)
+}
+
+fn some_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    Size::read(deserializer).map(Some)
 }
 
 /// Why `name` cannot be part of a file name; None if it can.
@@ -94,7 +114,14 @@ impl Entry for Model {
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Model, A::Error> {
                 let own = Own::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Model::Own { name: own.name, elements: own.elements })
+                match (own.elements, own.per_aggregator) {
+                    (Some(elements), None) => Ok(Model::Own { name: own.name, elements }),
+                    (None, Some(size)) => Ok(Model::PerAggregator { name: own.name, bytes: size.bytes() }),
+                    (None, None) => Err(de::Error::missing_field("elements")),
+                    (Some(_), Some(_)) => {
+                        Err(de::Error::custom("elements and per_aggregator both say how long it is; write one of them"))
+                    }
+                }
             }
         }
         deserializer.deserialize_any(ModelVisitor)
@@ -106,7 +133,12 @@ impl Serialize for Model {
         match self {
             Model::Catalogue(name) => serializer.serialize_str(name),
             Model::Length(elements) => serializer.serialize_u64(*elements),
-            Model::Own { name, elements } => Own { name: name.clone(), elements: *elements }.serialize(serializer),
+            Model::Own { name, elements } => {
+                Own { name: name.clone(), elements: Some(*elements), per_aggregator: None }.serialize(serializer)
+            }
+            Model::PerAggregator { name, bytes } => {
+                Own { name: name.clone(), elements: None, per_aggregator: Some(Size(*bytes)) }.serialize(serializer)
+            }
         }
     }
 }
@@ -117,7 +149,7 @@ impl JsonSchema for Model {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "examples": ["resnet18", 1_000_003, {"name": "odd", "elements": 1_000_003}],
+            "examples": ["resnet18", 1_000_003, {"name": "odd", "elements": 1_000_003}, {"name": "weak", "per_aggregator": "8MiB"}],
             "anyOf": [
                 {"type": "string", "description": "A model of the catalogue."},
                 {"type": "integer", "minimum": 1, "maximum": Elements::MAX, "description": "A number of elements."},

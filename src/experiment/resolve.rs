@@ -8,11 +8,15 @@ use crate::experiment::gradients::Gradients;
 use crate::experiment::knobs::{Ceiling, Flow};
 use crate::experiment::model::{Model, unfit_name};
 use crate::experiment::names::unknown;
+use crate::experiment::numbers::{Count, Elements};
 use crate::experiment::one_or_many::{OneOrMany, twice};
+use crate::experiment::per_rank::Scaled;
 use crate::experiment::settings::Repeat;
+use crate::experiment::size::Size;
 use crate::experiment::weights::Weights;
 use crate::experiment::written::Written;
 use crate::gradient::Dtype;
+use crate::plan::Roles;
 use crate::plan::strategies::Knobs;
 
 /// N where the experiment names none.
@@ -36,8 +40,22 @@ pub struct FileFacts {
 /// A model of the catalogue: its canonical name and |θ|; or why there is none of that name and which there are.
 pub type Catalogue<'a> = &'a dyn Fn(&str) -> Result<(String, u64), String>;
 
+/// Ranks that may host what an experiment counts by ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hosts {
+    /// Ranks that may host clients.
+    pub clients: u64,
+    /// Ranks that may aggregate.
+    pub aggregators: u64,
+}
+
+/// Who hosts what on the first so many nodes (None: all of them) with these roles; or why there are no such nodes.
+pub type Places<'a> = &'a dyn Fn(Option<u64>, Roles) -> Result<Hosts, String>;
+
 /// What only the caller knows.
 pub struct Known<'a> {
+    /// The job's nodes and ranks.
+    pub places: Places<'a>,
     /// Every strategy.
     pub strategies: &'a [&'a str],
     /// What a strategy of these heeds.
@@ -87,7 +105,6 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
     let files = resolver.files()?;
     let models = resolver.models(&name, files)?;
     let clients = resolver.clients(files)?;
-    resolver.check_weights(&clients)?;
     let strategies = resolver.strategies()?;
     let dtypes = match (&written.dtype, files) {
         (Some(dtypes), _) => dtypes.values().to_vec(),
@@ -96,17 +113,22 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
     };
     resolver.check_flow(&dtypes)?;
     let ceilings = resolver.ceilings()?;
-    let shards: Vec<u64> = written.shards.values().iter().map(|count| count.0).collect();
+    let nodes: Vec<Option<u64>> = match &written.nodes {
+        Some(nodes) => nodes.values().iter().map(|nodes| Some(nodes.0)).collect(),
+        None => vec![None],
+    };
+    // As many as there are written: how large each is changes no number of cells.
+    let unscaled = vec![1; written.shards.values().len()];
     let variants = Variants {
         strategies: &strategies,
-        shards: &shards,
+        shards: &unscaled,
         flow: written.flow.values(),
         intra_node: written.intra_node.values(),
         order: written.order.values(),
         ceiling: &ceilings,
     };
-
     resolver.check_cells(&[
+        nodes.len() as u64,
         models.len() as u64,
         dtypes.len() as u64,
         clients.len() as u64,
@@ -114,27 +136,36 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
         written.phase.values().len() as u64,
         variants.count(known.knobs),
     ])?;
-    let mut comparisons = Vec::new();
+    let mut comparisons: Vec<Comparison> = Vec::new();
     let mut first_cell = 0;
-    for (at, (model, elements)) in models.iter().enumerate() {
-        for &dtype in &dtypes {
-            for &clients in &clients {
-                resolver.check_bytes(at, *elements, dtype, clients)?;
-                for &roles in written.roles.values() {
-                    for &phase in written.phase.values() {
-                        let cells = variants.cells(first_cell, known.knobs);
-                        first_cell += cells.len() as u64;
-                        comparisons.push(Comparison {
-                            index: comparisons.len() as u64,
-                            model: model.clone(),
-                            elements: *elements,
-                            dtype,
-                            clients,
-                            roles,
-                            phase,
-                            residency: written.gradients.residency(),
-                            cells,
-                        });
+    for (node_at, &nodes) in nodes.iter().enumerate() {
+        for (at, (model, length)) in models.iter().enumerate() {
+            for &dtype in &dtypes {
+                for (client_at, &clients) in clients.iter().enumerate() {
+                    for &roles in written.roles.values() {
+                        let hosts = resolver.hosts(node_at, nodes, roles)?;
+                        let clients = resolver.scaled(format!("clients[{client_at}]"), clients, hosts.clients)?;
+                        resolver.check_weights(clients)?;
+                        let elements = resolver.elements(at, *length, dtype, hosts)?;
+                        resolver.check_bytes(at, elements, dtype, clients)?;
+                        let shards = resolver.shards(hosts)?;
+                        let variants = Variants { shards: &shards, ..variants };
+                        for &phase in written.phase.values() {
+                            let cells = variants.cells(first_cell, known.knobs);
+                            first_cell += cells.len() as u64;
+                            comparisons.push(Comparison {
+                                index: comparisons.len() as u64,
+                                nodes,
+                                model: model.clone(),
+                                elements,
+                                dtype,
+                                clients,
+                                roles,
+                                phase,
+                                residency: written.gradients.residency(),
+                                cells,
+                            });
+                        }
                     }
                 }
             }
@@ -148,6 +179,15 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
         enforce: written.enforce,
         comparisons,
     })
+}
+
+/// What gives a gradient its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    /// |θ|.
+    Elements(u64),
+    /// Bytes for each rank that may aggregate.
+    PerAggregator(u64),
 }
 
 struct Resolver<'a> {
@@ -189,14 +229,65 @@ impl Resolver<'_> {
         }
     }
 
+    /// Who hosts what on the first `nodes` nodes, entry `at` of the list.
+    fn hosts(&self, at: usize, nodes: Option<u64>, roles: Roles) -> Result<Hosts, ExperimentError> {
+        match (self.known.places)(nodes, roles) {
+            Ok(hosts) => Ok(hosts),
+            Err(problem) => {
+                let place = self.written.nodes.as_ref().map_or("nodes".to_owned(), |nodes| nodes.place("nodes", at));
+                self.refuse(place, problem)
+            }
+        }
+    }
+
+    fn scaled(&self, place: String, count: Scaled, ranks: u64) -> Result<u64, ExperimentError> {
+        match count.on(ranks) {
+            Some(count) => Ok(count),
+            None => self.refuse(place, format!("{count} are more than {} on {ranks} ranks", Count::MAX)),
+        }
+    }
+
+    /// M of each entry of the list.
+    fn shards(&self, hosts: Hosts) -> Result<Vec<u64>, ExperimentError> {
+        let shards = &self.written.shards;
+        let counts = shards.values().iter().enumerate();
+        counts.map(|(at, count)| self.scaled(shards.place("shards", at), *count, hosts.aggregators)).collect()
+    }
+
+    /// |θ| of entry `at` of the models.
+    fn elements(&self, at: usize, length: Length, dtype: Dtype, hosts: Hosts) -> Result<u64, ExperimentError> {
+        let bytes = match length {
+            Length::Elements(elements) => return Ok(elements),
+            Length::PerAggregator(bytes) => bytes,
+        };
+        let place = || self.written.models.as_ref().map_or("models".to_owned(), |models| models.place("models", at));
+        let size = dtype.size() as u64;
+        if bytes % size != 0 {
+            return self.refuse(
+                place(),
+                format!(
+                    "per_aggregator {} is no whole number of {dtype} elements; write a multiple of {size} bytes",
+                    Size(bytes)
+                ),
+            );
+        }
+        match (bytes / size).checked_mul(hosts.aggregators.max(1)).filter(|elements| *elements <= Elements::MAX) {
+            Some(elements) => Ok(elements),
+            None => {
+                let ranks = hosts.aggregators;
+                self.refuse(place(), format!("{} for each of {ranks} ranks are more than 2^53 elements", Size(bytes)))
+            }
+        }
+    }
+
     /// Names and lengths.
-    fn models(&self, experiment: &str, files: Option<FileFacts>) -> Result<Vec<(String, u64)>, ExperimentError> {
+    fn models(&self, experiment: &str, files: Option<FileFacts>) -> Result<Vec<(String, Length)>, ExperimentError> {
         match (&self.written.models, &self.written.gradients, files) {
             (None, Gradients::Files { path, .. }, Some(files)) => {
                 // A glob's last part names no data set.
                 let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
                 let plain = stem.filter(|stem| unfit_name(stem).is_none() && !stem.contains(['*', '?', '[']));
-                Ok(vec![(plain.unwrap_or_else(|| experiment.to_string()), files.elements)])
+                Ok(vec![(plain.unwrap_or_else(|| experiment.to_string()), Length::Elements(files.elements))])
             }
             (Some(models), _, Some(files)) => self.refuse(
                 models.place("models", 0),
@@ -211,15 +302,16 @@ impl Resolver<'_> {
         }
     }
 
-    fn looked_up(&self, models: &OneOrMany<Model>) -> Result<Vec<(String, u64)>, ExperimentError> {
-        let mut found: Vec<(String, u64)> = Vec::new();
+    fn looked_up(&self, models: &OneOrMany<Model>) -> Result<Vec<(String, Length)>, ExperimentError> {
+        let mut found: Vec<(String, Length)> = Vec::new();
         for (at, model) in models.values().iter().enumerate() {
             let place = models.place("models", at);
             let model = match model {
-                Model::Length(elements) => (elements.to_string(), *elements),
-                Model::Own { name, elements } => (name.clone(), *elements),
+                Model::Length(elements) => (elements.to_string(), Length::Elements(*elements)),
+                Model::Own { name, elements } => (name.clone(), Length::Elements(*elements)),
+                Model::PerAggregator { name, bytes } => (name.clone(), Length::PerAggregator(*bytes)),
                 Model::Catalogue(name) => match (self.known.catalogue)(name) {
-                    Ok(model) => model,
+                    Ok((name, elements)) => (name, Length::Elements(elements)),
                     Err(problem) => return self.refuse(place, problem),
                 },
             };
@@ -232,36 +324,35 @@ impl Resolver<'_> {
         Ok(found)
     }
 
-    fn clients(&self, files: Option<FileFacts>) -> Result<Vec<u64>, ExperimentError> {
+    fn clients(&self, files: Option<FileFacts>) -> Result<Vec<Scaled>, ExperimentError> {
         match (&self.written.clients, files) {
-            (None, Some(files)) => Ok(vec![files.clients]),
+            (None, Some(files)) => Ok(vec![Scaled::Fixed(files.clients)]),
             (None, None) => match self.written.gradients.weights() {
                 // As many weights, as many clients.
-                Weights::Each(weights) => Ok(vec![weights.len() as u64]),
-                _ => Ok(vec![DEFAULT_CLIENTS]),
+                Weights::Each(weights) => Ok(vec![Scaled::Fixed(weights.len() as u64)]),
+                _ => Ok(vec![Scaled::Fixed(DEFAULT_CLIENTS)]),
             },
             (Some(clients), files) => {
                 for (at, count) in clients.values().iter().enumerate() {
-                    if let Some(files) = files.filter(|files| files.clients != count.0) {
+                    if let Some(files) = files.filter(|files| *count != Scaled::Fixed(files.clients)) {
                         return self.refuse(
                             clients.place("clients", at),
                             format!("{count}, but the files hold {} clients; leave clients out", files.clients),
                         );
                     }
                 }
-                Ok(clients.values().iter().map(|count| count.0).collect())
+                Ok(clients.values().to_vec())
             }
         }
     }
 
-    fn check_weights(&self, clients: &[u64]) -> Result<(), ExperimentError> {
-        let Weights::Each(weights) = self.written.gradients.weights() else { return Ok(()) };
-        match clients.iter().find(|clients| **clients != weights.len() as u64) {
-            None => Ok(()),
-            Some(clients) => self.refuse(
+    fn check_weights(&self, clients: u64) -> Result<(), ExperimentError> {
+        match self.written.gradients.weights() {
+            Weights::Each(weights) if weights.len() as u64 != clients => self.refuse(
                 "gradients.weights",
                 format!("{} weights for {clients} clients; write {clients}, or one number for all", weights.len()),
             ),
+            _ => Ok(()),
         }
     }
 
@@ -352,3 +443,6 @@ impl Resolver<'_> {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

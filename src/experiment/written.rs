@@ -11,17 +11,18 @@ use serde::{Deserialize, Serialize};
 use crate::experiment::gradients::Gradients;
 use crate::experiment::knobs::{Ceiling, Flow};
 use crate::experiment::model::{Model, file_name};
-use crate::experiment::numbers::{Count, Whole};
+use crate::experiment::numbers::Count;
 use crate::experiment::object::object;
 use crate::experiment::one_or_many::{Entry, OneOrMany};
+use crate::experiment::per_rank::Scaled;
 use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
 use crate::plan::{IntraNode, Order, Phase, Roles};
 
 // The comments on fields become the descriptions in configs/experiment.schema.json, which editors show.
 
-/// An experiment of gradshard. A list in models, dtype, clients, shards, strategies, flow, roles, intra_node, order or
-/// phase spans a sweep: every combination is measured.
+/// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles, intra_node, order
+/// or phase spans a sweep: every combination is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "gradshard experiment", example = example())]
@@ -46,7 +47,7 @@ pub struct Written {
     pub description: Option<String>,
 
     /// Models, which give gradients their lengths |θ|: names of the catalogue, numbers of elements, or a name with a
-    /// number of elements. Needed with synthetic gradients; with gradients from files |θ| is what the files say, and
+    /// number of elements, or with bytes for each rank that aggregates. Needed with synthetic gradients; with gradients from files |θ| is what the files say, and
     /// this must be left out.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Model>")]
@@ -63,16 +64,22 @@ pub struct Written {
     #[schemars(with = "OneOrMany<Dtype>")]
     pub dtype: Option<OneOrMany<Dtype>>,
 
-    /// Numbers of clients N. Default 20, or as many as there are weights in a list. With gradients from files N is what
-    /// the files say: leave this out, or write the same number.
+    /// Numbers of nodes, each of them the first so many of the job's. A job that has fewer is refused. Default: all of the
+    /// job's nodes.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OneOrMany<Count>", example = 20, example = [5, 20, 100])]
-    pub clients: Option<OneOrMany<Count>>,
+    #[schemars(with = "OneOrMany<Count>", example = [1, 2, 4, 8])]
+    pub nodes: Option<OneOrMany<Count>>,
 
-    /// Numbers of shards M, for strategies that shard. Default 4.
+    /// Numbers of clients N, or {"per_rank": so many for each rank that hosts clients}. Default 20, or as many as there are
+    /// weights in a list. With gradients from files N is what the files say: leave this out, or write the same number.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OneOrMany<Scaled>", example = 20, example = [5, 20, 100])]
+    pub clients: Option<OneOrMany<Scaled>>,
+
+    /// Numbers of shards M, or {"per_rank": so many for each rank that aggregates}, for strategies that shard. Default 4.
     #[serde(default = "default_shards")]
     #[schemars(example = [1, 4, 16])]
-    pub shards: OneOrMany<Count>,
+    pub shards: OneOrMany<Scaled>,
 
     /// Strategies to compare. Default: all that gradshard knows.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -125,8 +132,8 @@ fn present_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
     file_name(deserializer).map(Some)
 }
 
-fn default_shards() -> OneOrMany<Count> {
-    OneOrMany::One(Whole(4))
+fn default_shards() -> OneOrMany<Scaled> {
+    OneOrMany::One(Scaled::Fixed(4))
 }
 fn default_flow() -> OneOrMany<Flow> {
     OneOrMany::One(Flow::Whole)

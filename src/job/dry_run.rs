@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::engine::Transport;
 use crate::job::setup::{self, terms_of};
-use crate::job::{JobError, Request};
+use crate::job::{JobError, Request, group};
 use crate::plan::memory::predict;
 use crate::plan::strategies;
 
@@ -15,12 +15,13 @@ pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<Strin
     if transport.rank() != 0 {
         return Ok(String::new());
     }
-    let node_of = transport.node_of().to_vec();
+    let all = transport.node_of().to_vec();
     let mut text = String::new();
     let mut most = 0u64;
     let mut rounds = 0u64;
     let repeat = &prepared.experiment.repeat;
     for comparison in &prepared.experiment.comparisons {
+        let node_of = group::node_of(&all, comparison.nodes);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{comparison}, {} ranks", node_of.len());
         let layout = match prepared.layout(comparison, &node_of) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::engine::transport::{Transport, TransportError};
 use crate::limits::Limits;
 use crate::machine::rank::RankMachine;
-use crate::machine::{Placement, cores_shared, placement};
+use crate::machine::{Placement, Spread, cores_shared, placement};
 
 /// Every rank's description, on rank 0; None elsewhere. Collective.
 pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>>, TransportError> {
@@ -23,11 +23,17 @@ pub fn gather(transport: &mut dyn Transport, limits: Option<&Limits>) -> Result<
     let node_of = transport.node_of().to_vec();
     let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
     Ok(machines.map(|machines| {
+        let spread = Spread::of(&node_of);
+        let hosts: Vec<&str> = machines.iter().map(RankMachine::node).collect();
+        let doubts = machines.first().map(|first| spread.doubts(&hosts, &first.environment.launcher.job));
         let Placement { binding, first_touch } = placement(&machines);
         json!({
             "transport": transport.name(),
             "ranks": transport.ranks(),
             "nodes": nodes,
+            "spread": spread.text,
+            "spread_doubts": doubts.unwrap_or_default(),
+            "ranks_per_node": spread.ranks_per_node,
             "cores_shared": cores_shared(&machines),
             "binding": binding,
             "first_touch": first_touch,

@@ -8,6 +8,7 @@ mod digest;
 mod disturbance;
 mod dry_run;
 mod environment;
+mod group;
 mod keep;
 mod progress;
 mod rank_memory;
@@ -29,6 +30,7 @@ pub use rank_memory::Watching;
 pub use setup::{Prepared, output_path};
 
 use crate::engine::{EngineError, Transport, TransportError};
+use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
 use crate::results::{Output, ResultFile, Running};
@@ -40,6 +42,8 @@ pub struct Request {
     pub experiment: PathBuf,
     /// The result file; None: the experiment's name with `.h5`, in the current directory.
     pub output: Option<PathBuf>,
+    /// Measure on these numbers of nodes instead of the experiment's own.
+    pub nodes: Option<Vec<u64>>,
     /// Replace the result file if it exists.
     pub force: bool,
     /// Where each cell's aggregated gradient is written as npy.
@@ -118,15 +122,26 @@ pub fn run_with(
         results.push(row, Vec::new(), Vec::new());
     }
     leave_out_what_is_done(transport, &mut prepared, results.as_ref())?;
-    let limits = if request.limits {
-        progress.note("measuring the machine's limits");
-        Some(crate::limits::measure(transport)?)
-    } else {
-        None
+    let groups = group::groups(&prepared.experiment.comparisons);
+    // Measured for each number of nodes, just before its cells; where there is one, its limits are the job's.
+    let limits = match groups.as_slice() {
+        [only] if request.limits && only.nodes.is_none() => {
+            progress.note("measuring the machine's limits");
+            Some(crate::limits::measure(transport)?)
+        }
+        _ => None,
     };
     let mut environment = environment::gather(transport, limits.as_ref())?;
     let mut sync = start::synchroniser(transport, prepared.experiment.repeat.start, &mut environment)?;
     let cores_shared = environment.as_ref().is_some_and(|environment| environment["cores_shared"] == true);
+    if let Some(environment) = &environment {
+        let spread = Spread::of(transport.node_of());
+        if !spread.even {
+            progress.note(&format!("ranks are spread unevenly: {}", spread.text));
+        }
+        let doubts = environment["spread_doubts"].as_array();
+        doubts.into_iter().flatten().filter_map(|doubt| doubt.as_str()).for_each(|doubt| progress.note(doubt));
+    }
     results = match (results, environment) {
         (Some(mut results), Some(environment)) => {
             results.resumed(environment);
@@ -139,33 +154,28 @@ pub fn run_with(
         running.clear();
     }
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
-    let node_of = transport.node_of().to_vec();
-    for comparison in &prepared.experiment.comparisons {
-        let measured = comparison::measure(
+    let mut book = Book { output, results, running };
+    for group in &groups {
+        group::measure(
             transport,
             &prepared,
-            comparison,
-            request,
-            (&running, &mut sync, cores_shared),
+            group,
+            limits.as_ref(),
+            (request, &mut sync, cores_shared),
+            &mut book,
             progress,
         )?;
-        if let Some(results) = &mut results {
-            for (mut row, samples, memory) in measured.cells {
-                if let Some(limits) = &limits {
-                    share::fill(&mut row, &prepared, comparison, &node_of, limits)?;
-                }
-                results.push(row, samples, memory);
-            }
-            results.ratios.extend(measured.ratios);
-            results.blocks.extend(measured.blocks);
-        }
-        save(transport, &mut output, &results)?;
-        if output.is_some() {
-            running.clear();
-        }
     }
+    let Book { output, results, .. } = book;
     progress.end();
     Ok(output.zip(results).map(|(output, results)| Finished { path: output.path().to_path_buf(), results }))
+}
+
+/// Where rows go: on rank 0, nothing elsewhere.
+struct Book {
+    output: Option<Output>,
+    results: Option<ResultFile>,
+    running: Running,
 }
 
 /// The row of the cell that the last job ran when it died, under a ceiling that the system enforced; None where it did
@@ -181,6 +191,7 @@ fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running,
         room::binary(cell.ceiling?)
     );
     let strategy = prepared.strategy(&cell.strategy).ok()?;
+    let node_of = group::node_of(node_of, comparison.nodes);
     let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
     let terms = setup::terms_of(comparison, cell, strategy, nodes);
     let row = contender::identity(comparison, cell, strategy, &terms, node_of.len(), nodes);
@@ -221,13 +232,17 @@ fn save(
 
 /// Refuses the job if the gradients of some comparison do not fit into some node's memory.
 fn room_for_gradients(transport: &mut dyn Transport, prepared: &Prepared) -> Result<(), JobError> {
-    let node_of = transport.node_of().to_vec();
+    let all = transport.node_of().to_vec();
     for comparison in &prepared.experiment.comparisons {
+        let members = group::members(&all, comparison.nodes);
+        let node_of: Vec<usize> = members.iter().map(|rank| all[*rank]).collect();
         // Where roles do not fit the ranks there is nothing to load; its cells become infeasible rows.
         let Ok(layout) = prepared.layout(comparison, &node_of) else { continue };
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
-        let rank = transport.rank();
-        let (bytes, shared) = comparison::resident_bytes(prepared, comparison, &layout, source.as_dyn(), rank)?;
+        let (bytes, shared) = match members.binary_search(&transport.rank()) {
+            Ok(rank) => comparison::resident_bytes(prepared, comparison, &layout, source.as_dyn(), rank)?,
+            Err(_) => (0, false),
+        };
         room::ask(transport, &comparison.to_string(), bytes, if shared { bytes } else { 0 })?
             .map_err(JobError::Input)?;
     }

@@ -1,16 +1,17 @@
 //! From the experiment file to what every rank needs before the first round. Whatever is wrong is found here, by all
 //! ranks alike, and said once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, agree};
-use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Known};
+use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
+use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Hosts, Known};
 use crate::gradient::source::{FileKind, Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
 use crate::job::{JobError, Request};
 use crate::plan::strategies::{self, Knobs, Strategy};
-use crate::plan::{Flow, IntraNode, Layout, Problem, Terms};
+use crate::plan::{Flow, IntraNode, Layout, Problem, Roles, Terms};
 use crate::results::{Output, ResultFile};
 
 /// Memory presets that `ceiling` knows by name: sizes of AWS Lambda functions, whose MB are MiB. 3,008 is the most that
@@ -74,13 +75,13 @@ impl Prepared {
         terms_of(comparison, cell, strategy, nodes)
     }
 
-    /// Understands an experiment's text, by all of gradshard's strategies. `path` is the file that errors name, and
-    /// where relative paths begin.
-    pub fn understand(text: &str, path: &Path) -> Result<Prepared, JobError> {
-        understand(text, path, strategies::all()).map_err(JobError::Input)
+    /// Understands an experiment's text for ranks on the nodes that `node_of` names, by all of gradshard's strategies.
+    /// `path` is the file that errors name, and where relative paths begin.
+    pub fn understand(text: &str, path: &Path, node_of: &[usize]) -> Result<Prepared, JobError> {
+        understand(text, path, node_of, strategies::all()).map_err(JobError::Input)
     }
 
-    /// Who hosts what on these nodes.
+    /// Who hosts what on these nodes, those of the ranks that measure the comparison.
     pub fn layout(&self, comparison: &Comparison, node_of: &[usize]) -> Result<Arc<Layout>, String> {
         Layout::new(node_of, comparison.roles).map(Arc::new).map_err(|error| error.to_string())
     }
@@ -148,7 +149,12 @@ pub fn prepare(
     };
     agree(transport, refused)?.map_err(JobError::Input)?;
     let text = String::from_utf8_lossy(&transport.broadcast(text.into_bytes())?).into_owned();
-    match understand(&text, path, strategies) {
+    let node_of = transport.node_of().to_vec();
+    let understood = match &request.nodes {
+        Some(nodes) => on_nodes(&text, path, nodes).and_then(|text| understand(&text, path, &node_of, strategies)),
+        None => understand(&text, path, &node_of, strategies),
+    };
+    match understood {
         Ok(prepared) => {
             agree(transport, Ok(()))?.map_err(JobError::Input)?;
             Ok(prepared)
@@ -160,7 +166,42 @@ pub fn prepare(
     }
 }
 
-fn understand(text: &str, path: &Path, strategies: &'static [&'static dyn Strategy]) -> Result<Prepared, String> {
+/// The experiment with these numbers of nodes in place of its own: the text that is stored, so that a file says what was
+/// carried out.
+fn on_nodes(text: &str, path: &Path, nodes: &[u64]) -> Result<String, String> {
+    // Refused as it stands in the file, not as it is written anew.
+    experiment::parse(text, path).map_err(|error| error.to_string())?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut object: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| format!("{}: {error}", path.display()))?;
+    object["nodes"] = nodes.into();
+    serde_json::to_string_pretty(&object).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Who hosts what on the first `nodes` nodes of `node_of`.
+fn hosts(node_of: &[usize], nodes: Option<u64>, roles: Roles) -> Result<Hosts, String> {
+    let there = node_of.iter().collect::<BTreeSet<_>>().len();
+    let wanted = nodes.map_or(there, |nodes| nodes as usize);
+    if wanted > there {
+        return Err(format!(
+            "{wanted}, but the ranks of this job are on {there} node(s); ask for more nodes, or choose with --nodes"
+        ));
+    }
+    let members: Vec<usize> = ranks_of_first_nodes(node_of, wanted).into_iter().map(|rank| node_of[rank]).collect();
+    // Where roles do not fit the ranks the cells become rows that say so.
+    let ranks = members.len() as u64;
+    Ok(Layout::new(&members, roles).map_or(Hosts { clients: ranks, aggregators: ranks }, |layout| Hosts {
+        clients: layout.client_ranks().len() as u64,
+        aggregators: layout.aggregator_ranks().len() as u64,
+    }))
+}
+
+fn understand(
+    text: &str,
+    path: &Path,
+    node_of: &[usize],
+    strategies: &'static [&'static dyn Strategy],
+) -> Result<Prepared, String> {
     let written = experiment::parse(text, path).map_err(|error| error.to_string())?;
     let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let files = open(&written.gradients, base).map_err(|error| format!("{}: gradients: {error}", path.display()))?;
@@ -171,6 +212,7 @@ fn understand(text: &str, path: &Path, strategies: &'static [&'static dyn Strate
     });
     let names: Vec<&str> = strategies.iter().map(|strategy| strategy.name()).collect();
     let known = Known {
+        places: &|nodes, roles| hosts(node_of, nodes, roles),
         strategies: &names,
         knobs: &|name| named(strategies, name).map_or(Knobs::SHARDED, |strategy| strategy.knobs()),
         catalogue: &|name| {
@@ -236,5 +278,9 @@ fn default_output(experiment: &Experiment) -> PathBuf {
 pub fn output_path(experiment: &Path) -> Result<PathBuf, JobError> {
     let text = std::fs::read_to_string(experiment)
         .map_err(|error| JobError::Input(format!("{}: {error}", experiment.display())))?;
-    Ok(default_output(&Prepared::understand(&text, experiment)?.experiment))
+    // Its name does not depend on the nodes, and these are as many as any job has.
+    let written = experiment::parse(&text, experiment).map_err(|error| JobError::Input(error.to_string()))?;
+    let most = written.nodes.iter().flat_map(|nodes| nodes.values()).map(|nodes| nodes.0 as usize).max();
+    let node_of: Vec<usize> = (0..most.unwrap_or(1)).collect();
+    Ok(default_output(&Prepared::understand(&text, experiment, &node_of)?.experiment))
 }

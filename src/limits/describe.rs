@@ -1,6 +1,6 @@
 //! The limits as text, for `gradshard machine`.
 
-use super::figures::{Limits, MemoryPasses, NodeLimits, PairLimits, greatest};
+use super::figures::{Limits, MemoryPasses, NodeLimits, NodePair, PairLimits, greatest};
 
 /// Lines on every node, pair and wire. Lines that begin with `!` say what was not measured.
 pub fn describe(limits: &Limits) -> String {
@@ -18,6 +18,7 @@ pub fn describe(limits: &Limits) -> String {
         let each = bandwidth(wires.bytes_per_s);
         lines.push(format!("  messages  all nodes at once: {each} out of and into each"));
     }
+    lines.extend(of_node_pairs(&limits.node_pairs));
     lines.extend(limits.notes.iter().map(|note| format!("  ! {note}")));
     let mut text = lines.join("\n");
     text.push('\n');
@@ -46,12 +47,27 @@ fn of_node(node: &NodeLimits) -> Vec<String> {
     lines
 }
 
+/// The slowest and the fastest: a bad cable or a slow node shows as a pair far below the others.
+fn of_node_pairs(pairs: &[NodePair]) -> Option<String> {
+    let least = pairs.iter().min_by(|a, b| a.bytes_per_s.total_cmp(&b.bytes_per_s))?;
+    let most = pairs.iter().max_by(|a, b| a.bytes_per_s.total_cmp(&b.bytes_per_s))?;
+    Some(format!(
+        "  messages  {} ordered pairs of nodes, each node in one at a time: {} (node {} to {}) to {}",
+        pairs.len(),
+        bandwidth(least.bytes_per_s),
+        least.from,
+        least.to,
+        bandwidth(most.bytes_per_s)
+    ))
+}
+
 fn of_pair(what: &str, pair: &PairLimits) -> String {
     let [a, b] = pair.ranks;
     format!(
-        "  messages  {what} (ranks {a} and {b}): latency {:.2} µs, one way {}, both ways {} each",
+        "  messages  {what} (ranks {a} and {b}): latency {:.2} µs, one way {}{}, both ways {} each",
         pair.latency_s * 1e6,
         bandwidth(pair.one_way_bytes_per_s),
+        pair.one_way_back_bytes_per_s.map_or(String::new(), |back| format!(", back {}", bandwidth(back))),
         bandwidth(pair.both_ways_bytes_per_s)
     )
 }
@@ -90,21 +106,33 @@ mod tests {
             latency_batches_s: vec![],
             one_way_bytes_per_s: 118.7e6,
             one_way: vec![],
+            one_way_back_bytes_per_s: Some(0.117e9),
+            one_way_back: vec![],
             both_ways_bytes_per_s: 2.5e9,
             both_ways: vec![],
         };
         let wires = Some(WireLimits { bytes_per_s: 0.117e9, patterns: vec![] });
         let notes = vec!["something is missing".to_owned()];
-        let limits =
-            Limits { nodes: vec![node], between_nodes: Some(pair), wires, notes, seconds: 1.26, ..Limits::default() };
+        let node_pairs =
+            [(0, 1, 0.117e9), (1, 0, 0.05e9)].map(|(from, to, rate)| NodePair { from, to, bytes_per_s: rate });
+        let limits = Limits {
+            nodes: vec![node],
+            between_nodes: Some(pair),
+            wires,
+            node_pairs: node_pairs.to_vec(),
+            notes,
+            seconds: 1.26,
+            ..Limits::default()
+        };
         assert_eq!(
             describe(&limits),
             "limits, measured in 1.3 s by all nodes at once\n  \
              memory    node 0 (4 ranks on 2 cores): three-stream add 30.00 GB/s: 2 ranks together 30.00 GB/s, \
              one alone 15.00 GB/s\n  \
              sums      node 0: one core, two inputs in its cache, 10^9 elements/s: f16 8.50\n  \
-             messages  between nodes (ranks 0 and 4): latency 15.25 µs, one way 0.1187 GB/s, both ways 2.50 GB/s each\n  \
+             messages  between nodes (ranks 0 and 4): latency 15.25 µs, one way 0.1187 GB/s, back 0.1170 GB/s, both ways 2.50 GB/s each\n  \
              messages  all nodes at once: 0.1170 GB/s out of and into each\n  \
+             messages  2 ordered pairs of nodes, each node in one at a time: 0.0500 GB/s (node 1 to 0) to 0.1170 GB/s\n  \
              ! something is missing\n"
         );
     }

@@ -15,6 +15,10 @@ pub struct Limits {
     pub between_nodes: Option<PairLimits>,
     /// All nodes' wires at once; None on one node.
     pub wires: Option<WireLimits>,
+    /// Ordered pairs of nodes, every node in one pair of each direction at a time; empty on one node, and of many nodes
+    /// only some.
+    #[serde(default)]
+    pub node_pairs: Vec<NodePair>,
     /// What could not be measured, or not as it should be, and why.
     pub notes: Vec<String>,
     /// How long measuring took, seconds.
@@ -111,10 +115,27 @@ pub struct PairLimits {
     pub one_way_bytes_per_s: f64,
     /// Each pass of it.
     pub one_way: Vec<f64>,
+    /// From the second rank to the first alone, bytes/s, the best pass; None where it was not measured.
+    #[serde(default)]
+    pub one_way_back_bytes_per_s: Option<f64>,
+    /// Each pass of it.
+    #[serde(default)]
+    pub one_way_back: Vec<f64>,
     /// Both ways at once, bytes/s in each direction, the best pass.
     pub both_ways_bytes_per_s: f64,
     /// The slower direction of each pass.
     pub both_ways: Vec<f64>,
+}
+
+/// One stream from a node to another, while every other node has one too.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodePair {
+    /// The node that sends.
+    pub from: usize,
+    /// The node that receives.
+    pub to: usize,
+    /// Bytes/s, the best pass.
+    pub bytes_per_s: f64,
 }
 
 /// All nodes at once: each sends to the next and receives from the one before, so that every wire is full both ways.

@@ -256,7 +256,8 @@ impl Least {
             }
         }
         let all_at_once = limits.wires.as_ref().map(|wires| wires.bytes_per_s);
-        let one_way = limits.between_nodes.as_ref().map(|pair| pair.one_way_bytes_per_s);
+        let pair = limits.between_nodes.iter();
+        let one_way = pair.flat_map(|pair| [Some(pair.one_way_bytes_per_s), pair.one_way_back_bytes_per_s]).flatten();
         if let Some(fastest) = greatest(all_at_once.into_iter().chain(one_way)) {
             let busiest = self.nodes.iter().map(|node| node.out.max(node.into)).max().unwrap_or(0);
             // Every byte enters some node, so one of them takes in the mean.

@@ -168,6 +168,8 @@ fn limits(memory: &[Option<f64>], cache_bytes: u64, wire: Option<(f64, f64)>) ->
         latency_batches_s: vec![],
         one_way_bytes_per_s,
         one_way: vec![],
+        one_way_back_bytes_per_s: None,
+        one_way_back: vec![],
         both_ways_bytes_per_s: 1.0,
         both_ways: vec![],
     };

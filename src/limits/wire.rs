@@ -70,12 +70,20 @@ pub struct WireRecord {
 pub struct Patterns {
     /// Two ranks of a node that has them, and two of different nodes.
     pub pairs: [Option<[usize; 2]>; 2],
-    /// For each pair, one way and both ways; then all nodes, by one rank of each and by several. Empty ones are skipped.
+    /// For each pair, one way and both ways; then all nodes, by one rank of each and by several; then between two nodes
+    /// the other way; then each node to one further away. Empty ones are skipped.
     pub flows: Vec<Vec<Flow>>,
 }
 
-/// Place in [`Patterns::flows`] of the patterns of all nodes at once.
+/// Place in [`Patterns::flows`] of the patterns of all nodes at once, by one rank and by several.
 pub const ALL_NODES: usize = 4;
+/// Of the pair of nodes, the other way.
+pub const BACK: usize = 6;
+/// From here on each node sends to the one that is 2, 3, … further: with [`ALL_NODES`], where it is the next, every
+/// ordered pair of nodes.
+pub const FURTHER: usize = 7;
+/// Distances beyond 1 that are measured, at most: of more nodes, distances spread evenly.
+const MOST_DISTANCES: usize = 6;
 
 impl Patterns {
     /// The patterns for these places.
@@ -104,6 +112,17 @@ impl Patterns {
                 && (width == 1 || flows.len() == ALL_NODES + 1)
                 && (width > 1 || flows.len() == ALL_NODES);
             flows.push(if needed { (0..nodes.len()).flat_map(ring).collect() } else { Vec::new() });
+        }
+        flows.push(between.map_or(Vec::new(), |[a, b]| vec![Flow { from: b, to: a }]));
+        let distances = nodes.len().saturating_sub(2);
+        let measured = distances.min(MOST_DISTANCES);
+        for at in 0..measured {
+            let distance = 2 + at * distances / measured;
+            let one = |index: usize| Flow {
+                from: nodes[index].order[0],
+                to: nodes[(index + distance) % nodes.len()].order[0],
+            };
+            flows.push((0..nodes.len()).map(one).collect());
         }
         Patterns { pairs: [within, between], flows }
     }
@@ -306,7 +325,7 @@ mod tests {
     #[test]
     fn patterns_of_few_and_many_nodes() {
         let one = Patterns::of(&Places::of(0, &[0], &[]));
-        assert_eq!((one.pairs, one.flows), ([None, None], vec![vec![]; 6]));
+        assert_eq!((one.pairs, one.flows), ([None, None], vec![vec![]; FURTHER]));
         let two_ranks = Patterns::of(&Places::of(0, &[0, 0], &[]));
         assert_eq!(two_ranks.pairs, [Some([0, 1]), None]);
         assert_eq!(two_ranks.flows[..2], [vec![flow(0, 1)], vec![flow(0, 1), flow(1, 0)]]);
@@ -316,6 +335,11 @@ mod tests {
         assert_eq!(three.pairs, [Some([0, 1]), Some([0, 2])]);
         assert_eq!(three.flows[ALL_NODES], [flow(0, 2), flow(2, 3), flow(3, 0)]);
         assert!(three.flows[ALL_NODES + 1].is_empty());
+        assert_eq!(three.flows[BACK..], [vec![flow(2, 0)], vec![flow(0, 3), flow(2, 0), flow(3, 2)]]);
+        // Of 20 nodes every third distance: 2, 5, 8, 11, 14, 17.
+        let many = Patterns::of(&Places::of(0, &(0..20).collect::<Vec<usize>>(), &[]));
+        let distances: Vec<usize> = many.flows[FURTHER..].iter().map(|flows| flows[0].to).collect();
+        assert_eq!(distances, [2, 5, 8, 11, 14, 17]);
         let wide = Patterns::of(&Places::of(0, &[0, 0, 1, 1], &[]));
         assert_eq!(wide.flows[ALL_NODES], [flow(0, 2), flow(2, 0)]);
         assert_eq!(wide.flows[ALL_NODES + 1], [flow(0, 2), flow(1, 3), flow(2, 0), flow(3, 1)]);

@@ -60,7 +60,8 @@ pub fn directories(root: &Path, controller: &str) -> Vec<CgroupDirectory> {
         if version == CgroupVersion::V1 && !controllers.split(',').any(|name| name == controller) {
             continue;
         }
-        let mount = mounts.iter().find(|mount| {
+        // Of mounts one over the other the last is the one that is seen.
+        let mount = mounts.iter().rfind(|mount| {
             mount.version == version
                 && (version == CgroupVersion::V2 || mount.options.iter().any(|option| option == controller))
         });
@@ -163,6 +164,18 @@ mod tests {
         assert_eq!(found(&host, "memory"), expected.map(|path| (V1, path.to_owned())));
         let namespace = machine("0::/../sibling\n", "25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")?;
         assert_eq!(found(&namespace, "memory"), [(V2, "sys/fs/cgroup".to_owned())]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_mount_over_another_is_the_one_that_is_seen() -> Result<(), Box<dyn Error>> {
+        let root = machine(
+            "4:memory:/mine/job_1\n",
+            "36 31 0:33 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+             90 36 0:33 /mine /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
+        )?;
+        let expected = ["sys/fs/cgroup/memory/job_1", "sys/fs/cgroup/memory"];
+        assert_eq!(found(&root, "memory"), expected.map(|path| (V1, path.to_owned())));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub struct Launcher {
 }
 
 /// Names of job facts taken as they are.
-const JOB_NAMES: [&str; 24] = [
+const JOB_NAMES: [&str; 25] = [
     "SLURM_NNODES",
     "SLURM_NTASKS",
     "SLURM_NTASKS_PER_NODE",
@@ -28,6 +28,7 @@ const JOB_NAMES: [&str; 24] = [
     "SLURM_CLUSTER_NAME",
     "SLURM_PMIX_FENCE",
     "SLURM_STEP_ID",
+    "SLURM_STEP_TASKS_PER_NODE",
     "PBS_JOBID",
     "PBS_NODEFILE",
     "LSB_JOBID",

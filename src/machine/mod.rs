@@ -14,6 +14,7 @@ pub mod load;
 pub mod memory;
 pub mod placement;
 pub mod rank;
+pub mod spread;
 pub mod topology;
 pub mod usage;
 
@@ -22,4 +23,5 @@ pub use describe::describe;
 pub use load::{Load, core_mhz};
 pub use placement::{Placement, placement};
 pub use rank::{RankMachine, to_json};
+pub use spread::Spread;
 pub use usage::Usage;

@@ -1,6 +1,7 @@
 //! Communicators, and the small exchanges by which ranks agree before and after a round.
 
 use std::ffi::c_int;
+use std::time::Duration;
 
 use mpi::ffi;
 
@@ -9,6 +10,10 @@ use super::error::checked;
 
 /// Bytes of one message of an exchange: far below what a C int can count.
 const EXCHANGE_BLOCK: usize = 1 << 28;
+
+/// How long a resting rank sleeps between two looks, at first and in the end.
+const SHORTEST_NAP: Duration = Duration::from_micros(100);
+const LONGEST_NAP: Duration = Duration::from_millis(5);
 
 /// A group of ranks that talk to each other.
 pub struct Communicator {
@@ -72,6 +77,36 @@ impl Communicator {
         }
     }
 
+    /// Those ranks of this group for which `member` is true, in the same order; None on the others. Collective.
+    pub fn subset(&self, member: bool) -> Result<Option<Communicator>, MpiError> {
+        // SAFETY: constants of the library; collective over a valid communicator; the new handle is owned.
+        unsafe {
+            let mut handle = ffi::RSMPI_COMM_NULL;
+            let color = if member { 0 } else { ffi::RSMPI_UNDEFINED };
+            let code = ffi::MPI_Comm_split(self.handle, color, self.rank as c_int, &mut handle);
+            checked("MPI_Comm_split", code)?;
+            if !member {
+                return Ok(None);
+            }
+            checked("MPI_Comm_set_errhandler", ffi::MPI_Comm_set_errhandler(handle, ffi::RSMPI_ERRORS_RETURN))?;
+            Communicator::adopt(handle, true).map(Some)
+        }
+    }
+
+    /// As [`Communicator::barrier`], asleep most of the time: for ranks that wait long while others work.
+    pub fn rest(&self) -> Result<(), MpiError> {
+        let mut nap = SHORTEST_NAP;
+        // SAFETY: a valid communicator.
+        self.finish_by(
+            "MPI_Ibarrier",
+            |request| unsafe { ffi::MPI_Ibarrier(self.handle, request) },
+            || {
+                std::thread::sleep(nap);
+                nap = (nap * 2).min(LONGEST_NAP);
+            },
+        )
+    }
+
     /// Returns when every rank has called it.
     pub fn barrier(&self) -> Result<(), MpiError> {
         // SAFETY: a valid communicator.
@@ -81,6 +116,16 @@ impl Communicator {
     /// Starts what `start` starts and waits for it, giving the core away meanwhile: where ranks outnumber cores, a
     /// library that waits without doing so (MPICH) keeps from the core the very rank that it waits for.
     fn finish(&self, call: &'static str, start: impl FnOnce(*mut ffi::MPI_Request) -> c_int) -> Result<(), MpiError> {
+        self.finish_by(call, start, std::thread::yield_now)
+    }
+
+    /// The same, calling `idle` between two looks.
+    fn finish_by(
+        &self,
+        call: &'static str,
+        start: impl FnOnce(*mut ffi::MPI_Request) -> c_int,
+        mut idle: impl FnMut(),
+    ) -> Result<(), MpiError> {
         // SAFETY: a constant of the library.
         let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
         checked(call, start(&mut request))?;
@@ -92,7 +137,7 @@ impl Communicator {
             if done != 0 {
                 return Ok(());
             }
-            std::thread::yield_now();
+            idle();
         }
     }
 

@@ -74,6 +74,24 @@ impl ResultFile {
         }
     }
 
+    /// Notes the limits that were measured on the first `nodes` nodes, in the environment of the job that measured them:
+    /// entry `limits_on_nodes`, by number of nodes. Those of the most nodes are its `limits` too.
+    pub fn limits_of(&mut self, nodes: usize, limits: Value) {
+        let resumed = self.environment.get("resumed").and_then(Value::as_array).map_or(0, Vec::len);
+        let environment = match resumed {
+            0 => Some(&mut self.environment),
+            jobs => self.environment.pointer_mut(&format!("/resumed/{}/environment", jobs - 1)),
+        };
+        let Some(environment) = environment.and_then(Value::as_object_mut) else { return };
+        let known = environment.entry("limits_on_nodes").or_insert_with(|| Value::Object(Default::default()));
+        let Some(known) = known.as_object_mut() else { return };
+        let most = known.keys().all(|other| other.parse::<usize>().is_ok_and(|other| other <= nodes));
+        known.insert(nodes.to_string(), limits.clone());
+        if most {
+            environment.insert("limits".to_owned(), limits);
+        }
+    }
+
     /// The experiment's own name; None where the experiment has none.
     pub fn experiment_name(&self) -> Option<String> {
         let experiment: Value = serde_json::from_str(&self.experiment_json).ok()?;

@@ -18,13 +18,14 @@ if [ "$CGROUP" = 1 ]; then
   gather=jobacct_gather/cgroup
   gather_parameters=
 fi
+# cred_expire: a job that is requeued waits so long before it may start again, two minutes by default.
 cat >"$CLUSTER_RUN/slurm.conf" <<CONF
 ClusterName=virtual
 SlurmctldHost=head($(address head))
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$CLUSTER_RUN/munge/socket
+AuthInfo=socket=$CLUSTER_RUN/munge/socket,cred_expire=5
 CredType=cred/munge
 SlurmctldPort=6817
 SlurmdPort=6818
@@ -53,7 +54,7 @@ SchedulerParameters=bf_interval=1,sched_min_interval=0
 PropagateResourceLimits=NONE
 ReturnToService=2
 SlurmctldTimeout=30
-SlurmdTimeout=30
+SlurmdTimeout=15
 KillWait=3
 MinJobAge=600
 SlurmdDebug=verbose

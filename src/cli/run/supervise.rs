@@ -61,6 +61,10 @@ fn arguments(args: &RunArgs, output: &std::path::Path, resume: bool) -> Vec<Path
     if let Some(rounds) = args.watch.to_possible_value() {
         words.extend(["--watch".into(), PathBuf::from(rounds.get_name())]);
     }
+    if let Some(nodes) = &args.nodes {
+        let nodes: Vec<String> = nodes.iter().map(u64::to_string).collect();
+        words.extend(["--nodes".into(), nodes.join(",").into()]);
+    }
     if let Some(directory) = &args.keep_result {
         words.extend(["--keep-result".into(), directory.clone()]);
     }

@@ -6,8 +6,8 @@ use super::parse;
 use crate::experiment::gradients::{Format, Gradients};
 use crate::experiment::knobs::{Ceiling, Flow};
 use crate::experiment::model::Model;
-use crate::experiment::numbers::Whole;
 use crate::experiment::one_or_many::OneOrMany::{Many, One};
+use crate::experiment::per_rank::Scaled::{Fixed, PerRank};
 use crate::experiment::settings::{Repeat, Start};
 use crate::experiment::weights::Weights;
 use crate::experiment::written::Written;
@@ -35,7 +35,7 @@ fn an_empty_object_is_all_defaults() {
     assert_eq!(written.file, Path::new("configs/x.json"));
     assert_eq!((written.name, written.models, written.clients, written.dtype), (None, None, None, None));
     assert_eq!((written.strategies, written.ceiling), (None, None));
-    assert_eq!(written.shards, One(Whole(4)));
+    assert_eq!(written.shards, One(Fixed(4)));
     assert_eq!(written.flow, One(Flow::Whole));
     assert_eq!(written.roles, One(Roles::Colocated));
     assert_eq!(written.intra_node, One(IntraNode::Shared));
@@ -79,8 +79,8 @@ fn every_field_is_read() {
     let (weights, residency) = (Weights::Each(vec![1.0, 2.5]), Residency::Streamed);
     assert_eq!(written.gradients, Gradients::Synthetic { seed: u64::MAX, weights, residency });
     assert_eq!(written.dtype, Some(Many(vec![Dtype::F32, Dtype::F64, Dtype::F16, Dtype::Bf16])));
-    assert_eq!(written.clients, Some(One(Whole(2))));
-    assert_eq!(written.shards, Many(vec![Whole(1), Whole(3)]));
+    assert_eq!(written.clients, Some(One(Fixed(2))));
+    assert_eq!(written.shards, Many(vec![Fixed(1), Fixed(3)]));
     assert_eq!(written.strategies, Some(Many(vec!["a".into(), "b".into()])));
     let chunks = [1_048_576, 4096].map(|bytes| Flow::Chunk { bytes });
     assert_eq!(written.flow, Many(vec![Flow::Whole, Flow::Auto, chunks[0], chunks[1]]));
@@ -140,7 +140,8 @@ fn errors_have_their_file_field_and_place() {
     assert!(
         refused("{\"shards\": [1,\n 2\n 3]}").starts_with("configs/x.json: shards: expected `,` or `]`, at line 3")
     );
-    assert_eq!(read("\u{feff}{\"clients\": 3}").clients, Some(One(Whole(3))), "a byte order mark is no error");
+    assert_eq!(read(r#"{"shards": [4, {"per_rank": 2}]}"#).shards, Many(vec![Fixed(4), PerRank(2)]));
+    assert_eq!(read("\u{feff}{\"clients\": 3}").clients, Some(One(Fixed(3))), "a byte order mark is no error");
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn unknown_and_double_fields_are_refused() {
     assert_eq!(
         problem(r#"{"strategy": "a"}"#),
         "strategy: unknown field \"strategy\"; did you mean \"strategies\"? known: $schema, name, description, models, \
-         gradients, dtype, clients, shards, strategies, flow, roles, intra_node, order, phase, repeat, ceiling, enforce"
+         gradients, dtype, nodes, clients, shards, strategies, flow, roles, intra_node, order, phase, repeat, ceiling, enforce"
     );
     assert_eq!(
         problem(r#"{"repeat": {"block": 3}}"#),
@@ -156,7 +157,7 @@ fn unknown_and_double_fields_are_refused() {
     );
     assert_eq!(
         problem(r#"{"models": [7, {"name": "m", "elemnts": 3}]}"#),
-        "models[1].elemnts: unknown field \"elemnts\"; did you mean \"elements\"? known: name, elements"
+        "models[1].elemnts: unknown field \"elemnts\"; did you mean \"elements\"? known: name, elements, per_aggregator"
     );
     assert_eq!(
         problem(r#"{"gradients": {"source": "synthetic", "sed": 3}}"#),
@@ -194,7 +195,12 @@ fn counts_are_whole_and_above_zero() {
         (r#"{"clients": null}"#, format!("clients: invalid type: null, {count}")),
         (r#"{"clients": true}"#, format!("clients: invalid type: boolean `true`, {count}")),
         (r#"{"clients": [[20]]}"#, format!("clients[0]: invalid type: sequence, {count}")),
-        (r#"{"clients": {"n": 1}}"#, format!("clients: invalid type: map, {count}")),
+        (
+            r#"{"clients": {"n": 1}}"#,
+            "clients: write a number, or {\"per_rank\": number} with nothing else in it".to_string(),
+        ),
+        (r#"{"shards": [{"per_rank": 0}]}"#, format!("shards[0].per_rank: invalid value: integer `0`, {count}")),
+        (r#"{"nodes": 0}"#, format!("nodes: invalid value: integer `0`, {count}")),
         (r#"{"clients": 4294967296}"#, format!("clients: invalid value: integer `4294967296`, {count}")),
         (r#"{"repeat": {"blocks": 1e3}}"#, format!("repeat.blocks: invalid type: floating point `1000.0`, {count}")),
         (r#"{"roles": {"dedicated": 0}}"#, format!("roles.dedicated: invalid value: integer `0`, {count}")),

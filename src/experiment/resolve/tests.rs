@@ -3,6 +3,7 @@
 use super::*;
 use crate::experiment::gradients::Format;
 use crate::experiment::parse::parse;
+use crate::experiment::settings::Start;
 use crate::plan::strategies::Knobs;
 use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
 
@@ -24,9 +25,24 @@ fn catalogue(name: &str) -> Result<(String, u64), String> {
     }
 }
 
-fn resolved_with(text: &str, files: Option<FileFacts>, ceilings: &[(&str, u64)]) -> Result<Experiment, ExperimentError> {
+fn resolved_with(
+    text: &str,
+    files: Option<FileFacts>,
+    ceilings: &[(&str, u64)],
+) -> Result<Experiment, ExperimentError> {
     let written = parse(text, Path::new("configs/x.json")).unwrap_or_else(|error| panic!("{error}"));
-    let known = Known { strategies: &STRATEGIES, knobs: &knobs, catalogue: &catalogue, ceilings, files };
+    let places = |nodes: Option<u64>, roles: Roles| match nodes {
+        Some(nodes) if nodes > 4 => Err(format!("{nodes} nodes; there are 4")),
+        // Two ranks a node, of which the first's only aggregates where roles are dedicated.
+        nodes => {
+            let ranks = 2 * nodes.unwrap_or(4);
+            let aggregators = if let Roles::Dedicated(Some(asked)) = roles { asked } else { ranks };
+            let clients = if roles == Roles::Colocated { ranks } else { ranks - aggregators };
+            Ok(Hosts { clients, aggregators })
+        }
+    };
+    let known =
+        Known { places: &places, strategies: &STRATEGIES, knobs: &knobs, catalogue: &catalogue, ceilings, files };
     resolve(&written, Path::new("configs"), &known)
 }
 
@@ -50,7 +66,10 @@ const FROM_FILES: &str = r#""gradients": {"source": "safetensors", "path": "data
 fn defaults_are_settled() {
     let experiment = resolved(r#"{"models": "resnet18"}"#);
     assert_eq!(experiment.name, "x");
-    assert_eq!(experiment.repeat, Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 });
+    assert_eq!(
+        experiment.repeat,
+        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
+    );
     assert!(!experiment.enforce && experiment.cells().all(|(_, cell)| cell.ceiling.is_none()));
     assert_eq!(experiment.comparisons.len(), 1);
     let comparison = &experiment.comparisons[0];
@@ -125,7 +144,8 @@ fn what_a_strategy_does_not_heed_makes_no_cells() {
     assert_eq!(resolved(&text("sharded-direct")).cell_count(), 2 * 2 * 2 * 3);
     let experiment = resolved(&text("native-reduce"));
     let (intra_node, order) = (IntraNode::Messages, Order::Arrival);
-    let only = Cell { index: 0, strategy: "native-reduce".into(), shards: 1, flow: Flow::Whole, intra_node, order };
+    let strategy = "native-reduce".into();
+    let only = Cell { index: 0, strategy, shards: 1, flow: Flow::Whole, intra_node, order, ceiling: None };
     assert_eq!(experiment.comparisons[0].cells, [only]);
 
     let sharded = resolved(&text("sharded-direct"));
@@ -297,7 +317,15 @@ fn sizes_that_cannot_be_are_refused() {
 
 #[test]
 fn without_a_name_the_file_gives_it() {
-    let known = Known { strategies: &STRATEGIES, knobs: &knobs, catalogue: &catalogue, ceilings: &[], files: None };
+    let places = |_, _| Ok(Hosts { clients: 1, aggregators: 1 });
+    let known = Known {
+        places: &places,
+        strategies: &STRATEGIES,
+        knobs: &knobs,
+        catalogue: &catalogue,
+        ceilings: &[],
+        files: None,
+    };
     let named = |text: &str, file: &str| {
         resolve(&parse(text, Path::new(file)).unwrap(), Path::new(""), &known).map(|experiment| experiment.name)
     };
@@ -305,4 +333,48 @@ fn without_a_name_the_file_gives_it() {
     assert_eq!(named(r#"{"models": 7, "name": "other"}"#, "a/b.json").unwrap(), "other");
     let error = named(r#"{"models": 7}"#, ".json").unwrap_err().to_string();
     assert!(error.starts_with(".json: name: missing, and the file's own name is \".json\" does not fit"), "{error}");
+}
+
+/// Two ranks a node, at most four nodes: see `resolved_with`.
+#[test]
+fn what_follows_the_ranks() {
+    let experiment = resolved(
+        r#"{"models": {"name": "weak", "per_aggregator": "1KiB"}, "nodes": [1, 4], "clients": {"per_rank": 3},
+            "shards": [2, {"per_rank": 1}], "strategies": "sharded-direct"}"#,
+    );
+    let found: Vec<(Option<u64>, u64, u64, Vec<u64>)> = experiment
+        .comparisons
+        .iter()
+        .map(|c| (c.nodes, c.elements, c.clients, c.cells.iter().map(|cell| cell.shards).collect()))
+        .collect();
+    // 256 f32 for each of 2 and 8 ranks. Where both entries of shards are the same both are measured, so that numbers
+    // of cells do not depend on the ranks.
+    assert_eq!(found, [(Some(1), 512, 6, vec![2, 2]), (Some(4), 2048, 24, vec![2, 8])]);
+    assert!(experiment.comparisons[0].to_string().starts_with("1 node: weak (512 f32), 6 clients"));
+    let numbers: Vec<u64> = experiment.cells().map(|(_, cell)| cell.index).collect();
+    assert_eq!(numbers, [0, 1, 2, 3]);
+    let dedicated = resolved(
+        r#"{"models": {"name": "weak", "per_aggregator": 8}, "clients": {"per_rank": 3}, "roles": {"dedicated": 2},
+            "strategies": "tree-lifl"}"#,
+    );
+    // All 8 ranks: 2 aggregate, 6 host clients.
+    assert_eq!((dedicated.comparisons[0].elements, dedicated.comparisons[0].clients), (4, 18));
+}
+
+#[test]
+fn what_cannot_follow_the_ranks_is_refused() {
+    assert_eq!(refused(r#"{"models": 7, "nodes": [2, 8]}"#), "nodes[1]: 8 nodes; there are 4");
+    assert_eq!(
+        refused(r#"{"models": {"name": "weak", "per_aggregator": 6}, "strategies": "tree-lifl"}"#),
+        "models: per_aggregator 6B is no whole number of f32 elements; write a multiple of 4 bytes"
+    );
+    assert_eq!(
+        refused(r#"{"models": 7, "clients": {"per_rank": 4294967295}}"#),
+        "clients[0]: 4294967295 a rank are more than 4294967295 on 8 ranks"
+    );
+    let weights = r#""gradients": {"source": "synthetic", "weights": [1, 2, 3]}"#;
+    assert_eq!(
+        refused(&format!(r#"{{"models": 7, {weights}, "clients": {{"per_rank": 1}}}}"#)),
+        "gradients.weights: 3 weights for 8 clients; write 8, or one number for all"
+    );
 }

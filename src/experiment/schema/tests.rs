@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::experiment::parse::parse;
-use crate::experiment::resolve::{FileFacts, Known, resolve};
+use crate::experiment::resolve::{FileFacts, Hosts, Known, resolve};
 use crate::gradient::{Dtype, models};
 use crate::plan::strategies;
 
@@ -95,6 +95,7 @@ fn every_committed_experiment_is_what_it_says() {
         let catalogue =
             |name: &str| models::find(name).map(|m| (m.name.to_string(), m.elements)).map_err(|e| e.to_string());
         let known = Known {
+            places: &|_, _| Ok(Hosts { clients: 1, aggregators: 1 }),
             strategies: &strategies::names(),
             knobs: &|name| strategies::find(name).unwrap().knobs(),
             catalogue: &catalogue,

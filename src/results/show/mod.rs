@@ -6,6 +6,7 @@ mod interference;
 mod json;
 pub mod number;
 mod page;
+pub mod scaling;
 mod table;
 
 pub use answer::sentences;

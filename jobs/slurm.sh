@@ -1,0 +1,136 @@
+# shellcheck shell=bash
+# What the Slurm scripts share: finds the repository's program, loads modules, chooses how ranks are started, says what is
+# run, and after a failure names the nodes that were lost. Sourced by *.sbatch, which run inside an allocation.
+#
+# Settings, all optional, as environment variables (sbatch passes them on):
+#   GRADSHARD          the program; default target/release/gradshard of the repository
+#   MODULES            modules to load, between blanks, such as "openmpi hdf5 hwloc"; MODULES_PURGE=1 unloads all others first
+#   LAUNCH             auto (default), pmix, pmi2, or another name of `srun --mpi=list`; mpirun: the MPI library's own
+#   RANKS_PER_NODE     default: what --ntasks-per-node gave
+#   RESULTS            where result files go; default: the directory that sbatch was called in
+#   OUTPUT             the result file itself; default: RESULTS, name of the experiment, number of the job
+#   SRUN_OPTIONS       more options for srun, between blanks, such as "--cpu-bind=cores"
+
+slurm_say() { printf '%s\n' "gradshard job: $*" >&2; }
+slurm_wrong() {
+  slurm_say "$*"
+  exit 2
+}
+
+# Prints a command as one could type it, and runs it.
+slurm_run() {
+  { printf '+' && printf ' %q' "$@" && echo; } >&2
+  "$@"
+}
+
+# The MPI library that a program is linked with: openmpi or mpich (and those that share its interface).
+slurm_library() {
+  case $(ldd "$1" 2>/dev/null) in
+    *libmpich* | *libmpi.so.12* | *libmpi_cray*) echo mpich ;;
+    *) echo openmpi ;;
+  esac
+}
+
+# slurm_begin SCRIPT: everything before the first run.
+slurm_begin() {
+  local module where
+  [ -n "${SLURM_JOB_ID:-}" ] || slurm_wrong "$1 runs inside a job: sbatch $1 ..., or jobs/submit.sh; without Slurm, jobs/local.sh"
+  if [ -n "${MODULES:-}" ]; then
+    if ! command -v module >/dev/null 2>&1; then
+      for where in "${LMOD_PKG:-/nonexistent}/init/bash" "${MODULESHOME:-/nonexistent}/init/bash" \
+        /etc/profile.d/lmod.sh /etc/profile.d/modules.sh /usr/share/lmod/lmod/init/bash /usr/share/modules/init/bash; do
+        # shellcheck disable=SC1090 # whatever the site has
+        if [ -r "$where" ]; then . "$where" && break; fi
+      done
+    fi
+    command -v module >/dev/null 2>&1 || slurm_wrong "MODULES=\"$MODULES\", but there is no module command on $(hostname)"
+    if [ "${MODULES_PURGE:-0}" = 1 ]; then module purge; fi
+    for module in $MODULES; do
+      module load "$module" || slurm_wrong "module load $module failed"
+    done
+  fi
+  gradshard=${GRADSHARD:-$GRADSHARD_ROOT/target/release/gradshard}
+  [ -x "$gradshard" ] || slurm_wrong "$gradshard is not there; build it on a node like this one (cargo build --release), or set GRADSHARD"
+  library=$(slurm_library "$gradshard")
+  nodes=${SLURM_JOB_NUM_NODES:?}
+  ranks_per_node=${RANKS_PER_NODE:-${SLURM_NTASKS_PER_NODE:-}}
+  [ -n "$ranks_per_node" ] || slurm_wrong "write --ntasks-per-node, or ranks land unevenly on the nodes"
+  slurm_launcher
+  slurm_say "$1, job $SLURM_JOB_ID${SLURM_ARRAY_TASK_ID:+, task $SLURM_ARRAY_TASK_ID}, $nodes node(s) $SLURM_JOB_NODELIST, $ranks_per_node rank(s) a node"
+  slurm_say "program $gradshard ($library), started by ${LAUNCH_WITH[*]}${MODULES:+, modules $MODULES}"
+}
+
+# Sets LAUNCH_WITH, the words before -N or -n.
+slurm_launcher() {
+  local known words=()
+  read -r -a words <<<"${SRUN_OPTIONS:-}"
+  known=$(srun --mpi=list 2>&1 || true)
+  local how=${LAUNCH:-auto}
+  if [ "$how" = auto ]; then
+    how=mpirun
+    case $library in
+      openmpi) if grep -qw pmix <<<"$known"; then how=pmix; fi ;;
+      mpich) if grep -qw pmi2 <<<"$known"; then how=pmi2; fi ;;
+    esac
+  fi
+  if [ "$how" = mpirun ]; then
+    local program
+    case $library in
+      openmpi) program=$(command -v mpirun.openmpi || command -v mpirun) || slurm_wrong "LAUNCH=mpirun, but there is no mpirun" ;;
+      mpich) program=$(command -v mpiexec.mpich || command -v mpiexec) || slurm_wrong "LAUNCH=mpirun, but there is no mpiexec" ;;
+    esac
+    LAUNCH_WITH=("$program")
+    return
+  fi
+  grep -qw -- "$how" <<<"$known" || slurm_wrong "LAUNCH=$how is none of this site's: $(tr '\n' ' ' <<<"$known")"
+  # A rank that dies takes the step with it; otherwise the others wait until the time is up.
+  LAUNCH_WITH=(srun "--mpi=$how" --kill-on-bad-exit=1 "${words[@]}")
+  # PMIx's default fence crashed MPI_Init of Open MPI 4.1.4 now and then.
+  export SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-ring}
+}
+
+# slurm_launch NODES: sets LAUNCH_COMMAND, what starts ranks_per_node ranks on each of the first NODES nodes.
+# shellcheck disable=SC2034 # the scripts use it
+slurm_launch() {
+  local count=$1 ranks hosts=()
+  ranks=$((count * ranks_per_node))
+  case ${LAUNCH_WITH[0]} in
+    srun) LAUNCH_COMMAND=("${LAUNCH_WITH[@]}" -N "$count" -n "$ranks" "--ntasks-per-node=$ranks_per_node") ;;
+    *)
+      mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n "$count")
+      if [ "$library" = mpich ]; then
+        LAUNCH_COMMAND=("${LAUNCH_WITH[@]}" -n "$ranks" -ppn "$ranks_per_node" -hosts "$(IFS=,; echo "${hosts[*]}")")
+      else
+        LAUNCH_COMMAND=("${LAUNCH_WITH[@]}" -n "$ranks" --host "$(IFS=,; echo "${hosts[*]/%/:$ranks_per_node}")")
+      fi
+      ;;
+  esac
+}
+
+# slurm_experiment FILE: refuses what is not there; sets `name` and `output`.
+slurm_experiment() {
+  [ -f "$1" ] || slurm_wrong "$1: no such experiment on $(hostname)"
+  name=$(basename "$1" .json)
+  local results=${RESULTS:-$SLURM_SUBMIT_DIR}
+  mkdir -p "$results"
+  output=${OUTPUT:-$results/$name-$SLURM_JOB_ID.h5}
+}
+
+# slurm_lost_nodes: names the nodes of the job that no longer answer. Slurm takes a while to notice, as SlurmdTimeout says.
+slurm_lost_nodes() {
+  local lost
+  lost=$(sinfo -h -N -n "$SLURM_JOB_NODELIST" -o '%N %T' 2>/dev/null | sort -u |
+    awk '$2 ~ /down|\*$|fail|unknown|not_responding/ { print $1 " (" $2 ")" }')
+  if [ -n "$lost" ]; then slurm_say "lost nodes: $(paste -sd' ' <<<"$lost")"; fi
+}
+
+# slurm_ended CODE: after a run: what became of it.
+slurm_ended() {
+  local code=$1
+  [ "$code" -ne 0 ] || return 0
+  slurm_say "ended with exit code $code"
+  slurm_lost_nodes
+  if [ -s "$output" ]; then
+    slurm_say "cells that were finished are in $output; the same job with OUTPUT=$output and --resume measures the rest"
+  fi
+}

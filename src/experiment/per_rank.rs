@@ -1,0 +1,121 @@
+//! Counts that may follow the number of ranks, as weak scaling wants: `4`, or `{"per_rank": 2}`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::experiment::numbers::Count;
+use crate::experiment::one_or_many::Entry;
+
+/// A number of clients or shards as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scaled {
+    /// The same on any number of ranks.
+    Fixed(u64),
+    /// So many for each rank that may host them.
+    PerRank(u64),
+}
+
+impl Scaled {
+    /// The number where `ranks` ranks may host them; None where it is beyond what a [`Count`] holds.
+    pub fn on(self, ranks: u64) -> Option<u64> {
+        match self {
+            Scaled::Fixed(count) => Some(count),
+            Scaled::PerRank(each) => each.checked_mul(ranks.max(1)).filter(|count| *count <= Count::MAX),
+        }
+    }
+}
+
+impl fmt::Display for Scaled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scaled::Fixed(count) => count.fmt(f),
+            Scaled::PerRank(each) => write!(f, "{each} a rank"),
+        }
+    }
+}
+
+/// What [`Scaled`] looks like where it is no plain number.
+const FORM: &str = "write a number, or {\"per_rank\": number} with nothing else in it";
+
+impl Entry for Scaled {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScaledVisitor;
+        impl<'de> Visitor<'de> for ScaledVisitor {
+            type Value = Scaled;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Count::visitor().expecting(f)
+            }
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Scaled, E> {
+                Count::visitor().visit_u64(count).map(|count| Scaled::Fixed(count.0))
+            }
+            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Scaled, E> {
+                Count::visitor().visit_i64(count).map(|count| Scaled::Fixed(count.0))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scaled, A::Error> {
+                match map.next_key::<String>()?.as_deref() {
+                    Some("per_rank") => {
+                        let each: Count = map.next_value()?;
+                        if map.next_key::<String>()?.is_some() {
+                            return Err(de::Error::custom(FORM));
+                        }
+                        Ok(Scaled::PerRank(each.0))
+                    }
+                    _ => Err(de::Error::custom(FORM)),
+                }
+            }
+        }
+        deserializer.deserialize_any(ScaledVisitor)
+    }
+}
+
+impl Serialize for Scaled {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Scaled::Fixed(count) => serializer.serialize_u64(*count),
+            Scaled::PerRank(each) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("per_rank", each)?;
+                map.end()
+            }
+        }
+    }
+}
+
+impl JsonSchema for Scaled {
+    fn schema_name() -> Cow<'static, str> {
+        "Scaled".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "examples": [4, {"per_rank": 2}],
+            "anyOf": [
+                generator.subschema_for::<Count>(),
+                {
+                    "type": "object",
+                    "description": "So many for each rank that may host them: weak scaling.",
+                    "properties": {"per_rank": generator.subschema_for::<Count>()},
+                    "required": ["per_rank"],
+                    "additionalProperties": false
+                }
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_for_each_rank() {
+        assert_eq!((Scaled::Fixed(4).on(7), Scaled::PerRank(2).on(7)), (Some(4), Some(14)));
+        // Nobody hosts them: the layout is refused elsewhere, and there is no cell of 0 clients.
+        assert_eq!(Scaled::PerRank(2).on(0), Some(2));
+        assert_eq!(Scaled::PerRank(u64::from(u32::MAX)).on(2), None);
+    }
+}

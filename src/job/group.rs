@@ -1,0 +1,134 @@
+//! Comparisons on the same number of nodes, carried out by the ranks of the job's first so many nodes while the others
+//! sleep. One job, one file, one library that was started once: numbers of nodes then differ in nothing else.
+
+use std::collections::BTreeSet;
+
+use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
+use crate::experiment::Comparison;
+use crate::job::{Book, JobError, Prepared, Progress, Quiet, Request, comparison, save, share, start};
+use crate::limits::Limits;
+use crate::sync::Synchroniser;
+
+/// Comparisons that follow each other on the same nodes.
+pub struct Group<'e> {
+    /// The first so many nodes; None: all.
+    pub nodes: Option<u64>,
+    /// At least one.
+    pub comparisons: &'e [Comparison],
+}
+
+/// The comparisons in their order, cut where the number of nodes changes.
+pub fn groups(comparisons: &[Comparison]) -> Vec<Group<'_>> {
+    let same = comparisons.chunk_by(|one, next| one.nodes == next.nodes);
+    same.map(|comparisons| Group { nodes: comparisons[0].nodes, comparisons }).collect()
+}
+
+/// The ranks that measure on the first `nodes` nodes of `node_of`, ascending; None: all of them.
+pub fn members(node_of: &[usize], nodes: Option<u64>) -> Vec<usize> {
+    ranks_of_first_nodes(node_of, nodes.map_or(usize::MAX, |nodes| nodes as usize))
+}
+
+/// The nodes of these ranks.
+pub fn node_of(node_of: &[usize], nodes: Option<u64>) -> Vec<usize> {
+    members(node_of, nodes).into_iter().map(|rank| node_of[rank]).collect()
+}
+
+/// How a group ended on one rank, as a number that all ranks can take the greatest of.
+const WELL: u64 = 0;
+const OUTPUT: u64 = 1;
+const INPUT: u64 = 2;
+
+/// Measures the group's comparisons. `limits` are the job's where they are known; else they are measured here, if asked
+/// for. Collective over all ranks of the job.
+pub fn measure(
+    transport: &mut dyn Transport,
+    prepared: &Prepared,
+    group: &Group<'_>,
+    limits: Option<&Limits>,
+    (request, sync, cores_shared): (&Request, &mut Synchroniser, bool),
+    book: &mut Book,
+    progress: &mut dyn Progress,
+) -> Result<(), JobError> {
+    let there = transport.node_of().iter().collect::<BTreeSet<_>>().len() as u64;
+    if group.nodes.is_none_or(|nodes| nodes == there) {
+        return on_nodes(transport, prepared, group, limits, (request, sync, cores_shared), book, progress);
+    }
+    let nodes = group.nodes.unwrap_or(there);
+    let done = match transport.first_nodes(nodes as usize)? {
+        Some(mut first) => {
+            let mut quiet = Quiet;
+            let progress = if first.rank() == 0 { progress } else { &mut quiet };
+            let mut facts = (first.rank() == 0).then(|| serde_json::json!({"cores_shared": cores_shared}));
+            let mut sync = start::synchroniser(first.as_mut(), prepared.experiment.repeat.start, &mut facts)?;
+            let asked = (request, &mut sync, cores_shared);
+            let done = on_nodes(first.as_mut(), prepared, group, None, asked, book, progress);
+            if let Err(JobError::Lost(_)) = done {
+                return done;
+            }
+            // No rank leaves the others while they still look for its messages.
+            first.barrier()?;
+            done
+        }
+        None => Ok(()),
+    };
+    transport.rest()?;
+    // What is wrong those learn too that slept.
+    let (kind, said) = match done {
+        Ok(()) => (WELL, Ok(())),
+        Err(JobError::Input(said)) => (INPUT, Err(said)),
+        Err(error) => (OUTPUT, Err(error.to_string())),
+    };
+    let kind = transport.max(kind)?;
+    match agree(transport, said)? {
+        Ok(()) => Ok(()),
+        Err(said) if kind == INPUT => Err(JobError::Input(said)),
+        Err(said) => Err(JobError::Output(said)),
+    }
+}
+
+/// The same on the ranks that measure.
+fn on_nodes(
+    transport: &mut dyn Transport,
+    prepared: &Prepared,
+    group: &Group<'_>,
+    limits: Option<&Limits>,
+    (request, sync, cores_shared): (&Request, &mut Synchroniser, bool),
+    book: &mut Book,
+    progress: &mut dyn Progress,
+) -> Result<(), JobError> {
+    let node_of = transport.node_of().to_vec();
+    let own = match limits {
+        None if request.limits => {
+            progress.note(&match group.nodes {
+                Some(nodes) => format!("measuring the limits of the first {nodes} node(s)"),
+                None => "measuring the machine's limits".to_owned(),
+            });
+            Some(crate::limits::measure(transport)?)
+        }
+        _ => None,
+    };
+    if let (Some(results), Some(limits)) = (&mut book.results, &own) {
+        let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
+        results.limits_of(nodes, serde_json::to_value(limits).unwrap_or_default());
+    }
+    let limits = limits.or(own.as_ref());
+    for comparison in group.comparisons {
+        let kept = (&book.running, &mut *sync, cores_shared);
+        let measured = comparison::measure(transport, prepared, comparison, request, kept, progress)?;
+        if let Some(results) = &mut book.results {
+            for (mut row, samples, memory) in measured.cells {
+                if let Some(limits) = limits {
+                    share::fill(&mut row, prepared, comparison, &node_of, limits)?;
+                }
+                results.push(row, samples, memory);
+            }
+            results.ratios.extend(measured.ratios);
+            results.blocks.extend(measured.blocks);
+        }
+        save(transport, &mut book.output, &book.results)?;
+        if book.output.is_some() {
+            book.running.clear();
+        }
+    }
+    Ok(())
+}

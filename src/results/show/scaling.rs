@@ -1,0 +1,367 @@
+//! How the same strategy fares on more and more nodes: parallel efficiency, and the share of what the wires allow.
+//!
+//! The work of a cell is what must be summed, N·|θ| elements; its rate is work over the median time. Efficiency on k
+//! nodes is the rate of one node of k over the rate of one node of the fewest, k₀, that the file has:
+//!
+//! E(k) = (N·|θ| / (T·k)) / (N₀·|θ₀| / (T₀·k₀)).
+//!
+//! With N and |θ| the same everywhere, that is strong scaling, T₀·k₀ / (T·k). With N·|θ| in proportion to the nodes it
+//! is weak scaling, T₀ / T.
+
+use serde::Serialize;
+
+use super::number::{TimeUnit, about, mebibytes, significant};
+use super::page::{Align, Grid, paragraph, printable};
+use crate::gradient::Dtype;
+use crate::results::ResultFile;
+use crate::results::row::{CellRow, Status};
+
+/// How the work of a series goes with its nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The same work on any number of nodes.
+    Strong,
+    /// The same work for each node.
+    Weak,
+    /// Neither.
+    Mixed,
+}
+
+/// A strategy, under terms that do not change with the nodes, on several numbers of nodes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Series {
+    /// Strategy.
+    pub strategy: String,
+    /// Model.
+    pub model: String,
+    /// Element type.
+    pub dtype: String,
+    /// Flow; `auto` whatever it came to.
+    pub flow: String,
+    /// What else tells it from others: roles, way inside a node, order, phase, residency, ceiling.
+    pub terms: String,
+    /// How its work goes with its nodes.
+    pub kind: Kind,
+    /// By nodes, ascending; at least two numbers of nodes.
+    pub points: Vec<Point>,
+}
+
+/// One number of nodes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// Nodes.
+    pub nodes: u64,
+    /// Ranks on all of them.
+    pub ranks: u64,
+    /// N.
+    pub clients: u64,
+    /// M.
+    pub shards: u64,
+    /// |θ|.
+    pub elements: u64,
+    /// Jobs that measured it.
+    pub jobs: u64,
+    /// Median time, seconds; of several jobs the median of their medians. None where no job measured it.
+    pub median_s: Option<f64>,
+    /// Ends of the median's 95 % interval; None with several jobs or too few samples.
+    pub interval_s: Option<(f64, f64)>,
+    /// Of the rate of one node on the fewest nodes; None on points without times, or where the fewest have none.
+    pub efficiency: Option<f64>,
+    /// Made of the ends of both medians' intervals, so wider than needed.
+    pub efficiency_interval: Option<(f64, f64)>,
+    /// Least time that the busiest memory system or wire allows, over the median.
+    pub share_of_limit: Option<f64>,
+    /// Which of them.
+    pub limit_part: String,
+    /// `ok`, or what became of the cell.
+    pub status: String,
+}
+
+impl Point {
+    fn work(&self) -> f64 {
+        self.clients as f64 * self.elements as f64
+    }
+}
+
+/// What must be the same along a series.
+fn key(cell: &CellRow) -> [String; 5] {
+    let flow = if cell.flow.starts_with("auto") { "auto" } else { &cell.flow };
+    let ceiling =
+        cell.ceiling_bytes.map_or(String::new(), |bytes| format!(", ceiling {} MiB", mebibytes(bytes as u64)));
+    let terms = format!(
+        "{}, {}, order {}, {}, {}{ceiling}",
+        cell.roles, cell.intra_node, cell.order, cell.phase, cell.residency
+    );
+    [cell.strategy.clone(), cell.model.clone(), cell.dtype.clone(), flow.to_owned(), terms]
+}
+
+/// Every series of the file that has more than one number of nodes, in the order of its first cells.
+///
+/// N, M and |θ| may follow the nodes: where a strategy has several of them, the first ones of each number of nodes belong
+/// together, then the second ones, as the experiment lists them.
+pub fn series(file: &ResultFile) -> Vec<Series> {
+    let mut keys: Vec<[String; 5]> = Vec::new();
+    for cell in &file.cells {
+        let key = key(cell);
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    let mut all = Vec::new();
+    for wanted in keys {
+        let mut places: Vec<&CellRow> = file.cells.iter().filter(|cell| key(cell) == wanted).collect();
+        places.sort_by_key(|cell| (cell.nodes, cell.cell));
+        // For each number of nodes, its sizes in order, each with the rows of all jobs that measured it.
+        let mut by_nodes: Vec<(u64, Vec<Vec<&CellRow>>)> = Vec::new();
+        for cell in places {
+            if by_nodes.last().is_none_or(|(nodes, _)| *nodes != cell.nodes) {
+                by_nodes.push((cell.nodes, Vec::new()));
+            }
+            let Some((_, sizes)) = by_nodes.last_mut() else { continue };
+            let size = |row: &CellRow| (row.clients, row.shards, row.elements, row.ranks);
+            match sizes.iter_mut().find(|rows| size(rows[0]) == size(cell)) {
+                Some(rows) => rows.push(cell),
+                None => sizes.push(vec![cell]),
+            }
+        }
+        let most = by_nodes.iter().map(|(_, sizes)| sizes.len()).max().unwrap_or(0);
+        for place in 0..most {
+            let points = by_nodes.iter().filter_map(|(_, sizes)| sizes.get(place)).map(|rows| point(rows)).collect();
+            if let Some(points) = with_efficiency(points) {
+                let [strategy, model, dtype, flow, terms] = wanted.clone();
+                all.push(Series { strategy, model, dtype, flow, terms, kind: kind(&points), points });
+            }
+        }
+    }
+    all
+}
+
+/// The rows of one number of nodes, of one job or several.
+fn point(rows: &[&CellRow]) -> Point {
+    let ok: Vec<&&CellRow> = rows.iter().filter(|row| row.status == Status::Ok && row.median_s.is_some()).collect();
+    let middle = |values: Vec<f64>| crate::measure::summarise(&values).map(|summary| summary.median);
+    let first = rows[0];
+    Point {
+        nodes: first.nodes,
+        ranks: first.ranks,
+        clients: first.clients,
+        shards: first.shards,
+        elements: first.elements,
+        jobs: ok.len() as u64,
+        median_s: middle(ok.iter().filter_map(|row| row.median_s).collect()),
+        interval_s: match ok.as_slice() {
+            [only] => only.ci_low_s.zip(only.ci_high_s),
+            _ => None,
+        },
+        efficiency: None,
+        efficiency_interval: None,
+        share_of_limit: middle(ok.iter().filter_map(|row| row.share_of_limit).collect()),
+        limit_part: ok.first().map_or(String::new(), |row| row.limit_part.clone()),
+        status: if ok.is_empty() { first.status.name().to_owned() } else { Status::Ok.name().to_owned() },
+    }
+}
+
+/// None with fewer than two numbers of nodes.
+fn with_efficiency(mut points: Vec<Point>) -> Option<Vec<Point>> {
+    let base = points.first()?.clone();
+    points.get(1)?;
+    for point in &mut points {
+        let scale = point.work() * base.nodes as f64 / (base.work() * point.nodes as f64);
+        point.efficiency = base.median_s.zip(point.median_s).map(|(first, own)| scale * first / own);
+        if point.nodes != base.nodes {
+            point.efficiency_interval = base
+                .interval_s
+                .zip(point.interval_s)
+                .map(|((low, high), (own_low, own_high))| (scale * low / own_high, scale * high / own_low));
+        }
+    }
+    Some(points)
+}
+
+fn kind(points: &[Point]) -> Kind {
+    // Shards that do not divide evenly, and nodes with a rank less than others, must not count.
+    let near = |work: &dyn Fn(&Point) -> f64| {
+        let first = work(&points[0]);
+        points.iter().all(|point| (work(point) / first - 1.0).abs() < 0.01)
+    };
+    if near(&Point::work) {
+        Kind::Strong
+    } else if near(&|point| point.work() / point.nodes as f64) {
+        Kind::Weak
+    } else {
+        Kind::Mixed
+    }
+}
+
+/// The series as a page of text.
+pub fn scaling(file: &ResultFile) -> String {
+    let all = series(file);
+    let mut page = String::new();
+    if all.is_empty() {
+        let text = "every strategy of this file was measured on one number of nodes only: gradshard run --nodes 1,2,4, \
+                    \"nodes\" in the experiment, or gradshard merge of several jobs' files";
+        paragraph(&mut page, text, 0);
+        return page;
+    }
+    let mut headings: Vec<(String, String, String, Kind)> = Vec::new();
+    for one in &all {
+        let heading = (one.model.clone(), one.dtype.clone(), one.terms.clone(), one.kind);
+        if !headings.contains(&heading) {
+            headings.push(heading);
+        }
+    }
+    for (at, heading) in headings.into_iter().enumerate() {
+        if at > 0 {
+            page.push('\n');
+        }
+        let (model, dtype, terms, kind) = &heading;
+        let kind = match kind {
+            Kind::Strong => "strong scaling (N and |θ| the same)",
+            Kind::Weak => "weak scaling (N·|θ| in proportion to the nodes)",
+            Kind::Mixed => "N·|θ| neither the same nor in proportion to the nodes",
+        };
+        paragraph(&mut page, &format!("{}, {dtype}, {terms}: {kind}", printable(model)), 2);
+        let mut grid = Grid::new(
+            [
+                ("  strategy", Align::Left),
+                ("flow", Align::Right),
+                ("nodes", Align::Right),
+                ("ranks", Align::Right),
+                ("N", Align::Right),
+                ("M", Align::Right),
+                ("MiB", Align::Right),
+                ("median", Align::Right),
+                ("95 % CI", Align::Right),
+                ("GB/s a node", Align::Right),
+                ("efficiency", Align::Right),
+                ("limit", Align::Right),
+                ("of", Align::Left),
+            ]
+            .to_vec(),
+        );
+        let same = |one: &&Series| (one.model.clone(), one.dtype.clone(), one.terms.clone(), one.kind) == heading;
+        for one in all.iter().filter(same) {
+            one.points.iter().enumerate().for_each(|(index, point)| grid.push(line(one, point, index == 0)));
+        }
+        grid.print(&mut page);
+    }
+    page.push('\n');
+    let text = "efficiency: N·|θ| summed a second and node, over that on the fewest nodes; brackets: from the ends of both \
+                medians' 95 % intervals. limit: the least time that the busiest memory system or wire allows, over the \
+                median.";
+    paragraph(&mut page, text, 0);
+    page
+}
+
+fn line(series: &Series, point: &Point, first: bool) -> Vec<String> {
+    let none = || "-".to_owned();
+    let bytes =
+        Dtype::ALL.into_iter().find(|dtype| dtype.name() == series.dtype).map_or(4, |dtype| dtype.size() as u64);
+    let (name, flow) = if first {
+        (format!("  {}", printable(&series.strategy)), printable(&series.flow))
+    } else {
+        Default::default()
+    };
+    let mut line = vec![name, flow, point.nodes.to_string(), point.ranks.to_string(), point.clients.to_string()];
+    line.extend([point.shards.to_string(), mebibytes(point.elements * bytes)]);
+    match point.median_s {
+        None => line.extend([point.status.clone(), none(), none(), none()]),
+        Some(median) => {
+            let unit = TimeUnit::of(median);
+            let interval = point.interval_s.map(|(low, high)| format!("{}–{}", unit.show(low), unit.show(high)));
+            let several = || if point.jobs > 1 { format!("{} jobs", point.jobs) } else { none() };
+            line.push(format!("{} {}", unit.show(median), unit.name));
+            line.push(interval.unwrap_or_else(several));
+            line.push(significant(point.work() * bytes as f64 / median / point.nodes as f64 / 1e9));
+            line.push(match (point.efficiency, point.efficiency_interval) {
+                (Some(found), Some((low, high))) => format!("{found:.3} [{}, {}]", about(low), about(high)),
+                (Some(found), None) => format!("{found:.3}"),
+                _ => none(),
+            });
+        }
+    }
+    line.push(point.share_of_limit.map_or_else(none, |share| format!("{share:.3}")));
+    line.push(point.limit_part.clone());
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(nodes: u64, clients: u64, elements: u64, median: Option<f64>) -> CellRow {
+        CellRow {
+            cell: nodes,
+            strategy: "sharded-ring".into(),
+            model: "m".into(),
+            dtype: "f32".into(),
+            flow: if nodes == 1 { "auto (1MiB)".into() } else { "auto (60KiB)".into() },
+            nodes,
+            ranks: 2 * nodes,
+            clients,
+            shards: 2 * nodes,
+            elements,
+            median_s: median,
+            ci_low_s: median.map(|median| median * 0.9),
+            ci_high_s: median.map(|median| median * 1.1),
+            status: if median.is_some() { Status::Ok } else { Status::Infeasible },
+            ..CellRow::default()
+        }
+    }
+
+    fn file(cells: Vec<CellRow>) -> ResultFile {
+        ResultFile { cells, ..ResultFile::new("{}".into(), serde_json::json!({})) }
+    }
+
+    /// By hand: T(1) = 8 s; 2 nodes in 5 s: 8 / (2 · 5) = 0.8; 4 nodes in 4 s: 8 / 16 = 0.5.
+    #[test]
+    fn the_same_work_on_more_nodes() {
+        let file = file(vec![cell(4, 20, 100, Some(4.0)), cell(1, 20, 100, Some(8.0)), cell(2, 20, 100, Some(5.0))]);
+        let all = series(&file);
+        assert_eq!((all.len(), all[0].kind, all[0].flow.as_str()), (1, Kind::Strong, "auto"));
+        let found: Vec<(u64, f64)> = all[0].points.iter().map(|p| (p.nodes, p.efficiency.unwrap())).collect();
+        assert_eq!(found, [(1, 1.0), (2, 0.8), (4, 0.5)]);
+        // 8 · 0.9 / (2 · 5 · 1.1) and 8 · 1.1 / (2 · 5 · 0.9).
+        let (low, high) = all[0].points[1].efficiency_interval.unwrap();
+        assert!((low - 0.654545).abs() < 1e-5 && (high - 0.977778).abs() < 1e-5, "{low} {high}");
+        assert_eq!(all[0].points[0].efficiency_interval, None);
+    }
+
+    /// Twice the clients on twice the nodes, in a quarter more time: 8 / 10.
+    #[test]
+    fn work_that_grows_with_the_nodes() {
+        let all = series(&file(vec![cell(2, 4, 100, Some(8.0)), cell(4, 8, 100, Some(10.0)), cell(8, 16, 100, None)]));
+        assert_eq!(all[0].kind, Kind::Weak);
+        let found: Vec<Option<f64>> = all[0].points.iter().map(|point| point.efficiency).collect();
+        assert_eq!(found, [Some(1.0), Some(0.8), None]);
+        let page = scaling(&file(vec![cell(2, 4, 100, Some(8.0)), cell(8, 16, 100, None)]));
+        assert!(page.contains("weak scaling") && page.contains("infeasible"), "{page}");
+    }
+
+    #[test]
+    fn jobs_are_pooled_and_lists_stay_apart() {
+        // Two jobs on 1 node, and two numbers of clients.
+        let mut cells = vec![cell(1, 20, 100, Some(6.0)), cell(1, 20, 100, Some(10.0)), cell(2, 20, 100, Some(5.0))];
+        cells.extend([cell(1, 40, 100, Some(20.0)), cell(2, 40, 100, Some(20.0))]);
+        let all = series(&file(cells));
+        assert_eq!(all.len(), 2);
+        assert_eq!((all[0].points[0].jobs, all[0].points[0].median_s), (2, Some(8.0)));
+        assert_eq!(all[0].points[1].efficiency, Some(0.8));
+        assert_eq!((all[1].points[0].clients, all[1].points[1].efficiency), (40, Some(0.5)));
+    }
+
+    #[test]
+    fn one_number_of_nodes_is_no_series() {
+        let only = file(vec![cell(4, 20, 100, Some(4.0))]);
+        assert!(series(&only).is_empty());
+        assert!(scaling(&only).contains("one number of nodes only"));
+    }
+
+    #[test]
+    fn fits_the_page() {
+        let page = scaling(&file(vec![cell(1, 20, 100, Some(8.0)), cell(2, 20, 100, Some(5.0))]));
+        println!("{page}");
+        assert!(page.lines().all(|line| line.chars().count() <= super::super::page::WIDTH), "{page}");
+    }
+}
