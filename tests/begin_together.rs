@@ -1,6 +1,6 @@
 //! Ranks begin rounds together, under MPI's launcher: behind the barrier, and at windows on one clock and on several.
 //!
-//! The job's processes are this test program itself, told to run `rank_of_a_job`.
+//! The job's processes are this test program itself, told to run `rank_of_a_job`. And what a result file says of it.
 #![cfg(feature = "mpi")]
 
 mod harness;
@@ -12,8 +12,10 @@ use gradshard::engine::mpi_transport::MpiTransport;
 use gradshard::engine::node_clock::node_clock;
 use gradshard::engine::transport::gather_numbers;
 use gradshard::mpi::{World, launcher as launched};
+use gradshard::results::ResultFile;
 use gradshard::sync::{LocalClock, Start, Synchroniser};
 use harness::{Place, launcher};
+use serde_json::json;
 
 const TURNS: usize = 12;
 /// Pretended clocks differ by this, ns.
@@ -116,4 +118,76 @@ fn ranks_begin_together() {
         assert!(line.contains(&format!("checked on {ranks} ranks")), "{line}");
         println!("{line}");
     }
+}
+
+/// Runs a small experiment and reads its file.
+fn measured(place: &Place, name: &str, start: &str, threads: usize) -> ResultFile {
+    let experiment = json!({
+        "models": 5000, "clients": 6, "shards": 2, "strategies": ["sharded-direct", "tree-central", "tree-lambda-fl"],
+        "repeat": {"blocks": 12, "precision": 1e-9, "start": start}
+    });
+    let (file, output) =
+        (place.write(&format!("{name}.json"), experiment.to_string()), place.path(format!("{name}.h5")));
+    let threads = threads.to_string();
+    let arguments = ["run", file.to_str().unwrap(), "--no-limits", "--threads", &threads];
+    place.gradshard().args(arguments).args(["-o".as_ref(), output.as_os_str()]).run().success();
+    ResultFile::open(output).unwrap()
+}
+
+/// The file's own figures, put together once more from its samples.
+fn check_file(file: &ResultFile, start: &str) {
+    assert_eq!(file.environment["start"], start);
+    let (cells, blocks) = (file.cells.len() as u64, file.blocks.len() as u64);
+    assert_eq!((cells, blocks, file.samples.len() as u64), (3, 12, 36));
+    let mut before = 0.0;
+    for (number, block) in (0..).zip(&file.blocks) {
+        assert_eq!((block.comparison, block.block, block.rounds), (0, number, cells));
+        let of_block = || file.samples.iter().filter(|sample| sample.block == number);
+        assert_eq!(block.missed_windows, of_block().filter(|sample| sample.late_ranks > 0).count() as u64);
+        assert_eq!(block.involuntary_switches, of_block().map(|sample| sample.involuntary_switches).sum::<u64>());
+        assert!(block.involuntary_switches_max <= block.involuntary_switches);
+        // Times of the wall: begun in order, and not before the last one's end.
+        assert!(block.began_unix_s >= before && block.seconds > 0.0, "{block:?}");
+        before = block.began_unix_s;
+        assert!(block.own_core_seconds > 0.0 && block.cores > 0 && block.busy_core_seconds.is_some(), "{block:?}");
+        assert_eq!(block.clock_residual_s, None);
+        assert!(block.start == start || (number > 3 && block.start == "barrier"), "{block:?}");
+    }
+    for sample in &file.samples {
+        let in_window = file.blocks[sample.block as usize].start == "window";
+        let late = sample.rank_start_seconds.iter().filter(|start| in_window && **start > 1e-6).count() as u64;
+        assert_eq!(sample.late_ranks, late, "{sample:?}");
+        // The last end, from each rank's start and own time.
+        let ends = sample.rank_start_seconds.iter().zip(&sample.rank_seconds).map(|(start, own)| start + own);
+        let last = ends.fold(0.0, f64::max);
+        assert!((sample.seconds - last).abs() < 2e-9, "{sample:?}");
+        if !in_window {
+            assert!(sample.rank_start_seconds.contains(&0.0), "{sample:?}");
+        }
+    }
+    for cell in &file.cells {
+        let of_cell = || file.samples.iter().filter(|sample| sample.cell == cell.cell);
+        let mut valid: Vec<f64> = of_cell().filter(|s| s.late_ranks == 0).map(|sample| sample.seconds).collect();
+        assert_eq!((cell.samples, cell.missed_windows), (valid.len() as u64, 12 - valid.len() as u64));
+        valid.sort_by(f64::total_cmp);
+        let middle = |n: usize| (valid[(n - 1) / 2] + valid[n / 2]) / 2.0;
+        assert!(valid.is_empty() || (cell.median_s.unwrap() - middle(valid.len())).abs() < 1e-12);
+        let disturbed = of_cell().filter(|s| s.late_ranks == 0 && s.off_core_seconds > 0.05 * s.seconds).count();
+        let share = (!valid.is_empty()).then(|| disturbed as f64 / valid.len() as f64);
+        assert_eq!(cell.disturbed_samples, share);
+    }
+}
+
+#[test]
+fn the_file_says_how_rounds_began_and_what_was_missed() {
+    let place = Place::new();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    check_file(&measured(&place, "barrier", "barrier", 2), "barrier");
+    if cores >= 2 {
+        check_file(&measured(&place, "window", "window", 2), "window");
+    }
+    // Windows are not for ranks that share cores.
+    let file = measured(&place, "shared", "window", 2 * cores + 1);
+    check_file(&file, "barrier");
+    assert!(file.environment["start_reason"].as_str().unwrap().contains("share cores"));
 }
