@@ -4,19 +4,27 @@ use std::collections::BTreeMap;
 
 use super::page::{paragraph, printable};
 use crate::results::ResultFile;
-use crate::results::row::Status;
+use crate::results::row::{CellRow, Status};
 
-/// Appends a line for each comparison that was disturbed too much to be trusted: which cells, and by what.
+/// Appends a line for each comparison that was disturbed too much to be trusted: how many of its cells, and by what, in
+/// the words of the cell whose samples were disturbed most.
 pub fn interference(page: &mut String, file: &ResultFile) {
-    let mut found: BTreeMap<(u64, String), Vec<String>> = BTreeMap::new();
-    for cell in file.cells.iter().filter(|cell| cell.status == Status::Ok && !cell.interference.is_empty()) {
-        let cells = found.entry((cell.comparison, printable(&cell.interference))).or_default();
-        cells.push(cell.cell.to_string());
+    let mut comparisons: BTreeMap<u64, (usize, Vec<&CellRow>)> = BTreeMap::new();
+    for cell in file.cells.iter().filter(|cell| cell.status == Status::Ok) {
+        let (all, disturbed) = comparisons.entry(cell.comparison).or_default();
+        *all += 1;
+        if !cell.interference.is_empty() {
+            disturbed.push(cell);
+        }
     }
-    for ((comparison, what), cells) in found {
-        let cells = cells.join(", ");
+    for (comparison, (all, disturbed)) in comparisons {
+        let share = |cell: &&&CellRow| cell.disturbed_samples.unwrap_or(0.0);
+        let Some(worst) = disturbed.iter().max_by(|one, other| share(one).total_cmp(&share(other))) else { continue };
         let text = format!(
-            "! INTERFERENCE: {what} while comparison {comparison} ran (cells {cells}); measure it again on a quiet machine."
+            "! INTERFERENCE: comparison {comparison}, {} of {all} cells: {} (cell {}). Measure it again on a quiet machine.",
+            disturbed.len(),
+            printable(&worst.interference),
+            worst.cell
         );
         paragraph(page, &text, 2);
     }
@@ -36,14 +44,14 @@ mod tests {
             page.replace("\n  ", " ")
         };
         assert_eq!(said(&file), "");
-        for cell in &mut file.cells {
-            cell.interference = "others took\n12 % of it".into();
-        }
         // The third and the fourth cell are not ok.
-        let right = "! INTERFERENCE: others took 12 % of it while comparison 0 ran (cells 0, 1); measure it again on a quiet \
-                     machine.\n";
+        for cell in &mut file.cells {
+            cell.interference = format!("others took\n{} %", cell.cell);
+            cell.disturbed_samples = Some(if cell.cell == 0 { 0.5 } else { 0.25 });
+        }
+        let right = "! INTERFERENCE: comparison 0, 2 of 2 cells: others took 0 % (cell 0). Measure it again on a quiet machine.\n";
         assert_eq!(said(&file), right);
-        file.cells[1].interference = "something else".into();
-        assert_eq!(said(&file).lines().count(), 2);
+        file.cells[0].interference = String::new();
+        assert!(said(&file).contains("1 of 2 cells: others took 1 % (cell 1)."));
     }
 }
