@@ -57,7 +57,11 @@ fn csv_and_text_say_what_json_says() {
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[1][at].parse::<f64>().unwrap(), number(&json[0], "usd_per_1000_rounds"));
     let text = place.gradshard().args(&arguments[..5]).run().success().to_owned();
-    assert!(text.contains("Level 1: 4 functions"), "{text}");
+    assert!(text.contains("sharded-direct") && text.lines().count() == 4, "{text}");
+    // Level by level it is the same time: four functions.
+    let levels = rows(&self::json(&["--model", "vgg16", "--strategy", "sharded-direct", "--levels"]), "levels");
+    let parts = ["mean_read_s", "mean_sum_s", "mean_write_s"].map(|part| number(&levels[0], part));
+    assert!((4.0 * parts.iter().sum::<f64>() - number(&json[0], "function_s")).abs() < 1e-6, "{levels:?}");
 }
 
 /// Feasible, or not, as published; the ratio of 2.7 with the clients' traffic (10.167 + 0.108) / (3.383 + 0.432) and the

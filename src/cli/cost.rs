@@ -38,7 +38,7 @@ pub struct CostArgs {
     what: Option<What>,
     /// A result file: prices what was measured. Without it, and without a command, prices plans
     #[arg(conflicts_with_all = ["strategy", "model", "clients", "shards", "flow", "dtype", "ranks", "nodes",
-                                "memory", "limit", "cold_start", "throughput", "without_clients"])]
+                                "memory", "limit", "cold_start", "throughput", "without_clients", "levels"])]
     result: Option<PathBuf>,
     #[command(flatten)]
     measured: measured::MeasuredArgs,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use gradshard::cost::workload::MIB;
-use gradshard::cost::{Asked, Case, CostError, Field, Functions, Nodes, Platform, Sheet, estimate};
+use gradshard::cost::{Asked, Case, Field, Functions, Nodes, Platform, Sheet, estimate};
 use gradshard::gradient::Dtype;
 
 use super::asked::{self, above_zero, count, flow, flow_name, not_negative};
@@ -56,6 +56,9 @@ pub struct EstimateArgs {
     /// Leave the clients' own requests out of the sum
     #[arg(long)]
     without_clients: bool,
+    /// A row a level instead: how long its functions read, sum and write
+    #[arg(long)]
+    levels: bool,
 }
 
 fn dtype(text: &str) -> Result<Dtype, String> {
@@ -97,7 +100,10 @@ pub fn sheets(args: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
                 functions.memory.limit_mib.value = limit;
             }
             functions.speed = gradshard::cost::crossover::faster(&functions.speed, args.throughput);
-            on_functions(&cases, &functions, args)?
+            if args.levels { by_level(&cases, &functions, args)? } else { on_functions(&cases, &functions, args)? }
+        }
+        Platform::Nodes(nodes) if args.levels => {
+            return Err(input(anyhow!("--levels: {} is of nodes; levels are of functions", nodes.name)));
         }
         Platform::Nodes(nodes) => on_nodes(&cases, &nodes)?,
     };
@@ -160,9 +166,6 @@ fn on_functions(cases: &[(String, Case)], platform: &Functions, args: &EstimateA
         ]);
         sheet.rows.push(row);
     }
-    if let [(_, case)] = cases {
-        sheet.notes.extend(levels(case, platform, &asked)?);
-    }
     sheet.notes.push(format!(
         "Of one deployment the time strays by about {:.0} % from this (1 standard deviation, of deployments left out of the fit).",
         platform.speed.deployment_spread.get() * 100.0
@@ -170,22 +173,40 @@ fn on_functions(cases: &[(String, Case)], platform: &Functions, args: &EstimateA
     Ok(sheet)
 }
 
-/// One case, level by level.
-fn levels(case: &Case, platform: &Functions, asked: &Asked) -> Result<Vec<String>, CostError> {
-    let found = estimate(&case.workload()?, platform, asked);
-    let line = |level: &gradshard::cost::estimate::LevelEstimate| {
-        format!(
-            "Level {}: {} functions of {:.3} s (read {:.3}, sum {:.3}, write {:.3}); the level takes {:.3} s.",
-            level.level,
-            level.functions,
-            level.mean_s,
-            level.mean.read_s,
-            level.mean.sum_s,
-            level.mean.write_s,
-            level.phase_s
-        )
-    };
-    Ok(found.levels.iter().map(line).collect())
+/// A row a level: the mean of its functions, and the level.
+fn by_level(cases: &[(String, Case)], platform: &Functions, args: &EstimateArgs) -> Result<Sheet, Failure> {
+    let asked = Asked { memory_mib: args.memory, cold_start_s: args.cold_start, ..Asked::default() };
+    let columns = [
+        "memory_mib",
+        "level",
+        "functions",
+        "mean_read_s",
+        "mean_sum_s",
+        "mean_write_s",
+        "mean_s",
+        "level_s",
+        "infeasible",
+    ];
+    let mut sheet = Sheet::new("levels", format!("{}: level by level", platform.name), &[COLUMNS, &columns].concat());
+    for (model, case) in cases {
+        let found = estimate(&case.workload().map_err(input)?, platform, &asked);
+        for level in &found.levels {
+            let mut row = identity(model, case);
+            row.extend([
+                found.memory_mib.into(),
+                u64::from(level.level).into(),
+                level.functions.into(),
+                level.mean.read_s.into(),
+                level.mean.sum_s.into(),
+                level.mean.write_s.into(),
+                level.mean_s.into(),
+                level.phase_s.into(),
+                found.infeasible.clone().into(),
+            ]);
+            sheet.rows.push(row);
+        }
+    }
+    Ok(sheet)
 }
 
 fn on_nodes(cases: &[(String, Case)], platform: &Nodes) -> Result<Sheet, Failure> {
