@@ -48,7 +48,8 @@ impl Source {
     /// Its comparisons, in the order of their numbers.
     pub fn comparisons(&self) -> Vec<Comparison<'_>> {
         let mut of_cell: BTreeMap<u64, Vec<&Sample>> = BTreeMap::new();
-        for sample in &self.file.samples {
+        // A round in which a rank missed the start has no time.
+        for sample in self.file.samples.iter().filter(|sample| sample.is_valid()) {
             of_cell.entry(sample.cell).or_default().push(sample);
         }
         of_cell.values_mut().for_each(|samples| samples.sort_by_key(|sample| sample.block));

@@ -1,7 +1,7 @@
 /* A weighted mean of one gradient a rank by the MPI library's collectives, called the common way, without gradshard: each
  * rank multiplies its gradient by its weight into a send buffer, calls MPI_Reduce_scatter or MPI_Reduce, and divides what it
  * has received by the sum of the weights. That is what gradshard's strategies of these names do, so the times compare. All
- * buffers are on huge pages, as gradshard asks for its own: on small ones MPI_Reduce alone is a quarter slower.
+ * buffers are on huge pages, as gradshard asks for its own.
  *
  * usage: mpirun -n P collectives ELEMENTS ROUNDS
  *

@@ -30,12 +30,15 @@ impl Timing {
         transport: &mut dyn Transport,
         round: impl FnOnce(&mut dyn Transport) -> Result<(), E>,
     ) -> Result<Timing, E> {
-        let before = Cell::new((0, Usage::default()));
-        let begun = sync.begin(transport, || before.set((node_clock(), Usage::of(false))))?;
+        let before = Cell::new((Usage::default(), 0));
+        // In this order, so that the time on the core is read around that of the wall: what the readings take then makes no
+        // rank look disturbed.
+        let begun = sync.begin(transport, || before.set((Usage::of(false), node_clock())))?;
         round(transport)?;
         let end = sync.clock().now();
-        let (looked, ended) = (before.get().0, node_clock());
-        let usage = Usage::of(false).since(&before.get().1);
+        let ended = node_clock();
+        let (usage, looked) = before.get();
+        let usage = Usage::of(false).since(&usage);
         // Waiting for the window, which lies between, is on the core.
         let off_core_ns = (ended - looked).saturating_sub(usage.cpu_ns);
         let (start, end) = match begun.window {

@@ -40,8 +40,8 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
                 let samples = (0..).zip(&times).map(|(block, seconds)| Sample {
                     cell: number,
                     block,
-                    place: 0,
                     seconds: *seconds,
+                    rank_start_seconds: vec![0.0; 4],
                     rank_seconds: vec![*seconds, seconds * 0.9, seconds * 0.8, seconds * 0.7],
                     rank_producing_seconds: vec![0.0; 4],
                     ..Sample::default()
