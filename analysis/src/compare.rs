@@ -280,8 +280,7 @@ mod tests {
             block: block as u64,
             place: 0,
             seconds: *seconds,
-            rank_seconds: vec![],
-            rank_producing_seconds: vec![],
+            ..Sample::default()
         };
         file.push(cell, times.iter().enumerate().map(sample).collect(), vec![]);
         Source { label: "x".into(), path: "x.h5".into(), file }
