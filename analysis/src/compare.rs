@@ -275,8 +275,13 @@ mod tests {
             ..CellRow::default()
         };
         change(&mut cell);
-        let sample =
-            |(block, seconds): (usize, &f64)| Sample { block: block as u64, seconds: *seconds, ..Sample::default() };
+        let sample = |(block, seconds): (usize, &f64)| Sample {
+            cell: 0,
+            block: block as u64,
+            place: 0,
+            seconds: *seconds,
+            ..Sample::default()
+        };
         file.push(cell, times.iter().enumerate().map(sample).collect(), vec![]);
         Source { label: "x".into(), path: "x.h5".into(), file }
     }

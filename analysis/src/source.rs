@@ -1,6 +1,6 @@
 //! Result files as they were named on the command line, and what their numbers may not be used for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use gradshard::results::contest::{Contest, contests};
@@ -48,7 +48,7 @@ impl Source {
     /// Its comparisons, in the order of their numbers.
     pub fn comparisons(&self) -> Vec<Comparison<'_>> {
         let mut of_cell: BTreeMap<u64, Vec<&Sample>> = BTreeMap::new();
-        // A round in which a rank missed the start has no time.
+        // Rounds without a common start are used for nothing.
         for sample in self.file.samples.iter().filter(|sample| sample.is_valid()) {
             of_cell.entry(sample.cell).or_default().push(sample);
         }
@@ -122,9 +122,18 @@ impl<'f> Comparison<'f> {
             caveats.push("not for absolute times: ranks share cores, so times are also the scheduler's".to_owned());
         }
         let timed = || self.contest.cells.iter().filter(|cell| cell.status == Status::Ok && cell.samples > 0);
+        let disturbed: BTreeSet<&str> =
+            timed().map(|cell| cell.interference.as_str()).filter(|what| !what.is_empty()).collect();
+        for what in disturbed {
+            caveats.push(format!("disturbed, so not to be relied on: {what}; measure again on a quiet machine"));
+        }
         let drifting = timed().filter(|cell| cell.drifts).count();
         if drifting > 0 {
             caveats.push(format!("{drifting} of {} cells had not settled: interference or drift", timed().count()));
+        }
+        let missed: u64 = timed().map(|cell| cell.missed_windows).sum();
+        if missed > 0 {
+            caveats.push(format!("{missed} more rounds are left out, as a rank missed the common start"));
         }
         let few = timed().filter(|cell| cell.ci_low_s.is_none()).count();
         if few > 0 {

@@ -68,14 +68,14 @@ pub struct Style {
 /// Every strategy with its style.
 pub const STRATEGIES: [(&str, Style); 14] = [
     ("sharded-direct", style("sharded-direct", "#0072B2", "#4FB3F0", Shape::Circle)),
-    ("sharded-ring", style("sharded-ring", "#2B9E8F", "#7FE0CF", Shape::Diamond)),
+    ("sharded-ring", style("sharded-ring", "#1F8A7A", "#D8FFF6", Shape::Diamond)),
     ("sharded-halving", style("sharded-halving", "#8C6D00", "#E8C840", Shape::Circle)),
     ("sharded-node-aware", style("sharded-node-aware", "#003F33", "#B8F5DF", Shape::Circle)),
     ("tree-central", style("tree-central", "#C77700", "#F5B041", Shape::Square)),
-    ("tree-lambda-fl", style("tree-lambda-fl", "#7A1F00", "#FF6B3D", Shape::Square)),
-    ("tree-lifl", style("tree-lifl", "#C2569A", "#F3A6D4", Shape::Diamond)),
+    ("tree-lambda-fl", style("tree-lambda-fl", "#7A1F00", "#D9481A", Shape::Square)),
+    ("tree-lifl", style("tree-lifl", "#D070B8", "#E07AC0", Shape::Diamond)),
     ("tree-binomial", style("tree-binomial", "#3D2A8C", "#A79BFF", Shape::Square)),
-    ("tree-kary", style("tree-kary", "#5A0F3C", "#E35FA8", Shape::Diamond)),
+    ("tree-kary", style("tree-kary", "#4A0A30", "#A8447C", Shape::Diamond)),
     ("native-reduce-scatter", style("native-reduce-scatter", "#2F3640", "#F2F4F6", Shape::Triangle)),
     ("native-reduce-scatter-block", style("native-reduce-scatter-block", "#2F78C4", "#6F9BFF", Shape::Triangle)),
     ("native-ireduce-scatter", style("native-ireduce-scatter", "#8A8F95", "#8A9199", Shape::Triangle)),

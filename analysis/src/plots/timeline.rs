@@ -31,8 +31,17 @@ fn timeline(comparison: &Comparison<'_>, cell: &CellRow, context: &Context) -> O
     }
     let drawn = ranks.min(RANKS);
     let shown: Vec<usize> = (0..drawn).map(|row| if drawn > 1 { row * (ranks - 1) / (drawn - 1) } else { 0 }).collect();
-    let longest = sample.rank_seconds.iter().copied().fold(sample.seconds, f64::max);
-    let x = Axis::linear("time since the rank began", 0.0, longest * 1.02, time);
+    // Older files do not say when ranks began.
+    let start = |rank: usize| sample.rank_start_seconds.get(rank).copied().filter(|start| start.is_finite());
+    let starts_known = (0..ranks).all(|rank| start(rank).is_some());
+    let ends = (0..ranks).map(|rank| start(rank).unwrap_or(0.0) + sample.rank_seconds[rank]);
+    let longest = ends.fold(sample.seconds, f64::max);
+    let x = Axis::linear(
+        if starts_known { "time since the common start" } else { "time since the rank began" },
+        0.0,
+        longest * 1.02,
+        time,
+    );
     let mut picture = Picture::new(x, Axis::rows(Vec::new()));
     picture.y.low = -(drawn as f64) + 0.4;
     picture.y.high = 0.6;
@@ -41,10 +50,11 @@ fn timeline(comparison: &Comparison<'_>, cell: &CellRow, context: &Context) -> O
     let style = of_strategy(&cell.strategy);
     let produces = sample.rank_producing_seconds.iter().any(|seconds| *seconds > 0.0);
     for (row, rank) in shown.iter().enumerate() {
-        let (y, end) = (-(row as f64), sample.rank_seconds[*rank]);
-        picture.area((0.0, y - 0.32), (end, y + 0.32), style.colour);
+        let (y, begin) = (-(row as f64), start(*rank).unwrap_or(0.0));
+        let end = begin + sample.rank_seconds[*rank];
+        picture.area((begin, y - 0.32), (end, y + 0.32), style.colour);
         if let Some(producing) = sample.rank_producing_seconds.get(*rank).filter(|seconds| **seconds > 0.0) {
-            picture.area((0.0, y - 0.32), (producing.min(end), y - 0.1), OTHER);
+            picture.area((begin, y - 0.32), ((begin + producing).min(end), y - 0.1), OTHER);
         }
     }
     picture.explain(Sign::Patch(style.colour), "in the round");
@@ -62,7 +72,7 @@ fn timeline(comparison: &Comparison<'_>, cell: &CellRow, context: &Context) -> O
         title: context.title(&format!("One round of {name}, rank by rank")),
         picture,
         caption: format!(
-            "How long each rank took in block {}, whose {} are nearest to the median of n = {} rounds; no interval, as it \
+            "When each rank was in the round of block {}, whose {} are nearest to the median of n = {} rounds; no interval, as it \
              is a single round.{thinned}",
             sample.block,
             seconds(sample.seconds),

@@ -41,9 +41,9 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
                     cell: number,
                     block,
                     seconds: *seconds,
-                    rank_start_seconds: vec![0.0; 4],
                     rank_seconds: vec![*seconds, seconds * 0.9, seconds * 0.8, seconds * 0.7],
                     rank_producing_seconds: vec![0.0; 4],
+                    rank_start_seconds: vec![0.0, 1e-6, 2e-6, 3e-6],
                     ..Sample::default()
                 });
                 let samples: Vec<Sample> = samples.collect();

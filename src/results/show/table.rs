@@ -29,7 +29,7 @@ const NONE: &str = "-";
 const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient over the median time; ingest: of all \
     clients' gradients. limit: share of the machine's limit, the least time that memory bandwidth and wires allow over \
     the median. MiB, of ranks that aggregate, without clients' gradients: own: predicted; seen: peak that the kernel saw; \
-    lib: of it, what the MPI library took, with ! where that is more than 8 MiB and a tenth. differ: share of elements that \
+    lib: of it, what the MPI library took, with ! where that is more than 8 MiB and a tenth. diff: share of elements that \
     differ from the flat server's; ulp: by how much at most.";
 
 /// Columns of the bar that draws the share of the limit.
@@ -207,7 +207,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
         Some(found) => [share_of(found.differing_elements, cell.elements), short(found.max_ulp)],
         None => [NONE, NONE].map(str::to_owned),
     };
-    columns.push(right("differ", Some(2), &|cell| verified(cell)[0].clone()));
+    columns.push(right("diff", Some(2), &|cell| verified(cell)[0].clone()));
     columns.push(right("ulp", Some(1), &|cell| verified(cell)[1].clone()));
     print_columns(page, columns, cells.len());
 }
@@ -243,11 +243,10 @@ fn share_of(count: u64, all: u64) -> String {
     if count == 0 || all == 0 {
         return count.to_string();
     }
-    let percent = count as f64 / all as f64 * 100.0;
-    if percent >= 9.95 {
-        format!("{percent:.0}%")
-    } else {
-        format!("{percent:.*}%", if percent >= 0.095 { 1 } else { 4 })
+    match count as f64 / all as f64 * 100.0 {
+        percent if percent >= 9.95 => format!("{percent:.0}%"),
+        percent if percent >= 0.1 => format!("{percent:.1}%"),
+        _ => "<0.1%".to_owned(),
     }
 }
 
@@ -319,7 +318,7 @@ mod tests {
         assert_eq!(found[8..], ["0.500", "████", "1.50", "-", "-", "0"]);
         let found = words("tree-lambda-fl");
         // 7 of 1,000,003 elements.
-        assert_eq!(found[3..], ["950.0", "ms", "-", "0.00421", "-", "0", "-", "-", "0.0007%"]);
+        assert_eq!(found[3..], ["950.0", "ms", "-", "0.00421", "-", "0", "-", "-", "<0.1%"]);
         assert_eq!(words("native-reduce-scatter-block")[3..], ["infeasible", "-", "-", "-", "0", "-", "-", "-"]);
         assert_eq!(words("tree-binomial")[3], "failed");
         assert!(page.contains("(no room for ingest, ulp: --format csv has them)"), "{page}");
@@ -337,6 +336,7 @@ mod tests {
         assert!(!page.contains("second line"), "{page}");
         assert!(page.contains("\n! RANKS SHARE CORES: some nodes"), "{page}");
         assert!(page.contains("cell 2 native-reduce-scatter-block, M 16, whole: infeasible: needs 12 GiB"), "{page}");
+        let page = page.replace("\n  ", " ");
         assert!(page.contains("3 wrong elements, relative error up to inf: failed: the result is wrong"), "{page}");
     }
 
