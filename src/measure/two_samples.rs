@@ -28,7 +28,7 @@ pub struct TwoSampleRatio {
 /// The samples of one run share its allocation; the interval says nothing of other allocations.
 pub fn unpaired(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) -> Option<TwoSampleRatio> {
     let good = |times: &[f64]| !times.is_empty() && times.iter().all(|time| *time > 0.0 && time.is_finite());
-    if !good(first) || !good(second) || !(margin >= 0.0 && margin.is_finite()) {
+    if !good(first) || !good(second) || margin < 0.0 || !margin.is_finite() {
         return None;
     }
     let mut shifts: Vec<f64> = first.iter().flat_map(|x| second.iter().map(move |y| x.ln() - y.ln())).collect();
