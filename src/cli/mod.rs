@@ -2,6 +2,7 @@
 
 mod ceiling;
 mod machine;
+mod merge;
 mod models;
 mod plan;
 mod run;
@@ -32,6 +33,7 @@ Examples:
   gradshard run configs/digits.json --threads 4       measure on 4 threads, without MPI
   gradshard run configs/resnet18.json --dry-run       what would be measured, and in how much memory
   gradshard show resnet18.h5                          the table
+  gradshard merge nodes.h5 job-*.h5                   several jobs of one experiment in one file
   gradshard plan --strategy tree-lambda-fl --clients 20 --elements 1000000 --ranks 4
 
 Data goes to standard output, everything else to standard error. Exit code 2: bad input; 1: something failed.";
@@ -46,6 +48,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Print a result file
     Show(show::ShowArgs),
+    /// Join the result files of several jobs of one experiment
+    Merge(merge::MergeArgs),
     /// List the strategies
     Strategies(strategies::StrategiesArgs),
     /// List the models of the catalogue, or the layers of one
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Ceiling(args) => ceiling::ceiling(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Show(args) => show::show(&args).map_err(input),
+        Command::Merge(args) => merge::merge(&args),
         Command::Strategies(args) => strategies::strategies(&args),
         Command::Models(args) => models::models(&args),
         Command::Machine(args) => machine::machine(&args),

@@ -207,6 +207,7 @@ impl<'s, E: Element> Session<'s, E> {
                 }
                 let Some(told) = self.one_round(transport, contender)? else { continue };
                 contender.samples.push(Sample {
+                    job: 0,
                     cell: contender.cell.index,
                     block,
                     place: place as u64,

@@ -122,7 +122,7 @@ pub fn run_with(
     let environment = environment::gather(transport, limits.as_ref())?;
     results = match (results, environment) {
         (Some(mut results), Some(environment)) => {
-            results.resumed(environment);
+            results.resumed(&environment);
             Some(results)
         }
         (_, environment) => environment.map(|environment| ResultFile::new(prepared.text.clone(), environment)),
@@ -142,7 +142,7 @@ pub fn run_with(
                 }
                 results.push(row, samples, memory);
             }
-            results.ratios.extend(measured.ratios);
+            results.push_ratios(measured.ratios);
         }
         save(transport, &mut output, &results)?;
         if output.is_some() {

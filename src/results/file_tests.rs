@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::job_row::PooledRow;
 use super::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use super::{Output, ResultError, ResultFile};
 use crate::memory::KernelMemory;
@@ -108,6 +109,7 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap();
             CellRow {
+                job: 0,
                 cell,
                 comparison,
                 strategy: text(),
@@ -164,7 +166,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     (any::<[u64; 3]>(), any_number(), proptest::collection::vec((any_number(), any_number()), 0..5)).prop_map(
         |([cell, block, place], seconds, ranks)| {
             let (rank_seconds, rank_producing_seconds) = ranks.into_iter().unzip();
-            Sample { cell, block, place, seconds, rank_seconds, rank_producing_seconds }
+            Sample { job: 0, cell, block, place, seconds, rank_seconds, rank_producing_seconds }
         },
     )
 }
@@ -175,6 +177,7 @@ fn any_ratio() -> impl Strategy<Value = RatioRow> {
     (any::<[u64; 4]>(), numbers, times, any_text()).prop_map(|(counts, numbers, optional, verdict)| {
         let [comparison, cell, baseline, blocks] = counts;
         RatioRow {
+            job: blocks ^ cell,
             comparison,
             cell,
             baseline,
@@ -193,22 +196,59 @@ fn any_ratio() -> impl Strategy<Value = RatioRow> {
     })
 }
 
+fn any_pooled() -> impl Strategy<Value = PooledRow> {
+    (any::<[u64; 6]>(), proptest::collection::vec(any_number(), 8), any_text(), any_text()).prop_map(
+        |([ranks, nodes, comparison, cell, baseline, jobs], numbers, transport, verdict)| PooledRow {
+            transport,
+            ranks,
+            nodes,
+            comparison,
+            cell,
+            baseline,
+            jobs,
+            estimate: numbers[0],
+            ci_low: numbers[1],
+            ci_high: numbers[2],
+            spread: numbers[3],
+            p: numbers[4],
+            p_holm: numbers[5],
+            p_same_holm: numbers[6],
+            margin: numbers[7],
+            verdict,
+        },
+    )
+}
+
 fn any_file() -> impl Strategy<Value = ResultFile> {
     let rows = proptest::collection::vec((any_cell(), proptest::collection::vec(any_rank_memory(), 0..4)), 0..4);
     let tables = (proptest::collection::vec(any_ratio(), 0..4), proptest::collection::vec(any_sample(), 0..6));
-    (any_text(), any_text(), rows, tables).prop_map(|(experiment, entry, rows, (ratios, samples))| {
-        let environment = json!({
-            "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
-            "list": [1, {"deep": "θ"}],
-        });
-        let mut file = ResultFile::new(experiment, environment);
-        for (cell, memory) in rows {
-            file.push(cell, vec![], memory);
-        }
-        file.ratios = ratios;
-        file.samples = samples;
-        file
-    })
+    let jobs = (any::<bool>(), proptest::collection::vec(any_pooled(), 0..3));
+    (any_text(), any_text(), rows, tables, jobs).prop_map(
+        |(experiment, entry, rows, (ratios, samples), (resumed, pooled))| {
+            let environment = json!({
+                "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
+                "list": [1, {"deep": "θ"}],
+            });
+            let mut file = ResultFile::new(experiment, environment);
+            for (cell, memory) in rows {
+                file.push(cell, vec![], memory);
+            }
+            file.ratios = ratios;
+            file.pooled_ratios = pooled;
+            file.samples = samples;
+            if resumed {
+                let number = file.cells.len() as u64;
+                file.resumed(&json!({"job": number, "deep": [1, null, {"θ": 0.1}]}));
+                file.push(
+                    CellRow { cell: number, ..CellRow::default() },
+                    vec![Sample { cell: number, ..Sample::default() }],
+                    vec![],
+                );
+                file.jobs[1].file = "θ.h5".into();
+            }
+            file
+        },
+    )
 }
 
 proptest! {
@@ -234,7 +274,7 @@ fn nan_survives_where_it_is_a_measurement() {
     contents.push(CellRow { verification: Some(verification), ..CellRow::default() }, vec![], vec![]);
     let times = vec![1.0, f64::NAN];
     let rank_producing_seconds = vec![f64::NAN, 0.0];
-    let sample = Sample { cell: 0, block: 0, place: 0, seconds: f64::NAN, rank_seconds: times, rank_producing_seconds };
+    let sample = Sample { seconds: f64::NAN, rank_seconds: times, rank_producing_seconds, ..Sample::default() };
     contents.samples.push(sample);
     let (_directory, path) = saved(&contents);
     let read = ResultFile::open(&path).unwrap();
@@ -259,7 +299,7 @@ fn arrays_larger_than_a_chunk_are_whole() {
     for block in 0..301 {
         let rank_seconds: Vec<f64> = (0..1009).map(|rank| (block * 1009 + rank) as f64).collect();
         let rank_producing_seconds = vec![0.0; 1009];
-        contents.samples.push(Sample { cell: 0, block, place: 0, seconds: 0.0, rank_seconds, rank_producing_seconds });
+        contents.samples.push(Sample { block, rank_seconds, rank_producing_seconds, ..Sample::default() });
     }
     let (_directory, path) = saved(&contents);
     assert!(ResultFile::open(&path).unwrap() == contents);
@@ -272,17 +312,15 @@ fn contents_that_contradict_themselves_are_refused() {
     let mut short = empty();
     short.cells.push(CellRow::default());
     let mut uneven = empty();
-    uneven.samples.push(Sample {
-        cell: 0,
-        block: 0,
-        place: 0,
-        seconds: 1.0,
-        rank_seconds: vec![1.0],
-        rank_producing_seconds: vec![],
-    });
+    uneven.samples.push(Sample { seconds: 1.0, rank_seconds: vec![1.0], ..Sample::default() });
     let mut list = empty();
     list.environment = json!([]);
-    for (contents, part) in [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (list, "environment")] {
+    let mut jobless = empty();
+    jobless.push(CellRow::default(), vec![], vec![]);
+    jobless.cells[0].job = 1;
+    for (contents, part) in
+        [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (list, "environment"), (jobless, "jobs")]
+    {
         let error = output.save(&contents).unwrap_err();
         assert!(matches!(&error, ResultError::Inconsistent { field, .. } if *field == part), "{error}");
     }
@@ -313,7 +351,7 @@ fn a_newer_schema_is_refused_by_number() {
     file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error, ResultError::Version { found: 7, newest: 3, .. }), "{error}");
+    assert!(matches!(error, ResultError::Version { found: 7, newest: 4, .. }), "{error}");
 }
 
 #[test]
@@ -333,7 +371,9 @@ fn a_missing_part_is_named() {
         "experiment",
         "environment",
         "cells",
+        "jobs",
         "ratios",
+        "pooled_ratios",
         "samples",
         "rank_seconds",
         "memory_predicted",

@@ -3,8 +3,11 @@
 pub mod column;
 pub mod contents;
 pub mod error;
+pub mod job_row;
 mod lock;
+pub mod merge;
 pub mod output;
+pub mod pooled;
 pub mod read;
 pub mod row;
 pub mod running;

@@ -83,7 +83,8 @@ impl Output {
     /// Claims a path to go on with what is there. The contents, where there is a file; None where there is none yet.
     ///
     /// # Errors
-    /// As for [`Output::create`]; the file cannot be read; it is of another experiment than `experiment_json`.
+    /// As for [`Output::create`]; the file cannot be read; it is of another experiment than `experiment_json`,
+    /// or was merged from several jobs.
     pub fn resume(path: impl AsRef<Path>, experiment_json: &str) -> Result<(Output, Option<ResultFile>), ResultError> {
         let path = path.as_ref();
         let output = Output::create(path, true)?;
@@ -91,6 +92,9 @@ impl Output {
             return Ok((output, None));
         }
         let mut contents = ResultFile::open(path)?;
+        if contents.is_merged() {
+            return Err(ResultError::Merged { path: path.to_path_buf() });
+        }
         let given = sha256(experiment_json);
         if contents.experiment_sha256 != given {
             let found = contents.experiment_sha256;
@@ -98,6 +102,16 @@ impl Output {
         }
         contents.schema_version = SCHEMA_VERSION;
         Ok((output, Some(contents)))
+    }
+
+    /// Claims a path to add jobs to what is there. The contents, where there is a file; None where there is none yet.
+    ///
+    /// # Errors
+    /// As for [`Output::create`]; the file cannot be read.
+    pub fn add_to(path: impl AsRef<Path>) -> Result<(Output, Option<ResultFile>), ResultError> {
+        let output = Output::create(&path, true)?;
+        let contents = output.replaceable.map(|_| ResultFile::open(&path)).transpose()?;
+        Ok((output, contents))
     }
 
     /// The claimed path.

@@ -20,13 +20,13 @@ def same(found, right):
 def main(path):
     with h5py.File(path, "r") as f:
         same(f.attrs["format"], "gradshard results")
-        same(int(f.attrs["schema_version"]), 3)
+        same(int(f.attrs["schema_version"]), 4)
         same(f.attrs["created"][-1], "Z")
         same(f.attrs["gradshard_version"].count("."), 2)
         same(
             sorted(f),
-            "cells environment experiment memory_kernel memory_predicted memory_tracked "
-            "rank_producing_seconds rank_seconds ratios samples".split(),
+            "cells environment experiment jobs memory_kernel memory_predicted memory_tracked "
+            "pooled_ratios rank_producing_seconds rank_seconds ratios samples".split(),
         )
 
         given = f["experiment"][()]
@@ -73,7 +73,7 @@ def main(path):
 
         samples = f["samples"]
         same(samples.dtype.names, ("cell", "block", "place", "seconds", "ranks"))
-        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3), (0, 1, 0, 0.125, 2)])
+        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3, 0), (0, 1, 0, 0.125, 2, 0)])
         seconds = f["rank_seconds"][()]
         same(seconds.shape, (2, 3))
         same(seconds[0].tolist(), [0.25, 0.125, 0.0625])

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::number::{about, mebibytes};
 use super::page::{paragraph, printable};
+use super::view::View;
 use crate::gradient::element::Dtype;
 use crate::measure::autocorrelation::threshold;
 use crate::measure::{Crossover, Interval, SizedRatio, crossovers};
@@ -31,6 +32,8 @@ const FACTS: [Fact; 7] = [
 struct Contest<'f> {
     cells: Vec<&'f CellRow>,
     ratios: Vec<&'f RatioRow>,
+    /// Jobs that the ratios are pooled over; None for a single one.
+    jobs: Option<u64>,
 }
 
 impl<'f> Contest<'f> {
@@ -103,7 +106,10 @@ impl<'f> Contest<'f> {
     fn verdict(&self, first: &CellRow, second: &CellRow, ratio: &RatioRow, apposition: &str) -> String {
         let (one, other) = (self.name(first), self.name(second));
         let times = times(&Factor::of(ratio, second));
-        let blocks = ratio.blocks;
+        let measured = match self.jobs {
+            Some(jobs) => format!("{jobs} jobs"),
+            None => format!("{} blocks", ratio.blocks),
+        };
         match ratio.verdict.as_str() {
             "slower" => format!("{one} is fastest: {times} faster than {other}{apposition}"),
             // The median and the pairs of blocks need not agree.
@@ -116,7 +122,7 @@ impl<'f> Contest<'f> {
             "same" => {
                 format!("{one} and {other}{apposition}, are equally fast within {} %: {times}", percent(ratio.margin))
             }
-            _ => format!("{one} or {other}{apposition}: undecided after {blocks} blocks, {times}"),
+            _ => format!("{one} or {other}{apposition}: undecided after {measured}, {times}"),
         }
     }
 }
@@ -165,10 +171,15 @@ fn size(cell: &CellRow) -> Option<f64> {
 }
 
 /// Appends a line for each comparison and one for each change of order.
-pub fn answer(page: &mut String, file: &ResultFile) {
+pub fn answer(page: &mut String, view: &View<'_>) {
+    let file = view.file();
     let mut contests: BTreeMap<u64, Contest<'_>> = BTreeMap::new();
     for cell in &file.cells {
-        let contest = contests.entry(cell.comparison).or_insert(Contest { cells: Vec::new(), ratios: Vec::new() });
+        let contest = contests.entry(cell.comparison).or_insert_with(|| Contest {
+            cells: Vec::new(),
+            ratios: Vec::new(),
+            jobs: view.jobs(cell.comparison),
+        });
         contest.cells.push(cell);
     }
     for ratio in &file.ratios {
@@ -178,7 +189,10 @@ pub fn answer(page: &mut String, file: &ResultFile) {
     }
     let differing: Vec<Fact> =
         FACTS.into_iter().filter(|fact| file.cells.windows(2).any(|two| fact(&two[0]) != fact(&two[1]))).collect();
-    let facts = |cell: &CellRow| differing.iter().map(|fact| fact(cell)).collect::<Vec<String>>();
+    let facts = |cell: &CellRow| {
+        let transport = view.transport(cell).map(printable);
+        differing.iter().map(|fact| fact(cell)).chain(transport).collect::<Vec<String>>()
+    };
     // Comparisons that differ in the model alone.
     let mut series: BTreeMap<Vec<String>, Vec<&Contest<'_>>> = BTreeMap::new();
     for contest in contests.values() {
@@ -271,7 +285,7 @@ mod tests {
 
     fn said(file: &ResultFile) -> String {
         let mut page = String::new();
-        answer(&mut page, file);
+        answer(&mut page, &View::of(file));
         page
     }
 

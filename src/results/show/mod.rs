@@ -6,6 +6,7 @@ mod json;
 mod number;
 mod page;
 mod table;
+mod view;
 
 pub use csv::csv;
 pub use json::json;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::answer::{answer, warnings};
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, list, paragraph, printable};
+use super::view::View;
 use crate::gradient::element::Dtype;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
@@ -31,8 +32,8 @@ const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient o
     more than 8 MiB and a tenth. differ: elements that differ from the flat server's; ulp: by how much at most.";
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
-type Fact = (&'static str, fn(&CellRow) -> String);
-const FACTS: [Fact; 13] = [
+type Fact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
+const FACTS: [(&str, fn(&CellRow) -> String); 13] = [
     ("model", |cell| printable(&cell.model)),
     ("MiB", gradient_size),
     ("dtype", |cell| printable(&cell.dtype)),
@@ -53,21 +54,22 @@ const FACTS: [Fact; 13] = [
 /// The whole page: the answer; facts of the job, a block of lines for each comparison, reasons of the cells that are not ok.
 pub fn table(file: &ResultFile) -> String {
     let mut page = String::new();
-    answer(&mut page, file);
+    let view = View::of(file);
+    answer(&mut page, &view);
     warnings(&mut page, file);
     if !page.is_empty() {
         page.push('\n');
     }
     header(&mut page, file);
     let mut comparisons: BTreeMap<u64, Vec<&CellRow>> = BTreeMap::new();
-    for cell in &file.cells {
-        comparisons.entry(cell.comparison).or_default().push(cell);
+    for cell in &view.file().cells {
+        comparisons.entry(view.comparison(cell)).or_default().push(cell);
     }
     for (number, cells) in &mut comparisons {
         // A cell that a job died of comes before those that ran with it.
-        cells.sort_by_key(|cell| cell.cell);
+        cells.sort_by_key(|cell| (cell.comparison, cell.cell));
         page.push('\n');
-        comparison(&mut page, *number, cells);
+        comparison(&mut page, *number, cells, &view);
     }
     page.push('\n');
     if file.cells.is_empty() {
@@ -75,7 +77,7 @@ pub fn table(file: &ResultFile) -> String {
         return page;
     }
     paragraph(&mut page, LEGEND, 0);
-    reasons(&mut page, &file.cells);
+    reasons(&mut page, &view.file().cells);
     page
 }
 
@@ -96,8 +98,25 @@ fn header(page: &mut String, file: &ResultFile) {
         facts.extend(entries.iter().filter_map(|(name, value)| environment_fact(name, value)));
     }
     list(page, &facts, ";", 2);
+    jobs(page, file);
     if file.environment[CORES_SHARED] == Value::Bool(true) {
         paragraph(page, SHARED_CORES, 2);
+    }
+}
+
+/// A line for each of several jobs; of many, how many there are.
+fn jobs(page: &mut String, file: &ResultFile) {
+    const LISTED: usize = 16;
+    match file.jobs.len() {
+        ..2 => {}
+        2..=LISTED => {
+            for job in &file.jobs {
+                let from = if job.file.is_empty() { String::new() } else { format!(" {},", job.file) };
+                let hosts = if job.hosts.is_empty() { String::new() } else { format!(" ({})", job.hosts) };
+                paragraph(page, &format!("job {}:{from} {}{hosts}", job.job, job.summary()), 2);
+            }
+        }
+        many => paragraph(page, &format!("{many} jobs, see --format json"), 2),
     }
 }
 
@@ -129,9 +148,15 @@ fn gradient_size(cell: &CellRow) -> String {
     }
 }
 
-fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
+fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_>) {
+    let facts = FACTS.into_iter().map(|(name, value)| -> Fact<'_> { (name, Box::new(value)) });
+    let transport: Fact<'_> = ("MPI", Box::new(|cell| printable(view.transport(cell).unwrap_or_default())));
+    let transport = cells.iter().any(|cell| view.transport(cell).is_some()).then_some(transport);
+    let jobs: Fact<'_> =
+        ("jobs", Box::new(|cell| view.jobs(cell.comparison).map_or("1".to_owned(), |jobs| jobs.to_string())));
+    let jobs = cells.iter().any(|cell| view.jobs(cell.comparison).is_some()).then_some(jobs);
     let (mut shared, mut differing) = (Vec::new(), Vec::new());
-    for (name, value) in FACTS {
+    for (name, value) in facts.chain(transport).chain(jobs) {
         let values: Vec<String> = cells.iter().map(|cell| value(cell)).collect();
         match values.split_first() {
             Some((first, rest)) if rest.iter().all(|other| other == first) => shared.push(format!("{name} {first}")),
@@ -153,9 +178,10 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
     columns.extend(["GB/s", "ingest", "limit", "own", "seen", "lib", "differ", "ulp"].map(|name| (name, Align::Right)));
     columns.push(("status", Align::Left));
     let mut grid = Grid::new(columns);
-    let fastest =
-        cells.iter().filter(|cell| cell.status == Status::Ok).filter_map(|cell| cell.median_s).reduce(f64::min);
+    let well = |cell: &&&CellRow| cell.status == Status::Ok;
     for cell in cells {
+        let fastest = cells.iter().filter(well).filter(|other| other.comparison == cell.comparison);
+        let fastest = fastest.filter_map(|other| other.median_s).reduce(f64::min);
         let first = cell.status == Status::Ok && cell.median_s.is_some() && cell.median_s == fastest;
         let mut line = vec![format!("{} {}", if first { '*' } else { ' ' }, printable(&cell.strategy))];
         line.extend(differing.iter().map(|(_, value)| value(cell)));
