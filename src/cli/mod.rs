@@ -7,6 +7,7 @@ mod models;
 mod plan;
 mod run;
 mod show;
+mod signals;
 mod strategies;
 #[cfg(feature = "mpi")]
 mod under_mpi;
@@ -17,6 +18,8 @@ use clap::{Parser, Subcommand};
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;
+/// Exit code of a job that a signal asked to stop: what is missing can be measured by resuming it.
+const STOPPED: u8 = 3;
 
 /// Shard the gradient, or build a tree? Measures, on this machine, how fast and in how much memory strategies
 /// aggregate the gradients of federated-learning clients.
@@ -36,7 +39,8 @@ Examples:
   gradshard merge nodes.h5 job-*.h5                   several jobs of one experiment in one file
   gradshard plan --strategy tree-lambda-fl --clients 20 --elements 1000000 --ranks 4
 
-Data goes to standard output, everything else to standard error. Exit code 2: bad input; 1: something failed.";
+Data goes to standard output, everything else to standard error. Exit code 2: bad input; 3: stopped by
+a signal (SIGTERM, SIGINT, SIGUSR1), finished comparisons are saved, run --resume measures the rest; 1: something failed.";
 
 #[derive(Subcommand)]
 enum Command {

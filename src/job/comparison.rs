@@ -51,8 +51,8 @@ pub fn measure(
     running: &Running,
     progress: &mut dyn Progress,
 ) -> Result<Outcome, JobError> {
-    let blocks = prepared.experiment.repeat.blocks;
-    progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), blocks);
+    let repeat = &prepared.experiment.repeat;
+    progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), repeat);
     with_element!(comparison.dtype, E => {
         Session::<E>::measure(transport, prepared, comparison, request, running, progress)
     })
@@ -205,6 +205,7 @@ impl<'s, E: Element> Session<'s, E> {
                 if !contender.runs() {
                     continue;
                 }
+                progress.cell(contender.strategy.name());
                 let Some(told) = self.one_round(transport, contender)? else { continue };
                 contender.samples.push(Sample {
                     job: 0,
@@ -220,7 +221,11 @@ impl<'s, E: Element> Session<'s, E> {
             progress.block(block + 1, spent);
             // Rank 0's clock and samples decide for all.
             let stopped = match transport.rank() {
-                0 => stopping.after_block(block + 1, spent, |alpha| ratios::widest(&timed(contenders), alpha)),
+                0 => stopping.after_block(block + 1, spent, |alpha| {
+                    let reached = ratios::widest(&timed(contenders), alpha);
+                    progress.look(reached);
+                    reached
+                }),
                 _ => None,
             };
             if transport.max(u64::from(stopped.is_some()))? > 0 {
@@ -237,6 +242,9 @@ impl<'s, E: Element> Session<'s, E> {
         transport: &mut dyn Transport,
         contender: &mut Contender<'_>,
     ) -> Result<Option<Told>, JobError> {
+        if let Some(signal) = self.request.stop.asked(transport)? {
+            return Err(JobError::Stopped { signal, saved: None });
+        }
         if self.prepared.experiment.enforce && transport.rank() == 0 {
             self.running.enter(contender.cell.index).map_err(|error| JobError::Output(error.to_string()))?;
         }

@@ -14,6 +14,7 @@ mod ratios;
 mod room;
 mod setup;
 mod share;
+mod stop;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,11 +23,12 @@ pub use dry_run::dry_run;
 pub use environment::machines;
 pub use progress::{Progress, Quiet};
 pub use setup::{Prepared, output_path};
+pub use stop::Stop;
 
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
-use crate::results::{Output, ResultFile, Running};
+use crate::results::{Output, ResultError, ResultFile, Running};
 
 /// What a person asked for.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub struct Request {
     pub watch: bool,
     /// Try cells that are predicted to exceed their ceiling.
     pub ignore_prediction: bool,
+    /// Whether the job is to stop before its end.
+    pub stop: Stop,
 }
 
 /// How a job can end badly.
@@ -61,6 +65,14 @@ pub enum JobError {
     /// The result file cannot be written.
     #[error("{0}")]
     Output(String),
+    /// A signal asked the job to stop, between two rounds. Finished comparisons are saved. The same on every rank.
+    #[error("stopped by a signal")]
+    Stopped {
+        /// The signal's number.
+        signal: i32,
+        /// Where finished comparisons are, and how many cells that is; on rank 0.
+        saved: Option<(PathBuf, usize)>,
+    },
 }
 
 impl From<TransportError> for JobError {
@@ -134,7 +146,18 @@ pub fn run_with(
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
     let node_of = transport.node_of().to_vec();
     for comparison in &prepared.experiment.comparisons {
-        let measured = comparison::measure(transport, &prepared, comparison, request, &running, progress)?;
+        let measured = match comparison::measure(transport, &prepared, comparison, request, &running, progress) {
+            Err(JobError::Stopped { signal, .. }) => {
+                // It is not the cell's fault that nothing came of it.
+                if output.is_some() {
+                    running.clear();
+                }
+                let cells = results.as_ref().map_or(0, |results| results.cells.len());
+                let saved = output.map(|output| (output.path().to_path_buf(), cells));
+                return Err(JobError::Stopped { signal, saved });
+            }
+            measured => measured?,
+        };
         if let Some(results) = &mut results {
             for (mut row, samples, memory) in measured.cells {
                 if let Some(limits) = &limits {
@@ -148,6 +171,7 @@ pub fn run_with(
         if output.is_some() {
             running.clear();
         }
+        progress.finished(comparison.index);
     }
     progress.end();
     Ok(output.zip(results).map(|(output, results)| Finished { path: output.path().to_path_buf(), results }))
@@ -198,10 +222,26 @@ fn save(
     results: &Option<ResultFile>,
 ) -> Result<(), JobError> {
     let saved = match (output, results) {
-        (Some(output), Some(results)) => output.save(results).map_err(|error| error.to_string()),
+        (Some(output), Some(results)) => output.save(results).map_err(|error| not_saved(&error, output, results)),
         _ => Ok(()),
     };
     crate::engine::transport::agree(transport, saved)?.map_err(JobError::Output)
+}
+
+/// What is said where the file cannot be written. What it lacks is kept elsewhere, if that can be.
+fn not_saved(error: &ResultError, output: &Output, results: &ResultFile) -> String {
+    let path = output.path().display();
+    let again = "free space or raise the quota there, and go on with --resume";
+    if results.cells.is_empty() {
+        return format!("{error}; {again}");
+    }
+    match output.rescue(results) {
+        Ok(kept) => format!(
+            "{error}; all that was measured is kept in {}: put it in the place of {path} first, {again}",
+            kept.display()
+        ),
+        Err(why) => format!("{error}; {again}; what was measured since could not be kept in {why}"),
+    }
 }
 
 /// Refuses the job if the gradients of some comparison do not fit into some node's memory.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod csv;
+mod guidelines;
 mod json;
 mod number;
 mod page;
@@ -9,6 +10,7 @@ mod table;
 mod view;
 
 pub use csv::csv;
+pub use guidelines::{guidelines_json, guidelines_text};
 pub use json::json;
 pub use table::table;
 
