@@ -28,8 +28,8 @@ fn run(place: &Place, name: &str, repeat: Value) -> Value {
 #[test]
 fn a_comparison_stops_for_the_reason_that_the_file_names() {
     let place = Place::new();
-    // Half a million per cent is soon reached, a billionth never.
-    let precise = run(&place, "precise", json!({"precision": 5000.0, "blocks": 640, "max_seconds": 60}));
+    // A factor of two is soon reached, a billionth never.
+    let precise = run(&place, "precise", json!({"precision": 1.0, "blocks": 5120, "max_seconds": 60}));
     let budget = run(&place, "budget", json!({"precision": 1e-9, "blocks": 1_000_000, "max_seconds": 0.3}));
     let blocks = run(&place, "blocks", json!({"precision": 1e-9, "blocks": 7, "max_seconds": 60}));
     for (shown, reason) in [(&precise, "precise"), (&budget, "budget"), (&blocks, "blocks")] {
@@ -40,10 +40,12 @@ fn a_comparison_stops_for_the_reason_that_the_file_names() {
         }
     }
     let ratio = |shown: &Value, name: &str| shown["ratios"][0][name].as_f64().unwrap();
-    // A look comes at 10 blocks, and is the only one: half of 5 % is spent.
-    assert_eq!((&precise["cells"][0]["blocks"], &precise["cells"][0]["looks"]), (&json!(10), &json!(1)));
-    assert_eq!(ratio(&precise, "alpha"), 0.025);
-    assert!((ratio(&precise, "ci_high") / ratio(&precise, "ci_low")).sqrt() - 1.0 <= 5000.0);
+    // Looks come at 10, 20, 40 … blocks, and each spends half of what is left of 5 %.
+    let (ran, looks) =
+        (precise["cells"][0]["blocks"].as_u64().unwrap(), precise["cells"][0]["looks"].as_u64().unwrap());
+    assert_eq!(ran, 10 << (looks - 1));
+    assert!((ratio(&precise, "alpha") - 0.05 * 0.5f64.powi(looks as i32)).abs() < 1e-12, "{precise}");
+    assert!((ratio(&precise, "ci_high") / ratio(&precise, "ci_low")).sqrt() - 1.0 <= 1.0, "{precise}");
     // No block begins after the time is up: the rounds without the last block's took less.
     let spent = budget["cells"].as_array().unwrap().iter().map(|c| c["median_s"].as_f64().unwrap()).sum::<f64>();
     let ran = budget["cells"][0]["blocks"].as_u64().unwrap();

@@ -71,8 +71,14 @@ def main(path):
         assert math.isnan(ratio["ci_high"]) and ratios.attrs["ci_high"].startswith("[1] ")
         same(ratio["verdict"].decode(), "slower")
 
+        jobs = f["jobs"]
+        assert set(jobs.attrs) == set(jobs.dtype.names) and set(f["pooled_ratios"].attrs) == set(f["pooled_ratios"].dtype.names)
+        same([(int(job["job"]), job["file"].decode(), len(job["id"])) for job in jobs], [(0, "", 32)])
+        same(json.loads(jobs[0]["environment"]), environment)
+        same([len(f["pooled_ratios"]), int(good["job"]), int(bad["job"]), int(ratio["job"])], [0, 0, 0, 0])
+
         samples = f["samples"]
-        same(samples.dtype.names, ("cell", "block", "place", "seconds", "ranks"))
+        same(samples.dtype.names, ("cell", "block", "place", "seconds", "ranks", "job"))
         same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3, 0), (0, 1, 0, 0.125, 2, 0)])
         seconds = f["rank_seconds"][()]
         same(seconds.shape, (2, 3))
