@@ -46,10 +46,10 @@ fn a_comparison_stops_for_the_reason_that_the_file_names() {
     assert_eq!(ran, 10 << (looks - 1));
     assert!((ratio(&precise, "alpha") - 0.05 * 0.5f64.powi(looks as i32)).abs() < 1e-12, "{precise}");
     assert!((ratio(&precise, "ci_high") / ratio(&precise, "ci_low")).sqrt() - 1.0 <= 1.0, "{precise}");
-    // No block begins after the time is up: the rounds without the last block's took less.
+    // No block begins after the time is up, and one always runs.
     let spent = budget["cells"].as_array().unwrap().iter().map(|c| c["median_s"].as_f64().unwrap()).sum::<f64>();
     let ran = budget["cells"][0]["blocks"].as_u64().unwrap();
-    assert!((2..1_000_000).contains(&ran) && spent * (ran as f64) < 3.0, "{ran} blocks of {spent} s");
+    assert!((1..1_000_000).contains(&ran) && spent * (ran as f64) < 3.0, "{ran} blocks of {spent} s");
     assert_eq!(blocks["cells"][0]["blocks"], 7);
 }
 

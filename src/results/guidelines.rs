@@ -115,8 +115,7 @@ pub fn guidelines(file: &ResultFile) -> Findings {
     for sample in &file.samples {
         times.entry((sample.job, sample.cell)).or_default().push((sample.block, sample.seconds));
     }
-    // By size of the jobs, comparison, strategy and number of shards: one for each job.
-    let mut cells: BTreeMap<(Point, u64), BTreeMap<(&str, u64), Vec<Timed<'_>>>> = BTreeMap::new();
+    let mut cells: Cells<'_> = BTreeMap::new();
     for row in &file.cells {
         let of = cells.entry((Point::of(file, row), row.comparison)).or_default();
         let timed = times.get(&(row.job, row.cell)).filter(|_| row.status == Status::Ok && row.median_s.is_some());
@@ -172,7 +171,12 @@ pub fn guidelines(file: &ResultFile) -> Findings {
     Findings { tested, missing: missing.into_iter().collect() }
 }
 
-type Cells<'f> = BTreeMap<(Point, u64), BTreeMap<(&'f str, u64), Vec<Timed<'f>>>>;
+/// By size of the jobs and comparison.
+type Cells<'f> = BTreeMap<(Point, u64), Sides<'f>>;
+/// By strategy and number of shards: one for each job.
+type Sides<'f> = BTreeMap<(&'f str, u64), Vec<Timed<'f>>>;
+/// By number of elements: one for each job.
+type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<Timed<'f>>>;
 
 /// Gradients of neighbouring sizes that differ in nothing else: the smaller should not take longer.
 fn sizes(
@@ -182,7 +186,7 @@ fn sizes(
     name: &'static str,
     found: &mut Vec<(Tested, Evidence)>,
 ) {
-    let mut series: BTreeMap<(Point, Vec<String>), BTreeMap<u64, &Vec<Timed<'_>>>> = BTreeMap::new();
+    let mut series: BTreeMap<(Point, Vec<String>), Sizes<'_, '_>> = BTreeMap::new();
     for ((point, _), of) in cells {
         for ((_, shards), timed) in of.iter().filter(|((other, _), _)| *other == strategy) {
             let row = timed[0].row;

@@ -159,7 +159,7 @@ fn what_does_not_belong_together_is_refused_with_what_differs() {
     refused(&output, &[other("later.h5", "{}")], &["later.h5", "all.h5", "name is missing, not \"sweep\""]);
     assert_eq!(fs::read(&output).unwrap(), before);
     refused(&output, &[place.path().join("none.h5")], &["none.h5: no such file"]);
-    refused(&output, &[output.clone()], &["both the output and an input"]);
+    refused(&output, std::slice::from_ref(&output), &["both the output and an input"]);
     refused(&files[0], &files[1..], &["a.h5: is the file of a job, not a merged one"]);
 }
 

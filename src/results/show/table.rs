@@ -33,7 +33,8 @@ const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient o
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
 type Fact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
-const FACTS: [(&str, fn(&CellRow) -> String); 13] = [
+type NamedFact = (&'static str, fn(&CellRow) -> String);
+const FACTS: [NamedFact; 13] = [
     ("model", |cell| printable(&cell.model)),
     ("MiB", gradient_size),
     ("dtype", |cell| printable(&cell.dtype)),
