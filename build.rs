@@ -40,7 +40,12 @@ fn main() {
     let rustc = env::var("RUSTC").ok().and_then(|rustc| run(Command::new(rustc).arg("--version")));
     bake("RUSTC", rustc.as_deref().unwrap_or("unknown"));
     bake("RUSTFLAGS", &env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default().replace('\x1f', " "));
-    for (name, variable) in [("TARGET", "TARGET"), ("PROFILE", "PROFILE"), ("OPT_LEVEL", "OPT_LEVEL")] {
+    for (name, variable) in [
+        ("TARGET", "TARGET"),
+        ("TARGET_FEATURES", "CARGO_CFG_TARGET_FEATURE"),
+        ("PROFILE", "PROFILE"),
+        ("OPT_LEVEL", "OPT_LEVEL"),
+    ] {
         bake(name, &env::var(variable).unwrap_or_else(|_| "unknown".to_owned()));
     }
 }

@@ -9,7 +9,7 @@ use gradshard::engine::verify::{Verification, verify};
 use gradshard::engine::{Residents, Round, Shared, Spec, Transport, TransportError, run_threads};
 use gradshard::gradient::source::Synthetic;
 use gradshard::gradient::{Dtype, Range};
-use gradshard::job::{Quiet, Request, Watching, run_with};
+use gradshard::job::{Quiet, Request, Stop, Watching, run_with};
 use gradshard::plan::strategies::{Family, Knobs, Strategy};
 use gradshard::plan::{
     Aggregator, ExplicitPlan, Fault, Flow, Infeasible, Input, IntraNode, Layout, Order, Output, Phase, Plan, Problem,
@@ -172,6 +172,7 @@ fn job(
         limits: true,
         watch: Watching::Every,
         ignore_prediction: false,
+        stop: Stop::default(),
     };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         around(transport, &|transport| {

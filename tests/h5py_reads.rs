@@ -38,6 +38,7 @@ fn write(directory: &Path) -> PathBuf {
         ..CellRow::default()
     };
     let sample = |block, place, seconds, rank_seconds, rank_producing_seconds| Sample {
+        job: 0,
         cell: 0,
         block,
         place,
@@ -60,6 +61,7 @@ fn write(directory: &Path) -> PathBuf {
     let reason = "needs 12 GiB, “all” of it".into();
     file.push(CellRow { cell: 1, status: Status::Infeasible, reason, ..CellRow::default() }, vec![], vec![]);
     file.ratios.push(RatioRow {
+        job: 0,
         comparison: 4,
         cell: 1,
         baseline: 0,

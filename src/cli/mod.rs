@@ -3,10 +3,12 @@
 mod ceiling;
 mod cost;
 mod machine;
+mod merge;
 mod models;
 mod plan;
 mod run;
 mod show;
+mod signals;
 mod strategies;
 #[cfg(feature = "mpi")]
 mod under_mpi;
@@ -17,6 +19,8 @@ use clap::{Parser, Subcommand};
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;
+/// Exit code of a job that a signal asked to stop: what is missing can be measured by resuming it.
+const STOPPED: u8 = 3;
 
 /// Shard the gradient, or build a tree? Measures, on this machine, how fast and in how much memory strategies
 /// aggregate the gradients of federated-learning clients.
@@ -33,10 +37,12 @@ Examples:
   gradshard run configs/digits.json --threads 4       measure on 4 threads, without MPI
   gradshard run configs/resnet18.json --dry-run       what would be measured, and in how much memory
   gradshard show resnet18.h5                          the table
+  gradshard merge nodes.h5 job-*.h5                   several jobs of one experiment in one file
   gradshard plan --strategy tree-lambda-fl --clients 20 --elements 1000000 --ranks 4
   gradshard cost --model vgg16                        what that costs on AWS Lambda; cost --help says more
 
-Data goes to standard output, everything else to standard error. Exit code 2: bad input; 1: something failed.";
+Data goes to standard output, everything else to standard error. Exit code 2: bad input; 3: stopped by
+a signal (SIGTERM, SIGINT, SIGUSR1), finished comparisons are saved, run --resume measures the rest; 1: something failed.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -50,6 +56,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Print a result file
     Show(show::ShowArgs),
+    /// Join the result files of several jobs of one experiment
+    Merge(merge::MergeArgs),
     /// List the strategies
     Strategies(strategies::StrategiesArgs),
     /// List the models of the catalogue, or the layers of one
@@ -116,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Cost(args) => cost::cost(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Show(args) => show::show(&args).map_err(input),
+        Command::Merge(args) => merge::merge(&args),
         Command::Strategies(args) => strategies::strategies(&args),
         Command::Models(args) => models::models(&args),
         Command::Machine(args) => machine::machine(&args),

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use gradshard::engine::{Transport, run_threads};
-use gradshard::job::{self, Finished, JobError, Progress, Request, Watching, dry_run};
+use gradshard::job::{self, Finished, JobError, Progress, Request, Stop, Watching, dry_run};
 use gradshard::results::show::table;
 
-use super::{BAD_INPUT, Failure, input, print, say};
+use super::{BAD_INPUT, Failure, STOPPED, input, print, say, signals};
 use progress::Reporter;
 
 mod progress;
@@ -77,13 +77,15 @@ impl From<Watch> for Watching {
 
 /// Runs under the launcher that started this process, or on threads where there is none.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    // Before MPI starts, so that no signal finds the process without.
+    let stop = signals::watch()?;
     if let Some(command) = &args.launch {
-        return supervise::run(command, args);
+        return supervise::run(command, args, &stop);
     }
     #[cfg(feature = "mpi")]
     if let Some(launcher) = gradshard::mpi::launcher() {
         if args.threads.is_none() {
-            return super::under_mpi::with_mpi(|transport| on_rank(transport, args));
+            return super::under_mpi::with_mpi(|transport| on_rank(transport, args, &stop));
         }
         if launcher.processes > 1 {
             return Err(if super::is_silent() {
@@ -99,12 +101,12 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
-    let all = run_threads(&vec![0; threads], |transport| on_rank(transport, args));
+    let all = run_threads(&vec![0; threads], |transport| on_rank(transport, args, &stop));
     // Rank 0 speaks for all.
     all.into_iter().next().unwrap_or(Ok(()))
 }
 
-fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure> {
+fn on_rank(transport: &mut dyn Transport, args: &RunArgs, stop: &Stop) -> Result<(), Failure> {
     let request = Request {
         experiment: args.experiment.clone(),
         output: args.output.clone(),
@@ -115,6 +117,7 @@ fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure>
         limits: !args.no_limits,
         watch: args.watch.into(),
         ignore_prediction: args.ignore_prediction,
+        stop: stop.clone(),
     };
     let first = transport.rank() == 0;
     if args.dry_run {
@@ -140,5 +143,16 @@ fn failure(error: JobError, first: bool) -> Failure {
             Failure::Said(1)
         }
         JobError::Lost(_) => Failure::Other(error.into()),
+        JobError::Stopped { signal, saved } => {
+            if let (true, Some((path, cells))) = (first, saved) {
+                let name = signals::name(signal);
+                let path = path.display();
+                say(&format!(
+                    "stopped by {name}: {cells} finished cells are in {path}; the same command with --resume measures \
+                     the rest"
+                ));
+            }
+            Failure::Said(STOPPED)
+        }
     }
 }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gradshard::results::ResultFile;
-use gradshard::results::show::scaling;
-pub use gradshard::results::show::{csv, json, table};
+use gradshard::results::guidelines::guidelines;
+use gradshard::results::show::{csv, guidelines_json, guidelines_text, json, scaling, table};
+use serde_json::Value;
 
 /// How to print a result file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,14 +24,19 @@ pub enum Format {
 /// Print a result file.
 #[derive(Args, Clone, Debug)]
 pub struct ShowArgs {
-    /// A result file that `gradshard run` wrote.
-    pub file: PathBuf,
+    /// A result file that `gradshard run` or `gradshard merge` wrote; with --guidelines, several.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// How each strategy fares on more and more nodes instead: parallel efficiency, share of the limit
     #[arg(long)]
     pub scaling: bool,
+    /// Test the MPI library's performance guidelines, such as: MPI_Reduce_scatter not slower than MPI_Reduce and
+    /// MPI_Scatterv (configs/guidelines.json measures what they need)
+    #[arg(long)]
+    pub guidelines: bool,
 }
 
 /// Prints the file to standard output.
@@ -38,8 +44,15 @@ pub struct ShowArgs {
 /// # Errors
 /// Those of [`ResultFile::open`], and of writing; a reader that has seen enough and closed the pipe is none.
 pub fn show(args: &ShowArgs) -> anyhow::Result<()> {
-    let file = ResultFile::open(&args.file)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
+    if args.guidelines {
+        let text = tested(args)?;
+        return written(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+    let [path] = args.files.as_slice() else {
+        anyhow::bail!("{} files are given, but one is shown at a time; gradshard merge joins them", args.files.len());
+    };
+    let file = ResultFile::open(path)?;
     let printed = match args.format {
         Format::Text if args.scaling => out.write_all(scaling::scaling(&file).as_bytes()),
         Format::Json if args.scaling => serde_json::to_writer_pretty(&mut out, &scaling::series(&file))
@@ -47,10 +60,29 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<()> {
             .and_then(|()| writeln!(out)),
         Format::Csv if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
         Format::Text => out.write_all(table(&file).as_bytes()),
-        Format::Json => json(&file, &args.file, &mut out),
+        Format::Json => json(&file, path, &mut out),
         Format::Csv => csv(&file, &mut out),
     };
-    match printed.and_then(|()| out.flush()) {
+    written(printed.and_then(|()| out.flush()))
+}
+
+/// What all files say of the guidelines.
+fn tested(args: &ShowArgs) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let mut all = Vec::new();
+    for path in &args.files {
+        let findings = guidelines(&ResultFile::open(path)?);
+        match args.format {
+            Format::Text => text += &guidelines_text(path, &findings),
+            Format::Json => all.push(guidelines_json(path, &findings)?),
+            Format::Csv => anyhow::bail!("--guidelines is printed as text or json, not as csv"),
+        }
+    }
+    Ok(if args.format == Format::Json { format!("{:#}\n", Value::Array(all)) } else { text })
+}
+
+fn written(done: io::Result<()>) -> anyhow::Result<()> {
+    match done {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done.context("standard output"),
     }

@@ -285,6 +285,38 @@ impl Collectives for MpiTransport<'_> {
         Ok(unsafe { with_sum_type!(dtype, T => all.allreduce::<T>(send.cast(), receive.cast(), elements, most)) }?)
     }
 
+    unsafe fn scatter(
+        &mut self,
+        dtype: Dtype,
+        root: usize,
+        send: *const u8,
+        receive: *mut u8,
+        parts: &[(u64, u64)],
+    ) -> Result<(), TransportError> {
+        let all = &*self.ranks;
+        // SAFETY: as above.
+        Ok(unsafe { with_sum_type!(dtype, T => all.scatter::<T>(root, send.cast(), receive.cast(), parts)) }?)
+    }
+
+    unsafe fn gather_parts(
+        &mut self,
+        dtype: Dtype,
+        root: Option<usize>,
+        send: *const u8,
+        receive: *mut u8,
+        parts: &[(u64, u64)],
+    ) -> Result<(), TransportError> {
+        let all = &*self.ranks;
+        // SAFETY: as above.
+        unsafe {
+            with_sum_type!(dtype, T => match root {
+                Some(root) => all.gather_to::<T>(root, send.cast(), receive.cast(), parts)?,
+                None => all.allgather_elements::<T>(send.cast(), receive.cast(), parts)?,
+            });
+        }
+        Ok(())
+    }
+
     unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError> {
         // SAFETY: as promised by the caller.
         unsafe {

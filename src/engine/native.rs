@@ -17,6 +17,10 @@ pub(super) struct NativeEnd<E: Element> {
     out: *mut E,
     /// Where the sum arrives before it is narrowed; None where the result's own type is wide enough.
     wide: Option<Buffer>,
+    /// What a collective of two calls has between them, in the type of the sum.
+    between: Option<Buffer>,
+    /// Offset and number of each rank's elements in the second of two calls.
+    parts: Vec<(u64, u64)>,
     divisor: E::Acc,
     rank: usize,
     /// Where every rank receives the whole result in the second phase.
@@ -44,8 +48,26 @@ impl<E: Element> NativeEnd<E> {
             let (name, elements) = (collective.name(), spec.problem.elements);
             EngineError::Unsupported(format!("{name} counts elements in C ints: {elements} elements are beyond it"))
         };
+        let ranks = ranges.len();
+        let between_of = |rank: usize| collective.between(spec.problem.elements, ranks, rank);
+        let parts: Vec<Range> = match collective {
+            Collective::ReduceThenScatter { .. } => ranges.clone(),
+            _ => (0..ranks).map(between_of).collect(),
+        };
         let calls = match collective {
             Collective::Reduce { .. } | Collective::Allreduce { .. } => Vec::new(),
+            // The second call counts all elements in ints, wherever it cuts them.
+            Collective::ReduceThenScatter { .. }
+            | Collective::ReduceScatterThenGather { .. }
+            | Collective::ReduceScatterThenAllgather { .. }
+                if spec.problem.elements > most =>
+            {
+                return Err(too_long());
+            }
+            Collective::ReduceThenScatter { .. } => Vec::new(),
+            Collective::ReduceScatterThenGather { .. } | Collective::ReduceScatterThenAllgather { .. } => {
+                counts(&parts, most).ok_or_else(too_long)?
+            }
             Collective::ReduceScatter => counts(&ranges, most).ok_or_else(too_long)?,
             // One call: each rank's request covers its whole range, a block cannot be cut.
             Collective::IreduceScatter | Collective::ReduceScatterBlock { .. } => {
@@ -61,6 +83,14 @@ impl<E: Element> NativeEnd<E> {
         let wide_bytes = out_elements as usize * size_of::<E::Acc>();
         let wide = narrow.then(|| Buffer::entered(wide_bytes, ledger, Purpose::Accumulators));
         let wide = wide.transpose().map_err(|error: OutOfMemory| EngineError::Memory(error))?;
+        let between = match between_of(rank).len() as usize {
+            0 => None,
+            elements => {
+                let bytes = elements * size_of::<E::Acc>();
+                Some(Buffer::entered(bytes, ledger, Purpose::Accumulators).map_err(EngineError::Memory)?)
+            }
+        };
+        let parts = parts.into_iter().map(|part| (part.start, part.len())).collect();
         let spread = match spec.terms.phase {
             Phase::Aggregate => None,
             Phase::Round => match collective.spread_elements(spec.problem.elements, ranges.len()) {
@@ -75,6 +105,8 @@ impl<E: Element> NativeEnd<E> {
             calls,
             out,
             wide,
+            between,
+            parts,
             divisor: E::Acc::from_f64(spec.problem.total_weight()),
             rank,
             spread,
@@ -89,6 +121,7 @@ impl<E: Element> NativeEnd<E> {
             None => self.out.cast(),
         };
         let dtype = <E::Acc as Accumulator>::DTYPE;
+        let between: *mut E::Acc = self.between.as_ref().map_or(std::ptr::null_mut(), |buffer| buffer.as_ptr().cast());
         let Some(library) = transport.collectives() else {
             return Err(EngineError::Unsupported(format!("{} needs MPI", self.collective.name())));
         };
@@ -107,6 +140,19 @@ impl<E: Element> NativeEnd<E> {
                 Collective::IreduceScatter => {
                     library.ireduce_scatter(dtype, input.cast(), received.cast(), &self.calls[0])?;
                 }
+                Collective::ReduceThenScatter { root } => {
+                    library.reduce(dtype, input.cast(), between.cast(), self.elements, root)?;
+                    library.scatter(dtype, root, between.cast_const().cast(), received.cast(), &self.parts)?;
+                }
+                Collective::ReduceScatterThenGather { root } => {
+                    library.reduce_scatter(dtype, input.cast(), between.cast(), &self.calls[0])?;
+                    let root = Some(root);
+                    library.gather_parts(dtype, root, between.cast_const().cast(), received.cast(), &self.parts)?;
+                }
+                Collective::ReduceScatterThenAllgather { .. } => {
+                    library.reduce_scatter(dtype, input.cast(), between.cast(), &self.calls[0])?;
+                    library.gather_parts(dtype, None, between.cast_const().cast(), received.cast(), &self.parts)?;
+                }
                 Collective::ReduceScatter => {
                     let (mut from, mut to) = (0usize, 0usize);
                     for counts in &self.calls {
@@ -117,11 +163,9 @@ impl<E: Element> NativeEnd<E> {
                     }
                 }
             }
-            // Every rank has the whole result after MPI_Allreduce, and divides its own copy.
-            let finished = match self.collective {
-                Collective::Allreduce { .. } => self.elements,
-                _ => self.held,
-            };
+            // Every rank that has the whole result divides its own copy.
+            let whole = self.collective.leaves_whole_result_everywhere();
+            let finished = if whole { self.elements } else { self.held };
             if finished > 0 {
                 let sum = [Term::Partial(received.cast_const())];
                 kernels::accumulate_and_finish(
@@ -144,7 +188,7 @@ impl<E: Element> NativeEnd<E> {
         let Some(library) = transport.collectives() else { return Ok(()) };
         let size = size_of::<E>() as u64;
         match self.collective {
-            Collective::Reduce { root } => {
+            Collective::Reduce { root } | Collective::ReduceScatterThenGather { root } => {
                 if self.rank == root {
                     // SAFETY: the root's result has all elements, the copy as much room; they do not overlap.
                     unsafe {
@@ -154,8 +198,11 @@ impl<E: Element> NativeEnd<E> {
                 // SAFETY: every rank has room for the whole result.
                 unsafe { library.broadcast_from(root, spread.as_ptr(), self.elements * size)? };
             }
-            Collective::Allreduce { .. } => {}
-            Collective::ReduceScatter | Collective::IreduceScatter | Collective::ReduceScatterBlock { .. } => {
+            Collective::Allreduce { .. } | Collective::ReduceScatterThenAllgather { .. } => {}
+            Collective::ReduceScatter
+            | Collective::IreduceScatter
+            | Collective::ReduceScatterBlock { .. }
+            | Collective::ReduceThenScatter { .. } => {
                 let parts: Vec<(u64, u64)> =
                     self.ranges.iter().map(|range| (range.start * size, range.len() * size)).collect();
                 // SAFETY: this rank's range is `held` elements, and every rank has room for the whole result.
@@ -170,7 +217,7 @@ impl<E: Element> NativeEnd<E> {
         let whole = Range::new(0, self.elements);
         match (self.collective, &self.spread) {
             // It left the whole result on every rank.
-            (Collective::Allreduce { .. }, _) => Some((whole, self.out.cast_const())),
+            (collective, _) if collective.leaves_whole_result_everywhere() => Some((whole, self.out.cast_const())),
             (_, Some(spread)) => Some((whole, spread.as_ptr().cast_const().cast())),
             (_, None) => None,
         }

@@ -164,6 +164,35 @@ pub trait Collectives {
         elements: u64,
     ) -> Result<(), TransportError>;
 
+    /// MPI_Scatterv of f32 or f64 from `root`: rank r gets the elements that `parts[r]` names by offset and number.
+    ///
+    /// # Safety
+    /// On the root `send` must hold all parts, everywhere `receive` this rank's; no overlap; the same root and parts
+    /// everywhere.
+    unsafe fn scatter(
+        &mut self,
+        dtype: Dtype,
+        root: usize,
+        send: *const u8,
+        receive: *mut u8,
+        parts: &[(u64, u64)],
+    ) -> Result<(), TransportError>;
+
+    /// MPI_Gatherv of f32 or f64 to `root`, or MPI_Allgatherv where there is none: rank r's elements go where `parts[r]`
+    /// says by offset and number.
+    ///
+    /// # Safety
+    /// `send` must hold this rank's part, `receive`, on the root or everywhere, all of them; no overlap; the same root
+    /// and parts everywhere.
+    unsafe fn gather_parts(
+        &mut self,
+        dtype: Dtype,
+        root: Option<usize>,
+        send: *const u8,
+        receive: *mut u8,
+        parts: &[(u64, u64)],
+    ) -> Result<(), TransportError>;
+
     /// MPI_Bcast of `bytes` bytes from `root`, by blocks where one call cannot take them.
     ///
     /// # Safety

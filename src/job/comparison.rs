@@ -48,8 +48,8 @@ pub fn measure(
     (running, sync, cores_shared): (&Running, &mut Synchroniser, bool),
     progress: &mut dyn Progress,
 ) -> Result<Outcome, JobError> {
-    let blocks = prepared.experiment.repeat.blocks;
-    progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), blocks);
+    let repeat = &prepared.experiment.repeat;
+    progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), repeat);
     with_element!(comparison.dtype, E => {
         Session::<E>::measure(transport, prepared, comparison, request, (running, sync, cores_shared), progress)
     })
@@ -233,6 +233,7 @@ impl<'s, E: Element> Session<'s, E> {
                 if !contender.runs() {
                     continue;
                 }
+                progress.cell(contender.strategy.name());
                 let Some(told) = self.one_round(transport, contender)? else { continue };
                 watch.add(&told);
                 let (cell, place) = (contender.cell.index, place as u64);
@@ -243,7 +244,11 @@ impl<'s, E: Element> Session<'s, E> {
             progress.block(block + 1, spent);
             // Rank 0's clock and samples decide for all.
             let stopped = match transport.rank() {
-                0 => stopping.after_block(block + 1, spent, |alpha| ratios::widest(&timed(contenders), alpha)),
+                0 => stopping.after_block(block + 1, spent, |alpha| {
+                    let reached = ratios::widest(&timed(contenders), alpha);
+                    progress.look(reached);
+                    reached
+                }),
                 _ => None,
             };
             let windows = self.sync.start() == Start::Window;
@@ -274,6 +279,9 @@ impl<'s, E: Element> Session<'s, E> {
         transport: &mut dyn Transport,
         contender: &mut Contender<'_>,
     ) -> Result<Option<Told>, JobError> {
+        if let Some(signal) = self.request.stop.asked(transport)? {
+            return Err(JobError::Stopped { signal, saved: None });
+        }
         if self.prepared.experiment.enforce && transport.rank() == 0 {
             self.running.enter(contender.cell.index).map_err(|error| JobError::Output(error.to_string()))?;
         }

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::engine::kernels::Variant;
 use crate::engine::transport::{Transport, TransportError};
 use crate::limits::Limits;
+use crate::machine::command_line;
 use crate::machine::rank::RankMachine;
 use crate::machine::{Placement, Spread, cores_shared, placement};
 
@@ -30,6 +32,9 @@ pub fn gather(transport: &mut dyn Transport, limits: Option<&Limits>) -> Result<
         json!({
             "transport": transport.name(),
             "ranks": transport.ranks(),
+            "command": command_line::own().join(" "),
+            "launched_by": command_line::launcher().map(|words| words.join(" ")),
+            "kernels": Variant::best().name(),
             "nodes": nodes,
             "spread": spread.text,
             "spread_doubts": doubts.unwrap_or_default(),

@@ -37,6 +37,8 @@ pub fn node_of(node_of: &[usize], nodes: Option<u64>) -> Vec<usize> {
 const WELL: u64 = 0;
 const OUTPUT: u64 = 1;
 const INPUT: u64 = 2;
+/// And the signal's number.
+const STOPPED: u64 = 3;
 
 /// Measures the group's comparisons. `limits` are the job's where they are known; else they are measured here, if asked
 /// for. Collective over all ranks of the job.
@@ -76,12 +78,18 @@ pub fn measure(
     let (kind, said) = match done {
         Ok(()) => (WELL, Ok(())),
         Err(JobError::Input(said)) => (INPUT, Err(said)),
+        Err(JobError::Stopped { signal, .. }) => {
+            (STOPPED + u64::try_from(signal).unwrap_or_default(), Err(String::new()))
+        }
         Err(error) => (OUTPUT, Err(error.to_string())),
     };
     let kind = transport.max(kind)?;
     match agree(transport, said)? {
         Ok(()) => Ok(()),
         Err(said) if kind == INPUT => Err(JobError::Input(said)),
+        Err(_) if kind >= STOPPED => {
+            Err(JobError::Stopped { signal: i32::try_from(kind - STOPPED).unwrap_or_default(), saved: None })
+        }
         Err(said) => Err(JobError::Output(said)),
     }
 }
@@ -122,8 +130,8 @@ fn on_nodes(
                 }
                 results.push(row, samples, memory);
             }
-            results.ratios.extend(measured.ratios);
-            results.blocks.extend(measured.blocks);
+            results.push_ratios(measured.ratios);
+            results.push_blocks(measured.blocks);
         }
         save(transport, &mut book.output, &book.results)?;
         if book.output.is_some() {

@@ -18,6 +18,7 @@ mod settle;
 mod setup;
 mod share;
 mod start;
+mod stop;
 mod timing;
 
 use std::collections::BTreeSet;
@@ -28,12 +29,13 @@ pub use environment::machines;
 pub use progress::{Progress, Quiet};
 pub use rank_memory::Watching;
 pub use setup::{Prepared, output_path};
+pub use stop::Stop;
 
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
-use crate::results::{Output, ResultFile, Running};
+use crate::results::{Output, ResultError, ResultFile, Running};
 
 /// What a person asked for.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub struct Request {
     pub watch: Watching,
     /// Try cells that are predicted to exceed their ceiling.
     pub ignore_prediction: bool,
+    /// Whether the job is to stop before its end.
+    pub stop: Stop,
 }
 
 /// How a job can end badly.
@@ -70,6 +74,14 @@ pub enum JobError {
     /// The result file cannot be written.
     #[error("{0}")]
     Output(String),
+    /// A signal asked the job to stop, between two rounds. Finished comparisons are saved. The same on every rank.
+    #[error("stopped by a signal")]
+    Stopped {
+        /// The signal's number.
+        signal: i32,
+        /// Where finished comparisons are, and how many cells that is; on rank 0.
+        saved: Option<(PathBuf, usize)>,
+    },
 }
 
 impl From<TransportError> for JobError {
@@ -144,7 +156,7 @@ pub fn run_with(
     }
     results = match (results, environment) {
         (Some(mut results), Some(environment)) => {
-            results.resumed(environment);
+            results.resumed(&environment);
             Some(results)
         }
         (_, environment) => environment.map(|environment| ResultFile::new(prepared.text.clone(), environment)),
@@ -156,15 +168,11 @@ pub fn run_with(
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
     let mut book = Book { output, results, running };
     for group in &groups {
-        group::measure(
-            transport,
-            &prepared,
-            group,
-            limits.as_ref(),
-            (request, &mut sync, cores_shared),
-            &mut book,
-            progress,
-        )?;
+        let limits = limits.as_ref();
+        let asked = (request, &mut sync, cores_shared);
+        if let Err(error) = group::measure(transport, &prepared, group, limits, asked, &mut book, progress) {
+            return Err(book.closed_after(error));
+        }
     }
     let Book { output, results, .. } = book;
     progress.end();
@@ -176,6 +184,19 @@ struct Book {
     output: Option<Output>,
     results: Option<ResultFile>,
     running: Running,
+}
+
+impl Book {
+    /// The error as the job ends with it: one that was stopped says what is saved.
+    fn closed_after(self, error: JobError) -> JobError {
+        let JobError::Stopped { signal, .. } = error else { return error };
+        // It is not the cell's fault that nothing came of it.
+        if self.output.is_some() {
+            self.running.clear();
+        }
+        let cells = self.results.map_or(0, |results| results.cells.len());
+        JobError::Stopped { signal, saved: self.output.map(|output| (output.path().to_path_buf(), cells)) }
+    }
 }
 
 /// The row of the cell that the last job ran when it died, under a ceiling that the system enforced; None where it did
@@ -224,10 +245,26 @@ fn save(
     results: &Option<ResultFile>,
 ) -> Result<(), JobError> {
     let saved = match (output, results) {
-        (Some(output), Some(results)) => output.save(results).map_err(|error| error.to_string()),
+        (Some(output), Some(results)) => output.save(results).map_err(|error| not_saved(&error, output, results)),
         _ => Ok(()),
     };
     crate::engine::transport::agree(transport, saved)?.map_err(JobError::Output)
+}
+
+/// What is said where the file cannot be written. What it lacks is kept elsewhere, if that can be.
+fn not_saved(error: &ResultError, output: &Output, results: &ResultFile) -> String {
+    let path = output.path().display();
+    let again = "free space or raise the quota there, and go on with --resume";
+    if results.cells.is_empty() {
+        return format!("{error}; {again}");
+    }
+    match output.rescue(results) {
+        Ok(kept) => format!(
+            "{error}; all that was measured is kept in {}: put it in the place of {path} first, {again}",
+            kept.display()
+        ),
+        Err(why) => format!("{error}; {again}; what was measured since could not be kept in {why}"),
+    }
 }
 
 /// Refuses the job if the gradients of some comparison do not fit into some node's memory.

@@ -91,6 +91,7 @@ pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stoppe
     let row = |((cell, ratios, evidence), judgement): ((&Timed, LogRatios, Evidence), Judgement)| {
         let interval = ratios.ratio(stopped.look.alpha).and_then(|ratio| ratio.interval);
         RatioRow {
+            job: 0,
             comparison,
             cell: cell.cell,
             baseline: fastest.cell,

@@ -92,7 +92,7 @@ fn held(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Vec<Vec<Range>> 
             all[layout.node_of(rank)].push(plan.collective_range(rank));
         }
     }
-    if let Some(Collective::Allreduce { .. }) = plan.collective() {
+    if plan.collective().is_some_and(Collective::leaves_whole_result_everywhere) {
         // One rank answers for the result, but every rank has it.
         all.fill(vec![Range::new(0, problem.elements)]);
     }

@@ -17,6 +17,9 @@ pub struct BuildFacts {
     pub rustflags: String,
     /// Target triple.
     pub target: String,
+    /// Instructions that the compiler may use everywhere, with commas between; the kernels choose more at run time.
+    #[serde(default)]
+    pub target_features: String,
     /// Cargo's profile: `debug` or `release`.
     pub profile: String,
     /// Optimisation level: `0` to `3`, `s` or `z`.
@@ -35,6 +38,7 @@ impl BuildFacts {
             rustc: env!("GRADSHARD_BUILD_RUSTC").to_owned(),
             rustflags: env!("GRADSHARD_BUILD_RUSTFLAGS").to_owned(),
             target: env!("GRADSHARD_BUILD_TARGET").to_owned(),
+            target_features: env!("GRADSHARD_BUILD_TARGET_FEATURES").to_owned(),
             profile: env!("GRADSHARD_BUILD_PROFILE").to_owned(),
             opt_level: env!("GRADSHARD_BUILD_OPT_LEVEL").to_owned(),
             mpi: cfg!(feature = "mpi"),

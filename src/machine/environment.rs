@@ -3,9 +3,10 @@
 
 use super::build_facts::BuildFacts;
 use super::launcher::Launcher;
+use super::parameter_files;
 use crate::utc;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -34,6 +35,9 @@ pub struct Environment {
     pub build: BuildFacts,
     /// The job and the MPI library's settings.
     pub launcher: Launcher,
+    /// Settings that stand in files of the MPI library, line by line.
+    #[serde(default)]
+    pub parameter_files: BTreeMap<String, Vec<String>>,
 }
 
 impl Environment {
@@ -62,6 +66,7 @@ impl Environment {
             started: utc::now(),
             build: BuildFacts::here(),
             launcher: Launcher::here(),
+            parameter_files: parameter_files::read(),
         }
     }
 }

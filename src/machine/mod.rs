@@ -4,6 +4,7 @@
 pub mod binding;
 pub mod build_facts;
 pub mod cgroup;
+pub mod command_line;
 pub mod core_sharing;
 pub mod cpu_quota;
 pub mod describe;
@@ -12,6 +13,7 @@ pub mod index_set;
 pub mod launcher;
 pub mod load;
 pub mod memory;
+pub mod parameter_files;
 pub mod placement;
 pub mod rank;
 pub mod spread;

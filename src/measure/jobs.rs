@@ -44,6 +44,37 @@ pub fn pool(ratios: &[f64], alpha: Alpha) -> Option<PooledRatio> {
     Some(PooledRatio { jobs: logs.len(), estimate: mean.exp(), interval, spread })
 }
 
+impl PooledRatio {
+    /// p-value, two-sided, of the two being equally fast in the mean over jobs: Student's t test of the log ratios. 1
+    /// with a single job.
+    pub fn difference_p(&self) -> f64 {
+        (2.0 * self.upper_tail(self.estimate.ln().abs())).min(1.0)
+    }
+
+    /// p-value of their ratio lying outside 1 / (1 + margin) up to 1 + margin: two one-sided t tests (Schuirmann 1987),
+    /// the larger p-value, doubled for the reason that [`LogRatios::equality_p`](crate::measure::LogRatios::equality_p)
+    /// names. 1 without a margin above 0, and with a single job.
+    pub fn equality_p(&self, margin: f64) -> f64 {
+        if !(margin > 0.0 && margin.is_finite()) {
+            return 1.0;
+        }
+        let (mean, bound) = (self.estimate.ln(), margin.ln_1p());
+        (2.0 * self.upper_tail(bound - mean).max(self.upper_tail(bound + mean))).min(1.0)
+    }
+
+    /// Probability of a mean that lies by `distance` or more above the true one.
+    fn upper_tail(&self, distance: f64) -> f64 {
+        let jobs = self.jobs as f64;
+        let error = self.spread.map(|spread| spread.ln() / jobs.sqrt());
+        let Some((error, t)) = error.zip(StudentsT::new(0.0, 1.0, jobs - 1.0).ok()) else { return 1.0 };
+        if error > 0.0 {
+            return t.sf(distance / error);
+        }
+        // Jobs that do not vary leave no doubt.
+        if distance > 0.0 { 0.0 } else { 1.0 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +114,23 @@ mod tests {
         assert_near(one.estimate, 1.25);
         assert_eq!(pool(&[], Alpha::FIVE_PERCENT), None);
         assert!([0.0, -1.0, f64::NAN, f64::INFINITY].iter().all(|r| pool(&[1.0, *r], Alpha::FIVE_PERCENT).is_none()));
+    }
+
+    /// Python, the density of t integrated by the midpoint rule: Student's patients have t = 4.0621, 9 degrees of freedom,
+    /// p = 0.0028329 (so says R of its data set `sleep`); the five jobs p = 0.0654107, and the larger one-sided p-value
+    /// against ±ln 1.1 is 0.0011505.
+    #[test]
+    fn p_values_are_those_of_the_t_test() {
+        let gained: [f64; 10] = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4];
+        let pooled = pool(&gained.map(f64::exp), Alpha::FIVE_PERCENT).expect("jobs");
+        assert_near(pooled.difference_p(), 0.002_832_890);
+        let five = pool(&[1.02, 1.05, 0.99, 1.04, 1.03], Alpha::FIVE_PERCENT).expect("jobs");
+        assert_near(five.difference_p(), 0.065_410_742);
+        assert_near(five.equality_p(0.1), 0.002_301_051);
+        assert_eq!((five.equality_p(0.0), five.equality_p(f64::NAN)), (1.0, 1.0));
+        let one = pool(&[1.25], Alpha::FIVE_PERCENT).expect("a job");
+        assert_eq!((one.difference_p(), one.equality_p(0.5)), (1.0, 1.0));
+        let alike = pool(&[2.0, 2.0], Alpha::FIVE_PERCENT).expect("jobs");
+        assert_eq!((alike.difference_p(), alike.equality_p(0.1)), (0.0, 1.0));
     }
 }

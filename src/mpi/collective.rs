@@ -197,6 +197,93 @@ impl Communicator {
         Ok(())
     }
 
+    /// MPI_Scatterv from `root`: rank r gets the elements that `parts[r]` names by offset and number.
+    ///
+    /// # Safety
+    /// On the root `send` must hold all parts, on every rank `receive` its own; they must not overlap. Every rank passes
+    /// the same root and parts.
+    pub unsafe fn scatter<T: Scalar>(
+        &self,
+        root: usize,
+        send: *const T,
+        receive: *mut T,
+        parts: &[(u64, u64)],
+    ) -> Result<(), MpiError> {
+        let (counts, offsets) = as_ints("MPI_Scatterv", parts)?;
+        // SAFETY: as promised by the caller.
+        let code = unsafe {
+            ffi::MPI_Scatterv(
+                send.cast(),
+                counts.as_ptr(),
+                offsets.as_ptr(),
+                T::datatype(),
+                receive.cast(),
+                counts[self.rank()],
+                T::datatype(),
+                root as c_int,
+                self.handle(),
+            )
+        };
+        checked("MPI_Scatterv", code)
+    }
+
+    /// MPI_Gatherv to `root`: rank r's elements go where `parts[r]` says by offset and number.
+    ///
+    /// # Safety
+    /// `send` must hold this rank's part, on the root `receive` all of them; they must not overlap. Every rank passes the
+    /// same root and parts.
+    pub unsafe fn gather_to<T: Scalar>(
+        &self,
+        root: usize,
+        send: *const T,
+        receive: *mut T,
+        parts: &[(u64, u64)],
+    ) -> Result<(), MpiError> {
+        let (counts, offsets) = as_ints("MPI_Gatherv", parts)?;
+        // SAFETY: as promised by the caller.
+        let code = unsafe {
+            ffi::MPI_Gatherv(
+                send.cast(),
+                counts[self.rank()],
+                T::datatype(),
+                receive.cast(),
+                counts.as_ptr(),
+                offsets.as_ptr(),
+                T::datatype(),
+                root as c_int,
+                self.handle(),
+            )
+        };
+        checked("MPI_Gatherv", code)
+    }
+
+    /// MPI_Allgatherv of elements: rank r's go where `parts[r]` says by offset and number, on every rank.
+    ///
+    /// # Safety
+    /// `send` must hold this rank's part, `receive` all of them; they must not overlap. Every rank passes the same parts.
+    pub unsafe fn allgather_elements<T: Scalar>(
+        &self,
+        send: *const T,
+        receive: *mut T,
+        parts: &[(u64, u64)],
+    ) -> Result<(), MpiError> {
+        let (counts, offsets) = as_ints("MPI_Allgatherv", parts)?;
+        // SAFETY: as promised by the caller.
+        let code = unsafe {
+            ffi::MPI_Allgatherv(
+                send.cast(),
+                counts[self.rank()],
+                T::datatype(),
+                receive.cast(),
+                counts.as_ptr(),
+                offsets.as_ptr(),
+                T::datatype(),
+                self.handle(),
+            )
+        };
+        checked("MPI_Allgatherv", code)
+    }
+
     /// MPI_Allgatherv of bytes: rank r's part goes to the offset and has the length that `parts[r]` names. Where offsets
     /// are beyond a C int the parts go by MPI_Bcast, one rank after another.
     ///
@@ -234,4 +321,13 @@ impl Communicator {
         }
         Ok(())
     }
+}
+
+/// Counts and offsets as MPI takes them.
+fn as_ints(call: &'static str, parts: &[(u64, u64)]) -> Result<(Vec<c_int>, Vec<c_int>), MpiError> {
+    let int =
+        |value: u64| c_int::try_from(value).map_err(|_| MpiError::Limit { what: call, value, limit: MOST_ELEMENTS });
+    let counts: Result<Vec<c_int>, MpiError> = parts.iter().map(|(_, number)| int(*number)).collect();
+    let offsets: Result<Vec<c_int>, MpiError> = parts.iter().map(|(offset, _)| int(*offset)).collect();
+    Ok((counts?, offsets?))
 }

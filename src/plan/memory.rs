@@ -106,6 +106,7 @@ pub fn predict_rank(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: 
         if size != wide {
             found.aggregating.accumulators += out * wide;
         }
+        found.aggregating.accumulators += collective.between(problem.elements, layout.ranks(), rank).len() * wide;
         found.aggregators = 1;
         found.heaviest = found.aggregating;
     }

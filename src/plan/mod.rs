@@ -85,6 +85,23 @@ pub enum Collective {
         /// The rank whose copy is verified and kept.
         root: usize,
     },
+    /// MPI_Reduce to this rank, then MPI_Scatterv: each rank ends with its own element range, as after
+    /// MPI_Reduce_scatter, which should not be slower.
+    ReduceThenScatter {
+        /// The rank that has the whole sum in between.
+        root: usize,
+    },
+    /// MPI_Reduce_scatter in equal parts, then MPI_Gatherv: this rank ends with the whole result, as after MPI_Reduce.
+    ReduceScatterThenGather {
+        /// The rank that ends with the whole result.
+        root: usize,
+    },
+    /// MPI_Reduce_scatter in equal parts, then MPI_Allgatherv: every rank ends with the whole result, as after
+    /// MPI_Allreduce.
+    ReduceScatterThenAllgather {
+        /// The rank whose copy is verified and kept.
+        root: usize,
+    },
 }
 
 impl Collective {
@@ -96,6 +113,9 @@ impl Collective {
             Collective::ReduceScatterBlock { .. } => "MPI_Reduce_scatter_block",
             Collective::Reduce { .. } => "MPI_Reduce",
             Collective::Allreduce { .. } => "MPI_Allreduce",
+            Collective::ReduceThenScatter { .. } => "MPI_Reduce and MPI_Scatterv",
+            Collective::ReduceScatterThenGather { .. } => "MPI_Reduce_scatter and MPI_Gatherv",
+            Collective::ReduceScatterThenAllgather { .. } => "MPI_Reduce_scatter and MPI_Allgatherv",
         }
     }
 
@@ -111,9 +131,25 @@ impl Collective {
     pub fn output_elements(self, elements: u64, held: u64) -> u64 {
         match self {
             Collective::ReduceScatterBlock { block } => block,
-            Collective::Allreduce { .. } => elements,
+            Collective::Allreduce { .. } | Collective::ReduceScatterThenAllgather { .. } => elements,
             _ => held,
         }
+    }
+
+    /// The elements that `rank` has between the two calls of a collective that is made of two; empty for the others.
+    pub fn between(self, elements: u64, ranks: usize, rank: usize) -> Range {
+        match self {
+            Collective::ReduceThenScatter { root } if root == rank => Range::new(0, elements),
+            Collective::ReduceScatterThenGather { .. } | Collective::ReduceScatterThenAllgather { .. } => {
+                crate::gradient::shard_range(elements, ranks as u64, rank as u64)
+            }
+            _ => Range::new(0, 0),
+        }
+    }
+
+    /// True if every rank ends with the whole result.
+    pub fn leaves_whole_result_everywhere(self) -> bool {
+        matches!(self, Collective::Allreduce { .. } | Collective::ReduceScatterThenAllgather { .. })
     }
 }
 
@@ -122,7 +158,7 @@ impl Collective {
     /// round; after MPI_Allreduce every rank has it already.
     pub fn spread_elements(self, elements: u64, ranks: usize) -> u64 {
         match self {
-            Collective::Allreduce { .. } => 0,
+            Collective::Allreduce { .. } | Collective::ReduceScatterThenAllgather { .. } => 0,
             Collective::ReduceScatterBlock { block } => block * ranks as u64,
             _ => elements,
         }

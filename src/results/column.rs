@@ -3,6 +3,7 @@
 
 use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, H5Type};
+use serde_json::Value;
 
 use super::error::told;
 use super::row::Status;
@@ -114,6 +115,23 @@ impl Stored for String {
     }
     fn text(&self) -> String {
         self.clone()
+    }
+}
+
+/// A JSON text.
+impl Stored for Value {
+    type Raw = VarLenUnicode;
+    fn store(&self) -> VarLenUnicode {
+        unicode(&self.to_string())
+    }
+    fn load(raw: &VarLenUnicode) -> Result<Self, String> {
+        serde_json::from_str(&String::load(raw)?).map_err(|error| format!("not JSON: {error}"))
+    }
+    fn missing() -> VarLenUnicode {
+        unicode("null")
+    }
+    fn text(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Contest<'f> {
     pub cells: Vec<&'f CellRow>,
     /// Their ratios to the fastest.
     pub ratios: Vec<&'f RatioRow>,
+    /// Jobs that the ratios are pooled over; None for a single one.
+    pub jobs: Option<u64>,
     /// What tells it, besides the model, from the other comparisons of its file.
     pub facts: Vec<String>,
 }
@@ -59,6 +61,7 @@ pub fn contests(file: &ResultFile) -> Vec<Contest<'_>> {
             number: cell.comparison,
             cells: Vec::new(),
             ratios: Vec::new(),
+            jobs: None,
             facts: differing.iter().map(|fact| fact(cell)).collect(),
         });
         contest.cells.push(cell);
@@ -157,7 +160,6 @@ impl<'f> Contest<'f> {
         let advice = |cell: &CellRow| if across { format!("{}. ", family(cell).advice) } else { String::new() };
         let apposition = if across { format!(", the best {}", family(second).spoken) } else { String::new() };
         let times = Factor::of(ratio, second).times();
-        let blocks = ratio.blocks;
         match ratio.verdict.as_str() {
             "slower" => {
                 let (does, memory) = (advice(first), memory(first, second));
@@ -178,8 +180,12 @@ impl<'f> Contest<'f> {
             }
             _ => {
                 let memory = memory(first, second);
-                let s = if blocks == 1 { "" } else { "s" };
-                format!("undecided after {blocks} block{s}. {one} or {other}{apposition}: {times}{memory}")
+                let measured = match (self.jobs, ratio.blocks) {
+                    (Some(jobs), _) => format!("{jobs} jobs"),
+                    (None, 1) => "1 block".to_owned(),
+                    (None, blocks) => format!("{blocks} blocks"),
+                };
+                format!("undecided after {measured}. {one} or {other}{apposition}: {times}{memory}")
             }
         }
     }

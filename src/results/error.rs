@@ -29,6 +29,13 @@ pub enum ResultError {
         /// Of the experiment that was given.
         given: String,
     },
+    /// The output holds the jobs of several files, of which none can be gone on with.
+    #[error("{path}: was merged from several jobs, and a run goes on with the file that its own job wrote; resume that \
+        one, then merge it again", path = .path.display())]
+    Merged {
+        /// The output.
+        path: PathBuf,
+    },
     /// The output exists and is not a regular file, so it cannot be replaced by one.
     #[error("{path}: is {kind}, not a regular file; give another --output", path = .path.display())]
     NotAFile {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::job_row::PooledRow;
 use super::row::{BlockRow, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use super::{Output, ResultError, ResultFile};
 use crate::memory::KernelMemory;
@@ -108,6 +109,7 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
             let mut texts = texts.into_iter();
             let mut text = || texts.next().unwrap();
             CellRow {
+                job: 0,
                 cell,
                 comparison,
                 strategy: text(),
@@ -168,6 +170,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     let ranks = proptest::collection::vec((any_number(), any_number(), any_number()), 0..5);
     (any::<[u64; 5]>(), any_number(), any_number(), ranks).prop_map(
         |([cell, block, place, late_ranks, involuntary_switches], seconds, off_core_seconds, ranks)| Sample {
+            job: 0,
             cell,
             block,
             place,
@@ -188,6 +191,7 @@ fn any_ratio() -> impl Strategy<Value = RatioRow> {
     (any::<[u64; 4]>(), numbers, times, any_text()).prop_map(|(counts, numbers, optional, verdict)| {
         let [comparison, cell, baseline, blocks] = counts;
         RatioRow {
+            job: blocks ^ cell,
             comparison,
             cell,
             baseline,
@@ -210,6 +214,7 @@ fn any_block() -> impl Strategy<Value = BlockRow> {
     let numbers = proptest::collection::vec(any_number(), 4);
     let known = proptest::collection::vec(proptest::option::of(any_number()), 5);
     (any::<[u64; 9]>(), numbers, known, any_text()).prop_map(|(counts, numbers, known, start)| BlockRow {
+        job: 0,
         comparison: counts[0],
         block: counts[1],
         began_unix_s: numbers[0],
@@ -232,6 +237,29 @@ fn any_block() -> impl Strategy<Value = BlockRow> {
     })
 }
 
+fn any_pooled() -> impl Strategy<Value = PooledRow> {
+    (any::<[u64; 6]>(), proptest::collection::vec(any_number(), 8), any_text(), any_text()).prop_map(
+        |([ranks, nodes, comparison, cell, baseline, jobs], numbers, transport, verdict)| PooledRow {
+            transport,
+            ranks,
+            nodes,
+            comparison,
+            cell,
+            baseline,
+            jobs,
+            estimate: numbers[0],
+            ci_low: numbers[1],
+            ci_high: numbers[2],
+            spread: numbers[3],
+            p: numbers[4],
+            p_holm: numbers[5],
+            p_same_holm: numbers[6],
+            margin: numbers[7],
+            verdict,
+        },
+    )
+}
+
 fn any_file() -> impl Strategy<Value = ResultFile> {
     let rows = proptest::collection::vec((any_cell(), proptest::collection::vec(any_rank_memory(), 0..4)), 0..4);
     let tables = (
@@ -239,20 +267,34 @@ fn any_file() -> impl Strategy<Value = ResultFile> {
         proptest::collection::vec(any_block(), 0..4),
         proptest::collection::vec(any_sample(), 0..6),
     );
-    (any_text(), any_text(), rows, tables).prop_map(|(experiment, entry, rows, (ratios, blocks, samples))| {
-        let environment = json!({
-            "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
-            "list": [1, {"deep": "θ"}],
-        });
-        let mut file = ResultFile::new(experiment, environment);
-        for (cell, memory) in rows {
-            file.push(cell, vec![], memory);
-        }
-        file.ratios = ratios;
-        file.blocks = blocks;
-        file.samples = samples;
-        file
-    })
+    let jobs = (any::<bool>(), proptest::collection::vec(any_pooled(), 0..3));
+    (any_text(), any_text(), rows, tables, jobs).prop_map(
+        |(experiment, entry, rows, (ratios, blocks, samples), (resumed, pooled))| {
+            let environment = json!({
+                "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
+                "list": [1, {"deep": "θ"}],
+            });
+            let mut file = ResultFile::new(experiment, environment);
+            for (cell, memory) in rows {
+                file.push(cell, vec![], memory);
+            }
+            file.ratios = ratios;
+            file.blocks = blocks;
+            file.pooled_ratios = pooled;
+            file.samples = samples;
+            if resumed {
+                let number = file.cells.len() as u64;
+                file.resumed(&json!({"job": number, "deep": [1, null, {"θ": 0.1}]}));
+                file.push(
+                    CellRow { cell: number, ..CellRow::default() },
+                    vec![Sample { cell: number, ..Sample::default() }],
+                    vec![],
+                );
+                file.jobs[1].file = "θ.h5".into();
+            }
+            file
+        },
+    )
 }
 
 proptest! {
@@ -319,10 +361,20 @@ fn contents_that_contradict_themselves_are_refused() {
     let mut short = empty();
     short.cells.push(CellRow::default());
     let mut uneven = empty();
-    uneven.samples.push(Sample { rank_seconds: vec![1.0], rank_start_seconds: vec![1.0], ..Sample::default() });
+    uneven.samples.push(Sample {
+        seconds: 1.0,
+        rank_seconds: vec![1.0],
+        rank_start_seconds: vec![1.0],
+        ..Sample::default()
+    });
     let mut list = empty();
     list.environment = json!([]);
-    for (contents, part) in [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (list, "environment")] {
+    let mut jobless = empty();
+    jobless.push(CellRow::default(), vec![], vec![]);
+    jobless.cells[0].job = 1;
+    for (contents, part) in
+        [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (list, "environment"), (jobless, "jobs")]
+    {
         let error = output.save(&contents).unwrap_err();
         assert!(matches!(&error, ResultError::Inconsistent { field, .. } if *field == part), "{error}");
     }
@@ -373,8 +425,10 @@ fn a_missing_part_is_named() {
         "experiment",
         "environment",
         "cells",
+        "jobs",
         "ratios",
         "blocks",
+        "pooled_ratios",
         "samples",
         "rank_seconds",
         "rank_start_seconds",

@@ -10,6 +10,7 @@ use super::ResultError;
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
+    held: bool,
     _file: File,
 }
 
@@ -29,15 +30,21 @@ impl Lock {
                 directory: directory.clone(),
                 source,
             })?;
-            match file.try_lock() {
+            let held = match file.try_lock() {
                 Err(TryLockError::WouldBlock) => return Err(ResultError::Busy { path: output.to_path_buf() }),
-                Ok(()) | Err(TryLockError::Error(_)) => {}
-            }
+                Ok(()) => true,
+                Err(TryLockError::Error(_)) => false,
+            };
             // Whoever held it before may have removed the file between our opening and our locking it.
             if is_at(&file, &path) {
-                return Ok(Lock { path, _file: file });
+                return Ok(Lock { path, held, _file: file });
             }
         }
+    }
+
+    /// False on a file system without locks, where anybody may write as well.
+    pub fn is_held(&self) -> bool {
+        self.held
     }
 }
 

@@ -14,6 +14,9 @@ use super::schema::SCHEMA_VERSION;
 use super::write;
 use super::{ResultError, ResultFile};
 
+/// How the name of a file ends that is being written.
+const PARTIAL: &str = ".partial";
+
 /// A claimed path for a job's result file.
 ///
 /// Each save writes the whole file under a temporary name in the same directory, forces it to the disk and renames it
@@ -74,7 +77,12 @@ impl Output {
             found => found.as_ref().map(Identity::of),
         };
         let lock = Lock::take(&path)?;
+        let locked = lock.is_held();
         let output = Output { path, directory, replaceable, _lock: lock };
+        // Nobody else is writing one now, where there are locks.
+        if locked {
+            output.clear_left_overs();
+        }
         // Permission bits do not tell (root, read-only mounts, quotas); a file does.
         output.temporary()?;
         Ok(output)
@@ -83,7 +91,8 @@ impl Output {
     /// Claims a path to go on with what is there. The contents, where there is a file; None where there is none yet.
     ///
     /// # Errors
-    /// As for [`Output::create`]; the file cannot be read; it is of another experiment than `experiment_json`.
+    /// As for [`Output::create`]; the file cannot be read; it is of another experiment than `experiment_json`,
+    /// or was merged from several jobs.
     pub fn resume(path: impl AsRef<Path>, experiment_json: &str) -> Result<(Output, Option<ResultFile>), ResultError> {
         let path = path.as_ref();
         let output = Output::create(path, true)?;
@@ -91,6 +100,9 @@ impl Output {
             return Ok((output, None));
         }
         let mut contents = ResultFile::open(path)?;
+        if contents.is_merged() {
+            return Err(ResultError::Merged { path: path.to_path_buf() });
+        }
         let given = sha256(experiment_json);
         if contents.experiment_sha256 != given {
             let found = contents.experiment_sha256;
@@ -98,6 +110,16 @@ impl Output {
         }
         contents.schema_version = SCHEMA_VERSION;
         Ok((output, Some(contents)))
+    }
+
+    /// Claims a path to add jobs to what is there. The contents, where there is a file; None where there is none yet.
+    ///
+    /// # Errors
+    /// As for [`Output::create`]; the file cannot be read.
+    pub fn add_to(path: impl AsRef<Path>) -> Result<(Output, Option<ResultFile>), ResultError> {
+        let output = Output::create(&path, true)?;
+        let contents = output.replaceable.map(|_| ResultFile::open(&path)).transpose()?;
+        Ok((output, contents))
     }
 
     /// The claimed path.
@@ -142,6 +164,41 @@ impl Output {
         })
     }
 
+    /// Writes contents that the path has no room for to a new file of the system's temporary directory, and yields its
+    /// path.
+    ///
+    /// # Errors
+    /// The directory takes no file either; the message begins with it.
+    pub fn rescue(&self, contents: &ResultFile) -> Result<PathBuf, String> {
+        let directory = std::env::temp_dir();
+        let why = |what: &dyn std::fmt::Display| format!("{}: {what}", directory.display());
+        let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let file = tempfile::Builder::new()
+            .prefix(&format!("{name}.rescued-"))
+            .suffix(".h5")
+            .tempfile_in(&directory)
+            .map_err(|error| why(&error))?;
+        write::write(file.path(), contents).map_err(|error| why(&told(&error)))?;
+        file.as_file().sync_all().map_err(|error| why(&error))?;
+        let (_, path) = file.keep().map_err(|error| why(&error))?;
+        Ok(path)
+    }
+
+    /// Takes away what saves of a job that was killed have left half written beside the file.
+    fn clear_left_overs(&self) {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let prefix = format!(".{name}.");
+        let Ok(entries) = fs::read_dir(&self.directory) else { return };
+        for entry in entries.flatten() {
+            let other = entry.file_name();
+            let other = other.to_string_lossy();
+            if other.starts_with(&prefix) && other.ends_with(PARTIAL) {
+                // Somebody may have been quicker.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// Whether there is a file at the path; an error if it is not the one that may be replaced.
     fn check_owner(&self) -> Result<bool, ResultError> {
         match existing(&self.path)? {
@@ -156,7 +213,7 @@ impl Output {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         tempfile::Builder::new()
             .prefix(&format!(".{name}."))
-            .suffix(".partial")
+            .suffix(PARTIAL)
             // Results are for sharing: as readable as any file the user creates.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(&self.directory)

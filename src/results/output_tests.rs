@@ -114,12 +114,13 @@ fn a_file_is_gone_on_with_where_the_experiment_is_the_same() {
     let mut found = found.unwrap();
     assert_eq!(found.cells.len(), 2);
     found.push(CellRow::default(), vec![], vec![]);
-    found.resumed(json!({"transport": "later"}));
+    found.resumed(&json!({"transport": "later"}));
+    found.push(CellRow::default(), vec![], vec![]);
     output.save(&found).unwrap();
     drop(output);
     let read = ResultFile::open(&path).unwrap();
-    assert_eq!(read.cells.len(), 3);
-    assert_eq!(read.environment["resumed"][0]["environment"]["transport"], "later");
+    assert_eq!(read.cells.iter().map(|cell| cell.job).collect::<Vec<_>>(), [0, 0, 0, 1]);
+    assert_eq!(read.jobs[1].transport.as_str(), "later");
     let error = Output::resume(&path, "{}").unwrap_err();
     assert!(matches!(error, ResultError::OtherExperiment { .. }), "{error}");
 }

@@ -11,8 +11,9 @@ use serde_json::Value;
 use super::column::{Stored, StoredTable, Table};
 use super::contents::sha256;
 use super::error::told;
+use super::job_row::JobRow;
 use super::row::{CellRow, MemoryRow, RankMemory, Sample};
-use super::schema::{self, BlockTable, CellTable, RatioTable, SampleTable};
+use super::schema::{self, BlockTable, CellTable, JobTable, PooledTable, RatioTable, SampleTable};
 use super::{ResultError, ResultFile};
 use crate::memory::KernelMemory;
 
@@ -57,6 +58,10 @@ impl ResultFile {
         let memory_ranks = reading.memory(&cells)?;
         let created =
             attribute_text(&file, schema::CREATED).map_err(|detail| damaged("/ attribute created", detail))?;
+        let (jobs, pooled_ratios) = match schema_version {
+            ..4 => (vec![JobRow::of_older_file(&created, &gradshard_version, &environment)], Vec::new()),
+            _ => (reading.jobs(&cells)?, reading.table::<PooledTable>(schema::POOLED_RATIOS)?),
+        };
         Ok(ResultFile {
             schema_version,
             experiment_json,
@@ -64,9 +69,11 @@ impl ResultFile {
             created,
             gradshard_version,
             environment,
+            jobs,
             cells,
             ratios,
             blocks,
+            pooled_ratios,
             samples,
             memory_ranks,
         })
@@ -152,6 +159,20 @@ impl Reading<'_> {
             .map_err(|detail| self.damaged(name, detail))
     }
 
+    fn jobs(&self, cells: &[CellRow]) -> Result<Vec<JobRow>, ResultError> {
+        let jobs = self.table::<JobTable>(schema::JOBS)?;
+        if let Some((place, row)) = jobs.iter().enumerate().find(|(place, row)| row.job != *place as u64) {
+            return Err(self.damaged(schema::JOBS, format!("row {place} is of job {}", row.job)));
+        }
+        match cells.iter().find(|cell| cell.job >= jobs.len() as u64) {
+            Some(cell) => {
+                let detail = format!("cell {} is of job {}, of which there is no row", cell.cell, cell.job);
+                Err(self.damaged(schema::JOBS, detail))
+            }
+            None => Ok(jobs),
+        }
+    }
+
     /// The values and the width of an array of `rows` rows, whose further axes follow the second.
     fn array<N: H5Type>(&self, name: &str, rows: usize, further: &[usize]) -> Result<(Vec<N>, usize), ResultError> {
         let dataset = self.dataset(name)?;
@@ -186,6 +207,7 @@ impl Reading<'_> {
                 return Err(self.damaged(schema::SAMPLES, detail));
             };
             samples.push(Sample {
+                job: row.job,
                 cell: row.cell,
                 block: row.block,
                 place: row.place,

@@ -97,6 +97,8 @@ pub struct VerificationRow {
 /// A cell of an experiment with its outcome. Names are those of the result file and of `show --format json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CellRow {
+    /// Number of the job that measured it.
+    pub job: u64,
     /// Number of the cell within the experiment, from 0.
     pub cell: u64,
     /// Number of the comparison whose blocks the cell ran in: cells of one comparison were interleaved.
@@ -205,6 +207,8 @@ pub struct CellRow {
 /// A cell compared, block by block, with the fastest of its comparison.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RatioRow {
+    /// Number of the job that measured both.
+    pub job: u64,
     /// The comparison's number.
     pub comparison: u64,
     /// The cell's number.
@@ -238,6 +242,8 @@ pub struct RatioRow {
 /// One timed round: every rank's own duration is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
+    /// Number of the job that measured it.
+    pub job: u64,
     /// The cell's number.
     pub cell: u64,
     /// The block's number within its comparison, from 0.
@@ -272,6 +278,8 @@ impl Sample {
 /// What the machine did while a block ran. Sums are over ranks and timed rounds, missed ones included.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BlockRow {
+    /// The number of the job.
+    pub job: u64,
     /// The comparison's number.
     pub comparison: u64,
     /// The block's number within its comparison, from 0.

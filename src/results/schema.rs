@@ -5,8 +5,10 @@
 //! | `/` attributes | `format`, `schema_version`, `gradshard_version`, `created` |
 //! | `/experiment` | scalar string: the experiment file as given, JSON; attribute `sha256`: of its bytes |
 //! | `/environment` | scalar string: a JSON object; its top-level texts, numbers and truth values also as attributes |
+//! | `/jobs` | [`JobTable`], since 4: one row a job; several where a run was resumed or files were merged |
 //! | `/cells` | [`CellTable`], one row a cell; one attribute a column, `[unit] meaning` |
 //! | `/ratios` | [`RatioTable`], since 3: one row a cell that is compared with the fastest of its comparison |
+//! | `/pooled_ratios` | [`PooledTable`], since 4: ratios over several jobs; no rows where there is one |
 //! | `/samples` | [`SampleTable`], one row a timed round; one attribute a column, `[unit] meaning` |
 //! | `/rank_seconds` | f64, samples × ranks: seconds that each rank took; row for row as `/samples` |
 //! | `/blocks` | [`BlockTable`], since 4: one row a block of a comparison, what the machine did meanwhile |
@@ -16,12 +18,18 @@
 //! | `/memory_tracked` | u64, cells × ranks × 4: the same, of gradshard's own allocations |
 //! | `/memory_kernel` | u64, cells × ranks × 5: what the kernel saw, see [`KERNEL`] |
 //!
+//! Numbers of cells and comparisons are those of the experiment: in a file of several jobs, job and cell together name a
+//! row of `/cells`.
+//!
 //! Strings are variable-length UTF-8. Where cells have different numbers of ranks the arrays are as wide as the
 //! largest; places beyond a row's own ranks hold NaN (seconds) or 2^64 − 1 (bytes).
 //!
 //! A new column is one line in its table, with the next [`SCHEMA_VERSION`]; older files stay readable.
 
+use serde_json::Value;
+
 use super::column::table;
+use super::job_row::{JobRow, PooledRow};
 use super::row::{BlockRow, CellRow, RatioRow, Sample, Status};
 
 /// Version of the layout. It rises with every column or object that is added, and readers refuse newer ones.
@@ -41,12 +49,16 @@ pub const EXPERIMENT: &str = "experiment";
 pub const SHA256: &str = "sha256";
 /// Scalar string: the environment.
 pub const ENVIRONMENT: &str = "environment";
+/// The table of jobs.
+pub const JOBS: &str = "jobs";
 /// The table of cells.
 pub const CELLS: &str = "cells";
 /// The table of ratios.
 pub const RATIOS: &str = "ratios";
 /// The table of blocks.
 pub const BLOCKS: &str = "blocks";
+/// The table of ratios over several jobs.
+pub const POOLED_RATIOS: &str = "pooled_ratios";
 /// The table of samples.
 pub const SAMPLES: &str = "samples";
 /// Array of seconds by sample and rank.
@@ -154,6 +166,7 @@ table! {
         interference: String = [interference], "text", since 4, "what disturbed the comparison too much for it to be trusted; empty: nothing did";
         status: Status = [status], "text", since 1, "ok, infeasible or failed";
         reason: String = [reason], "text", since 1, "why, where the status is not ok";
+        job: u64 = [job], "1", since 4, "number of the job that measured it, a row of /jobs";
     }
 }
 
@@ -174,12 +187,53 @@ table! {
         margin: f64 = [margin], "1", since 3, "ratios between 1 / (1 + margin) and 1 + margin count as the same";
         verdict: String = [verdict], "text", since 3, "what is claimed of the cell: faster, slower, same or undecided";
         lag1_autocorrelation: Option<f64> = [lag1_autocorrelation], "1", since 3, "lag-1 autocorrelation of the log ratios; NaN: fewer than 3 blocks";
+        job: u64 = [job], "1", since 4, "number of the job that measured both";
+    }
+}
+
+table! {
+    /// `/jobs`: one row a job.
+    JobTable: JobRow as JobRecord {
+        job: u64 = [job], "1", since 4, "number of the job, from 0";
+        id: String = [id], "text", since 4, "tells the job from every other, 32 hexadecimal digits";
+        file: String = [file], "text", since 4, "name of the file that it was merged from; empty in the file that it wrote";
+        created: String = [created], "text", since 4, "when it began, RFC 3339, UTC";
+        gradshard_version: String = [gradshard_version], "text", since 4, "the gradshard that measured";
+        transport: String = [transport], "text", since 4, "what connected the ranks: the MPI library, or threads";
+        ranks: u64 = [ranks], "1", since 4, "number of MPI ranks, or of threads";
+        nodes: u64 = [nodes], "1", since 4, "number of nodes";
+        hosts: String = [hosts], "text", since 4, "names of the nodes, with commas between";
+        scheduler_job: String = [scheduler_job], "text", since 4, "the scheduler's number of the job; empty without one";
+        environment: Value = [environment], "text", since 4, "the job's environment, JSON";
+    }
+}
+
+table! {
+    /// `/pooled_ratios`: one row a cell that was compared with the fastest over several jobs of one size.
+    PooledTable: PooledRow as PooledRecord {
+        transport: String = [transport], "text", since 4, "what connected the ranks, in all of the jobs";
+        ranks: u64 = [ranks], "1", since 4, "ranks of each of the jobs";
+        nodes: u64 = [nodes], "1", since 4, "nodes of each of the jobs";
+        comparison: u64 = [comparison], "1", since 4, "number of the comparison";
+        cell: u64 = [cell], "1", since 4, "number of the cell";
+        baseline: u64 = [baseline], "1", since 4, "number of the cell that it is compared with: the one whose medians have the least geometric mean";
+        jobs: u64 = [jobs], "1", since 4, "jobs in which both were timed; each gives one ratio, its Hodges-Lehmann estimate";
+        estimate: f64 = [estimate], "1", since 4, "geometric mean of the jobs' ratios, the cell's time divided by the baseline's";
+        ci_low: f64 = [ci_low], "1", since 4, "lower end of the ratio's 95 % interval over jobs (Student's t of the log ratios)";
+        ci_high: f64 = [ci_high], "1", since 4, "upper end of the ratio's 95 % interval over jobs";
+        spread: f64 = [spread], "1", since 4, "factor by which jobs typically differ: exp of the standard deviation of the log ratios";
+        p: f64 = [p], "1", since 4, "p-value of the two being equally fast, by Student's t test, alone";
+        p_holm: f64 = [p_holm], "1", since 4, "the same for all pairs of cells of the comparison, by Holm's adjustment";
+        p_same_holm: f64 = [p_same_holm], "1", since 4, "p-value of the ratio lying outside the margin, for all pairs";
+        margin: f64 = [margin], "1", since 4, "ratios between 1 / (1 + margin) and 1 + margin count as the same";
+        verdict: String = [verdict], "text", since 4, "what is claimed of the cell: faster, slower, same or undecided";
     }
 }
 
 table! {
     /// `/blocks`: one row a block of a comparison.
     BlockTable: BlockRow as BlockRecord {
+        job: u64 = [job], "1", since 4, "number of the job";
         comparison: u64 = [comparison], "1", since 4, "number of the comparison";
         block: u64 = [block], "1", since 4, "number of the block within its comparison, from 0";
         began_unix_s: f64 = [began_unix_s], "s", since 4, "when it began, since 1970, UTC";
@@ -205,6 +259,8 @@ table! {
 /// A sample without its ranks' times, which are rows of arrays of their own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SampleRow {
+    /// The job's number.
+    pub job: u64,
     /// The cell's number.
     pub cell: u64,
     /// The block's number within its comparison.
@@ -225,10 +281,10 @@ pub struct SampleRow {
 
 impl From<&Sample> for SampleRow {
     fn from(sample: &Sample) -> Self {
-        let Sample { cell, block, place, seconds, late_ranks, involuntary_switches, .. } = *sample;
+        let Sample { job, cell, block, place, seconds, late_ranks, involuntary_switches, .. } = *sample;
         let ranks = sample.rank_seconds.len() as u64;
         let off_core_seconds = Some(sample.off_core_seconds);
-        SampleRow { cell, block, place, seconds, ranks, late_ranks, involuntary_switches, off_core_seconds }
+        SampleRow { job, cell, block, place, seconds, ranks, late_ranks, involuntary_switches, off_core_seconds }
     }
 }
 
@@ -243,5 +299,6 @@ table! {
         late_ranks: u64 = [late_ranks], "1", since 4, "ranks that began more than 1 us after the window opened; with any the round had no common start and is used for nothing";
         involuntary_switches: u64 = [involuntary_switches], "1", since 4, "times that the kernel took a rank's core away during the round, all ranks";
         off_core_seconds: Option<f64> = [off_core_seconds], "s", since 4, "time that a rank was off its core during the round, the rank where it was most";
+        job: u64 = [job], "1", since 4, "number of the job";
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::ResultFile;
 use super::column::{Table, unicode};
 use super::row::{MemoryRow, RankMemory};
-use super::schema::{self, BlockTable, CellTable, RatioTable, SampleRow, SampleTable};
+use super::schema::{self, BlockTable, CellTable, JobTable, PooledTable, RatioTable, SampleRow, SampleTable};
 use crate::memory::KernelMemory;
 
 /// Elements of a compressed piece of an array: 1 MiB of 8-byte numbers, HDF5's default chunk cache.
@@ -41,6 +41,10 @@ pub(super) fn check(contents: &ResultFile) -> Result<(), Inconsistency> {
     let (cells, memory) = (contents.cells.len(), contents.memory_ranks.len());
     if cells != memory {
         return wrong("memory_ranks", format!("has {memory} rows, but there are {cells} cells"));
+    }
+    let jobs = contents.jobs.len() as u64;
+    if let Some(cell) = contents.cells.iter().find(|cell| cell.job >= jobs) {
+        return wrong("jobs", format!("has {jobs} rows, but cell {} is of job {}", cell.cell, cell.job));
     }
     for (index, sample) in contents.samples.iter().enumerate() {
         let ranks = sample.rank_seconds.len();
@@ -79,6 +83,9 @@ fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
     table::<CellTable>(file, schema::CELLS, contents.cells.iter().map(CellTable::record).collect())?;
     table::<RatioTable>(file, schema::RATIOS, contents.ratios.iter().map(RatioTable::record).collect())?;
     table::<BlockTable>(file, schema::BLOCKS, contents.blocks.iter().map(BlockTable::record).collect())?;
+    table::<JobTable>(file, schema::JOBS, contents.jobs.iter().map(JobTable::record).collect())?;
+    let pooled = contents.pooled_ratios.iter().map(PooledTable::record).collect();
+    table::<PooledTable>(file, schema::POOLED_RATIOS, pooled)?;
     let samples = contents.samples.iter().map(|sample| SampleTable::record(&SampleRow::from(sample))).collect();
     table::<SampleTable>(file, schema::SAMPLES, samples)?;
 

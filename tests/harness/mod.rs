@@ -122,6 +122,18 @@ impl Place {
         self.command(env!("CARGO_BIN_EXE_gradshard"))
     }
 
+    /// A command line of the shell.
+    pub fn shell(&self, line: &str) -> Start {
+        self.command("sh").args(["-c", line])
+    }
+
+    /// Any program; as a job, as it is one that starts a launcher.
+    pub fn within(&self, program: &str, arguments: &[&str]) -> Start {
+        let mut start = self.command(program);
+        start.job = true;
+        start.args(arguments)
+    }
+
     /// gradshard on `ranks` ranks.
     pub fn mpi(&self, ranks: usize) -> Start {
         self.under(&launcher(), ranks, env!("CARGO_BIN_EXE_gradshard"))
@@ -241,6 +253,18 @@ impl Running {
         let (process, _) = *self.processes().iter().find(|(_, of)| *of == Some(rank)).expect("the rank is alive");
         // SAFETY: a process that bears this command's mark.
         unsafe { libc::kill(process, libc::SIGKILL) };
+    }
+
+    /// Sends `signal` to the process of one rank of the job, or of each; those that are not there yet, or no more, get
+    /// none.
+    pub fn signal_ranks(&self, rank: Option<usize>, signal: i32) {
+        let launcher = self.child.id() as i32;
+        for (process, of) in self.processes() {
+            if process != launcher && of.is_some() && (rank.is_none() || of == rank) {
+                // SAFETY: a process that bears this command's mark.
+                unsafe { libc::kill(process, signal) };
+            }
+        }
     }
 
     /// Waits until `done`, or fails the test when the limit is up.

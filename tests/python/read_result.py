@@ -25,8 +25,8 @@ def main(path):
         same(f.attrs["gradshard_version"].count("."), 2)
         same(
             sorted(f),
-            "blocks cells environment experiment memory_kernel memory_predicted memory_tracked "
-            "rank_producing_seconds rank_seconds rank_start_seconds ratios samples".split(),
+            "blocks cells environment experiment jobs memory_kernel memory_predicted memory_tracked "
+            "pooled_ratios rank_producing_seconds rank_seconds rank_start_seconds ratios samples".split(),
         )
 
         given = f["experiment"][()]
@@ -71,10 +71,16 @@ def main(path):
         assert math.isnan(ratio["ci_high"]) and ratios.attrs["ci_high"].startswith("[1] ")
         same(ratio["verdict"].decode(), "slower")
 
+        jobs = f["jobs"]
+        assert set(jobs.attrs) == set(jobs.dtype.names) and set(f["pooled_ratios"].attrs) == set(f["pooled_ratios"].dtype.names)
+        same([(int(job["job"]), job["file"].decode(), len(job["id"])) for job in jobs], [(0, "", 32)])
+        same(json.loads(jobs[0]["environment"]), environment)
+        same([len(f["pooled_ratios"]), int(good["job"]), int(bad["job"]), int(ratio["job"])], [0, 0, 0, 0])
+
         samples = f["samples"]
-        names = "cell block place seconds ranks late_ranks involuntary_switches off_core_seconds"
+        names = "cell block place seconds ranks late_ranks involuntary_switches off_core_seconds job"
         same(samples.dtype.names, tuple(names.split()))
-        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3, 0, 3, 0.5), (0, 1, 0, 0.125, 2, 1, 3, 0.5)])
+        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3, 0, 3, 0.5, 0), (0, 1, 0, 0.125, 2, 1, 3, 0.5, 0)])
         starts = f["rank_start_seconds"]
         same(starts[0].tolist(), [2.0, 2.0, 2.0])
         assert math.isnan(starts[1, 2]) and starts.attrs["unit"] == "s" and starts.attrs["axes"] == "sample, rank"

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
+use gradshard::experiment::Repeat;
 use gradshard::job::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -13,19 +14,53 @@ const LOG_EVERY: f64 = 30.0;
 pub struct Reporter {
     bar: Option<ProgressBar>,
     comparisons: usize,
-    blocks: u64,
+    current: Current,
     logged: Instant,
     begun: Instant,
+}
+
+/// The comparison under way.
+#[derive(Default)]
+struct Current {
+    /// Its place in the experiment, from 1, of how many.
+    place: String,
+    blocks: u64,
+    max_seconds: f64,
+    target: f64,
+    done: u64,
+    seconds: f64,
+    reached: Option<f64>,
+    strategy: String,
+}
+
+impl Current {
+    /// Seconds until the blocks or the time are used up, whichever comes first; it may be precise before.
+    fn left(&self) -> f64 {
+        let blocks = self.seconds / self.done.max(1) as f64 * self.blocks.saturating_sub(self.done) as f64;
+        blocks.min(self.max_seconds - self.seconds).max(0.0)
+    }
+
+    fn interval(&self) -> String {
+        let target = percent(self.target);
+        match self.reached {
+            Some(reached) => format!("±{} of ±{target}", percent(reached)),
+            None => format!("no interval yet of ±{target}"),
+        }
+    }
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.3} %", part * 100.0)
 }
 
 impl Reporter {
     /// A bar if standard error is a terminal, lines otherwise.
     pub fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix} {wide_bar} block {pos}/{len}, {eta} left");
+            let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg}");
             ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Reporter { bar, comparisons: 0, blocks: 0, logged: Instant::now(), begun: Instant::now() }
+        Reporter { bar, comparisons: 0, current: Current::default(), logged: Instant::now(), begun: Instant::now() }
     }
 
     fn line(&self, text: &str) {
@@ -42,27 +77,48 @@ impl Progress for Reporter {
         self.line(&format!("{cells} cells in {comparisons} comparison(s)"));
     }
 
-    fn comparison(&mut self, index: u64, what: &str, cells: usize, blocks: u64) {
-        self.blocks = blocks;
+    fn comparison(&mut self, index: u64, what: &str, cells: usize, repeat: &Repeat) {
+        let place = format!("[{}/{}]", index + 1, self.comparisons);
+        let Repeat { blocks, max_seconds, precision: target, .. } = *repeat;
         self.logged = Instant::now();
-        self.line(&format!("[{}/{}] {what}: {cells} cells, {blocks} blocks at most", index + 1, self.comparisons));
+        self.line(&format!("{place} {what}: {cells} cells, {blocks} blocks or {max_seconds} s at most"));
         if let Some(bar) = &self.bar {
             bar.reset();
             bar.set_length(blocks);
-            bar.set_prefix(format!("[{}/{}]", index + 1, self.comparisons));
+            bar.set_prefix(place.clone());
         }
+        self.current = Current { place, blocks, max_seconds, target, ..Current::default() };
+    }
+
+    fn cell(&mut self, strategy: &str) {
+        let Some(bar) = &self.bar else { return };
+        self.current.strategy.clear();
+        self.current.strategy.push_str(strategy);
+        let Current { blocks, done, .. } = self.current;
+        let (interval, left) = (self.current.interval(), self.current.left());
+        bar.set_message(format!("block {}/{blocks} {strategy}, {interval}, {left:.0} s left at most", done + 1));
     }
 
     fn block(&mut self, done: u64, seconds: f64) {
+        (self.current.done, self.current.seconds) = (done, seconds);
         match &self.bar {
             Some(bar) => bar.set_position(done),
             None if self.logged.elapsed().as_secs_f64() >= LOG_EVERY => {
                 self.logged = Instant::now();
-                let left = seconds / done as f64 * (self.blocks - done) as f64;
-                eprintln!("  block {done}/{}, {seconds:.0} s, about {left:.0} s left", self.blocks);
+                let (blocks, interval, left) = (self.current.blocks, self.current.interval(), self.current.left());
+                eprintln!("  block {done}/{blocks}, {seconds:.0} s, {interval}, {left:.0} s left at most");
             }
             None => {}
         }
+    }
+
+    fn look(&mut self, reached: Option<f64>) {
+        self.current.reached = reached;
+    }
+
+    fn finished(&mut self, _index: u64) {
+        let Current { place, done, seconds, .. } = &self.current;
+        self.line(&format!("  finished {place}: {done} blocks in {seconds:.1} s, {}; saved", self.current.interval()));
     }
 
     fn note(&mut self, text: &str) {
@@ -74,5 +130,29 @@ impl Progress for Reporter {
             bar.finish_and_clear();
         }
         self.line(&format!("done in {:.1} s", self.begun.elapsed().as_secs_f64()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 10 blocks took 5 s: 90 more would take 45, but 20 s are all there is.
+    #[test]
+    fn the_time_left_ends_with_the_blocks_or_the_budget() {
+        let mut current = Current { blocks: 100, max_seconds: 20.0, done: 10, seconds: 5.0, ..Current::default() };
+        assert_eq!(current.left(), 15.0);
+        current.max_seconds = 1000.0;
+        assert_eq!(current.left(), 45.0);
+        (current.done, current.seconds, current.max_seconds) = (100, 50.0, 20.0);
+        assert_eq!(current.left(), 0.0);
+    }
+
+    #[test]
+    fn the_interval_is_said_beside_what_is_asked_for() {
+        let mut current = Current { target: 0.02, ..Current::default() };
+        assert_eq!(current.interval(), "no interval yet of ±2.000 %");
+        current.reached = Some(0.0345);
+        assert_eq!(current.interval(), "±3.450 % of ±2.000 %");
     }
 }

@@ -1,18 +1,22 @@
 //! `gradshard run --launch`: starts the job, and starts it again where it died of a cell's memory ceiling.
 
+use std::io;
 use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::ValueEnum;
 use gradshard::ceiling::Launcher;
-use gradshard::job::output_path;
+use gradshard::job::{Stop, output_path};
 use gradshard::results::Running;
 
 use super::RunArgs;
 use crate::cli::{Failure, input};
 
 /// Runs the job to its end. The result file then has a row for every cell, infeasible where the job died of it.
-pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
+pub fn run(command: &str, args: &RunArgs, stop: &Stop) -> Result<(), Failure> {
     #[cfg(feature = "mpi")]
     if gradshard::mpi::launcher().is_some() {
         return Err(input(anyhow!("--launch starts the launcher itself: call gradshard without mpirun or srun")));
@@ -31,20 +35,40 @@ pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
     let mut resume = args.resume;
     let mut died_of = None;
     loop {
-        let status = launcher.command(&program, &arguments(args, &output, resume)).status();
-        let status = status.map_err(|error| input(anyhow!("--launch {}: {error}", launcher.text())))?;
+        let child = launcher.command(&program, &arguments(args, &output, resume)).spawn();
+        let status = child
+            .and_then(|child| attended(child, stop))
+            .map_err(|error| input(anyhow!("--launch {}: {error}", launcher.text())))?;
         let left = running.left();
         if status.success() {
             return Ok(());
         }
+        let stopped = stop.flag().load(Ordering::Relaxed) != 0;
         // The same cell twice would be so for ever.
-        if left.is_none() || left == died_of {
+        if left.is_none() || left == died_of || stopped {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
             return Err(Failure::Said(code.unwrap_or(1)));
         }
         eprintln!("gradshard: the job ended ({status}) in cell {}; going on without it", left.unwrap_or_default());
         died_of = left;
         resume = true;
+    }
+}
+
+/// Waits for the launcher. A signal that asks this process to stop is passed on to it, once.
+fn attended(mut child: Child, stop: &Stop) -> io::Result<ExitStatus> {
+    let mut passed_on = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        let signal = stop.flag().load(Ordering::Relaxed);
+        if signal != 0 && !passed_on {
+            passed_on = true;
+            // The kill of the system, as calling the kernel's takes unsafe code.
+            Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status()?;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -6,6 +6,9 @@ mod native_ireduce_scatter;
 mod native_reduce;
 mod native_reduce_scatter;
 mod native_reduce_scatter_block;
+mod native_reduce_scatter_then_allgather;
+mod native_reduce_scatter_then_gather;
+mod native_reduce_then_scatter;
 mod sharded_direct;
 mod sharded_halving;
 mod sharded_node_aware;
@@ -92,6 +95,7 @@ pub fn all() -> &'static [&'static dyn Strategy] {
         &native_reduce_scatter::NativeReduceScatter,
         &native_reduce_scatter_block::NativeReduceScatterBlock,
         &native_ireduce_scatter::NativeIreduceScatter,
+        &native_reduce_then_scatter::NativeReduceThenScatter,
         &tree_central::TreeCentral,
         &tree_lambda_fl::TreeLambdaFl,
         &tree_lifl::TreeLifl,
@@ -99,6 +103,8 @@ pub fn all() -> &'static [&'static dyn Strategy] {
         &tree_kary::TreeKary,
         &native_reduce::NativeReduce,
         &native_allreduce::NativeAllreduce,
+        &native_reduce_scatter_then_gather::NativeReduceScatterThenGather,
+        &native_reduce_scatter_then_allgather::NativeReduceScatterThenAllgather,
     ]
 }
 

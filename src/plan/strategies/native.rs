@@ -50,15 +50,17 @@ impl Plan for LocalSums {
 
     fn collective_range(&self, rank: usize) -> Range {
         match self.collective {
-            Collective::Reduce { root } | Collective::Allreduce { root } if root == rank => {
-                Range::new(0, self.problem.elements)
+            Collective::Reduce { root }
+            | Collective::Allreduce { root }
+            | Collective::ReduceScatterThenGather { root }
+            | Collective::ReduceScatterThenAllgather { root } => {
+                Range::new(0, if root == rank { self.problem.elements } else { 0 })
             }
-            Collective::Reduce { .. } | Collective::Allreduce { .. } => Range::new(0, 0),
             Collective::ReduceScatterBlock { block } => {
                 let start = (rank as u64 * block).min(self.problem.elements);
                 Range::new(start, (start + block).min(self.problem.elements))
             }
-            Collective::ReduceScatter | Collective::IreduceScatter => {
+            Collective::ReduceScatter | Collective::IreduceScatter | Collective::ReduceThenScatter { .. } => {
                 let shards = self.layout.spread_on(rank, self.problem.shards);
                 if shards.is_empty() {
                     return Range::new(0, 0);

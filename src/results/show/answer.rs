@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::number::about;
 use super::page::{paragraph, printable};
+use super::view::View;
 use crate::measure::autocorrelation::threshold;
 use crate::measure::{Crossover, SizedRatio, crossovers};
 use crate::results::ResultFile;
@@ -25,9 +26,15 @@ pub fn sentences(contests: &[Contest<'_>]) -> Vec<String> {
     said
 }
 
-/// Appends the answers, a paragraph each.
-pub fn answer(page: &mut String, file: &ResultFile) {
-    for sentence in sentences(&contests(file)) {
+/// Appends the answers, a paragraph each: of several jobs, what they say together.
+pub fn answer(page: &mut String, view: &View<'_>) {
+    let mut contests = contests(view.file());
+    for contest in &mut contests {
+        contest.jobs = view.jobs(contest.number);
+        let transport = contest.cells.first().and_then(|cell| view.transport(cell));
+        contest.facts.extend(transport.map(printable));
+    }
+    for sentence in sentences(&contests) {
         paragraph(page, &sentence, 2);
     }
 }
@@ -107,7 +114,7 @@ mod tests {
 
     fn said(file: &ResultFile) -> String {
         let mut page = String::new();
-        answer(&mut page, file);
+        answer(&mut page, &View::of(file));
         // Whatever the width.
         page.replace("\n  ", " ")
     }

@@ -9,8 +9,8 @@ use crate::results::ResultFile;
 use crate::results::row::{CellRow, MemoryRow};
 
 /// One object: `file`, `schema_version`, `gradshard_version`, `created`, `experiment` (its name or null),
-/// `experiment_sha256`, `environment`, `cells` and `ratios` (rows of [`RatioRow`](crate::results::row::RatioRow)), ended
-/// by a line feed. A cell has the fields of [`CellRow`] with
+/// `experiment_sha256`, `environment`, `jobs`, `cells`, `ratios` and `pooled_ratios` (rows of
+/// [`RatioRow`](crate::results::row::RatioRow) and [`PooledRow`](crate::results::job_row::PooledRow)), ended by a line feed. A cell has the fields of [`CellRow`] with
 /// `memory.predicted` and `memory.tracked` holding the purposes and their `total`, and what the kernel saw beside them; what is missing, not a number or infinite is null.
 ///
 /// # Errors
@@ -25,8 +25,10 @@ pub fn json(file: &ResultFile, path: &Path, out: &mut impl Write) -> io::Result<
         "experiment": file.experiment_name(),
         "experiment_sha256": file.experiment_sha256,
         "environment": file.environment,
+        "jobs": file.jobs,
         "cells": cells,
         "ratios": file.ratios,
+        "pooled_ratios": file.pooled_ratios,
     });
     serde_json::to_writer_pretty(&mut *out, &object)?;
     writeln!(out)

@@ -2,15 +2,18 @@
 
 mod answer;
 mod csv;
+mod guidelines;
 mod interference;
 mod json;
 pub mod number;
 mod page;
 pub mod scaling;
 mod table;
+mod view;
 
 pub use answer::sentences;
 pub use csv::csv;
+pub use guidelines::{guidelines_json, guidelines_text};
 pub use json::json;
 pub use number::{about, about_mebibytes};
 pub use page::printable;

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::results::ResultFile;
-use crate::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use crate::results::pooled::pooled_ratios;
+use crate::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 
 fn cell(cell: u64, strategy: &str, family: &str, shards: u64) -> CellRow {
     CellRow {
@@ -41,6 +42,36 @@ fn timed(mut row: CellRow, median: f64, interval: Option<(f64, f64)>) -> CellRow
 fn verified(differing_elements: u64, max_ulp: u64, max_relative_error_vs_exact: f64) -> Option<VerificationRow> {
     let reference = "flat server".to_owned();
     Some(VerificationRow { differing_elements, max_ulp, max_relative_error_vs_exact, wrong_elements: 0, reference })
+}
+
+/// Jobs on so many nodes that timed `sharded-direct` and `tree-central` in 20 blocks at these seconds, with ratios over
+/// jobs. The one-sided ratios of each job say that the tree is slower.
+pub fn jobs(seconds: &[[f64; 2]], nodes: &[u64]) -> ResultFile {
+    let mut file = ResultFile::new(r#"{"name": "jobs"}"#.into(), json!({}));
+    for (job, (of_job, nodes)) in seconds.iter().zip(nodes).enumerate() {
+        if job > 0 {
+            file.resumed(&json!({}));
+        }
+        file.jobs[job].file = format!("job-{job}.h5");
+        for (number, (family, seconds)) in (0..).zip(["sharded", "tree"].into_iter().zip(of_job)) {
+            let strategy = if family == "tree" { "tree-central" } else { "sharded-direct" };
+            let row = CellRow { ranks: 2 * nodes, nodes: *nodes, ..cell(number, strategy, family, 4) };
+            let sample = |block| Sample { cell: number, block, seconds: *seconds, ..Sample::default() };
+            file.push(timed(row, *seconds, None), (0..20).map(sample).collect(), vec![]);
+        }
+        let estimate = of_job[1] / of_job[0];
+        file.push_ratios(vec![RatioRow {
+            cell: 1,
+            blocks: 20,
+            estimate,
+            ci_low: Some(estimate / 1.01),
+            ci_high: Some(estimate * 1.01),
+            verdict: "slower".into(),
+            ..RatioRow::default()
+        }]);
+    }
+    file.pooled_ratios = pooled_ratios(&file);
+    file
 }
 
 /// The file.

@@ -8,6 +8,7 @@ use super::answer::{answer, warnings};
 use super::interference::interference;
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, WIDTH, list, paragraph, printable};
+use super::view::View;
 use crate::gradient::element::Dtype;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
@@ -51,8 +52,9 @@ impl Column {
 }
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
-type Fact = (&'static str, fn(&CellRow) -> String);
-const FACTS: [Fact; 13] = [
+type Fact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
+type NamedFact = (&'static str, fn(&CellRow) -> String);
+const FACTS: [NamedFact; 13] = [
     ("model", |cell| printable(&cell.model)),
     ("MiB", gradient_size),
     ("dtype", |cell| printable(&cell.dtype)),
@@ -73,7 +75,8 @@ const FACTS: [Fact; 13] = [
 /// The whole page: the answer; facts of the job, a block of lines for each comparison, reasons of the cells that are not ok.
 pub fn table(file: &ResultFile) -> String {
     let mut page = String::new();
-    answer(&mut page, file);
+    let view = View::of(file);
+    answer(&mut page, &view);
     warnings(&mut page, file);
     interference(&mut page, file);
     if !page.is_empty() {
@@ -81,14 +84,14 @@ pub fn table(file: &ResultFile) -> String {
     }
     header(&mut page, file);
     let mut comparisons: BTreeMap<u64, Vec<&CellRow>> = BTreeMap::new();
-    for cell in &file.cells {
-        comparisons.entry(cell.comparison).or_default().push(cell);
+    for cell in &view.file().cells {
+        comparisons.entry(view.comparison(cell)).or_default().push(cell);
     }
     for (number, cells) in &mut comparisons {
         // A cell that a job died of comes before those that ran with it.
-        cells.sort_by_key(|cell| cell.cell);
+        cells.sort_by_key(|cell| (cell.comparison, cell.cell));
         page.push('\n');
-        comparison(&mut page, *number, cells);
+        comparison(&mut page, *number, cells, &view);
     }
     page.push('\n');
     if file.cells.is_empty() {
@@ -96,7 +99,7 @@ pub fn table(file: &ResultFile) -> String {
         return page;
     }
     paragraph(&mut page, LEGEND, 0);
-    reasons(&mut page, &file.cells);
+    reasons(&mut page, &view.file().cells);
     page
 }
 
@@ -122,8 +125,25 @@ fn header(page: &mut String, file: &ResultFile) {
         facts.extend(entries.iter().filter_map(|(name, value)| environment_fact(name, value)));
     }
     list(page, &facts, ";", 2);
+    jobs(page, file);
     if file.environment[CORES_SHARED] == Value::Bool(true) {
         paragraph(page, SHARED_CORES, 2);
+    }
+}
+
+/// A line for each of several jobs; of many, how many there are.
+fn jobs(page: &mut String, file: &ResultFile) {
+    const LISTED: usize = 16;
+    match file.jobs.len() {
+        ..2 => {}
+        2..=LISTED => {
+            for job in &file.jobs {
+                let from = if job.file.is_empty() { String::new() } else { format!(" {},", job.file) };
+                let hosts = if job.hosts.is_empty() { String::new() } else { format!(" ({})", job.hosts) };
+                paragraph(page, &format!("job {}:{from} {}{hosts}", job.job, job.summary()), 2);
+            }
+        }
+        many => paragraph(page, &format!("{many} jobs, see --format json"), 2),
     }
 }
 
@@ -155,9 +175,15 @@ fn gradient_size(cell: &CellRow) -> String {
     }
 }
 
-fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
+fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_>) {
+    let facts = FACTS.into_iter().map(|(name, value)| -> Fact<'_> { (name, Box::new(value)) });
+    let transport: Fact<'_> = ("MPI", Box::new(|cell| printable(view.transport(cell).unwrap_or_default())));
+    let transport = cells.iter().any(|cell| view.transport(cell).is_some()).then_some(transport);
+    let jobs: Fact<'_> =
+        ("jobs", Box::new(|cell| view.jobs(cell.comparison).map_or("1".to_owned(), |jobs| jobs.to_string())));
+    let jobs = cells.iter().any(|cell| view.jobs(cell.comparison).is_some()).then_some(jobs);
     let (mut shared, mut differing) = (Vec::new(), Vec::new());
-    for (name, value) in FACTS {
+    for (name, value) in facts.chain(transport).chain(jobs) {
         let values: Vec<String> = cells.iter().map(|cell| value(cell)).collect();
         match values.split_first() {
             Some((first, rest)) if rest.iter().all(|other| other == first) => shared.push(format!("{name} {first}")),
@@ -173,9 +199,12 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow]) {
     }
     list(page, &shared, ",", 2);
 
-    let fastest =
-        cells.iter().filter(|cell| cell.status == Status::Ok).filter_map(|cell| cell.median_s).reduce(f64::min);
-    let first = |cell: &CellRow| cell.status == Status::Ok && cell.median_s.is_some() && cell.median_s == fastest;
+    // Of each size of jobs there is one.
+    let first = |cell: &CellRow| {
+        let rivals = cells.iter().filter(|rival| rival.status == Status::Ok && rival.comparison == cell.comparison);
+        let fastest = rivals.filter_map(|rival| rival.median_s).reduce(f64::min);
+        cell.status == Status::Ok && cell.median_s.is_some() && cell.median_s == fastest
+    };
     let column = |name, align, goes, text: &dyn Fn(&CellRow) -> String| Column {
         name,
         align,

@@ -1,0 +1,29 @@
+//! `gradshard merge`: joins the result files of several jobs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gradshard::results::merge::{self, MergeError};
+
+use super::{Failure, input, say};
+
+#[derive(Args, Clone, Debug)]
+pub struct MergeArgs {
+    /// The merged file; jobs are added to it if it is there
+    output: PathBuf,
+    /// Result files of jobs of one experiment, or merged ones
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+}
+
+/// Merges, and says on standard error what was added, what was there already, and in what the jobs differ.
+pub fn merge(args: &MergeArgs) -> Result<(), Failure> {
+    use gradshard::results::ResultError;
+    let (_, notes) = merge::merge(&args.output, &args.inputs).map_err(|error| match error {
+        // Nothing that was asked for is wrong: the system refused.
+        MergeError::File(ResultError::Save { .. } | ResultError::Write { .. }) => Failure::Other(error.into()),
+        error => input(error),
+    })?;
+    notes.iter().for_each(|note| say(note));
+    Ok(())
+}

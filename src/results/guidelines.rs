@@ -1,0 +1,377 @@
+//! Self-consistent performance guidelines: what a well-tuned MPI library should not be slower than.
+//!
+//! A collective should not take longer than others that compute the same (Träff, Gropp and Thakur, Self-consistent MPI
+//! performance guidelines, IEEE TPDS 21, 2010), and more data not less time. Violations are found by the statistics of all
+//! other ratios, as Hunold and Carpen-Amarie do it (PGMPI: Automatically verifying self-consistent MPI performance
+//! guidelines, 2016): ratios of times in the same blocks, and Holm's adjustment over all guidelines of a file.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use super::ResultFile;
+use super::pooled::{ALPHA, Point};
+use super::row::{CellRow, Status};
+use crate::measure::{Alpha, Evidence, Interval, LogRatios, Look, Verdict, judge, pool};
+
+/// A collective and what should not be faster: the strategies that carry both out, and the guideline in MPI's words.
+const PATTERNS: [(&str, &str, &str); 5] = [
+    (
+        "native-reduce-scatter",
+        "native-reduce-then-scatter",
+        "MPI_Reduce_scatter not slower than MPI_Reduce + MPI_Scatterv",
+    ),
+    (
+        "native-reduce",
+        "native-reduce-scatter-then-gather",
+        "MPI_Reduce not slower than MPI_Reduce_scatter + MPI_Gatherv",
+    ),
+    (
+        "native-allreduce",
+        "native-reduce-scatter-then-allgather",
+        "MPI_Allreduce not slower than MPI_Reduce_scatter + MPI_Allgatherv",
+    ),
+    ("native-reduce", "native-allreduce", "MPI_Reduce not slower than MPI_Allreduce"),
+    ("native-reduce-scatter", "native-allreduce", "MPI_Reduce_scatter not slower than MPI_Allreduce"),
+];
+
+/// Collectives of the library whose time should not fall as gradients grow.
+const MONOTONE: [(&str, &str); 5] = [
+    ("native-reduce-scatter", "MPI_Reduce_scatter"),
+    ("native-reduce-scatter-block", "MPI_Reduce_scatter_block"),
+    ("native-ireduce-scatter", "MPI_Ireduce_scatter"),
+    ("native-reduce", "MPI_Reduce"),
+    ("native-allreduce", "MPI_Allreduce"),
+];
+
+/// What came of testing a guideline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The library has been shown to be slower than it should be.
+    Violated,
+    /// It has been shown to be faster, or no slower than the margin allows.
+    Kept,
+    /// Neither has been shown.
+    Undecided,
+}
+
+/// One guideline at one place of the experiment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tested {
+    /// In MPI's words.
+    pub guideline: &'static str,
+    /// Where: what the two cells have in common.
+    pub at: String,
+    /// Number of the cell that should not take longer.
+    pub cell: u64,
+    /// Number of the cell that it is compared with.
+    pub than: u64,
+    /// MPI ranks.
+    pub ranks: u64,
+    /// Nodes.
+    pub nodes: u64,
+    /// Jobs that the ratio is pooled over; 1: of one job's blocks.
+    pub jobs: u64,
+    /// Blocks in which both were timed, over all jobs.
+    pub blocks: u64,
+    /// Time of the first divided by the time of the second: above 1 it is slower than it should be.
+    pub estimate: f64,
+    /// Lower end of the ratio's interval; None with too few blocks.
+    pub ci_low: Option<f64>,
+    /// Upper end of the ratio's interval; None with too few blocks.
+    pub ci_high: Option<f64>,
+    /// p-value of the two being equally fast, adjusted for looks and for all guidelines of the file.
+    pub p_holm: f64,
+    /// Ratios up to 1 + margin count as no slower.
+    pub margin: f64,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What a file says of all guidelines.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Findings {
+    /// Guidelines that could be tested, violations first, the worst of them first of all.
+    pub tested: Vec<Tested>,
+    /// Guidelines that could not be, and what is missing.
+    pub missing: Vec<String>,
+}
+
+/// One cell as one job has measured it.
+#[derive(Clone, Copy)]
+struct Timed<'f> {
+    row: &'f CellRow,
+    times: &'f [(u64, f64)],
+}
+
+/// Tests every guideline whose two sides `file` holds.
+///
+/// Sides of one comparison were timed in the same blocks. Two sizes of gradients were not, so that their pairs are of
+/// blocks of the same number: as these are independent, the signed-rank test is as valid, and as strict, but drift between
+/// the comparisons does not cancel. Over several jobs of one size each job gives one ratio.
+pub fn guidelines(file: &ResultFile) -> Findings {
+    let mut times: HashMap<(u64, u64), Vec<(u64, f64)>> = HashMap::new();
+    for sample in &file.samples {
+        times.entry((sample.job, sample.cell)).or_default().push((sample.block, sample.seconds));
+    }
+    let mut cells: Cells<'_> = BTreeMap::new();
+    for row in &file.cells {
+        let of = cells.entry((Point::of(file, row), row.comparison)).or_default();
+        let timed = times.get(&(row.job, row.cell)).filter(|_| row.status == Status::Ok && row.median_s.is_some());
+        if let Some(times) = timed {
+            of.entry((row.strategy.as_str(), row.shards)).or_default().push(Timed { row, times });
+        }
+    }
+    let mut found = Vec::new();
+    let mut missing = BTreeSet::new();
+    for ((_, comparison), of) in &cells {
+        let Some(place) = file.cells.iter().find(|row| row.comparison == *comparison) else { continue };
+        for (library, mock_up, guideline) in PATTERNS {
+            let sides: Vec<_> = of.iter().filter(|((strategy, _), _)| *strategy == library).collect();
+            if sides.is_empty() {
+                missing.insert(format!("{guideline}: {} has no {library} that was timed", common(place)));
+            }
+            for ((_, shards), one) in sides {
+                // Only one of the two may heed the number of shards.
+                let other = of.get(&(mock_up, *shards)).or_else(|| of.get(&(mock_up, 1)));
+                match other {
+                    Some(other) => found.extend(ratio(file, guideline, common(one[0].row), one, other)),
+                    None => {
+                        missing.insert(format!("{guideline}: {} has no {mock_up} that was timed", common(place)));
+                    }
+                }
+            }
+        }
+    }
+    for (strategy, name) in MONOTONE {
+        sizes(file, &cells, strategy, name, &mut found);
+    }
+    let family: Vec<Evidence> = found.iter().map(|(_, evidence)| *evidence).collect();
+    // The margin is the experiment's, the same everywhere.
+    let margin = found.first().map_or(0.0, |(tested, _)| tested.margin);
+    let mut tested: Vec<Tested> = found
+        .into_iter()
+        .zip(judge(&family, margin, ALPHA))
+        .map(|((tested, _), judgement)| {
+            let outcome = match judgement.verdict {
+                Verdict::Slower => Outcome::Violated,
+                Verdict::Faster | Verdict::Same { .. } => Outcome::Kept,
+                Verdict::Undecided => Outcome::Undecided,
+            };
+            Tested { p_holm: judgement.difference_p, outcome, ..tested }
+        })
+        .collect();
+    let order = |tested: &Tested| match tested.outcome {
+        Outcome::Violated => 0,
+        Outcome::Undecided => 1,
+        Outcome::Kept => 2,
+    };
+    tested.sort_by(|one, other| order(one).cmp(&order(other)).then(other.estimate.total_cmp(&one.estimate)));
+    Findings { tested, missing: missing.into_iter().collect() }
+}
+
+/// By size of the jobs and comparison.
+type Cells<'f> = BTreeMap<(Point, u64), Sides<'f>>;
+/// By strategy and number of shards: one for each job.
+type Sides<'f> = BTreeMap<(&'f str, u64), Vec<Timed<'f>>>;
+/// By number of elements: one for each job.
+type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<Timed<'f>>>;
+
+/// Gradients of neighbouring sizes that differ in nothing else: the smaller should not take longer.
+fn sizes(
+    file: &ResultFile,
+    cells: &Cells<'_>,
+    strategy: &str,
+    name: &'static str,
+    found: &mut Vec<(Tested, Evidence)>,
+) {
+    let mut series: BTreeMap<(Point, Vec<String>), Sizes<'_, '_>> = BTreeMap::new();
+    for ((point, _), of) in cells {
+        for ((_, shards), timed) in of.iter().filter(|((other, _), _)| *other == strategy) {
+            let row = timed[0].row;
+            let rest =
+                [&row.dtype, &row.roles, &row.phase, &row.residency, &row.order, &row.intra_node].map(String::clone);
+            let rest = rest.into_iter().chain([row.clients, *shards].map(|number| number.to_string())).collect();
+            series.entry((point.clone(), rest)).or_default().insert(row.elements, timed);
+        }
+    }
+    for sizes in series.values() {
+        let sizes: Vec<_> = sizes.values().collect();
+        for two in sizes.windows(2) {
+            let (small, large) = (two[0], two[1]);
+            let at = format!("{name}, {} against {}", common(small[0].row), large[0].row.model);
+            found.extend(ratio(file, MONOTONE_GUIDELINE, at, small, large));
+        }
+    }
+}
+
+/// Said of every collective in [`MONOTONE`].
+const MONOTONE_GUIDELINE: &str = "a smaller gradient not slower than a larger one";
+
+/// One side's time over the other's, with what it is evidence of. None if no job has a block of both.
+fn ratio(
+    file: &ResultFile,
+    guideline: &'static str,
+    at: String,
+    one: &[Timed<'_>],
+    other: &[Timed<'_>],
+) -> Option<(Tested, Evidence)> {
+    let of_job =
+        |side: &Timed<'_>| file.ratios.iter().find(|r| (r.job, r.comparison) == (side.row.job, side.row.comparison));
+    let margin = one.iter().chain(other).find_map(|side| Some(of_job(side)?.margin)).unwrap_or(0.0);
+    let mut pairs = Vec::new();
+    for side in one {
+        let Some(same_job) = other.iter().find(|other| other.row.job == side.row.job) else { continue };
+        let Ok(logs) = LogRatios::pair(side.times, same_job.times) else { continue };
+        // Intervals were looked at while blocks ran: what the last look may spend, of the side that spent more.
+        let alpha = [side, same_job].into_iter().filter_map(|side| Alpha::new(of_job(side)?.alpha));
+        let alpha = alpha.reduce(|a, b| if a.get() < b.get() { a } else { b }).unwrap_or(ALPHA);
+        if let Some(ratio) = logs.ratio(alpha) {
+            pairs.push((side, same_job, logs, ratio));
+        }
+    }
+    let (first, second, logs, own) = pairs.first()?;
+    let blocks = pairs.iter().map(|(_, _, _, ratio)| ratio.blocks as u64).sum();
+    let estimates: Vec<f64> = pairs.iter().map(|(_, _, _, ratio)| ratio.estimate).collect();
+    let (evidence, interval): (Evidence, Option<Interval>) = if pairs.len() > 1 {
+        let pooled = pool(&estimates, ALPHA)?;
+        let (difference_p, equality_p) = (pooled.difference_p(), pooled.equality_p(margin));
+        (Evidence { estimate: pooled.estimate, difference_p, equality_p }, pooled.interval)
+    } else {
+        let look = Look { number: first.row.looks as u32, blocks, alpha: own.alpha };
+        (Evidence::at(logs, margin, &look, ALPHA)?, own.interval)
+    };
+    let tested = Tested {
+        guideline,
+        at,
+        cell: first.row.cell,
+        than: second.row.cell,
+        ranks: first.row.ranks,
+        nodes: first.row.nodes,
+        jobs: pairs.len() as u64,
+        blocks,
+        estimate: evidence.estimate,
+        ci_low: interval.map(|interval| interval.low),
+        ci_high: interval.map(|interval| interval.high),
+        p_holm: 1.0,
+        margin,
+        outcome: Outcome::Undecided,
+    };
+    Some((tested, evidence))
+}
+
+/// What the cells of a comparison have in common.
+fn common(row: &CellRow) -> String {
+    let CellRow { model, elements, dtype, clients, ranks, nodes, phase, roles, .. } = row;
+    let shards = if row.shards > 1 { format!(", M {}", row.shards) } else { String::new() };
+    format!("{model} ({elements} {dtype}), {clients} clients{shards}, {ranks} ranks on {nodes} nodes, {roles}, {phase}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::results::row::{RatioRow, Sample};
+
+    /// Cells of one job: comparison, elements, strategy, and seconds in 20 blocks that differ by much.
+    fn file(cells: &[(u64, u64, &str, f64)]) -> ResultFile {
+        let mut file = ResultFile::new("{}".into(), json!({}));
+        add(&mut file, cells);
+        file
+    }
+
+    fn add(file: &mut ResultFile, cells: &[(u64, u64, &str, f64)]) {
+        for (cell, (comparison, elements, strategy, seconds)) in (0..).zip(cells) {
+            let row = CellRow {
+                cell,
+                comparison: *comparison,
+                elements: *elements,
+                model: format!("of-{elements}"),
+                strategy: (*strategy).into(),
+                shards: 1,
+                median_s: Some(*seconds),
+                status: Status::Ok,
+                ..CellRow::default()
+            };
+            let sample =
+                |block: u64| Sample { cell, block, seconds: seconds * (1.0 + 0.1 * block as f64), ..Sample::default() };
+            file.push(row, (0..20).map(sample).collect(), vec![]);
+        }
+        file.push_ratios(vec![RatioRow { comparison: 0, margin: 0.02, alpha: 0.0125, ..RatioRow::default() }]);
+    }
+
+    fn outcomes(file: &ResultFile) -> Vec<(&'static str, f64, Outcome)> {
+        let rounded = |value: f64| (value * 1e6).round() / 1e6;
+        guidelines(file).tested.into_iter().map(|t| (t.guideline, rounded(t.estimate), t.outcome)).collect()
+    }
+
+    #[test]
+    fn a_collective_that_is_slower_than_its_mock_up_is_found() {
+        let file = file(&[
+            (0, 100, "native-reduce-scatter", 3.0),
+            (0, 100, "native-reduce-then-scatter", 2.0),
+            (0, 100, "native-reduce", 1.0),
+            (0, 100, "native-reduce-scatter-then-gather", 4.0),
+        ]);
+        let (scatter, reduce) = (PATTERNS[0].2, PATTERNS[1].2);
+        assert_eq!(outcomes(&file), [(scatter, 1.5, Outcome::Violated), (reduce, 0.25, Outcome::Kept)]);
+        let findings = guidelines(&file);
+        let violated = &findings.tested[0];
+        assert_eq!((violated.cell, violated.than, violated.jobs, violated.blocks), (0, 1, 1, 20));
+        // Twenty ratios of one sign: 2 / 2²⁰, four times for the looks, twice for the family.
+        assert!((violated.p_holm - 2.0 * 4.0 * 2.0 / f64::from(1 << 20)).abs() < 1e-12, "{violated:?}");
+        assert!(
+            findings
+                .missing
+                .iter()
+                .any(|m| m.starts_with(PATTERNS[2].2) && m.ends_with("no native-allreduce that was timed"))
+        );
+    }
+
+    #[test]
+    fn what_is_within_the_margin_is_kept() {
+        let file = file(&[(0, 100, "native-allreduce", 1.01), (0, 100, "native-reduce-scatter-then-allgather", 1.0)]);
+        assert_eq!(outcomes(&file), [(PATTERNS[2].2, 1.01, Outcome::Kept)]);
+    }
+
+    #[test]
+    fn more_data_should_take_more_time() {
+        let sizes =
+            file(&[(0, 100, "native-reduce", 1.0), (1, 200, "native-reduce", 3.0), (2, 400, "native-reduce", 2.0)]);
+        let expected = [(MONOTONE_GUIDELINE, 1.5, Outcome::Violated), (MONOTONE_GUIDELINE, 0.333_333, Outcome::Kept)];
+        assert_eq!(outcomes(&sizes), expected);
+        assert!(
+            guidelines(&sizes).tested[0].at.contains("MPI_Reduce, of-200")
+                && guidelines(&sizes).tested[0].at.ends_with("against of-400")
+        );
+        // Hand-written strategies are not the library's.
+        assert_eq!(outcomes(&file(&[(0, 100, "tree-central", 2.0), (1, 200, "tree-central", 1.0)])), []);
+    }
+
+    /// Jobs that contradict each other decide nothing, however many blocks they have.
+    #[test]
+    fn over_jobs_the_jobs_count() {
+        let sides = |one: f64| [(0, 100, "native-reduce-scatter", one), (0, 100, "native-reduce-then-scatter", 1.0)];
+        let mut file = file(&sides(3.0));
+        file.resumed(&json!({}));
+        add(&mut file, &sides(0.5));
+        let tested = &guidelines(&file).tested[0];
+        assert_eq!((tested.jobs, tested.blocks, tested.outcome), (2, 40, Outcome::Undecided));
+        assert!((tested.estimate - 1.5f64.sqrt()).abs() < 1e-12, "{tested:?}");
+    }
+
+    #[test]
+    fn a_failed_side_is_missing() {
+        let mut file = file(&[(0, 100, "native-reduce-scatter", 3.0), (0, 100, "native-reduce-then-scatter", 2.0)]);
+        file.cells[1].status = Status::Failed;
+        let findings = guidelines(&file);
+        assert!(findings.tested.is_empty());
+        assert!(
+            findings.missing.iter().any(|m| m.contains("has no native-reduce-then-scatter that was timed")),
+            "{findings:?}"
+        );
+        assert_eq!(guidelines(&ResultFile::new("{}".into(), json!({}))), Findings::default());
+    }
+}

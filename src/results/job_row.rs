@@ -1,0 +1,171 @@
+//! A job as the result file knows it: the outer unit of repetition, and a ratio that is pooled over several of them.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::contents::sha256;
+use crate::utc;
+
+/// Hexadecimal digits of a job's identity: 128 bits.
+const ID_DIGITS: usize = 32;
+
+/// One job: a run of `gradshard run`, or the continuation of one by `--resume`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Number of the job within the file, from 0.
+    pub job: u64,
+    /// Tells the job from every other: 32 hexadecimal digits, made when it began.
+    pub id: String,
+    /// Name of the file that the job was merged from; empty in the file that the job wrote itself.
+    pub file: String,
+    /// When it began, RFC 3339, UTC.
+    pub created: String,
+    /// The gradshard that measured.
+    pub gradshard_version: String,
+    /// What connected the ranks: the MPI library and its version, or threads.
+    pub transport: String,
+    /// MPI ranks, or threads.
+    pub ranks: u64,
+    /// Nodes.
+    pub nodes: u64,
+    /// Names of the nodes in the order of their first ranks, with commas between.
+    pub hosts: String,
+    /// The scheduler's number of the job; empty without one.
+    pub scheduler_job: String,
+    /// All that was found out about the machine, the MPI library and the build: a JSON object.
+    pub environment: Value,
+}
+
+impl JobRow {
+    /// A job that begins now in `environment`.
+    pub fn new(environment: &Value) -> JobRow {
+        let created = utc::now();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        // Seeded by the system for each process, so that jobs that begin together differ too.
+        let random = RandomState::new().hash_one(now);
+        let salt = format!("{now} {random} {} {environment}", std::process::id());
+        JobRow::described(identity(&salt), created, env!("CARGO_PKG_VERSION").to_owned(), environment)
+    }
+
+    /// The only job of a file that was written before jobs had rows. Its identity comes from what the file says, so that
+    /// it is the same whenever the file is read.
+    pub(super) fn of_older_file(created: &str, version: &str, environment: &Value) -> JobRow {
+        let id = identity(&format!("{created} {version} {environment}"));
+        JobRow::described(id, created.to_owned(), version.to_owned(), environment)
+    }
+
+    fn described(id: String, created: String, gradshard_version: String, environment: &Value) -> JobRow {
+        let number = |name: &str| environment[name].as_u64().unwrap_or_default();
+        let machines = environment["machines"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut hosts: Vec<&str> = Vec::new();
+        for host in machines.iter().filter_map(|machine| machine["environment"]["hostname"].as_str()) {
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        let facts = machines.first().map(|machine| &machine["environment"]["launcher"]["job"]);
+        let scheduler_job = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID", "JOB_ID"]
+            .into_iter()
+            .find_map(|name| facts?.get(name)?.as_str());
+        JobRow {
+            job: 0,
+            id,
+            file: String::new(),
+            created,
+            gradshard_version,
+            transport: environment["transport"].as_str().unwrap_or_default().to_owned(),
+            ranks: number("ranks"),
+            nodes: number("nodes"),
+            hosts: hosts.join(","),
+            scheduler_job: scheduler_job.unwrap_or_default().to_owned(),
+            environment: environment.clone(),
+        }
+    }
+
+    /// The job in a few words, for a message.
+    pub fn summary(&self) -> String {
+        let mut words = vec![format!("begun {}", self.created)];
+        if !self.scheduler_job.is_empty() {
+            words.push(format!("scheduler's {}", self.scheduler_job));
+        }
+        words.push(format!("{} ranks on {} nodes", self.ranks, self.nodes));
+        words.join(", ")
+    }
+}
+
+fn identity(salt: &str) -> String {
+    let mut digest = sha256(salt);
+    digest.truncate(ID_DIGITS);
+    digest
+}
+
+/// A cell compared with the fastest one over several jobs of as many ranks on as many nodes. Each job gives one ratio, so
+/// the interval speaks of all jobs that might have been run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PooledRow {
+    /// What connected the ranks, in all of the jobs.
+    pub transport: String,
+    /// Ranks of each of the jobs.
+    pub ranks: u64,
+    /// Nodes of each of the jobs.
+    pub nodes: u64,
+    /// The comparison's number.
+    pub comparison: u64,
+    /// The cell's number.
+    pub cell: u64,
+    /// The number of the cell that it is compared with: the one whose medians have the least geometric mean.
+    pub baseline: u64,
+    /// Jobs in which both were timed, at least 2.
+    pub jobs: u64,
+    /// Geometric mean of the jobs' ratios, the cell's time divided by the baseline's.
+    pub estimate: f64,
+    /// Lower end of the ratio's 95 % interval.
+    pub ci_low: f64,
+    /// Upper end of the ratio's 95 % interval.
+    pub ci_high: f64,
+    /// By which factor jobs typically differ from each other.
+    pub spread: f64,
+    /// p-value of the two being equally fast, alone.
+    pub p: f64,
+    /// The same for all pairs of cells of the comparison, by Holm's adjustment.
+    pub p_holm: f64,
+    /// p-value of the ratio lying outside the margin, for all pairs of cells of the comparison.
+    pub p_same_holm: f64,
+    /// Ratios between 1 / (1 + margin) and 1 + margin count as the same.
+    pub margin: f64,
+    /// What is claimed of the cell: `faster`, `slower`, `same` or `undecided`.
+    pub verdict: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_job_is_comes_from_its_environment() {
+        let host = |name: &str| json!({"environment": {"hostname": name, "launcher": {"job": {"SLURM_JOB_ID": "77"}}}});
+        let environment =
+            json!({"transport": "threads", "ranks": 3, "nodes": 2, "machines": [host("b"), host("b"), host("a")]});
+        let job = JobRow::new(&environment);
+        assert_eq!((job.transport.as_str(), job.ranks, job.nodes), ("threads", 3, 2));
+        assert_eq!((job.hosts.as_str(), job.scheduler_job.as_str(), job.file.as_str()), ("b,a", "77", ""));
+        assert!(job.summary().ends_with(", scheduler's 77, 3 ranks on 2 nodes"), "{}", job.summary());
+        assert_eq!(JobRow::new(&json!({})).scheduler_job, "");
+    }
+
+    #[test]
+    fn jobs_that_begin_together_differ_and_a_file_read_twice_does_not() {
+        let environment = json!({"ranks": 3});
+        let (one, other) = (JobRow::new(&environment), JobRow::new(&environment));
+        assert!(one.id != other.id && one.id.len() == 32, "{} {}", one.id, other.id);
+        let old = |created: &str| JobRow::of_older_file(created, "0.1.0", &environment).id;
+        assert_eq!(old("2026-01-01T00:00:00Z"), old("2026-01-01T00:00:00Z"));
+        assert_ne!(old("2026-01-01T00:00:00Z"), old("2026-01-01T00:00:01Z"));
+    }
+}

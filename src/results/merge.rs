@@ -1,0 +1,334 @@
+//! Joins the result files of several jobs of one experiment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::column::Table;
+use super::pooled::{Point, pooled_ratios};
+use super::row::CellRow;
+use super::schema::{CellTable, SCHEMA_VERSION};
+use super::{Output, ResultError, ResultFile};
+use crate::utc;
+
+/// In an environment: whether some ranks must share cores.
+const CORES_SHARED: &str = "cores_shared";
+
+/// What may sway a measurement and should be alike in jobs that are pooled: its name, and where an environment has it.
+const CONDITIONS: [(&str, &str); 11] = [
+    ("binding", "/binding"),
+    ("first touch", "/first_touch"),
+    ("shared cores", "/cores_shared"),
+    ("processor", "/machines/0/environment/cpu_model"),
+    ("kernel", "/machines/0/environment/kernel"),
+    ("governor", "/machines/0/environment/governors"),
+    ("clock source", "/machines/0/environment/clock_source"),
+    ("git revision", "/machines/0/environment/build/git_revision"),
+    ("profile", "/machines/0/environment/build/profile"),
+    ("compiler flags", "/machines/0/environment/build/rustflags"),
+    ("MPI settings", "/machines/0/environment/launcher/settings"),
+];
+
+/// Files that do not belong together, or that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// One of the files cannot be used.
+    #[error(transparent)]
+    File(#[from] ResultError),
+    /// The output is there, and is no merged file.
+    #[error("{path}: is the file of a job, not a merged one, and jobs are not added to it; give the merged file first, \
+        under a name of its own, then all that it is made of", path = .path.display())]
+    OutputOfAJob {
+        /// The output.
+        path: PathBuf,
+    },
+    /// An input is the output.
+    #[error("{path}: is both the output and an input; jobs that the output holds stay in it without being named",
+        path = .path.display())]
+    OutputIsInput {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A file is of another experiment than those before it.
+    #[error("{path}: holds another experiment than {first}: {difference}; only jobs of one experiment are merged",
+        path = .path.display(), first = .first.display())]
+    OtherExperiment {
+        /// The file.
+        path: PathBuf,
+        /// The first file, or the output.
+        first: PathBuf,
+        /// The first field that differs.
+        difference: String,
+    },
+    /// A file of an older layout lacks what a merged file holds.
+    #[error("{path}: schema version {found}, but files of version {SCHEMA_VERSION} are merged; measure once more with \
+        this gradshard, or merge with the one that measured", path = .path.display())]
+    OtherSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// Two files tell different things of the same cell of the same job.
+    #[error("{path}: cell {cell} of the job {job} differs from the same cell in {first}: one of the files was altered",
+        path = .path.display(), first = .first.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// Where the cell was found first, or the output.
+        first: PathBuf,
+        /// The cell's number.
+        cell: u64,
+        /// The job, in a few words.
+        job: String,
+    },
+}
+
+/// A merged file under way: what it holds so far, and what is worth telling.
+#[derive(Debug)]
+pub struct Merge {
+    contents: Option<ResultFile>,
+    /// Which file what is there came from, for messages.
+    first: PathBuf,
+    /// A line each: what was added, what was there already, what differs.
+    pub notes: Vec<String>,
+}
+
+/// Adds the jobs of `inputs` to the merged file `output`, which is made if it is not there. A job that it holds is not
+/// added again. The contents, and lines worth telling.
+///
+/// # Errors
+/// [`MergeError`]; the output is then as it was before.
+pub fn merge(output: &Path, inputs: &[PathBuf]) -> Result<(ResultFile, Vec<String>), MergeError> {
+    let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    };
+    if inputs.iter().any(|input| same(input, output)) {
+        return Err(MergeError::OutputIsInput { path: output.into() });
+    }
+    let (mut claimed, there) = Output::add_to(output)?;
+    if there.as_ref().is_some_and(|there| !there.is_merged()) {
+        return Err(MergeError::OutputOfAJob { path: output.into() });
+    }
+    let mut merge = Merge::new(output);
+    if let Some(there) = there {
+        merge.begin(there)?;
+    }
+    for input in inputs {
+        merge.add(input, ResultFile::open(input)?)?;
+    }
+    let (contents, notes) = merge.finish(output);
+    claimed.save(&contents)?;
+    Ok((contents, notes))
+}
+
+impl Merge {
+    /// Nothing yet.
+    pub fn new(output: &Path) -> Merge {
+        Merge { contents: None, first: output.into(), notes: Vec::new() }
+    }
+
+    /// Goes on with a merged file.
+    ///
+    /// # Errors
+    /// It has another schema version.
+    pub fn begin(&mut self, there: ResultFile) -> Result<(), MergeError> {
+        right_schema(&self.first, &there)?;
+        self.contents = Some(there);
+        Ok(())
+    }
+
+    /// Adds the jobs of the file at `path`; of a job that is there, the cells that are not.
+    ///
+    /// # Errors
+    /// The file does not belong to those before it.
+    pub fn add(&mut self, path: &Path, file: ResultFile) -> Result<(), MergeError> {
+        right_schema(path, &file)?;
+        let contents = match &mut self.contents {
+            Some(contents) => contents,
+            None => {
+                self.first = path.into();
+                self.contents.insert(empty_like(&file))
+            }
+        };
+        if contents.experiment_sha256 != file.experiment_sha256 {
+            let difference = difference_of(&contents.experiment_json, &file.experiment_json);
+            return Err(MergeError::OtherExperiment { path: path.into(), first: self.first.clone(), difference });
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // The number that each of the file's jobs has here, and how many of its cells are new.
+        let mut numbers = Vec::with_capacity(file.jobs.len());
+        for job in &file.jobs {
+            let known = contents.jobs.iter().find(|other| other.id == job.id).map(|other| other.job);
+            numbers.push(known.unwrap_or_else(|| {
+                let number = contents.jobs.len() as u64;
+                let of_file = if job.file.is_empty() { name.clone() } else { job.file.clone() };
+                contents.jobs.push(super::job_row::JobRow { job: number, file: of_file, ..job.clone() });
+                number
+            }));
+        }
+        let number = |job: u64| numbers.get(job as usize).copied().unwrap_or(job);
+        let there: BTreeMap<(u64, u64), usize> =
+            contents.cells.iter().enumerate().map(|(place, cell)| ((cell.job, cell.cell), place)).collect();
+        let compared: BTreeSet<(u64, u64, u64)> =
+            contents.ratios.iter().map(|ratio| (ratio.job, ratio.comparison, ratio.cell)).collect();
+        let mut added: BTreeMap<u64, u64> = BTreeMap::new();
+        let noted: BTreeSet<(u64, u64)> = contents.blocks.iter().map(|block| (block.job, block.comparison)).collect();
+        let ResultFile { cells, samples, memory_ranks, ratios, blocks, jobs, .. } = file;
+        for (cell, memory) in cells.into_iter().zip(memory_ranks) {
+            let cell = CellRow { job: number(cell.job), ..cell };
+            match there.get(&(cell.job, cell.cell)) {
+                // As texts, so that two that are not a number are alike.
+                Some(place) if CellTable::texts(&contents.cells[*place]) == CellTable::texts(&cell) => {}
+                Some(_) => {
+                    let job = contents.jobs[cell.job as usize].summary();
+                    let first = self.first.clone();
+                    return Err(MergeError::Altered { path: path.into(), first, cell: cell.cell, job });
+                }
+                None => {
+                    *added.entry(cell.job).or_default() += 1;
+                    contents.cells.push(cell);
+                    contents.memory_ranks.push(memory);
+                }
+            }
+        }
+        for mut sample in samples {
+            sample.job = number(sample.job);
+            if !there.contains_key(&(sample.job, sample.cell)) {
+                contents.samples.push(sample);
+            }
+        }
+        for mut block in blocks {
+            block.job = number(block.job);
+            if !noted.contains(&(block.job, block.comparison)) {
+                contents.blocks.push(block);
+            }
+        }
+        for mut ratio in ratios {
+            ratio.job = number(ratio.job);
+            if !compared.contains(&(ratio.job, ratio.comparison, ratio.cell)) {
+                contents.ratios.push(ratio);
+            }
+        }
+        for job in &jobs {
+            let what = job.summary();
+            self.notes.push(match added.get(&number(job.job)) {
+                Some(cells) => format!("{}: job {}, {what}: {cells} cells", path.display(), number(job.job)),
+                None if there.keys().any(|(other, _)| *other == number(job.job)) => {
+                    format!("{}: the job {what} is there already; left out", path.display())
+                }
+                None => format!("{}: the job {what} has no cells", path.display()),
+            });
+        }
+        Ok(())
+    }
+
+    /// The merged file with its ratios over jobs, and lines worth telling. `output` is named where nothing was added.
+    pub fn finish(self, output: &Path) -> (ResultFile, Vec<String>) {
+        let mut notes = self.notes;
+        let mut contents = self.contents.unwrap_or_else(|| ResultFile::new(String::new(), Value::Object(Map::new())));
+        contents.environment = shared_environment(&contents);
+        contents.pooled_ratios = pooled_ratios(&contents);
+        notes.extend(differing_conditions(&contents));
+        let (jobs, cells) = (contents.jobs.len(), contents.cells.len());
+        notes.push(format!("{}: {jobs} jobs, {cells} cells", output.display()));
+        (contents, notes)
+    }
+}
+
+fn right_schema(path: &Path, file: &ResultFile) -> Result<(), MergeError> {
+    match file.schema_version {
+        SCHEMA_VERSION => Ok(()),
+        found => Err(MergeError::OtherSchema { path: path.into(), found }),
+    }
+}
+
+/// A file of the same experiment without jobs, made now.
+fn empty_like(file: &ResultFile) -> ResultFile {
+    let mut empty = ResultFile::new(file.experiment_json.clone(), Value::Object(Map::new()));
+    empty.jobs.clear();
+    empty.created = utc::now();
+    empty
+}
+
+/// What all jobs say alike, and whether in any of them ranks share cores.
+fn shared_environment(file: &ResultFile) -> Value {
+    let mut jobs = file.jobs.iter().map(|job| &job.environment);
+    let Some(Value::Object(first)) = jobs.next() else { return Value::Object(Map::new()) };
+    let mut shared = first.clone();
+    shared.retain(|name, value| jobs.clone().all(|other| other.get(name.as_str()) == Some(&*value)));
+    if file.jobs.iter().any(|job| job.environment[CORES_SHARED] == Value::Bool(true)) {
+        shared.insert(CORES_SHARED.to_owned(), Value::Bool(true));
+    }
+    Value::Object(shared)
+}
+
+/// A line for each condition in which jobs of one point differ, although they are taken for repetitions.
+fn differing_conditions(file: &ResultFile) -> Vec<String> {
+    let mut points: BTreeMap<Point, BTreeSet<u64>> = BTreeMap::new();
+    for cell in &file.cells {
+        points.entry(Point::of(file, cell)).or_default().insert(cell.job);
+    }
+    let mut lines = Vec::new();
+    for (point, jobs) in points {
+        for (name, place) in CONDITIONS {
+            let value = |job: &u64| file.jobs.get(*job as usize).and_then(|job| job.environment.pointer(place));
+            let Some(first) = jobs.first() else { continue };
+            let Some(other) = jobs.iter().find(|job| value(job) != value(first)) else { continue };
+            let text = |job: &u64| value(job).map_or("unknown".to_owned(), |value| shortened(&value.to_string()));
+            let (one, two) = (text(first), text(other));
+            let Point { ranks, nodes, .. } = &point;
+            lines.push(format!(
+                "jobs of {ranks} ranks on {nodes} nodes are pooled, but their {name} differs: {one} in job {first}, {two} \
+                 in job {other}"
+            ));
+        }
+    }
+    lines
+}
+
+/// How two experiments differ: the first field that does.
+fn difference_of(first: &str, other: &str) -> String {
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
+    match first_difference("", &parsed(first), &parsed(other)) {
+        Some((field, one, two)) => format!("{field} is {two}, not {one}"),
+        None => "they differ in the order of fields or in blanks alone; give both jobs the same file".to_owned(),
+    }
+}
+
+/// The path, and both values, of the first place where two JSON values differ.
+fn first_difference(path: &str, one: &Value, other: &Value) -> Option<(String, String, String)> {
+    let nothing = Value::Null;
+    match (one, other) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            names.into_iter().find_map(|name| {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                first_difference(&path, a.get(name).unwrap_or(&nothing), b.get(name).unwrap_or(&nothing))
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => (0..)
+            .zip(a.iter().zip(b))
+            .find_map(|(place, (a, b)): (usize, _)| first_difference(&format!("{path}[{place}]"), a, b)),
+        (one, other) if one == other => None,
+        (one, other) => {
+            let text = |value: &Value| match value {
+                Value::Null => "missing".to_owned(),
+                value => shortened(&value.to_string()),
+            };
+            Some((path.to_owned(), text(one), text(other)))
+        }
+    }
+}
+
+/// The beginning of a long text.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 80;
+    if text.chars().count() <= MOST { text.to_owned() } else { text.chars().take(MOST).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

@@ -1,0 +1,227 @@
+//! A result file as a page shows it: of several jobs, what they have measured together.
+//!
+//! Jobs of as many ranks on as many nodes under the same MPI library are repetitions of one another: each cell becomes one
+//! row, whose time is the geometric mean of the jobs' medians with an interval over jobs, and ratios are those over jobs.
+//! Jobs of other sizes stay apart, as columns that differ.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::measure::{Alpha, pool};
+use crate::memory::KernelMemory;
+use crate::results::ResultFile;
+use crate::results::pooled::Point;
+use crate::results::row::{CellRow, RatioRow, Status, VerificationRow};
+
+/// The rows of a page.
+pub struct View<'f> {
+    file: Cow<'f, ResultFile>,
+    /// Sizes of jobs, ascending. Comparisons are numbered so that each has as many numbers.
+    points: Vec<Point>,
+    /// Jobs behind the cells of each comparison where there are several.
+    jobs: BTreeMap<u64, u64>,
+}
+
+impl<'f> View<'f> {
+    /// Of a file of one job or of several.
+    pub fn of(file: &'f ResultFile) -> View<'f> {
+        let points: BTreeSet<Point> = file.cells.iter().map(|cell| Point::of(file, cell)).collect();
+        let points: Vec<Point> = points.into_iter().collect();
+        let place = |point: &Point| points.iter().position(|other| other == point).unwrap_or_default() as u64;
+        let number = |comparison: u64, point: u64| comparison.saturating_mul(points.len() as u64).saturating_add(point);
+        let mut of_cell: BTreeMap<(u64, u64), Vec<&CellRow>> = BTreeMap::new();
+        for cell in &file.cells {
+            let comparison = number(cell.comparison, place(&Point::of(file, cell)));
+            of_cell.entry((comparison, cell.cell)).or_default().push(cell);
+        }
+        let is_single = points.len() < 2 && of_cell.values().all(|rows| rows.len() < 2);
+        if is_single {
+            return View { file: Cow::Borrowed(file), points, jobs: BTreeMap::new() };
+        }
+        let mut jobs: BTreeMap<u64, u64> = BTreeMap::new();
+        for ((comparison, _), rows) in of_cell.iter().filter(|(_, rows)| rows.len() > 1) {
+            let most = jobs.entry(*comparison).or_default();
+            *most = (*most).max(rows.len() as u64);
+        }
+        let cells = of_cell.iter().map(|((comparison, _), rows)| CellRow { comparison: *comparison, ..together(rows) });
+        let mut ratios: Vec<RatioRow> = Vec::new();
+        for row in &file.pooled_ratios {
+            let point = Point { nodes: row.nodes, ranks: row.ranks, transport: row.transport.clone() };
+            ratios.push(RatioRow {
+                comparison: number(row.comparison, place(&point)),
+                cell: row.cell,
+                baseline: row.baseline,
+                estimate: row.estimate,
+                ci_low: Some(row.ci_low),
+                ci_high: Some(row.ci_high),
+                alpha: Alpha::FIVE_PERCENT.get(),
+                p: row.p,
+                p_holm: row.p_holm,
+                p_same_holm: row.p_same_holm,
+                margin: row.margin,
+                verdict: row.verdict.clone(),
+                ..RatioRow::default()
+            });
+        }
+        for row in &file.ratios {
+            let cell = file.cells.iter().find(|cell| (cell.job, cell.cell) == (row.job, row.cell));
+            let Some(cell) = cell else { continue };
+            let comparison = number(row.comparison, place(&Point::of(file, cell)));
+            // What one of several jobs says is not what they say together.
+            if !jobs.contains_key(&comparison) {
+                ratios.push(RatioRow { comparison, ..row.clone() });
+            }
+        }
+        let cells: Vec<CellRow> = cells.collect();
+        let whole = ResultFile { cells, ratios, samples: Vec::new(), memory_ranks: Vec::new(), ..file.clone() };
+        View { file: Cow::Owned(whole), points, jobs }
+    }
+
+    /// Rows whose comparisons' numbers tell sizes of jobs apart, and ratios between them.
+    pub fn file(&self) -> &ResultFile {
+        &self.file
+    }
+
+    /// The comparison of the experiment that a cell of the view belongs to.
+    pub fn comparison(&self, cell: &CellRow) -> u64 {
+        cell.comparison / self.points.len().max(1) as u64
+    }
+
+    /// How many jobs a comparison of the view speaks of; None for a single one.
+    pub fn jobs(&self, comparison: u64) -> Option<u64> {
+        self.jobs.get(&comparison).copied()
+    }
+
+    /// What connected a cell's ranks, where not all jobs say the same.
+    pub fn transport(&self, cell: &CellRow) -> Option<&str> {
+        let first = self.points.first()?;
+        if self.points.iter().all(|point| point.transport == first.transport) {
+            return None;
+        }
+        let place = cell.comparison % self.points.len() as u64;
+        self.points.get(place as usize).map(|point| point.transport.as_str())
+    }
+}
+
+/// One cell as several jobs have measured it: of times the geometric mean over the jobs in which all went well, of memory
+/// and errors the greatest, of what became of it the worst.
+fn together(rows: &[&CellRow]) -> CellRow {
+    let severity = |cell: &&&CellRow| match cell.status {
+        Status::Ok => 0,
+        Status::Infeasible => 1,
+        Status::Failed => 2,
+    };
+    let (Some(worst), true) = (rows.iter().max_by_key(severity), rows.len() > 1) else {
+        return rows.first().map(|row| (*row).clone()).unwrap_or_default();
+    };
+    let well: Vec<&CellRow> = rows.iter().copied().filter(|row| row.status == Status::Ok).collect();
+    let mean = |value: fn(&CellRow) -> Option<f64>| {
+        let values: Vec<f64> = well.iter().filter_map(|row| value(row)).collect();
+        pool(&values, Alpha::FIVE_PERCENT)
+    };
+    let median = mean(|row| row.median_s);
+    let greatest = |value: fn(&CellRow) -> Option<f64>| rows.iter().filter_map(|row| value(row)).reduce(f64::max);
+    let mut stopped: Vec<&str> = well.iter().map(|row| row.stopped.as_str()).collect();
+    stopped.sort_unstable();
+    stopped.dedup();
+    CellRow {
+        median_s: median.map(|median| median.estimate),
+        ci_low_s: median.and_then(|median| median.interval).map(|interval| interval.low),
+        ci_high_s: median.and_then(|median| median.interval).map(|interval| interval.high),
+        gradient_bytes_per_s: mean(|row| row.gradient_bytes_per_s).map(|rate| rate.estimate),
+        ingest_bytes_per_s: mean(|row| row.ingest_bytes_per_s).map(|rate| rate.estimate),
+        share_of_limit: mean(|row| row.share_of_limit).map(|share| share.estimate),
+        samples: rows.iter().map(|row| row.samples).sum(),
+        blocks: rows.iter().map(|row| row.blocks).sum(),
+        stopped: stopped.join(", "),
+        kernel: rows.iter().filter_map(|row| row.kernel).max_by_key(|seen: &KernelMemory| seen.round),
+        library_bytes: greatest(|row| row.library_bytes),
+        group_peak_bytes: greatest(|row| row.group_peak_bytes),
+        verification: verification(rows),
+        reason: if worst.status == Status::Ok { String::new() } else { format!("job {}: {}", worst.job, worst.reason) },
+        ..(**worst).clone()
+    }
+}
+
+fn verification(rows: &[&CellRow]) -> Option<VerificationRow> {
+    let found = rows.iter().filter_map(|row| row.verification.clone());
+    found.reduce(|one, other| VerificationRow {
+        differing_elements: one.differing_elements.max(other.differing_elements),
+        max_ulp: one.max_ulp.max(other.max_ulp),
+        max_relative_error_vs_exact: one.max_relative_error_vs_exact.max(other.max_relative_error_vs_exact),
+        wrong_elements: one.wrong_elements.max(other.wrong_elements),
+        reference: one.reference,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::pooled::pooled_ratios;
+    use crate::results::show::samples;
+    use crate::results::show::table;
+
+    #[test]
+    fn one_job_is_shown_as_it_is() {
+        let file = samples::file();
+        let view = View::of(&file);
+        assert!(matches!(view.file, Cow::Borrowed(_)));
+        assert_eq!((view.jobs(0), view.transport(&file.cells[0])), (None, None));
+    }
+
+    /// √(2 · 8) = 4, and of the ratios 2 and 4.5 it is 3: neither is what a job alone has.
+    #[test]
+    fn jobs_of_one_size_are_one_row_with_what_they_say_together() {
+        let file = samples::jobs(&[[2.0, 4.0], [8.0, 36.0]], &[2, 2]);
+        let view = View::of(&file);
+        let rows = &view.file().cells;
+        assert_eq!(rows.len(), 2);
+        let near = |found: Option<f64>, expected: f64| assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?}");
+        near(rows[0].median_s, 4.0);
+        near(rows[1].median_s, 12.0);
+        // Half the difference of the logs is ln 2; t of one degree of freedom is 12.706.
+        assert!((rows[0].ci_high_s.unwrap() / 4.0 - 2f64.powf(12.706_204_736)).abs() < 1e-3, "{:?}", rows[0].ci_high_s);
+        let ratios = &view.file().ratios;
+        assert_eq!(ratios.len(), 1, "the jobs' own ratios are left out: {ratios:?}");
+        near(Some(ratios[0].estimate), 3.0);
+        assert_eq!(view.jobs(rows[0].comparison), Some(2));
+        let page = table(&file);
+        assert!(page.contains("undecided after 2 jobs, 3.00× ["), "{page}");
+        assert!(page.contains("jobs 2"), "{page}");
+    }
+
+    #[test]
+    fn jobs_of_other_sizes_are_rows_of_one_table_with_a_column() {
+        let file = samples::jobs(&[[2.0, 4.0], [1.0, 2.0], [0.5, 1.0]], &[1, 2, 4]);
+        let page = table(&file);
+        let header = page.lines().find(|line| line.starts_with("  strategy")).unwrap_or_else(|| panic!("{page}"));
+        assert!(header.contains(" nodes "), "{page}");
+        assert_eq!(page.lines().filter(|line| line.starts_with("  strategy")).count(), 1, "{page}");
+        // The fastest of each size is marked.
+        assert_eq!(page.lines().filter(|line| line.starts_with("* sharded-direct")).count(), 3, "{page}");
+        for nodes in [1, 2, 4] {
+            assert!(page.contains(&format!("{nodes} nodes: sharded-direct is fastest: 2.00×")), "{page}");
+        }
+    }
+
+    #[test]
+    fn libraries_that_differ_are_told_apart() {
+        let mut file = samples::jobs(&[[2.0, 4.0], [1.0, 2.0]], &[2, 2]);
+        file.jobs[1].transport = "MPICH 4.0".into();
+        file.pooled_ratios = pooled_ratios(&file);
+        let page = table(&file);
+        assert!(page.contains("MPICH 4.0: sharded-direct is fastest"), "{page}");
+        assert!(!page.contains("jobs 2,"), "{page}");
+    }
+
+    #[test]
+    fn what_went_wrong_in_one_of_the_jobs_is_said() {
+        let mut file = samples::jobs(&[[2.0, 4.0], [8.0, 36.0]], &[2, 2]);
+        file.cells[3].status = Status::Failed;
+        file.cells[3].reason = "wrong".into();
+        file.pooled_ratios = pooled_ratios(&file);
+        let view = View::of(&file);
+        let cell = &view.file().cells[1];
+        assert_eq!((cell.status, cell.reason.as_str(), cell.median_s), (Status::Failed, "job 1: wrong", Some(4.0)));
+    }
+}
