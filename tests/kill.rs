@@ -90,13 +90,14 @@ fn cells(place: &Place, when: &str) -> BTreeMap<u64, CellRow> {
 }
 
 /// Runs a job that is killed `delay` after its comparison `begun`, from 1, has begun; or after the start of it all, for 0.
-/// It may come to its end before.
-fn killed(place: &Place, kill: Kill, rank: usize, begun: u64, delay: Duration) -> Finished {
+/// It may come to its end before. How it ended, and how many seconds after the kill.
+fn killed(place: &Place, kill: Kill, rank: usize, begun: u64, delay: Duration) -> (Finished, f64) {
     let mut job = place.mpi(RANKS).args(RUN).limit(60).start();
     if begun > 0 {
         job.wait_until("a comparison", |job| job.said().contains(&format!("[{begun}/{COMPARISONS}]")));
     }
     std::thread::sleep(delay);
+    let killed = Instant::now();
     match kill {
         Kill::Rank => job.signal_ranks(Some(rank), libc::SIGKILL),
         Kill::Launcher => job.signal(libc::SIGKILL),
@@ -106,7 +107,8 @@ fn killed(place: &Place, kill: Kill, rank: usize, begun: u64, delay: Duration) -
         Kill::AskAll => job.signal_ranks(None, libc::SIGTERM),
         Kill::WarnAll => job.signal_ranks(None, libc::SIGUSR1),
     }
-    job.finish()
+    let finished = job.finish();
+    (finished, killed.elapsed().as_secs_f64())
 }
 
 #[test]
@@ -139,9 +141,9 @@ fn whenever_a_job_is_killed_what_was_finished_stays_and_the_rest_is_resumed() {
         let when = format!("seed {seed}, kill {number}: {kill:?} of rank {rank}, {delay:.3} s into {at}");
         let place = Place::new();
         experiment(&place);
-        let ended = killed(&place, kill, rank, at, Duration::from_secs_f64(delay));
+        let (ended, seconds) = killed(&place, kill, rank, at, Duration::from_secs_f64(delay));
         assert_eq!(ended.left_behind, 0, "{when}: {ended:#?}");
-        assert!(ended.seconds < 20.0, "{when}: {ended:#?}");
+        assert!(seconds < 20.0, "{when}: {ended:#?}");
         let there = cells(&place, &when);
         for comparison in finished(&ended.stderr) {
             assert!(there.contains_key(&(2 * comparison)), "{when}: comparison {comparison} is lost: {ended:#?}");
