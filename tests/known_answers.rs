@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use gradshard::engine::transport::gather_numbers;
 use gradshard::engine::{Transport, run_threads};
@@ -18,6 +19,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const RANKS: usize = 2;
+const ENOUGH: Duration = Duration::from_secs(25);
 
 /// One rank's clock, and what takes time on it: a round of something as slow as the factor.
 struct Machine {
@@ -77,7 +79,8 @@ fn is_difference(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Faster | Verdict::Slower)
 }
 
-/// Two strategies, the first `slowdown` times as slow as the second, measured as a comparison is, `repetitions` times.
+/// Two strategies, the first `slowdown` times as slow as the second, measured as a comparison is, `repetitions` times; on a
+/// machine whose cores others have, as often as goes into a time.
 fn compare(
     repetitions: u64,
     slowdown: f64,
@@ -88,11 +91,17 @@ fn compare(
     static ONE: Mutex<()> = Mutex::new(());
     let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let all = run_threads(&[0; RANKS], |transport| {
-        (0..repetitions).filter_map(|seed| one(transport, seed, slowdown, rule, &machine)).collect::<Vec<_>>()
+        let begun = Instant::now();
+        let mut all = Vec::new();
+        for seed in 0..repetitions {
+            all.extend(one(transport, seed, slowdown, rule, &machine));
+            if transport.max(u64::from(begun.elapsed() > ENOUGH)).unwrap() > 0 {
+                break;
+            }
+        }
+        all
     });
-    let first = all.into_iter().next().unwrap();
-    assert_eq!(first.len() as u64, repetitions);
-    first
+    all.into_iter().next().unwrap()
 }
 
 fn one(
@@ -178,8 +187,8 @@ fn watched<T>(measure: impl FnOnce() -> T) -> (T, String) {
 fn with_made_up_clocks_a_strategy_differs_from_itself_at_most_5_in_100_times() {
     let all = compare(300, 1.0, rule(0.02, 160), Machine::made_up);
     let claims = all.iter().filter(|compared| is_difference(compared.verdict(0.0))).count();
-    println!("made-up clocks, itself: {claims} of 300 called different");
-    assert!(claims <= 15, "{claims} of 300");
+    println!("made-up clocks, itself: {claims} of {} called different", all.len());
+    assert!(claims <= all.len() / 20, "{claims} of {}", all.len());
     // Made-up time is never late.
     assert_eq!(all.iter().map(|compared| compared.missed).sum::<u64>(), 0);
 }
@@ -189,29 +198,29 @@ fn with_made_up_clocks_3_percent_are_found() {
     let all = compare(100, 1.03, rule(0.01, 320), Machine::made_up);
     let found = all.iter().filter(|compared| compared.verdict(0.01) == Verdict::Slower).count();
     let wrong = all.iter().filter(|compared| compared.verdict(0.01) == Verdict::Faster).count();
-    println!("made-up clocks, 3 % slower: found {found} of 100, wrong {wrong}");
-    assert!(found >= 95 && wrong == 0, "{found}, {wrong}");
+    println!("made-up clocks, 3 % slower: found {found} of {}, wrong {wrong}", all.len());
+    assert!(found * 20 >= all.len() * 19 && wrong == 0, "{found}, {wrong}");
 }
 
 /// Whatever else the machine does: others' noise must not make differences where there are none.
 #[test]
 fn on_this_machine_a_strategy_differs_from_itself_at_most_5_in_100_times() {
-    const TIMES: u64 = 200;
-    let (all, disturbed) = watched(|| compare(TIMES, 1.0, rule(0.02, 40), |_, _| Machine::real()));
+    let (all, disturbed) = watched(|| compare(200, 1.0, rule(0.02, 40), |_, _| Machine::real()));
+    let times = all.len();
     let claims = all.iter().filter(|compared| is_difference(compared.verdict(0.0))).count();
     let missed: u64 = all.iter().map(|compared| compared.missed).sum();
     let blocks: u64 = all.iter().map(|compared| compared.stopped.look.blocks).sum();
     println!(
-        "real noise, itself: {claims} of {TIMES} called different; {missed} of {} windows missed; {disturbed}",
+        "real noise, itself: {claims} of {times} called different; {missed} of {} windows missed; {disturbed}",
         2 * blocks
     );
-    assert!(claims <= allowed_by_chance(TIMES), "{claims} of {TIMES}");
+    assert!(claims <= allowed_by_chance(times as u64), "{claims} of {times}");
 }
 
 #[test]
 fn on_this_machine_3_percent_are_found() {
-    const TIMES: u64 = 40;
-    let (all, disturbed) = watched(|| compare(TIMES, 1.03, rule(0.01, 320), |_, _| Machine::real()));
+    let (all, disturbed) = watched(|| compare(40, 1.03, rule(0.01, 320), |_, _| Machine::real()));
+    let times = all.len();
     let found = all.iter().filter(|compared| compared.verdict(0.0) == Verdict::Slower).count();
     let wrong = all.iter().filter(|compared| compared.verdict(0.0) == Verdict::Faster).count();
     let mut estimates: Vec<f64> =
@@ -219,12 +228,12 @@ fn on_this_machine_3_percent_are_found() {
     estimates.sort_by(f64::total_cmp);
     let median = estimates.get(estimates.len() / 2).copied().unwrap_or(f64::NAN);
     println!(
-        "real noise, 3 % slower: found {found} of {TIMES}, wrong {wrong}, median estimate {median:.4}; {disturbed}"
+        "real noise, 3 % slower: found {found} of {times}, wrong {wrong}, median estimate {median:.4}; {disturbed}"
     );
-    assert!(wrong <= 1, "{wrong} of {TIMES}");
+    assert!(wrong <= 1, "{wrong} of {times}");
     // Where others take the cores the interval is wider than 3 %, and nothing is claimed.
-    if disturbed.is_empty() {
-        assert!(found >= TIMES as usize * 9 / 10, "{found} of {TIMES}");
+    if disturbed.is_empty() && times == 40 {
+        assert!(found >= times * 9 / 10, "{found} of {times}");
         assert!((median - 1.03).abs() < 0.005, "{median}");
     } else {
         eprintln!("not checked that it is found: {disturbed}");
