@@ -251,8 +251,9 @@ fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec
     let labels = jobs.len() > 1;
     let context = |(label, facts): &Facts| {
         let label = labels.then(|| label.clone());
+        let prefix = slug(label.as_deref().unwrap_or_default());
         let of = label.into_iter().chain(facts.iter().cloned()).collect::<Vec<String>>().join(", ");
-        Context { prefix: slug(&of), of, jobs: 1 }
+        Context { prefix, of, jobs: 1 }
     };
     let mut drawn: Vec<Vec<Figure>> = Vec::new();
     for (facts, members) in series(comparisons, place) {

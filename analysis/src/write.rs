@@ -50,9 +50,10 @@ pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
         put(&format!("{}.svg", figure.name), svg.as_bytes())?;
         put(&format!("{}.png", figure.name), &rasteriser.png(&svg)?)?;
     }
-    let table = |name: &str, write: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
+    let table = |name: &str, write: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| -> anyhow::Result<()> {
         let mut text = Vec::new();
-        write(&mut text).and_then(|()| Ok(put(name, &text))).with_context(|| format!("{name}: cannot be made"))?
+        write(&mut text).with_context(|| format!("{name}: cannot be made"))?;
+        put(name, &text)
     };
     table("cells.csv", &|text| tables::cells(&sources, text))?;
     table("ratios.csv", &|text| tables::ratios(&sources, text))?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output as Finished};
+use std::sync::{Mutex, PoisonError};
 
 use gradshard::memory::KernelMemory;
 use gradshard::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
@@ -129,8 +130,13 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
     file
 }
 
+/// HDF5 locks a file while it is open, and a program started meanwhile by another test holds the lock until it runs: so one
+/// thing at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
 /// Saves a file.
 pub fn save(directory: &Path, name: &str, file: &ResultFile) -> PathBuf {
+    let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = directory.join(name);
     Output::create(&path, true).unwrap().save(file).unwrap();
     path
@@ -138,5 +144,6 @@ pub fn save(directory: &Path, name: &str, file: &ResultFile) -> PathBuf {
 
 /// Runs gradshard-report.
 pub fn run(arguments: &[&str]) -> Finished {
+    let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     Command::new(env!("CARGO_BIN_EXE_gradshard-report")).args(arguments).output().unwrap()
 }

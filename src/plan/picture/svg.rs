@@ -8,7 +8,7 @@ use super::{Picture, flow_name, grouped, output_name};
 use crate::plan::{Input, Output};
 
 /// Things of one kind that are drawn one by one; more are drawn by rank, and more ranks by node.
-const MOST_SINGLE: u64 = 64;
+const MOST_SINGLE: u64 = 48;
 /// Boxes; of more nodes neighbouring ones share a box.
 const MOST_BOXES: usize = 24;
 /// Inputs that are looked at; beyond, drawing would take minutes.
@@ -176,11 +176,11 @@ fn mebibytes(bytes: u64) -> String {
     }
 }
 
-const STYLE: &str = "text{font:12px sans-serif;fill:#1c2126}.small{font-size:10.5px;fill:#5a636b}.title{font-size:15px;\
+const STYLE: &str = "text{font:12px sans-serif;fill:#1c2126}.small{font-size:10.5px;fill:#5a636b;paint-order:stroke;stroke:#fff;stroke-width:3px}.title{font-size:15px;\
     font-weight:bold}.ground{fill:#fff}.box{fill:#f3f5f7;stroke:#c6ccd2}.client{fill:#0072b2}.partial{fill:#c77700}\
     .result{fill:#2b9e8f}.collective{fill:#5e1a8a}.rank{stroke:#b9c0c7}.node{stroke:#5a636b}.wire{stroke:#c23b0a}\
     .edge{fill:none;stroke-opacity:.6}.bad{fill:#b8261a}@media (prefers-color-scheme:dark){text{fill:#e6e9ec}\
-    .small{fill:#a3acb4}.ground{fill:#16191c}.box{fill:#20252a;stroke:#444c54}.client{fill:#4fb3f0}.partial{fill:#f5b041}\
+    .small{fill:#a3acb4;stroke:#16191c}.ground{fill:#16191c}.box{fill:#20252a;stroke:#444c54}.client{fill:#4fb3f0}.partial{fill:#f5b041}\
     .result{fill:#7fe0cf}.collective{fill:#c98bf5}.rank{stroke:#4b535b}.node{stroke:#a3acb4}.wire{stroke:#ff8a65}.bad{fill:#ff8a75}}";
 
 fn write_svg(picture: &Picture<'_>, drawing: &Drawing, out: &mut impl Write) -> fmt::Result {
