@@ -97,7 +97,7 @@ on() { "$here/nsh" "$@"; }
 as_user() { on head ". \$CLUSTER_HOME/mpi-environment.sh; export GRADSHARD=$GRADSHARD; cd $root; $1"; }
 log() { cat ./*.log 2>/dev/null || true; }
 # submit ARGUMENT...: jobs/submit.sh, waited for; its exit code.
-submit() { as_user "$(printf '%q ' jobs/submit.sh --results "$PWD" --time 5 --wait "$@")" >>numbers 2>>said; }
+submit() { as_user "$(printf '%q ' jobs/submit.sh --results "$PWD" --time 3 --wait "$@")" >>numbers 2>>said; }
 # field NAME FILE: a column of the cells, line by line.
 field() {
   "$GRADSHARD" show "$2" --format csv |
@@ -140,13 +140,15 @@ with_mpich() {
   command -v mpiexec.mpich >/dev/null || { echo "no mpiexec.mpich" >skipped && exit 0; }
   GRADSHARD=$mpich
   experiment small "$small"
-  submit "$PWD/small.json" --nodes 3 --ranks-per-node 2 --launch "$1" -- --no-limits || fail "the job failed: $(log | tail -n 20)"
+  submit "$PWD/small.json" --nodes "$2" --ranks-per-node 2 --launch "$1" -- --no-limits || fail "the job failed: $(log | tail -n 20)"
   all_ok "$(only small)" 4
-  [ "$(field nodes "$(only small)" | sort -u)" = 3 ] && [ "$(field ranks "$(only small)" | sort -u)" = 6 ] || fail "not on 3 nodes of 2 ranks"
+  [ "$(field nodes "$(only small)" | sort -u)" = "$2" ] && [ "$(field ranks "$(only small)" | sort -u)" = $((2 * $2)) ] ||
+    fail "not on $2 nodes of 2 ranks"
   says 'mpich'
 }
-case_mpich-pmi2() { with_mpich pmi2; }
-case_mpich-mpirun() { with_mpich mpirun; }
+# On 3 nodes a plain MPICH program under PMI2 of Slurm 22.05 hangs now and then.
+case_mpich-pmi2() { with_mpich pmi2 2; }
+case_mpich-mpirun() { with_mpich mpirun 3; }
 case_sweep() {
   experiment small "$small"
   # With the limits of each number of nodes.
