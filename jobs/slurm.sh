@@ -70,7 +70,9 @@ slurm_launcher() {
     how=mpirun
     case $library in
       openmpi) if grep -qw pmix <<<"$known"; then how=pmix; fi ;;
-      mpich) if grep -qw pmi2 <<<"$known"; then how=pmi2; fi ;;
+      # With PMI2 of Slurm 22.05 programs of MPICH 4.0.2, plain C ones too, hung now and then: rather its own launcher,
+      # which starts its daemons by srun.
+      mpich) if ! command -v mpiexec.mpich mpiexec >/dev/null && grep -qw pmi2 <<<"$known"; then how=pmi2; fi ;;
     esac
   fi
   if [ "$how" = mpirun ]; then

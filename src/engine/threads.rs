@@ -325,3 +325,25 @@ impl Transport for Threads {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nodes by their first ranks: 7 and 3 of 7, 3, 7, 5.
+    #[test]
+    fn the_first_nodes_talk_among_themselves() {
+        let all = run_threads(&[7, 3, 7, 5], |transport| {
+            let rank = transport.rank() as u64;
+            let told = transport.first_nodes(2).unwrap().map(|mut first| {
+                let greatest = first.max(rank).unwrap();
+                first.barrier().unwrap();
+                (first.rank(), first.node_of().to_vec(), greatest)
+            });
+            transport.rest().unwrap();
+            told
+        });
+        let some = |rank| Some((rank, vec![7, 3, 7], 2));
+        assert_eq!(all, [some(0), some(1), some(2), None]);
+    }
+}

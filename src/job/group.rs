@@ -140,3 +140,77 @@ fn on_nodes(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::run_threads;
+    use crate::job::{Watching, run};
+    use crate::results::ResultFile;
+
+    /// Three nodes of 2, 1 and 1 ranks.
+    const NODE_OF: [usize; 4] = [0, 0, 1, 2];
+
+    fn job(experiment: serde_json::Value, nodes: Option<Vec<u64>>) -> Vec<Result<Option<ResultFile>, String>> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("nodes.json");
+        std::fs::write(&file, experiment.to_string()).expect("written");
+        let request = Request {
+            experiment: file,
+            output: Some(directory.path().join("nodes.h5")),
+            nodes,
+            force: false,
+            keep_result: None,
+            resume: false,
+            limits: true,
+            watch: Watching::Every,
+            ignore_prediction: false,
+        };
+        run_threads(&NODE_OF, |transport| {
+            let finished = run(transport, &request, &mut Quiet).map_err(|error| error.to_string())?;
+            Ok(finished.map(|finished| finished.results))
+        })
+    }
+
+    fn experiment() -> serde_json::Value {
+        serde_json::json!({
+            "models": {"name": "weak", "per_aggregator": 400}, "nodes": [1, 3], "clients": {"per_rank": 2},
+            "shards": {"per_rank": 1}, "strategies": ["sharded-ring", "tree-lambda-fl"],
+            "repeat": {"start": "barrier", "blocks": 2, "warmup": 0}
+        })
+    }
+
+    #[test]
+    fn each_number_of_nodes_is_measured_by_its_ranks_alone() {
+        let all = job(experiment(), None);
+        let results = all[0].as_ref().expect("it goes well").as_ref().expect("rank 0 has them");
+        assert!(all[1..].iter().all(|other| *other == Ok(None)));
+        let found: Vec<(u64, u64, u64, u64)> =
+            results.cells.iter().map(|row| (row.nodes, row.ranks, row.clients, row.elements)).collect();
+        // 2 and 4 ranks: 2 clients and 100 f32 each.
+        assert_eq!(found, [(1, 2, 4, 200), (1, 2, 4, 200), (3, 4, 8, 400), (3, 4, 8, 400)]);
+        assert!(results.cells.iter().all(|row| row.status.name() == "ok"), "{:?}", results.cells);
+        assert!(results.samples.iter().all(|sample| sample.rank_seconds.len() == if sample.cell < 2 { 2 } else { 4 }));
+        let limits = results.environment["limits_on_nodes"].as_object().expect("limits");
+        assert_eq!(limits.keys().collect::<Vec<_>>(), ["1", "3"]);
+        assert!(limits["1"]["wires"].is_null() && limits["3"]["node_pairs"].as_array().is_some_and(|it| it.len() == 6));
+        assert_eq!(results.environment["limits"], limits["3"]);
+    }
+
+    #[test]
+    fn nodes_chosen_at_the_command_line_are_what_the_file_says() {
+        let all = job(experiment(), Some(vec![2]));
+        let results = all[0].as_ref().expect("it goes well").as_ref().expect("rank 0 has them");
+        assert_eq!(results.cells.iter().map(|row| row.ranks).collect::<Vec<_>>(), [3, 3]);
+        let stored: serde_json::Value = serde_json::from_str(&results.experiment_json).expect("JSON");
+        assert_eq!(stored["nodes"], serde_json::json!([2]));
+    }
+
+    #[test]
+    fn more_nodes_than_there_are_are_refused_on_every_rank() {
+        for refused in job(experiment(), Some(vec![1, 4])) {
+            let said = refused.expect_err("4 of 3 nodes");
+            assert!(said.contains("nodes[1]: 4, but the ranks of this job are on 3 node(s)"), "{said}");
+        }
+    }
+}

@@ -29,7 +29,9 @@ root=$(cd "$here/../.." && pwd -P)
 export GRADSHARD=${GRADSHARD:-$root/target/release/gradshard}
 mpich=${GRADSHARD_MPICH:-$root/target/mpich/release/gradshard}
 
-together=(run mpirun mpich-pmi2 mpich-mpirun sweep merge ceiling places no-slurm)
+together=(run mpirun mpich-mpirun sweep merge ceiling places no-slurm)
+# Only when asked for by name: MPICH 4.0.2, a plain C program too, hangs now and then under PMI2 of Slurm 22.05.
+asked=(mpich-pmi2)
 alone=(requeue link-cut node-crashed slurmd-killed out-of-memory)
 chosen=()
 repeat=1
@@ -41,7 +43,7 @@ while [ $# -gt 0 ]; do
       exit 0
       ;;
     --list)
-      printf '%s\n' "${together[@]}" "${alone[@]}"
+      printf '%s\n' "${together[@]}" "${alone[@]}" "${asked[@]}"
       exit 0
       ;;
     --quick) quick=yes ;;
@@ -50,7 +52,7 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     *)
-      printf '%s\n' "${together[@]}" "${alone[@]}" | grep -qx -- "$1" || {
+      printf '%s\n' "${together[@]}" "${alone[@]}" "${asked[@]}" | grep -qx -- "$1" || {
         echo "test-jobs.sh: no case $1 (--list says which there are)" >&2
         exit 2
       }
@@ -97,7 +99,7 @@ on() { "$here/nsh" "$@"; }
 as_user() { on head ". \$CLUSTER_HOME/mpi-environment.sh; export GRADSHARD=$GRADSHARD; cd $root; $1"; }
 log() { cat ./*.log 2>/dev/null || true; }
 # submit ARGUMENT...: jobs/submit.sh, waited for; its exit code.
-submit() { as_user "$(printf '%q ' jobs/submit.sh --results "$PWD" --time 5 --wait "$@")" >>numbers 2>>said; }
+submit() { as_user "$(printf '%q ' jobs/submit.sh --results "$PWD" --time 3 --wait "$@")" >>numbers 2>>said; }
 # field NAME FILE: a column of the cells, line by line.
 field() {
   "$GRADSHARD" show "$2" --format csv |
@@ -140,13 +142,14 @@ with_mpich() {
   command -v mpiexec.mpich >/dev/null || { echo "no mpiexec.mpich" >skipped && exit 0; }
   GRADSHARD=$mpich
   experiment small "$small"
-  submit "$PWD/small.json" --nodes 3 --ranks-per-node 2 --launch "$1" -- --no-limits || fail "the job failed: $(log | tail -n 20)"
+  submit "$PWD/small.json" --nodes "$2" --ranks-per-node 2 --launch "$1" -- --no-limits || fail "the job failed: $(log | tail -n 20)"
   all_ok "$(only small)" 4
-  [ "$(field nodes "$(only small)" | sort -u)" = 3 ] && [ "$(field ranks "$(only small)" | sort -u)" = 6 ] || fail "not on 3 nodes of 2 ranks"
+  [ "$(field nodes "$(only small)" | sort -u)" = "$2" ] && [ "$(field ranks "$(only small)" | sort -u)" = $((2 * $2)) ] ||
+    fail "not on $2 nodes of 2 ranks"
   says 'mpich'
 }
-case_mpich-pmi2() { with_mpich pmi2; }
-case_mpich-mpirun() { with_mpich mpirun; }
+case_mpich-pmi2() { with_mpich pmi2 2; }
+case_mpich-mpirun() { with_mpich mpirun 3; }
 case_sweep() {
   experiment small "$small"
   # With the limits of each number of nodes.
@@ -323,6 +326,7 @@ for ((round = 1; round <= repeat; round++)); do
   fi
   first=()
   for name in "${together[@]}"; do if wanted "$name"; then first+=("$name"); fi; done
+  for name in "${asked[@]}"; do if [ ${#chosen[@]} -gt 0 ] && wanted "$name"; then first+=("$name"); fi; done
   if [ ${#first[@]} -gt 0 ]; then
     clusters+=("/run/gradshard-test-jobs-$$-together")
     if start together 4; then
