@@ -28,6 +28,9 @@ use crate::results::row::{BlockRow, MemoryRow, RatioRow, Sample, Status};
 use crate::sync::{Start, Synchroniser};
 use crate::with_element;
 
+/// Windows that one round may miss before a barrier begins it.
+const MOST_MISSED: u32 = 5;
+
 /// What came of a comparison; on rank 0.
 #[derive(Default)]
 pub struct Outcome {
@@ -234,10 +237,27 @@ impl<'s, E: Element> Session<'s, E> {
                     continue;
                 }
                 progress.cell(contender.strategy.name());
-                let Some(told) = self.one_round(transport, contender)? else { continue };
-                watch.add(&told);
                 let (cell, place) = (contender.cell.index, place as u64);
-                contender.samples.push(Sample { cell, block, place, ..told.sample });
+                // A block without a sample of some cell is worth nothing to its ratios, so a round whose window was missed
+                // is repeated at once; the last time behind a barrier, which cannot be missed.
+                for missed in 1.. {
+                    let told = self.one_round(transport, contender)?;
+                    let is_missed = told.as_ref().is_some_and(|told| !told.sample.is_valid());
+                    if let Some(told) = told {
+                        watch.add(&told);
+                        contender.samples.push(Sample { cell, block, place, ..told.sample });
+                    }
+                    let again = self.sync.start() == Start::Window && transport.max(u64::from(is_missed))? > 0;
+                    if !again || !contender.runs() {
+                        break;
+                    }
+                    if missed == MOST_MISSED {
+                        progress.note(&format!(
+                            "{MOST_MISSED} windows in a row were missed: from now on a barrier begins rounds"
+                        ));
+                        self.sync.fall_back();
+                    }
+                }
             }
             watch.end(transport, self.sync, &mut self.disturbance)?;
             let spent = begun.elapsed().as_secs_f64();

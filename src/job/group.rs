@@ -165,6 +165,7 @@ mod tests {
             limits: true,
             watch: Watching::Every,
             ignore_prediction: false,
+            stop: Default::default(),
         };
         run_threads(&NODE_OF, |transport| {
             let finished = run(transport, &request, &mut Quiet).map_err(|error| error.to_string())?;
