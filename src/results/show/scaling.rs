@@ -10,7 +10,7 @@
 
 use serde::Serialize;
 
-use super::number::{TimeUnit, about, mebibytes, significant};
+use super::number::{TimeUnit, about, mebibytes};
 use super::page::{Align, Grid, paragraph, printable};
 use crate::gradient::Dtype;
 use crate::results::ResultFile;
@@ -232,11 +232,8 @@ pub fn scaling(file: &ResultFile) -> String {
                 ("M", Align::Right),
                 ("MiB", Align::Right),
                 ("median", Align::Right),
-                ("95 % CI", Align::Right),
-                ("GB/s a node", Align::Right),
                 ("efficiency", Align::Right),
                 ("limit", Align::Right),
-                ("of", Align::Left),
             ]
             .to_vec(),
         );
@@ -266,14 +263,10 @@ fn line(series: &Series, point: &Point, first: bool) -> Vec<String> {
     let mut line = vec![name, flow, point.nodes.to_string(), point.ranks.to_string(), point.clients.to_string()];
     line.extend([point.shards.to_string(), mebibytes(point.elements * bytes)]);
     match point.median_s {
-        None => line.extend([point.status.clone(), none(), none(), none()]),
+        None => line.extend([point.status.clone(), none()]),
         Some(median) => {
             let unit = TimeUnit::of(median);
-            let interval = point.interval_s.map(|(low, high)| format!("{}–{}", unit.show(low), unit.show(high)));
-            let several = || if point.jobs > 1 { format!("{} jobs", point.jobs) } else { none() };
             line.push(format!("{} {}", unit.show(median), unit.name));
-            line.push(interval.unwrap_or_else(several));
-            line.push(significant(point.work() * bytes as f64 / median / point.nodes as f64 / 1e9));
             line.push(match (point.efficiency, point.efficiency_interval) {
                 (Some(found), Some((low, high))) => format!("{found:.3} [{}, {}]", about(low), about(high)),
                 (Some(found), None) => format!("{found:.3}"),
@@ -281,8 +274,7 @@ fn line(series: &Series, point: &Point, first: bool) -> Vec<String> {
             });
         }
     }
-    line.push(point.share_of_limit.map_or_else(none, |share| format!("{share:.3}")));
-    line.push(point.limit_part.clone());
+    line.push(point.share_of_limit.map_or_else(none, |share| format!("{share:.3} {}", point.limit_part)));
     line
 }
 
