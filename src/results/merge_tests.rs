@@ -31,6 +31,7 @@ fn add_cell(file: &mut ResultFile, cell: u64, nodes: u64, seconds: f64) {
         seconds,
         rank_seconds: vec![seconds],
         rank_producing_seconds: vec![0.0],
+        rank_start_seconds: vec![0.0],
         ..Sample::default()
     };
     file.push(row, (0..20).map(sample).collect(), vec![RankMemory::default()]);

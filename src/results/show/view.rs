@@ -186,7 +186,7 @@ mod tests {
         near(Some(ratios[0].estimate), 3.0);
         assert_eq!(view.jobs(rows[0].comparison), Some(2));
         let page = table(&file);
-        assert!(page.contains("undecided after 2 jobs, 3.00× ["), "{page}");
+        assert!(page.contains("undecided after 2 jobs. ") && page.contains("3.00× ["), "{page}");
         assert!(page.contains("jobs 2"), "{page}");
     }
 
@@ -199,8 +199,8 @@ mod tests {
         assert_eq!(page.lines().filter(|line| line.starts_with("  strategy")).count(), 1, "{page}");
         // The fastest of each size is marked.
         assert_eq!(page.lines().filter(|line| line.starts_with("* sharded-direct")).count(), 3, "{page}");
-        for nodes in [1, 2, 4] {
-            assert!(page.contains(&format!("{nodes} nodes: sharded-direct is fastest: 2.00×")), "{page}");
+        for nodes in ["1 node", "2 nodes", "4 nodes"] {
+            assert!(page.contains(&format!("{nodes}: shard. sharded-direct is fastest: 2.00×")), "{page}");
         }
     }
 
@@ -210,7 +210,7 @@ mod tests {
         file.jobs[1].transport = "MPICH 4.0".into();
         file.pooled_ratios = pooled_ratios(&file);
         let page = table(&file);
-        assert!(page.contains("MPICH 4.0: sharded-direct is fastest"), "{page}");
+        assert!(page.contains("MPICH 4.0: shard. sharded-direct is fastest"), "{page}");
         assert!(!page.contains("jobs 2,"), "{page}");
     }
 
