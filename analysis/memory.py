@@ -134,6 +134,8 @@ def cost(directory):
         return
     with open(path, encoding="utf-8") as file:
         samples = json.load(file)["samples"]
+    # Rounds whose window was missed count for nothing.
+    samples = [sample for sample in samples if not sample.get("late_ranks")]
     seconds = {sample["block"]: sample["seconds"] for sample in samples}
     pairs = [(seconds[block], seconds[block + 1]) for block in seconds if block % 2 == 0 and block + 1 in seconds]
     ratios = sorted(watched / other for watched, other in pairs)

@@ -1,6 +1,6 @@
 //! Colours and marks. One colour and one mark a strategy, everywhere; light and dark.
 //!
-//! Sixteen colours cannot all be told apart by everyone. So the mark tells too: strategies with the same mark have colours
+//! So many colours cannot all be told apart by everyone. So the mark tells too: strategies with the same mark have colours
 //! that stay apart under the common forms of colour blindness, which a test computes. Colours are after Okabe and Ito
 //! (Color Universal Design, 2008) and Paul Tol's muted scheme, lightened for the dark page.
 
@@ -66,7 +66,7 @@ pub struct Style {
 }
 
 /// Every strategy with its style.
-pub const STRATEGIES: [(&str, Style); 14] = [
+pub const STRATEGIES: [(&str, Style); 17] = [
     ("sharded-direct", style("sharded-direct", "#0072B2", "#4FB3F0", Shape::Circle)),
     ("sharded-ring", style("sharded-ring", "#1F8A7A", "#D8FFF6", Shape::Diamond)),
     ("sharded-halving", style("sharded-halving", "#8C6D00", "#E8C840", Shape::Circle)),
@@ -81,6 +81,15 @@ pub const STRATEGIES: [(&str, Style); 14] = [
     ("native-ireduce-scatter", style("native-ireduce-scatter", "#8A8F95", "#8A9199", Shape::Triangle)),
     ("native-reduce", style("native-reduce", "#9A5B00", "#E0A030", Shape::Triangle)),
     ("native-allreduce", style("native-allreduce", "#5E1A8A", "#C98BF5", Shape::Cross)),
+    ("native-reduce-then-scatter", style("native-reduce-then-scatter", "#9A7B00", "#E0B020", Shape::Cross)),
+    (
+        "native-reduce-scatter-then-gather",
+        style("native-reduce-scatter-then-gather", "#7A8A99", "#708090", Shape::Cross),
+    ),
+    (
+        "native-reduce-scatter-then-allgather",
+        style("native-reduce-scatter-then-allgather", "#0F3D2E", "#E6FFF4", Shape::Cross),
+    ),
 ];
 
 const fn style(name: &'static str, light: &'static str, dark: &'static str, shape: Shape) -> Style {

@@ -2,7 +2,9 @@
 //!
 //! A function reads its inputs, sums them, writes its sum, one after another, with v vCPUs:
 //!
-//!     t = gets · c / v  +  bytes read / B  +  bytes read / (v · R)  +  puts · p  +  bytes written / W
+//! ```text
+//! t = gets · c / v  +  bytes read / B  +  bytes read / (v · R)  +  puts · p  +  bytes written / W
+//! ```
 //!
 //! Five parameters, in which t is linear once B, R and W are reciprocals: c, the CPU time of a read request; p, the time
 //! of a write request; the throughputs B and W of the store to one function; R, what one vCPU sums. They minimise the

@@ -100,6 +100,10 @@ impl BlockWatch {
         let mhz = core_mhz().map_or(NONE, f64::to_bits);
         let told = gather_numbers(transport, &[seconds.to_bits(), own, busy, stolen, cores, mhz])?;
         let Some(told) = told else { return Ok(()) };
+        let start = match (self.row.start, sync.start().name()) {
+            (before, now) if before == now => before,
+            (before, now) => format!("{before}, then {now}"),
+        };
         let nodes = NodeLoad::of(transport.node_of(), &told);
         let known = nodes.values().all(|node| node.cores > 0.0);
         let sum = |of: fn(&NodeLoad) -> f64| nodes.values().map(of).sum::<f64>();
@@ -122,6 +126,7 @@ impl BlockWatch {
             cores: sum(|node| node.cores) as u64,
             cpu_mhz_min: mhz().reduce(f64::min),
             cpu_mhz_max: mhz().reduce(f64::max),
+            start,
             ..self.row
         });
         Ok(())

@@ -137,6 +137,7 @@ fn on_nodes(
         if book.output.is_some() {
             book.running.clear();
         }
+        progress.finished(comparison.index);
     }
     Ok(())
 }

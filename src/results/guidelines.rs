@@ -112,7 +112,7 @@ struct Timed<'f> {
 /// the comparisons does not cancel. Over several jobs of one size each job gives one ratio.
 pub fn guidelines(file: &ResultFile) -> Findings {
     let mut times: HashMap<(u64, u64), Vec<(u64, f64)>> = HashMap::new();
-    for sample in &file.samples {
+    for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
         times.entry((sample.job, sample.cell)).or_default().push((sample.block, sample.seconds));
     }
     let mut cells: Cells<'_> = BTreeMap::new();

@@ -38,7 +38,7 @@ type Times = HashMap<(u64, u64), Vec<(u64, f64)>>;
 /// over jobs. As which cell is the fastest is seen in the same jobs, every pair of cells counts in Holm's adjustment.
 pub fn pooled_ratios(file: &ResultFile) -> Vec<PooledRow> {
     let mut times = Times::new();
-    for sample in &file.samples {
+    for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
         times.entry((sample.job, sample.cell)).or_default().push((sample.block, sample.seconds));
     }
     let mut contests: BTreeMap<(u64, Point), BTreeMap<u64, Vec<&CellRow>>> = BTreeMap::new();

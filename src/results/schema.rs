@@ -238,7 +238,7 @@ table! {
         block: u64 = [block], "1", since 4, "number of the block within its comparison, from 0";
         began_unix_s: f64 = [began_unix_s], "s", since 4, "when it began, since 1970, UTC";
         seconds: f64 = [seconds], "s", since 4, "what it took, with all that is not timed";
-        start: String = [start], "text", since 4, "what began its rounds: window or barrier";
+        start: String = [start], "text", since 4, "what began its rounds: window, barrier, or window, then barrier where one round missed too many";
         rounds: u64 = [rounds], "1", since 4, "rounds that were timed";
         missed_windows: u64 = [missed_windows], "1", since 4, "of these, rounds in which a rank missed the window; used for nothing";
         clock_residual_s: Option<f64> = [clock_residual_s], "s", since 4, "how far off the ranks' knowledge of rank 0's clock was when it was last put to the test, the worst rank; NaN: all have one clock, or it was looked at once";
