@@ -129,13 +129,19 @@ def ceiling(directory):
 def cost(directory):
     """Pairs of successive blocks, of which the even one was watched: the median of their ratios, and its interval by
     order statistics (the sign test's)."""
-    path = os.path.join(directory, "probe-cost.json")
+    path = os.path.join(directory, "probe-cost.h5")
     if not os.path.exists(path):
         return
-    with open(path, encoding="utf-8") as file:
-        samples = json.load(file)["samples"]
+    try:
+        import h5py
+    except ImportError:
+        print("What watching costs: h5py is needed to read the samples of", path, "\n")
+        return
+    with h5py.File(path) as file:
+        rows = file["samples"][()]
+    samples = [{name: row[name].item() for name in ("block", "seconds", "late_ranks")} for row in rows]
     # Rounds whose window was missed count for nothing.
-    samples = [sample for sample in samples if not sample.get("late_ranks")]
+    samples = [sample for sample in samples if not sample["late_ranks"]]
     seconds = {sample["block"]: sample["seconds"] for sample in samples}
     pairs = [(seconds[block], seconds[block + 1]) for block in seconds if block % 2 == 0 and block + 1 in seconds]
     ratios = sorted(watched / other for watched, other in pairs)

@@ -54,6 +54,8 @@ done
 
 prepare run openmpi
 command -v python3 >/dev/null || wrong "python3 is needed to read the results"
+python=python3
+if [ -x "$GRADSHARD_ROOT/target/venv/bin/python" ]; then python="$GRADSHARD_ROOT/target/venv/bin/python"; fi
 cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$GRADSHARD_ROOT/target" >&2
 gradshard="$GRADSHARD_ROOT/target/release/gradshard"
 mkdir -p "$results"
@@ -96,5 +98,5 @@ for part in "${parts[@]}"; do
       ;;
   esac
 done
-python3 "$GRADSHARD_ROOT/analysis/memory.py" "$results"
+"$python" "$GRADSHARD_ROOT/analysis/memory.py" "$results"
 printf 'results in %s\n' "$results" >&2
