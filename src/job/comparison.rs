@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::transport::{Transport, agree, gather_numbers};
-use crate::engine::verify::{self, Verification};
 use crate::engine::{EngineError, Residents, Round, Spec};
 use crate::experiment::Comparison;
-use crate::gradient::{Element, Range, Source};
+use crate::gradient::{Element, Source};
 use crate::job::contender::{Contender, Measured, make_ready, row};
 use crate::job::digest::digest;
 use crate::job::disturbance::{BlockWatch, Disturbance};
@@ -18,7 +17,7 @@ use crate::job::settle::settle;
 use crate::job::setup::terms_of;
 use crate::job::start::misses_too_many;
 use crate::job::timing::{self, Timing, Told};
-use crate::job::{JobError, Prepared, Progress, Request, keep};
+use crate::job::{JobError, Prepared, Progress, Request, correctness, keep};
 use crate::measure::{BlockOrder, Stopped, Stopping, StoppingRule};
 use crate::memory::Limit;
 use crate::plan::memory::{Memory, RankPrediction, resident};
@@ -412,7 +411,7 @@ impl<'s, E: Element> Session<'s, E> {
             .as_ref()
             .is_some_and(|(_, digest, _)| contender.verification.is_none() || contender.digest != *digest);
         if transport.max(u64::from(new))? > 0 {
-            self.verify(transport, contender, &results)?;
+            correctness::verify(transport, contender, self.source, &results)?;
             if let Some((_, digest, _)) = &numbers {
                 contender.digest = *digest;
             }
@@ -450,39 +449,6 @@ impl<'s, E: Element> Session<'s, E> {
         }
         Ok(())
     }
-
-    /// Compares all ranks' results with the reference; a wrong element fails the cell.
-    fn verify(
-        &self,
-        transport: &mut dyn Transport,
-        contender: &mut Contender<'_>,
-        results: &[(Range, &[E])],
-    ) -> Result<(), JobError> {
-        let found = verify::verify::<E>(&contender.problem, self.source, results);
-        let found = match settle(transport, found.map_err(EngineError::Source))? {
-            Ok(found) => found,
-            Err(reason) => {
-                contender.ends(Status::Failed, format!("cannot be verified: {reason}"));
-                return Ok(());
-            }
-        };
-        let all = gather_numbers(transport, &found.to_numbers())?;
-        let elements = self.comparison.elements;
-        let mut verdict = Ok(());
-        if let Some(all) = all {
-            let of_all = all
-                .iter()
-                .filter_map(|numbers| Verification::from_numbers(numbers))
-                .fold(Verification::default(), Verification::merge);
-            verdict = judge(&of_all, elements);
-            let before = contender.verification.take().unwrap_or_default();
-            contender.verification = Some(Verification { elements, ..of_all.merge(before) });
-        }
-        if let Err(reason) = agree(transport, verdict)? {
-            contender.ends(Status::Failed, reason);
-        }
-        Ok(())
-    }
 }
 
 /// The times of the cells that nothing is wrong with.
@@ -496,17 +462,4 @@ fn as_predicted(rank: usize, predicted: Memory, tracked: Memory) -> Result<(), S
         return Ok(());
     }
     Err(format!("rank {rank} allocated {tracked:?}, but {predicted:?} was predicted: one of them is wrong"))
-}
-
-fn judge(found: &Verification, elements: u64) -> Result<(), String> {
-    if found.elements != elements {
-        return Err(format!("the result has {} elements, not {elements}", found.elements));
-    }
-    match found.first_wrong {
-        None => Ok(()),
-        Some(first) => Err(format!(
-            "{} of {elements} elements are wrong, beyond what any order of summation can cause; the first is element {first}",
-            found.wrong
-        )),
-    }
 }

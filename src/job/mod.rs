@@ -4,6 +4,7 @@
 
 mod comparison;
 mod contender;
+mod correctness;
 mod digest;
 mod disturbance;
 mod dry_run;

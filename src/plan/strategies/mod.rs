@@ -1,14 +1,7 @@
-//! The strategies, one a file. None of them communicates: each yields a plan.
+//! The strategies, one a file, the MPI library's in one. None of them communicates: each yields a plan.
 
+mod local_sums;
 mod native;
-mod native_allreduce;
-mod native_ireduce_scatter;
-mod native_reduce;
-mod native_reduce_scatter;
-mod native_reduce_scatter_block;
-mod native_reduce_scatter_then_allgather;
-mod native_reduce_scatter_then_gather;
-mod native_reduce_then_scatter;
 mod sharded_direct;
 mod sharded_halving;
 mod sharded_node_aware;
@@ -92,19 +85,19 @@ pub fn all() -> &'static [&'static dyn Strategy] {
         &sharded_ring::ShardedRing,
         &sharded_halving::ShardedHalving,
         &sharded_node_aware::ShardedNodeAware,
-        &native_reduce_scatter::NativeReduceScatter,
-        &native_reduce_scatter_block::NativeReduceScatterBlock,
-        &native_ireduce_scatter::NativeIreduceScatter,
-        &native_reduce_then_scatter::NativeReduceThenScatter,
+        &native::REDUCE_SCATTER,
+        &native::REDUCE_SCATTER_BLOCK,
+        &native::IREDUCE_SCATTER,
+        &native::REDUCE_THEN_SCATTER,
         &tree_central::TreeCentral,
         &tree_lambda_fl::TreeLambdaFl,
         &tree_lifl::TreeLifl,
         &tree_binomial::TreeBinomial,
         &tree_kary::TreeKary,
-        &native_reduce::NativeReduce,
-        &native_allreduce::NativeAllreduce,
-        &native_reduce_scatter_then_gather::NativeReduceScatterThenGather,
-        &native_reduce_scatter_then_allgather::NativeReduceScatterThenAllgather,
+        &native::REDUCE,
+        &native::ALLREDUCE,
+        &native::REDUCE_SCATTER_THEN_GATHER,
+        &native::REDUCE_SCATTER_THEN_ALLGATHER,
     ]
 }
 
