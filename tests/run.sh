@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every check of the repository: formatting, lints, unit tests with and without MPI, and the end-to-end tests under Open
-# MPI and MPICH. Installs what is missing where it may. Exits non-zero if anything failed; the others still run.
+# Every check of the repository: formatting, lints, unit tests, and the end-to-end tests under Open MPI and MPICH.
+# Installs what is missing where it may. Exits non-zero if anything failed; the others still run.
 set -euo pipefail
 
 usage() {
@@ -84,11 +84,12 @@ if command -v shellcheck >/dev/null 2>&1; then
   step "job scripts, by shellcheck" shellcheck -x jobs/*.sh jobs/*.sbatch tests/run.sh tests/cluster/*.sh
 fi
 step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+# The pure parts need no MPI; their tests are the same with it, and run below.
+step "lints without MPI" cargo clippy --locked --no-default-features --all-targets -- -D warnings
 step "unit tests" cargo test --locked --workspace --no-fail-fast --lib --bins
 step "documentation examples" cargo test --locked --workspace --doc
 # Each test starts a job of several ranks: one job at a time, or they share cores and time out.
 step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --test '*' -- --test-threads=1
-step "unit tests without MPI" cargo test --locked --no-default-features --lib
 if [ "$quick" = no ]; then
   step "end to end, MPICH" env MPICC="$(mpi_wrapper mpich)" GRADSHARD_MPIRUN="$(mpi_launcher mpich)" \
     cargo test --locked --package gradshard --no-fail-fast --test '*' --target-dir target/mpich -- --test-threads=1

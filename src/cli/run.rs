@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use gradshard::engine::{Transport, run_threads};
 use gradshard::job::{self, Finished, JobError, Progress, Request, Stop, Watching, dry_run};
@@ -91,7 +90,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
             return Err(if super::is_silent() {
                 super::after_the_first()
             } else {
-                input(anyhow!(
+                input(anyhow::anyhow!(
                     "--threads plays ranks in one process, but {} started {}; leave --threads out, or the launcher",
                     launcher.name,
                     launcher.processes

@@ -56,18 +56,25 @@ mod tests {
 
     #[test]
     fn work_counts_and_sleep_does_not() {
-        let before = Usage::of(false);
-        std::thread::sleep(Duration::from_millis(60));
-        let slept = Usage::of(false).since(&before);
-        assert!(slept.cpu_ns < 20_000_000, "{slept:?}");
+        // A hypervisor that takes the core away between two calls is counted as work: it only adds.
+        let naps: Vec<u64> = std::iter::repeat_with(|| {
+            let before = Usage::of(false);
+            std::thread::sleep(Duration::from_millis(60));
+            Usage::of(false).since(&before).cpu_ns
+        })
+        .take(5)
+        .collect();
+        assert!(naps.iter().any(|cpu_ns| *cpu_ns < 20_000_000), "{naps:?}");
         let before = Usage::of(false);
         // Until the clock of the thread, not of the wall, has gone on: others may have the cores.
         let begun = Instant::now();
         while Usage::of(false).since(&before).cpu_ns < 20_000_000 {
             assert!(begun.elapsed() < Duration::from_secs(60));
         }
-        assert!(begun.elapsed() >= Duration::from_millis(20));
-        assert!(Usage::of(true).cpu_ns >= Usage::of(false).cpu_ns - 10_000_000);
+        // Two clocks: what the slower one misses in this time is far less than the margin.
+        assert!(begun.elapsed() >= Duration::from_millis(18), "{:?}", begun.elapsed());
+        let (thread, process) = (Usage::of(false), Usage::of(true));
+        assert!(process.cpu_ns >= thread.cpu_ns - 10_000_000, "{process:?} {thread:?}");
     }
 
     #[test]
