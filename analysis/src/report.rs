@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use gradshard::results::row::CellRow;
 use gradshard::results::show::sentences;
 
-use crate::compare::{Pair, Side, compare, sentence};
+use crate::compare::{Change, Pair, Side, compare, sentence};
 use crate::figure::{Figure, slug};
 use crate::number::percent;
 use crate::plots::{
-    Context, Row, agreement, distribution, forest, memory_over_shards, memory_over_size, over_nodes, over_shards,
-    over_size, rounds, share, timelines,
+    Context, PriceError, Prices, Row, agreement, cost, distribution, forest, memory_over_shards, memory_over_size,
+    over_nodes, over_shards, over_size, rounds, share, timelines,
 };
-use crate::source::{Comparison, Source};
+use crate::source::{Comparison, Source, caveats};
 use crate::style::of_strategy;
 
 /// An answer, and how sure it is.
@@ -55,6 +55,8 @@ pub struct Limits {
     pub comparisons: usize,
     /// Ratios within 1 + margin are no change between files.
     pub margin: f64,
+    /// Whether cells that only the baseline has are left out.
+    pub subset: bool,
 }
 
 /// A whole report.
@@ -81,11 +83,14 @@ fn jobs(sources: &[Source]) -> BTreeMap<&str, usize> {
 
 /// Gathers the report of `sources`, of which `baseline` are what the others are compared with. Without a baseline the
 /// first label is what further ones are compared with.
-pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits) -> Report<'s> {
+///
+/// # Errors
+/// A cell whose cost cannot be calculated.
+pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits) -> Result<Report<'s>, PriceError> {
     let comparisons: Vec<Comparison<'_>> = sources.iter().flat_map(Source::comparisons).collect();
     let jobs = jobs(sources);
     let several = sources.len() > 1;
-    let (pairs, mut answers) = side_by_side(sources, baseline, limits.margin);
+    let (pairs, mut answers) = side_by_side(sources, baseline, limits);
     for source in sources {
         let of_source: Vec<_> =
             comparisons.iter().filter(|c| std::ptr::eq(c.source, source)).map(|c| c.contest.clone()).collect();
@@ -99,21 +104,16 @@ pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits)
             answers.push(Answer { of, text: capitalised(&text), mood: if open { Mood::Open } else { Mood::Sure } });
         }
     }
-    let mut caveats: Vec<String> = Vec::new();
-    for comparison in &comparisons {
-        for caveat in comparison.caveats(jobs.get(comparison.source.label.as_str()).copied().unwrap_or(1)) {
-            // What is said of single cells stands at the figures.
-            if !caveat.contains(" cells ") && !caveats.contains(&caveat) {
-                caveats.push(caveat);
-            }
-        }
-    }
+    let fewest = jobs.values().copied().min().unwrap_or(1);
+    let caveats =
+        if comparisons.is_empty() { Vec::new() } else { caveats(&comparisons.iter().collect::<Vec<_>>(), fewest) };
     let mut sections = Vec::new();
     sections.extend(changes(&pairs, baseline, sources, limits.margin));
     sections.extend(overview(&comparisons, &jobs));
     sections.extend(details(&comparisons, &jobs, several, limits.comparisons));
+    sections.extend(costs(&comparisons)?);
     rename(&mut sections);
-    Report { comparisons, answers, caveats, sections, pairs }
+    Ok(Report { comparisons, answers, caveats, sections, pairs })
 }
 
 fn capitalised(text: &str) -> String {
@@ -126,7 +126,7 @@ fn capitalised(text: &str) -> String {
     signs.next().map_or(String::new(), |first| first.to_uppercase().chain(signs).collect())
 }
 
-fn side_by_side(sources: &[Source], baseline: &[Source], margin: f64) -> (Vec<Pair>, Vec<Answer>) {
+fn side_by_side(sources: &[Source], baseline: &[Source], limits: Limits) -> (Vec<Pair>, Vec<Answer>) {
     let mut labels: Vec<&str> = Vec::new();
     for source in sources {
         if !labels.contains(&source.label.as_str()) {
@@ -141,11 +141,14 @@ fn side_by_side(sources: &[Source], baseline: &[Source], margin: f64) -> (Vec<Pa
     };
     let (mut pairs, mut answers) = (Vec::new(), Vec::new());
     for label in others {
-        let compared = compare(&base, &Side::of(of(label)), label, margin);
+        let mut compared = compare(&base, &Side::of(of(label)), label, limits.margin);
+        if limits.subset {
+            compared.retain(|pair| pair.change != Change::Lost || pair.jobs[1] > 0);
+        }
         let bad = !baseline.is_empty() && compared.iter().any(|pair| pair.change.is_regression());
         answers.push(Answer {
             of: String::new(),
-            text: sentence(&compared, &name, label, margin),
+            text: sentence(&compared, &name, label, limits.margin),
             mood: if bad { Mood::Bad } else { Mood::Sure },
         });
         pairs.extend(compared);
@@ -348,8 +351,33 @@ fn ratios_of(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
         &format!("time against {} (right: slower)", fastest.strategy),
         (context, "ratios", "How much slower than the fastest"),
         caption,
-        comparison.caveats(context.jobs),
+        caveats(&[comparison], context.jobs),
     )
+}
+
+/// Numbers of clients, and types, that get a figure of cost.
+const PRICED: usize = 2;
+
+/// What the same strategies cost on functions: of no machine, so once for all files.
+fn costs(comparisons: &[Comparison<'_>]) -> Result<Option<Section>, PriceError> {
+    let mut of: BTreeMap<(u64, &str), Vec<&CellRow>> = BTreeMap::new();
+    for cell in comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied()) {
+        of.entry((cell.clients, &cell.dtype)).or_default().push(cell);
+    }
+    if of.is_empty() {
+        return Ok(None);
+    }
+    let prices = Prices::new()?;
+    let (mut figures, left_out) = (Vec::new(), of.len().saturating_sub(PRICED));
+    for ((clients, dtype), cells) in of.into_iter().take(PRICED) {
+        let context = Context { of: format!("{dtype}, N {clients}"), prefix: String::new(), jobs: 1 };
+        figures.extend(cost(&cells, &prices, &context)?);
+    }
+    let note = match left_out {
+        0 => String::new(),
+        more => format!("{more} more numbers of clients or types are not drawn; `gradshard cost` prices them."),
+    };
+    Ok((!figures.is_empty()).then(|| Section { title: "What it would cost on functions".into(), note, figures }))
 }
 
 /// Gives every figure a name of its own.

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use crate::arguments::Arguments;
-use crate::compare::Change;
 use crate::page::page;
 use crate::png::Rasteriser;
 use crate::report::{Limits, report};
@@ -29,16 +28,13 @@ pub struct Written {
 pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
     let open = |names: &[String]| names.iter().map(|name| Source::open(name)).collect::<Result<Vec<Source>, _>>();
     let (sources, baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);
-    let limits = Limits { comparisons: arguments.comparisons, margin: arguments.margin };
-    let mut report = report(&sources, &baseline, limits);
+    let limits = Limits { comparisons: arguments.comparisons, margin: arguments.margin, subset: arguments.subset };
+    let report = report(&sources, &baseline, limits)?;
     if !baseline.is_empty() && report.pairs.iter().all(|pair| pair.ratio.is_none()) {
         bail!(
             "{} and the baseline have no timed cell in common: nothing can be compared",
             sources.iter().map(|source| source.path.display().to_string()).collect::<Vec<String>>().join(", ")
         );
-    }
-    if arguments.subset {
-        report.pairs.retain(|pair| pair.change != Change::Lost || pair.jobs[1] > 0);
     }
     let out = &arguments.out;
     fs::create_dir_all(out).with_context(|| format!("--out {}: cannot be made", out.display()))?;

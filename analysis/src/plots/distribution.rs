@@ -2,12 +2,12 @@
 
 use gradshard::results::row::Status;
 
-use super::{Context, caveats};
+use super::Context;
 use crate::axis::Axis;
 use crate::figure::Figure;
 use crate::number::{seconds, time};
 use crate::picture::Picture;
-use crate::source::Comparison;
+use crate::source::{Comparison, caveats};
 use crate::style::{INK, MUTED, of_strategy};
 
 /// Samples of a strategy that are drawn one by one; of more, this many order statistics.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use gradshard::results::contest::size;
 use gradshard::results::row::{CellRow, Status};
 
-use super::{Context, caveats};
+use super::Context;
 use crate::axis::{Axis, plain};
 use crate::figure::Figure;
 use crate::picture::{Picture, Sign};
 use crate::render::NOT_DONE;
-use crate::source::Comparison;
+use crate::source::{Comparison, caveats};
 use crate::style::{INK, LIMIT, MUTED, OTHER, Style, of_strategy};
 
 const MIB: f64 = 1_048_576.0;
@@ -121,7 +121,12 @@ fn figure(
         ),
         caveats: caveats(comparisons, 2)
             .into_iter()
-            .filter(|caveat| !caveat.contains("times") && !caveat.contains("rounds") && !caveat.contains("settled"))
+            .filter(|caveat| {
+                !caveat.contains("times")
+                    && !caveat.contains("disturbed")
+                    && !caveat.contains("rounds")
+                    && !caveat.contains("settled")
+            })
             .collect(),
     })
 }

@@ -1,6 +1,7 @@
 //! One file a kind of picture. Each yields figures, or none where the data has nothing to show.
 
 mod agreement;
+mod cost;
 mod distribution;
 mod memory;
 mod over;
@@ -10,6 +11,7 @@ mod share;
 mod timeline;
 
 pub use agreement::agreement;
+pub use cost::{PriceError, Prices, cost};
 pub use distribution::distribution;
 pub use memory::{memory_over_shards, memory_over_size};
 pub use over::{over_nodes, over_shards, over_size};
@@ -17,8 +19,6 @@ pub use ratios::{Row, forest};
 pub use rounds::rounds;
 pub use share::share;
 pub use timeline::timelines;
-
-use crate::source::Comparison;
 
 /// Who asks for a figure: what its title and its file's name begin with, and how many jobs stand behind it.
 #[derive(Clone, Debug)]
@@ -39,21 +39,4 @@ impl Context {
     fn name(&self, what: &str) -> String {
         if self.prefix.is_empty() { what.to_owned() } else { format!("{}-{what}", self.prefix) }
     }
-}
-
-/// The caveats of several comparisons, each once.
-fn caveats(comparisons: &[&Comparison<'_>], jobs: usize) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for caveat in comparisons.iter().flat_map(|comparison| comparison.caveats(jobs)) {
-        if !all.contains(&caveat) {
-            all.push(caveat);
-        }
-    }
-    // Counts of single comparisons would be a list; how many comparisons have them is enough.
-    let counts = |caveat: &String| caveat.chars().next().is_some_and(|first| first.is_ascii_digit());
-    if comparisons.len() > 1 && all.iter().any(counts) {
-        all.retain(|caveat| !counts(caveat));
-        all.push("some cells had not settled or have too few rounds: see the tables".to_owned());
-    }
-    all
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use gradshard::results::contest::size;
 use gradshard::results::row::{CellRow, Status};
 
-use super::{Context, caveats};
+use super::Context;
 use crate::axis::{Axis, plain};
 use crate::figure::Figure;
 use crate::number::{bytes, time, trimmed};
 use crate::picture::{Picture, Sign};
-use crate::source::Comparison;
+use crate::source::{Comparison, caveats};
 use crate::style::{LIMIT, of_strategy};
 
 const MIB: f64 = 1_048_576.0;

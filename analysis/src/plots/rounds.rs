@@ -2,12 +2,12 @@
 
 use gradshard::results::row::Status;
 
-use super::{Context, caveats};
+use super::Context;
 use crate::axis::{Axis, plain};
 use crate::figure::Figure;
 use crate::number::time;
 use crate::picture::{Picture, Sign};
-use crate::source::Comparison;
+use crate::source::{Comparison, caveats};
 use crate::style::of_strategy;
 
 /// Strategies whose lines can be told apart in one picture.

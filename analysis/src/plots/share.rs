@@ -2,12 +2,12 @@
 
 use gradshard::results::row::Status;
 
-use super::{Context, caveats};
+use super::Context;
 use crate::axis::Axis;
 use crate::figure::Figure;
 use crate::number::percent;
 use crate::picture::{Picture, Sign};
-use crate::source::Comparison;
+use crate::source::{Comparison, caveats};
 use crate::style::{INK, LIMIT, MUTED, of_strategy};
 
 /// One bar a strategy: its best cell's share, with the interval of its median. None where no limit is known.

@@ -3,12 +3,12 @@
 use gradshard::results::contest::{SHARDED, TREE};
 use gradshard::results::row::{CellRow, Sample};
 
-use super::{Context, caveats};
+use super::Context;
 use crate::axis::Axis;
 use crate::figure::Figure;
 use crate::number::{seconds, time};
 use crate::picture::{Picture, Sign};
-use crate::source::Comparison;
+use crate::source::{Comparison, caveats};
 use crate::style::{MUTED, OTHER, of_strategy};
 
 /// Ranks that get a row of their own; of more, as many at even distances.
