@@ -1,6 +1,6 @@
 //! The limits as text, for `gradshard machine`.
 
-use super::figures::{Limits, MemoryPasses, NodeLimits, NodePair, PairLimits, greatest};
+use super::figures::{Access, Limits, MemoryPasses, NodeLimits, NodePair, PairLimits, greatest};
 
 /// Lines on every node, pair and wire. Lines that begin with `!` say what was not measured.
 pub fn describe(limits: &Limits) -> String {
@@ -29,12 +29,15 @@ fn of_node(node: &NodeLimits) -> Vec<String> {
     let NodeLimits { node: number, ranks, cores, .. } = node;
     let mut lines = Vec::new();
     if let Some(memory) = node.memory_bytes_per_s {
-        let several = node.memory.iter().filter(|passes| passes.workers > 1);
+        let several = node.memory.iter().filter(|passes| passes.workers > 1 && passes.access != Access::Read);
         let mut text = format!("three-stream add {}", bandwidth(memory));
         if let Some(together) = greatest(several.filter_map(MemoryPasses::best))
             && let Some(alone) = node.one_rank_bytes_per_s
         {
             text += &format!(": {cores} ranks together {}, one alone {}", bandwidth(together), bandwidth(alone));
+        }
+        if let Some(reading) = node.read_bytes_per_s {
+            text += &format!("; reading {}", bandwidth(reading));
         }
         let who = if cores < ranks { format!(" ({ranks} ranks on {cores} cores)") } else { String::new() };
         lines.push(format!("  memory    node {number}{who}: {text}"));
@@ -92,10 +95,11 @@ mod tests {
             seconds: vec![0.2],
         };
         let sum = SumRate { dtype: crate::gradient::Dtype::F16, elements_per_s: 8.5e9, elements: 1, seconds: vec![] };
+        let read = MemoryPasses { access: Access::Read, seconds: vec![0.3], ..passes(2) };
         let mut node = NodeLimits {
             ranks: 4,
             cores: 2,
-            memory: vec![passes(1), passes(2)],
+            memory: vec![passes(1), passes(2), read],
             sums: vec![sum],
             ..NodeLimits::default()
         };
@@ -128,7 +132,7 @@ mod tests {
             describe(&limits),
             "limits, measured in 1.3 s by all nodes at once\n  \
              memory    node 0 (4 ranks on 2 cores): three-stream add 30.00 GB/s: 2 ranks together 30.00 GB/s, \
-             one alone 15.00 GB/s\n  \
+             one alone 15.00 GB/s; reading 20.00 GB/s\n  \
              sums      node 0: one core, two inputs in its cache, 10^9 elements/s: f16 8.50\n  \
              messages  between nodes (ranks 0 and 4): latency 15.25 µs, one way 0.1187 GB/s, back 0.1170 GB/s, both ways 2.50 GB/s each\n  \
              messages  all nodes at once: 0.1170 GB/s out of and into each\n  \

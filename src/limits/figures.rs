@@ -40,6 +40,10 @@ pub struct NodeLimits {
     pub memory_bytes_per_s: Option<f64>,
     /// The same by one rank, while the node's others sleep.
     pub one_rank_bytes_per_s: Option<f64>,
+    /// Bytes/s that are read at most: the best pass of reading alone, or the two of three streams that the add reads where
+    /// that is more. None where reading was not measured.
+    #[serde(default)]
+    pub read_bytes_per_s: Option<f64>,
     /// Every pass.
     pub memory: Vec<MemoryPasses>,
     /// Rate of one core, by element type.
@@ -54,6 +58,8 @@ pub enum Access {
     AddStreaming,
     /// a\[i\] = b\[i\] + c\[i\], written through the cache.
     AddCached,
+    /// All three arrays are read, one after another, and nothing is written.
+    Read,
 }
 
 /// Where the arrays of a pass lie.
@@ -172,8 +178,11 @@ impl NodeLimits {
         let best = |wanted: &dyn Fn(&MemoryPasses) -> bool| {
             greatest(self.memory.iter().filter(|passes| wanted(passes)).filter_map(MemoryPasses::best))
         };
-        let (all, one_rank) = (best(&|_| true), best(&|passes| passes.workers == 1));
-        (self.memory_bytes_per_s, self.one_rank_bytes_per_s) = (all, one_rank);
+        let adds = |passes: &MemoryPasses| passes.access != Access::Read;
+        self.memory_bytes_per_s = best(&adds);
+        self.one_rank_bytes_per_s = best(&|passes| adds(passes) && passes.workers == 1);
+        let read_by_adding = self.memory_bytes_per_s.map(|rate| rate * 2.0 / 3.0);
+        self.read_bytes_per_s = best(&|passes| !adds(passes)).map(|rate| rate.max(read_by_adding.unwrap_or(0.0)));
     }
 }
 
@@ -193,6 +202,7 @@ mod tests {
                 passes(Access::AddCached, 1, 600, &[2.5]),
                 passes(Access::AddStreaming, 2, 1200, &[5.0, 4.0, 8.0]),
                 passes(Access::AddCached, 2, 1200, &[]),
+                passes(Access::Read, 2, 1200, &[8.0, 5.0]),
             ],
             ..NodeLimits::default()
         };
@@ -200,6 +210,11 @@ mod tests {
         // 1200 / 4; 600 / 2.5.
         assert_eq!(node.memory_bytes_per_s, Some(300.0));
         assert_eq!(node.one_rank_bytes_per_s, Some(240.0));
+        // 1200 / 5, which is more than two thirds of 300.
+        assert_eq!(node.read_bytes_per_s, Some(240.0));
+        node.memory[4].seconds = vec![10.0];
+        node.conclude();
+        assert_eq!(node.read_bytes_per_s, Some(200.0));
         let mut nothing = NodeLimits::default();
         nothing.conclude();
         assert_eq!(nothing.memory_bytes_per_s, None);

@@ -7,7 +7,8 @@
 //!
 //! **Memory of node k.** Every resident gradient of its clients is read at least once: N_k·|θ|. Every element of the
 //! result that must end there is written at least once. A write counts once, as in the measured three-stream add: what
-//! a processor reads of a line before it overwrites it is not counted. Partial sums and messages count nothing: a block
+//! a processor reads of a line before it overwrites it is not counted. What is read is held against the bandwidth of
+//! reading as well: where writes have paths of their own, a sum of many clients cannot use those. Partial sums and messages count nothing: a block
 //! may go from a core's cache to the wire, and come from the wire into a cache. Streamed gradients count nothing
 //! either, since they may be produced in a cache.
 //!
@@ -32,8 +33,10 @@ use crate::plan::{Collective, Layout, Phase, Plan, Problem, Residency, Terms};
 /// The part of the machine that takes longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// A node's memory.
+    /// A node's memory, read and written.
     Memory,
+    /// A node's memory, read.
+    Reading,
     /// A node's wire, in one direction.
     Wire,
 }
@@ -43,6 +46,7 @@ impl Part {
     pub fn name(self) -> &'static str {
         match self {
             Part::Memory => "memory",
+            Part::Reading => "reading",
             Part::Wire => "wire",
         }
     }
@@ -53,6 +57,8 @@ impl Part {
 pub struct NodeLeast {
     /// Read from and written to its memory.
     pub memory: u64,
+    /// Of it, read.
+    pub read: u64,
     /// Out of the node.
     pub out: u64,
     /// Into the node.
@@ -169,6 +175,7 @@ pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms)
     for ((node, role), (held, alone)) in least.nodes.iter_mut().zip(&roles).zip(held_by) {
         let reads = if terms.residency == Residency::Resident { role.clients * problem.elements } else { 0 };
         node.memory = (reads + held) * size;
+        node.read = reads * size;
         node.out = (problem.elements - alone) * role.piece;
         let others = all_clients - role.clients;
         // Some other node can sum what the others' clients have; without it each of them sends its own.
@@ -249,10 +256,14 @@ impl Least {
             }
         };
         for (node, measured) in self.nodes.iter().zip(&limits.nodes) {
-            if let Some(bandwidth) = measured.memory_bytes_per_s
-                && node.memory > measured.cache_bytes
-            {
+            if node.memory <= measured.cache_bytes {
+                continue;
+            }
+            if let Some(bandwidth) = measured.memory_bytes_per_s {
                 consider(node.memory, Part::Memory, bandwidth);
+            }
+            if let Some(bandwidth) = measured.read_bytes_per_s {
+                consider(node.read, Part::Reading, bandwidth);
             }
         }
         let all_at_once = limits.wires.as_ref().map(|wires| wires.bytes_per_s);

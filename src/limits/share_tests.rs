@@ -193,6 +193,23 @@ fn memory_limits_what_does_not_fit_the_caches() {
     assert_eq!(sharded(0, 2, 2, &[0, 0]).aggregate().limit(&limits(&[Some(1.0)], 0, None)), None);
 }
 
+/// Twenty clients read, one result written: where reading has less than 20/21 of the bandwidth of both, it is the limit.
+#[test]
+fn reading_limits_what_reads_much() {
+    let least = sharded(138_357_544, 20, 4, &[0, 0]).aggregate();
+    assert_eq!((least.nodes[0].read, least.nodes[0].memory), (11_068_603_520, 11_622_033_696));
+    let with = |reading: f64| {
+        let mut limits = limits(&[Some(60e9)], 0, None);
+        limits.nodes[0].read_bytes_per_s = Some(reading);
+        least.limit(&limits).expect("a limit")
+    };
+    let limit = with(40e9);
+    assert_eq!((limit.bytes, limit.part), (11_068_603_520, Part::Reading));
+    assert!((limit.seconds - 0.276_715_088).abs() < 1e-12);
+    // 60 · 20/21 is 57.14.
+    assert_eq!((with(57.1e9).part, with(57.2e9).part), (Part::Reading, Part::Memory));
+}
+
 #[test]
 fn the_part_that_takes_longest_is_the_limit() {
     let least = sharded(4000, 4, 4, &[0, 1, 2, 3]).aggregate();

@@ -122,7 +122,7 @@ table! {
         ingest_bytes_per_s: Option<f64> = [ingest_bytes_per_s], "B/s", since 1, "bytes of all clients' gradients over the median; NaN: none";
         share_of_limit: Option<f64> = [share_of_limit], "1", since 2, "limit_seconds over the median; NaN: no limit is known, as where everything fits into the caches";
         limit_bytes: u64 = [limit_bytes], "B", since 2, "least bytes that must cross the busiest memory system or wire; 0: no limit is known";
-        limit_part: String = [limit_part], "text", since 2, "which part that is: memory or wire; empty: no limit is known";
+        limit_part: String = [limit_part], "text", since 2, "which part that is: memory, reading (of memory) or wire; empty: no limit is known";
         limit_seconds: Option<f64> = [limit_seconds], "s", since 2, "limit_bytes over the part's measured bandwidth; NaN: no limit is known";
         memory_resident: u64 = [memory.resident], "B", since 1, "predicted, rank that holds most: clients' gradients kept for the round";
         memory_accumulators: u64 = [memory.accumulators], "B", since 1, "predicted, rank that holds most: sums in progress";

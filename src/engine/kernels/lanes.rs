@@ -30,8 +30,6 @@ pub(super) trait Lanes<E: Element>: Copy {
     unsafe fn stream(self, to: *mut E::Acc);
     /// `narrow` past the cache.
     unsafe fn narrow_stream(self, to: *mut E);
-    /// Asks for the cache line of an address, which need not be valid. Does nothing where there is no such instruction.
-    unsafe fn prefetch(from: *const u8);
 }
 
 /// Lanes without any instruction of a particular machine; the compiler makes of them what it can.
@@ -87,6 +85,4 @@ impl<E: Element, const WIDTH: usize> Lanes<E> for Plain<E::Acc, WIDTH> {
         // SAFETY: the same promise.
         unsafe { self.narrow(to) }
     }
-    #[inline(always)]
-    unsafe fn prefetch(_: *const u8) {}
 }

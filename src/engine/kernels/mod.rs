@@ -5,6 +5,7 @@
 //! narrowing rounds to nearest, ties to even. Only how many elements are worked on at once differs between variants.
 
 mod lanes;
+mod read;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod x86;
 
 use crate::gradient::Element;
 
+pub use read::read;
 use sum::{Sum, Target};
 pub use variant::Variant;
 

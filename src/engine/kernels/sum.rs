@@ -2,15 +2,16 @@
 //!
 //! The range is walked in tiles. Up to [`TOGETHER`] terms are added while a tile's accumulators stay in registers, so
 //! that accumulators are never read nor written. Where there are more terms, the range is cut into blocks small enough
-//! that a block's partial sums, in scratch on the stack, stay in the first-level cache, and one term after another is
-//! added to them; meanwhile the same block of the next term is fetched.
+//! that a block's partial sums, in scratch on the stack, stay in the second-level cache, and [`GROUP`] terms at a time are
+//! added to them.
 //!
 //! The sizes are measured, on AMD Zen 5 with AVX-512 and f32, inputs at equal offsets in their pages. A tile is two
-//! cache lines: in the cache one line loses a quarter; where two inputs are summed from memory into streamed output,
-//! two lines lose 5 %, four 15 % and eight 20 % against one, so that whole vectors then go singly. Up to 8 terms are
-//! fastest together, and fetching ahead loses a tenth. Beyond, memory's rows and 4 KiB pages are left and entered again
-//! for every few lines of every term: 20 terms of 512 MiB, 7 at a time in blocks of 32 KiB, were read at 33 GB/s where
-//! one stream alone gave 46; term by term in blocks of 16 KiB, the next one's block fetched ahead, at 60.
+//! cache lines: in the cache one line loses a quarter. Where two inputs are summed from memory into streamed output, two
+//! lines lose 5 %, four 15 % and eight 20 % against one, so that whole vectors then go singly. Twenty inputs from memory,
+//! against reading them alone in blocks of 1 MiB, in turn: four at a time in steps of one line 0.93 to 0.97, of two lines
+//! 0.82, five at a time 0.85, two 0.85, ten 0.72, one 0.57, one with the next one's block fetched ahead 0.65; eight
+//! inputs four at a time 0.87, all together 0.79; six, three at a time 0.87, all together 0.74. Blocks of 32 to 256 KiB
+//! are alike. Where the host gave half the bandwidth, all but ten and one reached 0.9 and more.
 
 use std::mem::{MaybeUninit, size_of};
 
@@ -18,12 +19,12 @@ use super::lanes::{Lanes, Plain};
 use super::{Store, Term};
 use crate::gradient::{Accumulator, Element};
 
-/// Terms that are added together at most. Each is one more stream that the machine's prefetchers must follow and, with
-/// inputs at equal offsets in their pages, one more way of the same cache sets.
-const TOGETHER: usize = 8;
-/// Bytes of scratch: a block's partial sums. They, a block of one term and a block of the next are in the first-level
-/// cache together.
-const SCRATCH: usize = 16 << 10;
+/// Terms that are added in one pass at most.
+const TOGETHER: usize = 5;
+/// Terms that are added to a block's partial sums at a time, at most: what the machine's prefetchers follow well.
+const GROUP: usize = 4;
+/// Bytes of scratch: a block's partial sums.
+const SCRATCH: usize = 64 << 10;
 /// Bytes of a cache line; streamed output starts at a whole one.
 const LINE: usize = 64;
 
@@ -98,7 +99,7 @@ pub(super) fn is_together<E: Element>(sum: &Sum<E>) -> bool {
 /// The pointers of `sum` are as [`super::accumulate`] asks, and `V` may be used here.
 #[inline(always)]
 pub(super) unsafe fn together<E: Element, V: Lanes<E>, const TILE: usize>(sum: &Sum<E>) {
-    let part = Part { lead: sum.lead, terms: sum.terms, at: 0, target: sum.target, ahead: None };
+    let part = Part { lead: sum.lead, terms: sum.terms, at: 0, target: sum.target };
     // SAFETY: the caller's promise.
     unsafe { part.form::<V, TILE>(sum.len, sum.store == Store::Streaming) }
 }
@@ -115,26 +116,21 @@ pub(super) unsafe fn in_blocks<E: Element, V: Lanes<E>, const TILE: usize>(sum: 
     let block = SCRATCH / size_of::<E::Acc>();
     let streams = sum.store == Store::Streaming;
     let mut at = 0;
+    // As even as can be: 9 terms are 3, 3 and 3.
+    let groups = sum.terms.len().div_ceil(GROUP).max(1);
+    let group = sum.terms.len().div_ceil(groups).max(1);
     while at < sum.len {
         let len = block.min(sum.len - at);
-        let mut lead = sum.lead;
-        for (index, term) in sum.terms.iter().enumerate() {
-            let terms = std::slice::from_ref(term);
-            // SAFETY: at + len stays inside the range; scratch holds a block, and is read only after it was written.
-            unsafe {
-                let from = if index == 0 { lead.map(|acc| acc.add(at)) } else { lead };
-                match sum.terms.get(index + 1) {
-                    Some(next) => {
-                        let (target, ahead) = (Target::Partial(scratch), Some((next, at)));
-                        Part { lead: from, terms, at, target, ahead }.form::<V, TILE>(len, false);
-                        lead = Some(scratch.cast_const());
-                    }
-                    None => {
-                        let (target, ahead) = (sum.target.skip(at), sum.terms.first().map(|first| (first, at + len)));
-                        Part { lead: from, terms, at, target, ahead }.form::<V, TILE>(len, streams);
-                    }
-                }
+        // SAFETY: at + len stays inside the range; scratch holds a block, and is read only after it was written.
+        unsafe {
+            let mut lead = sum.lead.map(|acc| acc.add(at));
+            let mut terms = sum.terms;
+            while terms.len() > group {
+                let (first, others) = terms.split_at(group);
+                Part { lead, terms: first, at, target: Target::Partial(scratch) }.form::<V, TILE>(len, false);
+                (lead, terms) = (Some(scratch.cast_const()), others);
             }
+            Part { lead, terms, at, target: sum.target.skip(at) }.form::<V, TILE>(len, streams);
         }
         at += len;
     }
@@ -149,8 +145,6 @@ struct Part<'a, E: Element> {
     at: usize,
     /// Where the block goes.
     target: Target<E>,
-    /// A term that is fetched meanwhile, and its first element. Fetching past its end does no harm.
-    ahead: Option<(&'a Term<E>, usize)>,
 }
 
 impl<E: Element> Part<'_, E> {
@@ -188,7 +182,6 @@ impl<E: Element> Part<'_, E> {
     unsafe fn step<V: Lanes<E>, const VECTORS: usize>(&self, i: usize, streams: bool) {
         // SAFETY: the caller's promise that VECTORS × WIDTH elements from i on are inside the block.
         unsafe {
-            self.fetch::<V, VECTORS>(i);
             let mut terms = self.terms.iter();
             let mut acc = match self.lead {
                 Some(lead) => load::<E, V, VECTORS>(lead.add(i)),
@@ -217,22 +210,6 @@ impl<E: Element> Part<'_, E> {
                     }
                 }
             }
-        }
-    }
-
-    /// Fetches what `VECTORS` vectors from element `i` on will be of the term that is ahead.
-    #[inline(always)]
-    unsafe fn fetch<V: Lanes<E>, const VECTORS: usize>(&self, i: usize) {
-        let (from, size) = match self.ahead {
-            None => return,
-            Some((Term::Weighted { data, .. }, at)) => (data.wrapping_add(at + i).cast::<u8>(), size_of::<E>()),
-            Some((Term::Partial(data), at)) => (data.wrapping_add(at + i).cast::<u8>(), size_of::<E::Acc>()),
-        };
-        let mut line = 0;
-        while line < VECTORS * V::WIDTH * size {
-            // SAFETY: V may be used here; an address is not read by fetching.
-            unsafe { V::prefetch(from.wrapping_add(line)) };
-            line += LINE;
         }
     }
 

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::lanes::Lanes;
+use super::read::body;
 use super::sum::{Sum, in_blocks, is_together, together};
 
 macro_rules! arithmetic {
@@ -37,10 +38,6 @@ macro_rules! arithmetic {
         #[inline(always)]
         unsafe fn stream(self, to: *mut $acc) {
             unsafe { $stream(to, self) }
-        }
-        #[inline(always)]
-        unsafe fn prefetch(from: *const u8) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
         }
     };
 }
@@ -272,8 +269,10 @@ fn narrow_bf16_512(value: __m512) -> __m256i {
     _mm512_cvtepi32_epi16(words)
 }
 
+// Two tiles: of two cache lines of accumulators where all terms are added together, and of one where they are added in
+// groups.
 macro_rules! compiled {
-    ($name:ident, $features:literal, $element:ty, $vector:ty, $tile:literal) => {
+    ($name:ident, $features:literal, $element:ty, $vector:ty, $tile:literal, $line:literal) => {
         /// The body for one element type.
         ///
         /// # Safety
@@ -284,7 +283,7 @@ macro_rules! compiled {
             #[target_feature(enable = $features)]
             unsafe fn blocks(sum: &Sum<$element>) {
                 // SAFETY: as below.
-                unsafe { in_blocks::<$element, $vector, $tile>(sum) }
+                unsafe { in_blocks::<$element, $vector, $line>(sum) }
             }
             // SAFETY: the caller's promise; these functions are compiled for what the lanes need.
             unsafe { if is_together(sum) { together::<$element, $vector, $tile>(sum) } else { blocks(sum) } }
@@ -292,11 +291,28 @@ macro_rules! compiled {
     };
 }
 
-compiled!(avx2_f32, "avx2,f16c", f32, __m256, 4);
-compiled!(avx2_f64, "avx2,f16c", f64, __m256d, 4);
-compiled!(avx2_f16, "avx2,f16c", f16, __m256, 4);
-compiled!(avx2_bf16, "avx2,f16c", bf16, __m256, 4);
-compiled!(avx512_f32, "avx2,f16c,avx512f", f32, __m512, 2);
-compiled!(avx512_f64, "avx2,f16c,avx512f", f64, __m512d, 2);
-compiled!(avx512_f16, "avx2,f16c,avx512f", f16, __m512, 2);
-compiled!(avx512_bf16, "avx2,f16c,avx512f", bf16, __m512, 2);
+compiled!(avx2_f32, "avx2,f16c", f32, __m256, 4, 2);
+compiled!(avx2_f64, "avx2,f16c", f64, __m256d, 4, 2);
+compiled!(avx2_f16, "avx2,f16c", f16, __m256, 4, 2);
+compiled!(avx2_bf16, "avx2,f16c", bf16, __m256, 4, 2);
+compiled!(avx512_f32, "avx2,f16c,avx512f", f32, __m512, 2, 1);
+compiled!(avx512_f64, "avx2,f16c,avx512f", f64, __m512d, 2, 1);
+compiled!(avx512_f16, "avx2,f16c,avx512f", f16, __m512, 2, 1);
+compiled!(avx512_bf16, "avx2,f16c,avx512f", bf16, __m512, 2, 1);
+
+macro_rules! reading {
+    ($name:ident, $features:literal, $vector:ty) => {
+        /// Reading alone.
+        ///
+        /// # Safety
+        /// The machine has the features, and the pointer is as [`super::read`] asks.
+        #[target_feature(enable = $features)]
+        pub(super) unsafe fn $name(data: *const f32, len: usize) -> f32 {
+            // SAFETY: the caller's promise; this function is compiled for what the lanes need.
+            unsafe { body::<$vector>(data, len) }
+        }
+    };
+}
+
+reading!(avx2_read, "avx2,f16c", __m256);
+reading!(avx512_read, "avx2,f16c,avx512f", __m512);
