@@ -6,6 +6,7 @@ use crate::engine::ledger::{Entered, Ledger, Purpose};
 use crate::engine::transport::{Shared, Transport};
 use crate::engine::{Buffer, EngineError};
 use crate::gradient::{Element, Range, Source, source};
+use crate::plan::memory::gradient_stride;
 use crate::plan::{Layout, Problem};
 
 enum Place {
@@ -21,7 +22,8 @@ enum Place {
 pub struct Residents<E> {
     place: Place,
     rank: usize,
-    elements: u64,
+    /// Bytes from the beginning of a gradient to that of the next.
+    stride: u64,
     /// This rank's account, in which the gradients are the first entry and rounds make theirs.
     ledger: Ledger,
     _entry: Entered,
@@ -36,7 +38,7 @@ impl<E: Element> Residents<E> {
     pub fn none() -> Self {
         let ledger = Ledger::new();
         let entry = ledger.enter(Purpose::Resident, 0);
-        Residents { place: Place::Nowhere, rank: 0, elements: 0, ledger, _entry: entry, element: PhantomData }
+        Residents { place: Place::Nowhere, rank: 0, stride: 0, ledger, _entry: entry, element: PhantomData }
     }
 
     /// Reads the gradients of this rank's clients from `source` into memory, shared with the node's other ranks when
@@ -50,7 +52,8 @@ impl<E: Element> Residents<E> {
     ) -> Result<Self, EngineError> {
         let rank = transport.rank();
         let clients = layout.clients_on(rank, problem.clients());
-        let bytes = (clients.end - clients.start) as usize * problem.elements as usize * size_of::<E>();
+        let stride = gradient_stride(problem.elements, size_of::<E>());
+        let bytes = ((clients.end - clients.start) * stride) as usize;
         let place = if shared {
             Place::Shared(transport.share(bytes)?)
         } else {
@@ -58,8 +61,7 @@ impl<E: Element> Residents<E> {
         };
         let ledger = Ledger::new();
         let entry = ledger.enter(Purpose::Resident, bytes as u64);
-        let elements = problem.elements;
-        let residents = Residents::<E> { place, rank, elements, ledger, _entry: entry, element: PhantomData };
+        let residents = Residents::<E> { place, rank, stride, ledger, _entry: entry, element: PhantomData };
         for (index, client) in clients.enumerate() {
             let start = residents.gradient(rank, index as u64).cast_mut();
             let mut at = 0;
@@ -87,6 +89,6 @@ impl<E: Element> Residents<E> {
             Place::Private(buffer) if rank == self.rank => buffer.as_ptr().cast_const(),
             Place::Private(_) | Place::Nowhere => std::ptr::null(),
         };
-        base.cast::<E>().wrapping_add((index * self.elements) as usize)
+        base.wrapping_add((index * self.stride) as usize).cast::<E>()
     }
 }

@@ -39,13 +39,20 @@ impl Memory {
     }
 }
 
+/// Bytes from the beginning of a resident gradient of `elements` elements of `size` bytes to that of the next: each begins
+/// a cache line, so that an element range of several gradients has its lines at the same places in all of them.
+pub fn gradient_stride(elements: u64, size: usize) -> u64 {
+    const LINE: u64 = 64;
+    (elements * size as u64).next_multiple_of(LINE)
+}
+
 /// Bytes of the gradients that `rank` keeps for the round.
 pub fn resident(problem: &Problem, layout: &Layout, terms: &Terms, rank: usize) -> u64 {
     match terms.residency {
         Residency::Streamed => 0,
         Residency::Resident => {
             let clients = layout.clients_on(rank, problem.clients());
-            (clients.end - clients.start) * problem.elements * terms.dtype.size() as u64
+            (clients.end - clients.start) * gradient_stride(problem.elements, terms.dtype.size())
         }
     }
 }

@@ -84,6 +84,16 @@ impl<E: Element> Target<E> {
     }
 }
 
+impl<E: Element> Term<E> {
+    /// Elements before the first one that begins a cache line.
+    fn elements_to_line(&self) -> usize {
+        match self {
+            Term::Weighted { data, .. } => (data.addr().wrapping_neg() % LINE) / size_of::<E>(),
+            Term::Partial(data) => (data.addr().wrapping_neg() % LINE) / size_of::<E::Acc>(),
+        }
+    }
+}
+
 #[repr(C, align(64))]
 struct Scratch(MaybeUninit<[u8; SCRATCH]>);
 
@@ -119,8 +129,10 @@ pub(super) unsafe fn in_blocks<E: Element, V: Lanes<E>, const TILE: usize>(sum: 
     // As even as can be: 9 terms are 3, 3 and 3.
     let groups = sum.terms.len().div_ceil(GROUP).max(1);
     let group = sum.terms.len().div_ceil(groups).max(1);
+    // So that blocks begin where inputs' cache lines do: vectors that straddle two lost a seventh.
+    let head = sum.terms.first().map_or(0, Term::elements_to_line);
     while at < sum.len {
-        let len = block.min(sum.len - at);
+        let len = if at == 0 && head > 0 { head } else { block }.min(sum.len - at);
         // SAFETY: at + len stays inside the range; scratch holds a block, and is read only after it was written.
         unsafe {
             let mut lead = sum.lead.map(|acc| acc.add(at));
@@ -147,31 +159,151 @@ struct Part<'a, E: Element> {
     target: Target<E>,
 }
 
+/// What the terms of a part add up to.
+trait Inputs<E: Element, V: Lanes<E>> {
+    /// `VECTORS` vectors of the sum, from element `i` of the block on, starting from `lead` where there is one.
+    ///
+    /// # Safety
+    /// As many elements from `i` on are inside the block, and `V` may be used here.
+    unsafe fn sum<const VECTORS: usize>(&self, lead: Option<[V; VECTORS]>, i: usize) -> [V; VECTORS];
+}
+
+/// Any terms.
+struct Mixed<'a, E: Element> {
+    terms: &'a [Term<E>],
+    at: usize,
+}
+
+impl<E: Element, V: Lanes<E>> Inputs<E, V> for Mixed<'_, E> {
+    #[inline(always)]
+    unsafe fn sum<const VECTORS: usize>(&self, lead: Option<[V; VECTORS]>, i: usize) -> [V; VECTORS] {
+        let mut terms = self.terms.iter();
+        // SAFETY: the caller's promise.
+        let term = |term: &Term<E>| unsafe {
+            match *term {
+                Term::Weighted { data, weight } => weighted::<E, V, VECTORS>(data.add(self.at + i), V::splat(weight)),
+                Term::Partial(data) => load::<E, V, VECTORS>(data.add(self.at + i)),
+            }
+        };
+        let mut acc = match lead {
+            Some(lead) => lead,
+            None => match terms.next() {
+                Some(first) => term(first),
+                // SAFETY: V may be used here.
+                None => [unsafe { V::splat(E::Acc::from_f64(0.0)) }; VECTORS],
+            },
+        };
+        for one in terms {
+            let values = term(one);
+            // SAFETY: V may be used here.
+            acc = std::array::from_fn(|v| unsafe { acc[v].add(values[v]) });
+        }
+        acc
+    }
+}
+
+/// N clients' gradients. What is known of them is looked up once, not at every step: memory is waited for by as many
+/// loads as fit the processor's window, so that each instruction between two of them counts.
+struct Clients<E, V, const N: usize> {
+    data: [*const E; N],
+    weights: [V; N],
+}
+
+impl<E: Element, V: Lanes<E>, const N: usize> Clients<E, V, N> {
+    /// The terms, from element `at` on, if they are N gradients.
+    #[inline(always)]
+    unsafe fn of(terms: &[Term<E>], at: usize) -> Option<Self> {
+        // SAFETY: V may be used here.
+        let mut found =
+            Clients { data: [std::ptr::null(); N], weights: [unsafe { V::splat(E::Acc::from_f64(0.0)) }; N] };
+        if terms.len() != N {
+            return None;
+        }
+        for (index, term) in terms.iter().enumerate() {
+            let Term::Weighted { data, weight } = *term else { return None };
+            // SAFETY: as above, and `at` is inside the range.
+            unsafe { (found.data[index], found.weights[index]) = (data.add(at), V::splat(weight)) };
+        }
+        Some(found)
+    }
+}
+
+impl<E: Element, V: Lanes<E>, const N: usize> Inputs<E, V> for Clients<E, V, N> {
+    #[inline(always)]
+    unsafe fn sum<const VECTORS: usize>(&self, lead: Option<[V; VECTORS]>, i: usize) -> [V; VECTORS] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let client = |k: usize| weighted::<E, V, VECTORS>(self.data[k].add(i), self.weights[k]);
+            let (mut acc, first) = match lead {
+                Some(lead) => (lead, 0),
+                None => (client(0), 1),
+            };
+            for k in first..N {
+                let values = client(k);
+                acc = std::array::from_fn(|v| acc[v].add(values[v]));
+            }
+            acc
+        }
+    }
+}
+
 impl<E: Element> Part<'_, E> {
+    /// Forms the part of `len` elements.
     #[inline(always)]
     unsafe fn form<V: Lanes<E>, const TILE: usize>(&self, len: usize, streams: bool) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.terms.len() {
+                1 => self.form_of::<V, TILE, 1>(len, streams),
+                2 => self.form_of::<V, TILE, 2>(len, streams),
+                3 => self.form_of::<V, TILE, 3>(len, streams),
+                4 => self.form_of::<V, TILE, 4>(len, streams),
+                5 => self.form_of::<V, TILE, 5>(len, streams),
+                _ => self.walk::<V, TILE>(&self.mixed(), len, streams),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn form_of<V: Lanes<E>, const TILE: usize, const N: usize>(&self, len: usize, streams: bool) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match Clients::<E, V, N>::of(self.terms, self.at) {
+                Some(clients) => self.walk::<V, TILE>(&clients, len, streams),
+                None => self.walk::<V, TILE>(&self.mixed(), len, streams),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn mixed(&self) -> Mixed<'_, E> {
+        Mixed { terms: self.terms, at: self.at }
+    }
+
+    #[inline(always)]
+    unsafe fn walk<V: Lanes<E>, const TILE: usize>(&self, inputs: &impl Inputs<E, V>, len: usize, streams: bool) {
         // SAFETY: every step stays inside 0..len; a stream begins at a line, and steps by whole vectors.
         unsafe {
             let mut i = 0;
             if streams {
                 let head = self.target.elements_to_line().min(len);
                 while i < head {
-                    self.step::<Plain<E::Acc, 1>, 1>(i, false);
+                    self.step::<Plain<E::Acc, 1>, 1>(&self.mixed(), i, false);
                     i += 1;
                 }
             }
             // Streamed lines leave soonest where nothing else is read between them.
             let singly = streams && V::WIDTH * self.target.size() >= LINE;
             while !singly && len - i >= TILE * V::WIDTH {
-                self.step::<V, TILE>(i, streams);
+                self.step::<V, TILE>(inputs, i, streams);
                 i += TILE * V::WIDTH;
             }
             while len - i >= V::WIDTH {
-                self.step::<V, 1>(i, streams);
+                self.step::<V, 1>(inputs, i, streams);
                 i += V::WIDTH;
             }
             while i < len {
-                self.step::<Plain<E::Acc, 1>, 1>(i, false);
+                self.step::<Plain<E::Acc, 1>, 1>(&self.mixed(), i, false);
                 i += 1;
             }
         }
@@ -179,21 +311,11 @@ impl<E: Element> Part<'_, E> {
 
     /// `VECTORS` vectors, from element `i` of the block on.
     #[inline(always)]
-    unsafe fn step<V: Lanes<E>, const VECTORS: usize>(&self, i: usize, streams: bool) {
+    unsafe fn step<V: Lanes<E>, const VECTORS: usize>(&self, inputs: &impl Inputs<E, V>, i: usize, streams: bool) {
         // SAFETY: the caller's promise that VECTORS × WIDTH elements from i on are inside the block.
         unsafe {
-            let mut terms = self.terms.iter();
-            let mut acc = match self.lead {
-                Some(lead) => load::<E, V, VECTORS>(lead.add(i)),
-                None => match terms.next() {
-                    Some(first) => self.term::<V, VECTORS>(first, i),
-                    None => [V::splat(E::Acc::from_f64(0.0)); VECTORS],
-                },
-            };
-            for term in terms {
-                let values = self.term::<V, VECTORS>(term, i);
-                acc = std::array::from_fn(|v| acc[v].add(values[v]));
-            }
+            let lead = self.lead.map(|lead| load::<E, V, VECTORS>(lead.add(i)));
+            let acc = inputs.sum::<VECTORS>(lead, i);
             match self.target {
                 Target::Partial(to) => {
                     let to = to.add(i);
@@ -212,21 +334,13 @@ impl<E: Element> Part<'_, E> {
             }
         }
     }
+}
 
-    /// What a term adds.
-    #[inline(always)]
-    unsafe fn term<V: Lanes<E>, const VECTORS: usize>(&self, term: &Term<E>, i: usize) -> [V; VECTORS] {
-        // SAFETY: as for `step`.
-        unsafe {
-            match *term {
-                Term::Weighted { data, weight } => {
-                    let (data, weight) = (data.add(self.at + i), V::splat(weight));
-                    std::array::from_fn(|v| weight.mul(V::widen(data.add(v * V::WIDTH))))
-                }
-                Term::Partial(data) => load::<E, V, VECTORS>(data.add(self.at + i)),
-            }
-        }
-    }
+/// Weighted elements.
+#[inline(always)]
+unsafe fn weighted<E: Element, V: Lanes<E>, const VECTORS: usize>(from: *const E, weight: V) -> [V; VECTORS] {
+    // SAFETY: the caller's promise that VECTORS × WIDTH elements can be read, and that V may be used here.
+    std::array::from_fn(|v| unsafe { weight.mul(V::widen(from.add(v * V::WIDTH))) })
 }
 
 #[inline(always)]
