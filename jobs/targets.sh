@@ -23,7 +23,7 @@ Runs the experiments of configs/targets/ on this machine and prints one line for
   overhead        a hand-written C loop over the same windows, launched in turn with gradshard
   collectives     a C program that calls the MPI library's collectives, launched in turn with gradshard
 
-  --launches N    launches of each program where programs are compared; default 3
+  --launches N    launches of each program where programs are compared, and of the rows before `small`; default 3
   --results DIR   where results go; default results/targets-TIME. `analysis/targets.py DIR` prints the table again
   -h, --help      this text
 
@@ -95,6 +95,14 @@ measure() {
     return 1
   }
   "$gradshard" show --format json "$result.h5" >"$result.json"
+}
+
+# several ROW EXPERIMENT RANKS: as many launches, each with limits of its own.
+several() {
+  local launch
+  for ((launch = 1; launch <= launches; launch++)); do
+    measure "$3" "$2" "$1-$launch" || return 1
+  done
 }
 
 build_reference() {
@@ -184,9 +192,9 @@ trap 'exit 130' INT TERM
 
 run_row() {
   case $1 in
-    two-clients) measure 2 two-clients-128mib "$1" ;;
-    vgg16) ! enough_memory "$1" 12000 || measure 2 vgg16-20 "$1" ;;
-    oversubscribed) measure 4 oversubscribed-128mib "$1" ;;
+    two-clients) several "$1" two-clients-128mib 2 ;;
+    vgg16) ! enough_memory "$1" 12000 || several "$1" vgg16-20 2 ;;
+    oversubscribed) several "$1" oversubscribed-128mib 4 ;;
     small) measure 4 small-gradients "$1" ;;
     chunked) ! enough_memory "$1" 6000 || measure 4 chunked-tree-512mib "$1" ;;
     wire-1) wire "$1" wire-1-per-node 4 1 0 ;;
