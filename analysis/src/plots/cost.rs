@@ -1,0 +1,231 @@
+//! Dollars of a round on serverless functions against model size, and from which size sharding is the cheaper.
+
+use std::collections::BTreeMap;
+
+use gradshard::cost::crossover::{Crossing, Of, Question};
+use gradshard::cost::platform::aws_lambda_s3;
+use gradshard::cost::{Asked, Calibration, Case, CostError, Functions, Measurements, calibrate, estimate};
+use gradshard::experiment::ExperimentError;
+use gradshard::gradient::Dtype;
+use gradshard::plan::strategies::find;
+use gradshard::results::row::CellRow;
+
+use super::Context;
+use crate::axis::Axis;
+use crate::figure::Figure;
+use crate::number::{bytes, trimmed};
+use crate::picture::{Picture, Sign};
+use crate::style::{LIMIT, Style, of_strategy};
+
+const MIB: f64 = 1_048_576.0;
+/// Sizes of a curve in every doubling.
+const A_DOUBLING: f64 = 3.0;
+/// Rounds that a price is of.
+const ROUNDS: f64 = 1000.0;
+/// Sizes among which crossings are looked for, as `gradshard cost crossover` does.
+const CROSSINGS: (f64, f64) = (0.0625 * MIB, 16384.0 * MIB);
+/// Clients up to which crossings are looked for: each takes thousands of plans.
+const CLIENTS: u64 = 200;
+
+/// Why there are no prices.
+#[derive(Debug, thiserror::Error)]
+pub enum PriceError {
+    /// Prices or measurements that came with the program.
+    #[error(transparent)]
+    Given(#[from] ExperimentError),
+    /// A case without a price.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+}
+
+/// What prices need.
+pub struct Prices {
+    platform: Functions,
+    calibration: Calibration,
+}
+
+impl Prices {
+    /// Those of AWS Lambda with S3, calibrated on Barrak 2026, as `gradshard cost` has them.
+    ///
+    /// # Errors
+    /// None while the committed files are valid.
+    pub fn new() -> Result<Prices, PriceError> {
+        let platform = aws_lambda_s3()?;
+        let calibration = calibrate(&Measurements::barrak_2026()?, &platform)?;
+        Ok(Prices { platform, calibration })
+    }
+
+    /// Dollars for [`ROUNDS`] rounds with the clients' own requests; None where a function's limits do not allow it.
+    fn of(&self, case: &Case, size: f64) -> Result<Option<f64>, CostError> {
+        let elements = ((size / case.dtype.size() as f64).round() as u64).max(1);
+        let found = estimate(&Case { elements, ..case.clone() }.workload()?, &self.platform, &Asked::default());
+        Ok(found.infeasible.is_none().then(|| found.usd().to_f64() * ROUNDS))
+    }
+}
+
+/// A strategy that has a price.
+struct Curve {
+    /// The strategies that cost the same at every size.
+    names: Vec<&'static str>,
+    case: Case,
+    style: Style,
+    points: Vec<(f64, f64)>,
+}
+
+impl Curve {
+    fn is_sharded(&self) -> bool {
+        self.names.iter().any(|name| name.starts_with("sharded-"))
+    }
+
+    fn name(&self) -> String {
+        let shards = if self.is_sharded() { format!(", M = {}", self.case.shards) } else { String::new() };
+        format!("{}{shards}", self.names.join(" = "))
+    }
+}
+
+/// Expected dollars against model size for the strategies, shard counts and numbers of clients of `cells`, which share N
+/// and the element type. Of a strategy the M that costs least at the largest model. None where no strategy has a price:
+/// the MPI library's have none.
+///
+/// # Errors
+/// A case that cannot be priced.
+pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Option<Figure>, PriceError> {
+    let Some(first) = cells.first() else { return Ok(None) };
+    let Some(dtype) = Dtype::ALL.into_iter().find(|dtype| dtype.name() == first.dtype) else { return Ok(None) };
+    let size = |cell: &CellRow| cell.elements as f64 * dtype.size() as f64;
+    let mut models: Vec<f64> = cells.iter().map(|cell| size(cell)).collect();
+    models.sort_by(f64::total_cmp);
+    models.dedup();
+    let (least, largest) = (models[0].clamp(MIB / 16.0, MIB), models[models.len() - 1].max(4096.0 * MIB));
+    let steps = ((largest / least).log2() * A_DOUBLING).ceil();
+    let mut sizes: Vec<f64> =
+        (0..=steps as u32).map(|s| least * (largest / least).powf(f64::from(s) / steps)).collect();
+    models.retain(|model| *model >= least);
+    sizes.extend(&models);
+    sizes.sort_by(f64::total_cmp);
+    sizes.dedup();
+    let curves = curves(cells, dtype, prices, &models, &sizes)?;
+    let all = || curves.iter().flat_map(|curve| &curve.points);
+    let Some(x) = Axis::bytes("gradient size |θ|", all().map(|point| point.0)) else { return Ok(None) };
+    let Some(y) = Axis::log("dollars for 1,000 rounds", all().map(|point| point.1), dollars) else { return Ok(None) };
+    let mut picture = Picture::new(x, y);
+    for curve in &curves {
+        picture.line(curve.points.clone(), curve.style.colour, 1.8, false);
+        let marked = curve.points.iter().filter(|point| models.contains(&point.0));
+        marked.for_each(|point| picture.dot(*point, curve.style, false));
+        picture.explain(Sign::Mark(curve.style), &curve.name());
+    }
+    let crossings = crossings(&curves, prices, &mut picture)?;
+    let limit = prices.platform.memory.limit_mib.value;
+    Ok(Some(Figure {
+        name: context.name("cost-over-size"),
+        title: context.title("Cost on functions against model size"),
+        picture,
+        caption: format!(
+            "Expected dollars on {}, N = {}, whole objects, clients' own requests included; of each strategy the file's M \
+             above 1 that costs least at the largest model. Marks: the file's models; lines end where a function's {limit} MiB or \
+             its time do. {crossings}Prices by `gradshard cost`.",
+            prices.platform.name, first.clients,
+        ),
+        caveats: vec![
+            "a calculation: calibrated on published runs (Barrak 2026, 12.5 % off where left out), not measured by this file".into(),
+        ],
+    }))
+}
+
+fn dollars(value: f64) -> String {
+    format!("${}", trimmed(value, 3))
+}
+
+fn curves(
+    cells: &[&CellRow],
+    dtype: Dtype,
+    prices: &Prices,
+    models: &[f64],
+    sizes: &[f64],
+) -> Result<Vec<Curve>, PriceError> {
+    let mut shards: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for cell in cells {
+        let of_strategy = shards.entry(&cell.strategy).or_default();
+        if !of_strategy.contains(&cell.shards) {
+            of_strategy.push(cell.shards);
+        }
+    }
+    let mut curves: Vec<Curve> = Vec::new();
+    for (name, mut shards) in shards {
+        let Some(strategy) = find(name) else { continue };
+        // One shard is one server: what sharding costs is seen with more.
+        if shards.iter().any(|m| *m > 1) {
+            shards.retain(|m| *m > 1);
+        }
+        let mut best: Option<(bool, f64, Case)> = None;
+        for m in shards {
+            let case = Case { dtype, ..Case::new(strategy, 1, cells[0].clients, m) };
+            let at = models.last().copied().unwrap_or(MIB);
+            let price = match prices.of(&case, at) {
+                Err(CostError::Collective { .. } | CostError::Infeasible(_)) => continue,
+                price => price?,
+            };
+            // Where none is allowed, the one that comes nearest.
+            let rank = (price.is_none(), price.unwrap_or(-(m as f64)));
+            if best.as_ref().is_none_or(|held| rank < (held.0, held.1)) {
+                best = Some((rank.0, rank.1, case));
+            }
+        }
+        let Some((_, _, case)) = best else { continue };
+        let mut points = Vec::new();
+        for size in sizes {
+            if let Some(price) = prices.of(&case, *size)? {
+                points.push((*size, price));
+            }
+        }
+        match curves.iter_mut().find(|curve| curve.points == points) {
+            Some(same) => same.names.push(strategy.name()),
+            None if points.is_empty() => {}
+            None => curves.push(Curve { names: vec![strategy.name()], case, style: of_strategy(name), points }),
+        }
+    }
+    Ok(curves)
+}
+
+/// Draws where the sharded strategy that costs least at the largest size begins to win against each tree, and says it.
+fn crossings(curves: &[Curve], prices: &Prices, picture: &mut Picture) -> Result<String, PriceError> {
+    let last = |curve: &Curve| curve.points.last().map_or((0.0, f64::INFINITY), |point| (-point.0, point.1));
+    let sharded = curves.iter().filter(|curve| curve.is_sharded());
+    let Some(sharded) = sharded.min_by(|a, b| last(a).partial_cmp(&last(b)).unwrap_or(std::cmp::Ordering::Equal))
+    else {
+        return Ok(String::new());
+    };
+    if sharded.case.clients > CLIENTS {
+        return Ok(format!("Crossings are not looked for with more than {CLIENTS} clients. "));
+    }
+    let mut said = Vec::new();
+    for tree in curves.iter().filter(|curve| !curve.is_sharded()) {
+        let question = Question {
+            sharded: sharded.case.clone(),
+            tree: tree.case.clone(),
+            of: Of::Cost { clients: true },
+            sizes: CROSSINGS,
+        };
+        let found = question.answer(&prices.platform, &prices.calibration, 1.0)?;
+        let name = tree.names.join(" = ");
+        said.push(match found.crossing {
+            Crossing::From(from) => {
+                if let Some(price) = prices.of(&tree.case, from)? {
+                    picture.whisker((found.fit.0, price), (found.fit.1, price), LIMIT);
+                    picture.dot((from, price), Style { colour: LIMIT, ..tree.style }, true);
+                    picture
+                        .explain(Sign::Hollow(Style { colour: LIMIT, ..tree.style }), "sharding begins to be cheaper");
+                }
+                format!("than {name} from {} [{}, {}]", bytes(from), bytes(found.fit.0), bytes(found.fit.1))
+            }
+            Crossing::Always => format!("than {name} at every size"),
+            Crossing::Never => format!("than {name} at no size"),
+        });
+    }
+    Ok(if said.is_empty() {
+        String::new()
+    } else {
+        format!("{} costs less {} (95 % of what the fit leaves open). ", sharded.name(), said.join(", "))
+    })
+}
