@@ -40,10 +40,13 @@ class Row:
 
 
 def load(path):
-    """A file's JSON; Missing if the row did not run."""
+    """A file's JSON; Missing if the row did not run, or a program was ended before it printed."""
     if not path.exists():
         raise Missing("not run")
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise Missing(f"{path.name} holds no JSON: {error}") from error
 
 
 def pick(cells, names, **wanted):

@@ -258,16 +258,24 @@ fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec
         let of = label.into_iter().chain(facts.iter().cloned()).collect::<Vec<String>>().join(", ");
         Context { prefix, of, jobs: 1 }
     };
+    // Clients that grow with the ranks.
+    let weak = |cell: &CellRow| {
+        let mut facts = sweep(cell);
+        facts[2] = match cell.clients.checked_rem(cell.ranks) {
+            Some(0) => format!("N {} a rank", cell.clients / cell.ranks),
+            _ => format!("N {}, not as many a rank", cell.clients),
+        };
+        facts
+    };
+    let of = |facts: &Facts| Context { jobs: jobs.get(facts.0.as_str()).copied().unwrap_or(1), ..context(facts) };
     let mut drawn: Vec<Vec<Figure>> = Vec::new();
-    for (facts, members) in series(comparisons, place) {
-        let context = Context { jobs: jobs.get(facts.0.as_str()).copied().unwrap_or(1), ..context(&facts) };
-        let mut figures = over_size(&members, &context);
-        figures.extend(memory_over_size(&members, &context));
-        drawn.push(figures);
+    for (facts, members) in series(comparisons, sweep).into_iter().chain(series(comparisons, weak)) {
+        drawn.push(over_nodes(&members, &of(&facts)));
     }
-    for (facts, members) in series(comparisons, sweep) {
-        let context = Context { jobs: jobs.get(facts.0.as_str()).copied().unwrap_or(1), ..context(&facts) };
-        drawn.push(over_nodes(&members, &context));
+    for (facts, members) in series(comparisons, place) {
+        let mut figures = over_size(&members, &of(&facts));
+        figures.extend(memory_over_size(&members, &of(&facts)));
+        drawn.push(figures);
     }
     drawn.retain(|figures| !figures.is_empty());
     let left_out = drawn.len().saturating_sub(SERIES);
