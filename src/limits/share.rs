@@ -8,9 +8,9 @@
 //! **Memory of node k.** Every resident gradient of its clients is read at least once: N_k·|θ|. Every element of the
 //! result that must end there is written at least once. A write counts once, as in the measured three-stream add: what
 //! a processor reads of a line before it overwrites it is not counted. What is read is held against the bandwidth of
-//! reading as well: where writes have paths of their own, a sum of many clients cannot use those. Partial sums and messages count nothing: a block
-//! may go from a core's cache to the wire, and come from the wire into a cache. Streamed gradients count nothing
-//! either, since they may be produced in a cache.
+//! reading as well: where writes have paths of their own, a sum of many clients cannot use those. Partial sums and
+//! messages count nothing: a block may go from a core's cache to the wire, and come from the wire into a cache. Streamed
+//! gradients count nothing either, since they may be produced in a cache.
 //!
 //! **Wires.** Element e of the result is needed at the nodes H_e that hold it in the end; C are the nodes with clients.
 //! A node of C must send something for e unless it alone holds e: one sum if it can sum (it has an aggregator's rank),

@@ -133,3 +133,15 @@ pub fn predict_rank(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: 
     found.all = found.aggregating.plus(clients);
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_begin_at_lines_of_64_bytes() {
+        let strides =
+            [(0, 4), (1, 4), (16, 4), (17, 4), (85_002, 4), (3, 8), (33, 2)].map(|(n, size)| gradient_stride(n, size));
+        assert_eq!(strides, [0, 64, 64, 128, 340_032, 64, 128]);
+    }
+}

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use gradshard::cost::calibrate::root_mean_square;
 use gradshard::cost::crossover::{Crossing, Of, Question};
 use gradshard::cost::platform::aws_lambda_s3;
+use gradshard::cost::workload::MIB;
 use gradshard::cost::{Asked, Calibration, Case, CostError, Functions, Measurements, calibrate, estimate};
 use gradshard::experiment::ExperimentError;
 use gradshard::gradient::Dtype;
@@ -13,11 +15,10 @@ use gradshard::results::row::CellRow;
 use super::Context;
 use crate::axis::Axis;
 use crate::figure::Figure;
-use crate::number::{bytes, trimmed};
+use crate::number::{bytes, percent, trimmed};
 use crate::picture::{Picture, Sign};
 use crate::style::{LIMIT, Style, of_strategy};
 
-const MIB: f64 = 1_048_576.0;
 /// Sizes of a curve in every doubling.
 const A_DOUBLING: f64 = 3.0;
 /// Rounds that a price is of.
@@ -53,6 +54,11 @@ impl Prices {
         let platform = aws_lambda_s3()?;
         let calibration = calibrate(&Measurements::barrak_2026()?, &platform)?;
         Ok(Prices { platform, calibration })
+    }
+
+    /// Root mean square error of prices of deployments that the fit did not know, as a part of 1.
+    fn left_out(&self) -> f64 {
+        root_mean_square(self.calibration.left_out.iter().map(|row| (row.usd.0.to_f64() / row.usd.1.to_f64()).ln()))
     }
 
     /// Dollars for [`ROUNDS`] rounds with the clients' own requests; None where a function's limits do not allow it.
@@ -127,9 +133,10 @@ pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Op
              its time do. {crossings}Prices by `gradshard cost`.",
             prices.platform.name, first.clients,
         ),
-        caveats: vec![
-            "a calculation: calibrated on published runs (Barrak 2026, 12.5 % off where left out), not measured by this file".into(),
-        ],
+        caveats: vec![format!(
+            "a calculation: calibrated on published runs (Barrak 2026, {} off where left out), not measured by this file",
+            percent(prices.left_out())
+        )],
     }))
 }
 
