@@ -302,7 +302,7 @@ def collectives(directory):
     pairs = launches(directory, "collectives")
     for strategy, key in (("native-reduce-scatter", "reduce_scatter_seconds"), ("native-reduce", "reduce_seconds")):
         met = lambda over: abs(over) <= 0.03  # noqa: E731
-        yield launched_row(f"{strategy} over the same in C (weigh, call, divide), 2 ranks, 128 MiB", "+- 3 %", pairs, strategy,
+        yield launched_row(f"{strategy} over the same in C (call, divide), 2 ranks, 128 MiB", "+- 3 %", pairs, strategy,
                            lambda peer, key=key: peer[key], met, as_overhead=True)  # fmt: skip
 
 

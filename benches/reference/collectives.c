@@ -1,7 +1,8 @@
-/* A weighted mean of one gradient a rank by the MPI library's collectives, called the common way, without gradshard: each
- * rank multiplies its gradient by its weight into a send buffer, calls MPI_Reduce_scatter or MPI_Reduce, and divides what it
- * has received by the sum of the weights. That is what gradshard's strategies of these names do, so the times compare. All
- * buffers are on huge pages, as gradshard asks for its own.
+/* The mean of one gradient a rank by the MPI library's collectives, called the common way, without gradshard: each rank
+ * gives its gradient to MPI_Reduce_scatter or MPI_Reduce and divides what it has received by the number of ranks. That is
+ * what gradshard's strategies of these names do where each rank has one client of weight 1 (a gradient that needs no
+ * weighing enters the collective as it lies), so the times compare. All buffers are on huge pages, as gradshard asks for its
+ * own.
  *
  * usage: mpirun -n P collectives ELEMENTS ROUNDS
  *
@@ -11,47 +12,27 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
 
 struct problem {
     int elements, rank, ranks;
     int *counts;
-    float weight;
-    float *gradient, *sum, *result;
+    float *gradient, *result;
 };
 
-/* The rank's own clients' sum: of one client its gradient times its weight. Past the cache where the processor can, as
- * gradshard writes a sum that nobody takes before all of it is there. */
-static void sum_locally(const struct problem *p) {
-    const float *restrict gradient = p->gradient;
-    float *restrict sum = p->sum;
-    int i = 0;
-#ifdef __SSE__
-    __m128 weights = _mm_set1_ps(p->weight);
-    for (; i < p->elements - p->elements % 4; i += 4) _mm_stream_ps(sum + i, _mm_mul_ps(weights, _mm_load_ps(gradient + i)));
-    _mm_sfence();
-#endif
-    for (; i < p->elements; i++) sum[i] = p->weight * gradient[i];
-}
-
 static void divide(const struct problem *p, int count) {
-    float *result = p->result, total = p->weight * (float)p->ranks;
+    float *result = p->result, total = (float)p->ranks;
     for (int i = 0; i < count; i++) result[i] /= total;
 }
 
 static void reduce_scatter(void *state) {
     const struct problem *p = state;
-    sum_locally(p);
-    MPI_Reduce_scatter(p->sum, p->result, p->counts, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+    MPI_Reduce_scatter(p->gradient, p->result, p->counts, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
     divide(p, p->counts[p->rank]);
 }
 
 static void reduce(void *state) {
     const struct problem *p = state;
-    sum_locally(p);
-    MPI_Reduce(p->sum, p->result, p->elements, MPI_FLOAT, MPI_SUM, 0, MPI_COMM_WORLD);
+    MPI_Reduce(p->gradient, p->result, p->elements, MPI_FLOAT, MPI_SUM, 0, MPI_COMM_WORLD);
     if (p->rank == 0) divide(p, p->elements);
 }
 
@@ -73,8 +54,7 @@ int main(int count, char **arguments) {
     if (count != 3) timing_fail("usage: collectives ELEMENTS ROUNDS");
     int elements = (int)timing_number(arguments[1], "ELEMENTS", INT_MAX);
     int rounds = (int)timing_number(arguments[2], "ROUNDS", 1 << 20);
-    struct problem p = {elements, rank, ranks, malloc((size_t)ranks * sizeof(int)), 3, allocate(elements),
-                        allocate(elements), allocate(elements)};
+    struct problem p = {elements, rank, ranks, malloc((size_t)ranks * sizeof(int)), allocate(elements), allocate(elements)};
     /* Two lists of times: reduce-scatter's, then reduce's. */
     double *seconds = malloc(2 * (size_t)rounds * sizeof *seconds);
     if (!p.counts || !seconds) timing_fail("no memory");
@@ -83,7 +63,7 @@ int main(int count, char **arguments) {
         p.counts[r] = elements / ranks + (r < elements % ranks);
         if (r < rank) low += p.counts[r];
     }
-    /* Small whole numbers, whose weighted sums float holds exactly, and whose mean over up to 2^17 ranks too. */
+    /* Small whole numbers, whose sums float holds exactly, and whose mean over up to 2^17 ranks too. */
     for (int i = 0; i < elements; i++) p.gradient[i] = (float)(i % 64 + rank);
     for (int i = 0; i < elements; i++) p.result[i] = -1;
 

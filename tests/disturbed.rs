@@ -1,0 +1,70 @@
+//! A run beside programs that take its cores says so: in its file, and where the result is shown.
+
+mod harness;
+
+use std::process::{Child, Command, Stdio};
+
+use gradshard::results::ResultFile;
+use harness::Place;
+use serde_json::json;
+
+/// Programs that do nothing but take cores; ended when dropped.
+struct Burners(Vec<Child>);
+
+impl Burners {
+    fn start(count: usize) -> Self {
+        let program = std::env::current_exe().unwrap();
+        let burner = || {
+            let mut command = Command::new(&program);
+            command.args(["burn", "--exact", "--ignored"]).stdin(Stdio::piped()).stdout(Stdio::null());
+            command.spawn().unwrap()
+        };
+        Burners((0..count).map(|_| burner()).collect())
+    }
+}
+
+impl Drop for Burners {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The program of a burner, which ends by itself should nobody end it.
+#[test]
+#[ignore = "a burner's program"]
+fn burn() {
+    let begun = std::time::Instant::now();
+    while begun.elapsed().as_secs() < 120 {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn a_run_whose_cores_others_take_says_so() {
+    let place = Place::new();
+    let experiment = json!({
+        "models": [{"name": "32MiB", "elements": 8 << 20}], "clients": 4, "shards": 2,
+        "strategies": ["sharded-direct", "tree-central"], "repeat": {"blocks": 20, "precision": 1e-9}
+    });
+    let (file, output) = (place.write("disturbed.json", experiment.to_string()), place.path("disturbed.h5"));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let burners = Burners::start(2 * cores);
+    let arguments = ["run", file.to_str().unwrap(), "--no-limits", "--threads", "2", "-o"];
+    place.gradshard().args(arguments).args([output.as_os_str()]).run().success();
+    drop(burners);
+
+    let found = ResultFile::open(&output).unwrap();
+    assert!(found.blocks.iter().map(|block| block.involuntary_switches).sum::<u64>() > 0);
+    for cell in &found.cells {
+        // Four programs on two cores, beside two ranks that wait on theirs: two thirds are others'.
+        let others = "other programs or the host took ";
+        let share = cell.interference.strip_prefix(others).and_then(|rest| rest.split(' ').next());
+        let share: f64 = share.unwrap_or_else(|| panic!("{:?}", cell.interference)).parse().unwrap();
+        assert!((40.0..=100.0).contains(&share), "{:?}", cell.interference);
+    }
+    let shown = place.gradshard().args(["show".as_ref(), output.as_os_str()]).run().success();
+    assert!(shown.contains("! INTERFERENCE: comparison 0, 2 of 2 cells: other programs"), "{shown}");
+}
