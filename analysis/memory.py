@@ -73,12 +73,14 @@ def feasibility(directory):
         key = (cell["model"], cell["strategy"], cell["shards"], cell["flow"])
         kernel = cell["memory"]["kernel"]
         ran = "measured" if cell["status"] == "ok" else "fits, not run: " + cell["reason"].split(";")[0][:60]
-        found[key] = (cell["memory"]["aggregator"]["total"], kernel["round"] if kernel else None, ran)
+        memory = cell["memory"]
+        found[key] = (memory["aggregator"]["total"], memory["aggregating_bytes"], kernel["round"] if kernel else None, ran)
     rows = []
-    for (model, strategy, shards, flow), (need, seen, ran) in found.items():
+    for (model, strategy, shards, flow), (need, rank, seen, ran) in found.items():
         under = ["yes" if need <= ceiling * MIB else "no" for ceiling in (3008, 10240)]
-        rows.append([model, strategy, shards, flow, mib(need), mib(seen), *under, ran if under[1] == "yes" else ""])
-    header = ["model", "strategy", "M", "flow", "predicted MiB", "seen on its rank", "3,008 MiB", "10,240 MiB", ""]
+        rank = mib(rank) if seen is not None else "-"
+        rows.append([model, strategy, shards, flow, mib(need), *under, rank, mib(seen), ran if under[1] == "yes" else ""])
+    header = ["model", "strategy", "M", "flow", "an aggregator, MiB", "3,008", "10,240", "its rank", "seen there", ""]
     table("Feasibility, N = 20, one aggregator:", header, rows)
 
 

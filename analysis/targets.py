@@ -171,8 +171,21 @@ def over_launches(row, rows):
     if None in values:
         raise Missing(next(one.note for one in rows if one.value is None))
     row.value, row.low, row.high = statistics.median(values), min(values), max(values)
-    row.note = f"{len(rows)} launches: " + "; ".join(one.note for one in rows)
+    row.note = f"{len(rows)} launches: {together([one.note for one in rows])}"
     return row
+
+
+def together(notes):
+    """Of "a 2 ms, b 5 ms" and "a 3 ms, c 4 ms": "a 2 to 3 ms, b or c 4 to 5 ms"."""
+    places = []
+    for parts in zip(*(note.split(", ") for note in notes)):
+        found = [part.rsplit(" ", 2) for part in parts]
+        if any(len(words) != 3 or words[2] != "ms" for words in found):
+            return "; ".join(notes)
+        times = sorted((words[1] for words in found), key=float)
+        names = " or ".join(dict.fromkeys(words[0] for words in found))
+        places.append(f"{names} {times[0] if times[0] == times[-1] else f'{times[0]} to {times[-1]}'} ms")
+    return ", ".join(places)
 
 
 def share_over_launches(what, target, cells):

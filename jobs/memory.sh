@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: jobs/memory.sh [PART ...] [--results DIR]
+usage: jobs/memory.sh [PART ...] [--mpi openmpi|mpich] [--results DIR]
 
 Parts; without any, all of them (the largest gradients need 21 GiB for 8 aggregators):
   shards       VGG-16, M = 1 to 16, and N = 4 and 64: an aggregator's memory over its shard
@@ -15,6 +15,7 @@ Parts; without any, all of them (the largest gradients need 21 GiB for 8 aggrega
   ceiling      the largest gradient with 256 MiB an aggregator, by trying
   cost         the round with and without the kernel's probes
 
+  --mpi LIBRARY   openmpi (default) or mpich, each with a build of its own
   --results DIR   where results go; default results/memory-TIME
   -h, --help      this text
 USAGE
@@ -31,6 +32,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 all=(shards surplus feasibility beyond ceiling cost)
 parts=()
+library=openmpi
 results="$GRADSHARD_ROOT/results/memory-$(date +%Y%m%d-%H%M%S)"
 while [ $# -gt 0 ]; do
   case $1 in
@@ -38,9 +40,9 @@ while [ $# -gt 0 ]; do
       usage
       exit 0
       ;;
-    --results)
+    --results | --mpi)
       [ $# -ge 2 ] || wrong "$1 wants a value"
-      results=$2
+      if [ "$1" = --mpi ]; then library=$2; else results=$2; fi
       shift 2
       ;;
     *)
@@ -51,15 +53,23 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ ${#parts[@]} -gt 0 ] || parts=("${all[@]}")
+case $library in
+  openmpi) target="$GRADSHARD_ROOT/target" ;;
+  # A build holds one library's constants, and cargo does not see when MPICC changes.
+  mpich) target="$GRADSHARD_ROOT/target/mpich" ;;
+  *) wrong "--mpi $library: openmpi or mpich" ;;
+esac
 
-prepare run openmpi
+prepare run "$library"
 command -v python3 >/dev/null || wrong "python3 is needed to read the results"
 python=python3
 if [ -x "$GRADSHARD_ROOT/target/venv/bin/python" ]; then python="$GRADSHARD_ROOT/target/venv/bin/python"; fi
-cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$GRADSHARD_ROOT/target" >&2
-gradshard="$GRADSHARD_ROOT/target/release/gradshard"
+cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$target" >&2
+gradshard="$target/release/gradshard"
 mkdir -p "$results"
-openmpi_environment 64
+# for_ranks RANKS: settings for as many ranks; MPICH needs none.
+for_ranks() { if [ "$library" = openmpi ]; then openmpi_environment "$1"; fi; }
+for_ranks 64
 
 # run RANKS EXPERIMENT [NAME [OPTION...]]: one job; its result as NAME.json.
 run() {
@@ -92,9 +102,9 @@ for part in "${parts[@]}"; do
       ;;
     cost)
       # Settings for as many ranks as cores, and no more.
-      openmpi_environment 2
+      for_ranks 2
       run 2 probe-cost probe-cost --no-limits --watch alternate
-      openmpi_environment 64
+      for_ranks 64
       ;;
   esac
 done

@@ -260,7 +260,9 @@ prepare() {
       esac
     done
     # The virtual Slurm cluster of tests/cluster needs the last ones.
-    if [ "$purpose" = test ]; then packages+=(python3-venv git graphviz shellcheck slurm-wlm munge iproute2 util-linux); fi
+    if [ "$purpose" = test ]; then
+      packages+=(python3-venv git graphviz shellcheck slurm-wlm munge iproute2 util-linux environment-modules)
+    fi
     install_packages "${packages[@]}"
   fi
   pin_hdf5

@@ -65,6 +65,7 @@ fn a_run_whose_cores_others_take_says_so() {
         let share: f64 = share.unwrap_or_else(|| panic!("{:?}", cell.interference)).parse().unwrap();
         assert!((40.0..=100.0).contains(&share), "{:?}", cell.interference);
     }
-    let shown = place.gradshard().args(["show".as_ref(), output.as_os_str()]).run().success();
+    let finished = place.gradshard().args(["show".as_ref(), output.as_os_str()]).run();
+    let shown = finished.success().replace("\n  ", " ");
     assert!(shown.contains("! INTERFERENCE: comparison 0, 2 of 2 cells: other programs"), "{shown}");
 }

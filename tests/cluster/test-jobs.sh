@@ -29,7 +29,7 @@ root=$(cd "$here/../.." && pwd -P)
 export GRADSHARD=${GRADSHARD:-$root/target/release/gradshard}
 mpich=${GRADSHARD_MPICH:-$root/target/mpich/release/gradshard}
 
-together=(run mpirun mpich-mpirun sweep merge ceiling places no-slurm)
+together=(run mpirun mpich-mpirun modules sweep merge ceiling places no-slurm)
 # Only when asked for by name: MPICH 4.0.2, a plain C program too, hangs now and then under PMI2 of Slurm 22.05.
 asked=(mpich-pmi2)
 alone=(requeue link-cut node-crashed slurmd-killed out-of-memory)
@@ -150,6 +150,24 @@ with_mpich() {
 }
 case_mpich-pmi2() { with_mpich pmi2 2; }
 case_mpich-mpirun() { with_mpich mpirun 3; }
+# The program is known to the module alone.
+case_modules() {
+  if [ ! -r /usr/share/modules/init/bash ]; then echo "no environment-modules" >skipped && exit 0; fi
+  experiment small "$small"
+  mkdir -p modulefiles/gradshard
+  ln -s "$GRADSHARD" of-the-module
+  printf '#%%Module\nsetenv GRADSHARD %s\n' "$PWD/of-the-module" >modulefiles/gradshard/4.5
+  # loads MODULE: the job's exit code.
+  loads() {
+    as_user "unset GRADSHARD; export MODULEPATH=$PWD/modulefiles
+      jobs/submit.sh $PWD/small.json --nodes 2 --results $PWD --time 3 --wait --module $1 -- --no-limits" >>numbers 2>>said
+  }
+  loads gradshard/4.5 || fail "the job failed: $(log | tail -n 20)"
+  all_ok "$(only small)" 4
+  says "program $PWD/of-the-module (openmpi), started by srun .*modules gradshard/4.5"
+  if loads gradshard/4.6; then fail "a module that is not there was loaded"; fi
+  says 'module load gradshard/4.6 failed'
+}
 case_sweep() {
   experiment small "$small"
   # With the limits of each number of nodes.
