@@ -1,10 +1,16 @@
 //! Commands that run on every rank of an MPI job.
 
+use std::io::Write;
+use std::time::Duration;
+
 use gradshard::engine::Transport;
 use gradshard::engine::mpi_transport::MpiTransport;
 use gradshard::mpi::World;
 
 use super::{BAD_INPUT, Failure, after_the_first, input, is_silent, say};
+
+/// How long the MPI library may take to end once all ranks are through. What was measured is saved by then.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts MPI, runs `body` on every rank, ends MPI.
 ///
@@ -32,7 +38,21 @@ pub fn with_mpi(body: impl FnOnce(&mut dyn Transport) -> Result<(), Failure>) ->
     // A launcher ends every rank as soon as one has failed: none may end before the one that speaks has spoken. (All
     // ranks are here, or the job has been aborted.)
     transport.barrier()?;
+    let first = transport.rank() == 0;
     drop(transport);
-    drop(world);
+    let code = match &done {
+        Err(Failure::Said(code)) => *code,
+        _ => 0,
+    };
+    world.finish(code, PATIENCE, move || {
+        if first {
+            let seconds = PATIENCE.as_secs();
+            say(&format!(
+                "MPI_Finalize has not returned after {seconds} s; all was done before, so the job ends without it"
+            ));
+        }
+        // The process ends without the standard library's own flush.
+        let _ = std::io::stdout().flush();
+    });
     done
 }

@@ -1,8 +1,9 @@
 //! Starting and ending MPI.
 
 use std::ffi::{c_char, c_int};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, mpsc};
+use std::time::Duration;
 
 use mpi::ffi;
 
@@ -56,6 +57,23 @@ impl World {
     pub fn abort(&self, code: i32) {
         // SAFETY: MPI is initialised and not finalised.
         unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code) };
+    }
+
+    /// Ends MPI. A library that does not let go within `patience` is left alone: `say` is called, and the process ends with
+    /// exit code `code`. MPICH 4.0.2 over UCX waits for ever in MPI_Finalize now and then, one rank for connections to
+    /// close, the others for that rank.
+    pub fn finish(self, code: u8, patience: Duration, say: impl FnOnce() + Send + 'static) {
+        let (ended, end) = mpsc::channel::<()>();
+        // Where no thread can be had MPI ends unwatched. The thread makes no call to MPI.
+        let _ = std::thread::Builder::new().name("end of MPI".into()).spawn(move || {
+            if end.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+                say();
+                // SAFETY: ends the process at once; handlers at exit would enter the library that does not let go.
+                unsafe { libc::_exit(c_int::from(code)) };
+            }
+        });
+        drop(self);
+        drop(ended);
     }
 
     /// All ranks.
