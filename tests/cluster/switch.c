@@ -45,11 +45,10 @@ static const int64_t MAX_WAIT = 20000000; /* ns */
  * than the 64 KiB that came before take at a gigabit. */
 static const int64_t AHEAD = 500000; /* ns */
 /* Timers of virtual machines are late: by 100 to 250 us where cores sleep, by 15 to 25 us where ranks keep them busy. So
- * sleep ends as much earlier as the last ones were late, this many nanoseconds at most, and the rest is waited for awake:
- * where cores are idle that costs nobody anything, and where they are not it would cost the ranks. */
-static const int64_t MOST_EARLY = 1000000;
-/* Of how much earlier sleep ends, the part that is forgotten each time that a frame was waited for. */
-enum { FORGET = 256 };
+ * sleep ends as much earlier as most of the last ones were late, and the rest is waited for awake: where cores are idle that
+ * costs nobody anything, and where they are not it would cost the ranks. Of a sleep that was later than expected a quarter
+ * counts, of one that was earlier a 32nd; what is never tried is forgotten as slowly. */
+enum { LATER = 4, EARLIER = 32 };
 
 struct frame {
     struct frame *next;
@@ -105,13 +104,27 @@ static int64_t time_on_wire(const unsigned char *frame, size_t length) {
     return (int64_t)(bits * (double)SECOND / bits_per_second);
 }
 
-static void queue(struct port *to, int64_t due, const unsigned char *bytes, size_t length) {
-    struct frame *frame = malloc(sizeof *frame + length);
-    if (!frame) return; /* dropped: TCP sends it again */
+/* Frames that are not in use, each with room for MAX_FRAME. */
+static struct frame *unused;
+
+static struct frame *new_frame(void) {
+    struct frame *frame = unused;
+    if (frame)
+        unused = frame->next;
+    else
+        frame = malloc(sizeof *frame + MAX_FRAME);
+    if (!frame) fail("no memory for a frame");
+    return frame;
+}
+
+static void give_back(struct frame *frame) {
+    frame->next = unused;
+    unused = frame;
+}
+
+static void queue(struct port *to, int64_t due, struct frame *frame) {
     frame->next = NULL;
     frame->due = due;
-    frame->length = length;
-    memcpy(frame->bytes, bytes, length);
     if (to->last)
         to->last->next = frame;
     else
@@ -124,19 +137,27 @@ static int64_t takes_from(const struct port *port) { return port->sending_until 
 
 /* Takes one frame from a port and queues it where it belongs. False if there was none. */
 static int take(int from) {
-    static unsigned char bytes[MAX_FRAME];
-    ssize_t got = read(ports[from].device, bytes, sizeof bytes);
-    if (got <= VIRTIO + ETHERNET) return 0;
-    const unsigned char *destination = bytes + VIRTIO;
+    struct frame *frame = new_frame();
+    ssize_t got = read(ports[from].device, frame->bytes, MAX_FRAME);
+    if (got <= VIRTIO + ETHERNET) {
+        give_back(frame);
+        return 0;
+    }
+    frame->length = (size_t)got;
+    const unsigned char *destination = frame->bytes + VIRTIO;
     int low = 0, high = port_count - 1;
     if (!(destination[0] & 1)) {
         low = high = destination[5] - 1;
-        if (low < 0 || low >= port_count) return 1;
+        if (low < 0 || low >= port_count) {
+            give_back(frame);
+            return 1;
+        }
     }
-    int64_t time = time_on_wire(bytes, (size_t)got), start = now();
+    int64_t time = time_on_wire(frame->bytes, frame->length), start = now();
     struct port *sender = &ports[from];
     if (sender->sending_until < start) sender->sending_until = start;
     sender->sending_until += time;
+    int used = 0;
     for (int to = low; to <= high; to++) {
         if (to == from) continue;
         struct port *receiver = &ports[to];
@@ -145,8 +166,16 @@ static int take(int from) {
         if (until < sender->sending_until) until = sender->sending_until;
         if (until - sender->sending_until > MAX_WAIT) continue;
         receiver->receiving_until = until;
-        queue(receiver, until + delay, bytes, (size_t)got);
+        struct frame *given = frame;
+        if (used++) {
+            /* A broadcast goes to several. */
+            given = new_frame();
+            given->length = frame->length;
+            memcpy(given->bytes, frame->bytes, frame->length);
+        }
+        queue(receiver, until + delay, given);
     }
+    if (!used) give_back(frame);
     return 1;
 }
 
@@ -159,7 +188,7 @@ static int64_t deliver(struct port *to, int64_t time) {
         /* A device that is down or full drops the frame, as a wire would. */
         ssize_t written = write(to->device, frame->bytes, frame->length);
         (void)written;
-        free(frame);
+        give_back(frame);
     }
     return to->first ? to->first->due : INT64_MAX;
 }
@@ -179,6 +208,7 @@ int main(int count, char **arguments) {
     prctl(PR_SET_TIMERSLACK, 1);
     for (int i = 0; i < port_count; i++) open_port(i);
     int64_t early = 0, waited_for = INT64_MAX;
+    int slept = 0;
     for (;;) {
         struct pollfd polled[MAX_PORTS];
         int64_t next = INT64_MAX, time = now();
@@ -194,7 +224,8 @@ int main(int count, char **arguments) {
         struct timespec wait = {0, 0}, *limit = NULL;
         int64_t wake = 0;
         if (next != INT64_MAX) {
-            if (next != waited_for) early -= early / FORGET;
+            if (next != waited_for && !slept) early -= early / EARLIER;
+            slept = 0;
             waited_for = next;
             int64_t before = now(), left = next - before - early;
             if (left > 0) {
@@ -208,7 +239,8 @@ int main(int count, char **arguments) {
         if (ready < 0 && errno != EINTR) fail("ppoll");
         if (ready == 0 && wake) {
             int64_t late = now() - wake;
-            if (late > early) early = late < MOST_EARLY ? late : MOST_EARLY;
+            early += late > early ? (late - early) / LATER : (late - early) / EARLIER;
+            slept = 1;
         }
         if (ready <= 0) continue;
         for (int i = 0; i < port_count; i++)
