@@ -70,8 +70,8 @@ slurm_launcher() {
     how=mpirun
     case $library in
       openmpi) if grep -qw pmix <<<"$known"; then how=pmix; fi ;;
-      # With PMI2 of Slurm 22.05 programs of MPICH 4.0.2, plain C ones too, hung now and then: rather its own launcher,
-      # which starts its daemons by srun.
+      # With PMI2 of Slurm 22.05 MPI_Finalize of MPICH 4.0.2 hangs now and then, of plain C programs too (gradshard ends all the
+      # same, half a minute later): rather its own launcher, which starts its daemons by srun.
       mpich) if ! command -v mpiexec.mpich mpiexec >/dev/null && grep -qw pmi2 <<<"$known"; then how=pmi2; fi ;;
     esac
   fi

@@ -15,7 +15,7 @@ Runs the experiments of configs/targets/ on this machine and prints one line for
   chunked         4 ranks, 512 MiB: tree-lambda-fl in chunks against whole
   wire-1, wire-2  4 virtual nodes of 1 and 2 ranks over 1 Gbit/s: share of the wire's limit. Needs root
   wire-1-delay, wire-2-delay
-                  the same with 200 µs of latency, by a switch in user space that takes a core
+                  the same with 200 µs of latency, by a switch in user space that takes part of a core
   nodes           1, 2, 4 and 8 virtual nodes of 1 rank over 1 Gbit/s: ResNet-18 and VGG-16 against the MPI library. Needs
                   root and 12 GB of memory
   peers-resnet18, peers-vgg16

@@ -29,9 +29,7 @@ root=$(cd "$here/../.." && pwd -P)
 export GRADSHARD=${GRADSHARD:-$root/target/release/gradshard}
 mpich=${GRADSHARD_MPICH:-$root/target/mpich/release/gradshard}
 
-together=(run mpirun mpich-mpirun modules sweep merge ceiling places no-slurm)
-# Only when asked for by name: MPICH 4.0.2, a plain C program too, hangs now and then under PMI2 of Slurm 22.05.
-asked=(mpich-pmi2)
+together=(run mpirun mpich-mpirun mpich-pmi2 modules sweep merge ceiling places no-slurm)
 alone=(requeue link-cut node-crashed slurmd-killed out-of-memory)
 chosen=()
 repeat=1
@@ -43,7 +41,7 @@ while [ $# -gt 0 ]; do
       exit 0
       ;;
     --list)
-      printf '%s\n' "${together[@]}" "${alone[@]}" "${asked[@]}"
+      printf '%s\n' "${together[@]}" "${alone[@]}"
       exit 0
       ;;
     --quick) quick=yes ;;
@@ -52,7 +50,7 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     *)
-      printf '%s\n' "${together[@]}" "${alone[@]}" "${asked[@]}" | grep -qx -- "$1" || {
+      printf '%s\n' "${together[@]}" "${alone[@]}" | grep -qx -- "$1" || {
         echo "test-jobs.sh: no case $1 (--list says which there are)" >&2
         exit 2
       }
@@ -347,7 +345,6 @@ for ((round = 1; round <= repeat; round++)); do
   fi
   first=()
   for name in "${together[@]}"; do if wanted "$name"; then first+=("$name"); fi; done
-  for name in "${asked[@]}"; do if [ ${#chosen[@]} -gt 0 ] && wanted "$name"; then first+=("$name"); fi; done
   if [ ${#first[@]} -gt 0 ]; then
     clusters+=("/run/gradshard-test-jobs-$$-together")
     if start together 4; then
