@@ -136,6 +136,13 @@ pub fn caveats(comparisons: &[&Comparison<'_>], jobs: usize) -> Vec<String> {
             worst.interference
         ));
     }
+    let beaten = count(CellRow::beats_its_limit);
+    if beaten > 0 {
+        caveats.push(format!(
+            "not for shares of the limit: {beaten} of {} cells were faster than the limits measured before them allow",
+            timed.len()
+        ));
+    }
     let drifting = count(|cell| cell.drifts);
     if drifting > 0 {
         caveats.push(format!("{drifting} of {} cells had not settled: interference or drift", timed.len()));
@@ -175,13 +182,15 @@ mod tests {
             };
             file.push(row, vec![], vec![]);
         }
+        file.cells[1].share_of_limit = Some(1.2);
         let source = Source { label: "x".into(), path: "x.h5".into(), file };
         let comparisons = source.comparisons();
         let found = caveats(&comparisons.iter().collect::<Vec<_>>(), 2);
         assert_eq!(
             found,
             [
-                "disturbed, so not to be relied on: 2 of 3 cells; of the one most disturbed: a half; measure again on a quiet machine"
+                "disturbed, so not to be relied on: 2 of 3 cells; of the one most disturbed: a half; measure again on a quiet machine",
+                "not for shares of the limit: 1 of 3 cells were faster than the limits measured before them allow"
             ]
         );
     }

@@ -29,6 +29,12 @@ pub struct Environment {
     pub huge_pages_shared: Option<String>,
     /// Whether the kernel moves pages between NUMA nodes by itself.
     pub numa_balancing: Option<bool>,
+    /// TCP's congestion control, which decides over Ethernet between nodes.
+    #[serde(default)]
+    pub tcp_congestion_control: Option<String>,
+    /// Whether TCP begins slowly again after a pause. Rounds follow pauses: where it does, long links lose time.
+    #[serde(default)]
+    pub tcp_slow_start_after_idle: Option<bool>,
     /// When this was asked, UTC.
     pub started: String,
     /// The binary.
@@ -63,6 +69,8 @@ impl Environment {
             huge_pages: huge_pages("enabled"),
             huge_pages_shared: huge_pages("shmem_enabled"),
             numa_balancing: line("proc/sys/kernel/numa_balancing").map(|value| value != "0"),
+            tcp_congestion_control: line("proc/sys/net/ipv4/tcp_congestion_control"),
+            tcp_slow_start_after_idle: line("proc/sys/net/ipv4/tcp_slow_start_after_idle").map(|value| value != "0"),
             started: utc::now(),
             build: BuildFacts::here(),
             launcher: Launcher::here(),
@@ -106,6 +114,8 @@ mod tests {
             ("proc/sys/kernel/hostname", "node7\n"),
             ("proc/sys/kernel/osrelease", "6.1.0-9\n"),
             ("proc/sys/kernel/numa_balancing", "1\n"),
+            ("proc/sys/net/ipv4/tcp_congestion_control", "cubic\n"),
+            ("proc/sys/net/ipv4/tcp_slow_start_after_idle", "0\n"),
             ("proc/cpuinfo", "processor\t: 0\nmodel name\t: Some CPU @ 2.0GHz\n"),
             ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n"),
             ("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "performance\n"),
@@ -124,6 +134,8 @@ mod tests {
         assert_eq!(node.clock_source.as_deref(), Some("hpet"));
         assert_eq!((node.huge_pages.as_deref(), node.huge_pages_shared), (Some("madvise"), None));
         assert_eq!(node.numa_balancing, Some(true));
+        assert_eq!(node.tcp_congestion_control.as_deref(), Some("cubic"));
+        assert_eq!(node.tcp_slow_start_after_idle, Some(false));
         Ok(())
     }
 

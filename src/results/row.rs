@@ -268,6 +268,17 @@ pub struct Sample {
     pub rank_producing_seconds: Vec<f64>,
 }
 
+/// Limits are the best of a few seconds; a cell may exceed them by as much without anything being wrong.
+const LIMIT_SPREAD: f64 = 0.05;
+
+impl CellRow {
+    /// True if the cell was faster than its limit allows: the limits were measured before it, and the machine has given
+    /// more since, so that its share of the limit says nothing.
+    pub fn beats_its_limit(&self) -> bool {
+        self.share_of_limit.is_some_and(|share| share > 1.0 + LIMIT_SPREAD)
+    }
+}
+
 impl Sample {
     /// True if every rank began in time. What is not valid is kept, and used for nothing.
     pub fn is_valid(&self) -> bool {

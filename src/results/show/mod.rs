@@ -1,6 +1,7 @@
 //! A result file for people (a text table) and for programs (JSON, CSV).
 
 mod answer;
+mod beaten_limits;
 mod csv;
 mod guidelines;
 mod interference;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::answer::{answer, warnings};
+use super::beaten_limits::beaten_limits;
 use super::interference::interference;
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, WIDTH, list, paragraph, printable};
@@ -79,6 +80,7 @@ pub fn table(file: &ResultFile) -> String {
     answer(&mut page, &view);
     warnings(&mut page, file);
     interference(&mut page, file);
+    beaten_limits(&mut page, file);
     if !page.is_empty() {
         page.push('\n');
     }
