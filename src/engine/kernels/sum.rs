@@ -175,30 +175,24 @@ struct Mixed<'a, E: Element> {
 }
 
 impl<E: Element, V: Lanes<E>> Inputs<E, V> for Mixed<'_, E> {
+    // Without closures: the compiler does not inline all of them here, and a call for each vector takes five times as long.
     #[inline(always)]
     unsafe fn sum<const VECTORS: usize>(&self, lead: Option<[V; VECTORS]>, i: usize) -> [V; VECTORS] {
-        let mut terms = self.terms.iter();
         // SAFETY: the caller's promise.
-        let term = |term: &Term<E>| unsafe {
-            match *term {
-                Term::Weighted { data, weight } => weighted::<E, V, VECTORS>(data.add(self.at + i), V::splat(weight)),
-                Term::Partial(data) => load::<E, V, VECTORS>(data.add(self.at + i)),
+        unsafe {
+            let (mut acc, others) = match (lead, self.terms) {
+                (Some(lead), terms) => (lead, terms),
+                (None, [first, others @ ..]) => (values::<E, V, VECTORS>(first, self.at + i), others),
+                (None, []) => ([V::splat(E::Acc::from_f64(0.0)); VECTORS], self.terms),
+            };
+            for term in others {
+                let more = values::<E, V, VECTORS>(term, self.at + i);
+                for v in 0..VECTORS {
+                    acc[v] = acc[v].add(more[v]);
+                }
             }
-        };
-        let mut acc = match lead {
-            Some(lead) => lead,
-            None => match terms.next() {
-                Some(first) => term(first),
-                // SAFETY: V may be used here.
-                None => [unsafe { V::splat(E::Acc::from_f64(0.0)) }; VECTORS],
-            },
-        };
-        for one in terms {
-            let values = term(one);
-            // SAFETY: V may be used here.
-            acc = std::array::from_fn(|v| unsafe { acc[v].add(values[v]) });
+            acc
         }
-        acc
     }
 }
 
@@ -373,15 +367,36 @@ impl<E: Element> Part<'_, E> {
     }
 }
 
+/// A term's vectors from its element `at` on.
+#[inline(always)]
+unsafe fn values<E: Element, V: Lanes<E>, const VECTORS: usize>(term: &Term<E>, at: usize) -> [V; VECTORS] {
+    // SAFETY: the caller's promise that VECTORS × WIDTH of them can be read, and that V may be used here.
+    unsafe {
+        match *term {
+            Term::Weighted { data, weight } => weighted::<E, V, VECTORS>(data.add(at), V::splat(weight)),
+            Term::Partial(data) => load::<E, V, VECTORS>(data.add(at)),
+        }
+    }
+}
+
 /// Weighted elements.
 #[inline(always)]
 unsafe fn weighted<E: Element, V: Lanes<E>, const VECTORS: usize>(from: *const E, weight: V) -> [V; VECTORS] {
-    // SAFETY: the caller's promise that VECTORS × WIDTH elements can be read, and that V may be used here.
-    std::array::from_fn(|v| unsafe { weight.mul(V::widen(from.add(v * V::WIDTH))) })
+    let mut all = [weight; VECTORS];
+    for (v, one) in all.iter_mut().enumerate() {
+        // SAFETY: the caller's promise that VECTORS × WIDTH elements can be read, and that V may be used here.
+        *one = unsafe { weight.mul(V::widen(from.add(v * V::WIDTH))) };
+    }
+    all
 }
 
 #[inline(always)]
 unsafe fn load<E: Element, V: Lanes<E>, const VECTORS: usize>(from: *const E::Acc) -> [V; VECTORS] {
-    // SAFETY: the caller's promise that VECTORS × WIDTH values can be read.
-    std::array::from_fn(|v| unsafe { V::load(from.add(v * V::WIDTH)) })
+    // SAFETY: the caller's promise that VECTORS × WIDTH values can be read, VECTORS being at least 1.
+    let mut all = unsafe { [V::load(from); VECTORS] };
+    for (v, one) in all.iter_mut().enumerate() {
+        // SAFETY: as above.
+        *one = unsafe { V::load(from.add(v * V::WIDTH)) };
+    }
+    all
 }
