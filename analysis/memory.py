@@ -71,9 +71,9 @@ def feasibility(directory):
     found = {}
     for cell in cells(directory, "feasibility") + cells(directory, "feasibility-5gib"):
         key = (cell["model"], cell["strategy"], cell["shards"], cell["flow"])
-        kernel = cell["memory"]["kernel"]
-        ran = "measured" if cell["status"] == "ok" else "fits, not run: " + cell["reason"].split(";")[0][:60]
         memory = cell["memory"]
+        kernel = memory["kernel"]
+        ran = "measured" if cell["status"] == "ok" else "fits, not run: " + cell["reason"].split(";")[0][:60]
         found[key] = (memory["aggregator"]["total"], memory["aggregating_bytes"], kernel["round"] if kernel else None, ran)
     rows = []
     for (model, strategy, shards, flow), (need, rank, seen, ran) in found.items():

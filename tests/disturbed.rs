@@ -16,7 +16,7 @@ impl Burners {
         let program = std::env::current_exe().unwrap();
         let burner = || {
             let mut command = Command::new(&program);
-            command.args(["burn", "--exact", "--ignored"]).stdin(Stdio::piped()).stdout(Stdio::null());
+            command.args(["burn", "--exact", "--ignored"]).stdin(Stdio::null()).stdout(Stdio::null());
             command.spawn().unwrap()
         };
         Burners((0..count).map(|_| burner()).collect())
@@ -59,7 +59,7 @@ fn a_run_whose_cores_others_take_says_so() {
     let found = ResultFile::open(&output).unwrap();
     assert!(found.blocks.iter().map(|block| block.involuntary_switches).sum::<u64>() > 0);
     for cell in &found.cells {
-        // Four programs on two cores, beside two ranks that wait on theirs: two thirds are others'.
+        // On two cores: four programs beside two ranks, so that two thirds are others'; on more cores, more.
         let others = "other programs or the host took ";
         let share = cell.interference.strip_prefix(others).and_then(|rest| rest.split(' ').next());
         let share: f64 = share.unwrap_or_else(|| panic!("{:?}", cell.interference)).parse().unwrap();

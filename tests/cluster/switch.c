@@ -42,7 +42,7 @@ enum {
 static const int64_t SECOND = 1000000000;
 static const int64_t MAX_WAIT = 20000000; /* ns */
 /* How long before its link is free a sender's next frame is taken, as into a card's ring: longer than a timer is late, and
- * than the 64 KiB that came before take at a gigabit. */
+ * about as long as 64 KiB take at a gigabit. */
 static const int64_t AHEAD = 500000; /* ns */
 /* Timers of virtual machines are late: by 100 to 250 us where cores sleep, by 15 to 25 us where ranks keep them busy. So
  * sleep ends as much earlier as most of the last ones were late, and the rest is waited for awake: where cores are idle that

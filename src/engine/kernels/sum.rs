@@ -175,7 +175,8 @@ struct Mixed<'a, E: Element> {
 }
 
 impl<E: Element, V: Lanes<E>> Inputs<E, V> for Mixed<'_, E> {
-    // Without closures: the compiler does not inline all of them here, and a call for each vector takes five times as long.
+    // Without closures: the compiler did not inline all of them here, and called a function for each vector. Roots of 85,002
+    // elements over five partial sums took 630 us instead of 93 to 128.
     #[inline(always)]
     unsafe fn sum<const VECTORS: usize>(&self, lead: Option<[V; VECTORS]>, i: usize) -> [V; VECTORS] {
         // SAFETY: the caller's promise.
