@@ -7,13 +7,13 @@ pub mod engine;
 pub mod experiment;
 pub mod gradient;
 pub mod job;
-pub mod limits;
 pub mod machine;
-pub mod measure;
 pub mod memory;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod plan;
 pub mod results;
+pub mod roofline;
+pub mod stats;
 pub mod sync;
 pub mod utc;

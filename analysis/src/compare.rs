@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gradshard::measure::holm::holm;
-use gradshard::measure::{Alpha, Interval, between_jobs, unpaired};
 use gradshard::results::row::{CellRow, Status};
+use gradshard::stats::holm::holm;
+use gradshard::stats::{Alpha, Interval, between_jobs, unpaired};
 
 use crate::source::{Comparison, Source};
 

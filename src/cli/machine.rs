@@ -2,8 +2,8 @@
 
 use clap::Args;
 use gradshard::engine::Transport;
-use gradshard::limits::{self, Limits};
 use gradshard::machine::{RankMachine, describe};
+use gradshard::roofline::{self, Limits};
 use serde::Serialize;
 
 use super::{Failure, ListFormat, print};
@@ -32,10 +32,10 @@ pub fn machine(args: &MachineArgs) -> Result<(), Failure> {
 
 fn report(transport: &mut dyn Transport, args: &MachineArgs) -> Result<(), Failure> {
     let machines = gradshard::job::machines(transport)?;
-    let limits = limits::measure(transport)?;
+    let limits = roofline::measure(transport)?;
     let Some(machines) = machines else { return Ok(()) };
     match args.format {
-        ListFormat::Text => print(&format!("{}\n{}", describe(&machines), limits::describe(&limits))),
+        ListFormat::Text => print(&format!("{}\n{}", describe(&machines), roofline::describe(&limits))),
         ListFormat::Json => print(&format!("{}\n", serde_json::to_string_pretty(&Report { machines, limits })?)),
     }
 }

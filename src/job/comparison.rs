@@ -18,12 +18,12 @@ use crate::job::setup::terms_of;
 use crate::job::start::misses_too_many;
 use crate::job::timing::{self, Timing, Told};
 use crate::job::{JobError, Prepared, Progress, Request, correctness, keep};
-use crate::measure::{BlockOrder, Stopped, Stopping, StoppingRule};
 use crate::memory::Limit;
 use crate::plan::memory::{Memory, RankPrediction, resident};
 use crate::plan::{IntraNode, Layout, Phase, Residency};
 use crate::results::Running;
 use crate::results::row::{BlockRow, MemoryRow, RatioRow, Sample, Status};
+use crate::stats::{BlockOrder, Stopped, Stopping, StoppingRule};
 use crate::sync::{Start, Synchroniser};
 use crate::with_element;
 

@@ -8,12 +8,12 @@ use crate::experiment::{self, Comparison};
 use crate::job::JobError;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
-use crate::measure::interference::{is_disturbed, verdict};
-use crate::measure::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 use crate::plan::memory::{RankPrediction, predict_rank};
 use crate::plan::strategies::Strategy;
 use crate::plan::{self, Layout, Plan, Problem, Terms, check};
 use crate::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use crate::stats::interference::{is_disturbed, verdict};
+use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
 /// What enforces ceilings.
 pub const ENFORCED_BY: &str = "RLIMIT_DATA";

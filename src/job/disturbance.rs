@@ -6,8 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::engine::transport::{Transport, TransportError, gather_numbers};
 use crate::job::timing::Told;
 use crate::machine::{Load, Usage, core_mhz};
-use crate::measure::interference::OtherLoad;
 use crate::results::row::BlockRow;
+use crate::stats::interference::OtherLoad;
 use crate::sync::Synchroniser;
 
 /// Stands for what is not known.

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::engine::kernels::Variant;
 use crate::engine::transport::{Transport, TransportError};
-use crate::limits::Limits;
 use crate::machine::command_line;
 use crate::machine::rank::RankMachine;
 use crate::machine::{Placement, Spread, cores_shared, placement};
+use crate::roofline::Limits;
 
 /// Every rank's description, on rank 0; None elsewhere. Collective.
 pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>>, TransportError> {

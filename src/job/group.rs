@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
 use crate::experiment::Comparison;
 use crate::job::{Book, JobError, Prepared, Progress, Quiet, Request, comparison, save, share, start};
-use crate::limits::Limits;
+use crate::roofline::Limits;
 use crate::sync::Synchroniser;
 
 /// Comparisons that follow each other on the same nodes.
@@ -111,7 +111,7 @@ fn on_nodes(
                 Some(nodes) => format!("measuring the limits of the first {nodes} node(s)"),
                 None => "measuring the machine's limits".to_owned(),
             });
-            Some(crate::limits::measure(transport)?)
+            Some(crate::roofline::measure(transport)?)
         }
         _ => None,
     };

@@ -1,9 +1,9 @@
 //! How the cells of a comparison compare with its fastest one: whether that is known well enough, and what is claimed.
 
-use crate::measure::{
+use crate::results::row::{RatioRow, Sample};
+use crate::stats::{
     Alpha, Autocorrelation, Evidence, Judgement, LogRatios, Stopped, judge, least_blocks, summarise, summarise_at,
 };
-use crate::results::row::{RatioRow, Sample};
 
 /// What all looks at a comparison together may spend.
 pub const ALPHA: Alpha = Alpha::FIVE_PERCENT;
@@ -117,7 +117,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::measure::{StopReason, Stopping, StoppingRule};
+    use crate::stats::{StopReason, Stopping, StoppingRule};
 
     /// Cells whose times are `factors` s, give or take a few per cent that blocks and cells have of their own.
     fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<Timed> {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::experiment::Comparison;
 use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared};
-use crate::limits::Limits;
-use crate::limits::share::least;
 use crate::plan::Problem;
 use crate::results::row::CellRow;
+use crate::roofline::Limits;
+use crate::roofline::share::least;
 
 /// Fills in the least bytes, part and time of the row's cell, and the share of it that the median is. A cell without a
 /// plan, or on a machine that was not measured, has none.

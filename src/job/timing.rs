@@ -5,8 +5,8 @@ use std::cell::Cell;
 use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Transport, TransportError};
 use crate::machine::Usage;
-use crate::measure::clock::Course;
 use crate::results::row::Sample;
+use crate::stats::clock::Course;
 use crate::sync::{Start, Synchroniser};
 
 /// Numbers that [`Timing::numbers`] yields.

@@ -6,7 +6,7 @@ use super::ResultFile;
 use super::row::{CellRow, RatioRow, Status};
 use super::show::{about, about_mebibytes, printable};
 use crate::gradient::element::Dtype;
-use crate::measure::{Interval, SizedRatio};
+use crate::stats::{Interval, SizedRatio};
 
 /// A family of strategies: its name in a cell's row, how it is named in a sentence, and what it tells one to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

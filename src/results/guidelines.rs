@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::ResultFile;
 use super::pooled::{ALPHA, Point};
 use super::row::{CellRow, Status};
-use crate::measure::{Alpha, Evidence, Interval, LogRatios, Look, Verdict, judge, pool};
+use crate::stats::{Alpha, Evidence, Interval, LogRatios, Look, Verdict, judge, pool};
 
 /// A collective and what should not be faster: the strategies that carry both out, and the guideline in MPI's words.
 const PATTERNS: [(&str, &str, &str); 5] = [

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::ResultFile;
 use super::job_row::PooledRow;
 use super::row::{CellRow, Status};
-use crate::measure::{Alpha, Evidence, LogRatios, PooledRatio, judge, pool};
+use crate::stats::{Alpha, Evidence, LogRatios, PooledRatio, judge, pool};
 
 /// How often a claim over jobs may be wrong. Nobody looks in between: people choose how many jobs they run.
 pub const ALPHA: Alpha = Alpha::FIVE_PERCENT;

@@ -6,7 +6,7 @@ use super::LocalClock;
 use super::dissemination::meet;
 use super::exchange::Exchange;
 use crate::engine::transport::{Transport, TransportError, gather_numbers};
-use crate::measure::clock_model::{ClockModel, Reading};
+use crate::stats::clock_model::{ClockModel, Reading};
 
 /// Ping-pongs for a reading, of which the fastest counts. Waiting in a queue only ever adds to what one takes, so the
 /// fastest was disturbed least.

@@ -1,7 +1,7 @@
 //! How ranks begin a round together: behind a barrier of our own, or at a moment agreed upon beforehand.
 //!
 //! Messages here are two or three numbers between two ranks, over whatever connects them. What is made of clocks'
-//! readings is in [`measure::clock_model`](crate::measure::clock_model).
+//! readings is in [`measure::clock_model`](crate::stats::clock_model).
 
 mod dissemination;
 mod exchange;

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::engine::node_clock::node_clock;
     use crate::engine::run_threads;
-    use crate::measure::clock::LATE;
+    use crate::stats::clock::LATE;
 
     fn skewed(node: usize) -> LocalClock {
         LocalClock::new(format!("clock {node}"), move || node_clock() + node as u64 * 5_000_000_000)

@@ -1,6 +1,6 @@
 //! A forest plot: ratios with their intervals, one a row.
 
-use gradshard::measure::Interval;
+use gradshard::stats::Interval;
 
 use super::Context;
 use crate::axis::{Axis, plain};

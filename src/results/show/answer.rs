@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use super::number::about;
 use super::page::{paragraph, printable};
 use super::view::View;
-use crate::measure::autocorrelation::threshold;
-use crate::measure::{Crossover, SizedRatio, crossovers};
 use crate::results::ResultFile;
 use crate::results::contest::{Contest, SHARDED, TREE, contests};
 use crate::results::row::{CellRow, Status};
+use crate::stats::autocorrelation::threshold;
+use crate::stats::{Crossover, SizedRatio, crossovers};
 
 /// The answers in sentences: one for each comparison with its model before it, then one for each change of order with the
 /// size of the gradient.

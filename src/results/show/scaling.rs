@@ -140,7 +140,7 @@ pub fn series(file: &ResultFile) -> Vec<Series> {
 /// The rows of one number of nodes, of one job or several.
 fn point(rows: &[&CellRow]) -> Point {
     let ok: Vec<&&CellRow> = rows.iter().filter(|row| row.status == Status::Ok && row.median_s.is_some()).collect();
-    let middle = |values: Vec<f64>| crate::measure::summarise(&values).map(|summary| summary.median);
+    let middle = |values: Vec<f64>| crate::stats::summarise(&values).map(|summary| summary.median);
     let first = rows[0];
     Point {
         nodes: first.nodes,

@@ -7,11 +7,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::measure::{Alpha, pool};
 use crate::memory::KernelMemory;
 use crate::results::ResultFile;
 use crate::results::pooled::Point;
 use crate::results::row::{CellRow, RatioRow, Status, VerificationRow};
+use crate::stats::{Alpha, pool};
 
 /// The rows of a page.
 pub struct View<'f> {

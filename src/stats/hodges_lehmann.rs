@@ -7,8 +7,8 @@
 //! Zeros and equal differences need no care here: the closed interval then holds the centre at least as often as the
 //! level says (Randles and Wolfe 1979; Noether 1967).
 
-use crate::measure::Alpha;
-use crate::measure::signed_rank::walsh_rank;
+use crate::stats::Alpha;
+use crate::stats::signed_rank::walsh_rank;
 
 /// The centre of some differences, in their unit.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,7 +7,7 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use crate::measure::Alpha;
+use crate::stats::Alpha;
 
 /// Up to this many differences the distribution is counted, above it is approximated by the normal one. R's wilcox.test
 /// counts below 50; counting is still cheap here, and far tails, which later looks need, are better counted.

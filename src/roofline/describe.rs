@@ -83,7 +83,7 @@ fn bandwidth(bytes_per_s: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::figures::{Access, Kind, SumRate, WireLimits};
+    use crate::roofline::figures::{Access, Kind, SumRate, WireLimits};
 
     #[test]
     fn says_every_figure_with_its_unit() {

@@ -233,7 +233,7 @@ pub fn measure(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::places::Account;
+    use crate::roofline::places::Account;
 
     fn node(ranks: usize, cores: usize, cache_bytes: u64, caches: usize) -> Node {
         let account = Account { cache_bytes, caches, ..Account::default() };

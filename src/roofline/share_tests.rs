@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::gradient::Dtype;
-use crate::limits::figures::{NodeLimits, PairLimits, WireLimits};
 use crate::plan::{Aggregator, Flow, Input, IntraNode, Order, Roles, strategies};
+use crate::roofline::figures::{NodeLimits, PairLimits, WireLimits};
 
 const MIB: u64 = 1 << 20;
 

@@ -1,6 +1,6 @@
 //! When a comparison has been measured enough.
 
-use crate::measure::Alpha;
+use crate::stats::Alpha;
 
 /// Blocks at the first look; each further one comes at twice as many.
 const FIRST_LOOK: u64 = 10;

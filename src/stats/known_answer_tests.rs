@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use crate::measure::{
+use crate::stats::{
     Alpha, BlockOrder, Evidence, LogRatios, Look, StopReason, Stopped, Stopping, StoppingRule, Verdict, WarmUp, judge,
 };
 

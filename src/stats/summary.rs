@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use crate::measure::Alpha;
+use crate::stats::Alpha;
 
 /// The median of a cell's samples.
 #[derive(Clone, Copy, Debug, PartialEq)]

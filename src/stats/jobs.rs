@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::measure::{Alpha, Interval};
+use crate::stats::{Alpha, Interval};
 
 /// A ratio over several jobs. No unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,7 @@ impl PooledRatio {
     }
 
     /// p-value of their ratio lying outside 1 / (1 + margin) up to 1 + margin: two one-sided t tests (Schuirmann 1987),
-    /// the larger p-value, doubled for the reason that [`LogRatios::equality_p`](crate::measure::LogRatios::equality_p)
+    /// the larger p-value, doubled for the reason that [`LogRatios::equality_p`](crate::stats::LogRatios::equality_p)
     /// names. 1 without a margin above 0, and with a single job.
     pub fn equality_p(&self, margin: f64) -> f64 {
         if !(margin > 0.0 && margin.is_finite()) {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::measure::holm::holm;
-use crate::measure::{Alpha, LogRatios, Look};
+use crate::stats::holm::holm;
+use crate::stats::{Alpha, LogRatios, Look};
 
 /// What is claimed of the first of two strategies, compared with the second.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! The gradient size at which the order of two strategies changes.
 
-use crate::measure::Interval;
+use crate::stats::Interval;
 
 /// The ratio of two strategies at one gradient size.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! Two strategies, block by block: how their times compare.
 
-use crate::measure::hodges_lehmann::centre;
-use crate::measure::signed_rank::SignedRank;
-use crate::measure::{Alpha, Interval};
+use crate::stats::hodges_lehmann::centre;
+use crate::stats::signed_rank::SignedRank;
+use crate::stats::{Alpha, Interval};
 
 /// Why times cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -35,7 +35,7 @@ pub struct Ratio {
     /// Hodges-Lehmann estimate: exp of the median of the Walsh averages of the log ratios.
     pub estimate: f64,
     /// Its interval, by inverting the signed-rank test; None with fewer blocks than
-    /// [`least_blocks`](crate::measure::least_blocks).
+    /// [`least_blocks`](crate::stats::least_blocks).
     pub interval: Option<Interval>,
     /// How often the interval may miss.
     pub alpha: Alpha,

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-use crate::measure::{Alpha, Interval};
+use crate::stats::{Alpha, Interval};
 
 /// Up to this many samples a side the distribution of the rank-sum statistic is counted, above it is approximated by the
 /// normal one; R's wilcox.test counts below 50.

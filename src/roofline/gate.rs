@@ -128,7 +128,7 @@ impl Gate {
 mod tests {
     use super::*;
     use crate::engine::run_threads;
-    use crate::limits::places::Places;
+    use crate::roofline::places::Places;
 
     /// Nobody passes the gate before the slowest has come, and the span covers the slowest worker.
     #[test]
