@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod distribution;
+pub mod end;
 pub mod explicit;
 pub mod flow;
 pub mod layout;
@@ -17,6 +18,7 @@ pub mod strategies;
 
 pub use check::{Fault, Verdict, check};
 pub use distribution::Finished;
+pub use end::End;
 pub use explicit::ExplicitPlan;
 pub use flow::{Flow, IntraNode, Order, Phase, Residency, Terms};
 pub use layout::{Layout, Roles};
