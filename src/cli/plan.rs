@@ -110,8 +110,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     };
     let roles = args.dedicated.map_or(Roles::Colocated, |ranks| Roles::Dedicated(Some(ranks)));
     let layout = Arc::new(Layout::even(args.ranks, args.nodes, roles).map_err(input)?);
-    let shards = if strategy.knobs().shards { args.shards } else { 1 };
-    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards));
+    let shards = if strategy.knobs().heeds_shards(args.end) { args.shards } else { 1 };
+    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(args.end));
     let plan = strategy.plan(&problem, &layout).map_err(input)?;
     let intra_node = match args.intra_node {
         IntraNodeArg::Messages if !strategy.always_shared() => IntraNode::Messages,
@@ -124,8 +124,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan: plan.as_ref(),
         problem: &problem,
         layout: &layout,
-        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency, phase: Phase::Aggregate },
-        verdict: check(plan.as_ref(), &problem, &layout),
+        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency },
+        checked: check(plan.as_ref(), &problem, &layout),
     };
     let mut text = String::new();
     match args.format {
@@ -135,7 +135,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         PlanFormat::Svg => picture.svg(&mut text).map_err(|error| input(anyhow!(error)))?,
     }
     print(&text)?;
-    match picture.verdict {
+    match picture.checked {
         Ok(_) => Ok(()),
         Err(fault) => Err(Failure::Other(fault.into())),
     }

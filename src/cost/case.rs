@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cost::{CostError, Workload};
 use crate::gradient::Dtype;
 use crate::plan::strategies::Strategy;
-use crate::plan::{Flow, Layout, Plan, Problem, Roles};
+use crate::plan::{End, Flow, Layout, Plan, Problem, Roles, call};
 
 /// What is to be priced: who aggregates how much by which strategy. No platform and no price.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl Case {
 
     /// M as the strategy heeds it.
     pub fn shards_heeded(&self) -> u64 {
-        if self.strategy.knobs().shards { self.shards } else { 1 }
+        if self.strategy.knobs().heeds_shards(End::Everywhere) { self.shards } else { 1 }
     }
 
     /// How data moves through an aggregator.
@@ -69,15 +69,17 @@ impl Case {
     /// # Errors
     /// If the strategy has none for this problem, or it ends in a collective of the MPI library.
     pub fn plan(&self) -> Result<Planned, CostError> {
-        let layout = Arc::new(Layout::even(self.ranks, self.nodes, Roles::Colocated)?);
+        self.plan_on(self.ranks)
+    }
+
+    fn plan_on(&self, ranks: usize) -> Result<Planned, CostError> {
+        let layout = Arc::new(Layout::even(ranks, self.nodes, Roles::Colocated)?);
         let problem = Arc::new(Problem::unweighted(self.elements, self.clients, self.shards_heeded()));
         let plan = self.strategy.plan(&problem, &layout)?;
-        match plan.collective() {
-            Some(collective) => {
-                Err(CostError::Collective { strategy: self.strategy.name(), function: collective.name() })
-            }
-            None => Ok(Planned { plan, problem, layout }),
+        if !plan.calls().is_empty() {
+            return Err(CostError::Collective { strategy: self.strategy.name(), function: call::names(plan.calls()) });
         }
+        Ok(Planned { plan, problem, layout })
     }
 
     /// What the plan asks of functions and of a store.
@@ -85,7 +87,8 @@ impl Case {
     /// # Errors
     /// Those of [`Case::plan`].
     pub fn workload(&self) -> Result<Workload, CostError> {
-        let Planned { plan, problem, .. } = self.plan()?;
+        // A function for each shard: with fewer ranks one rank would own several.
+        let Planned { plan, problem, .. } = self.plan_on(self.ranks.max(self.shards_heeded() as usize))?;
         Ok(Workload::of(plan.as_ref(), &problem, self.dtype, self.flow()))
     }
 }

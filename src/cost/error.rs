@@ -20,7 +20,7 @@ pub enum CostError {
         /// The strategy.
         strategy: &'static str,
         /// The MPI function.
-        function: &'static str,
+        function: String,
     },
     /// A measurement names a strategy that does not exist.
     #[error("{deployment}: unknown strategy {strategy:?}; known: {known}")]

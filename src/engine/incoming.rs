@@ -145,6 +145,7 @@ impl<E: Element> RunIncoming<E> {
     fn deliver(&mut self, tasks: &mut [RoundTask<E>]) -> bool {
         let mut data = self.piece_at(self.delivered).cast_const();
         let mut number = 0;
+        let mut waits = false;
         for (at, range) in self.segments_of(self.delivered) {
             let segment = &self.stream.segments[at];
             let bytes = range.len() as usize * self.width(segment);
@@ -164,12 +165,16 @@ impl<E: Element> RunIncoming<E> {
                     (Target::Copy { .. }, None) => true,
                 };
                 if !taken {
-                    self.of_piece = number;
-                    return false;
+                    waits = true;
+                    break;
                 }
             }
             data = data.wrapping_add(bytes);
             number += 1;
+        }
+        if waits {
+            self.of_piece = number;
+            return false;
         }
         self.full[(self.delivered % self.stream.depth) as usize] = false;
         self.delivered += 1;

@@ -54,7 +54,8 @@ impl<E: Element> LibraryCalls<E> {
         for (number, LibraryCall { call, ranges, .. }) in calls.into_iter().enumerate() {
             let one_call = match call {
                 // Cut into blocks by the transport.
-                Call::Reduce { .. } | Call::Allreduce | Call::Broadcast { .. } | Call::ReduceScatter => false,
+                Call::Reduce { .. } | Call::Allreduce | Call::Broadcast { .. } => false,
+                Call::ReduceScatter | Call::Allgather => false,
                 _ => true,
             };
             if one_call && call.input_elements(elements, ranges.len()) > most {
@@ -127,6 +128,11 @@ impl<E: Element> LibraryCalls<E> {
                 }
                 Call::Scatter { root } => library.scatter(dtype, root, send, receive, &parts(&stage.ranges))?,
                 Call::Gather { root } => library.gather_parts(dtype, Some(root), send, receive, &parts(held))?,
+                Call::Allgather if self.elements > library.most_elements() => {
+                    let bytes = |(start, length)| (start * size as u64, length * size as u64);
+                    let parts: Vec<_> = parts(held).into_iter().map(bytes).collect();
+                    library.allgather(send, receive, &parts)?;
+                }
                 Call::Allgather => library.gather_parts(dtype, None, send, receive, &parts(held))?,
                 Call::Broadcast { root } => {
                     let bytes = self.elements * size as u64;

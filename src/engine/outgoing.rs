@@ -8,7 +8,7 @@ use crate::engine::spec::Spec;
 use crate::engine::token::Token;
 use crate::engine::transport::Transport;
 use crate::gradient::{Element, Range};
-use crate::plan::lowering::Outgoing;
+use crate::plan::lowering::{Origin, Outgoing, TaskRef};
 
 /// The memory from which consecutive elements of a stream come.
 #[derive(Clone, Copy)]
@@ -58,6 +58,15 @@ impl<E: Element> RunOutgoing<E> {
         }
         let under_way = vec![None; stream.depth as usize];
         RunOutgoing { stream, index, runs, elements, slots, next: 0, under_way, producing: 0.0, problem: None }
+    }
+
+    /// Tells the stream where the tasks lie whose elements it sends.
+    pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
+        for (run, segment) in self.runs.iter_mut().zip(&self.stream.segments) {
+            if let (Place::Task(located, ..), Origin::Task { task, .. }) = (&mut run.place, segment.origin) {
+                *located = locate(task);
+            }
+        }
     }
 
     /// Makes ready for another round.

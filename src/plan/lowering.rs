@@ -172,8 +172,8 @@ pub enum Target {
     },
     /// They are kept.
     Copy {
-        /// Index into [`Lowering::copies`].
-        task: usize,
+        /// The copy's number among the tasks of the rank.
+        number: usize,
     },
 }
 

@@ -28,7 +28,7 @@
 
 use super::figures::{Limits, greatest};
 use crate::gradient::Range;
-use crate::plan::{Collective, Layout, Phase, Plan, Problem, Residency, Terms};
+use crate::plan::{End, Layout, Plan, Problem, Residency, Terms};
 
 /// The part of the machine that takes longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,20 +87,11 @@ pub struct Limit {
     pub seconds: f64,
 }
 
-/// Which elements end where when the sums are finished: for each node, disjoint ascending ranges of the result.
+/// The elements that each node must hold when the round ends: disjoint ascending ranges.
 fn held(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Vec<Vec<Range>> {
     let mut all: Vec<Vec<Range>> = vec![Vec::new(); layout.nodes()];
-    for one in plan.results() {
-        all[layout.node_of(one.rank)].push(one.range);
-    }
-    if plan.collective().is_some() {
-        for rank in 0..layout.ranks() {
-            all[layout.node_of(rank)].push(plan.collective_range(rank));
-        }
-    }
-    if plan.collective().is_some_and(Collective::leaves_whole_result_everywhere) {
-        // One rank answers for the result, but every rank has it.
-        all.fill(vec![Range::new(0, problem.elements)]);
+    for rank in 0..layout.ranks() {
+        all[layout.node_of(rank)].push(plan.wanted(problem, layout, rank));
     }
     all.into_iter().map(merged).collect()
 }
@@ -128,11 +119,11 @@ struct Role {
     piece: u64,
 }
 
-/// The least that carrying `plan` out on `layout` must move, in the phases that `terms` names.
+/// The least that carrying `plan` out on `layout` must move to reach the problem's end.
 ///
 /// Time grows with the number of finished ranges × nodes that hold them, not with ranks × ranges.
 pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms) -> Least {
-    let (size, distributed) = (terms.dtype.size() as u64, terms.phase == Phase::Round);
+    let (size, distributed) = (terms.dtype.size() as u64, problem.end == End::Everywhere);
     let all_clients = problem.clients();
     let roles: Vec<Role> = (0..layout.nodes())
         .map(|node| {
@@ -145,12 +136,7 @@ pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms)
         })
         .collect();
 
-    let mut holds = held(plan, problem, layout);
-    if distributed {
-        let whole = vec![Range::new(0, problem.elements)];
-        let of_clients = holds.iter_mut().zip(&roles).filter(|(_, role)| role.clients > 0);
-        of_clients.for_each(|(ranges, _)| ranges.clone_from(&whole));
-    }
+    let holds = held(plan, problem, layout);
     let mut least = Least {
         nodes: vec![NodeLeast::default(); roles.len()],
         all_wires: 0,

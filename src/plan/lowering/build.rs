@@ -227,9 +227,8 @@ impl<'a> Builder<'a> {
                 // A copy whose elements lie on this rank already is no task.
                 Kind::Copy if self.is_message(reading, place) => {
                     let Some(Input::Step(from)) = step.inputs.first() else { continue };
-                    let task = self.lowering.copies.len();
                     self.lowering.copies.push(CopyTask { number, range: step.range, result_at: 0 });
-                    let segment = InSegment { target: Target::Copy { task }, range: step.range, wide: false };
+                    let segment = InSegment { target: Target::Copy { number }, range: step.range, wide: false };
                     let key = (reading.steps[*from].rank, StreamKey::Copies(step.level));
                     self.incoming.entry(key).or_default().push(segment);
                 }
@@ -518,11 +517,11 @@ impl<'a> Builder<'a> {
                 *tag = number;
             }
         }
-        let copies = &self.lowering.copies;
         let kept_together = |one: &InSegment, two: &InSegment| match (one.target, two.target) {
-            (Target::Copy { task }, Target::Copy { task: next }) => {
-                copies[task].result_at + one.range.len() == copies[next].result_at
-            }
+            (Target::Copy { number }, Target::Copy { number: next }) => addresses
+                .get(&number)
+                .zip(addresses.get(&next))
+                .is_some_and(|((_, at), (_, next))| at + one.range.len() * size == *next),
             _ => false,
         };
         self.lowering.incoming = streams::incoming(incoming, &self.terms, kept_together);
