@@ -133,7 +133,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
         dtypes.len() as u64,
         clients.len() as u64,
         written.roles.values().len() as u64,
-        written.phase.values().len() as u64,
+        written.end.values().len() as u64,
         variants.count(known.knobs),
     ])?;
     let mut comparisons: Vec<Comparison> = Vec::new();
@@ -150,7 +150,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
                         resolver.check_bytes(at, elements, dtype, clients)?;
                         let shards = resolver.shards(hosts)?;
                         let variants = Variants { shards: &shards, ..variants };
-                        for &phase in written.phase.values() {
+                        for &end in written.end.values() {
                             let cells = variants.cells(first_cell, known.knobs);
                             first_cell += cells.len() as u64;
                             comparisons.push(Comparison {
@@ -161,7 +161,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
                                 dtype,
                                 clients,
                                 roles,
-                                phase,
+                                end,
                                 residency: written.gradients.residency(),
                                 cells,
                             });

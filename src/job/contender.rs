@@ -183,7 +183,7 @@ pub fn identity(
         roles: comparison.roles.name().to_owned(),
         intra_node: terms.intra_node.name().to_owned(),
         order: terms.order.name().to_owned(),
-        phase: comparison.phase.to_string(),
+        phase: comparison.end.to_string(),
         residency: comparison.residency.name().to_owned(),
         ceiling_bytes: cell.ceiling.map(|bytes| bytes as f64),
         ..CellRow::default()

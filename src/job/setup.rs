@@ -11,7 +11,7 @@ use crate::gradient::source::{FileKind, Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
 use crate::job::{JobError, Request};
 use crate::plan::strategies::{self, Knobs, Strategy};
-use crate::plan::{Flow, IntraNode, Layout, Problem, Roles, Terms};
+use crate::plan::{End, Flow, IntraNode, Layout, Phase, Problem, Roles, Terms};
 use crate::results::{Output, ResultFile};
 
 /// Memory presets that `ceiling` knows by name: sizes of AWS Lambda functions, whose MB are MiB. 3,008 is the most that
@@ -126,7 +126,10 @@ pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn
         intra_node,
         order: cell.order,
         residency: comparison.residency,
-        phase: comparison.phase,
+        phase: match comparison.end {
+            End::Everywhere => Phase::Round,
+            End::Scattered | End::Root => Phase::Aggregate,
+        },
     }
 }
 
