@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Args;
+use gradshard::plan::End;
 use gradshard::cost::workload::MIB;
 use gradshard::cost::{Asked, Case, Field, Functions, Nodes, Platform, Sheet, estimate};
 use gradshard::gradient::Dtype;
@@ -79,7 +80,7 @@ impl EstimateArgs {
                     return Err(input(anyhow!("--nodes {nodes}: there are only {ranks} ranks")));
                 }
                 for strategy in &strategies {
-                    let shards = if strategy.knobs().shards { self.shards.as_slice() } else { &[1] };
+                    let shards = if strategy.knobs().heeds_shards(End::Everywhere) { self.shards.as_slice() } else { &[1] };
                     for (shards, chunk_bytes) in shards.iter().flat_map(|m| self.flow.iter().map(move |f| (*m, *f))) {
                         let case = Case::new(*strategy, elements, *clients, shards);
                         cases.push((name.clone(), Case { dtype: self.dtype, chunk_bytes, ranks, nodes, ..case }));

@@ -73,6 +73,11 @@ pub trait Strategy: Send + Sync {
         None
     }
 
+    /// True if it needs the MPI library, which threads have not got.
+    fn needs_mpi(&self) -> bool {
+        self.mpi_call().is_some()
+    }
+
     /// True if it always reads a neighbour's memory inside a node, whatever `intra_node` says.
     fn always_shared(&self) -> bool {
         false
