@@ -28,7 +28,7 @@
 
 use super::figures::{Limits, greatest};
 use crate::gradient::Range;
-use crate::plan::{End, Layout, Plan, Problem, Residency, Terms};
+use crate::plan::{End, Kind, Layout, Plan, Problem, Residency, Terms};
 
 /// The part of the machine that takes longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,14 @@ fn held(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Vec<Vec<Range>> 
     let mut all: Vec<Vec<Range>> = vec![Vec::new(); layout.nodes()];
     for rank in 0..layout.ranks() {
         all[layout.node_of(rank)].push(plan.wanted(problem, layout, rank));
+    }
+    // Where every client ends with the result, it is also where its sums are finished.
+    if problem.end == End::Everywhere && plan.calls().is_empty() {
+        for step in (0..plan.parts()).flat_map(|part| plan.part(part)) {
+            if matches!(step.kind, Kind::Sum { divided: true, .. }) {
+                all[layout.node_of(step.rank)].push(step.range);
+            }
+        }
     }
     all.into_iter().map(merged).collect()
 }

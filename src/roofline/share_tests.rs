@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::*;
 use crate::gradient::Dtype;
-use crate::plan::{Aggregator, Flow, Input, IntraNode, Order, Roles, strategies};
+use crate::plan::{Flow, IntraNode, Order, Roles, strategies};
 use crate::roofline::figures::{NodeLimits, PairLimits, WireLimits};
 
 const MIB: u64 = 1 << 20;
 
-fn terms(dtype: Dtype, residency: Residency, phase: Phase) -> Terms {
-    Terms { dtype, flow: Flow::Whole, intra_node: IntraNode::Shared, order: Order::Client, residency, phase }
+fn terms(dtype: Dtype, residency: Residency) -> Terms {
+    Terms { dtype, flow: Flow::Whole, intra_node: IntraNode::Shared, order: Order::Client, residency }
 }
 
 struct Case {
@@ -28,20 +28,21 @@ fn sharded(elements: u64, clients: u64, shards: u64, node_of: &'static [usize]) 
 }
 
 impl Case {
-    fn least(&self, residency: Residency, phase: Phase) -> Least {
-        let problem = Arc::new(Problem::unweighted(self.elements, self.clients, self.shards));
+    fn least(&self, residency: Residency, end: End) -> Least {
+        let problem = Arc::new(Problem::unweighted(self.elements, self.clients, self.shards).ending(end));
         let layout = Arc::new(Layout::new(self.node_of, self.roles).expect("roles fit"));
         let strategy = strategies::find(self.strategy).expect("a strategy");
         let plan = strategy.plan(&problem, &layout).expect("a plan");
-        least(plan.as_ref(), &problem, &layout, &terms(self.dtype, residency, phase))
+        least(plan.as_ref(), &problem, &layout, &terms(self.dtype, residency))
     }
 
     fn aggregate(&self) -> Least {
-        self.least(Residency::Resident, Phase::Aggregate)
+        let end = if self.strategy.starts_with("tree") { End::Root } else { End::Scattered };
+        self.least(Residency::Resident, end)
     }
 
     fn round(&self) -> Least {
-        self.least(Residency::Resident, Phase::Round)
+        self.least(Residency::Resident, End::Everywhere)
     }
 }
 
@@ -62,7 +63,7 @@ fn one_node_reads_every_client_and_writes_once() {
     // VGG-16, 20 clients: 21 gradients of 138,357,544 f32.
     assert_eq!(nodes(&sharded(138_357_544, 20, 4, &[0, 0]).aggregate()), [[11_622_033_696, 0, 0]]);
     // Streamed gradients need not be in memory; what is written must.
-    assert_eq!(nodes(&sharded(1000, 20, 4, &[0, 0]).least(Residency::Streamed, Phase::Aggregate)), [[4000, 0, 0]]);
+    assert_eq!(nodes(&sharded(1000, 20, 4, &[0, 0]).least(Residency::Streamed, End::Scattered)), [[4000, 0, 0]]);
     let half = Case { dtype: Dtype::F16, ..sharded(1000, 20, 4, &[0, 0]) };
     assert_eq!(nodes(&half.aggregate()), [[42_000, 0, 0]]);
 }
@@ -121,39 +122,6 @@ fn clients_that_cannot_sum_send_everything() {
     let round = case.round();
     assert_eq!(nodes(&round), [[20_000, 16_000, 4_000], [4_000, 0, 16_000]]);
     assert_eq!((round.all_wires, round.receivers), (20_000, 2));
-}
-
-/// A plan whose collective leaves the whole result on every rank.
-struct Everywhere(u64);
-
-impl Plan for Everywhere {
-    fn aggregators(&self) -> u64 {
-        0
-    }
-    fn aggregator(&self, _id: u64) -> Aggregator {
-        unreachable!("there is none")
-    }
-    fn on_rank(&self, _rank: usize) -> Vec<u64> {
-        Vec::new()
-    }
-    fn consumers(&self, _input: Input) -> Vec<u64> {
-        Vec::new()
-    }
-    fn collective(&self) -> Option<Collective> {
-        Some(Collective::Allreduce { root: 0 })
-    }
-    fn collective_range(&self, rank: usize) -> Range {
-        Range::new(0, if rank == 0 { self.0 } else { 0 })
-    }
-}
-
-#[test]
-fn a_result_on_all_nodes_is_a_round() {
-    let (problem, layout) = (Problem::unweighted(100, 4, 1), Layout::even(4, 2, Roles::Colocated).expect("ranks"));
-    let terms = terms(Dtype::F32, Residency::Resident, Phase::Aggregate);
-    let found = least(&Everywhere(100), &problem, &layout, &terms);
-    // Two clients read on each, one result written; 400 bytes there and back.
-    assert_eq!((nodes(&found), found.all_wires), (vec![[1_200, 400, 400]; 2], 800));
 }
 
 fn limits(memory: &[Option<f64>], cache_bytes: u64, wire: Option<(f64, f64)>) -> Limits {

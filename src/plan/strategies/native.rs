@@ -17,11 +17,7 @@ pub struct Native {
     shards: Sharding,
     /// The call that sums.
     reduce: fn(&Problem, &Layout) -> Call,
-    /// The ends that it reaches.
-    ends: &'static [End],
 }
-
-const ALL_ENDS: &[End] = &[End::Scattered, End::Root, End::Everywhere];
 
 /// The reductions.
 pub static TABLE: [Native; 5] = [
@@ -31,7 +27,6 @@ pub static TABLE: [Native; 5] = [
         about: "a local sum on each rank, then the MPI library's MPI_Reduce_scatter (+ MPI_Gatherv or MPI_Allgatherv)",
         shards: Sharding::WhereScattered,
         reduce: |_, _| Call::ReduceScatter,
-        ends: ALL_ENDS,
     },
     Native {
         name: "native-reduce-scatter-block",
@@ -39,7 +34,6 @@ pub static TABLE: [Native; 5] = [
         about: "the same with MPI_Reduce_scatter_block: a shard a rank, all of one length, the last ones cut off",
         shards: Sharding::Never,
         reduce: |problem, layout| Call::ReduceScatterBlock { block: problem.elements.div_ceil(layout.ranks() as u64) },
-        ends: ALL_ENDS,
     },
     Native {
         name: "native-ireduce-scatter",
@@ -47,7 +41,6 @@ pub static TABLE: [Native; 5] = [
         about: "the same with MPI_Ireduce_scatter, waited for at once",
         shards: Sharding::WhereScattered,
         reduce: |_, _| Call::IreduceScatter,
-        ends: ALL_ENDS,
     },
     Native {
         name: "native-reduce",
@@ -55,15 +48,13 @@ pub static TABLE: [Native; 5] = [
         about: "a local sum on each rank, then the MPI library's MPI_Reduce (+ MPI_Scatterv or MPI_Bcast)",
         shards: Sharding::WhereScattered,
         reduce: |_, layout| Call::Reduce { root: root(layout) },
-        ends: ALL_ENDS,
     },
     Native {
         name: "native-allreduce",
         reduces_by: "MPI_Allreduce",
-        about: "a local sum on each rank, then the MPI library's MPI_Allreduce",
-        shards: Sharding::Never,
+        about: "a local sum on each rank, then the MPI library's MPI_Allreduce, whatever the end",
+        shards: Sharding::WhereScattered,
         reduce: |_, _| Call::Allreduce,
-        ends: &[End::Everywhere],
     },
 ];
 
@@ -81,10 +72,6 @@ impl Strategy for Native {
         Some(self.reduces_by)
     }
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        if !self.ends.contains(&problem.end) {
-            let ends: Vec<String> = self.ends.iter().map(End::to_string).collect();
-            return Err(Infeasible(format!("{} ends {}, not {}", self.name, ends.join(" or "), problem.end)));
-        }
         let reduce = (self.reduce)(problem, layout);
         if matches!(reduce, Call::ReduceScatterBlock { .. }) && layout.roles() != Roles::Colocated {
             let name = self.reduces_by;
