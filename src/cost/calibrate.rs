@@ -11,13 +11,14 @@
 //! squared relative errors.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::statistics::Statistics;
 
 use crate::cost::estimate::function_usd;
 use crate::cost::functions::Duration;
 use crate::cost::least_squares::{dot, fit_relative};
-use crate::cost::measurements::{Billed, Deployment, Of, Phase};
-use crate::cost::platform::{NotNegative, Positive};
+use crate::cost::measurements::{Billed, Deployment, LevelTimes, Statistic};
 use crate::cost::slowest::expected_slowest;
+use crate::cost::sourced::{NotNegative, Positive};
 use crate::cost::workload::MIB;
 use crate::cost::{Asked, Case, CostError, Estimate, Function, Functions, Measurements, Speed, Usd, estimate};
 
@@ -26,29 +27,18 @@ const PARAMETERS: [&str; 5] = ["requests that read", "reading", "requests that w
 /// Share of intervals that hold what they are of.
 const LEVEL: f64 = 0.95;
 
-/// What of a function a time is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Reading.
+/// The phase of a function that a time measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum MeasuredPhase {
+    /// The function reads its inputs.
     Read,
-    /// Summing.
+    /// The function sums its inputs.
     Sum,
-    /// Writing.
+    /// The function writes its sum.
     Write,
-    /// All of it.
+    /// All phases together.
     Function,
-}
-
-impl What {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            What::Read => "read",
-            What::Sum => "sum",
-            What::Write => "write",
-            What::Function => "function",
-        }
-    }
 }
 
 /// A measured time, and what the parameters are multiplied by to give it.
@@ -59,7 +49,7 @@ pub struct Observation {
     /// Level.
     pub level: u32,
     /// What it is of.
-    pub what: What,
+    pub phase: MeasuredPhase,
     /// Inputs of a function, on average.
     pub inputs: f64,
     /// MiB of an input.
@@ -154,8 +144,8 @@ pub fn calibrate(measurements: &Measurements, platform: &Functions) -> Result<Ca
             observation: observation.clone(),
         })
         .collect();
-    let whole = |r: &&Residual| matches!(r.observation.what, What::Read | What::Function);
-    let spread = root_mean_square(residuals.iter().filter(whole).map(|r| r.left_out));
+    let whole = |r: &&Residual| matches!(r.observation.phase, MeasuredPhase::Read | MeasuredPhase::Function);
+    let spread = residuals.iter().filter(whole).map(|r| r.left_out).quadratic_mean();
     speed.deployment_spread = NotNegative::new(spread).unwrap_or_default();
     let mut left_out = Vec::new();
     for (at, case) in &cases {
@@ -175,18 +165,10 @@ pub fn calibrate(measurements: &Measurements, platform: &Functions) -> Result<Ca
 /// Σ (θᵢ − θ̄)²) (Tukey 1958; Efron and Tibshirani, An Introduction to the Bootstrap, chapter 11).
 pub fn jackknife(replicates: &[f64]) -> f64 {
     let n = replicates.len() as f64;
-    let mean = replicates.iter().sum::<f64>() / n;
-    let squares: f64 = replicates.iter().map(|value| (value - mean).powi(2)).sum();
     match StudentsT::new(0.0, 1.0, n - 1.0) {
-        Ok(t) => t.inverse_cdf(0.5 + LEVEL / 2.0) * (squares * (n - 1.0) / n).sqrt(),
+        Ok(t) => t.inverse_cdf(0.5 + LEVEL / 2.0) * replicates.population_std_dev() * (n - 1.0).sqrt(),
         Err(_) => f64::INFINITY,
     }
-}
-
-/// √ of the mean square; 0 of nothing.
-pub fn root_mean_square(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value * value, count + 1));
-    if count == 0 { 0.0 } else { (sum / f64::from(count)).sqrt() }
 }
 
 fn reciprocals(speed: &Speed) -> [f64; 5] {
@@ -227,25 +209,25 @@ fn observations(
         let (gets, read) = (mean(|f| f.gets), mean(|f| f.read_bytes) / MIB);
         let (puts, written) = (mean(Function::puts), mean(|f| f.written_bytes) / MIB);
         let parts = [
-            (What::Read, phase.read_s, [gets / vcpus, read, 0.0, 0.0, 0.0]),
-            (What::Sum, phase.sum_s, [0.0, 0.0, 0.0, 0.0, read / vcpus]),
-            (What::Write, phase.write_s, [0.0, 0.0, puts, written, 0.0]),
+            (MeasuredPhase::Read, phase.read_s, [gets / vcpus, read, 0.0, 0.0, 0.0]),
+            (MeasuredPhase::Sum, phase.sum_s, [0.0, 0.0, 0.0, 0.0, read / vcpus]),
+            (MeasuredPhase::Write, phase.write_s, [0.0, 0.0, puts, written, 0.0]),
         ];
         // Where its parts are known the whole says nothing more.
         let in_parts = parts.iter().any(|(_, seconds, _)| seconds.is_some());
         let whole = phase.function_s.filter(|_| !in_parts);
-        let all = [(What::Function, whole, [gets / vcpus, read, puts, written, read / vcpus])];
-        for (what, seconds, coefficients) in parts.into_iter().chain(all) {
+        let all = [(MeasuredPhase::Function, whole, [gets / vcpus, read, puts, written, read / vcpus])];
+        for (part, seconds, coefficients) in parts.into_iter().chain(all) {
             let Some(seconds) = seconds else { continue };
             found.push(Observation {
                 deployment: at,
                 level: phase.level,
-                what,
+                phase: part,
                 inputs: gets,
                 object_mib: read / gets,
                 memory_mib,
                 seconds: seconds.get(),
-                slowest_of: if phase.of == Of::Slowest { count } else { 1 },
+                slowest_of: if phase.of == Statistic::Slowest { count } else { 1 },
                 coefficients,
             });
         }
@@ -293,7 +275,7 @@ fn spread_and_dispatch(
     kept: &[&(usize, Case)],
     concurrent: u64,
 ) -> Result<(f64, f64), CostError> {
-    let mut levels: Vec<(&Phase, u64, bool)> = Vec::new();
+    let mut levels: Vec<(&LevelTimes, u64, bool)> = Vec::new();
     for (at, case) in kept {
         let work = case.workload()?;
         for phase in &measurements.deployments[*at].phases {

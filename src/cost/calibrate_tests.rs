@@ -70,7 +70,7 @@ fn exact_measurements_give_the_speed_back() {
         let asked = Asked { memory_mib: deployment.memory_mib, ..Asked::default() };
         let truth = estimate(&case.workload().unwrap(), &platform, &asked);
         for (phase, level) in deployment.phases.iter_mut().zip(&truth.levels) {
-            phase.of = Of::Mean;
+            phase.of = Statistic::Mean;
             phase.read_s = Positive::new(level.mean.read_s);
             phase.sum_s = Positive::new(level.mean.sum_s);
             phase.write_s = Positive::new(level.mean.write_s);

@@ -2,7 +2,7 @@
 //! calibration leaves open.
 
 use crate::cost::calibrate::jackknife;
-use crate::cost::platform::Positive;
+use crate::cost::sourced::Positive;
 use crate::cost::{Asked, Calibration, Case, CostError, Estimate, Functions, Speed, estimate};
 
 /// Sizes that are looked at in every doubling, to find where a curve crosses.
@@ -12,33 +12,26 @@ const HALVINGS: u32 = 20;
 /// Standard deviations of a 95 % interval of what is normal.
 const NORMAL_95: f64 = 1.959_964;
 
-/// Which of the two a crossover is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
-    /// Dollars of a round, with the clients' own traffic or without.
-    Cost {
-        /// True: with.
-        clients: bool,
-    },
+/// A quantity of which a crossover is sought. Its text is the name in tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+pub enum Quantity {
+    /// Dollars of a round, with the clients' own requests.
+    #[strum(serialize = "cost with clients")]
+    CostWithClients,
+    /// Dollars of a round, without the clients' own requests.
+    #[strum(serialize = "cost without clients")]
+    CostWithoutClients,
     /// Seconds of a round.
+    #[strum(serialize = "latency")]
     Latency,
 }
 
-impl Of {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Of::Cost { clients: true } => "cost with clients",
-            Of::Cost { clients: false } => "cost without clients",
-            Of::Latency => "latency",
-        }
-    }
-
+impl Quantity {
     fn value(self, estimate: &Estimate) -> f64 {
         match self {
-            Of::Cost { clients: true } => estimate.usd().to_f64(),
-            Of::Cost { clients: false } => estimate.without_clients_usd().to_f64(),
-            Of::Latency => estimate.latency_s,
+            Quantity::CostWithClients => estimate.usd().to_f64(),
+            Quantity::CostWithoutClients => estimate.without_clients_usd().to_f64(),
+            Quantity::Latency => estimate.latency_s,
         }
     }
 }
@@ -73,15 +66,15 @@ pub struct Question {
     /// The tree, of any size.
     pub tree: Case,
     /// What is compared.
-    pub of: Of,
+    pub quantity: Quantity,
     /// Least and largest gradient looked at, bytes.
     pub sizes: (f64, f64),
 }
 
 /// A crossover with what is not known of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Crossover {
-    /// Of the expected curves.
+pub struct PredictedCrossover {
+    /// Quantity the expected curves.
     pub crossing: Crossing,
     /// 95 % interval, bytes, of what the fit leaves open (jackknife over deployments).
     pub fit: (f64, f64),
@@ -96,7 +89,7 @@ impl Question {
         let value = |case: &Case, time_factor: f64| -> Result<f64, CostError> {
             let elements = ((bytes / case.dtype.size() as f64).round() as u64).max(1);
             let work = Case { elements, ..case.clone() }.workload()?;
-            Ok(self.of.value(&estimate(&work, platform, &Asked { time_factor, ..Asked::default() })))
+            Ok(self.quantity.value(&estimate(&work, platform, &Asked { time_factor, ..Asked::default() })))
         };
         Ok((value(&self.sharded, factors.0)? / value(&self.tree, factors.1)?).ln())
     }
@@ -134,7 +127,7 @@ impl Question {
         platform: &Functions,
         calibration: &Calibration,
         throughput: f64,
-    ) -> Result<Crossover, CostError> {
+    ) -> Result<PredictedCrossover, CostError> {
         let with = |speed: &Speed| Functions { speed: faster(speed, throughput), ..platform.clone() };
         let best = with(&calibration.speed);
         let crossing = self.crossing(&best, (1.0, 1.0))?;
@@ -157,7 +150,7 @@ impl Question {
         let stray = (NORMAL_95 * calibration.speed.deployment_spread.get() / 2.0_f64.sqrt()).exp();
         let low = self.crossing(&best, (1.0 / stray, stray))?.bytes();
         let high = self.crossing(&best, (stray, 1.0 / stray))?.bytes();
-        Ok(Crossover { crossing, fit, single: (low, high) })
+        Ok(PredictedCrossover { crossing, fit, single: (low, high) })
     }
 
     /// The largest gradient, bytes, that `case` aggregates on `platform`, up to the largest looked at; None if not even

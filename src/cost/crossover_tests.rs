@@ -1,16 +1,17 @@
 use super::*;
-use crate::cost::platform::{NotNegative, Positive, aws_lambda_s3};
+use crate::cost::platform::aws_lambda_s3;
+use crate::cost::sourced::{NotNegative, Positive};
 use crate::cost::{Measurements, calibrate};
 use crate::plan::strategies::find;
 
 const MIB: f64 = 1_048_576.0;
 
-fn question(of: Of, shards: u64) -> Question {
+fn question(quantity: Quantity, shards: u64) -> Question {
     let case = |name, shards| Case::new(find(name).unwrap(), 1, 20, shards);
     Question {
         sharded: case("sharded-direct", shards),
         tree: case("tree-lambda-fl", 1),
-        of,
+        quantity,
         sizes: (0.0625 * MIB, 16384.0 * MIB),
     }
 }
@@ -33,7 +34,7 @@ fn by_hand() -> Functions {
 /// GradsSharding takes 20 (1 + s / 40) + 2 + s / 40, λ-FL 9 (1 + s / 10) + 2 (2 + s / 10): equal at 9 = 0.575 s.
 #[test]
 fn latency_crosses_where_algebra_says() {
-    let found = question(Of::Latency, 4).crossing(&by_hand(), (1.0, 1.0)).unwrap();
+    let found = question(Quantity::Latency, 4).crossing(&by_hand(), (1.0, 1.0)).unwrap();
     assert!((found.bytes() / MIB / (9.0 / 0.575) - 1.0).abs() < 1e-5, "{}", found.bytes() / MIB);
 }
 
@@ -43,7 +44,7 @@ fn latency_crosses_where_algebra_says() {
 fn always_and_never() {
     let mut platform = by_hand();
     platform.prices.gib_second_usd.value = crate::cost::Usd::default();
-    let cost = Of::Cost { clients: true };
+    let cost = Quantity::CostWithClients;
     assert_eq!(question(cost, 4).crossing(&platform, (1.0, 1.0)).unwrap(), Crossing::Never);
     let mut free = by_hand();
     free.prices.put_usd_per_1000.value = crate::cost::Usd::default();
@@ -55,7 +56,7 @@ fn always_and_never() {
 #[test]
 fn what_fits_is_the_memory_rule() {
     let platform = aws_lambda_s3().unwrap();
-    let question = question(Of::Latency, 4);
+    let question = question(Quantity::Latency, 4);
     let most = |case| question.largest_feasible(case, &platform, 1e6 * MIB).unwrap().unwrap() / MIB;
     assert!((most(&question.tree) - 2558.0 / 3.0).abs() < 0.01);
     assert!((most(&question.sharded) - 4.0 * 2558.0 / 3.0).abs() < 0.01);
@@ -68,7 +69,7 @@ fn what_fits_is_the_memory_rule() {
 fn the_published_crossover_is_excluded() {
     let platform = aws_lambda_s3().unwrap();
     let calibration = calibrate(&Measurements::barrak_2026().unwrap(), &platform).unwrap();
-    let found = question(Of::Cost { clients: true }, 4).answer(&platform, &calibration, 1.0).unwrap();
+    let found = question(Quantity::CostWithClients, 4).answer(&platform, &calibration, 1.0).unwrap();
     let (left, right) = ((0.6945f64 / 0.3772).ln(), (3.815f64 / 10.275).ln());
     let line = (42.655f64.ln() + left / (left - right) * (512.32f64 / 42.655).ln()).exp();
     assert!((line - 110.0).abs() < 1.0, "{line}");

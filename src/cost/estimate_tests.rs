@@ -1,6 +1,7 @@
 use super::*;
 use crate::cost::Case;
-use crate::cost::platform::{NotNegative, Positive, aws_lambda_s3};
+use crate::cost::platform::aws_lambda_s3;
+use crate::cost::sourced::{NotNegative, Positive};
 use crate::plan::strategies::find;
 
 /// AWS's prices, at a speed that a head can reckon with: reads 10 MiB/s, writes 20 MiB/s, sums 100 MiB/s of a vCPU, 0.5 s

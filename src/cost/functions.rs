@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::cost::platform::{NotNegative, Positive, Sourced};
+use crate::cost::sourced::{NotNegative, Positive, Sourced};
 use crate::cost::workload::{Function, MIB};
 use crate::cost::{Usd, Workload};
 use crate::experiment::object::object;

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use crate::cost::platform::Positive;
+use crate::cost::sourced::Positive;
 use crate::cost::{Case, CostError, Usd};
 use crate::experiment::ExperimentError;
-use crate::experiment::object::object;
 use crate::experiment::parse::json;
 use crate::gradient::{Dtype, models};
 use crate::plan::strategies;
@@ -80,13 +79,13 @@ pub struct Deployment {
     pub billed: Billed,
     /// Its levels.
     #[serde(default)]
-    pub phases: Vec<Phase>,
+    pub phases: Vec<LevelTimes>,
 }
 
 /// Which functions of a level a time is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Of {
+pub enum Statistic {
     /// Their mean.
     Mean,
     /// The slowest of each round, each time on its own.
@@ -96,11 +95,11 @@ pub enum Of {
 /// Times of the functions of one level, seconds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Phase {
+pub struct LevelTimes {
     /// From 1.
     pub level: u32,
     /// Which functions the next four are of.
-    pub of: Of,
+    pub of: Statistic,
     /// Reading.
     #[serde(default)]
     pub read_s: Option<Positive>,
@@ -154,14 +153,7 @@ impl Measurements {
     /// # Errors
     /// If they are none: names the field, what is wrong and what would be right.
     pub fn parse(text: &str, file: &Path) -> Result<Measurements, ExperimentError> {
-        struct Whole(Measurements);
-        impl<'de> Deserialize<'de> for Whole {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                object(deserializer).map(Whole)
-            }
-        }
-        let Whole(read) = json(text, file)?;
-        Ok(read)
+        json(text, file)
     }
 
     /// Those of [`BARRAK_2026`].

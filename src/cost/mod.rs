@@ -18,6 +18,7 @@ pub mod nodes;
 pub mod platform;
 pub mod sheet;
 pub mod slowest;
+pub mod sourced;
 pub mod workload;
 
 pub use calibrate::{Calibration, calibrate};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cost::case::Planned;
-use crate::cost::platform::{NotNegative, Positive, Sourced};
+use crate::cost::sourced::{NotNegative, Positive, Sourced};
 use crate::cost::workload::MIB;
 use crate::cost::{Case, CostError, Usd};
 use crate::experiment::object::object;
@@ -77,13 +77,13 @@ pub struct NodesEstimate {
 
 /// What a node moves and sums.
 #[derive(Clone, Copy, Default)]
-struct Load {
+struct NodeLoad {
     into: f64,
     out_of: f64,
     summed: f64,
 }
 
-impl Load {
+impl NodeLoad {
     fn wire(&self) -> f64 {
         self.into.max(self.out_of)
     }
@@ -104,12 +104,12 @@ impl Nodes {
     pub fn estimate(&self, case: &Case) -> Result<NodesEstimate, CostError> {
         let Planned { plan, problem, layout } = case.plan()?;
         let (narrow, wide) = (case.dtype.size() as f64, case.dtype.accumulator_size() as f64);
-        let mut levels: Vec<Vec<Load>> = Vec::new();
+        let mut levels: Vec<Vec<NodeLoad>> = Vec::new();
         for id in 0..plan.aggregators() {
             let aggregator = plan.aggregator(id);
             let level = aggregator.level.max(1) as usize;
             if levels.len() < level {
-                levels.resize(level, vec![Load::default(); layout.nodes()]);
+                levels.resize(level, vec![NodeLoad::default(); layout.nodes()]);
             }
             let loads = &mut levels[level - 1];
             let here = layout.node_of(aggregator.rank);
@@ -130,10 +130,10 @@ impl Nodes {
         }
         let (link, sum) = (self.speed.link_mib_per_s.value.get() * MIB, self.speed.sum_mib_per_s.value.get() * MIB);
         let whole =
-            |loads: &Vec<Load>| loads.iter().map(|load| load.wire() / link + load.summed / sum).fold(0.0, f64::max);
-        let all: Vec<Load> = (0..layout.nodes())
+            |loads: &Vec<NodeLoad>| loads.iter().map(|load| load.wire() / link + load.summed / sum).fold(0.0, f64::max);
+        let all: Vec<NodeLoad> = (0..layout.nodes())
             .map(|node| {
-                levels.iter().fold(Load::default(), |sum, loads| Load {
+                levels.iter().fold(NodeLoad::default(), |sum, loads| NodeLoad {
                     into: sum.into + loads[node].into,
                     out_of: sum.out_of + loads[node].out_of,
                     summed: sum.summed + loads[node].summed,
@@ -150,7 +150,7 @@ impl Nodes {
         Ok(NodesEstimate {
             nodes: layout.nodes(),
             latency_s,
-            wire_bytes: all.iter().map(Load::wire).fold(0.0, f64::max),
+            wire_bytes: all.iter().map(NodeLoad::wire).fold(0.0, f64::max),
             usd: self.usd(layout.nodes() as u64, latency_s),
         })
     }

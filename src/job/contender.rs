@@ -225,7 +225,7 @@ pub fn row(
         disturbed_samples: disturbed,
         other_load,
         interference: disturbed.map_or_else(String::new, |_| verdict(other_load, disturbed, cores_shared)),
-        stopped: stopped.map_or(String::new(), |stopped| stopped.reason.name().to_owned()),
+        stopped: stopped.map_or(String::new(), |stopped| <&str>::from(stopped.reason).to_owned()),
         looks: stopped.map_or(0, |stopped| u64::from(stopped.look.number)),
         blocks: stopped.map_or(0, |stopped| stopped.look.blocks),
         warm_up_samples: warm_up.map_or(0, |found| found.samples as u64),

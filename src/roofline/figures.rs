@@ -6,7 +6,7 @@ use crate::gradient::Dtype;
 
 /// The limits of the nodes and wires that a job runs on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct MachineLimits {
     /// Each node, in the order of its first rank. All nodes were measured at once.
     pub nodes: Vec<NodeLimits>,
     /// Two ranks of one node, by messages; None where no node has two.
@@ -65,7 +65,7 @@ pub enum Access {
 /// Where the arrays of a pass lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum MemoryKind {
     /// Memory of the rank's own, as the engine allocates it.
     Private,
     /// A shared window, where clients' gradients lie.
@@ -78,7 +78,7 @@ pub struct MemoryPasses {
     /// What was done.
     pub access: Access,
     /// Where.
-    pub memory: Kind,
+    pub memory: MemoryKind,
     /// By how many ranks at once.
     pub workers: usize,
     /// Bytes of one pass: three arrays of each worker. What the processor reads of a line before it overwrites it
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     fn passes(access: Access, workers: usize, bytes: u64, seconds: &[f64]) -> MemoryPasses {
-        MemoryPasses { access, memory: Kind::Private, workers, bytes, seconds: seconds.to_vec() }
+        MemoryPasses { access, memory: MemoryKind::Private, workers, bytes, seconds: seconds.to_vec() }
     }
 
     #[test]

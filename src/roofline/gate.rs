@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::places::Node;
+use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Shared, Transport, TransportError};
 
 /// Nobody waits longer: whoever is missing has ended.
@@ -22,32 +23,24 @@ struct Board {
 
 /// One worker's times, nanoseconds of the node's monotonic clock.
 #[repr(C, align(128))]
-struct Slot {
+struct WorkerTimes {
     start: AtomicU64,
     end: AtomicU64,
 }
 
 /// The gate of one node.
-pub struct Gate {
+pub struct NodeGate {
     window: Box<dyn Shared>,
     leader: usize,
     rank: usize,
 }
 
-/// Nanoseconds of the clock that all processes of a node share.
-pub fn nanoseconds() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writable memory of the right type; the clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-impl Gate {
+impl NodeGate {
     /// Collective over all ranks: every node has its own.
-    pub fn build(transport: &mut dyn Transport, node: &Node) -> Result<Gate, TransportError> {
-        let bytes = size_of::<Board>() + node.ranks.len() * size_of::<Slot>();
+    pub fn build(transport: &mut dyn Transport, node: &Node) -> Result<NodeGate, TransportError> {
+        let bytes = size_of::<Board>() + node.ranks.len() * size_of::<WorkerTimes>();
         let window = transport.share(bytes)?;
-        Ok(Gate { window, leader: node.ranks[0], rank: transport.rank() })
+        Ok(NodeGate { window, leader: node.ranks[0], rank: transport.rank() })
     }
 
     fn board(&self) -> &Board {
@@ -56,9 +49,9 @@ impl Gate {
         unsafe { &*self.window.of(self.leader).cast::<Board>() }
     }
 
-    fn slot(&self, index: usize) -> &Slot {
+    fn slot(&self, index: usize) -> &WorkerTimes {
         // SAFETY: as above; there are as many slots as ranks on the node.
-        unsafe { &*self.window.of(self.leader).add(size_of::<Board>()).cast::<Slot>().add(index) }
+        unsafe { &*self.window.of(self.leader).add(size_of::<Board>()).cast::<WorkerTimes>().add(index) }
     }
 
     /// Returns when `workers` ranks have called it.
@@ -99,9 +92,9 @@ impl Gate {
         let mut once = || -> Result<f64, TransportError> {
             self.meet(workers)?;
             let slot = self.slot(index);
-            slot.start.store(nanoseconds(), Ordering::Relaxed);
+            slot.start.store(node_clock(), Ordering::Relaxed);
             pass();
-            slot.end.store(nanoseconds(), Ordering::Relaxed);
+            slot.end.store(node_clock(), Ordering::Relaxed);
             self.meet(workers)?;
             let slots = || (0..workers).map(|worker| self.slot(worker));
             let first = slots().map(|slot| slot.start.load(Ordering::Relaxed)).min().unwrap_or(0);
@@ -128,14 +121,14 @@ impl Gate {
 mod tests {
     use super::*;
     use crate::engine::run_threads;
-    use crate::roofline::places::Places;
+    use crate::roofline::places::RankMap;
 
     /// Nobody passes the gate before the slowest has come, and the span covers the slowest worker.
     #[test]
     fn passes_span_the_slowest_worker() {
         let told = run_threads(&[0, 0, 0], |transport| {
-            let places = Places::of(transport.rank(), &[0, 0, 0], &[]);
-            let gate = Gate::build(transport, places.node()).expect("there is memory");
+            let places = RankMap::of(transport.rank(), &[0, 0, 0], &[]);
+            let gate = NodeGate::build(transport, places.node()).expect("there is memory");
             let rank = transport.rank();
             let mut count = 0;
             let seconds = gate

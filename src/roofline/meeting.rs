@@ -1,10 +1,11 @@
 //! How ranks wait while others are measured: asleep. A rank that waits in a collective polls, and on a node with fewer
 //! cores than ranks that takes time away from those that are measured.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use super::places::Places;
-use crate::engine::transport::{Transport, TransportError};
+use super::places::RankMap;
+use crate::engine::transport::{Transport, TransportError, agree};
 
 /// Tag of the messages of measuring. Nothing else is under way meanwhile.
 pub const TAG: u64 = 1;
@@ -45,9 +46,21 @@ pub fn watch(transport: &mut dyn Transport, tokens: &mut Vec<usize>) -> Result<(
     Ok(())
 }
 
+/// Returns this rank's value if all ranks have one, and else the error text of the first rank that has none. Collective.
+pub fn agreed<T, E: Display>(
+    transport: &mut dyn Transport,
+    mine: Result<T, E>,
+) -> Result<Result<T, String>, TransportError> {
+    let (value, refusal) = match mine {
+        Ok(value) => (Some(value), Ok(())),
+        Err(error) => (None, Err(error.to_string())),
+    };
+    Ok(agree(transport, refusal)?.and_then(|()| value.ok_or_else(String::new)))
+}
+
 /// Returns when every rank has called it, with the greatest of their values: first within nodes, then between their
 /// leaders, and back. Collective.
-pub fn meet(transport: &mut dyn Transport, places: &Places, value: u64) -> Result<u64, TransportError> {
+pub fn meet(transport: &mut dyn Transport, places: &RankMap, value: u64) -> Result<u64, TransportError> {
     let leader = places.leader();
     if !places.leads() {
         to(transport, &[leader], value)?;
@@ -98,7 +111,7 @@ mod tests {
         for node_of in [&[0][..], &[0, 0], &[0, 1], &[5, 5, 2, 2, 2, 9], &[0, 1, 0, 1, 0]] {
             for highest in 0..node_of.len() {
                 let all = run_threads(node_of, |transport| {
-                    let places = Places::of(transport.rank(), transport.node_of(), &[]);
+                    let places = RankMap::of(transport.rank(), transport.node_of(), &[]);
                     let own = if transport.rank() == highest { 77 } else { transport.rank() as u64 };
                     let greatest = meet(transport, &places, own).expect("threads do not fail");
                     // Who ends early is taken for lost by those who still wait for their messages to leave.

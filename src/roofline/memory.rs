@@ -11,10 +11,10 @@
 //! Arrays are larger than the last-level caches that the ranks can reach: together each of the three four times, as
 //! STREAM's rules ask; for one rank alone all three together.
 
-use super::figures::{Access, Kind, MemoryPasses};
-use super::gate::Gate;
-use super::meeting::meet;
-use super::places::{Node, Places};
+use super::figures::{Access, MemoryKind, MemoryPasses};
+use super::gate::NodeGate;
+use super::meeting::{agreed, meet};
+use super::places::{Account, Node, RankMap};
 use crate::engine::Buffer;
 use crate::engine::kernels::{Start, Store, Term, accumulate, read};
 use crate::engine::transport::{Transport, TransportError, agree};
@@ -38,7 +38,7 @@ const PASSES: (u64, u64) = (3, 40);
 const BLOCK: usize = 2048;
 
 /// Elements (f32) of each array, for one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lengths {
     /// Of the worker that works alone.
     pub alone: usize,
@@ -118,8 +118,8 @@ impl Arrays {
 
 /// One rank's part in measuring.
 struct Worker<'a> {
-    places: &'a Places,
-    gate: &'a Gate,
+    places: &'a RankMap,
+    gate: NodeGate,
     /// This rank's place in its node's order.
     index: usize,
     lengths: Lengths,
@@ -140,7 +140,7 @@ impl Worker<'_> {
         &mut self,
         transport: &mut dyn Transport,
         arrays: &Arrays,
-        (memory, access, workers): (Kind, Access, usize),
+        (memory, access, workers): (MemoryKind, Access, usize),
     ) -> Result<(), TransportError> {
         meet(transport, self.places, 0)?;
         if self.index < workers {
@@ -158,10 +158,15 @@ impl Worker<'_> {
     }
 
     /// Every kind of pass over one kind of memory. Collective: as many on every node, so that all are measured at once.
-    fn all(&mut self, transport: &mut dyn Transport, arrays: &Arrays, memory: Kind) -> Result<(), TransportError> {
+    fn all(
+        &mut self,
+        transport: &mut dyn Transport,
+        arrays: &Arrays,
+        memory: MemoryKind,
+    ) -> Result<(), TransportError> {
         let cores = self.places.node().cores;
         let several = self.places.nodes.iter().any(|node| node.cores > 1);
-        let crews = if several && memory == Kind::Private { vec![1, cores] } else { vec![cores] };
+        let crews = if several && memory == MemoryKind::Private { vec![1, cores] } else { vec![cores] };
         for workers in crews {
             for access in [Access::AddStreaming, Access::AddCached] {
                 self.passes(transport, arrays, (memory, access, workers))?;
@@ -171,60 +176,53 @@ impl Worker<'_> {
     }
 }
 
-/// The passes of this rank's node, on the rank that is first in the node's order; nothing elsewhere. Collective.
-pub fn measure(
+/// Measures the memory bandwidth of all nodes at once. Returns the passes of a node on the first rank of the node's order,
+/// and nothing on the other ranks. Collective.
+pub fn probe_memory(
     transport: &mut dyn Transport,
-    places: &Places,
+    places: &RankMap,
     notes: &mut Vec<String>,
 ) -> Result<Vec<MemoryPasses>, TransportError> {
     let node = places.node();
     let Some(index) = node.order.iter().position(|rank| *rank == places.rank) else { return Ok(Vec::new()) };
-    let gate = Gate::build(transport, node);
-    let refused = gate.as_ref().map(|_| ()).map_err(ToString::to_string);
-    if let Err(reason) = agree(transport, refused)? {
-        notes.push(format!("memory bandwidth was not measured: {reason}"));
-        return Ok(Vec::new());
-    }
-    let gate = gate?;
-    let mut note = |transport: &mut dyn Transport, what: &str, text: Option<String>| -> Result<(), TransportError> {
-        if let Err(text) = agree(transport, text.map_or(Ok(()), Err))? {
-            notes.push(format!("{what}: {text}"));
+    let gate = NodeGate::build(transport, node);
+    let gate = match agreed(transport, gate)? {
+        Ok(gate) => gate,
+        Err(reason) => {
+            notes.push(format!("memory bandwidth was not measured: {reason}"));
+            return Ok(Vec::new());
         }
-        Ok(())
     };
-
-    let (lengths_private, small) = lengths(node, node.account.room);
-    note(transport, "memory bandwidth", small)?;
-    let mut worker = Worker { places, gate: &gate, index, lengths: lengths_private, found: Vec::new() };
-    let buffer = Buffer::zeroed(Arrays::bytes(worker.elements()));
-    match agree(transport, buffer.as_ref().map(|_| ()).map_err(ToString::to_string))? {
-        Ok(()) => {
-            let buffer = buffer?;
-            // SAFETY: as many bytes as asked for above.
-            let arrays = unsafe { Arrays::lay(buffer.as_ptr(), worker.elements()) };
-            worker.all(transport, &arrays, Kind::Private)?;
-        }
-        Err(reason) => note(transport, "memory bandwidth of private memory", Some(reason))?,
-    }
-
-    // Before anybody allocates: a window that does not fit is refused on one node and would be waited for on another.
-    let room = match (node.account.room, node.account.shared_room) {
-        (Some(private), Some(shared)) => Some(private.min(shared)),
-        (one, other) => one.or(other),
-    };
-    let (lengths_shared, small) = lengths(node, room);
-    note(transport, "memory bandwidth of shared windows", small.clone())?;
-    if meet(transport, places, u64::from(small.is_some()))? == 0 {
-        worker.lengths = lengths_shared;
-        let window = transport.share(Arrays::bytes(worker.elements()));
-        match agree(transport, window.as_ref().map(|_| ()).map_err(ToString::to_string))? {
-            Ok(()) => {
-                let window = window?;
-                // SAFETY: as many bytes as asked for above.
-                let arrays = unsafe { Arrays::lay(window.own(), worker.elements()) };
-                worker.all(transport, &arrays, Kind::Shared)?;
+    let mut worker = Worker { places, gate, index, lengths: Lengths::default(), found: Vec::new() };
+    let Account { room, shared_room, .. } = node.account;
+    let both = [room, shared_room].into_iter().flatten().min();
+    for (memory, name, room) in
+        [(MemoryKind::Private, "private memory", room), (MemoryKind::Shared, "shared windows", both)]
+    {
+        let (lengths, small) = lengths(node, room);
+        if let Err(text) = agree(transport, small.map_or(Ok(()), Err))? {
+            notes.push(format!("memory bandwidth of {name}: {text}"));
+            // A window that does not fit is refused on one node, and the other nodes would wait for it.
+            if memory == MemoryKind::Shared {
+                break;
             }
-            Err(reason) => note(transport, "memory bandwidth of shared windows", Some(reason))?,
+        }
+        worker.lengths = lengths;
+        let bytes = Arrays::bytes(worker.elements());
+        // SAFETY: in both cases the memory has as many bytes as `Arrays::bytes` says.
+        let measured = unsafe {
+            if memory == MemoryKind::Private {
+                let buffer = agreed(transport, Buffer::zeroed(bytes))?;
+                buffer.map(|buffer| worker.all(transport, &Arrays::lay(buffer.as_ptr(), worker.elements()), memory))
+            } else {
+                let window = transport.share(bytes);
+                let window = agreed(transport, window)?;
+                window.map(|window| worker.all(transport, &Arrays::lay(window.own(), worker.elements()), memory))
+            }
+        };
+        match measured {
+            Ok(passes) => passes?,
+            Err(reason) => notes.push(format!("memory bandwidth of {name}: {reason}")),
         }
     }
     Ok(worker.found)

@@ -6,14 +6,14 @@
 pub mod describe;
 pub mod figures;
 mod gate;
-mod measure;
 mod meeting;
 mod memory;
 mod places;
+mod probe;
 pub mod share;
 mod sums;
 mod wire;
 
 pub use describe::describe;
-pub use figures::Limits;
-pub use measure::measure;
+pub use figures::MachineLimits;
+pub use probe::probe;

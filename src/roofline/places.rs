@@ -68,7 +68,7 @@ pub struct Node {
 
 /// All nodes, the same on every rank.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Places {
+pub struct RankMap {
     /// This rank.
     pub rank: usize,
     /// In the order of their first ranks.
@@ -77,9 +77,9 @@ pub struct Places {
     pub mine: usize,
 }
 
-impl Places {
+impl RankMap {
     /// Every rank says where it is. Collective.
-    pub fn find(transport: &mut dyn Transport) -> Result<Places, TransportError> {
+    pub fn find(transport: &mut dyn Transport) -> Result<RankMap, TransportError> {
         let own = serde_json::to_vec(&Account::here()).unwrap_or_default();
         let all = transport.gather(&own)?.map(|all| {
             let accounts = all.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default());
@@ -87,11 +87,11 @@ impl Places {
         });
         let all = transport.broadcast(all.unwrap_or_default())?;
         let accounts: Vec<Account> = serde_json::from_slice(&all).unwrap_or_default();
-        Ok(Places::of(transport.rank(), transport.node_of(), &accounts))
+        Ok(RankMap::of(transport.rank(), transport.node_of(), &accounts))
     }
 
     /// The places of ranks whose nodes `node_of` names.
-    pub fn of(rank: usize, node_of: &[usize], accounts: &[Account]) -> Places {
+    pub fn of(rank: usize, node_of: &[usize], accounts: &[Account]) -> RankMap {
         let mut number: BTreeMap<usize, usize> = BTreeMap::new();
         let mut nodes: Vec<Node> = Vec::new();
         for (rank, name) in node_of.iter().enumerate() {
@@ -114,7 +114,7 @@ impl Places {
             node.order = [alone, others].concat();
         }
         let mine = node_of.get(rank).and_then(|name| number.get(name)).copied().unwrap_or(0);
-        Places { rank, nodes, mine }
+        RankMap { rank, nodes, mine }
     }
 
     /// This rank's node.
@@ -167,7 +167,7 @@ mod tests {
     fn nodes_are_numbered_by_their_first_rank_and_know_who_shares_cores() {
         // Node 9: ranks 0, 2, 3 on two cores; node 4: rank 1.
         let accounts = [on("0-1", 50), on("7", 10), on("0", 30), on("0-1", 40)];
-        let places = Places::of(2, &[9, 4, 9, 9], &accounts);
+        let places = RankMap::of(2, &[9, 4, 9, 9], &accounts);
         assert_eq!(places.nodes[0].ranks, [0, 2, 3]);
         // Rank 2 can only have core 0, rank 0 then takes core 1, and rank 3 has none left.
         assert_eq!(places.nodes[0].order, [0, 2, 3]);
@@ -180,13 +180,13 @@ mod tests {
     #[test]
     fn a_rank_bound_where_another_is_comes_last() {
         let accounts = [on("0", 1), on("0", 1), on("1", 1)];
-        let places = Places::of(0, &[0, 0, 0], &accounts);
+        let places = RankMap::of(0, &[0, 0, 0], &accounts);
         assert_eq!((places.nodes[0].order.as_slice(), places.nodes[0].cores), ([0, 2, 1].as_slice(), 2));
     }
 
     #[test]
     fn unknown_cores_are_no_reason_to_stop() {
-        let places = Places::of(1, &[0, 0], &[]);
+        let places = RankMap::of(1, &[0, 0], &[]);
         assert_eq!((places.nodes[0].cores, places.node().account.room), (2, None));
     }
 }

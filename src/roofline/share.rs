@@ -26,30 +26,20 @@
 //!
 //! Inside a node nothing is a wire: ranks can read each other's memory there.
 
-use super::figures::{Limits, greatest};
+use super::figures::{MachineLimits, greatest};
 use crate::gradient::Range;
 use crate::plan::{Collective, Layout, Phase, Plan, Problem, Residency, Terms};
 
 /// The part of the machine that takes longest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// A node's memory, read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum Bottleneck {
+    /// A node's memory, for reading and writing together.
     Memory,
-    /// A node's memory, read.
+    /// A node's memory, for reading alone.
     Reading,
     /// A node's wire, in one direction.
     Wire,
-}
-
-impl Part {
-    /// The name used in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Part::Memory => "memory",
-            Part::Reading => "reading",
-            Part::Wire => "wire",
-        }
-    }
 }
 
 /// What one node must move at least, in bytes.
@@ -78,11 +68,11 @@ pub struct Least {
 
 /// The least time, and what it was computed from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
+pub struct Roof {
     /// Bytes that must cross the busiest part.
     pub bytes: u64,
     /// Which part.
-    pub part: Part,
+    pub part: Bottleneck,
     /// Bytes over the part's measured bandwidth.
     pub seconds: f64,
 }
@@ -194,7 +184,7 @@ pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms)
 
 /// Elements in a row that the same nodes hold.
 #[derive(Clone, Copy, Default)]
-struct Run {
+struct HolderRun {
     holders: usize,
     /// The sum of the holders' numbers.
     numbers: usize,
@@ -202,7 +192,7 @@ struct Run {
     summing_clients: usize,
 }
 
-impl Run {
+impl HolderRun {
     /// The holder, if there is only one.
     fn only(self) -> Option<usize> {
         (self.holders == 1).then_some(self.numbers)
@@ -210,14 +200,14 @@ impl Run {
 }
 
 /// Calls `each` for every run of elements that somebody holds, with its length.
-fn sweep(holds: &[Vec<Range>], roles: &[Role], mut each: impl FnMut(u64, Run)) {
+fn sweep(holds: &[Vec<Range>], roles: &[Role], mut each: impl FnMut(u64, HolderRun)) {
     let mut edges: Vec<(u64, bool, usize)> = Vec::new();
     for (node, ranges) in holds.iter().enumerate() {
         edges.extend(ranges.iter().flat_map(|range| [(range.start, true, node), (range.end, false, node)]));
     }
     // Ends before beginnings at the same place; either order would do.
     edges.sort_unstable();
-    let (mut at, mut run) = (0, Run::default());
+    let (mut at, mut run) = (0, HolderRun::default());
     for (place, begins, node) in edges {
         if run.holders > 0 && place > at {
             each(place - at, run);
@@ -225,13 +215,13 @@ fn sweep(holds: &[Vec<Range>], roles: &[Role], mut each: impl FnMut(u64, Run)) {
         at = place;
         let summing = usize::from(roles[node].clients > 0 && roles[node].can_sum);
         run = if begins {
-            Run {
+            HolderRun {
                 holders: run.holders + 1,
                 numbers: run.numbers + node,
                 summing_clients: run.summing_clients + summing,
             }
         } else {
-            Run {
+            HolderRun {
                 holders: run.holders - 1,
                 numbers: run.numbers - node,
                 summing_clients: run.summing_clients - summing,
@@ -247,12 +237,12 @@ impl Least {
     /// it; where it is somewhat larger than the caches, the share is too high by caches / bytes at most. A wire is held
     /// against the best that was seen on any, in one direction: one stream between two nodes, or all nodes at once. That
     /// libraries or switches may not fill wires both ways at once is theirs, not the wires'.
-    pub fn limit(&self, limits: &Limits) -> Option<Limit> {
-        let mut longest: Option<Limit> = None;
-        let mut consider = |bytes: u64, part: Part, bytes_per_s: f64| {
+    pub fn limit(&self, limits: &MachineLimits) -> Option<Roof> {
+        let mut longest: Option<Roof> = None;
+        let mut consider = |bytes: u64, part: Bottleneck, bytes_per_s: f64| {
             let seconds = bytes as f64 / bytes_per_s;
             if seconds.is_finite() && seconds > longest.map_or(0.0, |limit| limit.seconds) {
-                longest = Some(Limit { bytes, part, seconds });
+                longest = Some(Roof { bytes, part, seconds });
             }
         };
         for (node, measured) in self.nodes.iter().zip(&limits.nodes) {
@@ -260,10 +250,10 @@ impl Least {
                 continue;
             }
             if let Some(bandwidth) = measured.memory_bytes_per_s {
-                consider(node.memory, Part::Memory, bandwidth);
+                consider(node.memory, Bottleneck::Memory, bandwidth);
             }
             if let Some(bandwidth) = measured.read_bytes_per_s {
-                consider(node.read, Part::Reading, bandwidth);
+                consider(node.read, Bottleneck::Reading, bandwidth);
             }
         }
         let all_at_once = limits.wires.as_ref().map(|wires| wires.bytes_per_s);
@@ -272,7 +262,7 @@ impl Least {
         if let Some(fastest) = greatest(all_at_once.into_iter().chain(one_way)) {
             let busiest = self.nodes.iter().map(|node| node.out.max(node.into)).max().unwrap_or(0);
             // Every byte enters some node, so one of them takes in the mean.
-            consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Part::Wire, fastest);
+            consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Bottleneck::Wire, fastest);
         }
         longest
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::figures::{SumRate, fastest};
 use super::meeting::meet;
-use super::places::Places;
+use super::places::RankMap;
 use crate::engine::kernels::{Start, Store, Term, accumulate};
 use crate::engine::transport::{Transport, TransportError};
 use crate::engine::{Buffer, OutOfMemory};
@@ -20,7 +20,7 @@ const SUMS: u64 = 1000;
 const BATCHES: usize = 20;
 
 /// The rates of this rank's core for each element type, on the first rank of each node; nothing elsewhere. Collective.
-pub fn measure(transport: &mut dyn Transport, places: &Places) -> Result<Vec<SumRate>, TransportError> {
+pub fn probe_sums(transport: &mut dyn Transport, places: &RankMap) -> Result<Vec<SumRate>, TransportError> {
     meet(transport, places, 0)?;
     let mut rates = Vec::new();
     if places.leads() {

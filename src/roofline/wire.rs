@@ -6,11 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gate::nanoseconds;
-use super::meeting::{TAG, meet, watch};
-use super::places::Places;
+use super::meeting::{TAG, agreed, meet, watch};
+use super::places::RankMap;
 use crate::engine::Buffer;
-use crate::engine::transport::{Transport, TransportError, agree};
+use crate::engine::node_clock::node_clock;
+use crate::engine::transport::{Transport, TransportError};
 
 /// Bytes of a message of a stream: far above a burst of 128 kB and what libraries send at once without asking.
 const MESSAGE: usize = 4 << 20;
@@ -38,7 +38,7 @@ const BATCH: f64 = 0.01;
 
 /// A message stream, or many of them at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flow {
+pub struct Stream {
     /// Who sends.
     pub from: usize,
     /// Who receives.
@@ -72,10 +72,10 @@ pub struct Patterns {
     pub pairs: [Option<[usize; 2]>; 2],
     /// For each pair, one way and both ways; then all nodes, by one rank of each and by several; then between two nodes
     /// the other way; then each node to one further away. Empty ones are skipped.
-    pub flows: Vec<Vec<Flow>>,
+    pub streams: Vec<Vec<Stream>>,
 }
 
-/// Place in [`Patterns::flows`] of the patterns of all nodes at once, by one rank and by several.
+/// Place in [`Patterns::streams`] of the patterns of all nodes at once, by one rank and by several.
 pub const ALL_NODES: usize = 4;
 /// Of the pair of nodes, the other way.
 pub const BACK: usize = 6;
@@ -87,62 +87,64 @@ const MOST_DISTANCES: usize = 6;
 
 impl Patterns {
     /// The patterns for these places.
-    pub fn of(places: &Places) -> Patterns {
+    pub fn of(places: &RankMap) -> Patterns {
         let nodes = &places.nodes;
         let roomy = nodes.iter().find(|node| node.cores > 1).or_else(|| nodes.iter().find(|node| node.ranks.len() > 1));
         let within = roomy.map(|node| [node.order[0], node.order[1]]);
         let between = nodes.get(1).map(|other| [nodes[0].order[0], other.order[0]]);
-        let mut flows = Vec::new();
+        let mut streams = Vec::new();
         for pair in [within, between] {
-            let flow = |from, to| Flow { from, to };
-            flows.push(pair.map_or(Vec::new(), |[a, b]| vec![flow(a, b)]));
-            flows.push(pair.map_or(Vec::new(), |[a, b]| vec![flow(a, b), flow(b, a)]));
+            let one = |from, to| Stream { from, to };
+            streams.push(pair.map_or(Vec::new(), |[a, b]| vec![one(a, b)]));
+            streams.push(pair.map_or(Vec::new(), |[a, b]| vec![one(a, b), one(b, a)]));
         }
         if nodes.len() == 2 {
             // Both ways between two nodes is all nodes at once.
-            flows[ALL_NODES - 1].clear();
+            streams[ALL_NODES - 1].clear();
         }
-        let streams = nodes.iter().map(|node| node.cores).min().unwrap_or(1).min(STREAMS);
-        for width in [1, streams] {
+        let widest = nodes.iter().map(|node| node.cores).min().unwrap_or(1).min(STREAMS);
+        for width in [1, widest] {
             let ring = |index: usize| {
                 let (from, to) = (&nodes[index].order, &nodes[(index + 1) % nodes.len()].order);
-                (0..width).map(|i| Flow { from: from[i], to: to[i] }).collect::<Vec<Flow>>()
+                (0..width).map(|i| Stream { from: from[i], to: to[i] }).collect::<Vec<Stream>>()
             };
             let needed = nodes.len() > 1
-                && (width == 1 || flows.len() == ALL_NODES + 1)
-                && (width > 1 || flows.len() == ALL_NODES);
-            flows.push(if needed { (0..nodes.len()).flat_map(ring).collect() } else { Vec::new() });
+                && (width == 1 || streams.len() == ALL_NODES + 1)
+                && (width > 1 || streams.len() == ALL_NODES);
+            streams.push(if needed { (0..nodes.len()).flat_map(ring).collect() } else { Vec::new() });
         }
-        flows.push(between.map_or(Vec::new(), |[a, b]| vec![Flow { from: b, to: a }]));
+        streams.push(between.map_or(Vec::new(), |[a, b]| vec![Stream { from: b, to: a }]));
         let distances = nodes.len().saturating_sub(2);
         let measured = distances.min(MOST_DISTANCES);
         for at in 0..measured {
             let distance = 2 + at * distances / measured;
-            let one = |index: usize| Flow {
+            let one = |index: usize| Stream {
                 from: nodes[index].order[0],
                 to: nodes[(index + distance) % nodes.len()].order[0],
             };
-            flows.push((0..nodes.len()).map(one).collect());
+            streams.push((0..nodes.len()).map(one).collect());
         }
-        Patterns { pairs: [within, between], flows }
+        Patterns { pairs: [within, between], streams }
     }
 }
 
 /// Carries out all patterns. Collective.
-pub fn measure(
+pub fn probe_wires(
     transport: &mut dyn Transport,
-    places: &Places,
+    places: &RankMap,
     patterns: &Patterns,
     notes: &mut Vec<String>,
 ) -> Result<WireRecord, TransportError> {
     let mut record = WireRecord::default();
-    let takes_part = patterns.flows.iter().flatten().any(|flow| flow.from == places.rank || flow.to == places.rank);
-    let buffer = Buffer::zeroed(if takes_part { GO_AT + 2 * SMALL } else { 0 });
-    if let Err(reason) = agree(transport, buffer.as_ref().map(|_| ()).map_err(ToString::to_string))? {
-        notes.push(format!("messages were not measured: {reason}"));
-        return Ok(record);
-    }
-    let buffer = buffer?;
+    let takes_part =
+        patterns.streams.iter().flatten().any(|stream| stream.from == places.rank || stream.to == places.rank);
+    let buffer = match agreed(transport, Buffer::zeroed(if takes_part { GO_AT + 2 * SMALL } else { 0 }))? {
+        Ok(buffer) => buffer,
+        Err(reason) => {
+            notes.push(format!("messages were not measured: {reason}"));
+            return Ok(record);
+        }
+    };
     for (pair, latencies) in patterns.pairs.iter().zip(&mut record.latencies) {
         meet(transport, places, 0)?;
         if let Some(pair) = pair
@@ -152,8 +154,8 @@ pub fn measure(
         }
         meet(transport, places, 0)?;
     }
-    for flows in &patterns.flows {
-        record.arrivals.push(passes(transport, places, flows, &buffer)?);
+    for streams in &patterns.streams {
+        record.arrivals.push(passes(transport, places, streams, &buffer)?);
     }
     Ok(record)
 }
@@ -161,24 +163,24 @@ pub fn measure(
 /// The passes of one pattern.
 fn passes(
     transport: &mut dyn Transport,
-    places: &Places,
-    flows: &[Flow],
+    places: &RankMap,
+    streams: &[Stream],
     buffer: &Buffer,
 ) -> Result<Vec<Arrival>, TransportError> {
     let mut arrivals = Vec::new();
-    if flows.is_empty() {
+    if streams.is_empty() {
         return Ok(arrivals);
     }
     meet(transport, places, 0)?;
-    let trial = stream(transport, places.rank, flows, buffer, 1)?;
+    let trial = stream(transport, places.rank, streams, buffer, 1)?;
     // The slowest stream decides for all how many messages fit.
     let slowest = meet(transport, places, trial.map_or(0, |trial| trial.end - trial.start))? as f64 * 1e-9;
     let fit = if slowest > 0.0 { (BUDGET / slowest) as u64 } else { MESSAGES.1 };
     let node = |rank: usize| places.nodes.iter().position(|node| node.ranks.contains(&rank));
-    let streams = flows.iter().filter(|flow| node(flow.to) == node(flows[0].to)).count() as u64;
-    let messages = fit.clamp(MESSAGES.0.div_ceil(streams), MESSAGES.1);
+    let into_a_node = streams.iter().filter(|stream| node(stream.to) == node(streams[0].to)).count() as u64;
+    let messages = fit.clamp(MESSAGES.0.div_ceil(into_a_node), MESSAGES.1);
     for _ in 0..if slowest > SLOW { PASSES - 1 } else { PASSES } {
-        arrivals.extend(stream(transport, places.rank, flows, buffer, messages)?);
+        arrivals.extend(stream(transport, places.rank, streams, buffer, messages)?);
         meet(transport, places, 0)?;
     }
     Ok(arrivals)
@@ -191,17 +193,17 @@ const WARM_UP_ARRIVED: usize = LEFT + 2;
 const GO_LEFT: usize = LEFT + 3;
 const GO_ARRIVED: usize = LEFT + 4;
 
-/// One pass: each flow carries a message to warm up and then `messages` more, some in flight. What this rank received,
-/// if it receives. A rank has one flow of each direction at most.
+/// One pass: each one carries a message to warm up and then `messages` more, some in flight. What this rank received,
+/// if it receives. A rank has one one of each direction at most.
 fn stream(
     transport: &mut dyn Transport,
     rank: usize,
-    flows: &[Flow],
+    streams: &[Stream],
     buffer: &Buffer,
     messages: u64,
 ) -> Result<Option<Arrival>, TransportError> {
-    let to = flows.iter().find(|flow| flow.from == rank).map(|flow| flow.to);
-    let from = flows.iter().find(|flow| flow.to == rank).map(|flow| flow.from);
+    let to = streams.iter().find(|stream| stream.from == rank).map(|stream| stream.to);
+    let from = streams.iter().find(|stream| stream.to == rank).map(|stream| stream.from);
     let place = |index: usize| buffer.as_ptr().wrapping_add((1 + index) * MESSAGE);
     let (go_out, go_in) = (buffer.as_ptr().wrapping_add(GO_AT), buffer.as_ptr().wrapping_add(GO_AT + SMALL));
     let (mut to_send, mut to_receive) = (messages, messages);
@@ -224,7 +226,7 @@ fn stream(
             let (mut sends, mut places) = (0, 0..0);
             match (token, from) {
                 (WARM_UP_ARRIVED, Some(from)) => {
-                    arrival.start = nanoseconds();
+                    arrival.start = node_clock();
                     // SAFETY: see above.
                     unsafe { transport.send(GO_LEFT, from, GO, go_out, SMALL)? };
                     places = 0..IN_FLIGHT;
@@ -232,7 +234,7 @@ fn stream(
                 (GO_ARRIVED, _) => sends = IN_FLIGHT,
                 (LEFT, _) => sends = 1,
                 (arrived @ ..LEFT, _) => {
-                    arrival.end = nanoseconds();
+                    arrival.end = node_clock();
                     places = arrived..arrived + 1;
                 }
                 _ => {}
@@ -278,7 +280,7 @@ fn ping_pong(
         watch(transport, &mut others)
     };
     let mut trips = |transport: &mut dyn Transport, count: u64| -> Result<f64, TransportError> {
-        let begun = nanoseconds();
+        let begun = node_clock();
         for _ in 0..count {
             if rank == first {
                 send(transport, second)?;
@@ -288,7 +290,7 @@ fn ping_pong(
                 send(transport, first)?;
             }
         }
-        Ok((nanoseconds() - begun) as f64 * 1e-9)
+        Ok((node_clock() - begun) as f64 * 1e-9)
     };
     const TRIAL: u64 = 10;
     trips(transport, TRIAL)?;
@@ -318,31 +320,40 @@ mod tests {
     use super::*;
     use crate::engine::run_threads;
 
-    fn flow(from: usize, to: usize) -> Flow {
-        Flow { from, to }
+    fn stream_between(from: usize, to: usize) -> Stream {
+        Stream { from, to }
     }
 
     #[test]
     fn patterns_of_few_and_many_nodes() {
-        let one = Patterns::of(&Places::of(0, &[0], &[]));
-        assert_eq!((one.pairs, one.flows), ([None, None], vec![vec![]; FURTHER]));
-        let two_ranks = Patterns::of(&Places::of(0, &[0, 0], &[]));
+        let one = Patterns::of(&RankMap::of(0, &[0], &[]));
+        assert_eq!((one.pairs, one.streams), ([None, None], vec![vec![]; FURTHER]));
+        let two_ranks = Patterns::of(&RankMap::of(0, &[0, 0], &[]));
         assert_eq!(two_ranks.pairs, [Some([0, 1]), None]);
-        assert_eq!(two_ranks.flows[..2], [vec![flow(0, 1)], vec![flow(0, 1), flow(1, 0)]]);
-        assert!(two_ranks.flows[2..].iter().all(Vec::is_empty));
+        assert_eq!(
+            two_ranks.streams[..2],
+            [vec![stream_between(0, 1)], vec![stream_between(0, 1), stream_between(1, 0)]]
+        );
+        assert!(two_ranks.streams[2..].iter().all(Vec::is_empty));
         // Three nodes of 2, 1 and 2 ranks: the narrowest allows one stream.
-        let three = Patterns::of(&Places::of(0, &[0, 0, 1, 2, 2], &[]));
+        let three = Patterns::of(&RankMap::of(0, &[0, 0, 1, 2, 2], &[]));
         assert_eq!(three.pairs, [Some([0, 1]), Some([0, 2])]);
-        assert_eq!(three.flows[ALL_NODES], [flow(0, 2), flow(2, 3), flow(3, 0)]);
-        assert!(three.flows[ALL_NODES + 1].is_empty());
-        assert_eq!(three.flows[BACK..], [vec![flow(2, 0)], vec![flow(0, 3), flow(2, 0), flow(3, 2)]]);
+        assert_eq!(three.streams[ALL_NODES], [stream_between(0, 2), stream_between(2, 3), stream_between(3, 0)]);
+        assert!(three.streams[ALL_NODES + 1].is_empty());
+        assert_eq!(
+            three.streams[BACK..],
+            [vec![stream_between(2, 0)], vec![stream_between(0, 3), stream_between(2, 0), stream_between(3, 2)]]
+        );
         // Of 20 nodes every third distance: 2, 5, 8, 11, 14, 17.
-        let many = Patterns::of(&Places::of(0, &(0..20).collect::<Vec<usize>>(), &[]));
-        let distances: Vec<usize> = many.flows[FURTHER..].iter().map(|flows| flows[0].to).collect();
+        let many = Patterns::of(&RankMap::of(0, &(0..20).collect::<Vec<usize>>(), &[]));
+        let distances: Vec<usize> = many.streams[FURTHER..].iter().map(|streams| streams[0].to).collect();
         assert_eq!(distances, [2, 5, 8, 11, 14, 17]);
-        let wide = Patterns::of(&Places::of(0, &[0, 0, 1, 1], &[]));
-        assert_eq!(wide.flows[ALL_NODES], [flow(0, 2), flow(2, 0)]);
-        assert_eq!(wide.flows[ALL_NODES + 1], [flow(0, 2), flow(1, 3), flow(2, 0), flow(3, 1)]);
+        let wide = Patterns::of(&RankMap::of(0, &[0, 0, 1, 1], &[]));
+        assert_eq!(wide.streams[ALL_NODES], [stream_between(0, 2), stream_between(2, 0)]);
+        assert_eq!(
+            wide.streams[ALL_NODES + 1],
+            [stream_between(0, 2), stream_between(1, 3), stream_between(2, 0), stream_between(3, 1)]
+        );
     }
 
     /// Every receiver of every pattern counts its bytes, in time that passes.
@@ -350,18 +361,18 @@ mod tests {
     fn streams_count_what_arrives() {
         let node_of = [0, 0, 1, 1, 2, 2];
         let records = run_threads(&node_of, |transport| {
-            let places = Places::of(transport.rank(), &node_of, &[]);
+            let places = RankMap::of(transport.rank(), &node_of, &[]);
             let patterns = Patterns::of(&places);
             let mut notes = Vec::new();
-            let record = measure(transport, &places, &patterns, &mut notes).expect("threads do not fail");
+            let record = probe_wires(transport, &places, &patterns, &mut notes).expect("threads do not fail");
             assert!(notes.is_empty(), "{notes:?}");
             transport.barrier().expect("threads do not fail");
             (record, patterns)
         });
         for (rank, (record, patterns)) in records.iter().enumerate() {
-            for (flows, arrivals) in patterns.flows.iter().zip(&record.arrivals) {
-                let receives = flows.iter().any(|flow| flow.to == rank);
-                assert_eq!(!arrivals.is_empty(), receives, "rank {rank}, {flows:?}");
+            for (streams, arrivals) in patterns.streams.iter().zip(&record.arrivals) {
+                let receives = streams.iter().any(|stream| stream.to == rank);
+                assert_eq!(!arrivals.is_empty(), receives, "rank {rank}, {streams:?}");
                 for arrival in arrivals {
                     assert!(arrival.end > arrival.start, "{arrival:?}");
                     assert!(arrival.bytes >= MESSAGE as u64 && arrival.bytes.is_multiple_of(MESSAGE as u64));

@@ -145,10 +145,10 @@ fn on_functions(cases: &[(String, Case)], platform: &Functions, args: &EstimateA
     for (model, case) in cases {
         let found = estimate(&case.workload().map_err(input)?, platform, &asked);
         let thousand = |usd: gradshard::cost::Usd| Field::from(usd.times(1000));
-        let clients = if args.without_clients { Field::Missing } else { thousand(found.clients_usd) };
+        let clients = if args.without_clients { Field::Null } else { thousand(found.clients_usd) };
         let usd = if args.without_clients { found.without_clients_usd() } else { found.usd() };
         let feasible = found.infeasible.is_none();
-        let if_feasible = |field: Field| if feasible { field } else { Field::Missing };
+        let if_feasible = |field: Field| if feasible { field } else { Field::Null };
         let mut row = identity(model, case);
         row.extend([
             found.memory_mib.into(),
