@@ -1,8 +1,9 @@
-//! The limits as text, for `gradshard machine`.
+//! The machine's limits as text, for `gradshard machine`.
 
 use super::figures::{Access, MachineLimits, MemoryPasses, NodeLimits, NodePair, PairLimits, greatest};
 
-/// Lines on every node, pair and wire. Lines that begin with `!` say what was not measured.
+/// Describes the limits of every node, pair of ranks and wire, one line each. Lines that begin with `!` name what was
+/// not measured.
 pub fn describe(limits: &MachineLimits) -> String {
     let mut lines = vec![format!("limits, measured in {:.1} s by all nodes at once", limits.seconds)];
     for node in &limits.nodes {
@@ -50,7 +51,8 @@ fn of_node(node: &NodeLimits) -> Vec<String> {
     lines
 }
 
-/// The slowest and the fastest: a bad cable or a slow node shows as a pair far below the others.
+/// Describes the slowest and the fastest pair of nodes. A bad cable or a slow node shows as a pair far below the
+/// others.
 fn of_node_pairs(pairs: &[NodePair]) -> Option<String> {
     let least = pairs.iter().min_by(|a, b| a.bytes_per_s.total_cmp(&b.bytes_per_s))?;
     let most = pairs.iter().max_by(|a, b| a.bytes_per_s.total_cmp(&b.bytes_per_s))?;

@@ -1,5 +1,5 @@
-//! Where the ranks are, as far as measuring must know: their nodes, which of them can have a core of their own, how
-//! large caches and memory are.
+//! The placement of the ranks as the probe needs it: their nodes, the ranks that can each have a core of their own, and
+//! the sizes of caches and memory.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use crate::machine::index_set::IndexSet;
 use crate::machine::memory::Memory;
 use crate::machine::topology::NodeTopology;
 
-/// What one rank says of itself.
+/// One rank's account of its hardware.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Account {
-    /// Cores that it may use; empty where unknown.
+    /// The cores that the rank may use; empty if unknown.
     pub cores: IndexSet,
-    /// Bytes of one last-level cache; 0 where unknown.
+    /// Size of one last-level cache, bytes; 0 if unknown.
     pub cache_bytes: u64,
-    /// How many of them the node has.
+    /// Number of last-level caches of the node.
     pub caches: usize,
-    /// Private memory still to be had; None where unknown.
+    /// Free private memory, bytes; None if unknown.
     pub room: Option<u64>,
-    /// Shared memory still to be had.
+    /// Free shared memory, bytes; None if unknown.
     pub shared_room: Option<u64>,
 }
 
@@ -35,7 +35,7 @@ impl Account {
             ..Account::default()
         };
         if let Ok((topology, handle)) = NodeTopology::here() {
-            // The last level is listed last; caches of one level may differ in size.
+            // The last level is the last in the list. Caches of one level may differ in size.
             if let Some(last) = topology.caches.last() {
                 let level = topology.caches.iter().filter(|cache| cache.name == last.name);
                 account.caches = level.clone().map(|cache| cache.count).sum();
@@ -46,39 +46,39 @@ impl Account {
             }
         }
         if account.cores.is_empty() {
-            // CPUs for want of cores.
+            // If the cores are unknown, the CPUs stand for them.
             account.cores = affinity().unwrap_or_default();
         }
         account
     }
 }
 
-/// The ranks of a node.
+/// The ranks of one node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Its ranks, ascending. The first is the leader.
+    /// The ranks, ascending. The first is the leader.
     pub ranks: Vec<usize>,
-    /// The same ranks, those first that can each have a core of their own.
+    /// The same ranks, beginning with the ranks that can each have a core of their own.
     pub order: Vec<usize>,
-    /// How many those are, at least 1.
+    /// Number of ranks that can each have a core of their own, at least 1.
     pub cores: usize,
-    /// The leader's account, with the least room that any rank of the node sees.
+    /// The leader's account, with the least free memory that any rank of the node reports.
     pub account: Account,
 }
 
-/// All nodes, the same on every rank.
+/// The nodes and their ranks. It is the same on every rank except for `rank` and `mine`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankMap {
     /// This rank.
     pub rank: usize,
-    /// In the order of their first ranks.
+    /// The nodes, in the order of their first ranks.
     pub nodes: Vec<Node>,
-    /// This rank's node.
+    /// The number of this rank's node.
     pub mine: usize,
 }
 
 impl RankMap {
-    /// Every rank says where it is. Collective.
+    /// Collects the accounts of all ranks. Collective.
     pub fn find(transport: &mut dyn Transport) -> Result<RankMap, TransportError> {
         let own = serde_json::to_vec(&Account::here()).unwrap_or_default();
         let all = transport.gather(&own)?.map(|all| {
@@ -90,7 +90,7 @@ impl RankMap {
         Ok(RankMap::of(transport.rank(), transport.node_of(), &accounts))
     }
 
-    /// The places of ranks whose nodes `node_of` names.
+    /// Builds the map from the node of each rank (`node_of`) and the ranks' accounts.
     pub fn of(rank: usize, node_of: &[usize], accounts: &[Account]) -> RankMap {
         let mut number: BTreeMap<usize, usize> = BTreeMap::new();
         let mut nodes: Vec<Node> = Vec::new();
@@ -117,24 +117,24 @@ impl RankMap {
         RankMap { rank, nodes, mine }
     }
 
-    /// This rank's node.
+    /// Returns this rank's node.
     pub fn node(&self) -> &Node {
         &self.nodes[self.mine]
     }
 
-    /// The first rank of this rank's node.
+    /// Returns the first rank of this rank's node.
     pub fn leader(&self) -> usize {
         self.node().ranks[0]
     }
 
-    /// True on the first rank of each node.
+    /// Returns true on the first rank of each node.
     pub fn leads(&self) -> bool {
         self.leader() == self.rank
     }
 }
 
-/// Ranks that each take a core of their own, those with least choice first, and the others. A rank whose cores are
-/// unknown is taken to have one.
+/// Assigns a core of its own to as many ranks as possible; a rank with the least choice comes first. Returns the ranks
+/// with a core of their own and the others. A rank with unknown cores counts as having its own.
 fn with_own_core(ranks: &[(usize, &IndexSet)]) -> (Vec<usize>, Vec<usize>) {
     let mut by_choice: Vec<_> = ranks.to_vec();
     by_choice.sort_by_key(|(rank, cores)| (cores.len(), *rank));

@@ -1,4 +1,4 @@
-//! Measures everything, and puts together what the ranks say.
+//! The probe: it measures all limits of the machine and combines the records of the ranks.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use super::sums::probe_sums;
 use super::wire::{ALL_NODES, Arrival, BACK, FURTHER, Patterns, WireRecord, probe_wires};
 use crate::engine::transport::{Transport, TransportError};
 
-/// One rank's part.
+/// The measurements of one rank.
 #[derive(Default, Serialize, Deserialize)]
 struct Record {
     memory: Vec<MemoryPasses>,
@@ -21,13 +21,13 @@ struct Record {
     wire: WireRecord,
 }
 
-/// Measures the limits of the nodes and wires that the ranks are on; every rank learns them. Takes about a second on one
-/// node, and a few across slow wires. Collective; nothing else may be under way.
+/// Measures the limits of the nodes and wires on which the ranks run. Every rank receives them. It takes about a second
+/// on one node and a few seconds across slow wires. Collective; no other messages may be under way.
 ///
-/// What cannot be measured for want of memory is missing, and a note says why.
+/// A limit that cannot be measured for lack of memory is missing, and a note gives the reason.
 ///
 /// # Errors
-/// Those of the transport.
+/// [`TransportError`] if the transport fails.
 pub fn probe(transport: &mut dyn Transport) -> Result<MachineLimits, TransportError> {
     let begun = Instant::now();
     let places = RankMap::find(transport)?;
@@ -38,7 +38,7 @@ pub fn probe(transport: &mut dyn Transport) -> Result<MachineLimits, TransportEr
         sums: probe_sums(transport, &places)?,
         wire: probe_wires(transport, &places, &patterns, &mut notes)?,
     };
-    // Numbers and names only: serialising them does not fail.
+    // The record contains only numbers and names, so serialising it does not fail.
     let all = transport.gather(&serde_json::to_vec(&record).unwrap_or_default())?;
     let limits = all.map(|all| {
         let records: Vec<Record> = all.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default()).collect();
@@ -74,7 +74,7 @@ fn conclude(places: &RankMap, patterns: &Patterns, mut records: Vec<Record>) -> 
     MachineLimits { nodes, within_node, between_nodes, wires, node_pairs, ..MachineLimits::default() }
 }
 
-/// Every stream of the patterns in which each node sends to one other.
+/// Collects the streams of all patterns in which each node sends to one other node.
 fn node_pairs(places: &RankMap, patterns: &Patterns, wires: &[WireRecord]) -> Vec<NodePair> {
     let node = |rank: usize| places.nodes.iter().position(|node| node.ranks.contains(&rank));
     let mut pairs = Vec::new();
@@ -89,13 +89,13 @@ fn node_pairs(places: &RankMap, patterns: &Patterns, wires: &[WireRecord]) -> Ve
     pairs
 }
 
-/// What arrived at `rank` in each pass of a pattern.
+/// Returns the arrivals at `rank` in each pass of a pattern.
 fn arrivals(wires: &[WireRecord], rank: usize, pattern: usize) -> &[Arrival] {
     wires.get(rank).and_then(|record| record.arrivals.get(pattern)).map_or(&[], Vec::as_slice)
 }
 
-/// Bytes/s of what arrived at several ranks of one node in one pass: all their bytes, from the first start to the last
-/// end, since rates of streams that did not quite overlap must not be added.
+/// Returns the bandwidth into several ranks of one node in one pass, bytes/s: all their bytes over the time from the
+/// first start to the last end. Rates of streams that overlap only partly must not be added.
 fn rate(arrivals: impl Iterator<Item = Arrival> + Clone) -> Option<f64> {
     let (start, end) = (arrivals.clone().map(|a| a.start).min()?, arrivals.clone().map(|a| a.end).max()?);
     let bytes: u64 = arrivals.map(|a| a.bytes).sum();
@@ -110,7 +110,7 @@ fn pair(places: &RankMap, patterns: &Patterns, wires: &[WireRecord], which: usiz
     };
     let one_way = rates(ranks[1], 2 * which);
     let one_way_back = if which == 1 { rates(ranks[0], BACK) } else { Vec::new() };
-    // Between two nodes the pattern of all nodes is the same as both ways, and it alone was carried out.
+    // Between two nodes the pattern of all nodes is the same as both ways, and only it was carried out.
     let both = if which == 1 && places.nodes.len() == 2 { ALL_NODES } else { 2 * which + 1 };
     let both_ways: Vec<f64> =
         rates(ranks[0], both).into_iter().zip(rates(ranks[1], both)).map(|(a, b)| a.min(b)).collect();

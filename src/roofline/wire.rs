@@ -1,8 +1,9 @@
-//! Latency and bandwidth of messages: between two ranks of a node, between two nodes, and of all nodes' wires at once.
+//! Latency and bandwidth of messages: between two ranks of a node, between two nodes, and on the wires of all nodes at
+//! the same time.
 //!
-//! Bandwidth is that of a stream of several messages in flight. A message to warm up goes before; when it has arrived,
-//! the receiver starts its clock and tells the sender to go on. So a token bucket, which lets a burst through faster
-//! than its rate, has spent that burst already, and all that is counted arrives while the clock runs.
+//! Bandwidth is measured with a stream of several messages in flight. A warm-up message precedes the stream. When it
+//! has arrived, the receiver starts its clock and sends a go-ahead to the sender. So a token bucket, which lets a burst
+//! pass faster than its rate, has spent the burst, and all counted bytes arrive while the clock runs.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,81 +13,84 @@ use crate::engine::Buffer;
 use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Transport, TransportError};
 
-/// Bytes of a message of a stream: far above a burst of 128 kB and what libraries send at once without asking.
+/// Bytes of a message of a stream. It is far above a burst of 128 kB and above the size that libraries send eagerly.
 const MESSAGE: usize = 4 << 20;
-/// Messages of a stream in flight.
+/// Number of messages of a stream in flight.
 const IN_FLIGHT: usize = 2;
-/// Seconds of one pass.
+/// Time for one pass, seconds.
 const BUDGET: f64 = 0.03;
-/// Messages of one pass, of all streams into a node together at least; of one at most.
+/// Messages in one pass: the least number in all streams into a node together, and the greatest number in one stream.
 const MESSAGES: (u64, u64) = (6, 64);
-/// Passes.
+/// Number of passes.
 const PASSES: usize = 3;
-/// A message that takes longer, seconds, makes do with one pass fewer.
+/// If a message takes longer than this, seconds, there is one pass fewer.
 const SLOW: f64 = 0.025;
-/// Tag of the word to go on.
+/// Tag of the go-ahead.
 const GO: u64 = TAG + 1;
-/// Where in the buffer that word leaves and arrives, behind a message to send and places for those in flight.
+/// Offset of the go-ahead in the buffer. The message to send and the places of the messages in flight precede it.
 const GO_AT: usize = (1 + IN_FLIGHT) * MESSAGE;
-/// Ranks of a node that fill its wire together, at most.
+/// The greatest number of ranks of a node that send at the same time.
 const STREAMS: usize = 4;
-/// Bytes of a message of a ping-pong.
+/// Bytes of a ping-pong message.
 const SMALL: usize = 8;
-/// Batches of round trips, and seconds of one.
+/// Number of batches of round trips.
 const BATCHES: usize = 5;
 const BATCH: f64 = 0.01;
 
-/// A message stream, or many of them at once.
+/// A stream of messages from one rank to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Who sends.
+    /// The sending rank.
     pub from: usize,
-    /// Who receives.
+    /// The receiving rank.
     pub to: usize,
 }
 
-/// What one rank received in one pass: `bytes` from nanosecond `start` to `end` of its node's clock.
+/// The data that one rank received in one pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
-    /// When the message to warm up had arrived.
+    /// Arrival of the warm-up message, ns of the node's clock.
     pub start: u64,
-    /// When the last one had.
+    /// Arrival of the last message, ns of the node's clock.
     pub end: u64,
-    /// Bytes of all that came after the first.
+    /// Bytes of all messages after the warm-up message.
     pub bytes: u64,
 }
 
-/// What one rank has to tell.
+/// The measurements of one rank.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WireRecord {
-    /// For each pattern of [`Patterns`], pass by pass; empty where this rank received nothing.
+    /// For each pattern of [`Patterns`], the arrival of each pass; empty if this rank received nothing.
     pub arrivals: Vec<Vec<Arrival>>,
-    /// Mean half round trips, seconds, of the pairs within a node and between nodes; on each pair's first rank.
+    /// Mean half round-trip times of the pair within a node and of the pair between nodes, seconds. Only the first rank
+    /// of a pair has them.
     pub latencies: [Vec<f64>; 2],
 }
 
-/// Who sends to whom: the same on every rank.
+/// All patterns of streams. They are the same on every rank.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Patterns {
-    /// Two ranks of a node that has them, and two of different nodes.
+    /// Two ranks of one node, if a node has two, and two ranks of different nodes.
     pub pairs: [Option<[usize; 2]>; 2],
-    /// For each pair, one way and both ways; then all nodes, by one rank of each and by several; then between two nodes
-    /// the other way; then each node to one further away. Empty ones are skipped.
+    /// The patterns: for each of the two pairs, one way and both ways; then all nodes, with one rank of each and with
+    /// several; then the pair of nodes in the other direction; then each node to a node further away. Empty patterns
+    /// are skipped.
     pub streams: Vec<Vec<Stream>>,
 }
 
-/// Place in [`Patterns::streams`] of the patterns of all nodes at once, by one rank and by several.
+/// Index in [`Patterns::streams`] of the patterns of all nodes: here with one rank of each, at the next index with
+/// several.
 pub const ALL_NODES: usize = 4;
-/// Of the pair of nodes, the other way.
+/// Index of the pattern of the pair of nodes in the other direction.
 pub const BACK: usize = 6;
-/// From here on each node sends to the one that is 2, 3, … further: with [`ALL_NODES`], where it is the next, every
-/// ordered pair of nodes.
+/// Index of the first pattern in which each node sends to the node that is 2, 3, … further. Together with
+/// [`ALL_NODES`], in which it sends to the next, they cover every ordered pair of nodes.
 pub const FURTHER: usize = 7;
-/// Distances beyond 1 that are measured, at most: of more nodes, distances spread evenly.
+/// The greatest number of distances beyond 1 that are measured. With more nodes, the distances are spread evenly.
 const MOST_DISTANCES: usize = 6;
 
 impl Patterns {
-    /// The patterns for these places.
+    /// Builds the patterns for the ranks in `places`.
     pub fn of(places: &RankMap) -> Patterns {
         let nodes = &places.nodes;
         let roomy = nodes.iter().find(|node| node.cores > 1).or_else(|| nodes.iter().find(|node| node.ranks.len() > 1));
@@ -99,7 +103,7 @@ impl Patterns {
             streams.push(pair.map_or(Vec::new(), |[a, b]| vec![one(a, b), one(b, a)]));
         }
         if nodes.len() == 2 {
-            // Both ways between two nodes is all nodes at once.
+            // Between two nodes, both ways is the same as the pattern of all nodes.
             streams[ALL_NODES - 1].clear();
         }
         let widest = nodes.iter().map(|node| node.cores).min().unwrap_or(1).min(STREAMS);
@@ -128,7 +132,7 @@ impl Patterns {
     }
 }
 
-/// Carries out all patterns. Collective.
+/// Measures all patterns. Collective.
 pub fn probe_wires(
     transport: &mut dyn Transport,
     places: &RankMap,
@@ -160,7 +164,7 @@ pub fn probe_wires(
     Ok(record)
 }
 
-/// The passes of one pattern.
+/// Carries out the passes of one pattern.
 fn passes(
     transport: &mut dyn Transport,
     places: &RankMap,
@@ -173,7 +177,7 @@ fn passes(
     }
     meet(transport, places, 0)?;
     let trial = stream(transport, places.rank, streams, buffer, 1)?;
-    // The slowest stream decides for all how many messages fit.
+    // The slowest stream determines the number of messages for all.
     let slowest = meet(transport, places, trial.map_or(0, |trial| trial.end - trial.start))? as f64 * 1e-9;
     let fit = if slowest > 0.0 { (BUDGET / slowest) as u64 } else { MESSAGES.1 };
     let node = |rank: usize| places.nodes.iter().position(|node| node.ranks.contains(&rank));
@@ -186,15 +190,15 @@ fn passes(
     Ok(arrivals)
 }
 
-/// What has completed, by its token. A token below [`LEFT`] is the place of a message that has arrived, from 0.
+/// Tokens of the messages. A token below [`LEFT`] is the index of the place at which a message has arrived.
 const LEFT: usize = IN_FLIGHT;
 const WARM_UP_LEFT: usize = LEFT + 1;
 const WARM_UP_ARRIVED: usize = LEFT + 2;
 const GO_LEFT: usize = LEFT + 3;
 const GO_ARRIVED: usize = LEFT + 4;
 
-/// One pass: each one carries a message to warm up and then `messages` more, some in flight. What this rank received,
-/// if it receives. A rank has one one of each direction at most.
+/// Carries out one pass. Each stream sends a warm-up message and then `messages` more. Returns the arrival if this rank
+/// receives. A rank has at most one stream in each direction.
 fn stream(
     transport: &mut dyn Transport,
     rank: usize,
@@ -209,8 +213,8 @@ fn stream(
     let (mut to_send, mut to_receive) = (messages, messages);
     let mut arrival = Arrival { bytes: messages * MESSAGE as u64, ..Arrival::default() };
     let mut tokens = Vec::new();
-    // SAFETY: of every message here, the buffer outlives them all. It has a message to send, which is only read, a place
-    // for each message in flight, which is used again when its message has arrived, and one for each word to go on.
+    // SAFETY: the buffer outlives all messages. It holds one message to send, which is only read; a place for each
+    // message in flight, which is reused after its message has arrived; and one place for each go-ahead.
     unsafe {
         if let Some(to) = to {
             transport.receive(GO_ARRIVED, to, GO, go_in, SMALL)?;
@@ -227,7 +231,7 @@ fn stream(
             match (token, from) {
                 (WARM_UP_ARRIVED, Some(from)) => {
                     arrival.start = node_clock();
-                    // SAFETY: see above.
+                    // SAFETY: the same as above.
                     unsafe { transport.send(GO_LEFT, from, GO, go_out, SMALL)? };
                     places = 0..IN_FLIGHT;
                 }
@@ -242,14 +246,14 @@ fn stream(
             if let Some(to) = to {
                 for _ in 0..to_send.min(sends as u64) {
                     to_send -= 1;
-                    // SAFETY: see above.
+                    // SAFETY: the same as above.
                     unsafe { transport.send(LEFT, to, TAG, buffer.as_ptr(), MESSAGE)? };
                 }
             }
             if let Some(from) = from {
                 for index in places.take(to_receive as usize) {
                     to_receive -= 1;
-                    // SAFETY: see above.
+                    // SAFETY: the same as above.
                     unsafe { transport.receive(index, from, TAG, place(index), MESSAGE)? };
                 }
             }
@@ -258,7 +262,8 @@ fn stream(
     Ok(from.map(|_| arrival))
 }
 
-/// Round trips between two ranks. Mean half round trip of each batch on the first, nothing on the second.
+/// Measures round trips between two ranks. Returns the mean half round-trip time of each batch, seconds, on the first
+/// rank and nothing on the second.
 fn ping_pong(
     transport: &mut dyn Transport,
     rank: usize,
@@ -266,14 +271,14 @@ fn ping_pong(
     buffer: &Buffer,
 ) -> Result<Vec<f64>, TransportError> {
     let mut tokens = Vec::new();
-    // SAFETY: the buffer outlives the message, which has completed before the next one is begun.
+    // SAFETY: the buffer outlives the message, which has completed before the next one begins.
     let mut send = |transport: &mut dyn Transport, to: usize| unsafe {
         transport.send(0, to, TAG, buffer.as_ptr(), SMALL)?;
         tokens.clear();
         watch(transport, &mut tokens)
     };
     let mut others = Vec::new();
-    // SAFETY: as above, at another place of the buffer.
+    // SAFETY: the same as above, at another place of the buffer.
     let mut receive = |transport: &mut dyn Transport, from: usize| unsafe {
         transport.receive(0, from, TAG, buffer.as_ptr().wrapping_add(MESSAGE), SMALL)?;
         others.clear();
@@ -295,10 +300,10 @@ fn ping_pong(
     const TRIAL: u64 = 10;
     trips(transport, TRIAL)?;
     let trial = trips(transport, TRIAL)? / TRIAL as f64;
-    // The first rank decides, and tells the second how many trips a batch has.
+    // The first rank chooses the number of trips in a batch and sends it to the second.
     let mut count = [((BATCH / trial.max(1e-9)) as u64).clamp(TRIAL, 5000)];
     let (data, size) = (count.as_mut_ptr().cast::<u8>(), size_of::<u64>());
-    // SAFETY: `count` outlives the message, and is not touched before it has completed.
+    // SAFETY: `count` outlives the message, and nobody uses it before the message has completed.
     unsafe {
         if rank == first {
             transport.send(0, second, TAG, data, size)?;
