@@ -1,27 +1,27 @@
-//! The best number of shards: lowest cost, lowest latency, and what lies between.
+//! The best number of shards: the cheapest, the fastest, and the choices on the frontier between them.
 
 use crate::cost::{Asked, Case, CostError, Estimate, Functions, estimate};
 
-/// One way to aggregate, with its price.
+/// A case with its price and its rank among the alternatives.
 #[derive(Clone)]
 pub struct Choice {
-    /// What is priced.
+    /// The case.
     pub case: Case,
     /// Its price.
     pub estimate: Estimate,
-    /// True if nothing feasible costs less and takes no longer, or takes less and costs no more.
+    /// True if no feasible case is cheaper and as fast, or faster and as cheap.
     pub on_frontier: bool,
-    /// True if nothing feasible costs less.
+    /// True if no feasible case is cheaper.
     pub cheapest: bool,
-    /// True if nothing feasible takes less.
+    /// True if no feasible case is faster.
     pub fastest: bool,
 }
 
-/// Prices all `cases` and says which are on the frontier between cost and latency; in their order. Costs count the
-/// clients' own traffic if `with_clients`.
+/// Prices all `cases`, in their order, and marks those on the frontier between cost and latency. With `with_clients`
+/// the costs include the clients' own requests.
 ///
 /// # Errors
-/// Those of [`Case::workload`].
+/// The errors of [`Case::workload`].
 pub fn choices(
     cases: Vec<Case>,
     platform: &Functions,

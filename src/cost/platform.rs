@@ -1,4 +1,4 @@
-//! A platform: what it charges, what it allows, how fast it is. JSON, every constant with its source.
+//! A platform: its prices, limits and speed, read from JSON. Every constant has its source.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use crate::cost::{Functions, Nodes};
 use crate::experiment::ExperimentError;
 use crate::experiment::parse::json;
 
-/// Where aggregators run and what that costs.
+/// The place where aggregators run, with its prices.
 #[derive(Clone, Debug, PartialEq, JsonSchema)]
 #[schemars(untagged, title = "gradshard platform")]
 pub enum Platform {
     /// Each aggregator is the invocation of a function that reads and writes objects of a store.
     Functions(Box<Functions>),
-    /// Nodes of a cluster, paid by the hour.
+    /// Nodes of a cluster that are paid by the hour.
     Nodes(Box<Nodes>),
 }
 
@@ -23,7 +23,7 @@ impl Platform {
     /// Reads a platform from `text`, the contents of `file`.
     ///
     /// # Errors
-    /// If it is no platform: names the field, what is wrong and what would be right.
+    /// [`ExperimentError`] if the text is not a platform. It names the field, the error and the remedy.
     pub fn parse(text: &str, file: &Path) -> Result<Platform, ExperimentError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "lowercase")]
@@ -42,7 +42,7 @@ impl Platform {
         }
     }
 
-    /// Its name.
+    /// Returns the platform's name.
     pub fn name(&self) -> &str {
         match self {
             Platform::Functions(functions) => &functions.name,
@@ -51,23 +51,23 @@ impl Platform {
     }
 }
 
-/// AWS Lambda with S3 in us-east-1 as Barrak 2026 used them; configs/platforms/aws-lambda-s3.json.
+/// AWS Lambda with S3 in us-east-1 as Barrak 2026 used them: configs/platforms/aws-lambda-s3.json.
 pub const AWS_LAMBDA_S3: &str = include_str!("../../configs/platforms/aws-lambda-s3.json");
-/// Nodes of a cloud by the hour; configs/platforms/cluster-c5.json.
+/// Cloud nodes paid by the hour: configs/platforms/cluster-c5.json.
 pub const CLUSTER: &str = include_str!("../../configs/platforms/cluster-c5.json");
 
-/// The platform whose text is [`AWS_LAMBDA_S3`].
+/// Reads [`AWS_LAMBDA_S3`].
 ///
 /// # Errors
-/// None while the committed file is valid, which a test shows.
+/// None as long as the committed file is valid, which a test checks.
 pub fn aws_lambda_s3() -> Result<Functions, ExperimentError> {
     json(AWS_LAMBDA_S3, Path::new("configs/platforms/aws-lambda-s3.json"))
 }
 
-/// The platform whose text is [`CLUSTER`].
+/// Reads [`CLUSTER`].
 ///
 /// # Errors
-/// None while the committed file is valid, which a test shows.
+/// None as long as the committed file is valid, which a test checks.
 pub fn cluster() -> Result<Nodes, ExperimentError> {
     json(CLUSTER, Path::new("configs/platforms/cluster-c5.json"))
 }

@@ -1,10 +1,10 @@
-//! A table that is printed as text, CSV or JSON, with the same names and numbers in each.
+//! A table that can be printed as text, CSV or JSON with the same names and numbers.
 
 use serde_json::{Map, Value, json};
 
 use crate::cost::Usd;
 
-/// Significant digits in text.
+/// Number of significant digits in text.
 const DIGITS: i32 = 4;
 
 /// One value of a table: a text, a number, true or false, or null for a missing value. A number that is not finite becomes
@@ -40,7 +40,7 @@ fn exact(field: &Field) -> String {
     }
 }
 
-/// Four significant digits, all digits before the point.
+/// Formats a number with four significant digits, and with all digits before the point.
 fn significant(number: f64) -> String {
     if number == 0.0 {
         return "0".to_owned();
@@ -53,25 +53,26 @@ fn significant(number: f64) -> String {
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sheet {
-    /// Its name, by which it is asked for.
+    /// Name of the table, for the option `--table`.
     pub name: &'static str,
-    /// What it shows, in a sentence.
+    /// Title in one sentence.
     pub title: String,
-    /// Names of the columns, units included.
+    /// Names of the columns, with units.
     pub columns: Vec<&'static str>,
-    /// Rows of as many values.
+    /// The rows. Each has one value for every column.
     pub rows: Vec<Vec<Field>>,
-    /// What a reader should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
 impl Sheet {
-    /// A table without rows.
+    /// Creates a table without rows.
     pub fn new(name: &'static str, title: impl Into<String>, columns: &[&'static str]) -> Sheet {
         Sheet { name, title: title.into(), columns: columns.to_vec(), rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// For a person: title, columns aligned, notes. What is the same in every row is said once; what no row has, never.
+    /// Formats the table for a person: the title, aligned columns, the notes. A column with the same value in every row
+    /// is printed once, above the table, and an empty column is left out.
     pub fn text(&self) -> String {
         let shown: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(shown).collect()).collect();
         let same = |column: &usize| shown.len() > 1 && shown.iter().all(|row| row[*column] == shown[0][*column]);
@@ -107,7 +108,8 @@ impl Sheet {
         text
     }
 
-    /// A header and the rows, quoted as RFC 4180 says, lines ended by a line feed; a missing value is an empty field.
+    /// Formats the table as CSV: a header and the rows, quoted as RFC 4180 says, with line feeds as line ends. A
+    /// missing value is an empty field.
     pub fn csv(&self) -> String {
         let mut text = self.columns.join(",") + "\n";
         for row in &self.rows {
@@ -116,7 +118,7 @@ impl Sheet {
         text
     }
 
-    /// Title, rows as objects, notes.
+    /// Formats the table as a JSON object with the title, the rows as objects, and the notes.
     pub fn json(&self) -> Value {
         let row = |row: &Vec<Field>| {
             let fields = self.columns.iter().map(|name| (*name).to_owned()).zip(row.iter().cloned());

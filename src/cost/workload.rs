@@ -1,4 +1,5 @@
-//! What a plan asks of functions and of an object store: each aggregator one invocation, each edge a PUT and a GET.
+//! The work of a plan on functions and an object store: each aggregator is an invocation, and each edge is a PUT and a
+//! GET.
 
 use std::collections::BTreeMap;
 
@@ -8,50 +9,50 @@ use crate::plan::{Flow, Input, Output, Plan, Problem};
 /// Bytes of a MiB. (The measurements of Barrak 2026 call it MB.)
 pub const MIB: f64 = 1_048_576.0;
 
-/// Aggregators of a plan that do the same: so many invocations of a function, and what one of them does.
+/// A number of aggregators with equal work. Each is an invocation of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Distance from the clients, from 1.
     pub level: u32,
-    /// How many.
+    /// Number of these aggregators.
     pub count: u64,
-    /// Requests that read: one for each piece of each input.
+    /// Number of read requests of one: one for each piece of each input.
     pub gets: u64,
-    /// Bytes read, all of which are summed.
+    /// Bytes that one reads. It sums all of them.
     pub read_bytes: u64,
-    /// Bytes of the largest piece that arrives at once, in the type in which it is summed.
+    /// Bytes of the largest piece that one holds at a time, in the type of the sum.
     pub piece_bytes: u64,
-    /// Pieces of its range: parts of the object that it writes.
+    /// Number of pieces of its range, which are the parts of the object that it writes.
     pub parts: u64,
-    /// Bytes written.
+    /// Bytes that one writes.
     pub written_bytes: u64,
 }
 
 impl Function {
-    /// Requests that write. An object of several parts needs one to begin and one to end it.
+    /// Returns the number of write requests. A multipart object needs one request to begin and one to end it.
     pub fn puts(&self) -> u64 {
         if self.parts > 1 { self.parts + 2 } else { 1 }
     }
 }
 
-/// A plan's work on functions and a store.
+/// The work of a plan on functions and a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// The aggregators, by level; alike ones together.
+    /// The aggregators in the order of their levels. Those with equal work share an entry.
     pub functions: Vec<Function>,
-    /// Objects that the clients write: each one its gradient, or its shards.
+    /// Number of objects that the clients write: each writes its gradient, or its shards.
     pub client_puts: u64,
-    /// Objects that the clients read: each one the result, or its shards.
+    /// Number of objects that the clients read: each reads the result, or its shards.
     pub client_gets: u64,
-    /// N.
+    /// Number of clients, N.
     pub clients: u64,
     /// Bytes of one gradient.
     pub gradient_bytes: u64,
 }
 
 impl Workload {
-    /// The work of `plan`. Pieces of a flow are ranged GETs and parts of an object; an object is there for its readers
-    /// once its last part is.
+    /// Computes the work of `plan`. The pieces of a flow are ranged GETs and parts of an object. A reader can read an
+    /// object after its last part has been written.
     pub fn of(plan: &dyn Plan, problem: &Problem, dtype: Dtype, flow: Flow) -> Workload {
         let (narrow, wide) = (dtype.size() as u64, dtype.accumulator_size() as u64);
         let mut alike: BTreeMap<(u32, u64, u64, u64, bool), u64> = BTreeMap::new();
@@ -60,7 +61,7 @@ impl Workload {
         for id in 0..plan.aggregators() {
             let aggregator = plan.aggregator(id);
             let length = aggregator.range.len();
-            // Nobody invokes a function for a shard without elements.
+            // A shard without elements needs no function.
             if length == 0 {
                 empty[id as usize] = true;
                 continue;
@@ -93,34 +94,34 @@ impl Workload {
         }
     }
 
-    /// Aggregators.
+    /// Returns the number of aggregators.
     pub fn invocations(&self) -> u64 {
         self.functions.iter().map(|function| function.count).sum()
     }
 
-    /// Bytes of the largest piece that an aggregator takes at once.
+    /// Returns the bytes of the largest piece that an aggregator holds at a time.
     pub fn largest_piece_bytes(&self) -> u64 {
         self.functions.iter().map(|function| function.piece_bytes).max().unwrap_or(0)
     }
 
-    /// Bytes that aggregators read.
+    /// Returns the bytes that all aggregators read.
     pub fn read_bytes(&self) -> u64 {
         self.functions.iter().map(|function| function.count * function.read_bytes).sum()
     }
 
-    /// Bytes that aggregators write.
+    /// Returns the bytes that all aggregators write.
     pub fn written_bytes(&self) -> u64 {
         self.functions.iter().map(|function| function.count * function.written_bytes).sum()
     }
 
-    /// The levels that have aggregators, ascending.
+    /// Returns the levels that have aggregators, ascending.
     pub fn levels(&self) -> Vec<u32> {
         let mut levels: Vec<u32> = self.functions.iter().map(|function| function.level).collect();
         levels.dedup();
         levels
     }
 
-    /// The aggregators of a level.
+    /// Returns the aggregators of a level.
     pub fn at_level(&self, level: u32) -> Vec<Function> {
         self.functions.iter().filter(|function| function.level == level).copied().collect()
     }
