@@ -109,11 +109,6 @@ impl Workload {
         self.functions.iter().map(|function| function.count * function.read_bytes).sum()
     }
 
-    /// Returns the bytes that all aggregators write.
-    pub fn written_bytes(&self) -> u64 {
-        self.functions.iter().map(|function| function.count * function.written_bytes).sum()
-    }
-
     /// Returns the levels that have aggregators, ascending.
     pub fn levels(&self) -> Vec<u32> {
         let mut levels: Vec<u32> = self.functions.iter().map(|function| function.level).collect();

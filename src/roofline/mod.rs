@@ -8,6 +8,7 @@
 pub mod describe;
 pub mod figures;
 mod gate;
+mod gather;
 mod meeting;
 mod memory;
 mod places;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::gather::gather_everywhere;
 use crate::engine::transport::{Transport, TransportError};
 use crate::machine::binding::affinity;
 use crate::machine::index_set::IndexSet;
@@ -80,13 +81,7 @@ pub struct RankMap {
 impl RankMap {
     /// Collects the accounts of all ranks. Collective.
     pub fn find(transport: &mut dyn Transport) -> Result<RankMap, TransportError> {
-        let own = serde_json::to_vec(&Account::here()).unwrap_or_default();
-        let all = transport.gather(&own)?.map(|all| {
-            let accounts = all.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default());
-            serde_json::to_vec(&accounts.collect::<Vec<Account>>()).unwrap_or_default()
-        });
-        let all = transport.broadcast(all.unwrap_or_default())?;
-        let accounts: Vec<Account> = serde_json::from_slice(&all).unwrap_or_default();
+        let accounts = gather_everywhere(transport, &Account::here())?;
         Ok(RankMap::of(transport.rank(), transport.node_of(), &accounts))
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::figures::{
     MachineLimits, MemoryPasses, NodeLimits, NodePair, PairLimits, SumRate, WireLimits, WirePasses, fastest, greatest,
 };
+use super::gather::gather_everywhere;
 use super::memory::probe_memory;
 use super::places::RankMap;
 use super::sums::probe_sums;
@@ -38,16 +39,9 @@ pub fn probe(transport: &mut dyn Transport) -> Result<MachineLimits, TransportEr
         sums: probe_sums(transport, &places)?,
         wire: probe_wires(transport, &places, &patterns, &mut notes)?,
     };
-    // The record contains only numbers and names, so serialising it does not fail.
-    let all = transport.gather(&serde_json::to_vec(&record).unwrap_or_default())?;
-    let limits = all.map(|all| {
-        let records: Vec<Record> = all.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default()).collect();
-        let seconds = begun.elapsed().as_secs_f64();
-        serde_json::to_vec(&MachineLimits { notes, seconds, ..conclude(&places, &patterns, records) })
-            .unwrap_or_default()
-    });
-    let limits = transport.broadcast(limits.unwrap_or_default())?;
-    Ok(serde_json::from_slice(&limits).unwrap_or_default())
+    let records = gather_everywhere(transport, &record)?;
+    let limits = conclude(&places, &patterns, records);
+    Ok(MachineLimits { notes, seconds: begun.elapsed().as_secs_f64(), ..limits })
 }
 
 fn conclude(places: &RankMap, patterns: &Patterns, mut records: Vec<Record>) -> MachineLimits {
