@@ -66,7 +66,8 @@ mod tests {
         choices(cases, &aws_lambda_s3().unwrap(), &Asked::default(), true).unwrap()
     }
 
-    /// 5 GiB under 3,008 MiB: an input may have (3,008 − 450) / 3 = 852.67 MiB, so M ≥ 5120 / 852.67 = 6.005, that is 7.
+    /// 5 GiB under 3,008 MiB: an input may have (3,008 − 450) / 3 = 852.67 MiB, so M ≥ 5120 / 852.67 = 6.005, which
+    /// gives 7.
     #[test]
     fn the_ceiling_bounds_m_from_below() {
         let found = of(5 << 28, &[1, 2, 4, 6, 7, 8]);
@@ -77,7 +78,7 @@ mod tests {
         assert!(found.iter().all(|c| c.estimate.infeasible.is_none() || !c.on_frontier));
     }
 
-    /// Nothing on the frontier is beaten by another, and the cheapest and the fastest are on it.
+    /// No case on the frontier is beaten by another, and the cheapest and the fastest cases are on it.
     #[test]
     fn the_frontier_is_not_beaten() {
         let found = of(134_301_514, &[1, 2, 3, 4, 6, 8, 10, 12, 16, 32]);

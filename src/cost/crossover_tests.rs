@@ -16,7 +16,7 @@ fn question(quantity: Quantity, shards: u64) -> Question {
     }
 }
 
-/// A platform without summing or spread, 10 MiB/s each way, 1 s a GET, 2 s a PUT, whatever the memory.
+/// A platform without summing and spread: 10 MiB/s in each direction, 1 s for a GET, 2 s for a PUT, with any memory.
 fn by_hand() -> Functions {
     let mut platform = aws_lambda_s3().unwrap();
     let not_negative = |number| NotNegative::new(number).unwrap();
@@ -31,15 +31,16 @@ fn by_hand() -> Functions {
     platform
 }
 
-/// GradsSharding takes 20 (1 + s / 40) + 2 + s / 40, λ-FL 9 (1 + s / 10) + 2 (2 + s / 10): equal at 9 = 0.575 s.
+/// GradsSharding takes 20 (1 + s / 40) + 2 + s / 40, and λ-FL takes 9 (1 + s / 10) + 2 (2 + s / 10). They are equal at
+/// 9 = 0.575 s.
 #[test]
 fn latency_crosses_where_algebra_says() {
     let found = question(Quantity::Latency, 4).crossing(&by_hand(), (1.0, 1.0)).unwrap();
     assert!((found.bytes() / MIB / (9.0 / 0.575) - 1.0).abs() < 1e-5, "{}", found.bytes() / MIB);
 }
 
-/// Without functions' time only requests count: sharding has more at any size, so it never wins; with free requests and
-/// one shard it is 20 reads against 24 and one write against five, so it always does.
+/// If functions' time is free, only requests count. Sharding has more of them at any size, so it never wins. With free
+/// client requests and one shard it has 20 reads against 24 and one write against five, so it always wins.
 #[test]
 fn always_and_never() {
     let mut platform = by_hand();
@@ -52,7 +53,7 @@ fn always_and_never() {
     assert_eq!(question(cost, 1).crossing(&free, (1.0, 1.0)).unwrap(), Crossing::Always);
 }
 
-/// (3,008 − 450) / 3 = 852.67 MiB for a tree, four times that for four shards.
+/// A tree fits up to (3,008 − 450) / 3 = 852.67 MiB, and four shards fit up to four times that.
 #[test]
 fn what_fits_is_the_memory_rule() {
     let platform = aws_lambda_s3().unwrap();
@@ -62,9 +63,10 @@ fn what_fits_is_the_memory_rule() {
     assert!((most(&question.sharded) - 4.0 * 2558.0 / 3.0).abs() < 0.01);
 }
 
-/// The published prices of ResNet-18 and VGG-16 with the clients' traffic, 0.6945 against 0.3772 and 3.815 against 10.275
-/// (dollars for 1,000 rounds), lie on two sides of 1; a straight line in log-log between them passes 1 at 110 MiB. The
-/// model's crossover must hold that, and exclude the published 500 MiB, even for a single deployment.
+/// The published prices of ResNet-18 and VGG-16 with the clients' requests (0.6945 against 0.3772 and 3.815 against
+/// 10.275 dollars for 1,000 rounds) lie on different sides of 1. A straight line in log-log scale between them passes 1
+/// at 110 MiB. The model's interval must contain this size and exclude the published 500 MiB, even for a single
+/// deployment.
 #[test]
 fn the_published_crossover_is_excluded() {
     let platform = aws_lambda_s3().unwrap();

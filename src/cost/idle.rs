@@ -56,7 +56,7 @@ mod tests {
         }
     }
 
-    /// At $36 an hour a node-second is a cent. Functions for three cents equal three seconds of one node.
+    /// At $36 an hour a node costs one cent per second, so functions for three cents equal three seconds of one node.
     #[test]
     fn waiting_costs_what_the_clock_says() {
         let mut platform = cluster().unwrap();

@@ -77,14 +77,15 @@ mod tests {
         assert!(found.iter().zip(truth).all(|(f, t)| (f / t - 1.0).abs() < 1e-9), "{found:?}");
     }
 
-    /// One parameter: the least Σ (ln x − ln yᵢ)² is the geometric mean, √(2 · 8) = 4.
+    /// With one parameter, the least Σ (ln x − ln yᵢ)² is at the geometric mean, √(2 · 8) = 4.
     #[test]
     fn errors_are_relative() {
         let found = fit_relative(&[(vec![1.0], 2.0), (vec![1.0], 8.0)]);
         assert!((found[0] - 4.0).abs() < 1e-8, "{found:?}");
     }
 
-    /// y falls with the second column: its parameter would be negative, so it is 0 and the first is the geometric mean.
+    /// y falls with the second column, so its parameter would be negative. It is 0, and the first is the geometric
+    /// mean.
     #[test]
     fn no_parameter_is_negative() {
         let found = fit_relative(&[(vec![1.0, 0.0], 8.0), (vec![1.0, 1.0], 2.0)]);

@@ -132,7 +132,7 @@ mod tests {
         Case::new(find(strategy).unwrap(), elements, clients, shards).workload().unwrap()
     }
 
-    /// The requests and bytes that Barrak 2026 publishes for ResNet-18 and VGG-16, N = 20, M = 4.
+    /// The requests and bytes that Barrak 2026 publishes for ResNet-18 and VGG-16 with N = 20, M = 4.
     #[test]
     fn requests_and_bytes_are_the_published_ones() {
         for (elements, strategy, invocations, gets, puts, read) in [
@@ -147,7 +147,7 @@ mod tests {
             let sum = |of: fn(&Function) -> u64| work.functions.iter().map(|f| f.count * of(f)).sum::<u64>();
             assert_eq!(work.invocations(), invocations, "{strategy}");
             assert_eq!((sum(|f| f.gets), sum(|f| f.puts())), (gets, puts), "{strategy}");
-            // Published with the header of the stored arrays, up to 128 bytes an object.
+            // The published bytes include the header of the stored arrays, up to 128 bytes for each object.
             assert_eq!(work.read_bytes(), read, "{strategy}");
         }
     }
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(clients(workload("sharded-direct", 1000, 20, 4)), (80, 80));
         assert_eq!(clients(workload("tree-lambda-fl", 1000, 20, 4)), (20, 20));
         assert_eq!(clients(workload("tree-lifl", 1000, 7, 4)), (7, 7));
-        // Three elements make three shards with something in them.
+        // Three elements make three shards that are not empty.
         assert_eq!(clients(workload("sharded-direct", 3, 20, 8)), (60, 60));
         assert_eq!(workload("sharded-direct", 3, 20, 8).invocations(), 3);
     }

@@ -126,7 +126,7 @@ mod tests {
     use crate::engine::run_threads;
     use crate::roofline::places::RankMap;
 
-    /// Nobody passes the gate before the slowest has come, and the span covers the slowest worker.
+    /// No rank passes the gate before the slowest has arrived, and the span covers the slowest worker.
     #[test]
     fn passes_span_the_slowest_worker() {
         let told = run_threads(&[0, 0, 0], |transport| {
@@ -145,7 +145,7 @@ mod tests {
             transport.barrier().expect("nobody is lost");
             (count, seconds)
         });
-        // One to warm up, and the fewest, as no time was given.
+        // There are one warm-up pass and the least number of passes, as the budget is 0.
         assert!(told.iter().all(|(count, _)| *count == 5), "{told:?}");
         assert_eq!(told[0].1.len(), 4);
         assert!(told[0].1.iter().all(|seconds| *seconds >= 0.02), "{told:?}");

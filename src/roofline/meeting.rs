@@ -114,7 +114,7 @@ mod tests {
                     let places = RankMap::of(transport.rank(), transport.node_of(), &[]);
                     let own = if transport.rank() == highest { 77 } else { transport.rank() as u64 };
                     let greatest = meet(transport, &places, own).expect("threads do not fail");
-                    // Who ends early is taken for lost by those who still wait for their messages to leave.
+                    // A rank that ends early looks lost to ranks that still wait for their messages to leave.
                     transport.barrier().expect("threads do not fail");
                     greatest
                 });

@@ -247,16 +247,16 @@ mod tests {
         assert_eq!((found, note), (Lengths { alone: 16 << 20, together: 16 << 20 }, None));
         // 2 ranks on a node with 8 caches reach two of them.
         assert_eq!(lengths(&node(2, 2, 32 << 20, 8), None).0, Lengths { alone: 32 << 20, together: 32 << 20 });
-        // 4 ranks on 2 cores: two of them alone must outgrow the cache.
+        // Of 4 ranks on 2 cores, two must outgrow the cache.
         assert_eq!(lengths(&node(4, 2, 32 << 20, 1), None).0, Lengths { alone: 16 << 20, together: 16 << 20 });
-        // 64 ranks: 2 MiB of each array are for each; who works alone has three of 128 / 3 MiB.
+        // With 64 ranks each has 2 MiB of each array; a worker alone has three arrays of 128 / 3 MiB.
         let alone = ((128usize << 20).div_ceil(3) / 4).next_multiple_of(BLOCK);
         assert_eq!(lengths(&node(64, 64, 32 << 20, 1), None).0, Lengths { alone, together: 512 << 10 });
     }
 
     #[test]
     fn little_room_makes_small_arrays_and_a_note() {
-        // A quarter of 768 MiB is 192 MiB; wanted are 3 · 128 MiB: half of each.
+        // A quarter of 768 MiB is 192 MiB, and 3 · 128 MiB are wanted, so each array gets half.
         let (found, note) = lengths(&node(2, 2, 32 << 20, 1), Some(768 << 20));
         assert_eq!(found, Lengths { alone: 8 << 20, together: 8 << 20 });
         assert_eq!(note, None);

@@ -340,7 +340,7 @@ mod tests {
             [vec![stream_between(0, 1)], vec![stream_between(0, 1), stream_between(1, 0)]]
         );
         assert!(two_ranks.streams[2..].iter().all(Vec::is_empty));
-        // Three nodes of 2, 1 and 2 ranks: the narrowest allows one stream.
+        // Three nodes have 2, 1 and 2 ranks, so the smallest allows one stream.
         let three = Patterns::of(&RankMap::of(0, &[0, 0, 1, 2, 2], &[]));
         assert_eq!(three.pairs, [Some([0, 1]), Some([0, 2])]);
         assert_eq!(three.streams[ALL_NODES], [stream_between(0, 2), stream_between(2, 3), stream_between(3, 0)]);
@@ -349,7 +349,7 @@ mod tests {
             three.streams[BACK..],
             [vec![stream_between(2, 0)], vec![stream_between(0, 3), stream_between(2, 0), stream_between(3, 2)]]
         );
-        // Of 20 nodes every third distance: 2, 5, 8, 11, 14, 17.
+        // With 20 nodes, every third distance is measured: 2, 5, 8, 11, 14, 17.
         let many = Patterns::of(&RankMap::of(0, &(0..20).collect::<Vec<usize>>(), &[]));
         let distances: Vec<usize> = many.streams[FURTHER..].iter().map(|streams| streams[0].to).collect();
         assert_eq!(distances, [2, 5, 8, 11, 14, 17]);
@@ -361,7 +361,7 @@ mod tests {
         );
     }
 
-    /// Every receiver of every pattern counts its bytes, in time that passes.
+    /// Every receiver of every pattern counts its bytes and a positive time.
     #[test]
     fn streams_count_what_arrives() {
         let node_of = [0, 0, 1, 1, 2, 2];

@@ -52,9 +52,9 @@ mod tests {
 
     #[test]
     fn a_node_spans_from_its_first_start_to_its_last_end() {
-        // Two ranks one after another on one node: 10 ns each, 25 ns together.
+        // Two ranks run one after the other on one node: 10 ns each, 25 ns together.
         assert_eq!(Course::from_barrier(&[0, 0], &[100, 115], &[110, 125]).seconds, 25e-9);
-        // Nodes' clocks do not compare: each for itself, the longer counts.
+        // The clocks of nodes cannot be compared, so each node has its own time, and the longer one counts.
         assert_eq!(Course::from_barrier(&[0, 1], &[100, 9_000], &[110, 9_030]).seconds, 30e-9);
         assert_eq!(Course::from_barrier(&[], &[], &[]).seconds, 0.0);
     }

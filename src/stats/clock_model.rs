@@ -134,7 +134,7 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// The reference clock is 5 hours behind and gains 20 µs a second; readings err by `errors`.
+    /// The reference clock is 5 hours behind and gains 20 µs per second. The readings have the errors `errors`.
     fn learnt(at: &[u64], errors: &[i64], bound: u64) -> ClockModel {
         let mut model = ClockModel::default();
         for (local, error) in at.iter().zip(errors) {
@@ -151,13 +151,13 @@ mod tests {
 
     #[test]
     fn a_ping_pong_bounds_its_error() {
-        // There 30 ns, back 10 ns, the reference 1,000 ns ahead: read 990 + 20 at 120.
+        // The message takes 30 ns there and 10 ns back, and the reference is 1,000 ns ahead: it reads 990 + 20 at 120.
         let reading = ClockReading::of_ping_pong(100, 1_130, 140);
         assert_eq!(reading, ClockReading { local: 120, offset: 1_010, error: 20 });
         assert!(!reading.allows_none());
         assert!(ClockReading::of_ping_pong(100, 139, 140).allows_none());
         assert!(!ClockReading::of_ping_pong(100, 141, 140).allows_none());
-        // A reference clock that is behind.
+        // This reference clock is behind.
         assert_eq!(ClockReading::of_ping_pong(1_000, 15, 1_010).offset, 15 - 1_005);
     }
 
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn far_readings_give_the_drift() {
         let at: Vec<u64> = (0..10).map(|k| BEGIN + 2 * k * SECOND).collect();
-        // Alternating 2 µs: the line goes through the middle.
+        // With alternating errors of 2 µs the line passes through the middle.
         let errors: Vec<i64> = (0..10).map(|k| if k % 2 == 0 { 2_000 } else { -2_000 }).collect();
         let model = learnt(&at, &errors, 2_000);
         for later in [0, SECOND, 10 * SECOND] {
@@ -199,7 +199,7 @@ mod tests {
         let mut model = learnt(&[BEGIN, BEGIN + SECOND, BEGIN + 2 * SECOND], &[0, 0, 0], 1_000);
         let local = BEGIN + 3 * SECOND;
         let residual = model.add(ClockReading { local, offset: offset(local) + 900_000, error: 1_000_000 });
-        // The line has learnt most of 20 ppm by now: what it says differs by about the 900 µs.
+        // By now the line has learnt most of the 20 ppm, so its prediction differs by about the 900 µs.
         assert!((residual.unwrap() + 900_000.0).abs() < 3_000.0, "{residual:?}");
         let right = (local as i64 + offset(local)) as u64;
         assert!(model.reference(local).abs_diff(right) < 3_000);
@@ -210,7 +210,7 @@ mod tests {
     fn old_readings_are_forgotten() {
         let mut model = ClockModel::default();
         for k in 0..100 {
-            // From the 50th on the clock runs 40 ppm faster.
+            // From the 50th reading on, the clock runs 40 ppm faster.
             let local = BEGIN + k * SECOND;
             let faster = if k > 50 { (k as i64 - 50) * 40_000 } else { 0 };
             model.add(ClockReading { local, offset: offset(local) + faster, error: 1_000 });

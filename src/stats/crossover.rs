@@ -192,7 +192,7 @@ mod tests {
         let found = crossovers(&[bare(1.0, 0.5), bare(4.0, 2.0)]).expect("ratios");
         assert_near(Some(found[0].size), 2.0);
         assert_eq!((found[0].low, found[0].high), (None, None));
-        // One size without an interval: the stretch ends at the next size that has one.
+        // One size has no interval, so the range ends at the next size that has one.
         let found = crossovers(&[at(1.0, 0.5, 0.4, 0.6), bare(4.0, 0.9), at(16.0, 2.0, 1.8, 2.2)]).expect("ratios");
         assert_near(found[0].low, 1.0);
     }

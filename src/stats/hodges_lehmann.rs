@@ -123,7 +123,7 @@ mod tests {
     }
 
     proptest! {
-        /// All averages listed and sorted, which is the definition.
+        /// The reference lists and sorts all averages, which is the definition.
         #[test]
         fn any_rank_is_that_of_the_sorted_list(
             mut differences in prop::collection::vec(prop_oneof![-1.0f64..1.0, Just(0.0), -1e-300f64..1e300], 1..40),

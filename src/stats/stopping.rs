@@ -125,7 +125,8 @@ mod tests {
         StoppingRule { alpha: Alpha::FIVE_PERCENT, target: 0.02, max_seconds, max_blocks }
     }
 
-    /// Blocks and α of all looks, and the outcome; a block takes a second, and `width` says how wide the interval is.
+    /// Returns the blocks and α of all looks, and the outcome. A block takes a second, and `width` is the width of the
+    /// interval.
     fn run(rule: StoppingRule, width: impl Fn(u64) -> Option<f64>) -> (Vec<(u64, f64)>, Stopped) {
         let mut stopping = Stopping::new(rule);
         let mut looks = Vec::new();
@@ -147,7 +148,7 @@ mod tests {
         assert_eq!(looks, [(10, 0.025), (20, 0.0125), (40, 0.006_25), (80, 0.003_125), (100, 0.003_125)]);
         assert!((looks.iter().map(|(_, alpha)| alpha).sum::<f64>() - 0.05).abs() < 1e-15);
         assert_eq!((stopped.reason, stopped.look.number, stopped.look.blocks), (StopReason::Blocks, 5, 100));
-        // A look that is due anyway is the last one: it is not taken twice.
+        // A look that is due anyway is the last one; it is not taken twice.
         let (looks, _) = run(rule(1e9, 40), |_| None);
         assert_eq!(looks, [(10, 0.025), (20, 0.0125), (40, 0.0125)]);
         for blocks in 1..=1000 {
@@ -165,11 +166,11 @@ mod tests {
 
     #[test]
     fn narrow_intervals_stop_at_a_look_and_only_there() {
-        // 2 % from 15 blocks on.
+        // The width is 2 % from 15 blocks on.
         let (looks, stopped) = run(rule(1e9, 1000), |blocks| Some(0.3 / blocks as f64));
         assert_eq!((looks.len(), stopped.look.blocks, stopped.reason), (2, 20, StopReason::Precise));
         assert_eq!(stopped.look.alpha.get(), 0.0125);
-        // Intervals that cannot be had are not narrow, and neither are those that are not a number.
+        // An interval that does not exist is not narrow, and neither is a width that is not a number.
         assert_eq!(run(rule(1e9, 20), |_| None).1.reason, StopReason::Blocks);
         assert_eq!(run(rule(1e9, 20), |_| Some(f64::NAN)).1.reason, StopReason::Blocks);
     }
@@ -179,9 +180,9 @@ mod tests {
         let (looks, stopped) = run(rule(33.0, 1000), |_| Some(0.5));
         assert_eq!((stopped.reason, stopped.look.blocks), (StopReason::Budget, 33));
         assert_eq!(looks, [(10, 0.025), (20, 0.0125), (33, 0.0125)]);
-        // Narrow when the time is up is narrow all the same.
+        // An interval that is narrow when the time is up counts as precise.
         assert_eq!(run(rule(33.0, 1000), |b| Some(if b == 33 { 0.01 } else { 1.0 })).1.reason, StopReason::Precise);
-        // Fewer blocks than the first look: one block at least always runs.
+        // With fewer blocks than the first look, at least one block runs.
         assert_eq!(run(rule(0.0, 1000), |_| None).1.look.blocks, 1);
     }
 

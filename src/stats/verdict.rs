@@ -116,10 +116,10 @@ mod tests {
     #[test]
     fn equality_needs_a_margin_and_a_test_that_passes() {
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
-        // No difference shown is not equality shown.
+        // A difference that is not shown is not an equality that is shown.
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.2)], 0.01), [Verdict::Undecided]);
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.0)], 0.0), [Verdict::Undecided]);
-        // A difference that is shown, and shown not to count.
+        // The difference is shown, and it is shown not to matter.
         assert_eq!(verdicts(&[evidence(1.004, 0.001, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
         // Equalities are a family too.
         let two = [evidence(1.0, 0.9, 0.03), evidence(1.0, 0.9, 0.2)];
