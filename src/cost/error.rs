@@ -55,7 +55,7 @@ pub enum CostError {
     Unidentified(&'static str),
     /// There are too few deployments to leave one out.
     #[error(
-        "there are only {0} feasible deployments with phases; calibration needs at least 3, as it leaves each of them out once"
+        "{0} deployments are feasible and have phases; calibration needs at least 3, as it leaves each of them out once"
     )]
     TooFew(usize),
 }
