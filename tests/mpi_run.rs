@@ -181,7 +181,7 @@ fn every_order_with_weights_of_their_own() {
         "flow": flows,
         "roles": ["colocated", {"dedicated": 1}],
         "order": ["client", "rotated", "arrival"],
-        "phase": ["aggregate", "round"],
+        "end": ["scattered", "everywhere"],
         "repeat": {"blocks": 9, "warmup": 1, "max_seconds": 60}
     });
     let cells = run(&place, "orders", &experiment, 3);

@@ -94,7 +94,7 @@ impl Template {
             ("dtype", json!(comparison.dtype.name())),
             ("clients", json!(comparison.clients)),
             ("roles", json!(comparison.roles)),
-            ("phase", json!(comparison.phase.to_string())),
+            ("end", json!(comparison.end.to_string())),
             ("strategies", json!([cell.strategy])),
             ("shards", json!(cell.shards)),
             ("flow", json!(cell.flow)),

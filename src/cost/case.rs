@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cost::{CostError, Workload};
 use crate::gradient::Dtype;
 use crate::plan::strategies::Strategy;
-use crate::plan::{Flow, Layout, Plan, Problem, Roles};
+use crate::plan::{End, Flow, Layout, Plan, Problem, Roles, call};
 
 /// A strategy with its problem. It contains no platform and no price.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl Case {
 
     /// Returns M, or 1 for a strategy that does not shard.
     pub fn shards_heeded(&self) -> u64 {
-        if self.strategy.knobs().shards { self.shards } else { 1 }
+        if self.strategy.knobs().heeds_shards(End::Everywhere) { self.shards } else { 1 }
     }
 
     /// Returns the flow of the data through an aggregator.
@@ -71,15 +71,17 @@ impl Case {
     /// [`CostError`] if the strategy has no plan for this problem, or if the plan ends in a collective of the MPI
     /// library.
     pub fn plan(&self) -> Result<Planned, CostError> {
-        let layout = Arc::new(Layout::even(self.ranks, self.nodes, Roles::Colocated)?);
+        self.plan_on(self.ranks)
+    }
+
+    fn plan_on(&self, ranks: usize) -> Result<Planned, CostError> {
+        let layout = Arc::new(Layout::even(ranks, self.nodes, Roles::Colocated)?);
         let problem = Arc::new(Problem::unweighted(self.elements, self.clients, self.shards_heeded()));
         let plan = self.strategy.plan(&problem, &layout)?;
-        match plan.collective() {
-            Some(collective) => {
-                Err(CostError::Collective { strategy: self.strategy.name(), function: collective.name() })
-            }
-            None => Ok(Planned { plan, problem, layout }),
+        if !plan.calls().is_empty() {
+            return Err(CostError::Collective { strategy: self.strategy.name(), function: call::names(plan.calls()) });
         }
+        Ok(Planned { plan, problem, layout })
     }
 
     /// Computes the requests and the bytes that the plan needs on functions with an object store.
@@ -87,7 +89,8 @@ impl Case {
     /// # Errors
     /// The errors of [`Case::plan`].
     pub fn workload(&self) -> Result<Workload, CostError> {
-        let Planned { plan, problem, .. } = self.plan()?;
+        // A function for each shard: with fewer ranks one rank would own several.
+        let Planned { plan, problem, .. } = self.plan_on(self.ranks.max(self.shards_heeded() as usize))?;
         Ok(Workload::of(plan.as_ref(), &problem, self.dtype, self.flow()))
     }
 }

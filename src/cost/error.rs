@@ -19,8 +19,8 @@ pub enum CostError {
     Collective {
         /// Name of the strategy.
         strategy: &'static str,
-        /// Name of the MPI function.
-        function: &'static str,
+        /// Names of the MPI functions.
+        function: String,
     },
     /// A measurement names an unknown strategy.
     #[error("{deployment}: unknown strategy {strategy:?}; known: {known}")]

@@ -8,7 +8,7 @@ use crate::cost::sourced::{NotNegative, Positive, Sourced};
 use crate::cost::workload::MIB;
 use crate::cost::{Case, CostError, Usd};
 use crate::experiment::object::object;
-use crate::plan::{Flow, Input, Output};
+use crate::plan::{Flow, Input, Kind};
 
 /// The kind of a platform of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -106,28 +106,28 @@ impl Nodes {
         let Planned { plan, problem, layout } = case.plan()?;
         let (narrow, wide) = (case.dtype.size() as f64, case.dtype.accumulator_size() as f64);
         let mut levels: Vec<Vec<NodeLoad>> = Vec::new();
-        for id in 0..plan.aggregators() {
-            let aggregator = plan.aggregator(id);
-            let level = aggregator.level.max(1) as usize;
-            if levels.len() < level {
-                levels.resize(level, vec![NodeLoad::default(); layout.nodes()]);
-            }
-            let loads = &mut levels[level - 1];
-            let here = layout.node_of(aggregator.rank);
-            for input in &aggregator.inputs {
-                let (rank, size) = match input {
-                    Input::Client(client) => (layout.rank_of_client(*client, problem.clients()), narrow),
-                    Input::Aggregator(from) => (plan.rank_of(*from), wide),
-                };
-                let bytes = aggregator.range.len() as f64 * size;
-                let there = layout.node_of(rank);
-                if there != here {
-                    loads[there].out_of += bytes;
-                    loads[here].into += bytes;
+        for steps in (0..plan.parts()).map(|part| plan.part(part)) {
+            for step in steps.iter().filter(|step| matches!(step.kind, Kind::Sum { .. })) {
+                let level = step.level.max(1) as usize;
+                if levels.len() < level {
+                    levels.resize(level, vec![NodeLoad::default(); layout.nodes()]);
                 }
-                loads[here].summed += bytes;
+                let loads = &mut levels[level - 1];
+                let here = layout.node_of(step.rank);
+                for input in &step.inputs {
+                    let (rank, size) = match *input {
+                        Input::Client(client) => (layout.rank_of_client(client, problem.clients()), narrow),
+                        Input::Step(from) => (steps[from].rank, wide),
+                    };
+                    let bytes = step.range.len() as f64 * size;
+                    let there = layout.node_of(rank);
+                    if there != here {
+                        loads[there].out_of += bytes;
+                        loads[here].into += bytes;
+                    }
+                    loads[here].summed += bytes;
+                }
             }
-            debug_assert!(aggregator.output != Output::Collective);
         }
         let (link, sum) = (self.speed.link_mib_per_s.value.get() * MIB, self.speed.sum_mib_per_s.value.get() * MIB);
         let whole =

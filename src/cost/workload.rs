@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::gradient::Dtype;
-use crate::plan::{Flow, Input, Output, Plan, Problem};
+use crate::plan::{Flow, Input, Kind, Plan, Problem};
 
 /// Bytes of a MiB. (The measurements of Barrak 2026 call it MB.)
 pub const MIB: f64 = 1_048_576.0;
@@ -57,20 +57,17 @@ impl Workload {
         let (narrow, wide) = (dtype.size() as u64, dtype.accumulator_size() as u64);
         let mut alike: BTreeMap<(u32, u64, u64, u64, bool), u64> = BTreeMap::new();
         let mut results = 0;
-        let mut empty = vec![false; plan.aggregators() as usize];
-        for id in 0..plan.aggregators() {
-            let aggregator = plan.aggregator(id);
-            let length = aggregator.range.len();
+        let mut client_puts = 0;
+        for steps in (0..plan.parts()).map(|part| plan.part(part)) {
             // A shard without elements needs no function.
-            if length == 0 {
-                empty[id as usize] = true;
-                continue;
+            for step in steps.iter().filter(|step| !step.range.is_empty()) {
+                let Kind::Sum { divided, .. } = step.kind else { continue };
+                let clients = step.inputs.iter().filter(|input| matches!(input, Input::Client(_))).count() as u64;
+                let partials = step.inputs.len() as u64 - clients;
+                client_puts += clients;
+                results += u64::from(divided);
+                *alike.entry((step.level, step.range.len(), clients, partials, divided)).or_default() += 1;
             }
-            let clients = aggregator.inputs.iter().filter(|input| matches!(input, Input::Client(_))).count() as u64;
-            let partials = aggregator.inputs.len() as u64 - clients;
-            let is_result = aggregator.output == Output::Result;
-            results += u64::from(is_result);
-            *alike.entry((aggregator.level, length, clients, partials, is_result)).or_default() += 1;
         }
         let function = |((level, length, clients, partials, is_result), count)| Function {
             level,
@@ -81,13 +78,9 @@ impl Workload {
             parts: flow.pieces(length),
             written_bytes: length * if is_result { narrow } else { wide },
         };
-        let written = |client| {
-            let takers = plan.consumers(Input::Client(client));
-            takers.iter().filter(|id| !empty.get(**id as usize).copied().unwrap_or(false)).count() as u64
-        };
         Workload {
             functions: alike.into_iter().map(function).collect(),
-            client_puts: (0..problem.clients()).map(written).sum(),
+            client_puts,
             client_gets: problem.clients() * results,
             clients: problem.clients(),
             gradient_bytes: problem.elements * narrow,

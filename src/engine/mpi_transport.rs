@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::engine::transport::{Collectives, Shared, Transport, TransportError, ranks_of_first_nodes};
+use crate::engine::transport::{Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::gradient::Dtype;
 use crate::mpi::{self, Communicator, MOST_ELEMENTS, Requests, SharedWindow, World};
 
@@ -34,6 +34,7 @@ pub struct MpiTransport<'w> {
     /// Rank within its node of each rank that shares this one's node.
     rank_in_node: Vec<usize>,
     requests: Requests,
+    sent: Sent,
     most_tag: u64,
     library: String,
 }
@@ -72,6 +73,7 @@ impl<'w> MpiTransport<'w> {
             node_of,
             rank_in_node,
             requests: Requests::with_capacity(ROOM),
+            sent: Sent::default(),
             most_tag,
             library,
         })
@@ -130,6 +132,7 @@ impl Transport for MpiTransport<'_> {
         unsafe {
             self.requests.send(&self.ranks, token, to, tag, data, bytes)?;
         }
+        self.sent.count(bytes);
         Ok(())
     }
 
@@ -158,6 +161,10 @@ impl Transport for MpiTransport<'_> {
 
     fn idle(&mut self) {
         std::thread::yield_now();
+    }
+
+    fn sent(&self) -> Sent {
+        self.sent
     }
 
     fn most_tag(&self) -> u64 {
@@ -217,6 +224,26 @@ macro_rules! with_sum_type {
         } else {
             type $type = f32;
             $body
+        }
+    };
+}
+
+/// Runs `$body` with `$type` standing for a type of the size of `$dtype`, for calls that move elements and do not sum.
+macro_rules! with_moved_type {
+    ($dtype:expr, $type:ident => $body:expr) => {
+        match $dtype.size() {
+            2 => {
+                type $type = u16;
+                $body
+            }
+            4 => {
+                type $type = f32;
+                $body
+            }
+            _ => {
+                type $type = f64;
+                $body
+            }
         }
     };
 }
@@ -295,7 +322,7 @@ impl Collectives for MpiTransport<'_> {
     ) -> Result<(), TransportError> {
         let all = &*self.ranks;
         // SAFETY: as above.
-        Ok(unsafe { with_sum_type!(dtype, T => all.scatter::<T>(root, send.cast(), receive.cast(), parts)) }?)
+        Ok(unsafe { with_moved_type!(dtype, T => all.scatter::<T>(root, send.cast(), receive.cast(), parts)) }?)
     }
 
     unsafe fn gather_parts(
@@ -309,7 +336,7 @@ impl Collectives for MpiTransport<'_> {
         let all = &*self.ranks;
         // SAFETY: as above.
         unsafe {
-            with_sum_type!(dtype, T => match root {
+            with_moved_type!(dtype, T => match root {
                 Some(root) => all.gather_to::<T>(root, send.cast(), receive.cast(), parts)?,
                 None => all.allgather_elements::<T>(send.cast(), receive.cast(), parts)?,
             });

@@ -1,4 +1,4 @@
-//! What a sweep can turn besides the strategy: roles, flow, the way inside a node, order, phase; and memory ceilings.
+//! What a sweep can turn besides the strategy: roles, flow, the way inside a node, order, end; and memory ceilings.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::experiment::names::{Named, hint};
 use crate::experiment::numbers::Count;
 use crate::experiment::one_or_many::Entry;
 use crate::experiment::size::Size;
-use crate::plan::{IntraNode, Order, Phase, Roles};
+use crate::plan::{End, IntraNode, Order, Roles};
 
 impl Entry for Roles {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -242,9 +242,10 @@ impl Named for Order {
         &[("client", Order::Client), ("rotated", Order::Rotated), ("arrival", Order::Arrival)];
 }
 
-impl Named for Phase {
-    const WHAT: &'static str = "phase";
-    const ALL: &'static [(&'static str, Self)] = &[("aggregate", Phase::Aggregate), ("round", Phase::Round)];
+impl Named for End {
+    const WHAT: &'static str = "end";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("scattered", End::Scattered), ("root", End::Root), ("everywhere", End::Everywhere)];
 }
 
 macro_rules! shown_by_name {

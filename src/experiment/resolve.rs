@@ -133,8 +133,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
         dtypes.len() as u64,
         clients.len() as u64,
         written.roles.values().len() as u64,
-        written.phase.values().len() as u64,
-        variants.count(known.knobs),
+        written.end.values().iter().map(|end| variants.count(*end, known.knobs)).fold(0, u64::saturating_add),
     ])?;
     let mut comparisons: Vec<Comparison> = Vec::new();
     let mut first_cell = 0;
@@ -150,8 +149,8 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
                         resolver.check_bytes(at, elements, dtype, clients)?;
                         let shards = resolver.shards(hosts)?;
                         let variants = Variants { shards: &shards, ..variants };
-                        for &phase in written.phase.values() {
-                            let cells = variants.cells(first_cell, known.knobs);
+                        for &end in written.end.values() {
+                            let cells = variants.cells(first_cell, end, known.knobs);
                             first_cell += cells.len() as u64;
                             comparisons.push(Comparison {
                                 index: comparisons.len() as u64,
@@ -161,7 +160,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
                                 dtype,
                                 clients,
                                 roles,
-                                phase,
+                                end,
                                 residency: written.gradients.residency(),
                                 cells,
                             });

@@ -17,12 +17,12 @@ use crate::experiment::one_or_many::{Entry, OneOrMany};
 use crate::experiment::per_rank::Scaled;
 use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
-use crate::plan::{IntraNode, Order, Phase, Roles};
+use crate::plan::{End, IntraNode, Order, Roles};
 
 // The comments on fields become the descriptions in configs/experiment.schema.json, which editors show.
 
 /// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles, intra_node, order
-/// or phase spans a sweep: every combination is measured.
+/// or end spans a sweep: every combination is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "gradshard experiment", example = example())]
@@ -103,9 +103,9 @@ pub struct Written {
     #[serde(default = "default_order")]
     pub order: OneOrMany<Order>,
 
-    /// Which part of a round is timed. Default aggregate.
-    #[serde(default = "default_phase")]
-    pub phase: OneOrMany<Phase>,
+    /// The state in which a round ends, up to which it is timed. Each end is a comparison of its own. Default everywhere.
+    #[serde(default = "default_end")]
+    pub end: OneOrMany<End>,
 
     /// How often and how long each comparison is measured.
     #[serde(default, deserialize_with = "object")]
@@ -147,8 +147,8 @@ fn default_intra_node() -> OneOrMany<IntraNode> {
 fn default_order() -> OneOrMany<Order> {
     OneOrMany::One(Order::Client)
 }
-fn default_phase() -> OneOrMany<Phase> {
-    OneOrMany::One(Phase::Aggregate)
+fn default_end() -> OneOrMany<End> {
+    OneOrMany::One(End::Everywhere)
 }
 
 fn example() -> serde_json::Value {

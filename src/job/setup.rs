@@ -56,12 +56,17 @@ impl Prepared {
 
     /// What a strategy is asked to plan: `shards` shards of `comparison`'s gradients.
     pub fn problem(&self, comparison: &Comparison, source: &dyn Source, shards: u64) -> Arc<Problem> {
-        Arc::new(Problem { elements: comparison.elements, shards, weights: source.weights().into() })
+        Arc::new(Problem {
+            elements: comparison.elements,
+            shards,
+            weights: source.weights().into(),
+            end: comparison.end,
+        })
     }
 
     /// As [`Prepared::problem`], where weights change nothing and no gradient is needed.
     pub fn unweighted(&self, comparison: &Comparison, shards: u64) -> Arc<Problem> {
-        Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards))
+        Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards).ending(comparison.end))
     }
 
     /// What a cell adds to its plan on `nodes` nodes.
@@ -120,14 +125,7 @@ pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn
         }
     };
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
-    Terms {
-        dtype: comparison.dtype,
-        flow,
-        intra_node,
-        order: cell.order,
-        residency: comparison.residency,
-        phase: comparison.phase,
-    }
+    Terms { dtype: comparison.dtype, flow, intra_node, order: cell.order, residency: comparison.residency }
 }
 
 /// Reads the experiment on rank 0 and understands it on every rank, its strategies being some of `strategies`.

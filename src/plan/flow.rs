@@ -87,16 +87,6 @@ pub enum Residency {
     Streamed,
 }
 
-/// Which part of a round is carried out and timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Until every range of the result is finished.
-    Aggregate,
-    /// Until every client holds the whole result.
-    Round,
-}
-
 macro_rules! named {
     ($type:ty { $($variant:path => $name:literal),+ }) => {
         impl $type {
@@ -115,7 +105,6 @@ macro_rules! named {
 
 named!(IntraNode { IntraNode::Shared => "shared", IntraNode::Messages => "messages" });
 named!(Order { Order::Client => "client", Order::Rotated => "rotated", Order::Arrival => "arrival" });
-named!(Phase { Phase::Aggregate => "aggregate", Phase::Round => "round" });
 named!(Residency { Residency::Resident => "resident", Residency::Streamed => "streamed" });
 
 /// Everything that a cell adds to a plan.
@@ -131,6 +120,4 @@ pub struct Terms {
     pub order: Order,
     /// Resident or streamed gradients.
     pub residency: Residency,
-    /// With or without the way back to the clients.
-    pub phase: Phase,
 }

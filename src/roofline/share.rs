@@ -28,7 +28,7 @@
 
 use super::figures::{MachineLimits, greatest};
 use crate::gradient::Range;
-use crate::plan::{Collective, Layout, Phase, Plan, Problem, Residency, Terms};
+use crate::plan::{End, Layout, Plan, Problem, Residency, Terms};
 
 /// The part of the machine that takes longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
@@ -78,20 +78,11 @@ pub struct Roof {
     pub seconds: f64,
 }
 
-/// Returns, for each node, the finished elements that it holds after the sums, as disjoint ascending ranges.
+/// Returns, for each node, the elements that it must hold when the round ends, as disjoint ascending ranges.
 fn held(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Vec<Vec<Range>> {
     let mut all: Vec<Vec<Range>> = vec![Vec::new(); layout.nodes()];
-    for one in plan.results() {
-        all[layout.node_of(one.rank)].push(one.range);
-    }
-    if plan.collective().is_some() {
-        for rank in 0..layout.ranks() {
-            all[layout.node_of(rank)].push(plan.collective_range(rank));
-        }
-    }
-    if plan.collective().is_some_and(Collective::leaves_whole_result_everywhere) {
-        // The plan names one rank for the result, but every rank has it.
-        all.fill(vec![Range::new(0, problem.elements)]);
+    for rank in 0..layout.ranks() {
+        all[layout.node_of(rank)].push(plan.wanted(problem, layout, rank));
     }
     all.into_iter().map(merged).collect()
 }
@@ -119,12 +110,12 @@ struct Role {
     piece: u64,
 }
 
-/// Computes the least traffic of `plan` on `layout`, for the phases in `terms`.
+/// Computes the least traffic of `plan` on `layout` that reaches the end of `problem`.
 ///
 /// The running time grows with the number of finished ranges × the number of nodes that hold them, not with ranks ×
 /// ranges.
 pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms) -> Least {
-    let (size, distributed) = (terms.dtype.size() as u64, terms.phase == Phase::Round);
+    let (size, distributed) = (terms.dtype.size() as u64, problem.end == End::Everywhere);
     let all_clients = problem.clients();
     let roles: Vec<Role> = (0..layout.nodes())
         .map(|node| {
@@ -137,12 +128,7 @@ pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms)
         })
         .collect();
 
-    let mut holds = held(plan, problem, layout);
-    if distributed {
-        let whole = vec![Range::new(0, problem.elements)];
-        let of_clients = holds.iter_mut().zip(&roles).filter(|(_, role)| role.clients > 0);
-        of_clients.for_each(|(ranges, _)| ranges.clone_from(&whole));
-    }
+    let holds = held(plan, problem, layout);
     let mut least = Least {
         nodes: vec![NodeLeast::default(); roles.len()],
         all_wires: 0,

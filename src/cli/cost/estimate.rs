@@ -7,6 +7,7 @@ use clap::Args;
 use gradshard::cost::workload::MIB;
 use gradshard::cost::{Asked, Case, Field, Functions, Nodes, Platform, Sheet, estimate};
 use gradshard::gradient::Dtype;
+use gradshard::plan::End;
 
 use super::asked::{self, above_zero, count, flow, flow_name, not_negative};
 use crate::cli::{Failure, input};
@@ -79,7 +80,8 @@ impl EstimateArgs {
                     return Err(input(anyhow!("--nodes {nodes}: there are only {ranks} ranks")));
                 }
                 for strategy in &strategies {
-                    let shards = if strategy.knobs().shards { self.shards.as_slice() } else { &[1] };
+                    let shards =
+                        if strategy.knobs().heeds_shards(End::Everywhere) { self.shards.as_slice() } else { &[1] };
                     for (shards, chunk_bytes) in shards.iter().flat_map(|m| self.flow.iter().map(move |f| (*m, *f))) {
                         let case = Case::new(*strategy, elements, *clients, shards);
                         cases.push((name.clone(), Case { dtype: self.dtype, chunk_bytes, ranks, nodes, ..case }));

@@ -12,7 +12,7 @@ use crate::experiment::settings::{Repeat, Start};
 use crate::experiment::weights::Weights;
 use crate::experiment::written::Written;
 use crate::gradient::Dtype;
-use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
+use crate::plan::{End, IntraNode, Order, Residency, Roles};
 
 fn read(text: &str) -> Written {
     parse(text, Path::new("configs/x.json")).unwrap_or_else(|error| panic!("{error}"))
@@ -40,7 +40,7 @@ fn an_empty_object_is_all_defaults() {
     assert_eq!(written.roles, One(Roles::Colocated));
     assert_eq!(written.intra_node, One(IntraNode::Shared));
     assert_eq!(written.order, One(Order::Client));
-    assert_eq!(written.phase, One(Phase::Aggregate));
+    assert_eq!(written.end, One(End::Everywhere));
     assert_eq!(
         written.repeat,
         Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
@@ -66,7 +66,7 @@ fn every_field_is_read() {
         "roles": ["colocated", "dedicated", {"dedicated": 4}],
         "intra_node": ["shared", "messages"],
         "order": ["client", "rotated", "arrival"],
-        "phase": ["aggregate", "round"],
+        "end": ["root", "everywhere"],
         "repeat": {"precision": 0.05, "blocks": 3, "max_seconds": 0.5, "warmup": 0, "start": "barrier", "seed": 9},
         "ceiling": ["3008MiB", "small"]
     }"#,
@@ -87,7 +87,7 @@ fn every_field_is_read() {
     assert_eq!(written.roles, Many(vec![Roles::Colocated, Roles::Dedicated(None), Roles::Dedicated(Some(4))]));
     assert_eq!(written.intra_node, Many(vec![IntraNode::Shared, IntraNode::Messages]));
     assert_eq!(written.order, Many(vec![Order::Client, Order::Rotated, Order::Arrival]));
-    assert_eq!(written.phase, Many(vec![Phase::Aggregate, Phase::Round]));
+    assert_eq!(written.end, Many(vec![End::Root, End::Everywhere]));
     assert_eq!(
         written.repeat,
         Repeat { precision: 0.05, blocks: 3, max_seconds: 0.5, warmup: 0, start: Start::Barrier, seed: 9 }
@@ -149,7 +149,7 @@ fn unknown_and_double_fields_are_refused() {
     assert_eq!(
         problem(r#"{"strategy": "a"}"#),
         "strategy: unknown field \"strategy\"; did you mean \"strategies\"? known: $schema, name, description, models, \
-         gradients, dtype, nodes, clients, shards, strategies, flow, roles, intra_node, order, phase, repeat, ceiling, enforce"
+         gradients, dtype, nodes, clients, shards, strategies, flow, roles, intra_node, order, end, repeat, ceiling, enforce"
     );
     assert_eq!(
         problem(r#"{"repeat": {"block": 3}}"#),
@@ -366,7 +366,15 @@ fn words_that_nothing_knows_are_refused() {
             r#"{"dtype": 32}"#,
             "dtype: invalid type: integer `32`, expected a dtype: \"f32\", \"f64\", \"f16\", \"bf16\"",
         ),
-        (r#"{"phase": "rounds"}"#, "phase: unknown phase \"rounds\"; did you mean \"round\"? known: aggregate, round"),
+        (
+            r#"{"end": "root-rank"}"#,
+            "end: unknown end \"root-rank\"; did you mean \"root\"? known: scattered, root, everywhere",
+        ),
+        (
+            r#"{"phase": "round"}"#,
+            "phase: is now called end: write \"end\": \"everywhere\" for \"round\"; for \"aggregate\" write \
+             \"end\": \"scattered\" (sharded strategies) or \"root\" (trees)",
+        ),
         (
             r#"{"order": ["client", "rotate"]}"#,
             "order[1]: unknown order \"rotate\"; did you mean \"rotated\"? known: client, rotated, arrival",
@@ -428,19 +436,9 @@ fn time_is_above_zero() {
 
 #[test]
 fn lists_are_neither_empty_nor_repetitive() {
-    for field in [
-        "models",
-        "dtype",
-        "clients",
-        "shards",
-        "strategies",
-        "flow",
-        "roles",
-        "intra_node",
-        "order",
-        "phase",
-        "ceiling",
-    ] {
+    for field in
+        ["models", "dtype", "clients", "shards", "strategies", "flow", "roles", "intra_node", "order", "end", "ceiling"]
+    {
         assert_eq!(
             problem(&format!("{{\"{field}\": []}}")),
             format!("{field}: an empty list; write at least one value, or leave the field out")
@@ -454,7 +452,7 @@ fn lists_are_neither_empty_nor_repetitive() {
         (r#"{"strategies": ["b", "a", "a"]}"#, "strategies[2]: the same as entry [1]"),
         (r#"{"flow": ["1MiB", "whole", 1048576]}"#, "flow[2]: the same as entry [0]"),
         (r#"{"roles": [{"dedicated": 2}, {"dedicated": 2}]}"#, "roles[1]: the same as entry [0]"),
-        (r#"{"phase": ["round", "round"]}"#, "phase[1]: the same as entry [0]"),
+        (r#"{"end": ["root", "root"]}"#, "end[1]: the same as entry [0]"),
         (r#"{"ceiling": ["1GiB", "1024MiB"]}"#, "ceiling[1]: the same as entry [0]"),
     ] {
         assert_eq!(problem(text), format!("{place}; a list must not hold a value twice"));
@@ -471,6 +469,6 @@ fn values_are_shown_as_they_are_written() {
         ["client", "rotated", "arrival"]
     );
     assert_eq!([IntraNode::Shared, IntraNode::Messages].map(|way| way.to_string()), ["shared", "messages"]);
-    assert_eq!(format!("{:>6}|{:<10}|", Phase::Round, Phase::Aggregate), " round|aggregate |");
+    assert_eq!(format!("{:>6}|{:<11}|", End::Root, End::Everywhere), "  root|everywhere |");
     assert_eq!([Residency::Resident, Residency::Streamed].map(|held| held.to_string()), ["resident", "streamed"]);
 }

@@ -5,7 +5,7 @@ use crate::experiment::gradients::Format;
 use crate::experiment::parse::parse;
 use crate::experiment::settings::Start;
 use crate::plan::strategies::Knobs;
-use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
+use crate::plan::{End, IntraNode, Order, Residency, Roles};
 
 const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce"];
 
@@ -75,14 +75,14 @@ fn defaults_are_settled() {
     let comparison = &experiment.comparisons[0];
     assert_eq!((comparison.model.as_str(), comparison.elements), ("resnet18", 11_689_512));
     assert_eq!((comparison.dtype, comparison.clients, comparison.roles), (Dtype::F32, 20, Roles::Colocated));
-    assert_eq!((comparison.phase, comparison.residency), (Phase::Aggregate, Residency::Resident));
+    assert_eq!((comparison.end, comparison.residency), (End::Everywhere, Residency::Resident));
     assert_eq!(comparison.gradient_bytes(), 46_758_048);
     let cells: Vec<(&str, u64)> = comparison.cells.iter().map(|cell| (cell.strategy.as_str(), cell.shards)).collect();
     assert_eq!(
         cells,
         [("sharded-direct", 4), ("tree-central", 1), ("tree-lambda-fl", 1), ("tree-lifl", 1), ("native-reduce", 1)]
     );
-    assert_eq!(comparison.to_string(), "resnet18 (11689512 f32), 20 clients, colocated, aggregate, resident");
+    assert_eq!(comparison.to_string(), "resnet18 (11689512 f32), 20 clients, colocated, everywhere, resident");
     assert_eq!(comparison.cells[0].to_string(), "sharded-direct, M = 4, flow whole, shared, order client");
 }
 
@@ -91,22 +91,22 @@ fn defaults_are_settled() {
 fn cells_are_numbered_as_nested_loops() {
     let experiment = resolved(
         r#"{"models": [7, {"name": "odd", "elements": 11}], "clients": [1, 3], "shards": [1, 4], "flow": ["whole", 8],
-            "strategies": ["native-reduce", "sharded-direct", "tree-lifl"], "phase": ["round", "aggregate"]}"#,
+            "strategies": ["native-reduce", "sharded-direct", "tree-lifl"], "end": ["everywhere", "scattered"]}"#,
     );
-    let comparisons: Vec<(u64, &str, u64, u64, Phase)> =
-        experiment.comparisons.iter().map(|c| (c.index, c.model.as_str(), c.elements, c.clients, c.phase)).collect();
-    use Phase::{Aggregate, Round};
+    let comparisons: Vec<(u64, &str, u64, u64, End)> =
+        experiment.comparisons.iter().map(|c| (c.index, c.model.as_str(), c.elements, c.clients, c.end)).collect();
+    use End::{Everywhere, Scattered};
     assert_eq!(
         comparisons,
         [
-            (0, "7", 7, 1, Round),
-            (1, "7", 7, 1, Aggregate),
-            (2, "7", 7, 3, Round),
-            (3, "7", 7, 3, Aggregate),
-            (4, "odd", 11, 1, Round),
-            (5, "odd", 11, 1, Aggregate),
-            (6, "odd", 11, 3, Round),
-            (7, "odd", 11, 3, Aggregate),
+            (0, "7", 7, 1, Everywhere),
+            (1, "7", 7, 1, Scattered),
+            (2, "7", 7, 3, Everywhere),
+            (3, "7", 7, 3, Scattered),
+            (4, "odd", 11, 1, Everywhere),
+            (5, "odd", 11, 1, Scattered),
+            (6, "odd", 11, 3, Everywhere),
+            (7, "odd", 11, 3, Scattered),
         ]
     );
     // native-reduce heeds nothing: 1 cell. sharded-direct: 2 × 2. tree-lifl heeds the flow only: 2.
@@ -168,10 +168,10 @@ fn roles_and_dtype_make_comparisons() {
     assert_eq!(
         shown,
         [
-            "7 (7 f64), 20 clients, colocated, aggregate, resident",
-            "7 (7 f64), 20 clients, dedicated (3 aggregate), aggregate, resident",
-            "7 (7 bf16), 20 clients, colocated, aggregate, resident",
-            "7 (7 bf16), 20 clients, dedicated (3 aggregate), aggregate, resident",
+            "7 (7 f64), 20 clients, colocated, everywhere, resident",
+            "7 (7 f64), 20 clients, dedicated (3 aggregate), everywhere, resident",
+            "7 (7 bf16), 20 clients, colocated, everywhere, resident",
+            "7 (7 bf16), 20 clients, dedicated (3 aggregate), everywhere, resident",
         ]
     );
 }
