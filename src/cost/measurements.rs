@@ -35,10 +35,11 @@ pub struct Measurements {
 }
 
 /// The durations that a deployment's published price counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Billed {
     /// The price counts every function's own duration.
+    #[default]
     Mean,
     /// The price counts every function with the duration of the slowest of its round, reading and summing only.
     SlowestWithoutWrite,
@@ -75,7 +76,7 @@ pub struct Deployment {
     #[serde(default)]
     pub usd_per_round: Option<Usd>,
     /// The durations that this price counts.
-    #[serde(default = "mean")]
+    #[serde(default)]
     pub billed: Billed,
     /// The times of its levels.
     #[serde(default)]
@@ -141,10 +142,6 @@ pub struct Idle {
 
 fn yes() -> bool {
     true
-}
-
-fn mean() -> Billed {
-    Billed::Mean
 }
 
 impl Measurements {

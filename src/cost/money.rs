@@ -8,7 +8,8 @@ use std::ops::Add;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserialize, Deserializer};
+use serde_json::Value;
 
 /// Number of decimals of a printed amount: a millionth of a millionth of a dollar.
 const DECIMALS: u32 = 12;
@@ -94,24 +95,13 @@ impl Sum for Usd {
 
 impl<'de> Deserialize<'de> for Usd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct UsdVisitor;
-        impl Visitor<'_> for UsdVisitor {
-            type Value = Usd;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an amount of dollars, such as \"0.0000166667\"")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Usd, E> {
-                Usd::parse(text).map_err(E::custom)
-            }
-            fn visit_u64<E: de::Error>(self, dollars: u64) -> Result<Usd, E> {
-                Ok(Usd(Decimal::from(dollars)))
-            }
+        let text = match Value::deserialize(deserializer)? {
+            Value::String(text) => text,
             // The shortest text that reads back as this double equals the written text, up to fifteen digits.
-            fn visit_f64<E: de::Error>(self, dollars: f64) -> Result<Usd, E> {
-                self.visit_str(&dollars.to_string())
-            }
-        }
-        deserializer.deserialize_any(UsdVisitor)
+            Value::Number(dollars) if dollars.is_f64() => dollars.as_f64().unwrap_or(f64::NAN).to_string(),
+            other => other.to_string(),
+        };
+        Usd::parse(&text).map_err(de::Error::custom)
     }
 }
 
