@@ -243,7 +243,8 @@ fn every_end_leaves_the_result_where_it_should_be() {
                         for intra_node in [IntraNode::Shared, IntraNode::Messages] {
                             for end in [End::Scattered, End::Root, End::Everywhere] {
                                 let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
-                                let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
+                                let case =
+                                    Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
                                 // One rank cannot have dedicated roles.
                                 let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
                                 assert_eq!((result.len() as u64, verdict.wrong), (elements, 0), "{strategy} {terms:?}");

@@ -24,8 +24,7 @@ pub fn strategies(args: &StrategiesArgs) -> Result<(), Failure> {
     match args.format {
         ListFormat::Text => {
             let widest = all().iter().map(|s| s.name().len()).max().unwrap_or(0);
-            let lines =
-                all().iter().map(|s| format!("{:<8} {:<widest$}  {}\n", family(*s), s.name(), s.about()));
+            let lines = all().iter().map(|s| format!("{:<8} {:<widest$}  {}\n", family(*s), s.name(), s.about()));
             print(&lines.collect::<String>())
         }
         ListFormat::Json => {

@@ -73,7 +73,13 @@ impl<E: Element> LibraryCalls<E> {
             let narrow = (number >= divides).then(|| buffer(size_of::<E>(), Purpose::Result)).transpose()?;
             stages.push(Stage { call, counts, ranges, wide, narrow, divides: number == divides });
         }
-        Ok(LibraryCalls { stages, divisor: E::Acc::from_f64(divisor), rank, elements, element: std::marker::PhantomData })
+        Ok(LibraryCalls {
+            stages,
+            divisor: E::Acc::from_f64(divisor),
+            rank,
+            elements,
+            element: std::marker::PhantomData,
+        })
     }
 
     /// Makes the calls. `input` is this rank's local sum over the whole gradient.
@@ -93,7 +99,11 @@ impl<E: Element> LibraryCalls<E> {
             if stage.divides {
                 self.divide(stage, output);
             }
-            from = stage.narrow.as_ref().or(stage.wide.as_ref()).map_or(std::ptr::null(), |buffer| buffer.as_ptr().cast_const());
+            from = stage
+                .narrow
+                .as_ref()
+                .or(stage.wide.as_ref())
+                .map_or(std::ptr::null(), |buffer| buffer.as_ptr().cast_const());
             held.clone_from(&stage.ranges);
         }
         Ok(())

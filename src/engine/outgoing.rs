@@ -129,9 +129,7 @@ impl<E: Element> RunOutgoing<E> {
     fn address(&self, run: &Run<E>, range: Range) -> *const u8 {
         match run.place {
             Place::Resident(gradient) => gradient.wrapping_add(range.start as usize).cast(),
-            Place::Task(located, start, None) => {
-                located.base.wrapping_add((range.start - start) as usize * run.width)
-            }
+            Place::Task(located, start, None) => located.base.wrapping_add((range.start - start) as usize * run.width),
             Place::Task(located, _, Some(ring)) => {
                 located.base.wrapping_add(((self.next % ring) * self.stream.piece) as usize * run.width)
             }

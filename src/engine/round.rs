@@ -173,7 +173,8 @@ impl<'a, E: Element> Round<'a, E> {
                 piece_sums.push(memory.piece_task(task, piece_sums.len(), &spec, resident));
             }
         }
-        let incoming = incoming.into_iter().enumerate().map(|(index, stream)| run_incoming(stream, index, board, &mut stock));
+        let incoming =
+            incoming.into_iter().enumerate().map(|(index, stream)| run_incoming(stream, index, board, &mut stock));
         let incoming = incoming.collect::<Result<Vec<_>, _>>()?;
         let rank = board.rank;
         let outgoing = outgoing.into_iter().enumerate().map(|(index, stream)| {
@@ -449,13 +450,16 @@ fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut Boa
         (task.number, base)
     });
     let copies = lowering.copies.iter();
-    let copies = copies.map(|copy| (copy.number, areas.result.wrapping_add(copy.result_at as usize).cast_const().cast()));
+    let copies =
+        copies.map(|copy| (copy.number, areas.result.wrapping_add(copy.result_at as usize).cast_const().cast()));
     for (number, base) in sums.chain(copies) {
         let entry = Board::entry(board.entries, number);
         if board.window.is_some() {
             // SAFETY: this rank's own entry, inside memory that was made for all of its tasks. Offsets of what nobody
             // else reads mean nothing.
-            unsafe { (*entry).offset.store((base.addr() as u64).wrapping_sub(board.entries.addr() as u64), Ordering::Release) };
+            unsafe {
+                (*entry).offset.store((base.addr() as u64).wrapping_sub(board.entries.addr() as u64), Ordering::Release)
+            };
         }
         board.own[number] = Located { entry: entry.cast_const(), base };
     }

@@ -456,7 +456,11 @@ impl<'s, E: Element> Session<'s, E> {
             let wanted: Vec<_> =
                 (0..told.len()).map(|rank| plan.wanted(&contender.problem, &self.layout, rank)).collect();
             if let Some(rank) = (0..told.len()).find(|rank| told[*rank][1] != wanted[*rank].len()) {
-                return Err(format!("rank {rank} holds {} elements at the end, not {}", told[rank][1], wanted[rank].len()));
+                return Err(format!(
+                    "rank {rank} holds {} elements at the end, not {}",
+                    told[rank][1],
+                    wanted[rank].len()
+                ));
             }
             let whole = |rank: &usize| wanted[*rank].len() == contender.problem.elements;
             let all = told.iter().map(|of| of[0]).fold(0, u64::wrapping_add);

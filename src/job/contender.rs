@@ -129,8 +129,7 @@ pub fn make_ready(
     contender.family = Some(family(plan.as_ref(), &contender.problem, layout));
     let rank = transport.rank();
     contender.lowering = lower(plan.as_ref(), &contender.problem, layout, &contender.terms, rank);
-    let predicted =
-        predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);
+    let predicted = predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);
     contender.predicted = predicted;
     let told = [predicted.aggregators].into_iter().chain(purposes(predicted.all)).chain(purposes(predicted.heaviest));
     let told: Vec<u64> = told.collect();
@@ -248,7 +247,7 @@ pub fn row(
         disturbed_samples: disturbed,
         other_load,
         interference: disturbed.map_or_else(String::new, |_| verdict(other_load, disturbed, cores_shared)),
-        stopped: stopped.map_or(String::new(), |stopped| stopped.reason.name().to_owned()),
+        stopped: stopped.map_or(String::new(), |stopped| <&str>::from(stopped.reason).to_owned()),
         looks: stopped.map_or(0, |stopped| u64::from(stopped.look.number)),
         blocks: stopped.map_or(0, |stopped| stopped.look.blocks),
         warm_up_samples: warm_up.map_or(0, |found| found.samples as u64),
@@ -279,7 +278,10 @@ pub fn row(
             wrong_elements: found.wrong,
             reference: verify::REFERENCE.to_owned(),
         }),
-        family: contender.family.or_else(|| usual_family(strategy)).map_or_else(String::new, |family| family.to_string()),
+        family: contender
+            .family
+            .or_else(|| usual_family(strategy))
+            .map_or_else(String::new, |family| family.to_string()),
         status: contender.status,
         reason: contender.reason,
         // The share of the machine's limit is for whoever has measured that.

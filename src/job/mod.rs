@@ -140,7 +140,7 @@ pub fn run_with(
     let limits = match groups.as_slice() {
         [only] if request.limits && only.nodes.is_none() => {
             progress.note("measuring the machine's limits");
-            Some(crate::roofline::measure(transport)?)
+            Some(crate::roofline::probe(transport)?)
         }
         _ => None,
     };

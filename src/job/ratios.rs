@@ -104,7 +104,7 @@ pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stoppe
             p_holm: judgement.difference_p,
             p_same_holm: judgement.equality_p,
             margin,
-            verdict: judgement.verdict.name().to_owned(),
+            verdict: <&str>::from(judgement.verdict).to_owned(),
             lag1_autocorrelation: Autocorrelation::of(ratios.values()).map(|found| found.lag1),
         }
     };

@@ -125,13 +125,7 @@ pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn
         }
     };
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
-    Terms {
-        dtype: comparison.dtype,
-        flow,
-        intra_node,
-        order: cell.order,
-        residency: comparison.residency,
-    }
+    Terms { dtype: comparison.dtype, flow, intra_node, order: cell.order, residency: comparison.residency }
 }
 
 /// Reads the experiment on rank 0 and understands it on every rank, its strategies being some of `strategies`.

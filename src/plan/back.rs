@@ -14,7 +14,9 @@ use crate::plan::{End, Input, Kind, Layout, Problem, Step};
 ///
 /// Parts without a finished sum, and empty ones, stay as they are.
 pub fn close(steps: &mut Vec<Step>, problem: &Problem, layout: &Layout, part: u64) {
-    let Some(finish) = steps.iter().position(|step| matches!(step.kind, Kind::Sum { divided: true, .. })) else { return };
+    let Some(finish) = steps.iter().position(|step| matches!(step.kind, Kind::Sum { divided: true, .. })) else {
+        return;
+    };
     if steps[finish].range.is_empty() {
         return;
     }

@@ -79,7 +79,13 @@ impl Call {
                 let start = (rank as u64 * block).min(elements);
                 Range::new(start, (start + block).min(elements))
             }
-            Call::Reduce { root } | Call::Gather { root } => if rank == root { whole } else { nothing },
+            Call::Reduce { root } | Call::Gather { root } => {
+                if rank == root {
+                    whole
+                } else {
+                    nothing
+                }
+            }
             Call::Allreduce | Call::Allgather | Call::Broadcast { .. } => whole,
         }
     }

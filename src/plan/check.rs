@@ -40,7 +40,9 @@ pub enum Fault {
         step: u64,
     },
     /// A step is not later than one of its inputs, as in a cycle.
-    #[error("step {step} on level {level} takes step {input} on level {input_level}: inputs must come earlier (a cycle has none)")]
+    #[error(
+        "step {step} on level {level} takes step {input} on level {input_level}: inputs must come earlier (a cycle has none)"
+    )]
     NotLater {
         /// The step.
         step: u64,
@@ -285,7 +287,9 @@ impl Checker<'_> {
                         Kind::Library(_) => !source.is_finished(),
                     };
                     if !fits {
-                        return wrong("it takes a step of a kind that it cannot take: sums take partial sums, copies take finished ranges");
+                        return wrong(
+                            "it takes a step of a kind that it cannot take: sums take partial sums, copies take finished ranges",
+                        );
                     }
                     if source.level >= step.level {
                         let (level, input_level) = (step.level, source.level);
@@ -423,4 +427,3 @@ impl Checker<'_> {
         }
     }
 }
-

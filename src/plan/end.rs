@@ -43,8 +43,20 @@ pub fn wanted(problem: &Problem, layout: &Layout, rank: usize) -> Range {
     let nothing = Range::new(0, 0);
     match problem.end {
         End::Scattered => problem.run(layout.spread_on(rank, problem.shards)),
-        End::Root => if rank == root(layout) { whole } else { nothing },
-        End::Everywhere => if layout.clients_on(rank, problem.clients()).is_empty() { nothing } else { whole },
+        End::Root => {
+            if rank == root(layout) {
+                whole
+            } else {
+                nothing
+            }
+        }
+        End::Everywhere => {
+            if layout.clients_on(rank, problem.clients()).is_empty() {
+                nothing
+            } else {
+                whole
+            }
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::gradient::{Range, shard_range};
-use crate::plan::layout::items_of;
 use crate::plan::back::close;
+use crate::plan::layout::items_of;
 use crate::plan::seats::{Circle, Seats};
 use crate::plan::{Input, Kind, Layout, Plan, Problem, Step};
 

@@ -330,7 +330,8 @@ impl Lowering {
             Feed::Received { tag, .. } => Some(*tag),
             _ => None,
         });
-        let streams = self.incoming.iter().map(|stream| stream.tag).chain(self.outgoing.iter().map(|stream| stream.tag));
+        let streams =
+            self.incoming.iter().map(|stream| stream.tag).chain(self.outgoing.iter().map(|stream| stream.tag));
         sums.chain(streams).max().unwrap_or(0)
     }
 }

@@ -162,7 +162,10 @@ impl Picture<'_> {
                     Kind::Copy | Kind::Library(_) => String::new(),
                 };
                 let (range, word, takes) = (range.to_string(), step.word(), inputs_text(first, inputs));
-                writeln!(out, "{number:>10}  {rank:>5}  {node:>5}  {level:>5}  {word:<10}  {range:<25}  {weight:>12}  {takes}")?;
+                writeln!(
+                    out,
+                    "{number:>10}  {rank:>5}  {node:>5}  {level:>5}  {word:<10}  {range:<25}  {weight:>12}  {takes}"
+                )?;
             }
         }
         more(out, all, "steps")
@@ -245,7 +248,12 @@ impl Picture<'_> {
             for (first, steps) in parts(self.plan) {
                 for (number, step) in (first..).zip(&steps).filter(|(_, step)| step.rank == rank) {
                     let shape = if step.is_finished() { "doubleoctagon" } else { "box" };
-                    writeln!(out, "    s{number} [label=\"{} {number}\\n{}\", shape={shape}];", step.word(), step.range)?;
+                    writeln!(
+                        out,
+                        "    s{number} [label=\"{} {number}\\n{}\", shape={shape}];",
+                        step.word(),
+                        step.range
+                    )?;
                 }
             }
             writeln!(out, "  }}")?;

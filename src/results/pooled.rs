@@ -101,7 +101,7 @@ fn contest(times: &Times, cells: &BTreeMap<u64, Vec<&CellRow>>, margin: f64) -> 
             p_holm: judgement.difference_p,
             p_same_holm: judgement.equality_p,
             margin,
-            verdict: judgement.verdict.name().to_owned(),
+            verdict: <&str>::from(judgement.verdict).to_owned(),
             ..PooledRow::default()
         })
     });

@@ -1,60 +1,50 @@
-//! What may be claimed of two strategies.
+//! Verdicts on pairs of strategies.
 
 use std::fmt;
 
 use crate::stats::holm::holm;
 use crate::stats::{Alpha, LogRatios, Look};
 
-/// What is claimed of the first of two strategies, compared with the second.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A verdict on the first of two strategies, compared with the second.
+#[derive(Clone, Copy, Debug, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Verdict {
-    /// It takes less time.
+    /// The first strategy takes less time.
     Faster,
-    /// It takes more time.
+    /// The first strategy takes more time.
     Slower,
-    /// Their ratio lies between 1 / (1 + within) and 1 + within. Never claimed without a stated margin.
+    /// The ratio lies between 1 / (1 + within) and 1 + within. This verdict needs a margin above 0.
     Same {
-        /// The margin, as a part of 1: 0.01 is 1 %.
+        /// The margin: 0.01 is 1 %.
         within: f64,
     },
-    /// Nothing may be claimed: neither a difference nor equality has been shown.
+    /// Neither a difference nor equality has been shown.
     Undecided,
-}
-
-impl Verdict {
-    /// The name in files.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Verdict::Faster => "faster",
-            Verdict::Slower => "slower",
-            Verdict::Same { .. } => "same",
-            Verdict::Undecided => "undecided",
-        }
-    }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Verdict::Same { within } => write!(f, "same within {} %", within * 100.0),
-            other => f.write_str(other.name()),
+            other => f.write_str(other.into()),
         }
     }
 }
 
-/// What two strategies' blocks say, before the rest of the family is looked at.
+/// The evidence on one pair of strategies, before the adjustment for the family.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
     /// Hodges-Lehmann estimate of the ratio.
     pub estimate: f64,
-    /// p-value of the two being equally fast, for all looks together.
+    /// p-value of the hypothesis that both are equally fast, valid for all looks together.
     pub difference_p: f64,
-    /// p-value of their ratio lying outside the margin, for all looks together.
+    /// p-value of the hypothesis that the ratio lies outside the margin, valid for all looks together.
     pub equality_p: f64,
 }
 
 impl Evidence {
-    /// Evidence in `ratios` at `look`, of `alpha` for all looks. None if no block holds both strategies.
+    /// Computes the evidence in `ratios` at `look`, where all looks share `alpha`. Returns None if no block contains
+    /// both strategies.
     pub fn at(ratios: &LogRatios, margin: f64, look: &Look, alpha: Alpha) -> Option<Self> {
         let ratio = ratios.ratio(look.alpha)?;
         Some(Evidence {
@@ -65,23 +55,23 @@ impl Evidence {
     }
 }
 
-/// A verdict, and the p-values that it rests on, adjusted for looks and family.
+/// A verdict with its p-values, which are adjusted for the looks and for the family.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
-    /// What may be claimed.
+    /// The verdict.
     pub verdict: Verdict,
-    /// p-value of the two being equally fast.
+    /// p-value of the hypothesis that both are equally fast.
     pub difference_p: f64,
-    /// p-value of their ratio lying outside the margin.
+    /// p-value of the hypothesis that the ratio lies outside the margin.
     pub equality_p: f64,
 }
 
-/// Judges a family of comparisons. The probability that any difference is claimed where there is none is at most `alpha`;
-/// so is, apart from it, the probability that any equality is claimed where the ratio is outside `margin` (Holm's
-/// adjustment within each of the two).
+/// Judges a family of pairs. The probability of claiming any difference that does not exist is at most `alpha`.
+/// Separately, the probability of claiming any equality although the ratio lies outside `margin` is at most `alpha`
+/// too. (Holm's adjustment is applied to each of the two kinds of claim.)
 ///
-/// A ratio shown to lie inside the margin is `Same` even if it is shown not to be 1: whoever states the margin says that
-/// less does not count. Without a margin above 0 nothing is ever `Same`.
+/// A ratio that is shown to lie inside the margin is `Same` even if it is shown to differ from 1, as the margin states
+/// which differences do not matter. Without a margin above 0 no verdict is `Same`.
 pub fn judge(family: &[Evidence], margin: f64, alpha: Alpha) -> Vec<Judgement> {
     let differences = holm(&family.iter().map(|evidence| evidence.difference_p).collect::<Vec<f64>>());
     let equalities = holm(&family.iter().map(|evidence| evidence.equality_p).collect::<Vec<f64>>());
@@ -126,10 +116,10 @@ mod tests {
     #[test]
     fn equality_needs_a_margin_and_a_test_that_passes() {
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
-        // No difference shown is not equality shown.
+        // A difference that is not shown is not an equality that is shown.
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.2)], 0.01), [Verdict::Undecided]);
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.0)], 0.0), [Verdict::Undecided]);
-        // A difference that is shown, and shown not to count.
+        // The difference is shown, and it is shown not to matter.
         assert_eq!(verdicts(&[evidence(1.004, 0.001, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
         // Equalities are a family too.
         let two = [evidence(1.0, 0.9, 0.03), evidence(1.0, 0.9, 0.2)];
@@ -139,7 +129,7 @@ mod tests {
     #[test]
     fn verdicts_have_names() {
         let all = [Verdict::Faster, Verdict::Slower, Verdict::Same { within: 0.01 }, Verdict::Undecided];
-        assert_eq!(all.map(|verdict| verdict.name()), ["faster", "slower", "same", "undecided"]);
+        assert_eq!(all.map(<&str>::from), ["faster", "slower", "same", "undecided"]);
         assert_eq!(all[2].to_string(), "same within 1 %");
     }
 }

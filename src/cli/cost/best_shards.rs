@@ -1,9 +1,9 @@
 //! `gradshard cost best-shards`: how many shards, and whether another way is better.
 
 use clap::Args;
-use gradshard::plan::End;
 use gradshard::cost::best_shards::choices;
 use gradshard::cost::{Asked, Case, Sheet};
+use gradshard::plan::End;
 
 use super::asked::{self, count, flow};
 use super::{OutputArgs, estimate};

@@ -366,7 +366,10 @@ fn words_that_nothing_knows_are_refused() {
             r#"{"dtype": 32}"#,
             "dtype: invalid type: integer `32`, expected a dtype: \"f32\", \"f64\", \"f16\", \"bf16\"",
         ),
-        (r#"{"end": "root-rank"}"#, "end: unknown end \"root-rank\"; did you mean \"root\"? known: scattered, root, everywhere"),
+        (
+            r#"{"end": "root-rank"}"#,
+            "end: unknown end \"root-rank\"; did you mean \"root\"? known: scattered, root, everywhere",
+        ),
         (
             r#"{"phase": "round"}"#,
             "phase: is now called end: write \"end\": \"everywhere\" for \"round\"; for \"aggregate\" write \
@@ -433,19 +436,9 @@ fn time_is_above_zero() {
 
 #[test]
 fn lists_are_neither_empty_nor_repetitive() {
-    for field in [
-        "models",
-        "dtype",
-        "clients",
-        "shards",
-        "strategies",
-        "flow",
-        "roles",
-        "intra_node",
-        "order",
-        "end",
-        "ceiling",
-    ] {
+    for field in
+        ["models", "dtype", "clients", "shards", "strategies", "flow", "roles", "intra_node", "order", "end", "ceiling"]
+    {
         assert_eq!(
             problem(&format!("{{\"{field}\": []}}")),
             format!("{field}: an empty list; write at least one value, or leave the field out")

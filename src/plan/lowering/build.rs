@@ -216,7 +216,9 @@ impl<'a> Builder<'a> {
             if spot.rank == self.rank && step.rank != self.rank && step.kind == Kind::Copy {
                 self.lowering.shares_result = true;
             }
-            let Some(number) = spot.number.filter(|_| step.rank == self.rank && spot.rank == self.rank) else { continue };
+            let Some(number) = spot.number.filter(|_| step.rank == self.rank && spot.rank == self.rank) else {
+                continue;
+            };
             match step.kind {
                 Kind::Sum { .. } => {
                     let task = self.sum(reading, place, number);

@@ -127,7 +127,12 @@ impl Picture<'_> {
                         }
                     };
                     let size = if wide { self.terms.dtype.accumulator_size() } else { self.terms.dtype.size() };
-                    drawing.join((from, rank), (to, step.rank), elements * size as u64, layout.same_node(rank, step.rank));
+                    drawing.join(
+                        (from, rank),
+                        (to, step.rank),
+                        elements * size as u64,
+                        layout.same_node(rank, step.rank),
+                    );
                 }
             }
         }
