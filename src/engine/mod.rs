@@ -17,6 +17,8 @@ mod reach;
 pub mod residents;
 pub mod round;
 mod round_task;
+#[cfg(feature = "mpi")]
+mod segments;
 pub mod spec;
 pub mod threads;
 mod token;

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use crate::engine::segments::Segments;
 use crate::engine::transport::{Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::gradient::Dtype;
 use crate::mpi::{self, Communicator, MOST_ELEMENTS, Requests, SharedWindow, World};
@@ -34,6 +35,7 @@ pub struct MpiTransport<'w> {
     /// Rank within its node of each rank that shares this one's node.
     rank_in_node: Vec<usize>,
     requests: Requests,
+    segments: Segments,
     sent: Sent,
     most_tag: u64,
     library: String,
@@ -73,10 +75,18 @@ impl<'w> MpiTransport<'w> {
             node_of,
             rank_in_node,
             requests: Requests::with_capacity(ROOM),
+            segments: Segments::default(),
             sent: Sent::default(),
             most_tag,
             library,
         })
+    }
+}
+
+impl MpiTransport<'_> {
+    /// True if messages to and from `rank` cross between nodes.
+    fn crosses(&self, rank: usize) -> bool {
+        self.node_of[rank] != self.node_of[self.ranks.rank()]
     }
 }
 
@@ -128,11 +138,16 @@ impl Transport for MpiTransport<'_> {
         data: *const u8,
         bytes: usize,
     ) -> Result<(), TransportError> {
+        self.sent.count(bytes);
+        if self.crosses(to) && self.segments.takes(true, to, tag, bytes) {
+            // SAFETY: as promised by the caller; what is sent is only read.
+            unsafe { self.segments.add(token, (true, to, tag), data.cast_mut(), bytes) };
+            return self.segments.post(&self.ranks, &mut self.requests);
+        }
         // SAFETY: as promised by the caller.
         unsafe {
             self.requests.send(&self.ranks, token, to, tag, data, bytes)?;
         }
-        self.sent.count(bytes);
         Ok(())
     }
 
@@ -144,6 +159,11 @@ impl Transport for MpiTransport<'_> {
         data: *mut u8,
         bytes: usize,
     ) -> Result<(), TransportError> {
+        if self.crosses(from) && self.segments.takes(false, from, tag, bytes) {
+            // SAFETY: as promised by the caller.
+            unsafe { self.segments.add(token, (false, from, tag), data, bytes) };
+            return self.segments.post(&self.ranks, &mut self.requests);
+        }
         // SAFETY: as promised by the caller.
         unsafe {
             self.requests.receive(&self.ranks, token, from, tag, data, bytes)?;
@@ -152,7 +172,13 @@ impl Transport for MpiTransport<'_> {
     }
 
     fn completed(&mut self, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
-        Ok(self.requests.completed(tokens)?)
+        let before = tokens.len();
+        self.requests.completed(tokens)?;
+        self.segments.collect(tokens, before);
+        if self.segments.is_waiting() {
+            self.segments.post(&self.ranks, &mut self.requests)?;
+        }
+        Ok(())
     }
 
     fn under_way(&self) -> usize {
