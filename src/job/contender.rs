@@ -9,9 +9,9 @@ use crate::job::JobError;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
 use crate::plan::memory::{RankPrediction, predict_rank};
-use crate::plan::strategies::Strategy;
-use crate::plan::{self, Layout, Plan, Problem, Terms, check};
-use crate::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use crate::plan::strategies::{Family, Strategy};
+use crate::plan::{self, End, Layout, Phase, Plan, Problem, Roles, Terms, check};
+use crate::results::row::{CellRow, Hosting, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
@@ -171,20 +171,24 @@ pub fn identity(
         cell: cell.index,
         comparison: comparison.index,
         strategy: strategy.name().to_owned(),
-        family: strategy.family().name().to_owned(),
+        family: if strategy.needs_mpi() { Family::Library } else { strategy.family() },
         model: comparison.model.clone(),
         elements: comparison.elements,
-        dtype: comparison.dtype.name().to_owned(),
+        dtype: comparison.dtype,
         clients: comparison.clients,
         shards: cell.shards,
         flow,
         ranks: ranks as u64,
         nodes: nodes as u64,
-        roles: comparison.roles.name().to_owned(),
-        intra_node: terms.intra_node.name().to_owned(),
-        order: terms.order.name().to_owned(),
-        phase: comparison.phase.to_string(),
-        residency: comparison.residency.name().to_owned(),
+        roles: if comparison.roles == Roles::Colocated { Hosting::Colocated } else { Hosting::Dedicated },
+        intra_node: terms.intra_node,
+        order: terms.order,
+        end: match (comparison.phase, strategy.family()) {
+            (Phase::Round, _) => End::Everywhere,
+            (Phase::Aggregate, Family::Sharded) => End::Scattered,
+            (Phase::Aggregate, _) => End::Root,
+        },
+        residency: comparison.residency,
         ceiling_bytes: cell.ceiling.map(|bytes| bytes as f64),
         ..CellRow::default()
     }
@@ -224,8 +228,8 @@ pub fn row(
         missed_windows: missed as u64,
         disturbed_samples: disturbed,
         other_load,
-        interference: disturbed.map_or_else(String::new, |_| verdict(other_load, disturbed, cores_shared)),
-        stopped: stopped.map_or(String::new(), |stopped| stopped.reason.name().to_owned()),
+        interference: disturbed.and_then(|_| verdict(other_load, disturbed, cores_shared)),
+        stopped: stopped.map(|stopped| stopped.reason),
         looks: stopped.map_or(0, |stopped| u64::from(stopped.look.number)),
         blocks: stopped.map_or(0, |stopped| stopped.look.blocks),
         warm_up_samples: warm_up.map_or(0, |found| found.samples as u64),

@@ -5,12 +5,19 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::json;
+use strum::VariantArray;
 use tempfile::TempDir;
 
 use super::job_row::PooledRow;
-use super::row::{BlockRow, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use super::row::{BlockRow, BlockStart, CellRow, Hosting, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use super::{Output, ResultError, ResultFile};
+use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
+use crate::plan::strategies::Family;
+use crate::plan::{End, IntraNode, Order, Residency};
+use crate::roofline::share::Part;
+use crate::stats::interference::Interference;
+use crate::stats::{StopReason, Verdict};
 
 fn empty() -> ResultFile {
     ResultFile::new(r#"{"name": "first-look"}"#.into(), json!({}))
@@ -86,12 +93,12 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
 }
 
 fn any_cell() -> impl Strategy<Value = CellRow> {
-    let texts = proptest::collection::vec(any_text(), 15);
+    let texts = proptest::collection::vec(any_text(), 5);
     let times = proptest::collection::vec(proptest::option::of(any_number()), 15);
     let watched = (any_memory(), proptest::option::of(any_memory()), any_kernel());
-    let status = proptest::sample::select(Status::ALL.to_vec());
-    (any::<[u64; 12]>(), texts, times, any_memory(), watched, any_verification(), status).prop_map(
-        |(numbers, texts, times, memory, (aggregator, tracked, kernel), verification, status)| {
+    let words = any::<usize>();
+    (any::<[u64; 12]>(), texts, times, any_memory(), watched, any_verification(), words).prop_map(
+        |(numbers, texts, times, memory, (aggregator, tracked, kernel), verification, words)| {
             let [
                 cell,
                 comparison,
@@ -113,20 +120,20 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 cell,
                 comparison,
                 strategy: text(),
-                family: text(),
+                family: [Family::Sharded, Family::Tree, Family::Library][words % 3],
                 model: text(),
                 elements,
-                dtype: text(),
+                dtype: Dtype::ALL[words % 4],
                 clients,
                 shards,
                 flow: text(),
                 ranks,
                 nodes,
-                roles: text(),
-                intra_node: text(),
-                order: text(),
-                phase: text(),
-                residency: text(),
+                roles: [Hosting::Colocated, Hosting::Dedicated][words % 2],
+                intra_node: [IntraNode::Shared, IntraNode::Messages][words / 2 % 2],
+                order: [Order::Client, Order::Rotated, Order::Arrival][words % 3],
+                end: End::VARIANTS[words / 3 % 3],
+                residency: [Residency::Resident, Residency::Streamed][words / 4 % 2],
                 samples,
                 median_s: times[0],
                 ci_low_s: times[1],
@@ -135,7 +142,7 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 ingest_bytes_per_s: times[4],
                 share_of_limit: times[5],
                 limit_bytes,
-                limit_part: text(),
+                limit_part: [None, Some(Part::Memory), Some(Part::Reading), Some(Part::Wire)][words % 4],
                 limit_seconds: times[6],
                 memory,
                 tracked,
@@ -144,7 +151,10 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 aggregating_bytes: samples ^ nodes,
                 library_bytes: times[7],
                 group_peak_bytes: times[8],
-                stopped: text(),
+                messages_max: cell ^ looks,
+                messages_total: cell ^ blocks,
+                message_bytes_max: looks,
+                stopped: [None, Some(StopReason::Precise), Some(StopReason::Budget), Some(StopReason::Blocks)][words / 4 % 4],
                 looks,
                 blocks,
                 warm_up_samples,
@@ -154,12 +164,12 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 missed_windows: looks ^ blocks,
                 disturbed_samples: times[13],
                 other_load: times[14],
-                interference: text(),
+                interference: Interference::VARIANTS.get(words % 4).copied(),
                 ceiling_bytes: times[9],
                 enforced_by: text(),
                 producing_share: times[10],
                 verification,
-                status,
+                status: Status::VARIANTS[words / 5 % 3],
                 reason: text(),
             }
         },
@@ -188,7 +198,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 fn any_ratio() -> impl Strategy<Value = RatioRow> {
     let numbers = proptest::collection::vec(any_number(), 6);
     let times = proptest::collection::vec(proptest::option::of(any_number()), 3);
-    (any::<[u64; 4]>(), numbers, times, any_text()).prop_map(|(counts, numbers, optional, verdict)| {
+    (any::<[u64; 4]>(), numbers, times, proptest::sample::select(Verdict::VARIANTS)).prop_map(|(counts, numbers, optional, verdict)| {
         let [comparison, cell, baseline, blocks] = counts;
         RatioRow {
             job: blocks ^ cell,
@@ -213,7 +223,7 @@ fn any_ratio() -> impl Strategy<Value = RatioRow> {
 fn any_block() -> impl Strategy<Value = BlockRow> {
     let numbers = proptest::collection::vec(any_number(), 4);
     let known = proptest::collection::vec(proptest::option::of(any_number()), 5);
-    (any::<[u64; 9]>(), numbers, known, any_text()).prop_map(|(counts, numbers, known, start)| BlockRow {
+    (any::<[u64; 9]>(), numbers, known, proptest::sample::select(BlockStart::VARIANTS)).prop_map(|(counts, numbers, known, start)| BlockRow {
         job: 0,
         comparison: counts[0],
         block: counts[1],
@@ -238,7 +248,7 @@ fn any_block() -> impl Strategy<Value = BlockRow> {
 }
 
 fn any_pooled() -> impl Strategy<Value = PooledRow> {
-    (any::<[u64; 6]>(), proptest::collection::vec(any_number(), 8), any_text(), any_text()).prop_map(
+    (any::<[u64; 6]>(), proptest::collection::vec(any_number(), 8), any_text(), proptest::sample::select(Verdict::VARIANTS)).prop_map(
         |([ranks, nodes, comparison, cell, baseline, jobs], numbers, transport, verdict)| PooledRow {
             transport,
             ranks,
@@ -405,7 +415,7 @@ fn a_newer_schema_is_refused_by_number() {
     file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error, ResultError::Version { found: 7, newest: 4, .. }), "{error}");
+    assert!(matches!(error, ResultError::Version { found: 7, newest: 5, .. }), "{error}");
 }
 
 #[test]
@@ -476,5 +486,5 @@ fn a_status_of_no_meaning_is_an_error_with_its_row() {
     let altered = [&bytes[..at], b"maybe?", &bytes[at + 6..]].concat();
     fs::write(&path, altered).unwrap();
     let error = message(&path);
-    assert!(error.contains("/cells: column status, row 0: \"maybe?\" is none of ok, infeasible, failed"), "{error}");
+    assert!(error.contains("/cells: column status, row 0: \"maybe?\" is not known here: expected one of `ok`, `infeasible`, `failed`"), "{error}");
 }

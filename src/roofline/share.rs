@@ -31,7 +31,9 @@ use crate::gradient::Range;
 use crate::plan::{Collective, Layout, Phase, Plan, Problem, Residency, Terms};
 
 /// The part of the machine that takes longest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Part {
     /// A node's memory, read and written.
     Memory,
@@ -39,17 +41,6 @@ pub enum Part {
     Reading,
     /// A node's wire, in one direction.
     Wire,
-}
-
-impl Part {
-    /// The name used in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Part::Memory => "memory",
-            Part::Reading => "reading",
-            Part::Wire => "wire",
-        }
-    }
 }
 
 /// What one node must move at least, in bytes.

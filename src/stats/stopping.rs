@@ -19,7 +19,11 @@ pub struct StoppingRule {
 }
 
 /// Why a comparison stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display, strum::EnumString,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum StopReason {
     /// Every interval is as narrow as it should be.
     Precise,
@@ -27,22 +31,6 @@ pub enum StopReason {
     Budget,
     /// As many blocks as allowed have run.
     Blocks,
-}
-
-impl StopReason {
-    /// The name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            StopReason::Precise => "precise",
-            StopReason::Budget => "budget",
-            StopReason::Blocks => "blocks",
-        }
-    }
-
-    /// The reason that has this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [StopReason::Precise, StopReason::Budget, StopReason::Blocks].into_iter().find(|reason| reason.name() == name)
-    }
 }
 
 /// One look at the samples.
@@ -216,8 +204,8 @@ mod tests {
         for (reason, name) in
             [(StopReason::Precise, "precise"), (StopReason::Budget, "budget"), (StopReason::Blocks, "blocks")]
         {
-            assert_eq!((reason.name(), StopReason::from_name(name)), (name, Some(reason)));
+            assert_eq!((reason.to_string().as_str(), name.parse()), (name, Ok(reason)));
         }
-        assert_eq!(StopReason::from_name("bored"), None);
+        assert!("bored".parse::<StopReason>().is_err());
     }
 }

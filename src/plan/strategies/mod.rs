@@ -18,12 +18,15 @@ use std::sync::Arc;
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// What a strategy splits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Family {
     /// The gradient.
     Sharded,
     /// The clients.
     Tree,
+    /// The MPI library decides: a call of one of its collectives belongs to neither side.
+    Library,
 }
 
 impl Family {
@@ -32,6 +35,7 @@ impl Family {
         match self {
             Family::Sharded => "sharded",
             Family::Tree => "tree",
+            Family::Library => "library",
         }
     }
 }
