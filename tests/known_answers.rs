@@ -211,7 +211,7 @@ fn on_this_machine_a_strategy_differs_from_itself_at_most_5_in_100_times() {
     let missed: u64 = all.iter().map(|compared| compared.missed).sum();
     let blocks: u64 = all.iter().map(|compared| compared.stopped.look.blocks).sum();
     println!(
-        "real noise, itself: {claims} of {times} called different; {missed} of {} windows missed; {disturbed}",
+        "real noise, itself: {claims} of {times} called different; {missed} of {} windows missed; {disturbed:?}",
         2 * blocks
     );
     assert!(claims <= allowed_by_chance(times as u64), "{claims} of {times}");
@@ -228,7 +228,7 @@ fn on_this_machine_3_percent_are_found() {
     estimates.sort_by(f64::total_cmp);
     let median = estimates.get(estimates.len() / 2).copied().unwrap_or(f64::NAN);
     println!(
-        "real noise, 3 % slower: found {found} of {times}, wrong {wrong}, median estimate {median:.4}; {disturbed}"
+        "real noise, 3 % slower: found {found} of {times}, wrong {wrong}, median estimate {median:.4}; {disturbed:?}"
     );
     assert!(wrong <= 1, "{wrong} of {times}");
     // Where others take the cores the interval is wider than 3 %, and nothing is claimed.
@@ -236,6 +236,6 @@ fn on_this_machine_3_percent_are_found() {
         assert!(found >= times * 9 / 10, "{found} of {times}");
         assert!((median - 1.03).abs() < 0.005, "{median}");
     } else {
-        eprintln!("not checked that it is found: {disturbed}");
+        eprintln!("not checked that it is found: {disturbed:?}");
     }
 }

@@ -158,9 +158,10 @@ macro_rules! words {
     )+ };
 }
 
-/// Stores enums that a row may lack as their words, and None as the empty text.
+/// Stores enums that a row may lack as their words, and None as the empty text. `older` maps the texts of older files to
+/// words.
 macro_rules! optional_words {
-    ($($type:ty),+) => { $(
+    ($($type:ty $(, older $older:expr)?;)+) => { $(
         impl $crate::results::column::Stored for Option<$type> {
             type Raw = hdf5::types::VarLenUnicode;
             fn store(&self) -> Self::Raw {
@@ -168,6 +169,7 @@ macro_rules! optional_words {
             }
             fn load(raw: &Self::Raw) -> Result<Self, String> {
                 let word = <String as $crate::results::column::Stored>::load(raw)?;
+                $( let word = $older(word); )?
                 if word.is_empty() { Ok(None) } else { $crate::results::column::of_word(&word).map(Some) }
             }
             fn absent() -> Self {
@@ -258,8 +260,14 @@ impl StoredTable {
     /// Reads the fields of `R`, a record of one or several of the columns.
     ///
     /// # Errors
-    /// HDF5's message: a field is missing or has another type.
+    /// A field is missing, which HDF5 would leave uninitialised; or it has another type.
     pub fn read<R: H5Type>(&self) -> Result<Vec<R>, String> {
+        if let hdf5::types::TypeDescriptor::Compound(wanted) = R::type_descriptor() {
+            let lacking = wanted.fields.iter().find(|field| !self.names.contains(&field.name));
+            if let Some(field) = lacking {
+                return Err(format!("column {} is missing", field.name));
+            }
+        }
         self.dataset.read_raw().map_err(|error| told(&error))
     }
 }

@@ -488,3 +488,35 @@ fn a_status_of_no_meaning_is_an_error_with_its_row() {
     let error = message(&path);
     assert!(error.contains("/cells: column status, row 0: \"maybe?\" is not known here: expected one of `ok`, `infeasible`, `failed`"), "{error}");
 }
+
+/// A file that gradshard wrote before schema version 5, on two ranks under Open MPI: two comparisons of four strategies.
+#[test]
+fn a_file_of_schema_4_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schema-4.h5");
+    let file = ResultFile::open(&path).unwrap();
+    assert_eq!((file.schema_version, file.cells.len(), file.samples.len()), (4, 8, 24));
+    let cells = file.cells.iter().map(|cell| (cell.strategy.as_str(), cell.family, cell.end));
+    let of_phase = |scattered, root| {
+        [
+            ("sharded-direct", Family::Sharded, scattered),
+            ("tree-central", Family::Tree, root),
+            ("native-reduce", Family::Library, root),
+            ("native-reduce-scatter", Family::Library, scattered),
+        ]
+    };
+    let everywhere = of_phase(End::Everywhere, End::Everywhere);
+    let expected = [of_phase(End::Scattered, End::Root), everywhere].concat();
+    assert_eq!(cells.collect::<Vec<_>>(), expected);
+    // Described in sentences.
+    assert_eq!(file.cells[2].interference, Some(Interference::OffCore));
+    assert_eq!(file.cells[7].interference, Some(Interference::OtherLoadAndOffCore));
+    assert_eq!(file.cells[0].interference, None);
+    assert_eq!((file.cells[0].stopped, file.cells[0].limit_part), (Some(StopReason::Blocks), None));
+    assert_eq!(file.cells[0].messages_total, 0);
+    assert!(file.samples.iter().all(|sample| sample.rank_seconds.len() == 2 && sample.rank_seconds[0] > 0.0));
+    // Cells of different ends are not compared: the first comparison is two contests, the second one.
+    let contests = super::contest::contests(&file);
+    let found = contests.iter().map(|contest| (contest.number, contest.cells.len(), contest.ratios.len()));
+    assert_eq!(found.collect::<Vec<_>>(), [(0, 2, 0), (0, 2, 1), (1, 4, 3)]);
+    assert!(contests.iter().all(|contest| contest.facts.iter().any(|fact| fact.starts_with("end "))));
+}

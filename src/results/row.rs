@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::column::{optional_words, table, words};
+use super::column::{optional_words, table, word, words};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
 use crate::plan::strategies::Family;
@@ -78,7 +78,22 @@ words! {
     Verdict = Verdict::default();
     BlockStart = BlockStart::default();
 }
-optional_words!(Part, StopReason, Interference);
+optional_words! {
+    Part;
+    StopReason;
+    Interference, older disturbance_of_sentence;
+}
+
+/// The word for the sentence in which files before schema version 5 describe a disturbance; a word stays as it is.
+fn disturbance_of_sentence(text: String) -> String {
+    let (others, off_core) = (text.starts_with("other programs"), text.ends_with("was put off its core"));
+    match (others, off_core) {
+        (true, true) => word(&Interference::OtherLoadAndOffCore),
+        (true, false) => word(&Interference::OtherLoad),
+        (false, true) => word(&Interference::OffCore),
+        (false, false) => text,
+    }
+}
 
 /// Bytes that one rank holds at the peak of a round, by purpose. In a cell's row: the rank that holds most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -14,8 +14,9 @@ use gradshard::results::row::CellRow;
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::Caveat;
 use crate::figure::Figure;
-use crate::number::{bytes, percent, trimmed};
+use crate::number::{bytes, trimmed};
 use crate::picture::{Picture, Sign};
 use crate::style::{LIMIT, Style, of_strategy};
 
@@ -97,9 +98,8 @@ impl Curve {
 /// A case that cannot be priced.
 pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Option<Figure>, PriceError> {
     let Some(first) = cells.first() else { return Ok(None) };
-    let Some(dtype) = Dtype::ALL.into_iter().find(|dtype| dtype.name() == first.dtype) else { return Ok(None) };
-    let size = |cell: &CellRow| cell.elements as f64 * dtype.size() as f64;
-    let mut models: Vec<f64> = cells.iter().map(|cell| size(cell)).collect();
+    let dtype = first.dtype;
+    let mut models: Vec<f64> = cells.iter().map(|cell| cell.gradient_bytes() as f64).collect();
     models.sort_by(f64::total_cmp);
     models.dedup();
     let (least, largest) = (models[0].clamp(MIB / 16.0, MIB), models[models.len() - 1].max(4096.0 * MIB));
@@ -133,10 +133,7 @@ pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Op
              its time do. {crossings}Prices by `gradshard cost`.",
             prices.platform.name, first.clients,
         ),
-        caveats: vec![format!(
-            "a calculation: calibrated on published runs (Barrak 2026, {} off where left out), not measured by this file",
-            percent(prices.left_out())
-        )],
+        caveats: vec![Caveat::Calculation { left_out: prices.left_out() }],
     }))
 }
 

@@ -7,7 +7,8 @@ use crate::axis::Axis;
 use crate::figure::Figure;
 use crate::number::{seconds, time};
 use crate::picture::Picture;
-use crate::source::{Comparison, caveats};
+use crate::caveat::caveats;
+use crate::source::Comparison;
 use crate::style::{INK, MUTED, of_strategy};
 
 /// Samples of a strategy that are drawn one by one; of more, this many order statistics.

@@ -7,7 +7,8 @@ use crate::axis::{Axis, plain};
 use crate::figure::Figure;
 use crate::number::time;
 use crate::picture::{Picture, Sign};
-use crate::source::{Comparison, caveats};
+use crate::caveat::caveats;
+use crate::source::Comparison;
 use crate::style::of_strategy;
 
 /// Strategies whose lines can be told apart in one picture.
