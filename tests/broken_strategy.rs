@@ -45,9 +45,8 @@ impl Broken {
     fn parts(&self, problem: &Problem, layout: &Layout) -> Vec<Vec<Step>> {
         let all: Vec<Input> = (0..problem.clients()).map(Input::Client).collect();
         let total = problem.total_weight();
-        let half = |shard| {
-            sum(layout.spread(shard, 2), shard_range(problem.elements, 2, shard), all.clone(), total, true)
-        };
+        let half =
+            |shard| sum(layout.spread(shard, 2), shard_range(problem.elements, 2, shard), all.clone(), total, true);
         let mut halves = [half(0), half(1)];
         match self.1 {
             Defect::None => {}
@@ -98,13 +97,7 @@ fn problem() -> (Arc<Problem>, Arc<Layout>, Synthetic) {
 fn carry_out_unchecked(strategy: &dyn Strategy, flow: Flow, intra_node: IntraNode) -> Verification {
     let (problem, layout, source) = problem();
     let plan = strategy.plan(&problem, &layout).unwrap();
-    let terms = Terms {
-        dtype: Dtype::F32,
-        flow,
-        intra_node,
-        order: Order::Client,
-        residency: Residency::Resident,
-    };
+    let terms = Terms { dtype: Dtype::F32, flow, intra_node, order: Order::Client, residency: Residency::Resident };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         let shared = intra_node == IntraNode::Shared;
         let residents = Residents::<f32>::load(&source, &problem, &layout, shared, transport).unwrap();
@@ -492,7 +485,11 @@ fn check_proves_that_the_round_ends_as_it_should() {
     fault("a copy of a part", 9, found(&star, &[chain[0].clone(), chain[1].clone(), copy(2, short, 1, 3)]));
     fault("a copy of another range", 4, found(&star, &[chain[0].clone(), chain[1].clone(), copy(2, ranges[0], 1, 3)]));
     // The copy on rank 1 is made on level 2, and one of it on that level cannot have it yet.
-    fault("a copy from a rank that has it not yet", 7, found(&star, &[&chain[..2], &[copy(2, ranges[1], 1, 2)]].concat()));
+    fault(
+        "a copy from a rank that has it not yet",
+        7,
+        found(&star, &[&chain[..2], &[copy(2, ranges[1], 1, 2)]].concat()),
+    );
     let partial = sum(1, ranges[1], all[..2].to_vec(), 3.0, false);
     let of_partial = vec![
         partial,

@@ -30,7 +30,7 @@ fn strategies_are_listed() {
     }
     for strategy in list.as_array().unwrap() {
         let family = strategy["family"].as_str().unwrap();
-        assert!(["sharded", "tree"].contains(&family), "{strategy}");
+        assert!(["sharded", "tree", "library"].contains(&family), "{strategy}");
         assert!(strategy["needs_mpi"].is_boolean() && strategy["heeds_shards"].is_boolean(), "{strategy}");
         let line = text.lines().find(|line| line.split_whitespace().nth(1) == strategy["name"].as_str()).unwrap();
         assert!(line.starts_with(family) && line.ends_with(strategy["about"].as_str().unwrap()), "{line}");

@@ -48,7 +48,10 @@ fn a_thousand_ranks_and_shards() {
         for end in [End::Scattered, End::Everywhere] {
             for nodes in [128, 1024] {
                 let (checked, lowered) = plan_and_check(*strategy, 1024, nodes, end);
-                println!("{:<28} {end:<10} {nodes:>5} nodes: check {checked:.2?}, lower {lowered:.2?}", strategy.name());
+                println!(
+                    "{:<28} {end:<10} {nodes:>5} nodes: check {checked:.2?}, lower {lowered:.2?}",
+                    strategy.name()
+                );
                 assert!(checked + lowered < MOST_TIME, "{}: {checked:?} and {lowered:?}", strategy.name());
                 assert!(held() < MOST_BYTES, "{}: {} bytes", strategy.name(), held());
             }

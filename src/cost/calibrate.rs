@@ -111,6 +111,13 @@ pub struct Calibration {
     pub without_one: Vec<Speed>,
 }
 
+impl Calibration {
+    /// Root mean square error of the prices of deployments that the fit did not know, as a part of 1.
+    pub fn price_error(&self) -> f64 {
+        self.left_out.iter().map(|row| (row.usd.0.to_f64() / row.usd.1.to_f64()).ln()).quadratic_mean()
+    }
+}
+
 /// Fits the speed of `platform` to `measurements`. The platform's memory rule and CPU share stay as they are.
 ///
 /// # Errors

@@ -52,9 +52,10 @@ impl Segments {
 
     /// True if one of the first `before` waiting messages goes the same way with the same tag.
     fn is_behind(&self, sends: bool, peer: usize, tag: u64, before: usize) -> bool {
-        self.waiting[..before].iter().filter_map(|number| self.transfers[*number].as_ref()).any(|transfer| {
-            (transfer.sends, transfer.peer, transfer.tag) == (sends, peer, tag)
-        })
+        self.waiting[..before]
+            .iter()
+            .filter_map(|number| self.transfers[*number].as_ref())
+            .any(|transfer| (transfer.sends, transfer.peer, transfer.tag) == (sends, peer, tag))
     }
 
     /// Takes a message over.

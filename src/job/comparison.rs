@@ -181,7 +181,7 @@ impl<'s, E: Element> Session<'s, E> {
         }
         for contender in contenders.iter().filter(|c| !c.runs()) {
             let name = contender.strategy.name();
-            progress.note(&format!("{name}: {}: {}", contender.status.name(), contender.reason));
+            progress.note(&format!("{name}: {}: {}", contender.status, contender.reason));
         }
         if transport.rank() != 0 {
             return Ok(Outcome::default());

@@ -10,8 +10,8 @@ use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
 use crate::plan::memory::{RankPrediction, predict_lowered};
 use crate::plan::strategies::{Strategy, usual_family};
-use crate::plan::{self, Family, Layout, Lowering, Plan, Problem, Terms, check, family, lower};
-use crate::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use crate::plan::{self, Family, Layout, Lowering, Plan, Problem, Roles, Terms, check, family, lower};
+use crate::results::row::{CellRow, Hosting, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
@@ -193,20 +193,20 @@ pub fn identity(
         cell: cell.index,
         comparison: comparison.index,
         strategy: strategy.name().to_owned(),
-        family: usual_family(strategy).map_or_else(String::new, |family| family.to_string()),
+        family: usual_family(strategy).unwrap_or_default(),
         model: comparison.model.clone(),
         elements: comparison.elements,
-        dtype: comparison.dtype.name().to_owned(),
+        dtype: comparison.dtype,
         clients: comparison.clients,
         shards: cell.shards,
         flow,
         ranks: ranks as u64,
         nodes: nodes as u64,
-        roles: comparison.roles.name().to_owned(),
-        intra_node: terms.intra_node.name().to_owned(),
-        order: terms.order.name().to_owned(),
-        phase: comparison.end.to_string(),
-        residency: comparison.residency.name().to_owned(),
+        roles: if comparison.roles == Roles::Colocated { Hosting::Colocated } else { Hosting::Dedicated },
+        intra_node: terms.intra_node,
+        order: terms.order,
+        end: comparison.end,
+        residency: comparison.residency,
         ceiling_bytes: cell.ceiling.map(|bytes| bytes as f64),
         ..CellRow::default()
     }
@@ -246,8 +246,8 @@ pub fn row(
         missed_windows: missed as u64,
         disturbed_samples: disturbed,
         other_load,
-        interference: disturbed.map_or_else(String::new, |_| verdict(other_load, disturbed, cores_shared)),
-        stopped: stopped.map_or(String::new(), |stopped| <&str>::from(stopped.reason).to_owned()),
+        interference: disturbed.and_then(|_| verdict(other_load, disturbed, cores_shared)),
+        stopped: stopped.map(|stopped| stopped.reason),
         looks: stopped.map_or(0, |stopped| u64::from(stopped.look.number)),
         blocks: stopped.map_or(0, |stopped| stopped.look.blocks),
         warm_up_samples: warm_up.map_or(0, |found| found.samples as u64),
@@ -278,10 +278,10 @@ pub fn row(
             wrong_elements: found.wrong,
             reference: verify::REFERENCE.to_owned(),
         }),
-        family: contender
-            .family
-            .or_else(|| usual_family(strategy))
-            .map_or_else(String::new, |family| family.to_string()),
+        family: contender.family.or_else(|| usual_family(strategy)).unwrap_or_default(),
+        messages_max: contender.sent.messages_max,
+        messages_total: contender.sent.messages_total,
+        message_bytes_max: contender.sent.bytes_max,
         status: contender.status,
         reason: contender.reason,
         // The share of the machine's limit is for whoever has measured that.

@@ -6,9 +6,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::engine::transport::{Transport, TransportError, gather_numbers};
 use crate::job::timing::Told;
 use crate::machine::{Load, Usage, core_mhz};
-use crate::results::row::BlockRow;
+use crate::results::row::{BlockRow, BlockStart};
 use crate::stats::interference::OtherLoad;
-use crate::sync::Synchroniser;
+use crate::sync::{Start, Synchroniser};
 
 /// Stands for what is not known.
 const NONE: u64 = u64::MAX;
@@ -52,11 +52,18 @@ fn is_first_on_node(transport: &dyn Transport) -> bool {
     node_of.iter().position(|node| *node == node_of[transport.rank()]) == Some(transport.rank())
 }
 
+fn start_of(sync: &Synchroniser) -> BlockStart {
+    match sync.start() {
+        Start::Window => BlockStart::Window,
+        Start::Barrier => BlockStart::Barrier,
+    }
+}
+
 impl BlockWatch {
     /// Before a block.
     pub fn begin(transport: &dyn Transport, comparison: u64, block: u64, sync: &Synchroniser) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let start = sync.start().name().to_owned();
+        let start = start_of(sync);
         BlockWatch {
             began_unix_s: since_1970.as_secs_f64(),
             begun: Instant::now(),
@@ -100,10 +107,7 @@ impl BlockWatch {
         let mhz = core_mhz().map_or(NONE, f64::to_bits);
         let told = gather_numbers(transport, &[seconds.to_bits(), own, busy, stolen, cores, mhz])?;
         let Some(told) = told else { return Ok(()) };
-        let start = match (self.row.start, sync.start().name()) {
-            (before, now) if before == now => before,
-            (before, now) => format!("{before}, then {now}"),
-        };
+        let start = if self.row.start == start_of(sync) { self.row.start } else { BlockStart::WindowThenBarrier };
         let nodes = NodeLoad::of(transport.node_of(), &told);
         let known = nodes.values().all(|node| node.cores > 0.0);
         let sum = |of: fn(&NodeLoad) -> f64| nodes.values().map(of).sum::<f64>();
@@ -196,7 +200,7 @@ mod tests {
         assert!(all[1].rows.is_empty());
         assert_eq!((all[0].rows.len(), all[0].rounds()), (2, (4, 2)));
         let row = &all[0].rows[1];
-        assert_eq!((row.comparison, row.block, row.start.as_str()), (7, 1, "barrier"));
+        assert_eq!((row.comparison, row.block, row.start), (7, 1, BlockStart::Barrier));
         assert_eq!((row.rounds, row.missed_windows, row.clock_residual_s), (2, 1, None));
         assert_eq!((row.involuntary_switches, row.involuntary_switches_max), (8, 5));
         assert_eq!((row.minor_faults, row.major_faults, row.off_core_seconds_max), (12, 2, 1.25));

@@ -191,7 +191,7 @@ mod tests {
             results.cells.iter().map(|row| (row.nodes, row.ranks, row.clients, row.elements)).collect();
         // 2 and 4 ranks: 2 clients and 100 f32 each.
         assert_eq!(found, [(1, 2, 4, 200), (1, 2, 4, 200), (3, 4, 8, 400), (3, 4, 8, 400)]);
-        assert!(results.cells.iter().all(|row| row.status.name() == "ok"), "{:?}", results.cells);
+        assert!(results.cells.iter().all(|row| row.status == crate::results::row::Status::Ok), "{:?}", results.cells);
         assert!(results.samples.iter().all(|sample| sample.rank_seconds.len() == if sample.cell < 2 { 2 } else { 4 }));
         let limits = results.environment["limits_on_nodes"].as_object().expect("limits");
         assert_eq!(limits.keys().collect::<Vec<_>>(), ["1", "3"]);

@@ -131,7 +131,7 @@ pub fn run_with(
     if let Some(results) = &mut results
         && let Some(row) = died_of_ceiling(&prepared, results, &running, transport.node_of())
     {
-        progress.note(&format!("cell {}: {}: {}", row.cell, row.status.name(), row.reason));
+        progress.note(&format!("cell {}: {}: {}", row.cell, row.status, row.reason));
         results.push(row, Vec::new(), Vec::new());
     }
     leave_out_what_is_done(transport, &mut prepared, results.as_ref())?;

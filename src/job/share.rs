@@ -28,7 +28,7 @@ pub fn fill(
     let terms = terms_of(comparison, cell, strategy, layout.nodes());
     if let Some(limit) = least(plan.as_ref(), &problem, &layout, &terms).limit(limits) {
         row.limit_bytes = limit.bytes;
-        row.limit_part = <&str>::from(limit.part).to_owned();
+        row.limit_part = Some(limit.part);
         row.limit_seconds = Some(limit.seconds);
         row.share_of_limit = row.median_s.filter(|median| *median > 0.0).map(|median| limit.seconds / median);
     }

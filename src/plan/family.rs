@@ -7,8 +7,11 @@ use crate::plan::{Call, End, Input, Kind, Layout, Plan, Problem};
     Clone,
     Copy,
     Debug,
+    Default,
     PartialEq,
     Eq,
+    PartialOrd,
+    Ord,
     Hash,
     serde::Serialize,
     serde::Deserialize,
@@ -20,6 +23,7 @@ use crate::plan::{Call, End, Input, Kind, Layout, Plan, Problem};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Family {
+    #[default]
     /// The gradient is split: several ranks finish ranges of the result.
     Sharded,
     /// Clients are split: sums of some of them are summed further, and one rank finishes the result.

@@ -156,7 +156,7 @@ pub fn guidelines(file: &ResultFile) -> Findings {
         .map(|((tested, _), judgement)| {
             let outcome = match judgement.verdict {
                 Verdict::Slower => Outcome::Violated,
-                Verdict::Faster | Verdict::Same { .. } => Outcome::Kept,
+                Verdict::Faster | Verdict::Same => Outcome::Kept,
                 Verdict::Undecided => Outcome::Undecided,
             };
             Tested { p_holm: judgement.difference_p, outcome, ..tested }
@@ -186,13 +186,14 @@ fn sizes(
     name: &'static str,
     found: &mut Vec<(Tested, Evidence)>,
 ) {
-    let mut series: BTreeMap<(Point, Vec<String>), Sizes<'_, '_>> = BTreeMap::new();
+    let mut series: BTreeMap<(Point, String), Sizes<'_, '_>> = BTreeMap::new();
     for ((point, _), of) in cells {
         for ((_, shards), timed) in of.iter().filter(|((other, _), _)| *other == strategy) {
             let row = timed[0].row;
-            let rest =
-                [&row.dtype, &row.roles, &row.phase, &row.residency, &row.order, &row.intra_node].map(String::clone);
-            let rest = rest.into_iter().chain([row.clients, *shards].map(|number| number.to_string())).collect();
+            let rest = format!(
+                "{} {} {} {} {} {} {} {shards}",
+                row.dtype, row.roles, row.end, row.residency, row.order, row.intra_node, row.clients
+            );
             series.entry((point.clone(), rest)).or_default().insert(row.elements, timed);
         }
     }
@@ -263,9 +264,11 @@ fn ratio(
 
 /// What the cells of a comparison have in common.
 fn common(row: &CellRow) -> String {
-    let CellRow { model, elements, dtype, clients, ranks, nodes, phase, roles, .. } = row;
+    let CellRow { model, elements, dtype, clients, ranks, nodes, end, roles, .. } = row;
     let shards = if row.shards > 1 { format!(", M {}", row.shards) } else { String::new() };
-    format!("{model} ({elements} {dtype}), {clients} clients{shards}, {ranks} ranks on {nodes} nodes, {roles}, {phase}")
+    format!(
+        "{model} ({elements} {dtype}), {clients} clients{shards}, {ranks} ranks on {nodes} nodes, {roles}, end {end}"
+    )
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod column;
 pub mod contents;
 pub mod contest;
+mod digest;
 pub mod error;
 pub mod guidelines;
 pub mod job_row;

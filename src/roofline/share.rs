@@ -31,7 +31,8 @@ use crate::gradient::Range;
 use crate::plan::{End, Kind, Layout, Plan, Problem, Residency, Terms};
 
 /// The part of the machine that takes longest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Bottleneck {
     /// A node's memory, for reading and writing together.

@@ -45,18 +45,33 @@ impl OtherLoad {
     }
 }
 
-/// Describes what disturbed a cell too much; the text is empty if nothing did. `other_load` is the share of a node's
-/// cores that others used, and `disturbed` is the share of disturbed samples. If ranks share cores (`cores_shared`),
-/// they displace each other, so `disturbed` is ignored.
-pub fn verdict(other_load: Option<f64>, disturbed: Option<f64>, cores_shared: bool) -> String {
-    let mut found = Vec::new();
-    if let Some(share) = other_load.filter(|share| *share > OTHERS) {
-        found.push(format!("other programs or the host took {:.0} % of a node's cores", share * 100.0));
+/// The kind of disturbance that makes a cell's times unreliable.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display, strum::VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Interference {
+    /// Other programs, or the host of a virtual machine, took too much of a node's cores.
+    OtherLoad,
+    /// Ranks were put off their cores in too many of the samples.
+    OffCore,
+    /// Both.
+    OtherLoadAndOffCore,
+}
+
+/// The disturbance of a cell, or None if its times can be trusted. `other_load` is the share of a node's cores that others
+/// took, `disturbed` the share of the cell's samples in which a rank was off its core. Ranks that share cores put each
+/// other off them, so `disturbed` does not count where `cores_shared`.
+pub fn verdict(other_load: Option<f64>, disturbed: Option<f64>, cores_shared: bool) -> Option<Interference> {
+    let others = other_load.is_some_and(|share| share > OTHERS);
+    let off_core = disturbed.is_some_and(|share| share > DISTURBED && !cores_shared);
+    match (others, off_core) {
+        (true, true) => Some(Interference::OtherLoadAndOffCore),
+        (true, false) => Some(Interference::OtherLoad),
+        (false, true) => Some(Interference::OffCore),
+        (false, false) => None,
     }
-    if let Some(share) = disturbed.filter(|share| *share > DISTURBED && !cores_shared) {
-        found.push(format!("in {:.0} % of the samples a rank was put off its core", share * 100.0));
-    }
-    found.join("; ")
 }
 
 #[cfg(test)]
@@ -87,11 +102,11 @@ mod tests {
 
     #[test]
     fn heavy_interference_is_said_and_light_is_not() {
-        assert_eq!(verdict(Some(0.05), Some(0.159), false), "");
-        assert_eq!(verdict(None, None, false), "");
-        assert_eq!(verdict(Some(0.12), None, true), "other programs or the host took 12 % of a node's cores");
-        assert_eq!(verdict(None, Some(0.5), false), "in 50 % of the samples a rank was put off its core");
-        assert_eq!(verdict(None, Some(0.5), true), "");
-        assert!(verdict(Some(0.1), Some(0.5), false).contains("cores; in"));
+        assert_eq!(verdict(Some(0.05), Some(0.159), false), None);
+        assert_eq!(verdict(None, None, false), None);
+        assert_eq!(verdict(Some(0.12), None, true), Some(Interference::OtherLoad));
+        assert_eq!(verdict(None, Some(0.5), false), Some(Interference::OffCore));
+        assert_eq!(verdict(None, Some(0.5), true), None);
+        assert_eq!(verdict(Some(0.1), Some(0.5), false), Some(Interference::OtherLoadAndOffCore));
     }
 }

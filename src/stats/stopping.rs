@@ -18,8 +18,11 @@ pub struct StoppingRule {
     pub max_blocks: u64,
 }
 
-/// The reason why a comparison stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+/// Why a comparison stopped.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display, strum::EnumString,
+)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum StopReason {
     /// Every interval is as narrow as the target.
@@ -198,7 +201,7 @@ mod tests {
         for (reason, name) in
             [(StopReason::Precise, "precise"), (StopReason::Budget, "budget"), (StopReason::Blocks, "blocks")]
         {
-            assert_eq!((<&str>::from(reason), name.parse()), (name, Ok(reason)));
+            assert_eq!((reason.to_string().as_str(), name.parse()), (name, Ok(reason)));
         }
         assert!("bored".parse::<StopReason>().is_err());
     }

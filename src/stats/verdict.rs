@@ -1,37 +1,36 @@
 //! Verdicts on pairs of strategies.
 
-use std::fmt;
-
 use crate::stats::holm::holm;
 use crate::stats::{Alpha, LogRatios, Look};
 
-/// A verdict on the first of two strategies, compared with the second.
-#[derive(Clone, Copy, Debug, PartialEq, strum::IntoStaticStr)]
+/// What is claimed of the first of two strategies, compared with the second.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Verdict {
     /// The first strategy takes less time.
     Faster,
     /// The first strategy takes more time.
     Slower,
-    /// The ratio lies between 1 / (1 + within) and 1 + within. This verdict needs a margin above 0.
-    Same {
-        /// The margin: 0.01 is 1 %.
-        within: f64,
-    },
-    /// Neither a difference nor equality has been shown.
+    /// Their ratio lies between 1 / (1 + margin) and 1 + margin. Never claimed without a stated margin.
+    Same,
+    /// Nothing may be claimed: neither a difference nor equality has been shown.
+    #[default]
     Undecided,
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Verdict::Same { within } => write!(f, "same within {} %", within * 100.0),
-            other => f.write_str(other.into()),
-        }
-    }
-}
-
-/// The evidence on one pair of strategies, before the adjustment for the family.
+/// What two strategies' blocks say, before the rest of the family is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
     /// Hodges-Lehmann estimate of the ratio.
@@ -79,7 +78,7 @@ pub fn judge(family: &[Evidence], margin: f64, alpha: Alpha) -> Vec<Judgement> {
     judged
         .map(|((evidence, difference_p), equality_p)| {
             let verdict = if margin > 0.0 && equality_p <= alpha.get() {
-                Verdict::Same { within: margin }
+                Verdict::Same
             } else if difference_p > alpha.get() {
                 Verdict::Undecided
             } else if evidence.estimate < 1.0 {
@@ -115,12 +114,12 @@ mod tests {
 
     #[test]
     fn equality_needs_a_margin_and_a_test_that_passes() {
-        assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
-        // A difference that is not shown is not an equality that is shown.
+        assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.001)], 0.01), [Verdict::Same]);
+        // No difference shown is not equality shown.
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.2)], 0.01), [Verdict::Undecided]);
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.0)], 0.0), [Verdict::Undecided]);
-        // The difference is shown, and it is shown not to matter.
-        assert_eq!(verdicts(&[evidence(1.004, 0.001, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
+        // A difference that is shown, and shown not to count.
+        assert_eq!(verdicts(&[evidence(1.004, 0.001, 0.001)], 0.01), [Verdict::Same]);
         // Equalities are a family too.
         let two = [evidence(1.0, 0.9, 0.03), evidence(1.0, 0.9, 0.2)];
         assert_eq!(verdicts(&two, 0.01), [Verdict::Undecided, Verdict::Undecided]);
@@ -128,8 +127,7 @@ mod tests {
 
     #[test]
     fn verdicts_have_names() {
-        let all = [Verdict::Faster, Verdict::Slower, Verdict::Same { within: 0.01 }, Verdict::Undecided];
-        assert_eq!(all.map(<&str>::from), ["faster", "slower", "same", "undecided"]);
-        assert_eq!(all[2].to_string(), "same within 1 %");
+        let all = [Verdict::Faster, Verdict::Slower, Verdict::Same, Verdict::Undecided];
+        assert_eq!(all.map(|verdict| verdict.to_string()), ["faster", "slower", "same", "undecided"]);
     }
 }

@@ -80,7 +80,7 @@ fn left_out(found: &Calibration, measurements: &Measurements) -> Sheet {
         ]);
     }
     let wall = found.left_out.iter().map(|row| (row.wall_s.0 / row.wall_s.1).ln()).quadratic_mean();
-    let usd = found.left_out.iter().map(|row| (row.usd.0.to_f64() / row.usd.1.to_f64()).ln()).quadratic_mean();
+    let usd = found.price_error();
     sheet.notes.push(format!(
         "Root mean square error, left out: latency {:.1} %, cost {:.1} %.",
         wall * 100.0,

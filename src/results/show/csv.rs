@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use crate::results::ResultFile;
-use crate::results::column::Table;
-use crate::results::schema::CellTable;
+use crate::results::column::Row;
+use crate::results::row::CellRow;
 
 /// One row a cell under a header with the columns' names, those of `/cells` in the file. Quoted as RFC 4180 says;
 /// lines end with a line feed alone, as Unix tools expect. A missing value is an empty field.
@@ -12,10 +12,10 @@ use crate::results::schema::CellTable;
 /// # Errors
 /// Those of the writer.
 pub fn csv(file: &ResultFile, out: &mut impl Write) -> io::Result<()> {
-    let names: Vec<&str> = CellTable::COLUMNS.iter().map(|column| column.name).collect();
+    let names: Vec<&str> = CellRow::COLUMNS.iter().map(|column| column.name).collect();
     writeln!(out, "{}", names.join(","))?;
     for cell in &file.cells {
-        let fields: Vec<String> = CellTable::texts(cell).iter().map(|text| quoted(text)).collect();
+        let fields: Vec<String> = cell.texts().iter().map(|text| quoted(text)).collect();
         writeln!(out, "{}", fields.join(","))?;
     }
     Ok(())
