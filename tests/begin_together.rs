@@ -1,6 +1,8 @@
 //! Ranks begin rounds together, under MPI's launcher: behind the barrier, and at windows on one clock and on several.
 //!
 //! The job's processes are this test program itself, told to run `rank_of_a_job`. And what a result file says of it.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![cfg(feature = "mpi")]
 
 mod harness;

@@ -162,7 +162,7 @@ pub fn identity(
     nodes: usize,
 ) -> CellRow {
     let flow = match (cell.flow, terms.flow) {
-        (experiment::Flow::Auto, plan::Flow::Chunk { elements }) => {
+        (experiment::FlowChoice::Auto, plan::Flow::Chunk { elements }) => {
             format!("auto ({})", experiment::Size(elements * comparison.dtype.size() as u64))
         }
         (written, _) => written.to_string(),
@@ -181,10 +181,10 @@ pub fn identity(
         ranks: ranks as u64,
         nodes: nodes as u64,
         roles: comparison.roles.name().to_owned(),
-        intra_node: terms.intra_node.name().to_owned(),
-        order: terms.order.name().to_owned(),
+        intra_node: terms.intra_node.to_string(),
+        order: terms.order.to_string(),
         phase: comparison.end.to_string(),
-        residency: comparison.residency.name().to_owned(),
+        residency: comparison.residency.to_string(),
         ceiling_bytes: cell.ceiling.map(|bytes| bytes as f64),
         ..CellRow::default()
     }

@@ -55,8 +55,23 @@ impl Flow {
 }
 
 /// How ranks of one node reach each other's data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum IntraNode {
     /// An aggregator sums straight out of its neighbours' memory.
     Shared,
@@ -65,8 +80,23 @@ pub enum IntraNode {
 }
 
 /// The order in which an aggregator adds its inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Order {
     /// As the plan lists them: clients by number.
     Client,
@@ -77,8 +107,24 @@ pub enum Order {
 }
 
 /// Where clients' gradients are during a round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Residency {
     #[default]
     /// In memory before the clock starts.
@@ -113,10 +159,7 @@ macro_rules! named {
     };
 }
 
-named!(IntraNode { IntraNode::Shared => "shared", IntraNode::Messages => "messages" });
-named!(Order { Order::Client => "client", Order::Rotated => "rotated", Order::Arrival => "arrival" });
 named!(Phase { Phase::Aggregate => "aggregate", Phase::Round => "round" });
-named!(Residency { Residency::Resident => "resident", Residency::Streamed => "streamed" });
 
 /// Everything that a cell adds to a plan.
 #[derive(Clone, Copy, Debug, PartialEq)]

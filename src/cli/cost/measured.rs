@@ -124,7 +124,7 @@ fn row(cell: &CellRow, args: &MeasuredArgs, nodes: &Nodes, functions: &Functions
 /// The cell's plan on functions, as whole objects; None where that cannot be.
 fn usd_on_functions(cell: &CellRow, functions: &Functions) -> Option<Usd> {
     let strategy = strategies::find(&cell.strategy)?;
-    let dtype = Dtype::ALL.into_iter().find(|dtype| dtype.name() == cell.dtype)?;
+    let dtype = cell.dtype.parse::<Dtype>().ok()?;
     let (ranks, nodes) = (usize::try_from(cell.ranks).ok()?, usize::try_from(cell.nodes).ok()?);
     let case = Case { dtype, ranks, nodes, ..Case::new(strategy, cell.elements, cell.clients, cell.shards) };
     let found = estimate(&case.workload().ok()?, functions, &Asked::default());
