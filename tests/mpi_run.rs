@@ -1,5 +1,7 @@
 //! Jobs under MPI's launcher, from the experiment file to the kept result, against calculations of the tests' own.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod harness;
 
 use std::collections::HashMap;

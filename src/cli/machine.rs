@@ -17,7 +17,7 @@ pub struct MachineArgs {
 
 /// What is printed as JSON.
 #[derive(Serialize)]
-struct Report {
+struct MachineReport {
     machines: Vec<RankMachine>,
     limits: MachineLimits,
 }
@@ -36,6 +36,6 @@ fn report(transport: &mut dyn Transport, args: &MachineArgs) -> Result<(), Failu
     let Some(machines) = machines else { return Ok(()) };
     match args.format {
         ListFormat::Text => print(&format!("{}\n{}", describe(&machines), roofline::describe(&limits))),
-        ListFormat::Json => print(&format!("{}\n", serde_json::to_string_pretty(&Report { machines, limits })?)),
+        ListFormat::Json => print(&format!("{}\n", serde_json::to_string_pretty(&MachineReport { machines, limits })?)),
     }
 }

@@ -10,7 +10,7 @@ use gradshard::plan::picture::Picture;
 use gradshard::plan::strategies::Sharding;
 use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
 
-use super::{Failure, input, print};
+use super::{Failure, input, named, print};
 
 #[derive(Args)]
 pub struct PlanArgs {
@@ -36,16 +36,16 @@ pub struct PlanArgs {
     #[arg(long, default_value = "whole")]
     flow: String,
     /// Element type
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: DtypeArg,
+    #[arg(long, default_value = "f32", value_parser = named::<Dtype>())]
+    dtype: Dtype,
     /// Ranks that only aggregate; without it every rank hosts clients and aggregators
     #[arg(long, value_name = "RANKS")]
     dedicated: Option<u64>,
     /// How ranks of one node reach each other's data
-    #[arg(long, value_enum, default_value = "shared")]
-    intra_node: IntraNodeArg,
+    #[arg(long, default_value = "shared", value_parser = named::<IntraNode>())]
+    intra_node: IntraNode,
     /// Where the result must be when the round ends: scattered, root or everywhere; without it where the sums leave it
-    #[arg(long)]
+    #[arg(long, value_parser = named::<End>())]
     end: Option<End>,
     /// Clients' gradients are produced while the round runs instead of being kept in memory
     #[arg(long)]
@@ -65,20 +65,6 @@ enum PlanFormat {
     Dot,
     /// A drawing: nodes as boxes, lines as thick as what they carry.
     Svg,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DtypeArg {
-    F32,
-    F64,
-    F16,
-    Bf16,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum IntraNodeArg {
-    Shared,
-    Messages,
 }
 
 fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
@@ -106,12 +92,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         Ok(elements) => elements,
         Err(_) => gradshard::gradient::models::find(&args.elements).map_err(input)?.elements,
     };
-    let dtype = match args.dtype {
-        DtypeArg::F32 => Dtype::F32,
-        DtypeArg::F64 => Dtype::F64,
-        DtypeArg::F16 => Dtype::F16,
-        DtypeArg::Bf16 => Dtype::Bf16,
-    };
+    let dtype = args.dtype;
     let roles = args.dedicated.map_or(Roles::Colocated, |ranks| Roles::Dedicated(Some(ranks)));
     let layout = Arc::new(Layout::even(args.ranks, args.nodes, roles).map_err(input)?);
     let end = args.end.unwrap_or(match strategy.knobs().shards {
@@ -122,10 +103,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let shards = if strategy.knobs().heeds_shards(end) { args.shards } else { 1 };
     let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(end));
     let plan = strategy.plan(&problem, &layout).map_err(input)?;
-    let intra_node = match args.intra_node {
-        IntraNodeArg::Messages if !strategy.always_shared() => IntraNode::Messages,
-        _ => IntraNode::Shared,
-    };
+    let intra_node = if strategy.always_shared() { IntraNode::Shared } else { args.intra_node };
     let residency = if args.streamed { Residency::Streamed } else { Residency::Resident };
     let flow = flow(args, elements, dtype)?;
     let picture = Picture {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::experiment::knobs::Flow;
+use crate::experiment::knobs::FlowChoice;
 use crate::experiment::size::Size;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
@@ -67,7 +67,7 @@ pub struct Cell {
     /// M; 1 for a strategy that does not heed it.
     pub shards: u64,
     /// How data moves through an aggregator; `whole` for a strategy that does not heed it.
-    pub flow: Flow,
+    pub flow: FlowChoice,
     /// How data passes between ranks of one node.
     pub intra_node: IntraNode,
     /// The order of summation.
@@ -91,7 +91,7 @@ impl fmt::Display for Cell {
 pub(crate) struct Variants<'a> {
     pub strategies: &'a [String],
     pub shards: &'a [u64],
-    pub flow: &'a [Flow],
+    pub flow: &'a [FlowChoice],
     pub intra_node: &'a [IntraNode],
     pub order: &'a [Order],
     pub ceiling: &'a [Option<u64>],
@@ -131,7 +131,7 @@ impl Variants<'_> {
     fn heeded(&self, end: End, knobs: Knobs) -> Heeded<'_> {
         Heeded {
             shards: if knobs.heeds_shards(end) { self.shards } else { &[1] },
-            flow: if knobs.flow { self.flow } else { &[Flow::Whole] },
+            flow: if knobs.flow { self.flow } else { &[FlowChoice::Whole] },
             intra_node: if knobs.intra_node { self.intra_node } else { &self.intra_node[..1] },
             order: if knobs.order { self.order } else { &self.order[..1] },
             ceiling: self.ceiling,
@@ -142,7 +142,7 @@ impl Variants<'_> {
 /// What one strategy's cells run through.
 struct Heeded<'a> {
     shards: &'a [u64],
-    flow: &'a [Flow],
+    flow: &'a [FlowChoice],
     intra_node: &'a [IntraNode],
     order: &'a [Order],
     ceiling: &'a [Option<u64>],

@@ -6,12 +6,12 @@ use serde_path_to_error::{Path, Segment};
 use crate::experiment::error::ExperimentError;
 use crate::experiment::names::unknown;
 use crate::experiment::object::object;
-use crate::experiment::written::Written;
+use crate::experiment::written::WrittenExperiment;
 
 /// Reads `text`, the contents of `file`; the file itself is not opened. Names that only the caller can know (models,
 /// strategies, presets) are checked by [`resolve()`](crate::experiment::resolve::resolve).
-pub fn parse(text: &str, file: &std::path::Path) -> Result<Written, ExperimentError> {
-    let mut written: Written = json(text, file)?;
+pub fn parse(text: &str, file: &std::path::Path) -> Result<WrittenExperiment, ExperimentError> {
+    let mut written: WrittenExperiment = json(text, file)?;
     written.file = file.to_path_buf();
     Ok(written)
 }

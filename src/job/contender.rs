@@ -184,7 +184,7 @@ pub fn identity(
     nodes: usize,
 ) -> CellRow {
     let flow = match (cell.flow, terms.flow) {
-        (experiment::Flow::Auto, plan::Flow::Chunk { elements }) => {
+        (experiment::FlowChoice::Auto, plan::Flow::Chunk { elements }) => {
             format!("auto ({})", experiment::Size(elements * comparison.dtype.size() as u64))
         }
         (written, _) => written.to_string(),

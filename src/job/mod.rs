@@ -63,6 +63,24 @@ pub struct Request {
     pub stop: Stop,
 }
 
+impl Request {
+    /// The request for an experiment file with everything else as a plain run has it.
+    pub fn new(experiment: PathBuf) -> Request {
+        Request {
+            experiment,
+            output: None,
+            nodes: None,
+            force: false,
+            keep_result: None,
+            resume: false,
+            limits: true,
+            watch: Watching::Every,
+            ignore_prediction: false,
+            stop: Stop::default(),
+        }
+    }
+}
+
 /// How a job can end badly.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {

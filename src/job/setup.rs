@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
 use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Hosts, Known};
-use crate::gradient::source::{FileKind, Synthetic, open_files};
+use crate::gradient::source::{Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
 use crate::job::{JobError, Request};
 use crate::plan::strategies::{self, Knobs, Strategy};
@@ -118,9 +118,9 @@ fn named(strategies: &'static [&'static dyn Strategy], name: &str) -> Option<&'s
 pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy, nodes: usize) -> Terms {
     let size = comparison.dtype.size() as u64;
     let flow = match cell.flow {
-        experiment::Flow::Whole => Flow::Whole,
-        experiment::Flow::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
-        experiment::Flow::Auto => {
+        experiment::FlowChoice::Whole => Flow::Whole,
+        experiment::FlowChoice::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
+        experiment::FlowChoice::Auto => {
             Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype, nodes)
         }
     };
@@ -225,13 +225,8 @@ fn understand(
 
 fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, SourceError> {
     let Gradients::Files { format, path, weights, dataset, .. } = gradients else { return Ok(None) };
-    let kind = match format {
-        experiment::Format::Safetensors => FileKind::Safetensors,
-        experiment::Format::Hdf5 => FileKind::Hdf5,
-        experiment::Format::Npy => FileKind::Npy,
-    };
     let pattern = path.to_string_lossy();
-    open_files(kind, &pattern, base, weights, dataset.as_deref()).map(Some)
+    open_files(*format, &pattern, base, weights, dataset.as_deref()).map(Some)
 }
 
 /// Claims the result file on rank 0, before anything runs, with what is in it already where the job is to go on.

@@ -10,7 +10,7 @@ use gradshard::gradient::Dtype;
 use gradshard::plan::End;
 
 use super::asked::{self, above_zero, count, flow, flow_name, not_negative};
-use crate::cli::{Failure, input};
+use crate::cli::{Failure, input, named};
 
 #[derive(Args, Clone)]
 pub struct EstimateArgs {
@@ -30,8 +30,8 @@ pub struct EstimateArgs {
     /// parts)
     #[arg(long, value_delimiter = ',', default_value = "whole", value_parser = flow)]
     flow: Vec<Option<u64>>,
-    /// Element type: f32, f64, f16 or bf16
-    #[arg(long, default_value = "f32", value_parser = dtype)]
+    /// Element type
+    #[arg(long, default_value = "f32", value_parser = named::<Dtype>())]
     dtype: Dtype,
     /// Ranks P, for strategies over ranks [default: N]
     #[arg(long, value_parser = count)]
@@ -60,11 +60,6 @@ pub struct EstimateArgs {
     /// A row a level instead: how long its functions read, sum and write
     #[arg(long)]
     levels: bool,
-}
-
-fn dtype(text: &str) -> Result<Dtype, String> {
-    let found = Dtype::ALL.into_iter().find(|dtype| dtype.name() == text);
-    found.ok_or_else(|| format!("{text:?} is no element type; write f32, f64, f16 or bf16"))
 }
 
 impl EstimateArgs {

@@ -1,9 +1,9 @@
 //! The cells that an experiment spans, and the exact words in which values that do not go together are refused.
 
 use super::*;
-use crate::experiment::gradients::Format;
 use crate::experiment::parse::parse;
-use crate::experiment::settings::Start;
+use crate::experiment::settings::StartRule;
+use crate::gradient::source::FileKind;
 use crate::plan::strategies::{Knobs, Sharding};
 use crate::plan::{End, IntraNode, Order, Residency, Roles};
 
@@ -68,7 +68,7 @@ fn defaults_are_settled() {
     assert_eq!(experiment.name, "x");
     assert_eq!(
         experiment.repeat,
-        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
+        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: StartRule::Window, seed: 1 }
     );
     assert!(!experiment.enforce && experiment.cells().all(|(_, cell)| cell.ceiling.is_none()));
     assert_eq!(experiment.comparisons.len(), 1);
@@ -110,20 +110,20 @@ fn cells_are_numbered_as_nested_loops() {
         ]
     );
     // native-reduce heeds nothing: 1 cell. sharded-direct: 2 × 2. tree-lifl heeds the flow only: 2.
-    let chunk = Flow::Chunk { bytes: 8 };
+    let chunk = FlowChoice::Chunk { bytes: 8 };
     for (at, comparison) in experiment.comparisons.iter().enumerate() {
-        let cells: Vec<(u64, &str, u64, Flow)> =
+        let cells: Vec<(u64, &str, u64, FlowChoice)> =
             comparison.cells.iter().map(|cell| (cell.index, cell.strategy.as_str(), cell.shards, cell.flow)).collect();
         let first = 7 * at as u64;
         assert_eq!(
             cells,
             [
-                (first, "native-reduce", 1, Flow::Whole),
-                (first + 1, "sharded-direct", 1, Flow::Whole),
+                (first, "native-reduce", 1, FlowChoice::Whole),
+                (first + 1, "sharded-direct", 1, FlowChoice::Whole),
                 (first + 2, "sharded-direct", 1, chunk),
-                (first + 3, "sharded-direct", 4, Flow::Whole),
+                (first + 3, "sharded-direct", 4, FlowChoice::Whole),
                 (first + 4, "sharded-direct", 4, chunk),
-                (first + 5, "tree-lifl", 1, Flow::Whole),
+                (first + 5, "tree-lifl", 1, FlowChoice::Whole),
                 (first + 6, "tree-lifl", 1, chunk),
             ]
         );
@@ -145,7 +145,7 @@ fn what_a_strategy_does_not_heed_makes_no_cells() {
     let experiment = resolved(&text("native-reduce"));
     let (intra_node, order) = (IntraNode::Messages, Order::Arrival);
     let strategy = "native-reduce".into();
-    let only = Cell { index: 0, strategy, shards: 1, flow: Flow::Whole, intra_node, order, ceiling: None };
+    let only = Cell { index: 0, strategy, shards: 1, flow: FlowChoice::Whole, intra_node, order, ceiling: None };
     assert_eq!(experiment.comparisons[0].cells, [only]);
 
     let sharded = resolved(&text("sharded-direct"));
@@ -183,7 +183,7 @@ fn files_say_how_many_and_how_long() {
     let comparison = &experiment.comparisons[0];
     assert_eq!((comparison.model.as_str(), comparison.elements, comparison.clients), ("digits", 7850, 20));
     assert_eq!(comparison.dtype, Dtype::F32);
-    let Gradients::Files { format: Format::Safetensors, path, .. } = &experiment.gradients else { panic!() };
+    let Gradients::Files { format: FileKind::Safetensors, path, .. } = &experiment.gradients else { panic!() };
     assert_eq!(path, Path::new("configs/data/digits"));
     let half = FileFacts { dtype: Dtype::F16, ..DIGITS };
     let text = format!("{{{FROM_FILES}}}");
