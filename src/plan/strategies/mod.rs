@@ -1,15 +1,20 @@
 //! The strategies, one a file, the MPI library's in one table. None of them communicates: each yields a plan.
 
 mod native;
+mod sharded_bine;
+mod sharded_circulant;
 mod sharded_direct;
 mod sharded_halving;
 mod sharded_node_aware;
+mod sharded_radix;
 mod sharded_ring;
 mod tree_binomial;
 mod tree_central;
+mod tree_chain;
 mod tree_kary;
 mod tree_lambda_fl;
 mod tree_lifl;
+mod tree_two;
 
 use std::sync::Arc;
 
@@ -95,16 +100,21 @@ pub trait Strategy: Send + Sync {
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible>;
 }
 
-static ALL: [&dyn Strategy; 14] = [
+static ALL: [&dyn Strategy; 19] = [
     &sharded_direct::ShardedDirect,
     &sharded_ring::ShardedRing,
     &sharded_halving::ShardedHalving,
+    &sharded_circulant::ShardedCirculant,
+    &sharded_radix::ShardedRadix,
+    &sharded_bine::ShardedBine,
     &sharded_node_aware::ShardedNodeAware,
     &tree_central::TreeCentral,
     &tree_lambda_fl::TreeLambdaFl,
     &tree_lifl::TreeLifl,
     &tree_binomial::TreeBinomial,
     &tree_kary::TreeKary,
+    &tree_chain::TreeChain,
+    &tree_two::TreeTwo,
     &native::TABLE[0],
     &native::TABLE[1],
     &native::TABLE[2],
