@@ -72,7 +72,9 @@ fn algorithms_in_rounds_send_a_message_a_round() {
 
 #[test]
 fn no_rank_takes_more_than_its_share() {
-    for strategy in ["sharded-direct", "sharded-ring", "sharded-circulant", "sharded-radix", "sharded-bine"] {
+    for strategy in
+        ["sharded-direct", "sharded-ring", "sharded-halving", "sharded-circulant", "sharded-radix", "sharded-bine"]
+    {
         for ranks in [2usize, 3, 4, 5, 7, 8, 12, 16, 31, 32, 33, 63, 64, 100, 128, 130] {
             if strategy == "sharded-bine" && !ranks.is_power_of_two() {
                 continue;
@@ -93,7 +95,8 @@ fn good_trees_take_one_gradient_a_rank() {
             for clients in [1, ranks as u64 - 1, ranks as u64, 20] {
                 let planned = planned(strategy, ranks, clients, 1, End::Root);
                 let busiest = planned.shares().iter().map(received).max().unwrap_or(0);
-                assert!(busiest <= ELEMENTS, "{strategy}, {ranks} ranks, {clients} clients: {busiest}");
+                // Halves of an odd number of elements differ by one.
+                assert!(busiest <= ELEMENTS + 1, "{strategy}, {ranks} ranks, {clients} clients: {busiest}");
                 let tally = check(planned.plan.as_ref(), &planned.problem, &planned.layout).expect("sound");
                 let most = if strategy == "tree-two" { ceil_log2(ranks) + 2 } else { ranks as u32 };
                 assert!(tally.levels <= most, "{strategy} on {ranks}: {} levels", tally.levels);

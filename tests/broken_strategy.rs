@@ -11,7 +11,7 @@ use gradshard::engine::verify::{Verification, verify};
 use gradshard::engine::{Residents, Round, Sent, Shared, Spec, Transport, TransportError, run_threads};
 use gradshard::gradient::source::Synthetic;
 use gradshard::gradient::{Dtype, Range, shard_range};
-use gradshard::job::{Quiet, Request, Stop, Watching, run_with};
+use gradshard::job::{Quiet, Request, run_with};
 use gradshard::plan::strategies::{Knobs, Strategy};
 use gradshard::plan::{
     End, ExplicitPlan, Fault, Flow, Infeasible, Input, IntraNode, Kind, Layout, Order, Plan, Problem, Residency, Roles,
@@ -149,18 +149,7 @@ fn job(
     let file = directory.path().join("broken.json");
     std::fs::write(&file, experiment.to_string()).unwrap();
     let output = Some(directory.path().join("broken.h5"));
-    let request = Request {
-        nodes: None,
-        experiment: file,
-        output,
-        force: false,
-        keep_result: None,
-        resume: false,
-        limits: true,
-        watch: Watching::Every,
-        ignore_prediction: false,
-        stop: Stop::default(),
-    };
+    let request = Request { output, limits: false, ..Request::new(file) };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         around(transport, &|transport| {
             let finished = run_with(strategies, transport, &request, &mut Quiet).unwrap();

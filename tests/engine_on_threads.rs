@@ -66,7 +66,14 @@ fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> 
     let shards = if strategy.knobs().heeds_shards(case.end) { case.shards } else { 1 };
     let problem = Arc::new(Problem { elements: case.elements, shards, weights: weights.into(), end: case.end });
     let layout = Arc::new(Layout::even(case.ranks, case.nodes, case.roles).ok()?);
-    let plan = strategy.plan(&problem, &layout).expect("plan");
+    let plan = match strategy.plan(&problem, &layout) {
+        Ok(plan) => plan,
+        // Bine trees alone have no plan for some numbers of ranks.
+        Err(infeasible) => {
+            assert!(case.strategy == "sharded-bine" && infeasible.to_string().contains("power of two"), "{infeasible}");
+            return None;
+        }
+    };
     check(plan.as_ref(), &problem, &layout).expect("plan is sound");
     let node_of: Vec<usize> = (0..case.ranks).map(|r| layout.node_of(r)).collect();
     let parts = run_threads(&node_of, |transport| {
@@ -177,7 +184,7 @@ fn awkward_sizes_on_awkward_rank_counts() {
                         let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
                         let (roles, end) = (Roles::Colocated, End::Scattered);
                         let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
-                        let (result, verdict) = carry_out::<f32>(&case).expect("layout");
+                        let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
                         let what = format!("{strategy} P={ranks} E={elements} N={clients} M={shards} {terms:?}");
                         assert_eq!(result.len() as u64, elements, "{what}");
                         assert_eq!(verdict.wrong, 0, "{what}: {verdict:?}");
@@ -196,7 +203,7 @@ fn awkward_sizes_on_awkward_rank_counts() {
             }
         }
     }
-    assert!(compared >= 4 * 7 * 7 * 4, "{compared}");
+    assert!(compared >= 12 * 7 * 7 * 4, "{compared}");
 }
 
 #[test]
@@ -220,7 +227,7 @@ fn every_order_type_and_residency() {
                                 terms,
                             };
                             gradshard::with_element!(dtype, E => {
-                                let (result, verdict) = carry_out::<E>(&case).expect("layout");
+                                let Some((result, verdict)) = carry_out::<E>(&case) else { continue };
                                 assert_eq!(result.len(), 1009);
                                 assert_eq!(verdict.wrong, 0, "{strategy} {terms:?} {roles:?}: {verdict:?}");
                                 if strategy == "sharded-direct" && order == Order::Client {
@@ -247,7 +254,7 @@ fn every_end_leaves_the_result_where_it_should_be() {
                                 let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
                                 let case =
                                     Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
-                                // One rank cannot have dedicated roles.
+                                // One rank cannot have dedicated roles, and Bine trees want powers of two.
                                 let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
                                 assert_eq!((result.len() as u64, verdict.wrong), (elements, 0), "{strategy} {terms:?}");
                             }

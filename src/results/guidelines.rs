@@ -35,19 +35,9 @@ const PATTERNS: [(End, &str, &str, &str); 6] = [
         "native-reduce-scatter",
         "MPI_Allreduce not slower than MPI_Reduce_scatter + MPI_Allgatherv",
     ),
-    (
-        End::Everywhere,
-        "native-allreduce",
-        "native-reduce",
-        "MPI_Allreduce not slower than MPI_Reduce + MPI_Bcast",
-    ),
+    (End::Everywhere, "native-allreduce", "native-reduce", "MPI_Allreduce not slower than MPI_Reduce + MPI_Bcast"),
     (End::Root, "native-reduce", "native-allreduce", "MPI_Reduce not slower than MPI_Allreduce"),
-    (
-        End::Scattered,
-        "native-reduce-scatter",
-        "native-allreduce",
-        "MPI_Reduce_scatter not slower than MPI_Allreduce",
-    ),
+    (End::Scattered, "native-reduce-scatter", "native-allreduce", "MPI_Reduce_scatter not slower than MPI_Allreduce"),
 ];
 
 /// Collectives of the library whose time should not fall as gradients grow.
@@ -388,10 +378,7 @@ mod tests {
         file.cells[1].status = Status::Failed;
         let findings = guidelines(&file);
         assert!(findings.tested.is_empty());
-        assert!(
-            findings.missing.iter().any(|m| m.contains("has no native-reduce that was timed")),
-            "{findings:?}"
-        );
+        assert!(findings.missing.iter().any(|m| m.contains("has no native-reduce that was timed")), "{findings:?}");
         assert_eq!(guidelines(&ResultFile::new("{}".into(), json!({}))), Findings::default());
     }
 }

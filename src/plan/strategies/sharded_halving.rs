@@ -2,36 +2,30 @@
 
 use std::sync::Arc;
 
+use super::sharded_circulant::Circulant;
 use super::{Knobs, Strategy};
 use crate::plan::forest::{Cut, Forest, Shape};
 use crate::plan::seats::Circle;
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// Recursive halving (Thakur, Rabenseifner and Gropp, Optimization of collective communication operations in MPICH,
-/// 2005).
+/// 2005): in each round a rank sends the half that it does not own to its partner in the other half of its group.
 ///
-/// A group of ranks splits into halves; each rank sends what the other half will own to its partner there, until every
-/// rank is alone. Where halves differ by one, the odd rank sends to the last of the other half, which therefore takes more
-/// than (P−1)/P of a gradient: up to 1.84 times as much (P = 63). Powers of two have no odd ranks.
+/// Off powers of two the halves are those of the circulant graph, which is halving for any number of ranks (Träff,
+/// arXiv:2410.14234). So every rank sends ⌈log₂P⌉ messages and takes (P−1)/P of a gradient, whatever P is.
 pub struct ShardedHalving;
 
 /// The tree of one shard in recursive halving.
 pub struct Halving;
 
 impl Shape for Halving {
-    fn parent(&self, circle: &Circle<'_>, _part: u64, position: usize) -> (usize, u32) {
-        let (mut low, mut high) = (0, circle.positions);
-        let mut round = 1;
-        loop {
-            let middle = low + (high - low).div_ceil(2);
-            match (circle.owner < middle, position < middle) {
-                (true, false) => return (low + (position - middle), round),
-                (false, true) => return (middle + (position - low).min(high - middle - 1), round),
-                (true, true) => high = middle,
-                (false, false) => low = middle,
-            }
-            round += 1;
+    fn parent(&self, circle: &Circle<'_>, part: u64, position: usize) -> (usize, u32) {
+        if !circle.positions.is_power_of_two() {
+            return Circulant.parent(circle, part, position);
         }
+        // The rank and the owner part in the round of the highest bit in which they differ.
+        let highest = (position ^ circle.owner).ilog2();
+        (position ^ (1 << highest), circle.positions.ilog2() - highest)
     }
 
     fn in_rounds(&self) -> bool {
@@ -44,7 +38,7 @@ impl Strategy for ShardedHalving {
         "sharded-halving"
     }
     fn about(&self) -> &'static str {
-        "reduce-scatter by recursive halving; off powers of two its busiest rank takes up to 1.84 times more"
+        "reduce-scatter by recursive halving; off powers of two by halving on a circulant graph"
     }
     fn knobs(&self) -> Knobs {
         Knobs::ROUNDS
