@@ -61,7 +61,10 @@ fn a_run_whose_cores_others_take_says_so() {
     assert!(found.blocks.iter().map(|block| block.involuntary_switches).sum::<u64>() > 0);
     for cell in &found.cells {
         // On two cores: four programs beside two ranks, so that two thirds are others'; on more cores, more.
-        assert!(matches!(cell.interference, Some(Interference::OtherLoad | Interference::OtherLoadAndOffCore)), "{cell:?}");
+        assert!(
+            matches!(cell.interference, Some(Interference::OtherLoad | Interference::OtherLoadAndOffCore)),
+            "{cell:?}"
+        );
         assert!(cell.other_load.is_some_and(|share| (0.4..=1.0).contains(&share)), "{cell:?}");
     }
     let finished = place.gradshard().args(["show".as_ref(), output.as_os_str()]).run();

@@ -6,7 +6,9 @@ use std::process::{Command, Output as Finished};
 mod harness;
 
 use gradshard::memory::KernelMemory;
-use gradshard::results::row::{BlockRow, BlockStart, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use gradshard::results::row::{
+    BlockRow, BlockStart, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow,
+};
 use gradshard::results::{Output, ResultFile};
 use gradshard::stats::{StopReason, Verdict};
 use harness::{available, python, script};

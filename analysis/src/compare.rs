@@ -13,11 +13,12 @@ type Key = ([String; 4], Vec<u64>);
 
 fn key(cell: &CellRow) -> Key {
     let ceiling = cell.ceiling_bytes.map_or(u64::MAX, |bytes| bytes as u64);
-    let terms = format!(
-        "{} {} {} {} {} {}",
-        cell.dtype, cell.roles, cell.intra_node, cell.order, cell.end, cell.residency
-    );
-    ([cell.model.clone(), terms, cell.strategy.clone(), cell.flow.clone()], vec![cell.elements, cell.clients, cell.shards, cell.ranks, cell.nodes, ceiling])
+    let terms =
+        format!("{} {} {} {} {} {}", cell.dtype, cell.roles, cell.intra_node, cell.order, cell.end, cell.residency);
+    (
+        [cell.model.clone(), terms, cell.strategy.clone(), cell.flow.clone()],
+        vec![cell.elements, cell.clients, cell.shards, cell.ranks, cell.nodes, ceiling],
+    )
 }
 
 /// What is said of a cell, compared with the baseline's.

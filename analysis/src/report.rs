@@ -7,14 +7,14 @@ use gradshard::results::row::CellRow;
 use gradshard::results::show::sentences;
 use gradshard::stats::Verdict;
 
+use crate::caveat::{Caveat, caveats};
 use crate::compare::{Change, Pair, Side, compare, sentence};
 use crate::figure::{Figure, slug};
 use crate::number::percent;
 use crate::plots::{
-    Context, PriceError, ForestRow, Prices, agreement, cost, distribution, forest, memory_over_shards, memory_over_size,
-    over_nodes, over_shards, over_size, rounds, share, timelines,
+    Context, ForestRow, PriceError, Prices, agreement, cost, distribution, forest, memory_over_shards,
+    memory_over_size, over_nodes, over_shards, over_size, rounds, share, timelines,
 };
-use crate::caveat::{Caveat, caveats};
 use crate::source::{Comparison, Source};
 use crate::style::of_strategy;
 
@@ -167,8 +167,9 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
     let mut timed: Vec<&Pair> = pairs.iter().filter(|pair| pair.ratio.is_some()).collect();
     // Those that changed most first; all others are in the table.
     timed.sort_by(|one, other| {
-        let off =
-            |pair: &Pair| (!matches!(pair.change, Change::Slower | Change::Faster), -pair.ratio.unwrap_or(1.0).ln().abs());
+        let off = |pair: &Pair| {
+            (!matches!(pair.change, Change::Slower | Change::Faster), -pair.ratio.unwrap_or(1.0).ln().abs())
+        };
         off(one).partial_cmp(&off(other)).unwrap_or(std::cmp::Ordering::Equal)
     });
     let shown = timed.len().min(CHANGES);

@@ -126,7 +126,11 @@ mod tests {
     #[test]
     fn a_reason_is_given_once_with_its_number_of_cells() {
         let mut file = ResultFile::new("{}".into(), serde_json::json!({}));
-        for (number, (what, share)) in [(None, 0.0), (Some(Interference::OffCore), 0.3), (Some(Interference::OffCore), 0.5)].into_iter().enumerate() {
+        for (number, (what, share)) in
+            [(None, 0.0), (Some(Interference::OffCore), 0.3), (Some(Interference::OffCore), 0.5)]
+                .into_iter()
+                .enumerate()
+        {
             let row = CellRow {
                 cell: number as u64,
                 comparison: number as u64,

@@ -59,7 +59,8 @@ fn rows() -> Vec<SecondVersion> {
 #[test]
 fn an_older_file_lacks_newer_columns_and_is_read() {
     let (_directory, stored) = stored(&older(), 1);
-    let expected = rows().into_iter().map(|row| SecondVersion { count: row.count, name: row.name, ..SecondVersion::default() });
+    let expected =
+        rows().into_iter().map(|row| SecondVersion { count: row.count, name: row.name, ..SecondVersion::default() });
     assert_eq!(stored.rows::<SecondVersion>().unwrap(), expected.collect::<Vec<_>>());
 }
 
@@ -118,7 +119,8 @@ fn a_word_that_is_not_known_is_an_error() {
         stored.rows::<Words>()
     };
     assert_eq!(read("same", "").unwrap(), [Words { verdict: Verdict::Same, stopped: None }]);
-    let wrong = "column verdict, row 0: \"swift\" is not known here: expected one of `faster`, `slower`, `same`, `undecided`";
+    let wrong =
+        "column verdict, row 0: \"swift\" is not known here: expected one of `faster`, `slower`, `same`, `undecided`";
     assert_eq!(read("swift", "").unwrap_err(), wrong);
     assert!(read("same", "bored").unwrap_err().starts_with("column stopped, row 0: \"bored\" is not known here"));
     assert!(read("", "").unwrap_err().starts_with("column verdict, row 0: \"\" is not known here"));

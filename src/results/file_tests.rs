@@ -9,7 +9,9 @@ use strum::VariantArray;
 use tempfile::TempDir;
 
 use super::job_row::PooledRow;
-use super::row::{BlockRow, BlockStart, CellRow, Hosting, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use super::row::{
+    BlockRow, BlockStart, CellRow, Hosting, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow,
+};
 use super::{Output, ResultError, ResultFile};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
@@ -154,7 +156,8 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 messages_max: cell ^ looks,
                 messages_total: cell ^ blocks,
                 message_bytes_max: looks,
-                stopped: [None, Some(StopReason::Precise), Some(StopReason::Budget), Some(StopReason::Blocks)][words / 4 % 4],
+                stopped: [None, Some(StopReason::Precise), Some(StopReason::Budget), Some(StopReason::Blocks)]
+                    [words / 4 % 4],
                 looks,
                 blocks,
                 warm_up_samples,
@@ -198,58 +201,67 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 fn any_ratio() -> impl Strategy<Value = RatioRow> {
     let numbers = proptest::collection::vec(any_number(), 6);
     let times = proptest::collection::vec(proptest::option::of(any_number()), 3);
-    (any::<[u64; 4]>(), numbers, times, proptest::sample::select(Verdict::VARIANTS)).prop_map(|(counts, numbers, optional, verdict)| {
-        let [comparison, cell, baseline, blocks] = counts;
-        RatioRow {
-            job: blocks ^ cell,
-            comparison,
-            cell,
-            baseline,
-            blocks,
-            estimate: numbers[0],
-            ci_low: optional[0],
-            ci_high: optional[1],
-            alpha: numbers[1],
-            p: numbers[2],
-            p_holm: numbers[3],
-            p_same_holm: numbers[4],
-            margin: numbers[5],
-            verdict,
-            lag1_autocorrelation: optional[2],
-        }
-    })
+    (any::<[u64; 4]>(), numbers, times, proptest::sample::select(Verdict::VARIANTS)).prop_map(
+        |(counts, numbers, optional, verdict)| {
+            let [comparison, cell, baseline, blocks] = counts;
+            RatioRow {
+                job: blocks ^ cell,
+                comparison,
+                cell,
+                baseline,
+                blocks,
+                estimate: numbers[0],
+                ci_low: optional[0],
+                ci_high: optional[1],
+                alpha: numbers[1],
+                p: numbers[2],
+                p_holm: numbers[3],
+                p_same_holm: numbers[4],
+                margin: numbers[5],
+                verdict,
+                lag1_autocorrelation: optional[2],
+            }
+        },
+    )
 }
 
 fn any_block() -> impl Strategy<Value = BlockRow> {
     let numbers = proptest::collection::vec(any_number(), 4);
     let known = proptest::collection::vec(proptest::option::of(any_number()), 5);
-    (any::<[u64; 9]>(), numbers, known, proptest::sample::select(BlockStart::VARIANTS)).prop_map(|(counts, numbers, known, start)| BlockRow {
-        job: 0,
-        comparison: counts[0],
-        block: counts[1],
-        began_unix_s: numbers[0],
-        seconds: numbers[1],
-        start,
-        rounds: counts[2],
-        missed_windows: counts[3],
-        clock_residual_s: known[0],
-        involuntary_switches: counts[4],
-        involuntary_switches_max: counts[5],
-        minor_faults: counts[6],
-        major_faults: counts[7],
-        off_core_seconds_max: numbers[2],
-        busy_core_seconds: known[1],
-        own_core_seconds: numbers[3],
-        stolen_core_seconds: known[2],
-        cores: counts[8],
-        cpu_mhz_min: known[3],
-        cpu_mhz_max: known[4],
-    })
+    (any::<[u64; 9]>(), numbers, known, proptest::sample::select(BlockStart::VARIANTS)).prop_map(
+        |(counts, numbers, known, start)| BlockRow {
+            job: 0,
+            comparison: counts[0],
+            block: counts[1],
+            began_unix_s: numbers[0],
+            seconds: numbers[1],
+            start,
+            rounds: counts[2],
+            missed_windows: counts[3],
+            clock_residual_s: known[0],
+            involuntary_switches: counts[4],
+            involuntary_switches_max: counts[5],
+            minor_faults: counts[6],
+            major_faults: counts[7],
+            off_core_seconds_max: numbers[2],
+            busy_core_seconds: known[1],
+            own_core_seconds: numbers[3],
+            stolen_core_seconds: known[2],
+            cores: counts[8],
+            cpu_mhz_min: known[3],
+            cpu_mhz_max: known[4],
+        },
+    )
 }
 
 fn any_pooled() -> impl Strategy<Value = PooledRow> {
-    (any::<[u64; 6]>(), proptest::collection::vec(any_number(), 8), any_text(), proptest::sample::select(Verdict::VARIANTS)).prop_map(
-        |([ranks, nodes, comparison, cell, baseline, jobs], numbers, transport, verdict)| PooledRow {
+    (
+        any::<[u64; 6]>(),
+        proptest::collection::vec(any_number(), 8),
+        any_text(),
+        proptest::sample::select(Verdict::VARIANTS),
+    )
+        .prop_map(|([ranks, nodes, comparison, cell, baseline, jobs], numbers, transport, verdict)| PooledRow {
             transport,
             ranks,
             nodes,
@@ -266,8 +278,7 @@ fn any_pooled() -> impl Strategy<Value = PooledRow> {
             p_same_holm: numbers[6],
             margin: numbers[7],
             verdict,
-        },
-    )
+        })
 }
 
 fn any_file() -> impl Strategy<Value = ResultFile> {
@@ -486,7 +497,12 @@ fn a_status_of_no_meaning_is_an_error_with_its_row() {
     let altered = [&bytes[..at], b"maybe?", &bytes[at + 6..]].concat();
     fs::write(&path, altered).unwrap();
     let error = message(&path);
-    assert!(error.contains("/cells: column status, row 0: \"maybe?\" is not known here: expected one of `ok`, `infeasible`, `failed`"), "{error}");
+    assert!(
+        error.contains(
+            "/cells: column status, row 0: \"maybe?\" is not known here: expected one of `ok`, `infeasible`, `failed`"
+        ),
+        "{error}"
+    );
 }
 
 /// A file that gradshard wrote before schema version 5, on two ranks under Open MPI: two comparisons of four strategies.

@@ -266,7 +266,9 @@ fn ratio(
 fn common(row: &CellRow) -> String {
     let CellRow { model, elements, dtype, clients, ranks, nodes, end, roles, .. } = row;
     let shards = if row.shards > 1 { format!(", M {}", row.shards) } else { String::new() };
-    format!("{model} ({elements} {dtype}), {clients} clients{shards}, {ranks} ranks on {nodes} nodes, {roles}, end {end}")
+    format!(
+        "{model} ({elements} {dtype}), {clients} clients{shards}, {ranks} ranks on {nodes} nodes, {roles}, end {end}"
+    )
 }
 
 #[cfg(test)]

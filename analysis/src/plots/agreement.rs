@@ -4,10 +4,10 @@ use gradshard::results::row::CellRow;
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::Caveat;
 use crate::figure::Figure;
 use crate::number::{grouped, percent};
 use crate::picture::Picture;
-use crate::caveat::Caveat;
 use crate::source::Comparison;
 use crate::style::{BETTER, MUTED, of_strategy};
 

@@ -4,10 +4,10 @@ use gradshard::results::row::Status;
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::{seconds, time};
 use crate::picture::Picture;
-use crate::caveat::caveats;
 use crate::source::Comparison;
 use crate::style::{INK, MUTED, of_strategy};
 

@@ -7,10 +7,10 @@ use gradshard::results::row::{CellRow, Status};
 
 use super::Context;
 use crate::axis::{Axis, plain};
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::picture::{Picture, Sign};
 use crate::render::NOT_DONE;
-use crate::caveat::caveats;
 use crate::source::Comparison;
 use crate::style::{INK, LIMIT, MUTED, OTHER, Style, of_strategy};
 
@@ -118,9 +118,6 @@ fn figure(
             "Bytes that an aggregating rank holds at the peak of a round, without clients' gradients, of the rank that holds \
              most. Lines: predicted from the plan, exact; {seen}. Of each strategy the cell that takes least.",
         ),
-        caveats: caveats(comparisons, 2)
-            .into_iter()
-            .filter(|caveat| !caveat.is_about_times())
-            .collect(),
+        caveats: caveats(comparisons, 2).into_iter().filter(|caveat| !caveat.is_about_times()).collect(),
     })
 }

@@ -7,10 +7,10 @@ use gradshard::results::row::CellRow;
 
 use super::Context;
 use crate::axis::{Axis, plain};
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::{bytes, time, trimmed};
 use crate::picture::{Picture, Sign};
-use crate::caveat::caveats;
 use crate::source::Comparison;
 use crate::style::{LIMIT, of_strategy};
 

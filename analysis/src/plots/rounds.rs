@@ -4,10 +4,10 @@ use gradshard::results::row::Status;
 
 use super::Context;
 use crate::axis::{Axis, plain};
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::time;
 use crate::picture::{Picture, Sign};
-use crate::caveat::caveats;
 use crate::source::Comparison;
 use crate::style::of_strategy;
 

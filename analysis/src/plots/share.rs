@@ -5,10 +5,10 @@ use gradshard::roofline::share::Part;
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::percent;
 use crate::picture::{Picture, Sign};
-use crate::caveat::caveats;
 use crate::source::Comparison;
 use crate::style::{INK, LIMIT, MUTED, of_strategy};
 
@@ -22,12 +22,8 @@ pub fn share(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let most = shares.chain(upper).fold(1.0, f64::max);
     let wire = rows.first()?.limit_part == Some(Part::Wire);
     let what = if wire { "wires" } else { "memory bandwidth" };
-    let x = Axis::linear(
-        &format!("share of what {what} allow{}", if wire { "" } else { "s" }),
-        0.0,
-        most * 1.04,
-        percent,
-    );
+    let x =
+        Axis::linear(&format!("share of what {what} allow{}", if wire { "" } else { "s" }), 0.0, most * 1.04, percent);
     let mut picture = Picture::rows(x, rows.iter().map(|cell| comparison.contest.name(cell)).collect());
     for (index, cell) in rows.iter().enumerate() {
         let (y, share) = (-(index as f64), cell.share_of_limit.unwrap_or(0.0));

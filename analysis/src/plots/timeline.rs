@@ -5,10 +5,10 @@ use gradshard::results::row::{CellRow, Sample};
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::{Caveat, caveats};
 use crate::figure::Figure;
 use crate::number::{seconds, time};
 use crate::picture::{Picture, Sign};
-use crate::caveat::{Caveat, caveats};
 use crate::source::Comparison;
 use crate::style::{MUTED, OTHER, of_strategy};
 

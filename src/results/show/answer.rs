@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::number::about;
 use super::page::{paragraph, printable};
 use super::view::View;
+use crate::plan::strategies::Family;
 use crate::results::ResultFile;
 use crate::results::contest::{Contest, contests, spoken};
 use crate::results::row::{CellRow, Status};
-use crate::plan::strategies::Family;
 use crate::stats::autocorrelation::threshold;
 use crate::stats::{Crossover, SizedRatio, crossovers};
 
@@ -60,7 +60,8 @@ fn order_by_size(facts: &[String], contests: &[&Contest<'_>]) -> Vec<String> {
 }
 
 fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String {
-    let (below, above) = if crossover.first_wins_below { (Family::Sharded, Family::Tree) } else { (Family::Tree, Family::Sharded) };
+    let (below, above) =
+        if crossover.first_wins_below { (Family::Sharded, Family::Tree) } else { (Family::Tree, Family::Sharded) };
     let low = crossover.low.map_or(format!("below {}", about(least)), about);
     let high = crossover.high.map_or(format!("above {}", about(most)), about);
     let size = about(crossover.size);
@@ -195,6 +196,40 @@ mod tests {
         assert!(said(&alone).ends_with("sharded-direct alone was timed\n"), "{}", said(&alone));
         alone.cells[0].status = Status::Infeasible;
         assert!(said(&alone).ends_with("no cell was timed\n"), "{}", said(&alone));
+    }
+
+    #[test]
+    fn the_library_is_named_where_it_is_fastest_and_not_counted_for_a_side() {
+        let mut three = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        let call = CellRow {
+            cell: 2,
+            strategy: "native-allreduce".into(),
+            family: Family::Library,
+            median_s: Some(1.2),
+            ..three.cells[0].clone()
+        };
+        three.push(call, vec![], vec![]);
+        assert!(said(&three).contains("shard. sharded-direct is fastest: 1.52×"), "{}", said(&three));
+        three.cells[2].median_s = Some(0.5);
+        let against = |cell, estimate| RatioRow { cell, baseline: 2, estimate, ..three.ratios[0].clone() };
+        three.ratios = vec![against(0, 2.0), against(1, 3.04)];
+        assert_eq!(
+            said(&three),
+            "of-262144: leave it to the library. native-allreduce is fastest: 2.00× (too few blocks for an interval) faster \
+             than sharded-direct, the best sharded strategy; tree-lambda-fl, the best tree, takes 3.04× (too few blocks for an \
+             interval) as long\n"
+                .replace(" (too few blocks for an interval)", " [1.38, 1.67]")
+        );
+    }
+
+    /// Cells of different ends are never compared, even if they ran in the same blocks.
+    #[test]
+    fn each_end_has_an_answer_of_its_own() {
+        let mut mixed = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        mixed.cells[1].end = crate::plan::End::Root;
+        let text = said(&mixed);
+        assert!(text.contains("end everywhere: sharded-direct alone was timed"), "{text}");
+        assert!(text.contains("end root: tree-lambda-fl alone was timed"), "{text}");
     }
 
     #[test]

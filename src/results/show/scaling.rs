@@ -275,7 +275,9 @@ fn line(series: &Series, point: &Point, first: bool) -> Vec<String> {
             });
         }
     }
-    line.push(point.share_of_limit.map_or_else(none, |share| format!("{share:.3} {}", point.limit_part.map_or_else(String::new, |part| part.to_string()))));
+    line.push(point.share_of_limit.map_or_else(none, |share| {
+        format!("{share:.3} {}", point.limit_part.map_or_else(String::new, |part| part.to_string()))
+    }));
     line
 }
 
