@@ -4,6 +4,8 @@
 //! a third of the same bytes as the kernel's and is what memory gives at two inputs; compare within one run. Memory is
 //! in huge pages where the kernel grants them; with GRADSHARD_BENCH_PAGES=small it is in small ones.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unsafe_code)]
+
 use std::sync::Mutex;
 
 use divan::Bencher;

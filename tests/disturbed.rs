@@ -1,5 +1,7 @@
 //! A run beside programs that take its cores says so: in its file, and where the result is shown.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod harness;
 
 use std::process::{Child, Command, Stdio};

@@ -1,441 +1,316 @@
-//! The house holds: modules reach downwards only, MPI's C interface has one door, unsafe code is where it must be and
-//! says why, and nothing outside tests gives up with a panic.
+//! The house holds: modules reach downwards only, no two files import each other in a circle, MPI's C interface has one
+//! door, and a type name means one thing. The compiler watches over the rest: see the lints in Cargo.toml.
+//!
+//! The source is read by syn, without what is compiled for tests only.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Which modules a module must not use. The order is that of ARCHITECTURE.md: what is above must not be reached.
-const MUST_NOT_USE: &[(&str, &[&str])] = &[
-    (
-        "gradient",
-        &[
-            "plan",
-            "experiment",
-            "stats",
-            "results",
-            "cost",
-            "machine",
-            "memory",
-            "roofline",
-            "engine",
-            "mpi",
-            "job",
-            "cli",
-        ],
-    ),
-    (
-        "plan",
-        &["experiment", "stats", "results", "cost", "machine", "memory", "roofline", "engine", "mpi", "job", "cli"],
-    ),
-    ("stats", &["engine", "sync", "mpi", "job", "cli", "experiment"]),
-    ("results", &["engine", "mpi", "job", "cli", "experiment"]),
-    ("cost", &["engine", "mpi", "job", "cli", "results", "machine", "memory", "roofline", "ceiling", "stats"]),
-    ("experiment", &["engine", "mpi", "job", "cli", "results", "cost"]),
-    ("machine", &["engine", "mpi", "job", "cli"]),
-    ("memory", &["engine", "mpi", "job", "cli"]),
-    ("roofline", &["experiment", "results", "mpi", "job", "cli"]),
-    ("mpi", &["engine", "plan", "gradient", "experiment", "results", "stats", "job", "cli"]),
-    ("engine", &["roofline", "sync", "job", "cli", "experiment", "results"]),
-    ("sync", &["roofline", "job", "cli", "experiment", "results", "plan"]),
-    ("job", &["ceiling", "cli"]),
-    ("ceiling", &["engine", "mpi", "cli"]),
-    ("cli", &[]),
-];
-/// Used by everybody, using nobody.
-const AT_THE_BOTTOM: &[&str] = &["lib", "main", "utc"];
+use syn::visit::{self, Visit};
+use syn::{Attribute, Ident, Item, UseTree};
 
-/// Where unsafe code may be: MPI's interface, memory that ranks share, vector instructions, calls of libc.
-const UNSAFE_IN: &[&str] = &[
-    "mpi/",
-    "engine/",
-    "memory/",
-    "roofline/",
-    "sync/exchange.rs",
-    "machine/binding.rs",
-    "machine/memory.rs",
-    "machine/load.rs",
-    "machine/usage.rs",
-    "gradient/source/synthetic.rs",
+/// Which modules each module may use, of this crate's root. Those that use none stand at the bottom.
+const MAY_USE: &[(&str, &str)] = &[
+    ("cli", "ceiling cost engine experiment gradient job machine mpi plan results roofline"),
+    ("ceiling", "experiment job plan results"),
+    ("job", "engine experiment gradient machine memory mpi plan results roofline stats sync"),
+    ("cost", "experiment gradient plan"),
+    ("experiment", "gradient plan"),
+    ("roofline", "engine gradient machine plan"),
+    ("results", "gradient memory stats utc"),
+    ("sync", "engine stats"),
+    ("engine", "gradient mpi plan"),
+    ("plan", "gradient"),
+    ("memory", "machine"),
+    ("machine", "utc"),
+    ("gradient", ""),
+    ("mpi", ""),
+    ("stats", ""),
+    ("utc", ""),
 ];
 
-/// A source file, with its comments and with the contents of its strings blanked, both with every line in its place.
+/// Circles that are still to be opened.
+const KNOWN_CIRCLES: &[&str] = &[
+    "cost/functions.rs <-> cost/platform.rs",
+    "cost/nodes.rs <-> cost/platform.rs",
+    "engine/kernels/read.rs <-> engine/kernels/variant.rs <-> engine/kernels/x86.rs",
+    "engine/kernels/read.rs <-> engine/kernels/x86.rs",
+    "engine/native.rs <-> engine/round.rs",
+    "engine/relay.rs <-> engine/round.rs",
+    "engine/residents.rs <-> engine/round.rs",
+    "engine/round.rs <-> engine/stream.rs",
+    "engine/round.rs <-> engine/task.rs",
+    "results/contents.rs <-> results/job_row.rs",
+    "results/contents.rs <-> results/job_row.rs <-> results/schema.rs",
+];
+
+/// Type names that still have more than one definition.
+const KNOWN_TWICE: &str = "Ceiling Column Comparison Crossover Entry Fact Family Field Finished Flow Gate Key Kind Launcher \
+                           Limit Limits Load Memory Model Of Outcome Output Part Phase Picture Place Places Point \
+                           Reading Report Request Slot Source Start Sum Timed Verdict Watch What Whole Written";
+
+/// What a file says, outside tests.
+#[derive(Default)]
+struct Reading {
+    /// Every path in code, from `crate`, `super`, `self`, a crate's name or a name that is in scope.
+    paths: Vec<Vec<String>>,
+    /// Every path that an import names, in full, with the name that it gives it.
+    imports: Vec<(Vec<String>, String, bool)>,
+    /// Names of the types defined here.
+    types: Vec<String>,
+}
+
+fn is_for_tests(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let syn::Meta::List(list) = &attribute.meta else { return false };
+        list.path.is_ident("cfg") && list.tokens.to_string() == "test"
+    })
+}
+
+fn names(tree: &UseTree, before: &mut Vec<String>, found: &mut Vec<(Vec<String>, String)>) {
+    let path = |name: &Ident| before.iter().cloned().chain([name.to_string()]).collect();
+    match tree {
+        UseTree::Path(part) => {
+            before.push(part.ident.to_string());
+            names(&part.tree, before, found);
+            before.pop();
+        }
+        UseTree::Name(name) if name.ident == "self" => {
+            found.push((before.clone(), before.last().cloned().unwrap_or_default()));
+        }
+        UseTree::Name(name) => found.push((path(&name.ident), name.ident.to_string())),
+        UseTree::Rename(renamed) => found.push((path(&renamed.ident), renamed.rename.to_string())),
+        UseTree::Glob(_) => found.push((before.clone(), "*".to_owned())),
+        UseTree::Group(group) => group.items.iter().for_each(|tree| names(tree, before, found)),
+    }
+}
+
+impl<'ast> Visit<'ast> for Reading {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let (attributes, name) = match item {
+            Item::Struct(item) => (&item.attrs, Some(&item.ident)),
+            Item::Enum(item) => (&item.attrs, Some(&item.ident)),
+            Item::Trait(item) => (&item.attrs, Some(&item.ident)),
+            Item::Type(item) => (&item.attrs, Some(&item.ident)),
+            Item::Union(item) => (&item.attrs, Some(&item.ident)),
+            Item::Mod(item) => (&item.attrs, None),
+            Item::Fn(item) => (&item.attrs, None),
+            Item::Impl(item) => (&item.attrs, None),
+            Item::Use(item) => (&item.attrs, None),
+            _ => return visit::visit_item(self, item),
+        };
+        if is_for_tests(attributes) {
+            return;
+        }
+        self.types.extend(name.map(Ident::to_string));
+        if let Item::Use(item) = item {
+            let mut found = Vec::new();
+            names(&item.tree, &mut Vec::new(), &mut found);
+            let given_on = !matches!(item.vis, syn::Visibility::Inherited);
+            self.imports.extend(found.into_iter().map(|(path, name)| (path, name, given_on)));
+        }
+        visit::visit_item(self, item);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let names = path.segments.iter().map(|part| part.ident.to_string());
+        let root = path.leading_colon.map(|_| String::new());
+        self.paths.push(root.into_iter().chain(names).collect());
+        visit::visit_path(self, path);
+    }
+}
+
+/// A source file outside tests.
 struct Source {
+    /// Its path in its crate's src/, such as `plan/check.rs`.
     path: String,
-    text: String,
-    code: String,
+    /// Its module's path, such as `crate::plan::check`.
+    module: Vec<String>,
+    reading: Reading,
 }
 
 impl Source {
     fn new(path: &str, text: &str) -> Source {
-        Source { path: path.to_owned(), text: text.to_owned(), code: without_comments_and_strings(text) }
-    }
-
-    /// The module of the crate's root that the file belongs to.
-    fn module(&self) -> &str {
-        let first = self.path.split('/').next().unwrap();
-        first.strip_suffix(".rs").unwrap_or(first)
-    }
-
-    /// True if the whole file is tests.
-    fn is_tests(&self) -> bool {
-        let name = self.path.rsplit('/').next().unwrap();
-        name == "tests.rs" || name.ends_with("_tests.rs") || self.path.contains("/tests/")
-    }
-
-    /// The code above its tests, which close a file.
-    fn outside_tests(&self) -> &str {
-        self.code.split("#[cfg(test)]\nmod ").next().unwrap()
-    }
-}
-
-/// Rust source without comments, with the contents of string and character literals replaced by spaces.
-fn without_comments_and_strings(text: &str) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    let at = |i: usize| characters.get(i).copied().unwrap_or('\0');
-    let mut code = String::with_capacity(text.len());
-    let mut i = 0;
-    let blank = |code: &mut String, from: usize, to: usize| {
-        code.extend(characters[from..to.min(characters.len())].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
-    };
-    while i < characters.len() {
-        let begin = i;
-        match at(i) {
-            '/' if at(i + 1) == '/' => {
-                while i < characters.len() && at(i) != '\n' {
-                    i += 1;
-                }
-            }
-            '/' if at(i + 1) == '*' => {
-                let mut depth = 1;
-                i += 2;
-                while i < characters.len() && depth > 0 {
-                    let step = match (at(i), at(i + 1)) {
-                        ('/', '*') => 1,
-                        ('*', '/') => -1,
-                        _ => 0,
-                    };
-                    depth += step;
-                    i += if step == 0 { 1 } else { 2 };
-                }
-            }
-            'r' if (at(i + 1) == '"' || at(i + 1) == '#') && !is_word(code.chars().last().unwrap_or(' ')) => {
-                let hashes = (i + 1..).take_while(|k| at(*k) == '#').count();
-                if at(i + 1 + hashes) != '"' {
-                    // A raw identifier.
-                    code.push('r');
-                    i += 1;
-                    continue;
-                }
-                i += 2 + hashes;
-                let closes = |i: usize| at(i) == '"' && (1..=hashes).all(|k| at(i + k) == '#');
-                while i < characters.len() && !closes(i) {
-                    i += 1;
-                }
-                i += 1 + hashes;
-            }
-            '"' => {
-                i += 1;
-                while i < characters.len() && at(i) != '"' {
-                    i += if at(i) == '\\' { 2 } else { 1 };
-                }
-                i += 1;
-            }
-            '\'' if at(i + 1) == '\\' || at(i + 2) == '\'' => {
-                i += if at(i + 1) == '\\' { 3 } else { 2 };
-                while i < characters.len() && at(i) != '\'' {
-                    i += 1;
-                }
-                i += 1;
-            }
-            character => {
-                code.push(character);
-                i += 1;
-                continue;
-            }
+        let mut module: Vec<String> =
+            ["crate"].into_iter().chain(path.trim_end_matches(".rs").split('/')).map(str::to_owned).collect();
+        if matches!(module.last().map(String::as_str), Some("mod" | "lib" | "main")) {
+            module.pop();
         }
-        blank(&mut code, begin, i);
+        let mut reading = Reading::default();
+        reading.visit_file(&syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}")));
+        Source { path: path.to_owned(), module, reading }
     }
-    code
-}
 
-fn is_word(character: char) -> bool {
-    character.is_alphanumeric() || character == '_'
-}
-
-/// Where `word` stands by itself in `code`.
-fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-    code.match_indices(word).map(|(at, _)| at).filter(move |at| {
-        let before = code[..*at].chars().next_back();
-        let after = code[at + word.len()..].chars().next();
-        !before.is_some_and(is_word) && !after.is_some_and(is_word)
-    })
-}
-
-/// The modules of the crate's root that a file names, whether by `crate::x`, `gradshard::x`, a group of either, or
-/// enough `super::`.
-fn modules_named(source: &Source) -> Vec<String> {
-    let code: String =
-        source.code.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ::", "::").replace(":: ", "::");
-    let depth = source.path.trim_end_matches("/mod.rs").trim_end_matches(".rs").split('/').count();
-    // Inside `mod tests` of the file itself it takes one more.
-    let roots = ["crate::".to_owned(), "gradshard::".to_owned(), "super::".repeat(depth), "super::".repeat(depth + 1)];
-    let mut named = Vec::new();
-    for root in &roots {
-        for (at, _) in code.match_indices(root.as_str()) {
-            let before = code[..at].chars().next_back();
-            if before.is_some_and(|c| is_word(c) || c == ':' || c == '$') {
-                continue;
-            }
-            let rest = &code[at + root.len()..];
-            if let Some(group) = rest.strip_prefix('{') {
-                named.extend(group_heads(group));
-            } else {
-                named.push(rest.chars().take_while(|c| is_word(*c)).collect());
-            }
-        }
-    }
-    named
-}
-
-/// The first names of the paths in a group of imports, whose opening brace has been read.
-fn group_heads(group: &str) -> Vec<String> {
-    let mut heads = vec![String::new()];
-    let (mut depth, mut in_head) = (0, true);
-    for character in group.chars() {
-        match character {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                heads.push(String::new());
-                in_head = true;
-            }
-            ' ' => {}
-            c if depth == 0 && in_head && is_word(c) => heads.last_mut().unwrap().push(c),
-            _ => in_head = false,
-        }
-    }
-    heads
-}
-
-type Faults = Vec<String>;
-
-fn reaches_upwards(source: &Source) -> Faults {
-    let module = source.module();
-    let named = modules_named(source);
-    if AT_THE_BOTTOM.contains(&module) {
-        let modules = MUST_NOT_USE.iter().map(|(module, _)| *module);
-        let uses = modules.filter(|module| named.iter().any(|name| name == module));
-        // main.rs is the way into cli.
-        return uses.filter(|_| module == "utc").map(|upper| format!("{}: uses {upper}", source.path)).collect();
-    }
-    let Some((_, forbidden)) = MUST_NOT_USE.iter().find(|(name, _)| *name == module) else {
-        return vec![format!(
-            "{}: module {module} has no place in tests/house.rs; say what it must not use",
-            source.path
-        )];
-    };
-    let reached = forbidden.iter().filter(|upper| named.iter().any(|name| name == *upper));
-    reached.map(|upper| format!("{}: {module} must not use {upper}", source.path)).collect()
-}
-
-fn opens_a_second_door_to_mpi(source: &Source) -> Faults {
-    let code: String = source.code.chars().filter(|c| !c.is_whitespace()).collect();
-    let outside = source.module() != "mpi";
-    let names = ["mpi::ffi", "mpi_sys", "ffi::MPI_", "::RSMPI_"];
-    // With another crate's `mpi` in front of it, any part of rsmpi would be a second door.
-    let rsmpi = ["usempi::", "use::mpi::", "externcratempi"].into_iter();
-    let found = names.into_iter().chain(rsmpi).filter(|name| outside && code.contains(name));
-    found.map(|name| format!("{}: {name} outside src/mpi", source.path)).collect()
-}
-
-fn is_unsafe_in_the_wrong_place(source: &Source) -> Faults {
-    let allowed = UNSAFE_IN.iter().any(|place| source.path.starts_with(place));
-    let found = words(&source.code, "unsafe").count();
-    if allowed || found == 0 { Vec::new() } else { vec![format!("{}: unsafe code", source.path)] }
-}
-
-/// An unsafe block or impl needs a comment `SAFETY:` above it (above the statement that it begins or ends), or, where
-/// one reason serves a whole item, an earlier one that ends with `likewise below`. A public unsafe function needs a
-/// section `# Safety`; those of public traits are clippy's to find.
-fn is_unsafe_without_a_reason(source: &Source) -> Faults {
-    let lines: Vec<&str> = source.text.lines().collect();
-    let mut faults = Vec::new();
-    for at in words(&source.code, "unsafe") {
-        let line = source.code[..at].matches('\n').count();
-        let rest = source.code[at + "unsafe".len()..].trim_start();
-        let before = lines[line].trim_start();
-        let needed = if rest.starts_with('{') || rest.starts_with("impl") {
-            "SAFETY:"
-        } else if rest.starts_with("fn ") && before.starts_with("pub") {
-            "# Safety"
-        } else {
-            continue;
+    /// `path` from the crate's root, where it begins with `crate`, `super`, `self` or this crate's own name.
+    fn from_root(&self, path: &[String]) -> Option<Vec<String>> {
+        let (first, rest) = path.split_first()?;
+        let mut base = match first.as_str() {
+            "crate" | "gradshard" => vec!["crate".to_owned()],
+            "self" => self.module.clone(),
+            "super" => self.module[..self.module.len().saturating_sub(1)].to_vec(),
+            _ => return None,
         };
-        // Up to the end of the statement before: over this statement's own lines, and the comment above it.
-        let statement = lines[..line].iter().rev().take_while(|line| !ends_a_statement(line));
-        let item = lines[..line].iter().rev().take_while(|line| **line != "}");
-        let reason = lines[line].contains(needed)
-            || statement.into_iter().any(|line| line.contains(needed))
-            || item.into_iter().any(|line| line.contains("SAFETY:") && line.ends_with("likewise below."));
-        if !reason {
-            faults.push(format!("{}:{}: unsafe without {needed}", source.path, line + 1));
+        for name in rest {
+            match name.as_str() {
+                "super" => drop(base.pop()),
+                name => base.push(name.to_owned()),
+            }
         }
+        Some(base)
     }
-    faults
+
+    /// Everything that this file names of its crate, from the root.
+    fn named(&self) -> impl Iterator<Item = Vec<String>> {
+        let imports = self.reading.imports.iter().filter(|(.., given_on)| !given_on).map(|(path, ..)| path);
+        imports.chain(&self.reading.paths).filter_map(|path| self.from_root(path))
+    }
 }
 
-fn ends_a_statement(line: &str) -> bool {
-    let code = line.trim();
-    !code.starts_with("//") && (code.ends_with(';') || code == "}" || code.is_empty())
-}
-
-fn gives_up(source: &Source) -> Faults {
-    if source.is_tests() {
-        return Vec::new();
-    }
-    let code = source.outside_tests();
-    let calls = [".unwrap()", ".expect(", ".unwrap_err()", ".expect_err(", "panic!(", "todo!(", "unimplemented!("];
-    let mut faults = Vec::new();
-    for call in calls {
-        for (at, _) in code.match_indices(call) {
-            let line = code[..at].matches('\n').count() + 1;
-            faults.push(format!("{}:{line}: {call} outside tests", source.path));
-        }
-    }
-    faults
-}
-
-const RULES: [fn(&Source) -> Faults; 5] =
-    [reaches_upwards, opens_a_second_door_to_mpi, is_unsafe_in_the_wrong_place, is_unsafe_without_a_reason, gives_up];
-
-#[test]
-fn every_source_file_keeps_the_rules() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+/// Every file below `directory` that is not for tests only.
+fn sources(directory: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut files = Vec::new();
     let mut left = vec![root.clone()];
     while let Some(directory) = left.pop() {
         for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
                 left.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                let inside = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+                files.push(Source::new(&inside, &fs::read_to_string(&path).unwrap()));
             }
         }
     }
-    files.sort();
-    assert!(files.len() > 100, "{}", files.len());
-    let faults_of = |file: &PathBuf| {
-        let source =
-            Source::new(file.strip_prefix(&root).unwrap().to_str().unwrap(), &fs::read_to_string(file).unwrap());
-        RULES.iter().flat_map(|rule| rule(&source)).collect::<Vec<_>>()
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+fn reaches_upwards(source: &Source) -> Vec<String> {
+    let Some(module) = source.module.get(1) else { return Vec::new() };
+    let Some((_, may_use)) = MAY_USE.iter().find(|(name, _)| name == module) else {
+        return vec![format!("{}: {module} has no place in tests/house.rs; say what it may use", source.path)];
     };
-    let faults: Vec<String> = files.iter().flat_map(faults_of).collect();
+    let known = |name: &String| MAY_USE.iter().any(|(module, _)| module == name);
+    let used: BTreeSet<String> = source.named().filter_map(|path| path.get(1).cloned()).filter(known).collect();
+    let wrong = used.into_iter().filter(|name| name != module && !may_use.split(' ').any(|may| may == name));
+    wrong.map(|name| format!("{}: {module} must not use {name}", source.path)).collect()
+}
+
+fn opens_a_second_door_to_mpi(source: &Source) -> Vec<String> {
+    if source.module.get(1).is_some_and(|module| module == "mpi") {
+        return Vec::new();
+    }
+    let imports = source.reading.imports.iter().map(|(path, ..)| path);
+    let found = imports.chain(&source.reading.paths).filter(|path| {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        matches!(path.as_slice(), ["mpi", "ffi" | "traits" | "topology" | "raw", ..] | ["", "mpi" | "mpi_sys", ..])
+            || matches!(path.as_slice(), ["mpi_sys", ..])
+    });
+    found.map(|path| format!("{}: {} outside src/mpi", source.path, path.join("::"))).collect()
+}
+
+/// For each file the files whose items it imports. A name that a module gives on is followed to where it is defined.
+fn imports(sources: &[Source]) -> BTreeMap<&str, BTreeSet<&str>> {
+    let by_module: BTreeMap<&[String], &Source> =
+        sources.iter().map(|source| (source.module.as_slice(), source)).collect();
+    let defines = |path: &[String]| {
+        let mut path = path.to_vec();
+        // Each turn follows one name that is given on; a chain of them is short.
+        for _ in 0..8 {
+            let (length, source) =
+                (1..=path.len()).rev().find_map(|length| Some((length, *by_module.get(&path[..length])?)))?;
+            let given_on = path.get(length).and_then(|name| {
+                let (from, ..) = source.reading.imports.iter().find(|(_, given, on)| *on && given == name)?;
+                let child = || Some([source.module.as_slice(), from.as_slice()].concat());
+                let mut next = source.from_root(from).or_else(child)?;
+                next.extend_from_slice(&path[length + 1..]);
+                Some(next)
+            });
+            match given_on {
+                Some(next) => path = next,
+                None => return Some(source.path.as_str()),
+            }
+        }
+        None
+    };
+    let of = |source: &Source| source.named().filter_map(|path| defines(&path)).collect::<BTreeSet<_>>();
+    sources.iter().map(|source| (source.path.as_str(), of(source))).collect()
+}
+
+/// The shortest circle from `file` back to itself.
+fn circle<'a>(imports: &BTreeMap<&'a str, BTreeSet<&'a str>>, file: &'a str) -> Option<Vec<&'a str>> {
+    let mut seen = BTreeSet::new();
+    let mut ways = std::collections::VecDeque::from([vec![file]]);
+    while let Some(way) = ways.pop_front() {
+        for next in imports.get(way[way.len() - 1]).into_iter().flatten() {
+            if *next == file && way.len() > 1 {
+                return Some(way);
+            }
+            if *next != file && seen.insert(*next) {
+                ways.push_back([way.as_slice(), &[*next]].concat());
+            }
+        }
+    }
+    None
+}
+
+fn circles(sources: &[Source]) -> BTreeSet<String> {
+    let imports = imports(sources);
+    let mut found = BTreeSet::new();
+    for file in imports.keys() {
+        if let Some(mut way) = circle(&imports, file) {
+            way.sort_unstable();
+            found.insert(way.join(" <-> "));
+        }
+    }
+    found
+}
+
+/// Type names with more than one definition, with the files that define them.
+fn defined_twice(sources: &[Source]) -> Vec<String> {
+    let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for source in sources {
+        for name in &source.reading.types {
+            places.entry(name).or_default().push(&source.path);
+        }
+    }
+    places.retain(|_, files| files.len() > 1);
+    places.into_iter().map(|(name, files)| format!("{name}: {}", files.join(", "))).collect()
+}
+
+#[test]
+fn modules_reach_downwards() {
+    let sources = sources("src");
+    assert!(sources.len() > 100, "{}", sources.len());
+    let faults: Vec<String> = sources.iter().flat_map(reaches_upwards).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The report's crate is above the library: it has no order of modules of its own, and no door to MPI.
 #[test]
-fn the_report_keeps_the_rules_too() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("analysis/src");
-    let directories = [root.clone(), root.join("plots")];
-    let entries = directories.iter().flat_map(|directory| fs::read_dir(directory).unwrap());
-    let files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
-    assert!(files.len() > 20, "{}", files.len());
-    let rules = [opens_a_second_door_to_mpi, is_unsafe_in_the_wrong_place, gives_up];
-    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
-        let source = Source::new(file.to_str().unwrap(), &fs::read_to_string(file).unwrap());
-        let faults: Vec<String> = rules.iter().flat_map(|rule| rule(&source)).collect();
-        assert!(faults.is_empty(), "{}", faults.join("\n"));
-    }
-}
-
-/// What every rule says of a made-up file.
-fn faults(path: &str, text: &str) -> Faults {
-    let source = Source::new(path, text);
-    RULES.iter().flat_map(|rule| rule(&source)).collect()
+fn mpi_has_one_door() {
+    let faults: Vec<String> =
+        [sources("src"), sources("analysis/src")].iter().flatten().flat_map(opens_a_second_door_to_mpi).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]
-fn a_module_that_reaches_upwards_is_found() {
-    for (path, text) in [
-        ("plan/check.rs", "use crate::engine::Round;"),
-        ("plan/check.rs", "use crate::{gradient::Range, engine::Round};"),
-        ("plan/check.rs", "use crate::{\n    gradient::{Range, engine},\n    mpi,\n};"),
-        ("plan/check.rs", "use super::super::engine::Round;"),
-        ("plan/strategies/ring.rs", "fn f() { super::super::super::job::run(); }"),
-        ("gradient.rs", "use super::cli;"),
-        ("gradient/mod.rs", "use super::cli;"),
-        ("gradient/shard.rs", "fn f() { let _ = crate :: plan :: check; }"),
-        ("stats/summary.rs", "use gradshard::mpi::World;"),
-        ("results/write.rs", "use crate::job::run;"),
-        ("cost/price.rs", "use crate::engine::Round;"),
-        ("cost/calibrate.rs", "use crate::results::ResultFile;"),
-        ("experiment/parse.rs", "use crate::cli::main;"),
-        ("engine/round.rs", "use crate::job::Request;"),
-        ("mpi/world.rs", "use crate::engine::Transport;"),
-        ("job/mod.rs", "use crate::cli::print;"),
-        ("utc.rs", "use crate::plan::Plan;"),
-        ("newcomer/mod.rs", "fn f() {}"),
-    ] {
-        assert_eq!(faults(path, text).len(), 1, "{path}: {text}: {:?}", faults(path, text));
-    }
-    for (path, text) in [
-        (
-            "plan/check.rs",
-            "use crate::gradient::Range; // not crate::engine\n/* crate::mpi */ const A: &str = \"crate::job\";",
-        ),
-        ("plan/check.rs", "use crate::plan::{self, mpi};\nuse super::engine;"),
-        ("engine/round.rs", "use crate::mpi::World; use crate::plan::Plan;"),
-        ("cli/run.rs", "use gradshard::job; use super::print;"),
-        ("gradient/shard.rs", "macro_rules! m { () => { $crate::gradient::Range } }"),
-    ] {
-        assert_eq!(faults(path, text), Faults::new(), "{path}: {text}");
+fn no_files_import_each_other_in_a_circle() {
+    for directory in ["src", "analysis/src"] {
+        let mut found = circles(&sources(directory));
+        found.retain(|circle| !KNOWN_CIRCLES.contains(&circle.as_str()));
+        assert!(found.is_empty(), "{}", found.into_iter().collect::<Vec<_>>().join("\n"));
     }
 }
 
 #[test]
-fn a_second_door_to_mpi_is_found() {
-    assert_eq!(faults("job/mod.rs", "use mpi::ffi;\n").len(), 2);
-    assert_eq!(faults("engine/round.rs", "fn f() { let _ = ::mpi::ffi\n    ::RSMPI_SUM; }").len(), 2);
-    assert_eq!(faults("engine/round.rs", "use ::mpi::traits::Communicator;").len(), 1);
-    assert_eq!(faults("mpi/world.rs", "use mpi::ffi;"), Faults::new());
-    assert_eq!(faults("engine/round.rs", "use crate::mpi::World; // mpi::ffi"), Faults::new());
-}
-
-#[test]
-fn unsafe_code_in_the_wrong_place_or_without_a_reason_is_found() {
-    let reasoned = "// SAFETY: nobody else has it.\nlet x = unsafe { *p };\n";
-    assert_eq!(faults("engine/buffer.rs", reasoned), Faults::new());
-    assert_eq!(faults("plan/check.rs", reasoned), ["plan/check.rs: unsafe code"]);
-    assert_eq!(faults("engine/buffer.rs", "let x = unsafe { *p };"), ["engine/buffer.rs:1: unsafe without SAFETY:"]);
-    // The reason of one statement is not that of the next.
-    assert_eq!(faults("engine/buffer.rs", &format!("{reasoned}let y = unsafe {{ *p }};")).len(), 1);
-    assert_eq!(faults("mpi/world.rs", "unsafe impl Send for X {}").len(), 1);
-    assert_eq!(faults("mpi/world.rs", "// SAFETY: no pointers.\nunsafe impl Send for X {}"), Faults::new());
-    assert_eq!(faults("mpi/world.rs", "/// Does it.\npub unsafe fn f() {}").len(), 1);
-    assert_eq!(faults("mpi/world.rs", "/// # Safety\n/// `p` is valid.\npub unsafe fn f() {}"), Faults::new());
-    assert_eq!(
-        faults("plan/check.rs", "// unsafe\nconst A: &str = \"unsafe\"; const B: char = '\"'; fn unsafely() {}"),
-        Faults::new()
-    );
-}
-
-#[test]
-fn giving_up_outside_tests_is_found() {
-    for text in [
-        "fn f() { g().unwrap(); }",
-        "fn f() { g()\n    .expect(\"g\"); }",
-        "fn f() { panic!(\"no\") }",
-        "fn f() { todo!() }",
-    ] {
-        assert_eq!(faults("plan/check.rs", text).len(), 1, "{text}");
-    }
-    let tested = "fn f() {}\n#[cfg(test)]\nmod tests {\n    fn f() { g().unwrap(); }\n}\n";
-    assert_eq!(faults("plan/check.rs", tested), Faults::new());
-    assert_eq!(faults("results/write_tests.rs", "fn f() { g().unwrap(); }"), Faults::new());
-    assert_eq!(
-        faults("plan/check.rs", "/// `x.unwrap()`\nfn f() { g().unwrap_or_default(); r#\".unwrap()\"#; }"),
-        Faults::new()
-    );
+fn a_type_name_means_one_thing() {
+    let mut all = sources("src");
+    all.extend(sources("analysis/src"));
+    let mut found = defined_twice(&all);
+    found.retain(|fault| !KNOWN_TWICE.split(' ').any(|name| fault.starts_with(&format!("{name}:"))));
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -3,6 +3,8 @@
 //!
 //! `GRADSHARD_KILLS` says how often (12 without it), `GRADSHARD_KILL_SEED` repeats a run.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,8 @@
 //! at windows, every rank's times, blocks in random order, the stopping rule, the judgement. Once with clocks that are made
 //! up, so that the counts are the same each time, and once with this machine's, and its noise.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use std::cell::Cell;
 use std::hint::black_box;
 use std::rc::Rc;

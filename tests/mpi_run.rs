@@ -1,5 +1,7 @@
 //! Jobs under MPI's launcher, from the experiment file to the kept result, against calculations of the tests' own.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod harness;
 
 use std::collections::HashMap;
@@ -181,7 +183,7 @@ fn every_order_with_weights_of_their_own() {
         "flow": flows,
         "roles": ["colocated", {"dedicated": 1}],
         "order": ["client", "rotated", "arrival"],
-        "phase": ["aggregate", "round"],
+        "end": ["scattered", "everywhere"],
         "repeat": {"blocks": 9, "warmup": 1, "max_seconds": 60}
     });
     let cells = run(&place, "orders", &experiment, 3);

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use gradshard::cost::Sheet;
 use serde_json::{Map, Value};
 
-use super::{Failure, input, print};
+use super::{Failure, TableFormat, input, print};
 
 mod asked;
 mod best_shards;
@@ -35,7 +35,7 @@ from.";
 #[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct CostArgs {
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<CostCommand>,
     /// A result file: prices what was measured. Without it, and without a command, prices plans
     #[arg(conflicts_with_all = ["strategy", "model", "clients", "shards", "flow", "dtype", "ranks", "nodes",
                                 "memory", "limit", "cold_start", "throughput", "without_clients", "levels"])]
@@ -49,7 +49,7 @@ pub struct CostArgs {
 }
 
 #[derive(Subcommand)]
-enum What {
+enum CostCommand {
     /// The published tables, theirs beside ours, and why they differ
     Tables(tables::TablesArgs),
     /// The gradient size from which sharding is cheaper, and faster, with its interval
@@ -64,30 +64,20 @@ enum What {
 #[derive(Args, Clone)]
 struct OutputArgs {
     /// How to print
-    #[arg(long, value_enum, default_value_t = CostFormat::Text)]
-    format: CostFormat,
+    #[arg(long, value_enum, default_value = "text")]
+    format: TableFormat,
     /// Print only this table; CSV is of one table
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum CostFormat {
-    /// For a person.
-    Text,
-    /// For a program: an object of tables.
-    Json,
-    /// For a plot: one table.
-    Csv,
-}
-
 /// Prices what is asked for.
 pub fn cost(args: &CostArgs) -> Result<(), Failure> {
     match (&args.what, &args.result) {
-        (Some(What::Tables(args)), _) => out(&tables::sheets(args)?, &args.output),
-        (Some(What::Crossover(args)), _) => out(&crossover::sheets(args)?, &args.output),
-        (Some(What::BestShards(args)), _) => out(&best_shards::sheets(args)?, &args.output),
-        (Some(What::Calibrate(args)), _) => out(&calibrate::sheets(args)?, &args.output),
+        (Some(CostCommand::Tables(args)), _) => out(&tables::sheets(args)?, &args.output),
+        (Some(CostCommand::Crossover(args)), _) => out(&crossover::sheets(args)?, &args.output),
+        (Some(CostCommand::BestShards(args)), _) => out(&best_shards::sheets(args)?, &args.output),
+        (Some(CostCommand::Calibrate(args)), _) => out(&calibrate::sheets(args)?, &args.output),
         (None, Some(file)) => out(&measured::sheets(file, &args.measured, &args.estimate)?, &args.output),
         (None, None) => out(&estimate::sheets(&args.estimate)?, &args.output),
     }
@@ -106,12 +96,12 @@ fn out(sheets: &[Sheet], output: &OutputArgs) -> Result<(), Failure> {
         }
     };
     let text = match output.format {
-        CostFormat::Text => chosen.iter().map(|sheet| sheet.text()).collect::<Vec<_>>().join("\n"),
-        CostFormat::Json => {
+        TableFormat::Text => chosen.iter().map(|sheet| sheet.text()).collect::<Vec<_>>().join("\n"),
+        TableFormat::Json => {
             let tables: Map<String, Value> = chosen.iter().map(|s| (s.name.to_owned(), s.json())).collect();
             format!("{:#}\n", Value::Object(tables))
         }
-        CostFormat::Csv => match chosen.as_slice() {
+        TableFormat::Csv => match chosen.as_slice() {
             [one] => one.csv(),
             _ => return Err(input(anyhow!("--format csv: name one table with --table; there are {}", names()))),
         },

@@ -153,6 +153,33 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Reads a value of `T` by its name; the help lists the names.
+fn named<T>() -> impl clap::builder::TypedValueParser<Value = T>
+where
+    T: strum::VariantArray
+        + Copy
+        + Into<&'static str>
+        + std::str::FromStr<Err: std::error::Error + Send + Sync>
+        + Send
+        + Sync
+        + 'static,
+{
+    use clap::builder::TypedValueParser;
+    let names = T::VARIANTS.iter().map(|value| Into::<&'static str>::into(*value));
+    clap::builder::PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// How tables are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TableFormat {
+    /// For a person.
+    Text,
+    /// For a program: one object.
+    Json,
+    /// For a plot: one table.
+    Csv,
+}
+
 /// How lists are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ListFormat {

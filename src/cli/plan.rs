@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 use gradshard::experiment::Size;
 use gradshard::gradient::Dtype;
 use gradshard::plan::picture::Picture;
-use gradshard::plan::{Flow, IntraNode, Layout, Order, Phase, Problem, Residency, Roles, Terms, check, strategies};
+use gradshard::plan::strategies::Sharding;
+use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
 
-use super::{Failure, input, print};
+use super::{Failure, input, named, print};
 
 #[derive(Args)]
 pub struct PlanArgs {
@@ -35,14 +36,17 @@ pub struct PlanArgs {
     #[arg(long, default_value = "whole")]
     flow: String,
     /// Element type
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: DtypeArg,
+    #[arg(long, default_value = "f32", value_parser = named::<Dtype>())]
+    dtype: Dtype,
     /// Ranks that only aggregate; without it every rank hosts clients and aggregators
     #[arg(long, value_name = "RANKS")]
     dedicated: Option<u64>,
     /// How ranks of one node reach each other's data
-    #[arg(long, value_enum, default_value = "shared")]
-    intra_node: IntraNodeArg,
+    #[arg(long, default_value = "shared", value_parser = named::<IntraNode>())]
+    intra_node: IntraNode,
+    /// Where the result must be when the round ends: scattered, root or everywhere; without it where the sums leave it
+    #[arg(long, value_parser = named::<End>())]
+    end: Option<End>,
     /// Clients' gradients are produced while the round runs instead of being kept in memory
     #[arg(long)]
     streamed: bool,
@@ -61,20 +65,6 @@ enum PlanFormat {
     Dot,
     /// A drawing: nodes as boxes, lines as thick as what they carry.
     Svg,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DtypeArg {
-    F32,
-    F64,
-    F16,
-    Bf16,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum IntraNodeArg {
-    Shared,
-    Messages,
 }
 
 fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
@@ -102,21 +92,18 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         Ok(elements) => elements,
         Err(_) => gradshard::gradient::models::find(&args.elements).map_err(input)?.elements,
     };
-    let dtype = match args.dtype {
-        DtypeArg::F32 => Dtype::F32,
-        DtypeArg::F64 => Dtype::F64,
-        DtypeArg::F16 => Dtype::F16,
-        DtypeArg::Bf16 => Dtype::Bf16,
-    };
+    let dtype = args.dtype;
     let roles = args.dedicated.map_or(Roles::Colocated, |ranks| Roles::Dedicated(Some(ranks)));
     let layout = Arc::new(Layout::even(args.ranks, args.nodes, roles).map_err(input)?);
-    let shards = if strategy.knobs().shards { args.shards } else { 1 };
-    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards));
+    let end = args.end.unwrap_or(match strategy.knobs().shards {
+        Sharding::Always => End::Scattered,
+        Sharding::WhereScattered => End::Root,
+        Sharding::Never => End::Everywhere,
+    });
+    let shards = if strategy.knobs().heeds_shards(end) { args.shards } else { 1 };
+    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(end));
     let plan = strategy.plan(&problem, &layout).map_err(input)?;
-    let intra_node = match args.intra_node {
-        IntraNodeArg::Messages if !strategy.always_shared() => IntraNode::Messages,
-        _ => IntraNode::Shared,
-    };
+    let intra_node = if strategy.always_shared() { IntraNode::Shared } else { args.intra_node };
     let residency = if args.streamed { Residency::Streamed } else { Residency::Resident };
     let flow = flow(args, elements, dtype)?;
     let picture = Picture {
@@ -124,8 +111,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan: plan.as_ref(),
         problem: &problem,
         layout: &layout,
-        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency, phase: Phase::Aggregate },
-        verdict: check(plan.as_ref(), &problem, &layout),
+        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency },
+        checked: check(plan.as_ref(), &problem, &layout),
     };
     let mut text = String::new();
     match args.format {
@@ -135,7 +122,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         PlanFormat::Svg => picture.svg(&mut text).map_err(|error| input(anyhow!(error)))?,
     }
     print(&text)?;
-    match picture.verdict {
+    match picture.checked {
         Ok(_) => Ok(()),
         Err(fault) => Err(Failure::Other(fault.into())),
     }

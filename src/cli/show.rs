@@ -4,22 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use gradshard::results::ResultFile;
 use gradshard::results::guidelines::guidelines;
 use gradshard::results::show::{csv, guidelines_json, guidelines_text, json, scaling, table};
 use serde_json::Value;
 
-/// How to print a result file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// A text table for a terminal of 100 columns.
-    Text,
-    /// One JSON object.
-    Json,
-    /// One row a cell, names as in the file.
-    Csv,
-}
+use super::TableFormat;
 
 /// Print a result file.
 #[derive(Args, Clone, Debug)]
@@ -28,8 +19,8 @@ pub struct ShowArgs {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How to print it.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value = "text")]
+    format: TableFormat,
     /// How each strategy fares on more and more nodes instead: parallel efficiency, share of the limit
     #[arg(long)]
     pub scaling: bool,
@@ -54,14 +45,14 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<()> {
     };
     let file = ResultFile::open(path)?;
     let printed = match args.format {
-        Format::Text if args.scaling => out.write_all(scaling::scaling(&file).as_bytes()),
-        Format::Json if args.scaling => serde_json::to_writer_pretty(&mut out, &scaling::series(&file))
+        TableFormat::Text if args.scaling => out.write_all(scaling::scaling(&file).as_bytes()),
+        TableFormat::Json if args.scaling => serde_json::to_writer_pretty(&mut out, &scaling::series(&file))
             .map_err(io::Error::from)
             .and_then(|()| writeln!(out)),
-        Format::Csv if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
-        Format::Text => out.write_all(table(&file).as_bytes()),
-        Format::Json => json(&file, path, &mut out),
-        Format::Csv => csv(&file, &mut out),
+        TableFormat::Csv if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
+        TableFormat::Text => out.write_all(table(&file).as_bytes()),
+        TableFormat::Json => json(&file, path, &mut out),
+        TableFormat::Csv => csv(&file, &mut out),
     };
     written(printed.and_then(|()| out.flush()))
 }
@@ -73,12 +64,12 @@ fn tested(args: &ShowArgs) -> anyhow::Result<String> {
     for path in &args.files {
         let findings = guidelines(&ResultFile::open(path)?);
         match args.format {
-            Format::Text => text += &guidelines_text(path, &findings),
-            Format::Json => all.push(guidelines_json(path, &findings)?),
-            Format::Csv => anyhow::bail!("--guidelines is printed as text or json, not as csv"),
+            TableFormat::Text => text += &guidelines_text(path, &findings),
+            TableFormat::Json => all.push(guidelines_json(path, &findings)?),
+            TableFormat::Csv => anyhow::bail!("--guidelines is printed as text or json, not as csv"),
         }
     }
-    Ok(if args.format == Format::Json { format!("{:#}\n", Value::Array(all)) } else { text })
+    Ok(if args.format == TableFormat::Json { format!("{:#}\n", Value::Array(all)) } else { text })
 }
 
 fn written(done: io::Result<()>) -> anyhow::Result<()> {

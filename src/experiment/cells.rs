@@ -1,17 +1,17 @@
 //! Comparisons and their cells: the points of a sweep, in a fixed order.
 //!
 //! The order, and so the numbers of comparisons and cells, is that of nested loops over the lists as written, the
-//! slowest first: nodes, models, dtype, clients, roles, phase (these make the comparisons), then strategies, shards, flow,
+//! slowest first: nodes, models, dtype, clients, roles, end (these make the comparisons), then strategies, shards, flow,
 //! intra_node, order, ceiling (the cells of one). Numbers start at 0; cells are numbered through all comparisons. The same
 //! experiment always gets the same numbers.
 
 use std::fmt;
 
-use crate::experiment::knobs::Flow;
+use crate::experiment::knobs::FlowChoice;
 use crate::experiment::size::Size;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
-use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
+use crate::plan::{End, IntraNode, Order, Residency, Roles};
 
 /// One problem on one layout, whose cells are measured together, in blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct Comparison {
     pub clients: u64,
     /// Which ranks aggregate.
     pub roles: Roles,
-    /// What is timed.
-    pub phase: Phase,
+    /// The state in which a round ends.
+    pub end: End,
     /// How clients hold their gradients.
     pub residency: Residency,
     /// The variants that are compared, at least one.
@@ -47,13 +47,13 @@ impl Comparison {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Comparison { nodes, model, elements, dtype, clients, roles, phase, residency, .. } = self;
+        let Comparison { nodes, model, elements, dtype, clients, roles, end, residency, .. } = self;
         match nodes {
             Some(1) => write!(f, "1 node: ")?,
             Some(nodes) => write!(f, "{nodes} nodes: ")?,
             None => {}
         }
-        write!(f, "{model} ({elements} {dtype}), {clients} clients, {roles}, {phase}, {residency}")
+        write!(f, "{model} ({elements} {dtype}), {clients} clients, {roles}, {end}, {residency}")
     }
 }
 
@@ -67,7 +67,7 @@ pub struct Cell {
     /// M; 1 for a strategy that does not heed it.
     pub shards: u64,
     /// How data moves through an aggregator; `whole` for a strategy that does not heed it.
-    pub flow: Flow,
+    pub flow: FlowChoice,
     /// How data passes between ranks of one node.
     pub intra_node: IntraNode,
     /// The order of summation.
@@ -91,7 +91,7 @@ impl fmt::Display for Cell {
 pub(crate) struct Variants<'a> {
     pub strategies: &'a [String],
     pub shards: &'a [u64],
-    pub flow: &'a [Flow],
+    pub flow: &'a [FlowChoice],
     pub intra_node: &'a [IntraNode],
     pub order: &'a [Order],
     pub ceiling: &'a [Option<u64>],
@@ -99,18 +99,18 @@ pub(crate) struct Variants<'a> {
 
 impl Variants<'_> {
     /// Number of cells of one comparison. Does not build them, so that a huge sweep can be refused.
-    pub fn count(&self, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
-        let lengths = |strategy: &String| self.heeded(knobs(strategy)).lengths();
+    pub fn count(&self, end: End, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
+        let lengths = |strategy: &String| self.heeded(end, knobs(strategy)).lengths();
         let product =
             |lengths: [usize; 5]| lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64));
         self.strategies.iter().map(lengths).map(product).fold(0, u64::saturating_add)
     }
 
     /// The cells of one comparison, numbered from `first`. Asks `knobs` what a strategy heeds.
-    pub fn cells(&self, first: u64, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
+    pub fn cells(&self, first: u64, end: End, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
         let mut cells = Vec::new();
         for strategy in self.strategies {
-            let Heeded { shards, flow, intra_node, order, ceiling } = self.heeded(knobs(strategy));
+            let Heeded { shards, flow, intra_node, order, ceiling } = self.heeded(end, knobs(strategy));
             for &shards in shards {
                 for &flow in flow {
                     for &intra_node in intra_node {
@@ -128,10 +128,10 @@ impl Variants<'_> {
         cells
     }
 
-    fn heeded(&self, knobs: Knobs) -> Heeded<'_> {
+    fn heeded(&self, end: End, knobs: Knobs) -> Heeded<'_> {
         Heeded {
-            shards: if knobs.shards { self.shards } else { &[1] },
-            flow: if knobs.flow { self.flow } else { &[Flow::Whole] },
+            shards: if knobs.heeds_shards(end) { self.shards } else { &[1] },
+            flow: if knobs.flow { self.flow } else { &[FlowChoice::Whole] },
             intra_node: if knobs.intra_node { self.intra_node } else { &self.intra_node[..1] },
             order: if knobs.order { self.order } else { &self.order[..1] },
             ceiling: self.ceiling,
@@ -142,7 +142,7 @@ impl Variants<'_> {
 /// What one strategy's cells run through.
 struct Heeded<'a> {
     shards: &'a [u64],
-    flow: &'a [Flow],
+    flow: &'a [FlowChoice],
     intra_node: &'a [IntraNode],
     order: &'a [Order],
     ceiling: &'a [Option<u64>],

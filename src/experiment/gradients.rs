@@ -9,12 +9,12 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::experiment::knobs::shown_by_name;
 use crate::experiment::names::Named;
 use crate::experiment::numbers::Seed;
-use crate::experiment::one_or_many::Entry;
+use crate::experiment::object::present;
+use crate::experiment::one_or_many::SweepValue;
 use crate::experiment::weights::Weights;
-use crate::experiment::written::present;
+use crate::gradient::source::FileKind;
 use crate::plan::Residency;
 
 /// Where the clients' gradients come from, what they weigh and how they are held.
@@ -32,7 +32,7 @@ pub enum Gradients {
     /// Files that hold the clients' gradients and say N and |θ|.
     Files {
         /// What the files are.
-        format: Format,
+        format: FileKind,
         /// A file, a directory or a glob. As written it is relative to the experiment file.
         path: PathBuf,
         /// The clients' weights.
@@ -44,47 +44,18 @@ pub enum Gradients {
     },
 }
 
-/// File formats of gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// safetensors.
-    Safetensors,
-    /// HDF5.
-    Hdf5,
-    /// NumPy's npy.
-    Npy,
-}
-
-impl Named for Format {
-    const WHAT: &'static str = "format";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("safetensors", Format::Safetensors), ("hdf5", Format::Hdf5), ("npy", Format::Npy)];
-}
-
-impl Named for Residency {
-    const WHAT: &'static str = "residency";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("resident", Residency::Resident), ("streamed", Residency::Streamed)];
-}
-
-shown_by_name!(Format);
-
 /// What `"source"` names.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 enum SourceName {
     Synthetic,
-    Files(Format),
+    Safetensors,
+    Hdf5,
+    Npy,
 }
 
 impl Named for SourceName {
     const WHAT: &'static str = "source";
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("synthetic", SourceName::Synthetic),
-        ("safetensors", SourceName::Files(Format::Safetensors)),
-        ("hdf5", SourceName::Files(Format::Hdf5)),
-        ("npy", SourceName::Files(Format::Npy)),
-    ];
 }
 
 /// Every field that any source has. Read flat, because serde's tagged enums buffer and lose the place of an error.
@@ -108,10 +79,16 @@ struct Fields {
 impl Fields {
     fn gradients(self) -> Result<Gradients, String> {
         let Fields { source, seed, path, weights, dataset, residency } = self;
-        let stray =
-            |field: &str, takes: &str| Err(format!("source {:?} has no {field:?}; it takes {takes}", source.name()));
-        match source {
-            SourceName::Synthetic => {
+        let name: &str = source.into();
+        let stray = |field: &str, takes: &str| Err(format!("source {name:?} has no {field:?}; it takes {takes}"));
+        let kind = match source {
+            SourceName::Synthetic => None,
+            SourceName::Safetensors => Some(FileKind::Safetensors),
+            SourceName::Hdf5 => Some(FileKind::Hdf5),
+            SourceName::Npy => Some(FileKind::Npy),
+        };
+        match kind {
+            None => {
                 let takes = "seed, weights, residency";
                 if path.is_some() {
                     return stray("path", takes);
@@ -127,18 +104,18 @@ impl Fields {
                 let seed = seed.map_or(1, |seed| seed.0);
                 Ok(Gradients::Synthetic { seed, weights, residency })
             }
-            SourceName::Files(format) => {
+            Some(format) => {
                 let takes = match format {
-                    Format::Hdf5 => "path, dataset, weights, residency",
-                    Format::Safetensors | Format::Npy => "path, weights, residency",
+                    FileKind::Hdf5 => "path, dataset, weights, residency",
+                    FileKind::Safetensors | FileKind::Npy => "path, weights, residency",
                 };
                 if seed.is_some() {
                     return stray("seed", takes);
                 }
-                if format != Format::Hdf5 && dataset.is_some() {
+                if format != FileKind::Hdf5 && dataset.is_some() {
                     return stray("dataset", takes);
                 }
-                if format == Format::Npy && matches!(weights, Weights::Key(_)) {
+                if format == FileKind::Npy && matches!(weights, Weights::Key(_)) {
                     return Err("source \"npy\" has no metadata to take weights from; write a number or a list".into());
                 }
                 match path {
@@ -146,8 +123,7 @@ impl Fields {
                         Ok(Gradients::Files { format, path: path.into(), weights, dataset, residency })
                     }
                     _ => Err(format!(
-                        "source {:?} needs \"path\": a file, a directory or a glob, relative to the experiment file",
-                        source.name()
+                        "source {name:?} needs \"path\": a file, a directory or a glob, relative to the experiment file"
                     )),
                 }
             }

@@ -1,4 +1,4 @@
-//! What a sweep can turn besides the strategy: roles, flow, the way inside a node, order, phase; and memory ceilings.
+//! What a sweep can turn besides the strategy: roles, flow, the way inside a node, order, end; and memory ceilings.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,13 +8,13 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::experiment::names::{Named, hint};
+use crate::experiment::names::hint;
 use crate::experiment::numbers::Count;
-use crate::experiment::one_or_many::Entry;
+use crate::experiment::one_or_many::SweepValue;
 use crate::experiment::size::Size;
-use crate::plan::{IntraNode, Order, Phase, Roles};
+use crate::plan::Roles;
 
-impl Entry for Roles {
+impl SweepValue for Roles {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct RolesVisitor;
         impl<'de> Visitor<'de> for RolesVisitor {
@@ -87,7 +87,7 @@ impl JsonSchema for Roles {
 
 /// How data moves through an aggregator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flow {
+pub enum FlowChoice {
     /// Each input arrives complete before it is summed.
     Whole,
     /// A pipeline of chunks.
@@ -99,12 +99,12 @@ pub enum Flow {
     Auto,
 }
 
-impl fmt::Display for Flow {
+impl fmt::Display for FlowChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Flow::Whole => f.pad("whole"),
-            Flow::Chunk { bytes } => Size(*bytes).fmt(f),
-            Flow::Auto => f.pad("auto"),
+            FlowChoice::Whole => f.pad("whole"),
+            FlowChoice::Chunk { bytes } => Size(*bytes).fmt(f),
+            FlowChoice::Auto => f.pad("auto"),
         }
     }
 }
@@ -147,11 +147,11 @@ fn looks_like_size(text: &str) -> bool {
     text.trim_start().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
 }
 
-impl Entry for Flow {
+impl SweepValue for FlowChoice {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = |text: &str| match text {
-            "whole" => Ok(Some(Flow::Whole)),
-            "auto" => Ok(Some(Flow::Auto)),
+            "whole" => Ok(Some(FlowChoice::Whole)),
+            "auto" => Ok(Some(FlowChoice::Auto)),
             _ if looks_like_size(text) => Ok(None),
             _ => Err(format!(
                 "unknown flow {text:?};{} write \"whole\", \"auto\" or a chunk size such as \"1MiB\"",
@@ -159,19 +159,19 @@ impl Entry for Flow {
             )),
         };
         let expected = "a flow: \"whole\", \"auto\" or a chunk size such as \"1MiB\"";
-        size_or(deserializer, |bytes| Flow::Chunk { bytes }, word, expected)
+        size_or(deserializer, |bytes| FlowChoice::Chunk { bytes }, word, expected)
     }
 }
 
-impl Serialize for Flow {
+impl Serialize for FlowChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl JsonSchema for Flow {
+impl JsonSchema for FlowChoice {
     fn schema_name() -> Cow<'static, str> {
-        "Flow".into()
+        "FlowChoice".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
@@ -187,41 +187,46 @@ impl JsonSchema for Flow {
 
 /// A memory limit on one aggregator, as written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Ceiling {
+pub enum CeilingChoice {
     /// Bytes.
     Bytes(u64),
     /// The name of a preset.
     Preset(String),
 }
 
-impl fmt::Display for Ceiling {
+impl fmt::Display for CeilingChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Ceiling::Bytes(bytes) => Size(*bytes).fmt(f),
-            Ceiling::Preset(name) => f.pad(name),
+            CeilingChoice::Bytes(bytes) => Size(*bytes).fmt(f),
+            CeilingChoice::Preset(name) => f.pad(name),
         }
     }
 }
 
-impl Entry for Ceiling {
+impl SweepValue for CeilingChoice {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = |text: &str| match looks_like_size(text) {
             true => Ok(None),
-            false => Ok(Some(Ceiling::Preset(text.to_string()))),
+            false => Ok(Some(CeilingChoice::Preset(text.to_string()))),
         };
-        size_or(deserializer, Ceiling::Bytes, word, "a ceiling: a size such as \"3008MiB\", or the name of a preset")
+        size_or(
+            deserializer,
+            CeilingChoice::Bytes,
+            word,
+            "a ceiling: a size such as \"3008MiB\", or the name of a preset",
+        )
     }
 }
 
-impl Serialize for Ceiling {
+impl Serialize for CeilingChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl JsonSchema for Ceiling {
+impl JsonSchema for CeilingChoice {
     fn schema_name() -> Cow<'static, str> {
-        "Ceiling".into()
+        "CeilingChoice".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
@@ -230,30 +235,3 @@ impl JsonSchema for Ceiling {
         })
     }
 }
-
-impl Named for IntraNode {
-    const WHAT: &'static str = "intra_node";
-    const ALL: &'static [(&'static str, Self)] = &[("shared", IntraNode::Shared), ("messages", IntraNode::Messages)];
-}
-
-impl Named for Order {
-    const WHAT: &'static str = "order";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("client", Order::Client), ("rotated", Order::Rotated), ("arrival", Order::Arrival)];
-}
-
-impl Named for Phase {
-    const WHAT: &'static str = "phase";
-    const ALL: &'static [(&'static str, Self)] = &[("aggregate", Phase::Aggregate), ("round", Phase::Round)];
-}
-
-macro_rules! shown_by_name {
-    ($($type:ty),*) => {$(
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(<Self as Named>::name(*self))
-            }
-        }
-    )*};
-}
-pub(crate) use shown_by_name;

@@ -23,12 +23,12 @@ pub mod written;
 
 pub use cells::{Cell, Comparison};
 pub use error::ExperimentError;
-pub use gradients::{Format, Gradients};
-pub use knobs::{Ceiling, Flow};
+pub use gradients::Gradients;
+pub use knobs::{CeilingChoice, FlowChoice};
 pub use parse::parse;
 pub use per_rank::Scaled;
 pub use resolve::{Experiment, FileFacts, Hosts, Known, resolve};
-pub use settings::{Repeat, Start};
+pub use settings::{Repeat, StartRule};
 pub use size::Size;
 pub use weights::Weights;
-pub use written::Written;
+pub use written::WrittenExperiment;

@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::experiment::numbers::Elements;
-use crate::experiment::one_or_many::Entry;
+use crate::experiment::one_or_many::SweepValue;
 use crate::experiment::size::Size;
 
 /// The longest name of a model or an experiment: it becomes part of file names.
@@ -17,7 +17,7 @@ const LONGEST_NAME: usize = 100;
 
 /// A model as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Model {
+pub enum ModelChoice {
     /// The name of a model of the catalogue.
     Catalogue(String),
     /// Only a length; its decimal text is its name.
@@ -94,29 +94,29 @@ pub(crate) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<St
     deserializer.deserialize_any(NameVisitor)
 }
 
-impl Entry for Model {
+impl SweepValue for ModelChoice {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ModelVisitor;
         impl<'de> Visitor<'de> for ModelVisitor {
-            type Value = Model;
+            type Value = ModelChoice;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a model: a name of the catalogue, a number of elements, or {\"name\": …, \"elements\": …}")
             }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<Model, E> {
-                Ok(Model::Catalogue(name.to_string()))
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<ModelChoice, E> {
+                Ok(ModelChoice::Catalogue(name.to_string()))
             }
-            fn visit_u64<E: de::Error>(self, elements: u64) -> Result<Model, E> {
+            fn visit_u64<E: de::Error>(self, elements: u64) -> Result<ModelChoice, E> {
                 // Through the number's own visitor, which knows the range.
-                Elements::visitor().visit_u64(elements).map(|elements| Model::Length(elements.0))
+                Elements::visitor().visit_u64(elements).map(|elements| ModelChoice::Length(elements.0))
             }
-            fn visit_i64<E: de::Error>(self, elements: i64) -> Result<Model, E> {
-                Elements::visitor().visit_i64(elements).map(|elements| Model::Length(elements.0))
+            fn visit_i64<E: de::Error>(self, elements: i64) -> Result<ModelChoice, E> {
+                Elements::visitor().visit_i64(elements).map(|elements| ModelChoice::Length(elements.0))
             }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Model, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ModelChoice, A::Error> {
                 let own = Own::deserialize(MapAccessDeserializer::new(map))?;
                 match (own.elements, own.per_aggregator) {
-                    (Some(elements), None) => Ok(Model::Own { name: own.name, elements }),
-                    (None, Some(size)) => Ok(Model::PerAggregator { name: own.name, bytes: size.bytes() }),
+                    (Some(elements), None) => Ok(ModelChoice::Own { name: own.name, elements }),
+                    (None, Some(size)) => Ok(ModelChoice::PerAggregator { name: own.name, bytes: size.bytes() }),
                     (None, None) => Err(de::Error::missing_field("elements")),
                     (Some(_), Some(_)) => {
                         Err(de::Error::custom("elements and per_aggregator both say how long it is; write one of them"))
@@ -128,24 +128,24 @@ impl Entry for Model {
     }
 }
 
-impl Serialize for Model {
+impl Serialize for ModelChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Model::Catalogue(name) => serializer.serialize_str(name),
-            Model::Length(elements) => serializer.serialize_u64(*elements),
-            Model::Own { name, elements } => {
+            ModelChoice::Catalogue(name) => serializer.serialize_str(name),
+            ModelChoice::Length(elements) => serializer.serialize_u64(*elements),
+            ModelChoice::Own { name, elements } => {
                 Own { name: name.clone(), elements: Some(*elements), per_aggregator: None }.serialize(serializer)
             }
-            Model::PerAggregator { name, bytes } => {
+            ModelChoice::PerAggregator { name, bytes } => {
                 Own { name: name.clone(), elements: None, per_aggregator: Some(Size(*bytes)) }.serialize(serializer)
             }
         }
     }
 }
 
-impl JsonSchema for Model {
+impl JsonSchema for ModelChoice {
     fn schema_name() -> Cow<'static, str> {
-        "Model".into()
+        "ModelChoice".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({

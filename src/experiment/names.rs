@@ -3,54 +3,55 @@
 use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
+use strum::VariantArray;
 
-use crate::experiment::one_or_many::Entry;
+use crate::experiment::one_or_many::SweepValue;
 use crate::gradient::Dtype;
+use crate::gradient::source::FileKind;
+use crate::plan::{End, IntraNode, Order, Residency};
 
 /// Below this likeness a known name is no help as a suggestion.
 const ALIKE: f64 = 0.5;
 
-/// A type whose values are written as one of a few names.
-pub trait Named: Copy + PartialEq + 'static {
-    /// What the names are names of, for messages.
+/// A setting whose values are written as one of a few words, the names of its variants.
+pub trait Named: Copy + PartialEq + VariantArray + Into<&'static str> {
+    /// The setting, for messages: `order`.
     const WHAT: &'static str;
-    /// Every name with its value.
-    const ALL: &'static [(&'static str, Self)];
 
-    /// The name of this value.
-    fn name(self) -> &'static str {
-        // A value without a name would be a hole in ALL; every implementation's test walks its values.
-        Self::ALL.iter().find_map(|(name, value)| (*value == self).then_some(*name)).unwrap_or("")
+    /// Every word.
+    fn names() -> Vec<&'static str> {
+        Self::VARIANTS.iter().map(|value| (*value).into()).collect()
     }
 }
 
-impl Named for Dtype {
-    const WHAT: &'static str = "dtype";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("f32", Dtype::F32), ("f64", Dtype::F64), ("f16", Dtype::F16), ("bf16", Dtype::Bf16)];
+macro_rules! named {
+    ($($type:ty: $what:literal),+ $(,)?) => {$(impl Named for $type { const WHAT: &'static str = $what; })+};
 }
 
-impl<T: Named> Entry for T {
+named! {
+    Dtype: "dtype",
+    End: "end",
+    FileKind: "format",
+    IntraNode: "intra_node",
+    Order: "order",
+    Residency: "residency",
+}
+
+impl<T: Named> SweepValue for T {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NameVisitor<T>(std::marker::PhantomData<T>);
         impl<T: Named> Visitor<'_> for NameVisitor<T> {
             type Value = T;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a {}: {}", T::WHAT, listed(&names::<T>()))
+                write!(f, "a {}: {}", T::WHAT, listed(&T::names()))
             }
             fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
-                T::ALL
-                    .iter()
-                    .find_map(|(known, value)| (*known == name).then_some(*value))
-                    .ok_or_else(|| E::custom(unknown(T::WHAT, name, &names::<T>())))
+                let value = T::VARIANTS.iter().copied().find(|value| Into::<&str>::into(*value) == name);
+                value.ok_or_else(|| E::custom(unknown(T::WHAT, name, &T::names())))
             }
         }
         deserializer.deserialize_any(NameVisitor(std::marker::PhantomData))
     }
-}
-
-fn names<T: Named>() -> Vec<&'static str> {
-    T::ALL.iter().map(|(name, _)| *name).collect()
 }
 
 /// `"a", "b"`.
@@ -112,17 +113,5 @@ mod tests {
              tree-central, tree-lambda-fl, tree-lifl"
         );
         assert_eq!(unknown("phase", "zzz", &["a", "b"]), "unknown phase \"zzz\"; known: a, b");
-    }
-
-    #[test]
-    fn every_dtype_has_its_name() {
-        assert_eq!(Dtype::ALL.map(|dtype| (dtype.name(), dtype)), *Dtype::ALL_NAMED);
-    }
-
-    impl Dtype {
-        const ALL_NAMED: &'static [(&'static str, Dtype); 4] = match <Dtype as Named>::ALL {
-            [a, b, c, d] => &[*a, *b, *c, *d],
-            _ => panic!("as many names as types"),
-        };
     }
 }

@@ -8,22 +8,22 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
 
-use crate::experiment::one_or_many::Entry;
+use crate::experiment::one_or_many::SweepValue;
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Whole<const MIN: u64, const MAX: u64>(pub u64);
+pub struct WholeNumber<const MIN: u64, const MAX: u64>(pub u64);
 
 /// A number of clients, shards, ranks or blocks.
-pub type Count = Whole<1, { u32::MAX as u64 }>;
+pub type Count = WholeNumber<1, { u32::MAX as u64 }>;
 /// As [`Count`], or none.
-pub type CountOrNone = Whole<0, { u32::MAX as u64 }>;
+pub type CountOrNone = WholeNumber<0, { u32::MAX as u64 }>;
 /// A number of elements. 2⁵³ is what every program that reads JSON can hold exactly.
-pub type Elements = Whole<1, { 1 << 53 }>;
+pub type Elements = WholeNumber<1, { 1 << 53 }>;
 /// The start of a random sequence.
-pub type Seed = Whole<0, { u64::MAX }>;
+pub type Seed = WholeNumber<0, { u64::MAX }>;
 
-impl<const MIN: u64, const MAX: u64> Visitor<'_> for Whole<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64> Visitor<'_> for WholeNumber<MIN, MAX> {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,7 +31,7 @@ impl<const MIN: u64, const MAX: u64> Visitor<'_> for Whole<MIN, MAX> {
     }
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self, E> {
         if (MIN..=MAX).contains(&value) {
-            Ok(Whole(value))
+            Ok(WholeNumber(value))
         } else {
             Err(E::invalid_value(Unexpected::Unsigned(value), &self))
         }
@@ -44,19 +44,19 @@ impl<const MIN: u64, const MAX: u64> Visitor<'_> for Whole<MIN, MAX> {
     }
 }
 
-impl<const MIN: u64, const MAX: u64> Entry for Whole<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64> SweepValue for WholeNumber<MIN, MAX> {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self::visitor())
     }
 }
 
-impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64> WholeNumber<MIN, MAX> {
     /// The largest number.
     pub const MAX: u64 = MAX;
 
     /// What turns a number into one of this range, or into an error that says what is expected.
     pub(crate) fn visitor() -> Self {
-        Whole(MIN)
+        WholeNumber(MIN)
     }
 
     /// Reads the number itself, for fields that no sweep runs through.
@@ -65,25 +65,25 @@ impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
     }
 }
 
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for WholeNumber<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::read(deserializer)
     }
 }
 
-impl<const MIN: u64, const MAX: u64> Serialize for Whole<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64> Serialize for WholeNumber<MIN, MAX> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.0)
     }
 }
 
-impl<const MIN: u64, const MAX: u64> fmt::Display for Whole<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64> fmt::Display for WholeNumber<MIN, MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
 }
 
-impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64> JsonSchema for WholeNumber<MIN, MAX> {
     fn inline_schema() -> bool {
         true
     }

@@ -1,4 +1,5 @@
-//! Objects read as objects only: a derived Deserialize would take a list of the fields' values too.
+//! How objects and their fields are read: objects as objects only, as a derived Deserialize would take a list of the
+//! fields' values too; optional fields without null.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,4 +20,9 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
         }
     }
     deserializer.deserialize_any(ObjectVisitor(PhantomData))
+}
+
+/// Reads a field that is there: as its type, so that null is refused.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }

@@ -12,7 +12,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializ
 use serde::{Serialize, Serializer};
 
 /// A value that a sweep can run through.
-pub trait Entry: Sized {
+pub trait SweepValue: Sized {
     /// Reads one value. Its errors say what is expected in the words of an experiment.
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 }
@@ -45,9 +45,9 @@ impl<T> OneOrMany<T> {
 }
 
 /// Reads an entry of a list and compares it with those before it, inside the entry, so that the error has its place.
-struct Next<'a, T>(&'a [T]);
+struct NextValue<'a, T>(&'a [T]);
 
-impl<'de, T: Entry + PartialEq> DeserializeSeed<'de> for Next<'_, T> {
+impl<'de, T: SweepValue + PartialEq> DeserializeSeed<'de> for NextValue<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
@@ -64,7 +64,7 @@ pub(crate) fn twice(earlier: usize) -> String {
     format!("the same as entry [{earlier}]; a list must not hold a value twice")
 }
 
-impl<'de, T: Entry + PartialEq> Deserialize<'de> for OneOrMany<T> {
+impl<'de, T: SweepValue + PartialEq> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
     }
@@ -72,13 +72,13 @@ impl<'de, T: Entry + PartialEq> Deserialize<'de> for OneOrMany<T> {
 
 struct OneOrManyVisitor<T>(PhantomData<T>);
 
-impl<T: Entry> OneOrManyVisitor<T> {
+impl<T: SweepValue> OneOrManyVisitor<T> {
     fn one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OneOrMany<T>, D::Error> {
         T::read(deserializer).map(OneOrMany::One)
     }
 }
 
-impl<'de, T: Entry + PartialEq> Visitor<'de> for OneOrManyVisitor<T> {
+impl<'de, T: SweepValue + PartialEq> Visitor<'de> for OneOrManyVisitor<T> {
     type Value = OneOrMany<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,7 +107,7 @@ impl<'de, T: Entry + PartialEq> Visitor<'de> for OneOrManyVisitor<T> {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = list.next_element_seed(Next(&values))? {
+        while let Some(value) = list.next_element_seed(NextValue(&values))? {
             values.push(value);
         }
         if values.is_empty() {

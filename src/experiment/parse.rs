@@ -6,12 +6,12 @@ use serde_path_to_error::{Path, Segment};
 use crate::experiment::error::ExperimentError;
 use crate::experiment::names::unknown;
 use crate::experiment::object::object;
-use crate::experiment::written::Written;
+use crate::experiment::written::WrittenExperiment;
 
 /// Reads `text`, the contents of `file`; the file itself is not opened. Names that only the caller can know (models,
 /// strategies, presets) are checked by [`resolve()`](crate::experiment::resolve::resolve).
-pub fn parse(text: &str, file: &std::path::Path) -> Result<Written, ExperimentError> {
-    let mut written: Written = json(text, file)?;
+pub fn parse(text: &str, file: &std::path::Path) -> Result<WrittenExperiment, ExperimentError> {
+    let mut written: WrittenExperiment = json(text, file)?;
     written.file = file.to_path_buf();
     Ok(written)
 }
@@ -52,6 +52,10 @@ fn field(path: &Path) -> String {
     field
 }
 
+/// The refusal of a field that experiments had before `end`.
+const PHASE_IS_END: &str = "is now called end: write \"end\": \"everywhere\" for \"round\"; for \"aggregate\" \
+                            write \"end\": \"scattered\" (sharded strategies) or \"root\" (trees)";
+
 fn refusal(file: &std::path::Path, field: String, error: &serde_json::Error) -> ExperimentError {
     let (line, column) = (error.line(), error.column());
     let message = error.to_string();
@@ -67,6 +71,9 @@ fn in_our_words(problem: &str) -> String {
     {
         // `a` | `a` or `b` | one of `a`, `b`, `c`: every second piece between backticks.
         let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        if name == "phase" && known.contains(&"end") {
+            return PHASE_IS_END.into();
+        }
         unknown("field", name, &known)
     } else if let Some(name) = problem.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
         format!("field {name:?} is there twice")

@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::experiment::numbers::Count;
-use crate::experiment::one_or_many::Entry;
+use crate::experiment::one_or_many::SweepValue;
 
 /// A number of clients or shards as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +42,7 @@ impl fmt::Display for Scaled {
 /// What [`Scaled`] looks like where it is no plain number.
 const FORM: &str = "write a number, or {\"per_rank\": number} with nothing else in it";
 
-impl Entry for Scaled {
+impl SweepValue for Scaled {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ScaledVisitor;
         impl<'de> Visitor<'de> for ScaledVisitor {

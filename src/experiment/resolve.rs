@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::experiment::cells::{Cell, Comparison, Variants};
 use crate::experiment::error::ExperimentError;
 use crate::experiment::gradients::Gradients;
-use crate::experiment::knobs::{Ceiling, Flow};
-use crate::experiment::model::{Model, unfit_name};
+use crate::experiment::knobs::{CeilingChoice, FlowChoice};
+use crate::experiment::model::{ModelChoice, unfit_name};
 use crate::experiment::names::unknown;
 use crate::experiment::numbers::{Count, Elements};
 use crate::experiment::one_or_many::{OneOrMany, twice};
@@ -14,7 +14,7 @@ use crate::experiment::per_rank::Scaled;
 use crate::experiment::settings::Repeat;
 use crate::experiment::size::Size;
 use crate::experiment::weights::Weights;
-use crate::experiment::written::Written;
+use crate::experiment::written::WrittenExperiment;
 use crate::gradient::Dtype;
 use crate::plan::Roles;
 use crate::plan::strategies::Knobs;
@@ -50,12 +50,12 @@ pub struct Hosts {
 }
 
 /// Who hosts what on the first so many nodes (None: all of them) with these roles; or why there are no such nodes.
-pub type Places<'a> = &'a dyn Fn(Option<u64>, Roles) -> Result<Hosts, String>;
+pub type HostsOf<'a> = &'a dyn Fn(Option<u64>, Roles) -> Result<Hosts, String>;
 
 /// What only the caller knows.
 pub struct Known<'a> {
     /// The job's nodes and ranks.
-    pub places: Places<'a>,
+    pub places: HostsOf<'a>,
     /// Every strategy.
     pub strategies: &'a [&'a str],
     /// What a strategy of these heeds.
@@ -99,7 +99,7 @@ impl Experiment {
 
 /// Resolves `written`, taking a relative path of gradients from `base_dir`, the directory of the experiment file.
 /// Errors name the field and what would be right.
-pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<Experiment, ExperimentError> {
+pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) -> Result<Experiment, ExperimentError> {
     let resolver = Resolver { written, known };
     let name = resolver.name()?;
     let files = resolver.files()?;
@@ -133,8 +133,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
         dtypes.len() as u64,
         clients.len() as u64,
         written.roles.values().len() as u64,
-        written.phase.values().len() as u64,
-        variants.count(known.knobs),
+        written.end.values().iter().map(|end| variants.count(*end, known.knobs)).fold(0, u64::saturating_add),
     ])?;
     let mut comparisons: Vec<Comparison> = Vec::new();
     let mut first_cell = 0;
@@ -150,8 +149,8 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
                         resolver.check_bytes(at, elements, dtype, clients)?;
                         let shards = resolver.shards(hosts)?;
                         let variants = Variants { shards: &shards, ..variants };
-                        for &phase in written.phase.values() {
-                            let cells = variants.cells(first_cell, known.knobs);
+                        for &end in written.end.values() {
+                            let cells = variants.cells(first_cell, end, known.knobs);
                             first_cell += cells.len() as u64;
                             comparisons.push(Comparison {
                                 index: comparisons.len() as u64,
@@ -161,7 +160,7 @@ pub fn resolve(written: &Written, base_dir: &Path, known: &Known<'_>) -> Result<
                                 dtype,
                                 clients,
                                 roles,
-                                phase,
+                                end,
                                 residency: written.gradients.residency(),
                                 cells,
                             });
@@ -191,7 +190,7 @@ enum Length {
 }
 
 struct Resolver<'a> {
-    written: &'a Written,
+    written: &'a WrittenExperiment,
     known: &'a Known<'a>,
 }
 
@@ -302,15 +301,15 @@ impl Resolver<'_> {
         }
     }
 
-    fn looked_up(&self, models: &OneOrMany<Model>) -> Result<Vec<(String, Length)>, ExperimentError> {
+    fn looked_up(&self, models: &OneOrMany<ModelChoice>) -> Result<Vec<(String, Length)>, ExperimentError> {
         let mut found: Vec<(String, Length)> = Vec::new();
         for (at, model) in models.values().iter().enumerate() {
             let place = models.place("models", at);
             let model = match model {
-                Model::Length(elements) => (elements.to_string(), Length::Elements(*elements)),
-                Model::Own { name, elements } => (name.clone(), Length::Elements(*elements)),
-                Model::PerAggregator { name, bytes } => (name.clone(), Length::PerAggregator(*bytes)),
-                Model::Catalogue(name) => match (self.known.catalogue)(name) {
+                ModelChoice::Length(elements) => (elements.to_string(), Length::Elements(*elements)),
+                ModelChoice::Own { name, elements } => (name.clone(), Length::Elements(*elements)),
+                ModelChoice::PerAggregator { name, bytes } => (name.clone(), Length::PerAggregator(*bytes)),
+                ModelChoice::Catalogue(name) => match (self.known.catalogue)(name) {
                     Ok((name, elements)) => (name, Length::Elements(elements)),
                     Err(problem) => return self.refuse(place, problem),
                 },
@@ -375,7 +374,7 @@ impl Resolver<'_> {
     fn check_flow(&self, dtypes: &[Dtype]) -> Result<(), ExperimentError> {
         let flow = &self.written.flow;
         for (at, this) in flow.values().iter().enumerate() {
-            let Flow::Chunk { bytes } = this else { continue };
+            let FlowChoice::Chunk { bytes } = this else { continue };
             if let Some(dtype) = dtypes.iter().find(|dtype| bytes % dtype.size() as u64 != 0) {
                 return self.refuse(
                     flow.place("flow", at),
@@ -422,8 +421,8 @@ impl Resolver<'_> {
         for (at, ceiling) in ceilings.values().iter().enumerate() {
             let place = ceilings.place("ceiling", at);
             let found = match ceiling {
-                Ceiling::Bytes(bytes) => *bytes,
-                Ceiling::Preset(name) => match self.known.ceilings.iter().find(|(preset, _)| preset == name) {
+                CeilingChoice::Bytes(bytes) => *bytes,
+                CeilingChoice::Preset(name) => match self.known.ceilings.iter().find(|(preset, _)| preset == name) {
                     Some((_, bytes)) => *bytes,
                     None if self.known.ceilings.is_empty() => {
                         return self.refuse(place, format!("{name:?} is no size; write one such as \"3008MiB\""));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::experiment::written::Written;
+use crate::experiment::written::WrittenExperiment;
 
 /// The schema, made from the types. `strategies` are the names that an experiment may list; `models`, those of the
 /// catalogue, are offered as examples, since an experiment may name its own.
@@ -10,7 +10,7 @@ use crate::experiment::written::Written;
 /// # Errors
 /// If the generated schema is not shaped as expected, names the place.
 pub fn schema(strategies: &[&str], models: &[&str]) -> Result<Value, String> {
-    let mut schema = schemars::schema_for!(Written).to_value();
+    let mut schema = schemars::schema_for!(WrittenExperiment).to_value();
     let names = json!({"enum": strategies, "description": "The name of a strategy."});
     insert(&mut schema, "/$defs", "Strategy", names)?;
     let name = json!({"$ref": "#/$defs/Strategy"});
@@ -18,9 +18,9 @@ pub fn schema(strategies: &[&str], models: &[&str]) -> Result<Value, String> {
     insert(&mut schema, "/properties/strategies", "anyOf", json!([name, list]))?;
     insert(&mut schema, "/properties/strategies", "examples", json!([strategies]))?;
     let catalogue = json!({"type": "string", "description": "A model of the catalogue.", "examples": models});
-    match schema.pointer_mut("/$defs/Model/anyOf/0") {
+    match schema.pointer_mut("/$defs/ModelChoice/anyOf/0") {
         Some(entry) => *entry = catalogue,
-        None => return Err("the schema has no /$defs/Model/anyOf/0".into()),
+        None => return Err("the schema has no /$defs/ModelChoice/anyOf/0".into()),
     }
     fold_lines(&mut schema);
     Ok(schema)

@@ -8,7 +8,7 @@ use crate::experiment::numbers::{Count, CountOrNone, Precision, Seconds, Seed};
 /// How ranks begin a round together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Start {
+pub enum StartRule {
     /// At a moment on a clock of all ranks, agreed upon when all are ready. A round in which a rank missed it is kept
     /// in the file and used for nothing.
     #[default]
@@ -40,7 +40,7 @@ pub struct Repeat {
     pub warmup: u64,
     /// How ranks begin a round together: at an agreed moment ("window"), or on leaving a barrier ("barrier"). Where ranks
     /// share cores it is the barrier all the same, as waiting for the moment would keep others from the cores.
-    pub start: Start,
+    pub start: StartRule,
     /// Start of the random sequence that orders the cells of a block.
     #[serde(deserialize_with = "Seed::plain")]
     #[schemars(with = "Seed")]
@@ -49,6 +49,6 @@ pub struct Repeat {
 
 impl Default for Repeat {
     fn default() -> Self {
-        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
+        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: StartRule::Window, seed: 1 }
     }
 }

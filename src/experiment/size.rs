@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
-use crate::experiment::one_or_many::Entry;
+use crate::experiment::one_or_many::SweepValue;
 
 /// Unit names and their bytes. Where two texts for a size are equally good, the earlier unit is shown.
 const UNITS: [(&str, u64); 9] = [
@@ -145,7 +145,7 @@ impl Serialize for Size {
 /// The error for a size that must not be 0.
 pub(crate) const ZERO_SIZE: &str = "a size of 0 bytes; write one above 0";
 
-impl Entry for Size {
+impl SweepValue for Size {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SizeVisitor;
         impl Visitor<'_> for SizeVisitor {

@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for Weights {
                 Ok(Weights::Each(weights))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Weights, A::Error> {
-                let key = Key::deserialize(MapAccessDeserializer::new(map))?.key;
+                let key = MetadataKey::deserialize(MapAccessDeserializer::new(map))?.key;
                 if key.is_empty() {
                     return Err(de::Error::custom(
                         "an empty key; write a metadata key such as {\"key\": \"num_samples\"}",
@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for Weights {
 /// The key form of weights.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Key {
+struct MetadataKey {
     /// The metadata key whose value is the weight.
     key: String,
 }
@@ -68,7 +68,7 @@ impl Serialize for Weights {
             Weights::Stored => serializer.serialize_none(),
             Weights::All(weight) => serializer.serialize_f64(*weight),
             Weights::Each(weights) => weights.serialize(serializer),
-            Weights::Key(key) => Key { key: key.clone() }.serialize(serializer),
+            Weights::Key(key) => MetadataKey { key: key.clone() }.serialize(serializer),
         }
     }
 }
@@ -85,7 +85,7 @@ impl JsonSchema for Weights {
             "anyOf": [
                 weight,
                 {"type": "array", "items": weight, "minItems": 1, "description": "One a client, in client order."},
-                generator.subschema_for::<Key>()
+                generator.subschema_for::<MetadataKey>()
             ]
         })
     }

@@ -9,24 +9,24 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::gradients::Gradients;
-use crate::experiment::knobs::{Ceiling, Flow};
-use crate::experiment::model::{Model, file_name};
+use crate::experiment::knobs::{CeilingChoice, FlowChoice};
+use crate::experiment::model::{ModelChoice, file_name};
 use crate::experiment::numbers::Count;
-use crate::experiment::object::object;
-use crate::experiment::one_or_many::{Entry, OneOrMany};
+use crate::experiment::object::{object, present};
+use crate::experiment::one_or_many::{OneOrMany, SweepValue};
 use crate::experiment::per_rank::Scaled;
 use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
-use crate::plan::{IntraNode, Order, Phase, Roles};
+use crate::plan::{End, IntraNode, Order, Roles};
 
 // The comments on fields become the descriptions in configs/experiment.schema.json, which editors show.
 
 /// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles, intra_node, order
-/// or phase spans a sweep: every combination is measured.
+/// or end spans a sweep: every combination is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "gradshard experiment", example = example())]
-pub struct Written {
+pub struct WrittenExperiment {
     /// The file that this was read from, for messages.
     #[serde(skip)]
     pub file: PathBuf,
@@ -50,8 +50,8 @@ pub struct Written {
     /// number of elements, or with bytes for each rank that aggregates. Needed with synthetic gradients; with gradients from files |θ| is what the files say, and
     /// this must be left out.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OneOrMany<Model>")]
-    pub models: Option<OneOrMany<Model>>,
+    #[schemars(with = "OneOrMany<ModelChoice>")]
+    pub models: Option<OneOrMany<ModelChoice>>,
 
     /// Where the clients' gradients come from, what they weigh and how they are held. Default: synthetic, seed 1,
     /// weight 1 each, resident.
@@ -89,7 +89,7 @@ pub struct Written {
     /// How data moves through an aggregator: whole, or in chunks of a size. Default whole.
     #[serde(default = "default_flow")]
     #[schemars(example = &"whole", example = ["whole", "1MiB"])]
-    pub flow: OneOrMany<Flow>,
+    pub flow: OneOrMany<FlowChoice>,
 
     /// Which ranks aggregate. Default colocated.
     #[serde(default = "default_roles")]
@@ -103,9 +103,9 @@ pub struct Written {
     #[serde(default = "default_order")]
     pub order: OneOrMany<Order>,
 
-    /// Which part of a round is timed. Default aggregate.
-    #[serde(default = "default_phase")]
-    pub phase: OneOrMany<Phase>,
+    /// The state in which a round ends, up to which it is timed. Each end is a comparison of its own. Default everywhere.
+    #[serde(default = "default_end")]
+    pub end: OneOrMany<End>,
 
     /// How often and how long each comparison is measured.
     #[serde(default, deserialize_with = "object")]
@@ -114,18 +114,13 @@ pub struct Written {
     /// Memory limits on one aggregator: sizes, or names of presets (lambda-512mib, lambda-3008mib, lambda-10240mib).
     /// A cell that is predicted to need more becomes a row that says so. Default: no limit.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "OneOrMany<Ceiling>")]
-    pub ceiling: Option<OneOrMany<Ceiling>>,
+    #[schemars(with = "OneOrMany<CeilingChoice>")]
+    pub ceiling: Option<OneOrMany<CeilingChoice>>,
 
     /// Whether the system enforces the ceiling on each rank that aggregates, by RLIMIT_DATA. What the MPI library takes
     /// then counts, and may cost the job: `gradshard run --launch` goes on after it. Default false.
     #[serde(default)]
     pub enforce: bool,
-}
-
-/// Reads a field that is there: as its type, so that null is refused.
-pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 fn present_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -135,8 +130,8 @@ fn present_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
 fn default_shards() -> OneOrMany<Scaled> {
     OneOrMany::One(Scaled::Fixed(4))
 }
-fn default_flow() -> OneOrMany<Flow> {
-    OneOrMany::One(Flow::Whole)
+fn default_flow() -> OneOrMany<FlowChoice> {
+    OneOrMany::One(FlowChoice::Whole)
 }
 fn default_roles() -> OneOrMany<Roles> {
     OneOrMany::One(Roles::Colocated)
@@ -147,8 +142,8 @@ fn default_intra_node() -> OneOrMany<IntraNode> {
 fn default_order() -> OneOrMany<Order> {
     OneOrMany::One(Order::Client)
 }
-fn default_phase() -> OneOrMany<Phase> {
-    OneOrMany::One(Phase::Aggregate)
+fn default_end() -> OneOrMany<End> {
+    OneOrMany::One(End::Everywhere)
 }
 
 fn example() -> serde_json::Value {
@@ -163,7 +158,7 @@ fn example() -> serde_json::Value {
     })
 }
 
-impl Entry for String {
+impl SweepValue for String {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NameVisitor;
         impl Visitor<'_> for NameVisitor {

@@ -4,8 +4,25 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 /// The type of a gradient's elements, as named in experiments and files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Dtype {
     /// IEEE 754 binary32, accumulated in binary32.
     F32,
@@ -20,6 +37,11 @@ pub enum Dtype {
 impl Dtype {
     /// Every type that gradshard knows.
     pub const ALL: [Dtype; 4] = [Dtype::F32, Dtype::F64, Dtype::F16, Dtype::Bf16];
+
+    /// The name used in experiments, tables and files.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
 
     /// Bytes of one element.
     pub fn size(self) -> usize {
@@ -36,22 +58,6 @@ impl Dtype {
             Dtype::F64 => 8,
             Dtype::F32 | Dtype::F16 | Dtype::Bf16 => 4,
         }
-    }
-
-    /// The name used in experiments, tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Dtype::F32 => "f32",
-            Dtype::F64 => "f64",
-            Dtype::F16 => "f16",
-            Dtype::Bf16 => "bf16",
-        }
-    }
-}
-
-impl std::fmt::Display for Dtype {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod npy;
 pub mod open;
 pub mod safetensors;
 mod stored;
+#[allow(unsafe_code)]
 pub mod synthetic;
 pub mod weights;
 

@@ -7,8 +7,8 @@ use crate::engine::transport::{Transport, agree, gather_numbers};
 use crate::engine::{EngineError, Residents, Round, Spec};
 use crate::experiment::Comparison;
 use crate::gradient::{Element, Source};
-use crate::job::contender::{Contender, Measured, make_ready, row};
-use crate::job::digest::digest;
+use crate::job::contender::{Contender, Measured, SentByRanks, make_ready, row};
+use crate::job::digest::digest as digest_of;
 use crate::job::disturbance::{BlockWatch, Disturbance};
 use crate::job::rank_memory::{self, Watch, Watching};
 use crate::job::ratios::{self, Timed};
@@ -20,7 +20,7 @@ use crate::job::timing::{self, Timing, Told};
 use crate::job::{JobError, Prepared, Progress, Request, correctness, keep};
 use crate::memory::Limit;
 use crate::plan::memory::{Memory, RankPrediction, resident};
-use crate::plan::{IntraNode, Layout, Phase, Residency};
+use crate::plan::{End, IntraNode, Layout, Lowering, Residency};
 use crate::results::Running;
 use crate::results::row::{BlockRow, MemoryRow, RatioRow, Sample, Status};
 use crate::stats::{BlockOrder, Stopped, Stopping, StoppingRule};
@@ -120,6 +120,10 @@ impl<'s, E: Element> Session<'s, E> {
                 terms: terms_of(comparison, cell, strategy, nodes),
                 problem: prepared.problem(comparison, source, cell.shards),
                 plan: None,
+                lowering: Lowering::default(),
+                family: None,
+                held: Vec::new(),
+                sent: SentByRanks::default(),
                 status: Status::Ok,
                 reason: String::new(),
                 predicted: RankPrediction::default(),
@@ -348,7 +352,7 @@ impl<'s, E: Element> Session<'s, E> {
                 return Ok(None);
             }
         }
-        let made = Round::prepare(spec, &self.residents, transport);
+        let made = Round::prepare_lowered(spec, contender.lowering.clone(), &self.residents, transport);
         let out_of_memory = matches!(made, Err(EngineError::Memory(_)));
         let out_of_memory = transport.max(u64::from(out_of_memory))? > 0;
         let mut round = match settle(transport, made)? {
@@ -370,7 +374,9 @@ impl<'s, E: Element> Session<'s, E> {
         }
         let reached = self.watch.reach(&round);
         round.reset();
+        let sent = transport.sent();
         let timing = Timing::of(self.sync, transport, |transport| round.run(transport))?;
+        let sent = transport.sent().since(sent);
         transport.barrier()?;
         let watched = self.watch.end(probe, &round, reached);
         // What follows looks at the result, which is no part of the round.
@@ -382,38 +388,43 @@ impl<'s, E: Element> Session<'s, E> {
             return Ok(None);
         }
         let results = round.results();
-        let digest = results.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
-        let held = self.held(contender, &round, digest);
-        let record = [round.producing_seconds().to_bits(), digest, held];
+        let digest = results.iter().map(|(range, elements)| digest_of(*range, elements)).fold(0, u64::wrapping_add);
+        let received = round.received();
+        let received = received.iter().map(|(range, elements)| digest_of(*range, elements));
+        let held = received.fold(digest, u64::wrapping_add);
+        let record = [round.producing_seconds().to_bits(), digest, held, sent.messages, sent.bytes];
         let record = [timing.numbers().as_slice(), &record, &watched.numbers()].concat();
         const PRODUCING: usize = timing::NUMBERS;
         const DIGEST: usize = PRODUCING + 1;
         const HELD: usize = DIGEST + 1;
+        const SENT: usize = HELD + 1;
         let numbers = gather_numbers(transport, &record)?.map(|told| {
             for (memory, numbers) in contender.memory.iter_mut().zip(&told) {
-                rank_memory::add(memory, &numbers[HELD + 1..]);
+                rank_memory::add(memory, &numbers[SENT + 2..]);
             }
+            let sent = |at: usize| told.iter().map(move |of| of[SENT + at]);
+            contender.sent = SentByRanks {
+                messages_max: sent(0).max().unwrap_or(0),
+                messages_total: sent(0).sum(),
+                bytes_max: sent(1).max().unwrap_or(0),
+            };
             let pick = |at: usize| told.iter().map(|of| of[at]).collect::<Vec<u64>>();
             let digest = pick(DIGEST).into_iter().fold(0, u64::wrapping_add);
             let producing = pick(PRODUCING).into_iter().map(f64::from_bits).collect();
             let told = Told::new(self.sync.start(), transport.node_of(), &told, producing);
             (told, digest, pick(HELD))
         });
-        if contender.terms.phase == Phase::Round {
-            let spread = numbers.as_ref().map_or(Ok(()), |(_, digest, held)| self.all_hold(contender, *digest, held));
-            if let Err(reason) = agree(transport, spread)? {
-                contender.ends(Status::Failed, reason);
-                return Ok(None);
-            }
-        }
-        // Rounds whose result is that of a verified round need no second look.
-        let new = numbers
-            .as_ref()
-            .is_some_and(|(_, digest, _)| contender.verification.is_none() || contender.digest != *digest);
+        // Rounds that leave every rank with what a verified round left need no second look.
+        let new = numbers.as_ref().is_some_and(|(_, digest, held)| {
+            contender.verification.is_none() || contender.digest != *digest || contender.held != *held
+        });
         if transport.max(u64::from(new))? > 0 {
             correctness::verify(transport, contender, self.source, &results)?;
-            if let Some((_, digest, _)) = &numbers {
+            let digest = numbers.as_ref().map_or(0, |(_, digest, _)| *digest);
+            self.verify_end(transport, contender, &round, digest)?;
+            if let Some((_, digest, held)) = &numbers {
                 contender.digest = *digest;
+                contender.held.clone_from(held);
             }
             if !contender.kept
                 && contender.runs()
@@ -428,24 +439,39 @@ impl<'s, E: Element> Session<'s, E> {
         Ok(numbers.filter(|_| contender.runs()).map(|(told, ..)| told))
     }
 
-    /// Digest of what this rank's clients can read of the result after the second phase.
-    fn held(&self, contender: &Contender<'_>, round: &Round<'_, E>, own: u64) -> u64 {
-        let received = round.received();
-        let received = received.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
-        // After a collective of the library every rank has a copy of its own.
-        if contender.strategy.needs_mpi() { received } else { own.wrapping_add(received) }
-    }
-
-    /// After the second phase the clients of every node (or rank, where nothing is shared) hold the whole result.
-    fn all_hold(&self, contender: &Contender<'_>, digest: u64, held: &[u64]) -> Result<(), String> {
-        let by_node = contender.terms.intra_node == IntraNode::Shared && !contender.strategy.needs_mpi();
-        let clients = contender.problem.clients();
-        for rank in (0..held.len()).filter(|rank| !self.layout.clients_on(*rank, clients).is_empty()) {
-            let group: &[usize] = if by_node { self.layout.ranks_on_node(self.layout.node_of(rank)) } else { &[rank] };
-            let sum = group.iter().map(|rank| held[*rank]).fold(0, u64::wrapping_add);
-            if sum != digest {
-                return Err(format!("the clients of rank {rank} do not hold the result that was aggregated"));
+    /// Looks whether every rank holds what the end wants there, and fails the cell if one does not. `digest` is that of the
+    /// whole result, on rank 0. Collective.
+    fn verify_end(
+        &self,
+        transport: &mut dyn Transport,
+        contender: &mut Contender<'_>,
+        round: &Round<'_, E>,
+        digest: u64,
+    ) -> Result<(), JobError> {
+        let kept = round.kept();
+        let elements = kept.iter().map(|(range, _)| range.len()).sum();
+        let kept = kept.iter().map(|(range, elements)| digest_of(*range, elements)).fold(0, u64::wrapping_add);
+        let Some(plan) = &contender.plan else { return Ok(()) };
+        let holds = gather_numbers(transport, &[kept, elements])?.map_or(Ok(()), |told| {
+            let wanted: Vec<_> =
+                (0..told.len()).map(|rank| plan.wanted(&contender.problem, &self.layout, rank)).collect();
+            if let Some(rank) = (0..told.len()).find(|rank| told[*rank][1] != wanted[*rank].len()) {
+                return Err(format!(
+                    "rank {rank} holds {} elements at the end, not {}",
+                    told[rank][1],
+                    wanted[rank].len()
+                ));
             }
+            let whole = |rank: &usize| wanted[*rank].len() == contender.problem.elements;
+            let all = told.iter().map(|of| of[0]).fold(0, u64::wrapping_add);
+            let right = match contender.problem.end {
+                End::Scattered => all == digest,
+                End::Root | End::Everywhere => (0..told.len()).filter(whole).all(|rank| told[rank][0] == digest),
+            };
+            if right { Ok(()) } else { Err("a rank does not hold the result that was aggregated".to_owned()) }
+        });
+        if let Err(reason) = agree(transport, holds)? {
+            contender.ends(Status::Failed, reason);
         }
         Ok(())
     }

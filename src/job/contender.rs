@@ -8,9 +8,9 @@ use crate::experiment::{self, Comparison};
 use crate::job::JobError;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
-use crate::plan::memory::{RankPrediction, predict_rank};
-use crate::plan::strategies::{Family, Strategy};
-use crate::plan::{self, End, Layout, Phase, Plan, Problem, Roles, Terms, check};
+use crate::plan::memory::{RankPrediction, predict_lowered};
+use crate::plan::strategies::{Strategy, usual_family};
+use crate::plan::{self, Family, Layout, Lowering, Plan, Problem, Roles, Terms, check, family, lower};
 use crate::results::row::{CellRow, Hosting, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
@@ -20,6 +20,17 @@ pub const ENFORCED_BY: &str = "RLIMIT_DATA";
 
 /// A cell's row, its samples, and the memory of each rank.
 pub type Measured = (CellRow, Vec<Sample>, Vec<RankMemory>);
+
+/// Messages of a round, over all ranks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SentByRanks {
+    /// Messages of the rank that sends most.
+    pub messages_max: u64,
+    /// Messages of all ranks.
+    pub messages_total: u64,
+    /// Bytes in messages of the rank that sends most.
+    pub bytes_max: u64,
+}
 
 /// One cell on its way through the comparison. The same on every rank, but for what only rank 0 collects.
 pub struct Contender<'p> {
@@ -33,6 +44,14 @@ pub struct Contender<'p> {
     pub problem: Arc<Problem>,
     /// None where there is none.
     pub plan: Option<Arc<dyn Plan>>,
+    /// This rank's share of the plan.
+    pub lowering: Lowering,
+    /// The plan's family, where it has been read from the plan.
+    pub family: Option<Family>,
+    /// Digests of the finished ranges that each rank held after the last round that was verified; on rank 0.
+    pub held: Vec<u64>,
+    /// Messages that ranks sent in a round; on rank 0.
+    pub sent: SentByRanks,
     /// What has become of it so far.
     pub status: Status,
     /// Why, where it is not ok.
@@ -107,7 +126,10 @@ pub fn make_ready(
         contender.ends(Status::Failed, reason);
         return Ok(());
     }
-    let predicted = predict_rank(plan.as_ref(), &contender.problem, layout, &contender.terms, transport.rank());
+    contender.family = Some(family(plan.as_ref(), &contender.problem, layout));
+    let rank = transport.rank();
+    contender.lowering = lower(plan.as_ref(), &contender.problem, layout, &contender.terms, rank);
+    let predicted = predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);
     contender.predicted = predicted;
     let told = [predicted.aggregators].into_iter().chain(purposes(predicted.all)).chain(purposes(predicted.heaviest));
     let told: Vec<u64> = told.collect();
@@ -162,7 +184,7 @@ pub fn identity(
     nodes: usize,
 ) -> CellRow {
     let flow = match (cell.flow, terms.flow) {
-        (experiment::Flow::Auto, plan::Flow::Chunk { elements }) => {
+        (experiment::FlowChoice::Auto, plan::Flow::Chunk { elements }) => {
             format!("auto ({})", experiment::Size(elements * comparison.dtype.size() as u64))
         }
         (written, _) => written.to_string(),
@@ -171,7 +193,7 @@ pub fn identity(
         cell: cell.index,
         comparison: comparison.index,
         strategy: strategy.name().to_owned(),
-        family: if strategy.needs_mpi() { Family::Library } else { strategy.family() },
+        family: usual_family(strategy).unwrap_or_default(),
         model: comparison.model.clone(),
         elements: comparison.elements,
         dtype: comparison.dtype,
@@ -183,11 +205,7 @@ pub fn identity(
         roles: if comparison.roles == Roles::Colocated { Hosting::Colocated } else { Hosting::Dedicated },
         intra_node: terms.intra_node,
         order: terms.order,
-        end: match (comparison.phase, strategy.family()) {
-            (Phase::Round, _) => End::Everywhere,
-            (Phase::Aggregate, Family::Sharded) => End::Scattered,
-            (Phase::Aggregate, _) => End::Root,
-        },
+        end: comparison.end,
         residency: comparison.residency,
         ceiling_bytes: cell.ceiling.map(|bytes| bytes as f64),
         ..CellRow::default()
@@ -260,6 +278,10 @@ pub fn row(
             wrong_elements: found.wrong,
             reference: verify::REFERENCE.to_owned(),
         }),
+        family: contender.family.or_else(|| usual_family(strategy)).unwrap_or_default(),
+        messages_max: contender.sent.messages_max,
+        messages_total: contender.sent.messages_total,
+        message_bytes_max: contender.sent.bytes_max,
         status: contender.status,
         reason: contender.reason,
         // The share of the machine's limit is for whoever has measured that.

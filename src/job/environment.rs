@@ -7,7 +7,7 @@ use crate::engine::transport::{Transport, TransportError};
 use crate::machine::command_line;
 use crate::machine::rank::RankMachine;
 use crate::machine::{Placement, Spread, cores_shared, placement};
-use crate::roofline::Limits;
+use crate::roofline::MachineLimits;
 
 /// Every rank's description, on rank 0; None elsewhere. Collective.
 pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>>, TransportError> {
@@ -20,7 +20,7 @@ pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>
 
 /// The environment of a result file with the machine's `limits`, where they were measured, on rank 0; None elsewhere.
 /// Collective.
-pub fn gather(transport: &mut dyn Transport, limits: Option<&Limits>) -> Result<Option<Value>, TransportError> {
+pub fn gather(transport: &mut dyn Transport, limits: Option<&MachineLimits>) -> Result<Option<Value>, TransportError> {
     let machines = machines(transport)?;
     let node_of = transport.node_of().to_vec();
     let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
 use crate::experiment::Comparison;
 use crate::job::{Book, JobError, Prepared, Progress, Quiet, Request, comparison, save, share, start};
-use crate::roofline::Limits;
+use crate::roofline::MachineLimits;
 use crate::sync::Synchroniser;
 
 /// Comparisons that follow each other on the same nodes.
@@ -46,7 +46,7 @@ pub fn measure(
     transport: &mut dyn Transport,
     prepared: &Prepared,
     group: &Group<'_>,
-    limits: Option<&Limits>,
+    limits: Option<&MachineLimits>,
     (request, sync, cores_shared): (&Request, &mut Synchroniser, bool),
     book: &mut Book,
     progress: &mut dyn Progress,
@@ -99,7 +99,7 @@ fn on_nodes(
     transport: &mut dyn Transport,
     prepared: &Prepared,
     group: &Group<'_>,
-    limits: Option<&Limits>,
+    limits: Option<&MachineLimits>,
     (request, sync, cores_shared): (&Request, &mut Synchroniser, bool),
     book: &mut Book,
     progress: &mut dyn Progress,
@@ -111,7 +111,7 @@ fn on_nodes(
                 Some(nodes) => format!("measuring the limits of the first {nodes} node(s)"),
                 None => "measuring the machine's limits".to_owned(),
             });
-            Some(crate::roofline::measure(transport)?)
+            Some(crate::roofline::probe(transport)?)
         }
         _ => None,
     };

@@ -63,6 +63,24 @@ pub struct Request {
     pub stop: Stop,
 }
 
+impl Request {
+    /// The request for an experiment file with everything else as a plain run has it.
+    pub fn new(experiment: PathBuf) -> Request {
+        Request {
+            experiment,
+            output: None,
+            nodes: None,
+            force: false,
+            keep_result: None,
+            resume: false,
+            limits: true,
+            watch: Watching::Every,
+            ignore_prediction: false,
+            stop: Stop::default(),
+        }
+    }
+}
+
 /// How a job can end badly.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -140,7 +158,7 @@ pub fn run_with(
     let limits = match groups.as_slice() {
         [only] if request.limits && only.nodes.is_none() => {
             progress.note("measuring the machine's limits");
-            Some(crate::roofline::measure(transport)?)
+            Some(crate::roofline::probe(transport)?)
         }
         _ => None,
     };

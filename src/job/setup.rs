@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
 use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Hosts, Known};
-use crate::gradient::source::{FileKind, Synthetic, open_files};
+use crate::gradient::source::{Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
 use crate::job::{JobError, Request};
 use crate::plan::strategies::{self, Knobs, Strategy};
@@ -56,12 +56,17 @@ impl Prepared {
 
     /// What a strategy is asked to plan: `shards` shards of `comparison`'s gradients.
     pub fn problem(&self, comparison: &Comparison, source: &dyn Source, shards: u64) -> Arc<Problem> {
-        Arc::new(Problem { elements: comparison.elements, shards, weights: source.weights().into() })
+        Arc::new(Problem {
+            elements: comparison.elements,
+            shards,
+            weights: source.weights().into(),
+            end: comparison.end,
+        })
     }
 
     /// As [`Prepared::problem`], where weights change nothing and no gradient is needed.
     pub fn unweighted(&self, comparison: &Comparison, shards: u64) -> Arc<Problem> {
-        Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards))
+        Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards).ending(comparison.end))
     }
 
     /// What a cell adds to its plan on `nodes` nodes.
@@ -113,21 +118,14 @@ fn named(strategies: &'static [&'static dyn Strategy], name: &str) -> Option<&'s
 pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy, nodes: usize) -> Terms {
     let size = comparison.dtype.size() as u64;
     let flow = match cell.flow {
-        experiment::Flow::Whole => Flow::Whole,
-        experiment::Flow::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
-        experiment::Flow::Auto => {
+        experiment::FlowChoice::Whole => Flow::Whole,
+        experiment::FlowChoice::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
+        experiment::FlowChoice::Auto => {
             Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype, nodes)
         }
     };
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
-    Terms {
-        dtype: comparison.dtype,
-        flow,
-        intra_node,
-        order: cell.order,
-        residency: comparison.residency,
-        phase: comparison.phase,
-    }
+    Terms { dtype: comparison.dtype, flow, intra_node, order: cell.order, residency: comparison.residency }
 }
 
 /// Reads the experiment on rank 0 and understands it on every rank, its strategies being some of `strategies`.
@@ -227,13 +225,8 @@ fn understand(
 
 fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, SourceError> {
     let Gradients::Files { format, path, weights, dataset, .. } = gradients else { return Ok(None) };
-    let kind = match format {
-        experiment::Format::Safetensors => FileKind::Safetensors,
-        experiment::Format::Hdf5 => FileKind::Hdf5,
-        experiment::Format::Npy => FileKind::Npy,
-    };
     let pattern = path.to_string_lossy();
-    open_files(kind, &pattern, base, weights, dataset.as_deref()).map(Some)
+    open_files(*format, &pattern, base, weights, dataset.as_deref()).map(Some)
 }
 
 /// Claims the result file on rank 0, before anything runs, with what is in it already where the job is to go on.

@@ -14,17 +14,17 @@ const ENOUGH_ROUNDS: u64 = 10;
 /// environment, which rank 0 has. Collective.
 pub fn synchroniser(
     transport: &mut dyn Transport,
-    asked: experiment::Start,
+    asked: experiment::StartRule,
     environment: &mut Option<Value>,
 ) -> Result<Synchroniser, TransportError> {
     let shared = environment.as_ref().is_some_and(|environment| environment["cores_shared"] == true);
     let shared = transport.max(u64::from(shared))? > 0;
     let (start, reason) = match asked {
-        experiment::Start::Barrier => (Start::Barrier, "asked for"),
-        experiment::Start::Window if shared => {
+        experiment::StartRule::Barrier => (Start::Barrier, "asked for"),
+        experiment::StartRule::Window if shared => {
             (Start::Barrier, "ranks share cores: waiting for a window would keep others from them")
         }
-        experiment::Start::Window => (Start::Window, "asked for, or the default"),
+        experiment::StartRule::Window => (Start::Window, "asked for, or the default"),
     };
     let synchroniser = Synchroniser::new(LocalClock::of_node(), start, transport)?;
     if let Some(Value::Object(environment)) = environment {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use crate::engine::run_threads;
 
-    fn chosen(asked: experiment::Start, cores_shared: bool) -> (Start, Value) {
+    fn chosen(asked: experiment::StartRule, cores_shared: bool) -> (Start, Value) {
         let all = run_threads(&[0, 0, 1], |transport| {
             let mut environment = (transport.rank() == 0).then(|| json!({"cores_shared": cores_shared}));
             let sync = synchroniser(transport, asked, &mut environment).expect("threads");
@@ -57,18 +57,18 @@ mod tests {
 
     #[test]
     fn a_window_needs_a_core_for_each_rank() {
-        let (start, environment) = chosen(experiment::Start::Window, false);
+        let (start, environment) = chosen(experiment::StartRule::Window, false);
         assert_eq!(
             (start, &environment["start"], &environment["clocks"]),
             (Start::Window, &json!("window"), &json!(1))
         );
-        let (start, environment) = chosen(experiment::Start::Window, true);
+        let (start, environment) = chosen(experiment::StartRule::Window, true);
         assert_eq!(
             (start, &environment["start"], &environment["clocks"]),
             (Start::Barrier, &json!("barrier"), &Value::Null)
         );
         assert!(environment["start_reason"].as_str().is_some_and(|reason| reason.starts_with("ranks share cores")));
-        let (start, environment) = chosen(experiment::Start::Barrier, false);
+        let (start, environment) = chosen(experiment::StartRule::Barrier, false);
         assert_eq!((start, &environment["start_reason"]), (Start::Barrier, &json!("asked for")));
     }
 

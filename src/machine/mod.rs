@@ -1,6 +1,7 @@
 //! Where a rank runs: hardware, binding, memory limits, and the software and settings that sway a measurement. No MPI
 //! here: each rank describes itself, someone else gathers.
 
+#[allow(unsafe_code)]
 pub mod binding;
 pub mod build_facts;
 pub mod cgroup;
@@ -11,13 +12,16 @@ pub mod describe;
 pub mod environment;
 pub mod index_set;
 pub mod launcher;
+#[allow(unsafe_code)]
 pub mod load;
+#[allow(unsafe_code)]
 pub mod memory;
 pub mod parameter_files;
 pub mod placement;
 pub mod rank;
 pub mod spread;
 pub mod topology;
+#[allow(unsafe_code)]
 pub mod usage;
 
 pub use core_sharing::cores_shared;

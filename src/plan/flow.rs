@@ -55,8 +55,23 @@ impl Flow {
 }
 
 /// How ranks of one node reach each other's data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum IntraNode {
     /// An aggregator sums straight out of its neighbours' memory.
     Shared,
@@ -65,8 +80,23 @@ pub enum IntraNode {
 }
 
 /// The order in which an aggregator adds its inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Order {
     /// As the plan lists them: clients by number.
     Client,
@@ -77,8 +107,24 @@ pub enum Order {
 }
 
 /// Where clients' gradients are during a round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Residency {
     #[default]
     /// In memory before the clock starts.
@@ -86,37 +132,6 @@ pub enum Residency {
     /// Produced piece by piece while the clock runs.
     Streamed,
 }
-
-/// Which part of a round is carried out and timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Until every range of the result is finished.
-    Aggregate,
-    /// Until every client holds the whole result.
-    Round,
-}
-
-macro_rules! named {
-    ($type:ty { $($variant:path => $name:literal),+ }) => {
-        impl $type {
-            /// The name used in experiments, tables and files.
-            pub fn name(self) -> &'static str {
-                match self { $($variant => $name),+ }
-            }
-        }
-        impl std::fmt::Display for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.name())
-            }
-        }
-    };
-}
-
-named!(IntraNode { IntraNode::Shared => "shared", IntraNode::Messages => "messages" });
-named!(Order { Order::Client => "client", Order::Rotated => "rotated", Order::Arrival => "arrival" });
-named!(Phase { Phase::Aggregate => "aggregate", Phase::Round => "round" });
-named!(Residency { Residency::Resident => "resident", Residency::Streamed => "streamed" });
 
 /// Everything that a cell adds to a plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,6 +146,4 @@ pub struct Terms {
     pub order: Order,
     /// Resident or streamed gradients.
     pub residency: Residency,
-    /// With or without the way back to the clients.
-    pub phase: Phase,
 }

@@ -1,4 +1,5 @@
-//! One comparison as an answer: the best sharded strategy against the best tree, in a sentence.
+//! One comparison as an answer, in a sentence: the best sharded strategy against the best tree or single server, and the
+//! library's best call where it is faster than both.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use super::row::{CellRow, RatioRow};
 use super::show::number::{about, about_mebibytes};
 use super::show::page::printable;
 use crate::plan::End;
-use crate::plan::strategies::Family;
+use crate::plan::Family;
 use crate::stats::{Interval, SizedRatio, Verdict};
 
 /// The name of a family's strategies in a sentence.
@@ -15,6 +16,7 @@ pub fn spoken(family: Family) -> &'static str {
     match family {
         Family::Sharded => "sharded strategy",
         Family::Tree => "tree",
+        Family::Server => "single server",
         Family::Library => "call of the MPI library",
     }
 }
@@ -24,6 +26,7 @@ fn advice(family: Family) -> &'static str {
     match family {
         Family::Sharded => "shard",
         Family::Tree => "build a tree",
+        Family::Server => "use one server",
         Family::Library => "leave it to the library",
     }
 }
@@ -93,6 +96,11 @@ impl<'f> Contest<'f> {
         self.fastest_of(|_| true)
     }
 
+    /// The cell with the least median of those that finish the whole result on one rank: trees and single servers.
+    pub fn best_rooted(&self) -> Option<&'f CellRow> {
+        self.fastest_of(|cell| matches!(cell.family, Family::Tree | Family::Server))
+    }
+
     fn fastest_of(&self, counts: impl Fn(&CellRow) -> bool) -> Option<&'f CellRow> {
         let timed = self.cells.iter().filter(|cell| counts(cell)).filter_map(|cell| Some((cell.timed()?, *cell)));
         timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
@@ -130,7 +138,7 @@ impl<'f> Contest<'f> {
 
     /// The answer in a sentence, without the model.
     pub fn sentence(&self) -> String {
-        let (sharded, tree) = (self.best(Family::Sharded), self.best(Family::Tree));
+        let (sharded, tree) = (self.best(Family::Sharded), self.best_rooted());
         let Some(fastest) = self.fastest() else { return "no cell was timed".to_owned() };
         match (sharded, tree) {
             _ if fastest.family == Family::Library => self.library_first(fastest, [sharded, tree]),
@@ -210,7 +218,7 @@ impl<'f> Contest<'f> {
     /// The best sharded strategy's time over the best tree's, at the comparison's gradient size in MiB. None where they
     /// were not compared.
     pub fn sharded_to_tree(&self) -> Option<SizedRatio> {
-        let (sharded, tree) = (self.best(Family::Sharded)?, self.best(Family::Tree)?);
+        let (sharded, tree) = (self.best(Family::Sharded)?, self.best_rooted()?);
         let Factor { estimate, interval } = Factor::of(self.ratio(sharded, tree)?, sharded);
         Some(SizedRatio { size: size(sharded), estimate, interval })
     }

@@ -17,7 +17,7 @@ use super::row::{CellRow, MemoryRow, RankMemory, Sample};
 use super::schema;
 use crate::memory::KernelMemory;
 use crate::plan::End;
-use crate::plan::strategies::Family;
+use crate::plan::Family;
 
 /// The first bytes of every HDF5 file without a user block; `gradshard` writes none.
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
@@ -188,6 +188,14 @@ impl FileReader<'_> {
             if cell.strategy.starts_with("native-") {
                 cell.family = Family::Library;
             }
+            // Mock-ups of collectives were strategies; now they are the strategy of their first call at another end.
+            let now = match cell.strategy.as_str() {
+                "native-reduce-then-scatter" => ("native-reduce", End::Scattered),
+                "native-reduce-scatter-then-gather" => ("native-reduce-scatter", End::Root),
+                "native-reduce-scatter-then-allgather" => ("native-reduce-scatter", End::Everywhere),
+                _ => continue,
+            };
+            (cell.strategy, cell.end) = (now.0.to_owned(), now.1);
         }
         Ok(cells)
     }

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::column::{optional_words, table, word, words};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
-use crate::plan::strategies::Family;
+use crate::plan::Family;
 use crate::plan::{End, IntraNode, Order, Residency};
-use crate::roofline::share::Part;
+use crate::roofline::share::Bottleneck;
 use crate::stats::interference::Interference;
 use crate::stats::{StopReason, Verdict};
 
@@ -79,7 +79,7 @@ words! {
     BlockStart = BlockStart::default();
 }
 optional_words! {
-    Part;
+    Bottleneck;
     StopReason;
     Interference, older disturbance_of_sentence;
 }
@@ -183,7 +183,7 @@ table! {
         ingest_bytes_per_s: Option<f64>, "B/s", since 1, "bytes of all clients' gradients over the median; NaN: none";
         share_of_limit: Option<f64>, "1", since 2, "limit_seconds over the median; NaN: no limit is known, as where everything fits into the caches";
         limit_bytes: u64, "B", since 2, "least bytes that must cross the busiest memory system or wire; 0: no limit is known";
-        limit_part: Option<Part>, "text", since 2, "the part that limit_bytes must cross: memory, reading (of memory) or wire; empty: no limit is known";
+        limit_part: Option<Bottleneck>, "text", since 2, "the part that limit_bytes must cross: memory, reading (of memory) or wire; empty: no limit is known";
         limit_seconds: Option<f64>, "s", since 2, "limit_bytes over the part's measured bandwidth; NaN: no limit is known";
         aggregating_bytes: u64, "B", since 3, "predicted, without clients' gradients, the aggregating rank that holds most";
         library_bytes: Option<f64>, "B", since 3, "memory that the MPI library and the runtime took for a round, the aggregating rank where it is most: seen by the kernel less tracked; NaN: not known";

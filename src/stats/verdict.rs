@@ -1,4 +1,4 @@
-//! What may be claimed of two strategies.
+//! Verdicts on pairs of strategies.
 
 use crate::stats::holm::holm;
 use crate::stats::{Alpha, LogRatios, Look};
@@ -19,9 +19,9 @@ use crate::stats::{Alpha, LogRatios, Look};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Verdict {
-    /// It takes less time.
+    /// The first strategy takes less time.
     Faster,
-    /// It takes more time.
+    /// The first strategy takes more time.
     Slower,
     /// Their ratio lies between 1 / (1 + margin) and 1 + margin. Never claimed without a stated margin.
     Same,
@@ -35,14 +35,15 @@ pub enum Verdict {
 pub struct Evidence {
     /// Hodges-Lehmann estimate of the ratio.
     pub estimate: f64,
-    /// p-value of the two being equally fast, for all looks together.
+    /// p-value of the hypothesis that both are equally fast, valid for all looks together.
     pub difference_p: f64,
-    /// p-value of their ratio lying outside the margin, for all looks together.
+    /// p-value of the hypothesis that the ratio lies outside the margin, valid for all looks together.
     pub equality_p: f64,
 }
 
 impl Evidence {
-    /// Evidence in `ratios` at `look`, of `alpha` for all looks. None if no block holds both strategies.
+    /// Computes the evidence in `ratios` at `look`, where all looks share `alpha`. Returns None if no block contains
+    /// both strategies.
     pub fn at(ratios: &LogRatios, margin: f64, look: &Look, alpha: Alpha) -> Option<Self> {
         let ratio = ratios.ratio(look.alpha)?;
         Some(Evidence {
@@ -53,23 +54,23 @@ impl Evidence {
     }
 }
 
-/// A verdict, and the p-values that it rests on, adjusted for looks and family.
+/// A verdict with its p-values, which are adjusted for the looks and for the family.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
-    /// What may be claimed.
+    /// The verdict.
     pub verdict: Verdict,
-    /// p-value of the two being equally fast.
+    /// p-value of the hypothesis that both are equally fast.
     pub difference_p: f64,
-    /// p-value of their ratio lying outside the margin.
+    /// p-value of the hypothesis that the ratio lies outside the margin.
     pub equality_p: f64,
 }
 
-/// Judges a family of comparisons. The probability that any difference is claimed where there is none is at most `alpha`;
-/// so is, apart from it, the probability that any equality is claimed where the ratio is outside `margin` (Holm's
-/// adjustment within each of the two).
+/// Judges a family of pairs. The probability of claiming any difference that does not exist is at most `alpha`.
+/// Separately, the probability of claiming any equality although the ratio lies outside `margin` is at most `alpha`
+/// too. (Holm's adjustment is applied to each of the two kinds of claim.)
 ///
-/// A ratio shown to lie inside the margin is `Same` even if it is shown not to be 1: whoever states the margin says that
-/// less does not count. Without a margin above 0 nothing is ever `Same`.
+/// A ratio that is shown to lie inside the margin is `Same` even if it is shown to differ from 1, as the margin states
+/// which differences do not matter. Without a margin above 0 no verdict is `Same`.
 pub fn judge(family: &[Evidence], margin: f64, alpha: Alpha) -> Vec<Judgement> {
     let differences = holm(&family.iter().map(|evidence| evidence.difference_p).collect::<Vec<f64>>());
     let equalities = holm(&family.iter().map(|evidence| evidence.equality_p).collect::<Vec<f64>>());

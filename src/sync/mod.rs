@@ -4,6 +4,7 @@
 //! readings is in [`measure::clock_model`](crate::stats::clock_model).
 
 mod dissemination;
+#[allow(unsafe_code)]
 mod exchange;
 mod global_clock;
 mod local_clock;

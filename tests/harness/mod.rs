@@ -4,6 +4,7 @@
 //! `GRADSHARD_MPIRUN` names the launcher of the library that the tests were built with; without it mpirun.openmpi is
 //! taken, or mpirun.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unsafe_code)]
 // Every test file has a copy of this module and uses its own part of it.
 #![allow(dead_code)]
 

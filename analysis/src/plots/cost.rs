@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gradshard::cost::calibrate::root_mean_square;
-use gradshard::cost::crossover::{Crossing, Of, Question};
+use gradshard::cost::crossover::{Crossing, Quantity, Question};
 use gradshard::cost::platform::aws_lambda_s3;
 use gradshard::cost::workload::MIB;
 use gradshard::cost::{Asked, Calibration, Case, CostError, Functions, Measurements, calibrate, estimate};
@@ -59,7 +58,7 @@ impl Prices {
 
     /// Root mean square error of prices of deployments that the fit did not know, as a part of 1.
     fn left_out(&self) -> f64 {
-        root_mean_square(self.calibration.left_out.iter().map(|row| (row.usd.0.to_f64() / row.usd.1.to_f64()).ln()))
+        self.calibration.price_error()
     }
 
     /// Dollars for [`ROUNDS`] rounds with the clients' own requests; None where a function's limits do not allow it.
@@ -208,7 +207,7 @@ fn crossings(curves: &[Curve], prices: &Prices, picture: &mut Picture) -> Result
         let question = Question {
             sharded: sharded.case.clone(),
             tree: tree.case.clone(),
-            of: Of::Cost { clients: true },
+            quantity: Quantity::CostWithClients,
             sizes: CROSSINGS,
         };
         let found = question.answer(&prices.platform, &prices.calibration, 1.0)?;

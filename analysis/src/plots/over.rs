@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gradshard::plan::strategies::Family;
+use gradshard::plan::Family;
 use gradshard::results::row::CellRow;
 
 use super::Context;

@@ -1,7 +1,7 @@
 //! Share of the machine's limit by strategy.
 
 use gradshard::results::row::Status;
-use gradshard::roofline::share::Part;
+use gradshard::roofline::share::Bottleneck;
 
 use super::Context;
 use crate::axis::Axis;
@@ -20,7 +20,7 @@ pub fn share(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let shares = rows.iter().filter_map(|cell| cell.share_of_limit);
     let upper = rows.iter().filter_map(|cell| Some(cell.limit_seconds? / cell.ci_low_s?));
     let most = shares.chain(upper).fold(1.0, f64::max);
-    let wire = rows.first()?.limit_part == Some(Part::Wire);
+    let wire = rows.first()?.limit_part == Some(Bottleneck::Wire);
     let what = if wire { "wires" } else { "memory bandwidth" };
     let x =
         Axis::linear(&format!("share of what {what} allow{}", if wire { "" } else { "s" }), 0.0, most * 1.04, percent);

@@ -1,6 +1,6 @@
 //! What every rank did in one round.
 
-use gradshard::plan::strategies::Family;
+use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, Sample};
 
 use super::Context;
@@ -69,7 +69,7 @@ fn timeline(comparison: &Comparison<'_>, cell: &CellRow, context: &Context) -> O
     let mut caveats = caveats(&[comparison], context.jobs);
     caveats.push(Caveat::OneRound);
     Some(Figure {
-        name: context.name(&format!("timeline-{}", cell.family.name())),
+        name: context.name(&format!("timeline-{}", cell.family)),
         title: context.title(&format!("One round of {name}, rank by rank")),
         picture,
         caption: format!(

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use gradshard::gradient::Dtype;
 use gradshard::memory::KernelMemory;
-use gradshard::plan::strategies::Family;
+use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use gradshard::results::{Output, ResultFile};
-use gradshard::roofline::share::Part;
+use gradshard::roofline::share::Bottleneck;
 use gradshard::stats::{StopReason, Verdict};
 
 const STRATEGIES: [(&str, Family); 5] = [
@@ -78,7 +78,7 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
                     ingest_bytes_per_s: Some(elements as f64 * 80.0 / median),
                     share_of_limit: Some(elements as f64 * 0.5e-9 / median),
                     limit_bytes: elements * 84,
-                    limit_part: Some(Part::Memory),
+                    limit_part: Some(Bottleneck::Memory),
                     limit_seconds: Some(elements as f64 * 0.5e-9),
                     aggregator: memory,
                     aggregating_bytes: held,

@@ -7,7 +7,6 @@ use clap::Args;
 use gradshard::cost::idle::ServerRound;
 use gradshard::cost::platform::{aws_lambda_s3, cluster};
 use gradshard::cost::{Asked, Case, Field, Functions, Nodes, Platform, Sheet, Usd, estimate};
-use gradshard::gradient::Dtype;
 use gradshard::plan::strategies;
 use gradshard::results::ResultFile;
 use gradshard::results::row::{CellRow, Status};

@@ -38,21 +38,21 @@ pub fn sheets(args: &TablesArgs) -> Result<Vec<Sheet>, Failure> {
 }
 
 /// A cell of the published tables, ours and, if there is one, theirs.
-struct Cell<'a> {
+struct PublishedCell<'a> {
     model: &'static str,
     case: Case,
     ours: Estimate,
     theirs: Option<&'a Deployment>,
 }
 
-impl Cell<'_> {
+impl PublishedCell<'_> {
     /// Theirs with the clients' requests, whose price is arithmetic.
     fn their_usd(&self) -> Option<Usd> {
         Some(self.theirs?.usd_per_round? + self.ours.clients_usd)
     }
 }
 
-fn cells<'a>(measurements: &'a Measurements, platform: &Functions) -> Result<Vec<Cell<'a>>, CostError> {
+fn cells<'a>(measurements: &'a Measurements, platform: &Functions) -> Result<Vec<PublishedCell<'a>>, CostError> {
     let mut cells = Vec::new();
     for (model, shards) in MODELS {
         for name in ARCHITECTURES {
@@ -75,7 +75,7 @@ fn cells<'a>(measurements: &'a Measurements, platform: &Functions) -> Result<Vec
             };
             let case = measurements.case(&deployment)?;
             let ours = estimate(&case.workload()?, platform, &Asked::default());
-            cells.push(Cell { model, case, ours, theirs });
+            cells.push(PublishedCell { model, case, ours, theirs });
         }
     }
     Ok(cells)
@@ -137,7 +137,7 @@ fn architectures(measurements: &Measurements, platform: &Functions) -> Result<Sh
 }
 
 /// Why ours and theirs differ, as far as numbers tell.
-fn why(cell: &Cell, platform: &Functions) -> Option<String> {
+fn why(cell: &PublishedCell, platform: &Functions) -> Option<String> {
     let theirs = cell.theirs?;
     if !theirs.feasible {
         return cell.ours.infeasible.clone();
@@ -162,16 +162,17 @@ fn ratios(measurements: &Measurements, platform: &Functions) -> Result<Sheet, Co
     for of_model in all.chunks(ARCHITECTURES.len()) {
         let (sharded, tree) = (&of_model[0], &of_model[1]);
         for (counted, clients) in [("with clients", true), ("without clients", false)] {
-            let ours = |cell: &Cell| {
+            let ours = |cell: &PublishedCell| {
                 let usd = if clients { cell.ours.usd() } else { cell.ours.without_clients_usd() };
                 cell.ours.infeasible.is_none().then(|| usd.to_f64())
             };
-            let theirs = |cell: &Cell| {
+            let theirs = |cell: &PublishedCell| {
                 let usd = if clients { cell.their_usd() } else { cell.theirs.and_then(|d| d.usd_per_round) };
                 usd.map(Usd::to_f64)
             };
-            let over =
-                |of: &dyn Fn(&Cell) -> Option<f64>| -> Field { of(tree).zip(of(sharded)).map(|(t, s)| t / s).into() };
+            let over = |of: &dyn Fn(&PublishedCell) -> Option<f64>| -> Field {
+                of(tree).zip(of(sharded)).map(|(t, s)| t / s).into()
+            };
             sheet.rows.push(vec![
                 sharded.model.into(),
                 (sharded.case.gradient_bytes() as f64 / MIB).into(),

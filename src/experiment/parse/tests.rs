@@ -3,18 +3,19 @@
 use std::path::Path;
 
 use super::parse;
-use crate::experiment::gradients::{Format, Gradients};
-use crate::experiment::knobs::{Ceiling, Flow};
-use crate::experiment::model::Model;
+use crate::experiment::gradients::Gradients;
+use crate::experiment::knobs::{CeilingChoice, FlowChoice};
+use crate::experiment::model::ModelChoice;
 use crate::experiment::one_or_many::OneOrMany::{Many, One};
 use crate::experiment::per_rank::Scaled::{Fixed, PerRank};
-use crate::experiment::settings::{Repeat, Start};
+use crate::experiment::settings::{Repeat, StartRule};
 use crate::experiment::weights::Weights;
-use crate::experiment::written::Written;
+use crate::experiment::written::WrittenExperiment;
 use crate::gradient::Dtype;
-use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
+use crate::gradient::source::FileKind;
+use crate::plan::{End, IntraNode, Order, Residency, Roles};
 
-fn read(text: &str) -> Written {
+fn read(text: &str) -> WrittenExperiment {
     parse(text, Path::new("configs/x.json")).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -36,14 +37,14 @@ fn an_empty_object_is_all_defaults() {
     assert_eq!((written.name, written.models, written.clients, written.dtype), (None, None, None, None));
     assert_eq!((written.strategies, written.ceiling), (None, None));
     assert_eq!(written.shards, One(Fixed(4)));
-    assert_eq!(written.flow, One(Flow::Whole));
+    assert_eq!(written.flow, One(FlowChoice::Whole));
     assert_eq!(written.roles, One(Roles::Colocated));
     assert_eq!(written.intra_node, One(IntraNode::Shared));
     assert_eq!(written.order, One(Order::Client));
-    assert_eq!(written.phase, One(Phase::Aggregate));
+    assert_eq!(written.end, One(End::Everywhere));
     assert_eq!(
         written.repeat,
-        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
+        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: StartRule::Window, seed: 1 }
     );
     let (weights, residency) = (Weights::Stored, Residency::Resident);
     assert_eq!(written.gradients, Gradients::Synthetic { seed: 1, weights, residency });
@@ -66,7 +67,7 @@ fn every_field_is_read() {
         "roles": ["colocated", "dedicated", {"dedicated": 4}],
         "intra_node": ["shared", "messages"],
         "order": ["client", "rotated", "arrival"],
-        "phase": ["aggregate", "round"],
+        "end": ["root", "everywhere"],
         "repeat": {"precision": 0.05, "blocks": 3, "max_seconds": 0.5, "warmup": 0, "start": "barrier", "seed": 9},
         "ceiling": ["3008MiB", "small"]
     }"#,
@@ -74,25 +75,31 @@ fn every_field_is_read() {
     assert_eq!(written.schema.as_deref(), Some("experiment.schema.json"));
     assert_eq!(written.name.as_deref(), Some("all"));
     assert_eq!(written.description.as_deref(), Some("Everything."));
-    let odd = Model::Own { name: "odd".into(), elements: 1_000_003 };
-    assert_eq!(written.models, Some(Many(vec![Model::Catalogue("resnet18".into()), Model::Length(97), odd])));
+    let odd = ModelChoice::Own { name: "odd".into(), elements: 1_000_003 };
+    assert_eq!(
+        written.models,
+        Some(Many(vec![ModelChoice::Catalogue("resnet18".into()), ModelChoice::Length(97), odd]))
+    );
     let (weights, residency) = (Weights::Each(vec![1.0, 2.5]), Residency::Streamed);
     assert_eq!(written.gradients, Gradients::Synthetic { seed: u64::MAX, weights, residency });
     assert_eq!(written.dtype, Some(Many(vec![Dtype::F32, Dtype::F64, Dtype::F16, Dtype::Bf16])));
     assert_eq!(written.clients, Some(One(Fixed(2))));
     assert_eq!(written.shards, Many(vec![Fixed(1), Fixed(3)]));
     assert_eq!(written.strategies, Some(Many(vec!["a".into(), "b".into()])));
-    let chunks = [1_048_576, 4096].map(|bytes| Flow::Chunk { bytes });
-    assert_eq!(written.flow, Many(vec![Flow::Whole, Flow::Auto, chunks[0], chunks[1]]));
+    let chunks = [1_048_576, 4096].map(|bytes| FlowChoice::Chunk { bytes });
+    assert_eq!(written.flow, Many(vec![FlowChoice::Whole, FlowChoice::Auto, chunks[0], chunks[1]]));
     assert_eq!(written.roles, Many(vec![Roles::Colocated, Roles::Dedicated(None), Roles::Dedicated(Some(4))]));
     assert_eq!(written.intra_node, Many(vec![IntraNode::Shared, IntraNode::Messages]));
     assert_eq!(written.order, Many(vec![Order::Client, Order::Rotated, Order::Arrival]));
-    assert_eq!(written.phase, Many(vec![Phase::Aggregate, Phase::Round]));
+    assert_eq!(written.end, Many(vec![End::Root, End::Everywhere]));
     assert_eq!(
         written.repeat,
-        Repeat { precision: 0.05, blocks: 3, max_seconds: 0.5, warmup: 0, start: Start::Barrier, seed: 9 }
+        Repeat { precision: 0.05, blocks: 3, max_seconds: 0.5, warmup: 0, start: StartRule::Barrier, seed: 9 }
     );
-    assert_eq!(written.ceiling, Some(Many(vec![Ceiling::Bytes(3_154_116_608), Ceiling::Preset("small".into())])));
+    assert_eq!(
+        written.ceiling,
+        Some(Many(vec![CeilingChoice::Bytes(3_154_116_608), CeilingChoice::Preset("small".into())]))
+    );
 
     let again = serde_json::to_string(&written).unwrap();
     assert_eq!(read(&again), written, "what is serialised reads back");
@@ -112,13 +119,13 @@ fn gradients_from_files_are_read() {
     for (text, expected) in [
         (
             r#"{"source": "safetensors", "path": "data/*.x", "weights": {"key": "num_samples"}}"#,
-            files(Format::Safetensors, key, None),
+            files(FileKind::Safetensors, key, None),
         ),
         (
             r#"{"path": "data/*.x", "source": "hdf5", "dataset": "update", "weights": 3}"#,
-            files(Format::Hdf5, Weights::All(3.0), Some("update")),
+            files(FileKind::Hdf5, Weights::All(3.0), Some("update")),
         ),
-        (r#"{"source": "npy", "path": "data/*.x"}"#, files(Format::Npy, Weights::Stored, None)),
+        (r#"{"source": "npy", "path": "data/*.x"}"#, files(FileKind::Npy, Weights::Stored, None)),
     ] {
         assert_eq!(gradients(text), expected);
         let again = serde_json::to_string(&expected).unwrap();
@@ -149,7 +156,7 @@ fn unknown_and_double_fields_are_refused() {
     assert_eq!(
         problem(r#"{"strategy": "a"}"#),
         "strategy: unknown field \"strategy\"; did you mean \"strategies\"? known: $schema, name, description, models, \
-         gradients, dtype, nodes, clients, shards, strategies, flow, roles, intra_node, order, phase, repeat, ceiling, enforce"
+         gradients, dtype, nodes, clients, shards, strategies, flow, roles, intra_node, order, end, repeat, ceiling, enforce"
     );
     assert_eq!(
         problem(r#"{"repeat": {"block": 3}}"#),
@@ -256,7 +263,7 @@ fn elements_are_whole_and_countable() {
     ] {
         assert_eq!(problem(&format!("{{\"models\": {text}}}")), expected);
     }
-    assert_eq!(read(r#"{"models": 9007199254740992}"#).models, Some(One(Model::Length(1 << 53))));
+    assert_eq!(read(r#"{"models": 9007199254740992}"#).models, Some(One(ModelChoice::Length(1 << 53))));
 }
 
 #[test]
@@ -366,7 +373,15 @@ fn words_that_nothing_knows_are_refused() {
             r#"{"dtype": 32}"#,
             "dtype: invalid type: integer `32`, expected a dtype: \"f32\", \"f64\", \"f16\", \"bf16\"",
         ),
-        (r#"{"phase": "rounds"}"#, "phase: unknown phase \"rounds\"; did you mean \"round\"? known: aggregate, round"),
+        (
+            r#"{"end": "root-rank"}"#,
+            "end: unknown end \"root-rank\"; did you mean \"root\"? known: scattered, root, everywhere",
+        ),
+        (
+            r#"{"phase": "round"}"#,
+            "phase: is now called end: write \"end\": \"everywhere\" for \"round\"; for \"aggregate\" write \
+             \"end\": \"scattered\" (sharded strategies) or \"root\" (trees)",
+        ),
         (
             r#"{"order": ["client", "rotate"]}"#,
             "order[1]: unknown order \"rotate\"; did you mean \"rotated\"? known: client, rotated, arrival",
@@ -428,19 +443,9 @@ fn time_is_above_zero() {
 
 #[test]
 fn lists_are_neither_empty_nor_repetitive() {
-    for field in [
-        "models",
-        "dtype",
-        "clients",
-        "shards",
-        "strategies",
-        "flow",
-        "roles",
-        "intra_node",
-        "order",
-        "phase",
-        "ceiling",
-    ] {
+    for field in
+        ["models", "dtype", "clients", "shards", "strategies", "flow", "roles", "intra_node", "order", "end", "ceiling"]
+    {
         assert_eq!(
             problem(&format!("{{\"{field}\": []}}")),
             format!("{field}: an empty list; write at least one value, or leave the field out")
@@ -454,7 +459,7 @@ fn lists_are_neither_empty_nor_repetitive() {
         (r#"{"strategies": ["b", "a", "a"]}"#, "strategies[2]: the same as entry [1]"),
         (r#"{"flow": ["1MiB", "whole", 1048576]}"#, "flow[2]: the same as entry [0]"),
         (r#"{"roles": [{"dedicated": 2}, {"dedicated": 2}]}"#, "roles[1]: the same as entry [0]"),
-        (r#"{"phase": ["round", "round"]}"#, "phase[1]: the same as entry [0]"),
+        (r#"{"end": ["root", "root"]}"#, "end[1]: the same as entry [0]"),
         (r#"{"ceiling": ["1GiB", "1024MiB"]}"#, "ceiling[1]: the same as entry [0]"),
     ] {
         assert_eq!(problem(text), format!("{place}; a list must not hold a value twice"));
@@ -463,14 +468,16 @@ fn lists_are_neither_empty_nor_repetitive() {
 
 #[test]
 fn values_are_shown_as_they_are_written() {
-    let shown: Vec<String> =
-        [Flow::Whole, Flow::Auto, Flow::Chunk { bytes: 1 << 20 }].iter().map(|flow| flow.to_string()).collect();
+    let shown: Vec<String> = [FlowChoice::Whole, FlowChoice::Auto, FlowChoice::Chunk { bytes: 1 << 20 }]
+        .iter()
+        .map(|flow| flow.to_string())
+        .collect();
     assert_eq!(shown, ["whole", "auto", "1MiB"]);
     assert_eq!(
         [Order::Client, Order::Rotated, Order::Arrival].map(|order| order.to_string()),
         ["client", "rotated", "arrival"]
     );
     assert_eq!([IntraNode::Shared, IntraNode::Messages].map(|way| way.to_string()), ["shared", "messages"]);
-    assert_eq!(format!("{:>6}|{:<10}|", Phase::Round, Phase::Aggregate), " round|aggregate |");
+    assert_eq!(format!("{:>6}|{:<11}|", End::Root, End::Everywhere), "  root|everywhere |");
     assert_eq!([Residency::Resident, Residency::Streamed].map(|held| held.to_string()), ["resident", "streamed"]);
 }

@@ -1,19 +1,19 @@
 //! The cells that an experiment spans, and the exact words in which values that do not go together are refused.
 
 use super::*;
-use crate::experiment::gradients::Format;
 use crate::experiment::parse::parse;
-use crate::experiment::settings::Start;
-use crate::plan::strategies::Knobs;
-use crate::plan::{IntraNode, Order, Phase, Residency, Roles};
+use crate::experiment::settings::StartRule;
+use crate::gradient::source::FileKind;
+use crate::plan::strategies::{Knobs, Sharding};
+use crate::plan::{End, IntraNode, Order, Residency, Roles};
 
 const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce"];
 
 fn knobs(strategy: &str) -> Knobs {
     match strategy {
         "sharded-direct" => Knobs::SHARDED,
-        "native-reduce" => Knobs { shards: false, flow: false, intra_node: false, order: false },
-        _ => Knobs { shards: false, ..Knobs::SHARDED },
+        "native-reduce" => Knobs { shards: Sharding::Never, flow: false, intra_node: false, order: false },
+        _ => Knobs { shards: Sharding::Never, ..Knobs::SHARDED },
     }
 }
 
@@ -68,21 +68,21 @@ fn defaults_are_settled() {
     assert_eq!(experiment.name, "x");
     assert_eq!(
         experiment.repeat,
-        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: Start::Window, seed: 1 }
+        Repeat { precision: 0.02, blocks: 640, max_seconds: 60.0, warmup: 2, start: StartRule::Window, seed: 1 }
     );
     assert!(!experiment.enforce && experiment.cells().all(|(_, cell)| cell.ceiling.is_none()));
     assert_eq!(experiment.comparisons.len(), 1);
     let comparison = &experiment.comparisons[0];
     assert_eq!((comparison.model.as_str(), comparison.elements), ("resnet18", 11_689_512));
     assert_eq!((comparison.dtype, comparison.clients, comparison.roles), (Dtype::F32, 20, Roles::Colocated));
-    assert_eq!((comparison.phase, comparison.residency), (Phase::Aggregate, Residency::Resident));
+    assert_eq!((comparison.end, comparison.residency), (End::Everywhere, Residency::Resident));
     assert_eq!(comparison.gradient_bytes(), 46_758_048);
     let cells: Vec<(&str, u64)> = comparison.cells.iter().map(|cell| (cell.strategy.as_str(), cell.shards)).collect();
     assert_eq!(
         cells,
         [("sharded-direct", 4), ("tree-central", 1), ("tree-lambda-fl", 1), ("tree-lifl", 1), ("native-reduce", 1)]
     );
-    assert_eq!(comparison.to_string(), "resnet18 (11689512 f32), 20 clients, colocated, aggregate, resident");
+    assert_eq!(comparison.to_string(), "resnet18 (11689512 f32), 20 clients, colocated, everywhere, resident");
     assert_eq!(comparison.cells[0].to_string(), "sharded-direct, M = 4, flow whole, shared, order client");
 }
 
@@ -91,39 +91,39 @@ fn defaults_are_settled() {
 fn cells_are_numbered_as_nested_loops() {
     let experiment = resolved(
         r#"{"models": [7, {"name": "odd", "elements": 11}], "clients": [1, 3], "shards": [1, 4], "flow": ["whole", 8],
-            "strategies": ["native-reduce", "sharded-direct", "tree-lifl"], "phase": ["round", "aggregate"]}"#,
+            "strategies": ["native-reduce", "sharded-direct", "tree-lifl"], "end": ["everywhere", "scattered"]}"#,
     );
-    let comparisons: Vec<(u64, &str, u64, u64, Phase)> =
-        experiment.comparisons.iter().map(|c| (c.index, c.model.as_str(), c.elements, c.clients, c.phase)).collect();
-    use Phase::{Aggregate, Round};
+    let comparisons: Vec<(u64, &str, u64, u64, End)> =
+        experiment.comparisons.iter().map(|c| (c.index, c.model.as_str(), c.elements, c.clients, c.end)).collect();
+    use End::{Everywhere, Scattered};
     assert_eq!(
         comparisons,
         [
-            (0, "7", 7, 1, Round),
-            (1, "7", 7, 1, Aggregate),
-            (2, "7", 7, 3, Round),
-            (3, "7", 7, 3, Aggregate),
-            (4, "odd", 11, 1, Round),
-            (5, "odd", 11, 1, Aggregate),
-            (6, "odd", 11, 3, Round),
-            (7, "odd", 11, 3, Aggregate),
+            (0, "7", 7, 1, Everywhere),
+            (1, "7", 7, 1, Scattered),
+            (2, "7", 7, 3, Everywhere),
+            (3, "7", 7, 3, Scattered),
+            (4, "odd", 11, 1, Everywhere),
+            (5, "odd", 11, 1, Scattered),
+            (6, "odd", 11, 3, Everywhere),
+            (7, "odd", 11, 3, Scattered),
         ]
     );
     // native-reduce heeds nothing: 1 cell. sharded-direct: 2 × 2. tree-lifl heeds the flow only: 2.
-    let chunk = Flow::Chunk { bytes: 8 };
+    let chunk = FlowChoice::Chunk { bytes: 8 };
     for (at, comparison) in experiment.comparisons.iter().enumerate() {
-        let cells: Vec<(u64, &str, u64, Flow)> =
+        let cells: Vec<(u64, &str, u64, FlowChoice)> =
             comparison.cells.iter().map(|cell| (cell.index, cell.strategy.as_str(), cell.shards, cell.flow)).collect();
         let first = 7 * at as u64;
         assert_eq!(
             cells,
             [
-                (first, "native-reduce", 1, Flow::Whole),
-                (first + 1, "sharded-direct", 1, Flow::Whole),
+                (first, "native-reduce", 1, FlowChoice::Whole),
+                (first + 1, "sharded-direct", 1, FlowChoice::Whole),
                 (first + 2, "sharded-direct", 1, chunk),
-                (first + 3, "sharded-direct", 4, Flow::Whole),
+                (first + 3, "sharded-direct", 4, FlowChoice::Whole),
                 (first + 4, "sharded-direct", 4, chunk),
-                (first + 5, "tree-lifl", 1, Flow::Whole),
+                (first + 5, "tree-lifl", 1, FlowChoice::Whole),
                 (first + 6, "tree-lifl", 1, chunk),
             ]
         );
@@ -145,7 +145,7 @@ fn what_a_strategy_does_not_heed_makes_no_cells() {
     let experiment = resolved(&text("native-reduce"));
     let (intra_node, order) = (IntraNode::Messages, Order::Arrival);
     let strategy = "native-reduce".into();
-    let only = Cell { index: 0, strategy, shards: 1, flow: Flow::Whole, intra_node, order, ceiling: None };
+    let only = Cell { index: 0, strategy, shards: 1, flow: FlowChoice::Whole, intra_node, order, ceiling: None };
     assert_eq!(experiment.comparisons[0].cells, [only]);
 
     let sharded = resolved(&text("sharded-direct"));
@@ -168,10 +168,10 @@ fn roles_and_dtype_make_comparisons() {
     assert_eq!(
         shown,
         [
-            "7 (7 f64), 20 clients, colocated, aggregate, resident",
-            "7 (7 f64), 20 clients, dedicated (3 aggregate), aggregate, resident",
-            "7 (7 bf16), 20 clients, colocated, aggregate, resident",
-            "7 (7 bf16), 20 clients, dedicated (3 aggregate), aggregate, resident",
+            "7 (7 f64), 20 clients, colocated, everywhere, resident",
+            "7 (7 f64), 20 clients, dedicated (3 aggregate), everywhere, resident",
+            "7 (7 bf16), 20 clients, colocated, everywhere, resident",
+            "7 (7 bf16), 20 clients, dedicated (3 aggregate), everywhere, resident",
         ]
     );
 }
@@ -183,7 +183,7 @@ fn files_say_how_many_and_how_long() {
     let comparison = &experiment.comparisons[0];
     assert_eq!((comparison.model.as_str(), comparison.elements, comparison.clients), ("digits", 7850, 20));
     assert_eq!(comparison.dtype, Dtype::F32);
-    let Gradients::Files { format: Format::Safetensors, path, .. } = &experiment.gradients else { panic!() };
+    let Gradients::Files { format: FileKind::Safetensors, path, .. } = &experiment.gradients else { panic!() };
     assert_eq!(path, Path::new("configs/data/digits"));
     let half = FileFacts { dtype: Dtype::F16, ..DIGITS };
     let text = format!("{{{FROM_FILES}}}");

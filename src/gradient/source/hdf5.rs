@@ -11,7 +11,7 @@ use ::hdf5::{Dataset, Datatype, File, Group};
 use half::f16;
 use ndarray::s;
 
-use super::stored::{Run, StoredFile, in_blocks, read_runs};
+use super::stored::{StoredFile, StoredRun, in_blocks, read_runs};
 use super::weights::Weights;
 use super::{check_read, weights};
 use crate::gradient::{Dtype, Element, Range, Source, SourceError};
@@ -25,7 +25,7 @@ const WEIGHTS: [&str; 2] = ["weights", "num_samples"];
 /// Datasets stored in one piece are read where they lie, past the HDF5 library and its lock; others (chunked,
 /// compressed, big-endian) by hyperslab, a block at a time.
 pub struct Hdf5 {
-    clients: Vec<Client>,
+    clients: Vec<Hdf5Client>,
     files: Vec<StoredFile>,
     dtype: Dtype,
     elements: u64,
@@ -33,7 +33,7 @@ pub struct Hdf5 {
 }
 
 /// Where a client's gradient is.
-struct Client {
+struct Hdf5Client {
     file: usize,
     dataset: Dataset,
     /// Its row, where the dataset has two dimensions.
@@ -43,7 +43,7 @@ struct Client {
 }
 
 /// A dataset that gradients can be.
-struct Found {
+struct StoredDataset {
     file: usize,
     name: String,
     dataset: Dataset,
@@ -66,7 +66,7 @@ impl Hdf5 {
                     path,
                     format!(
                         "holds {}; where there are several files, each must hold one client: one one-dimensional dataset",
-                        in_file.iter().map(Found::shown).collect::<Vec<_>>().join(", ")
+                        in_file.iter().map(StoredDataset::shown).collect::<Vec<_>>().join(", ")
                     ),
                 ));
             }
@@ -100,7 +100,7 @@ impl Hdf5 {
             let rows = if let [rows, _] = found.shape[..] { Some(rows) } else { None };
             for row in 0..rows.unwrap_or(1) {
                 let before = row as u64 * elements * dtype.size() as u64;
-                clients.push(Client {
+                clients.push(Hdf5Client {
                     file: found.file,
                     dataset: found.dataset.clone(),
                     row: rows.map(|_| row),
@@ -112,7 +112,7 @@ impl Hdf5 {
             return Err(SourceError::content(&files[0], "holds no client: the shape of its dataset begins with 0"));
         }
         let weights = weights::asked_or_found(asked, &own_weights, |client| {
-            let client: &Client = &clients[client];
+            let client: &Hdf5Client = &clients[client];
             SourceError::content(
                 &files[client.file],
                 format!(
@@ -150,7 +150,7 @@ impl Source for Hdf5 {
         let client = &self.clients[client];
         let file = &self.files[client.file];
         if let Some(offset) = client.offset {
-            let runs = [Run { range: Range::new(0, self.elements), offset }];
+            let runs = [StoredRun { range: Range::new(0, self.elements), offset }];
             return read_runs(file, &runs, self.dtype, range, dtype, out);
         }
         match self.dtype {
@@ -161,7 +161,7 @@ impl Source for Hdf5 {
     }
 }
 
-impl Client {
+impl Hdf5Client {
     /// Writes elements `range`, which the library reads as type `S`, to `out` as `dtype`.
     fn read_slabs<S: Element + ::hdf5::H5Type>(
         &self,
@@ -186,7 +186,7 @@ impl Client {
     }
 }
 
-impl Found {
+impl StoredDataset {
     /// Elements of a client.
     fn elements(&self) -> u64 {
         self.shape.last().map_or(0, |&elements| elements as u64)
@@ -232,7 +232,7 @@ impl Found {
 }
 
 /// The datasets of `path` that hold its clients: the one that `name` names, or those in the group that it names.
-fn datasets(path: &Path, file: usize, name: Option<&str>) -> Result<Vec<Found>, SourceError> {
+fn datasets(path: &Path, file: usize, name: Option<&str>) -> Result<Vec<StoredDataset>, SourceError> {
     // The library's own message on a file that is missing or is no HDF5 is a stack of its internals.
     std::fs::File::open(path).map_err(|cause| SourceError::io(path, cause))?;
     let opened = File::open(path)
@@ -258,7 +258,7 @@ fn datasets(path: &Path, file: usize, name: Option<&str>) -> Result<Vec<Found>, 
 }
 
 /// The datasets in `group`: either one of two dimensions or any number of one dimension.
-fn in_group(path: &Path, file: usize, group: &Group, shown: &str) -> Result<Vec<Found>, SourceError> {
+fn in_group(path: &Path, file: usize, group: &Group, shown: &str) -> Result<Vec<StoredDataset>, SourceError> {
     let mut datasets = group.datasets().map_err(|cause| in_library(path, shown, &cause))?;
     datasets.sort_by_key(|dataset| dataset.name());
     let shapes: Vec<_> = datasets.iter().map(|dataset| dataset.ndim()).collect();
@@ -277,7 +277,7 @@ fn in_group(path: &Path, file: usize, group: &Group, shown: &str) -> Result<Vec<
 }
 
 /// What `dataset` is, if gradients can be of its type.
-fn found(path: &Path, file: usize, dataset: Dataset) -> Result<Found, SourceError> {
+fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, SourceError> {
     let name = dataset.name();
     let library = |cause| in_library(path, &name, &cause);
     let stored = dataset.dtype().map_err(library)?;
@@ -311,7 +311,7 @@ fn found(path: &Path, file: usize, dataset: Dataset) -> Result<Found, SourceErro
             ));
         }
     }
-    Ok(Found { file, name, dataset, shape, dtype, offset })
+    Ok(StoredDataset { file, name, dataset, shape, dtype, offset })
 }
 
 /// What the HDF5 library said on `object` of `path`.

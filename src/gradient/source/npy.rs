@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 
-use super::stored::{Run, StoredFile, read_runs};
+use super::stored::{StoredFile, StoredRun, read_runs};
 use super::weights::Weights;
 use super::{check_read, weights};
 use crate::gradient::{Dtype, Range, Source, SourceError};
@@ -23,7 +23,7 @@ pub struct Npy {
 }
 
 /// What a file's header says.
-struct Header {
+struct NpyFile {
     dtype: Dtype,
     shape: Vec<u64>,
     /// Bytes before the first element.
@@ -93,14 +93,14 @@ impl Source for Npy {
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
         check_read(self, client, range, dtype, out.len())?;
         let (file, offset) = self.clients[client];
-        let runs = [Run { range: Range::new(0, self.elements), offset }];
+        let runs = [StoredRun { range: Range::new(0, self.elements), offset }];
         read_runs(&self.files[file], &runs, self.dtype, range, dtype, out)
     }
 }
 
 /// Reads the header of `path` and checks that the array is one that gradients can be: of one dimension or two, of
 /// little-endian floats, rows after one another, and as long as the file.
-fn header(path: &Path) -> Result<Header, SourceError> {
+fn header(path: &Path) -> Result<NpyFile, SourceError> {
     let io = |cause| SourceError::io(path, cause);
     let wrong = |problem: String| SourceError::content(path, problem);
     let file = File::open(path).map_err(io)?;
@@ -123,7 +123,7 @@ fn header(path: &Path) -> Result<Header, SourceError> {
     let data = shape.iter().try_fold(dtype.size() as u64, |bytes, &n| bytes.checked_mul(n));
     let expected = data.and_then(|data| data.checked_add(offset));
     match expected {
-        Some(expected) if expected == length => Ok(Header { dtype, shape, offset }),
+        Some(expected) if expected == length => Ok(NpyFile { dtype, shape, offset }),
         Some(expected) => {
             let fault = if length < expected { "it is cut off" } else { "something follows the array" };
             Err(wrong(format!("has {length} bytes where shape {shape:?} of {dtype} needs {expected}: {fault}")))

@@ -11,8 +11,22 @@ use super::weights::Weights;
 use super::{Source, SourceError, find};
 
 /// The format of files of gradients, as named in experiments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum FileKind {
     /// A safetensors file a client, or one for all, each client's tensors under a prefix.
     Safetensors,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::stored::{Run, StoredFile, read_runs};
+use super::stored::{StoredFile, StoredRun, read_runs};
 use super::weights::Weights;
 use super::{check_read, weights};
 use crate::gradient::{Dtype, Range, Source, SourceError};
@@ -37,14 +37,14 @@ pub enum Split {
 pub struct Safetensors {
     files: Vec<StoredFile>,
     /// File of each client, and the runs of its elements there.
-    clients: Vec<(usize, Vec<Run>)>,
+    clients: Vec<(usize, Vec<StoredRun>)>,
     dtype: Dtype,
     elements: u64,
     weights: Vec<f64>,
 }
 
 /// One client as the header of its file tells of it.
-struct Client<'a> {
+struct SafetensorsClient<'a> {
     file: usize,
     header: &'a Header,
     /// What comes before its tensors' names: a prefix with its separator, or nothing.
@@ -71,7 +71,7 @@ impl Safetensors {
                 .enumerate()
                 .map(|(file, header)| {
                     let tensors = header.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-                    Client { file, header, prefix: "", tensors }
+                    SafetensorsClient { file, header, prefix: "", tensors }
                 })
                 .collect(),
         };
@@ -126,7 +126,7 @@ impl Source for Safetensors {
 }
 
 /// The clients of one file, by what their tensors' names begin with.
-fn by_prefix(header: &Header) -> Result<Vec<Client<'_>>, SourceError> {
+fn by_prefix(header: &Header) -> Result<Vec<SafetensorsClient<'_>>, SourceError> {
     let mut clients: BTreeMap<&str, BTreeMap<&str, &Tensor>> = BTreeMap::new();
     for (name, tensor) in &header.tensors {
         let Some(end) = name.find(['.', '/']) else {
@@ -141,7 +141,7 @@ fn by_prefix(header: &Header) -> Result<Vec<Client<'_>>, SourceError> {
         let (prefix, rest) = name.split_at(end + 1);
         clients.entry(prefix).or_default().insert(rest, tensor);
     }
-    Ok(clients.into_iter().map(|(prefix, tensors)| Client { file: 0, header, prefix, tensors }).collect())
+    Ok(clients.into_iter().map(|(prefix, tensors)| SafetensorsClient { file: 0, header, prefix, tensors }).collect())
 }
 
 /// The type of all tensors.
@@ -179,8 +179,8 @@ fn one_dtype(headers: &[Header]) -> Result<Dtype, SourceError> {
 }
 
 /// How the tensors of `client` differ from those of `first`, if they do.
-fn difference(client: &Client, first: &Client) -> Option<String> {
-    let shown = |client: &Client| match client.prefix {
+fn difference(client: &SafetensorsClient, first: &SafetensorsClient) -> Option<String> {
+    let shown = |client: &SafetensorsClient| match client.prefix {
         "" => client.header.path.display().to_string(),
         prefix => format!("client \"{}\"", &prefix[..prefix.len() - 1]),
     };
@@ -203,7 +203,7 @@ fn difference(client: &Client, first: &Client) -> Option<String> {
 }
 
 /// The weight of `client` in its file's metadata, if there.
-fn weight(client: &Client, key: &str) -> Result<Option<f64>, SourceError> {
+fn weight(client: &SafetensorsClient, key: &str) -> Result<Option<f64>, SourceError> {
     let key = format!("{}{key}", client.prefix);
     let Some(text) = client.header.metadata.get(&key) else {
         return Ok(None);
@@ -218,8 +218,8 @@ fn weight(client: &Client, key: &str) -> Result<Option<f64>, SourceError> {
 }
 
 /// Where the elements of `client` lie: a run for each stretch of tensors that follow one another in the file too.
-fn runs(client: &Client, dtype: Dtype) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+fn runs(client: &SafetensorsClient, dtype: Dtype) -> Vec<StoredRun> {
+    let mut runs: Vec<StoredRun> = Vec::new();
     let mut start = 0;
     for tensor in client.tensors.values() {
         let range = Range::new(start, start + tensor.elements());
@@ -228,7 +228,7 @@ fn runs(client: &Client, dtype: Dtype) -> Vec<Run> {
             Some(last) if last.offset + last.range.len() * dtype.size() as u64 == tensor.offset => {
                 last.range.end = range.end;
             }
-            _ => runs.push(Run { range, offset: tensor.offset }),
+            _ => runs.push(StoredRun { range, offset: tensor.offset }),
         }
     }
     runs

@@ -54,7 +54,7 @@ impl StoredFile {
 
 /// Elements of a gradient that lie one after another in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct StoredRun {
     /// Which elements of the gradient.
     pub(super) range: Range,
     /// Where the first of them begins, in bytes from the beginning of the file.
@@ -65,7 +65,7 @@ pub(super) struct Run {
 /// store type `stored`. `out` has exactly that many bytes.
 pub(super) fn read_runs(
     file: &StoredFile,
-    runs: &[Run],
+    runs: &[StoredRun],
     stored: Dtype,
     range: Range,
     dtype: Dtype,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::number::about;
 use super::page::{paragraph, printable};
 use super::view::View;
-use crate::plan::strategies::Family;
+use crate::plan::Family;
 use crate::results::ResultFile;
 use crate::results::contest::{Contest, contests, spoken};
 use crate::results::row::{CellRow, Status};

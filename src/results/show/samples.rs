@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::plan::strategies::Family;
+use crate::plan::Family;
 use crate::results::ResultFile;
 use crate::results::pooled::pooled_ratios;
 use crate::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
-use crate::roofline::share::Part;
+use crate::roofline::share::Bottleneck;
 use crate::stats::{StopReason, Verdict};
 
 fn cell(cell: u64, strategy: &str, family: Family, shards: u64) -> CellRow {
@@ -91,7 +91,7 @@ pub fn file() -> ResultFile {
     (direct.lag1_autocorrelation, direct.effective_samples) = (Some(0.25), Some(6.0));
     direct.share_of_limit = Some(0.5);
     direct.limit_bytes = 84_000_252;
-    direct.limit_part = Some(Part::Memory);
+    direct.limit_part = Some(Bottleneck::Memory);
     direct.limit_seconds = Some(0.006_172_5);
     let sample = |block| Sample {
         block,

@@ -15,7 +15,7 @@ use super::page::{Align, Grid, paragraph, printable};
 use crate::gradient::Dtype;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
-use crate::roofline::share::Part;
+use crate::roofline::share::Bottleneck;
 
 /// How the work of a series goes with its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,7 +74,7 @@ pub struct Point {
     /// Least time that the busiest memory system or wire allows, over the median.
     pub share_of_limit: Option<f64>,
     /// Which of them.
-    pub limit_part: Option<Part>,
+    pub limit_part: Option<Bottleneck>,
     /// Outcome of the cell.
     pub status: Status,
 }
