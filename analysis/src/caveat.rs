@@ -124,11 +124,14 @@ pub fn caveats(comparisons: &[&Comparison<'_>], jobs: usize) -> Vec<Caveat> {
     if let Some((_, worst)) = disturbed.max_by(|one, other| one.0.total_cmp(&other.0)) {
         caveats.push(Caveat::Disturbed { cells: count(|cell| cell.interference.is_some()), all, worst });
     }
-    let counted: [(fn(&CellRow) -> bool, fn(usize, usize) -> Caveat); 2] = [
-        (CellRow::beats_its_limit, |cells, all| Caveat::BeatenLimits { cells, all }),
-        (|cell| cell.drifts, |cells, all| Caveat::Drift { cells, all }),
-    ];
-    caveats.extend(counted.into_iter().filter(|(of, _)| count(*of) > 0).map(|(of, caveat)| caveat(count(of), all)));
+    let beaten = count(CellRow::beats_its_limit);
+    if beaten > 0 {
+        caveats.push(Caveat::BeatenLimits { cells: beaten, all });
+    }
+    let drifting = count(|cell| cell.drifts);
+    if drifting > 0 {
+        caveats.push(Caveat::Drift { cells: drifting, all });
+    }
     let missed: u64 = timed.iter().map(|cell| cell.missed_windows).sum();
     if missed > 0 {
         caveats.push(Caveat::MissedWindows(missed));

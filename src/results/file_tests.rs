@@ -94,6 +94,24 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
     ))
 }
 
+/// A row with words of every kind, which `words` picks.
+fn any_words(words: usize) -> CellRow {
+    CellRow {
+        family: [Family::Sharded, Family::Tree, Family::Library][words % 3],
+        dtype: Dtype::ALL[words % 4],
+        roles: [Hosting::Colocated, Hosting::Dedicated][words % 2],
+        intra_node: [IntraNode::Shared, IntraNode::Messages][words / 2 % 2],
+        order: [Order::Client, Order::Rotated, Order::Arrival][words % 3],
+        end: End::VARIANTS[words / 3 % 3],
+        residency: [Residency::Resident, Residency::Streamed][words / 4 % 2],
+        limit_part: [None, Some(Bottleneck::Memory), Some(Bottleneck::Reading), Some(Bottleneck::Wire)][words % 4],
+        stopped: [None, Some(StopReason::Precise), Some(StopReason::Budget), Some(StopReason::Blocks)][words / 4 % 4],
+        interference: Interference::VARIANTS.get(words % 4).copied(),
+        status: Status::VARIANTS[words / 5 % 3],
+        ..CellRow::default()
+    }
+}
+
 fn any_cell() -> impl Strategy<Value = CellRow> {
     let texts = proptest::collection::vec(any_text(), 5);
     let times = proptest::collection::vec(proptest::option::of(any_number()), 15);
@@ -122,20 +140,13 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 cell,
                 comparison,
                 strategy: text(),
-                family: [Family::Sharded, Family::Tree, Family::Library][words % 3],
                 model: text(),
                 elements,
-                dtype: Dtype::ALL[words % 4],
                 clients,
                 shards,
                 flow: text(),
                 ranks,
                 nodes,
-                roles: [Hosting::Colocated, Hosting::Dedicated][words % 2],
-                intra_node: [IntraNode::Shared, IntraNode::Messages][words / 2 % 2],
-                order: [Order::Client, Order::Rotated, Order::Arrival][words % 3],
-                end: End::VARIANTS[words / 3 % 3],
-                residency: [Residency::Resident, Residency::Streamed][words / 4 % 2],
                 samples,
                 median_s: times[0],
                 ci_low_s: times[1],
@@ -144,8 +155,6 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 ingest_bytes_per_s: times[4],
                 share_of_limit: times[5],
                 limit_bytes,
-                limit_part: [None, Some(Bottleneck::Memory), Some(Bottleneck::Reading), Some(Bottleneck::Wire)]
-                    [words % 4],
                 limit_seconds: times[6],
                 memory,
                 tracked,
@@ -157,8 +166,6 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 messages_max: cell ^ looks,
                 messages_total: cell ^ blocks,
                 message_bytes_max: looks,
-                stopped: [None, Some(StopReason::Precise), Some(StopReason::Budget), Some(StopReason::Blocks)]
-                    [words / 4 % 4],
                 looks,
                 blocks,
                 warm_up_samples,
@@ -168,13 +175,12 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 missed_windows: looks ^ blocks,
                 disturbed_samples: times[13],
                 other_load: times[14],
-                interference: Interference::VARIANTS.get(words % 4).copied(),
                 ceiling_bytes: times[9],
                 enforced_by: text(),
                 producing_share: times[10],
                 verification,
-                status: Status::VARIANTS[words / 5 % 3],
                 reason: text(),
+                ..any_words(words)
             }
         },
     )

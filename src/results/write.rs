@@ -69,6 +69,9 @@ pub(super) fn write(path: &Path, contents: &ResultFile) -> hdf5::Result<()> {
     filled.and(closed)
 }
 
+/// Picks one of a sample's lists of times, one a rank.
+type TimesOfRanks = fn(&Sample) -> &Vec<f64>;
+
 fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
     text_attribute(file, schema::FORMAT.0, schema::FORMAT.1)?;
     attribute(file, schema::SCHEMA_VERSION_NAME, &contents.schema_version)?;
@@ -88,7 +91,7 @@ fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
     table(file, schema::SAMPLES, &contents.samples)?;
 
     let widest = contents.samples.iter().map(|sample| sample.rank_seconds.len()).max().unwrap_or(0);
-    let arrays: [(&str, fn(&Sample) -> &Vec<f64>); 3] = [
+    let arrays: [(&str, TimesOfRanks); 3] = [
         (schema::RANK_SECONDS, |sample| &sample.rank_seconds),
         (schema::RANK_START_SECONDS, |sample| &sample.rank_start_seconds),
         (schema::RANK_PRODUCING_SECONDS, |sample| &sample.rank_producing_seconds),

@@ -199,6 +199,40 @@ mod tests {
     }
 
     #[test]
+    fn the_library_is_named_where_it_is_fastest_and_not_counted_for_a_side() {
+        let mut three = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        let call = CellRow {
+            cell: 2,
+            strategy: "native-allreduce".into(),
+            family: Family::Library,
+            median_s: Some(1.2),
+            ..three.cells[0].clone()
+        };
+        three.push(call, vec![], vec![]);
+        assert!(said(&three).contains("shard. sharded-direct is fastest: 1.52×"), "{}", said(&three));
+        three.cells[2].median_s = Some(0.5);
+        let against = |cell, estimate| RatioRow { cell, baseline: 2, estimate, ..three.ratios[0].clone() };
+        three.ratios = vec![against(0, 2.0), against(1, 3.04)];
+        assert_eq!(
+            said(&three),
+            "of-262144: leave it to the library. native-allreduce is fastest: 2.00× (too few blocks for an interval) faster \
+             than sharded-direct, the best sharded strategy; tree-lambda-fl, the best tree, takes 3.04× (too few blocks for an \
+             interval) as long\n"
+                .replace(" (too few blocks for an interval)", " [1.38, 1.67]")
+        );
+    }
+
+    /// Cells of different ends are never compared, even if they ran in the same blocks.
+    #[test]
+    fn each_end_has_an_answer_of_its_own() {
+        let mut mixed = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        mixed.cells[1].end = crate::plan::End::Root;
+        let text = said(&mixed);
+        assert!(text.contains("end everywhere: sharded-direct alone was timed"), "{text}");
+        assert!(text.contains("end root: tree-lambda-fl alone was timed"), "{text}");
+    }
+
+    #[test]
     fn cells_of_one_strategy_are_told_apart() {
         let mut two = file(&[(1 << 18, 1.52)], Verdict::Slower);
         let other = CellRow { cell: 9, shards: 16, flow: "1MiB".into(), median_s: Some(3.0), ..two.cells[0].clone() };
