@@ -145,7 +145,7 @@ impl Source {
     }
 
     /// `path` from the crate's root, where it begins with `crate`, `super`, `self` or this crate's own name.
-    fn from_root(&self, path: &[String]) -> Option<Vec<String>> {
+    fn rooted(&self, path: &[String]) -> Option<Vec<String>> {
         let (first, rest) = path.split_first()?;
         let mut base = match first.as_str() {
             "crate" | "gradshard" => vec!["crate".to_owned()],
@@ -165,7 +165,7 @@ impl Source {
     /// Everything that this file names of its crate, from the root.
     fn named(&self) -> impl Iterator<Item = Vec<String>> {
         let imports = self.reading.imports.iter().filter(|(.., given_on)| !given_on).map(|(path, ..)| path);
-        imports.chain(&self.reading.paths).filter_map(|path| self.from_root(path))
+        imports.chain(&self.reading.paths).filter_map(|path| self.rooted(path))
     }
 }
 
@@ -226,7 +226,7 @@ fn imports(sources: &[Source]) -> BTreeMap<&str, BTreeSet<&str>> {
             let given_on = path.get(length).and_then(|name| {
                 let (from, ..) = source.reading.imports.iter().find(|(_, given, on)| *on && given == name)?;
                 let child = || Some([source.module.as_slice(), from.as_slice()].concat());
-                let mut next = source.from_root(from).or_else(child)?;
+                let mut next = source.rooted(from).or_else(child)?;
                 next.extend_from_slice(&path[length + 1..]);
                 Some(next)
             });
@@ -313,4 +313,39 @@ fn a_type_name_means_one_thing() {
     let mut found = defined_twice(&all);
     found.retain(|fault| !KNOWN_TWICE.split(' ').any(|name| fault.starts_with(&format!("{name}:"))));
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Each rule finds its fault in made-up files.
+#[test]
+fn faults_are_found() {
+    let upward = |path: &str, text: &str| reaches_upwards(&Source::new(path, text)).len();
+    for (path, text) in [
+        ("plan/check.rs", "use crate::engine::Round;"),
+        ("plan/check.rs", "use crate::{gradient::Range, engine::Round};"),
+        ("plan/strategies/ring.rs", "fn f() { super::super::super::job::run(); }"),
+        ("gradient/mod.rs", "use super::cli;"),
+        ("stats/summary.rs", "use gradshard::mpi::World;"),
+        ("newcomer/mod.rs", "fn f() {}"),
+    ] {
+        assert_eq!(upward(path, text), 1, "{path}: {text}");
+    }
+    assert_eq!(
+        upward("plan/check.rs", "use crate::gradient::Range; #[cfg(test)] mod tests { use crate::engine::X; }"),
+        0
+    );
+
+    let doors = |path: &str, text: &str| opens_a_second_door_to_mpi(&Source::new(path, text)).len();
+    assert_eq!(doors("job/mod.rs", "use mpi::ffi;"), 1);
+    assert_eq!(doors("engine/round.rs", "fn f() { let _ = mpi::ffi::RSMPI_SUM; }"), 1);
+    assert_eq!(doors("mpi/world.rs", "use mpi::ffi;"), 0);
+    assert_eq!(doors("engine/round.rs", "use crate::mpi::World;"), 0);
+
+    let files = [
+        Source::new("plan/mod.rs", "pub use a::A; mod a; mod b;"),
+        Source::new("plan/a.rs", "use crate::plan::b::B; pub struct A;"),
+        Source::new("plan/b.rs", "use super::A; pub struct B;"),
+        Source::new("plan/c.rs", "use crate::plan::A; enum B {}"),
+    ];
+    assert_eq!(circles(&files).into_iter().collect::<Vec<_>>(), ["plan/a.rs <-> plan/b.rs"]);
+    assert_eq!(defined_twice(&files), ["B: plan/b.rs, plan/c.rs"]);
 }

@@ -7,6 +7,7 @@ mod merge;
 mod models;
 mod plan;
 mod run;
+mod schema;
 mod show;
 mod signals;
 mod strategies;
@@ -62,6 +63,8 @@ enum Command {
     Strategies(strategies::StrategiesArgs),
     /// List the models of the catalogue, or the layers of one
     Models(models::ModelsArgs),
+    /// Print the JSON schema of experiments, for editors
+    Schema,
     /// Describe the machine: MPI library, nodes, topology, binding, memory
     Machine(machine::MachineArgs),
 }
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::merge(&args),
         Command::Strategies(args) => strategies::strategies(&args),
         Command::Models(args) => models::models(&args),
+        Command::Schema => schema::schema(),
         Command::Machine(args) => machine::machine(&args),
     };
     match done {

@@ -45,16 +45,12 @@ pub struct BestShardsArgs {
     pub output: OutputArgs,
 }
 
-/// The choices.
-pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
-    let platform = args.functions.read()?;
-    let (name, elements) = asked::model(&args.model)?;
-    let usual = || (1..=32).chain([40, 48, 64, 96, 128]).collect();
-    let shards = args.shards.clone().unwrap_or_else(usual);
+/// Every case to try. A chunked case whose chunks hold whole objects is left out where the whole flow is tried too.
+fn cases(args: &BestShardsArgs, elements: u64, shards: &[u64]) -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
     for strategy in asked::strategies(&args.strategy)? {
         for chunk_bytes in &args.flow {
-            let tried = if strategy.knobs().heeds_shards(End::Everywhere) { shards.as_slice() } else { &[1] };
+            let tried = if strategy.knobs().heeds_shards(End::Everywhere) { shards } else { &[1] };
             for m in tried {
                 let case = Case::new(strategy, elements, args.clients, *m);
                 // Only a strategy that looks at nodes is given some: the others' plans are not about them here.
@@ -69,6 +65,16 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
             }
         }
     }
+    Ok(cases)
+}
+
+/// The choices.
+pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
+    let platform = args.functions.read()?;
+    let (name, elements) = asked::model(&args.model)?;
+    let usual = || (1..=32).chain([40, 48, 64, 96, 128]).collect();
+    let shards = args.shards.clone().unwrap_or_else(usual);
+    let cases = cases(args, elements, &shards)?;
     let with_clients = !args.without_clients;
     let found = choices(cases, &platform, &Asked::default(), with_clients).map_err(input)?;
     let columns = [
