@@ -47,7 +47,7 @@ pub const PLAIN: [Colour; 9] = [INK, MUTED, GRID, GROUND, LIMIT, BAND, WORSE, BE
 
 /// The form of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Shape {
+pub enum MarkShape {
     /// A filled circle.
     Circle,
     /// A square on a side.
@@ -60,7 +60,8 @@ pub enum Shape {
     Cross,
 }
 
-const SHAPES: [Shape; 5] = [Shape::Circle, Shape::Square, Shape::Triangle, Shape::Diamond, Shape::Cross];
+const SHAPES: [MarkShape; 5] =
+    [MarkShape::Circle, MarkShape::Square, MarkShape::Triangle, MarkShape::Diamond, MarkShape::Cross];
 
 /// A strategy's colour and mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub struct Style {
     /// Its colour.
     pub colour: Colour,
     /// Its mark.
-    pub shape: Shape,
+    pub shape: MarkShape,
 }
 
 /// Hues of the strategies of one mark on the light and on the dark page, in degrees. Each has a lightness of its own, as

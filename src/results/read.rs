@@ -233,11 +233,11 @@ impl FileReader<'_> {
     fn samples(&self) -> Result<Vec<Sample>, ResultError> {
         #[derive(hdf5::H5Type)]
         #[repr(C)]
-        struct Length {
+        struct RankCount {
             ranks: u64,
         }
         let mut samples = self.table::<Sample>(schema::SAMPLES)?;
-        let lengths = self.stored(schema::SAMPLES)?.read::<Length>();
+        let lengths = self.stored(schema::SAMPLES)?.read::<RankCount>();
         let lengths = lengths.map_err(|detail| self.damaged(schema::SAMPLES, detail))?;
         let seconds = self.array::<f64>(schema::RANK_SECONDS, samples.len(), &[])?;
         let starts = match self.schema_version {
@@ -246,7 +246,7 @@ impl FileReader<'_> {
             _ => self.array::<f64>(schema::RANK_START_SECONDS, samples.len(), &[])?,
         };
         let producing = self.array::<f64>(schema::RANK_PRODUCING_SECONDS, samples.len(), &[])?;
-        for (index, (sample, Length { ranks })) in samples.iter_mut().zip(lengths).enumerate() {
+        for (index, (sample, RankCount { ranks })) in samples.iter_mut().zip(lengths).enumerate() {
             let of = |(values, width): &(Vec<f64>, usize)| {
                 let known = usize::try_from(ranks).ok().filter(|ranks| ranks <= width);
                 let values = known.map(|ranks| values[index * width..][..ranks].to_vec());

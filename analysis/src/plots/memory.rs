@@ -103,7 +103,7 @@ fn figure(
     if infeasible {
         picture.explain(Sign::Mark(Style { colour: INK, ..NOT_DONE }), "not carried out (infeasible or failed)");
     }
-    let plain = Style { colour: if is_seen { MUTED } else { OTHER }, shape: crate::style::Shape::Circle };
+    let plain = Style { colour: if is_seen { MUTED } else { OTHER }, shape: crate::style::MarkShape::Circle };
     picture.explain(Sign::Hollow(plain), "outline: predicted only");
     let seen = if is_seen {
         "filled marks: the peak that the kernel saw, one reading a cell"
