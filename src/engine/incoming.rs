@@ -8,7 +8,7 @@ use crate::engine::round_task::RoundTask;
 use crate::engine::token::Token;
 use crate::engine::transport::Transport;
 use crate::gradient::{Element, Range};
-use crate::plan::lowering::{InSegment, Incoming, Target};
+use crate::plan::lowering::{InSegment, Incoming, Taker};
 
 pub(super) struct RunIncoming<E> {
     stream: Incoming,
@@ -151,8 +151,8 @@ impl<E: Element> RunIncoming<E> {
             let bytes = range.len() as usize * self.width(segment);
             if number >= self.of_piece {
                 let taken = match (segment.target, self.kept[at]) {
-                    (Target::Sum { task, feed }, _) => tasks[task].take(feed, range, data),
-                    (Target::Copy { .. }, Some(kept)) => {
+                    (Taker::Sum { task, feed }, _) => tasks[task].take(feed, range, data),
+                    (Taker::Copy { .. }, Some(kept)) => {
                         let from_start = range.start - segment.range.start;
                         if self.stream.slot_bytes > 0 {
                             let to = kept.base.cast_mut().wrapping_add(from_start as usize * size_of::<E>());
@@ -162,7 +162,7 @@ impl<E: Element> RunIncoming<E> {
                         kept.entry().produced.store(from_start + range.len(), Ordering::Release);
                         true
                     }
-                    (Target::Copy { .. }, None) => true,
+                    (Taker::Copy { .. }, None) => true,
                 };
                 if !taken {
                     waits = true;

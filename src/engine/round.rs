@@ -16,14 +16,14 @@ use crate::engine::token::Token;
 use crate::engine::transport::{Shared, Transport};
 use crate::engine::{Buffer, EngineError, Residents};
 use crate::gradient::{Element, Range};
-use crate::plan::lowering::{Hold, Incoming, Kept, Lowering, Origin, SumTask, Target, TaskRef};
+use crate::plan::lowering::{Hold, Incoming, Kept, Lowering, Origin, SumTask, Taker, TaskRef};
 use crate::plan::{Residency, lower};
 
 /// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
 const STALL: Duration = Duration::from_secs(300);
 
 /// The memory of a rank's tasks, and the way to that of its node's other ranks.
-struct Board {
+struct TaskBoard {
     rank: usize,
     /// Memory that the ranks of a node share for the round: entries, sums and finished ranges. Making and dropping it is
     /// collective.
@@ -34,7 +34,7 @@ struct Board {
     own: Vec<Located>,
 }
 
-impl Board {
+impl TaskBoard {
     fn entry(base: *mut u8, number: usize) -> *mut Entry {
         base.wrapping_add(number * size_of::<Entry>()).cast()
     }
@@ -44,7 +44,7 @@ impl Board {
             return self.own[task.number];
         }
         let base = self.window.as_ref().map_or(std::ptr::null_mut(), |window| window.of(task.rank));
-        let entry = Board::entry(base, task.number);
+        let entry = TaskBoard::entry(base, task.number);
         // SAFETY: the neighbour's window holds an entry for each of its tasks, written before the ranks met in `prepare`.
         let offset = unsafe { (*entry).offset.load(Ordering::Acquire) };
         Located { entry: entry.cast_const(), base: base.wrapping_add(offset as usize).cast_const() }
@@ -91,7 +91,7 @@ pub struct Round<'a, E: Element> {
     /// The finished ranges that this rank receives.
     copies: Vec<(Range, Located)>,
     producing: f64,
-    board: Board,
+    board: TaskBoard,
     stock: Stock,
 }
 
@@ -132,7 +132,7 @@ impl<'a, E: Element> Round<'a, E> {
         // What fails on this rank alone must not leave the others waiting: all learn of it before any goes on. The exchange
         // is also the barrier after which every entry's offset is in place. Windows outlive it, as giving them back is
         // collective too.
-        let mut board = Board { rank: transport.rank(), window, entries: std::ptr::null_mut(), own: Vec::new() };
+        let mut board = TaskBoard { rank: transport.rank(), window, entries: std::ptr::null_mut(), own: Vec::new() };
         let made = Self::make(spec, lowering, residents, &mut board, transport);
         let failed = transport.max(u64::from(made.is_err()))? > 0;
         let mut round = made?;
@@ -149,7 +149,7 @@ impl<'a, E: Element> Round<'a, E> {
         spec: Spec<'a>,
         lowering: Lowering,
         residents: &'a Residents<E>,
-        board: &mut Board,
+        board: &mut TaskBoard,
         transport: &mut dyn Transport,
     ) -> Result<Self, EngineError> {
         let ledger = residents.ledger().clone();
@@ -214,13 +214,13 @@ impl<'a, E: Element> Round<'a, E> {
             kept,
             copies,
             producing: 0.0,
-            board: Board { rank, window: None, entries: std::ptr::null_mut(), own: Vec::new() },
+            board: TaskBoard { rank, window: None, entries: std::ptr::null_mut(), own: Vec::new() },
             stock,
         })
     }
 
     /// Memory for sums and finished ranges: the window where neighbours read them, buffers of this rank's own otherwise.
-    fn areas(lowering: &Lowering, board: &mut Board, stock: &mut Stock) -> Result<Areas<E>, EngineError> {
+    fn areas(lowering: &Lowering, board: &mut TaskBoard, stock: &mut Stock) -> Result<Areas<E>, EngineError> {
         let result_bytes = lowering.result_elements * size_of::<E>() as u64;
         let entries = lowering.tasks * size_of::<Entry>();
         let private_sums = stock.take(lowering.private_hold_bytes, Purpose::Accumulators)?;
@@ -438,8 +438,8 @@ fn window_bytes<E: Element>(lowering: &Lowering) -> usize {
 }
 
 /// Enters where each task keeps its elements, on the board and for the node's other ranks.
-fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut Board) {
-    let nowhere = Located { entry: Board::entry(board.entries, 0), base: std::ptr::null() };
+fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut TaskBoard) {
+    let nowhere = Located { entry: TaskBoard::entry(board.entries, 0), base: std::ptr::null() };
     board.own = vec![nowhere; lowering.tasks];
     let sums = lowering.sums.iter().map(|task| {
         let base: *const u8 = match task.hold {
@@ -453,7 +453,7 @@ fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut Boa
     let copies =
         copies.map(|copy| (copy.number, areas.result.wrapping_add(copy.result_at as usize).cast_const().cast()));
     for (number, base) in sums.chain(copies) {
-        let entry = Board::entry(board.entries, number);
+        let entry = TaskBoard::entry(board.entries, number);
         if board.window.is_some() {
             // SAFETY: this rank's own entry, inside memory that was made for all of its tasks. Offsets of what nobody
             // else reads mean nothing.
@@ -475,7 +475,7 @@ struct SumMemory<E: Element> {
 }
 
 impl<E: Element> SumMemory<E> {
-    fn take(task: &SumTask, areas: Areas<E>, board: &Board, stock: &mut Stock) -> Result<Self, EngineError> {
+    fn take(task: &SumTask, areas: Areas<E>, board: &TaskBoard, stock: &mut Stock) -> Result<Self, EngineError> {
         let located = board.own[task.number];
         Ok(SumMemory {
             out: areas.result.wrapping_add(task.result_at as usize),
@@ -506,13 +506,13 @@ impl<E: Element> SumMemory<E> {
 fn run_incoming<E: Element>(
     stream: Incoming,
     index: usize,
-    board: &Board,
+    board: &TaskBoard,
     stock: &mut Stock,
 ) -> Result<RunIncoming<E>, EngineError> {
     let slots = stock.take(stream.depth * stream.slot_bytes, Purpose::Staging)?;
     let kept = stream.segments.iter().map(|segment| match segment.target {
-        Target::Copy { number } => Some(board.own[number]),
-        Target::Sum { .. } => None,
+        Taker::Copy { number } => Some(board.own[number]),
+        Taker::Sum { .. } => None,
     });
     let kept = kept.collect();
     Ok(RunIncoming::new(stream, index, kept, slots))

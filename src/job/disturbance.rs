@@ -108,9 +108,9 @@ impl BlockWatch {
         let told = gather_numbers(transport, &[seconds.to_bits(), own, busy, stolen, cores, mhz])?;
         let Some(told) = told else { return Ok(()) };
         let start = if self.row.start == start_of(sync) { self.row.start } else { BlockStart::WindowThenBarrier };
-        let nodes = NodeLoad::of(transport.node_of(), &told);
+        let nodes = LoadOfNode::of(transport.node_of(), &told);
         let known = nodes.values().all(|node| node.cores > 0.0);
-        let sum = |of: fn(&NodeLoad) -> f64| nodes.values().map(of).sum::<f64>();
+        let sum = |of: fn(&LoadOfNode) -> f64| nodes.values().map(of).sum::<f64>();
         if known {
             for (node, load) in &nodes {
                 let others = into.others.entry(*node).or_default();
@@ -139,7 +139,7 @@ impl BlockWatch {
 
 /// A node's cores during a block, seconds but for the last.
 #[derive(Debug, Default)]
-struct NodeLoad {
+struct LoadOfNode {
     seconds: f64,
     own: f64,
     busy: f64,
@@ -148,10 +148,10 @@ struct NodeLoad {
     cores: f64,
 }
 
-impl NodeLoad {
+impl LoadOfNode {
     /// Of every node, from what each rank has told.
-    fn of(node_of: &[usize], told: &[Vec<u64>]) -> BTreeMap<usize, NodeLoad> {
-        let mut nodes: BTreeMap<usize, NodeLoad> = BTreeMap::new();
+    fn of(node_of: &[usize], told: &[Vec<u64>]) -> BTreeMap<usize, LoadOfNode> {
+        let mut nodes: BTreeMap<usize, LoadOfNode> = BTreeMap::new();
         for (node, numbers) in node_of.iter().zip(told) {
             let [seconds, own, busy, stolen, cores, ..] = numbers[..] else { continue };
             let load = nodes.entry(*node).or_default();
@@ -217,8 +217,8 @@ mod tests {
             vec![seconds.to_bits(), own, busy, stolen, cores, NONE]
         };
         let told = [numbers(2.0, 1_000_000_000, Some(4)), numbers(2.5, 500_000_000, None), numbers(2.0, 1, None)];
-        let nodes = NodeLoad::of(&[0, 0, 2], &told);
-        let NodeLoad { seconds, own, busy, stolen, cores } = nodes[&0];
+        let nodes = LoadOfNode::of(&[0, 0, 2], &told);
+        let LoadOfNode { seconds, own, busy, stolen, cores } = nodes[&0];
         assert_eq!((seconds, own, busy, stolen, cores), (2.0, 1.5, 3.5, 0.5, 4.0));
         assert_eq!(nodes[&2].cores, 0.0);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::end::{root, wanted};
+use crate::plan::wanted::{root, wanted};
 use crate::plan::{End, Input, Kind, Layout, Problem, Step};
 
 /// Appends to the sums of one part the copies that reach the problem's end. `part` is its number.

@@ -162,7 +162,7 @@ pub struct CopyTask {
 
 /// The use of a stream's elements on the receiving rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum Taker {
     /// They enter a sum.
     Sum {
         /// Index into [`Lowering::sums`].
@@ -181,7 +181,7 @@ pub enum Target {
 #[derive(Clone, Copy, Debug)]
 pub struct InSegment {
     /// The task.
-    pub target: Target,
+    pub target: Taker,
     /// The elements.
     pub range: Range,
     /// True if they are in the accumulation type.

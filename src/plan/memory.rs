@@ -1,6 +1,6 @@
 //! Memory of a rank, predicted from the plan and the flow alone.
 
-use crate::plan::lowering::{Hold, Incoming, LibraryCall, SumTask, Target};
+use crate::plan::lowering::{Hold, Incoming, LibraryCall, SumTask, Taker};
 use crate::plan::{Layout, Lowering, Plan, Problem, Residency, Terms, lower};
 
 /// Bytes that a rank holds at the peak of a round, by purpose. All of it is held for the whole round.
@@ -113,7 +113,7 @@ pub fn predict_lowered(
     clients.result = lowering.result_elements * size - finished;
     for stream in &lowering.incoming {
         let staging = stream.depth * stream.slot_bytes;
-        let sums = stream.segments.iter().any(|segment| matches!(segment.target, Target::Sum { .. }));
+        let sums = stream.segments.iter().any(|segment| matches!(segment.target, Taker::Sum { .. }));
         if sums { found.aggregating.staging += staging } else { clients.staging += staging }
     }
     for stream in &lowering.outgoing {
@@ -140,7 +140,7 @@ fn one_aggregator(lowering: &Lowering, task: &SumTask, terms: &Terms) -> Memory 
     let slot_width = task.slot_bytes.checked_div(task.piece).unwrap_or(0);
     let index = lowering.sums.iter().position(|other| other.number == task.number);
     let shared = |stream: &&Incoming| {
-        stream.segments.iter().any(|segment| matches!(segment.target, Target::Sum { task, .. } if Some(task) == index))
+        stream.segments.iter().any(|segment| matches!(segment.target, Taker::Sum { task, .. } if Some(task) == index))
     };
     let streams = lowering.incoming.iter().filter(shared);
     let delivered: u64 = streams.map(|stream| stream.depth * stream.slot_bytes.min(elements * wide)).sum();

@@ -20,6 +20,7 @@ pub mod problem;
 pub mod seats;
 pub mod step;
 pub mod strategies;
+pub mod wanted;
 
 pub use call::Call;
 pub use check::{Fault, Tally, check};
@@ -48,10 +49,10 @@ pub trait Plan: Send + Sync {
         &[]
     }
 
-    /// The elements of the result that `rank` must hold when the round ends: as [`end::wanted`] has them, unless the plan
+    /// The elements of the result that `rank` must hold when the round ends: as [`wanted::wanted`] has them, unless the plan
     /// splits the gradient in a way of its own.
     fn wanted(&self, problem: &Problem, layout: &Layout, rank: usize) -> Range {
-        end::wanted(problem, layout, rank)
+        wanted::wanted(problem, layout, rank)
     }
 
     /// True if every rank sends at most one message a peer and level, and waits for all that a level brings before it sends

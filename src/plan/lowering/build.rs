@@ -7,7 +7,7 @@ use crate::plan::{Call, Flow, Input, IntraNode, Kind, Layout, Order, Plan, Probl
 
 use super::streams::{self, InEdges, OutEdge, OutEdges, StreamKey};
 use super::{
-    CopyTask, Feed, Hold, InSegment, Kept, LibraryCall, Lowering, Origin, OutSegment, SumTask, Target, TaskRef,
+    CopyTask, Feed, Hold, InSegment, Kept, LibraryCall, Lowering, Origin, OutSegment, SumTask, Taker, TaskRef,
 };
 
 /// Elements of a piece of a local sum that feeds a collective. It is no transfer, so the experiment's flow does not apply.
@@ -48,7 +48,7 @@ struct Reading<'s> {
 
 /// One input of a step as the ranks move it.
 #[derive(Clone, Copy)]
-struct Edge {
+struct InputEdge {
     /// The rank that has it.
     from: usize,
     /// The client; None for a partial sum.
@@ -146,28 +146,28 @@ impl<'a> Builder<'a> {
         (step.is_partial() && own && (step.level == 1 || !narrow)).then_some(client)
     }
 
-    fn edge(&self, reading: &Reading<'_>, input: Input) -> Edge {
+    fn edge(&self, reading: &Reading<'_>, input: Input) -> InputEdge {
         match input {
             Input::Client(client) => {
                 let from = self.layout.rank_of_client(client, self.problem.clients());
-                Edge { from, client: Some(client), step: None }
+                InputEdge { from, client: Some(client), step: None }
             }
             Input::Step(step) => {
-                Edge { from: reading.steps[step].rank, client: reading.spots[step].client, step: Some(step) }
+                InputEdge { from: reading.steps[step].rank, client: reading.spots[step].client, step: Some(step) }
             }
         }
     }
 
     /// True if `rank` sums the edge's elements where they lie, or produces them.
-    fn at_hand(&self, edge: Edge, rank: usize) -> bool {
+    fn at_hand(&self, edge: InputEdge, rank: usize) -> bool {
         match (edge.client, self.terms.residency) {
             (Some(_), Residency::Streamed) => edge.from == rank,
             _ => self.reaches(edge.from, rank),
         }
     }
 
-    fn feed(&self, reading: &Reading<'_>, edge: Edge) -> Feed {
-        let Edge { from, client, step } = edge;
+    fn feed(&self, reading: &Reading<'_>, edge: InputEdge) -> Feed {
+        let InputEdge { from, client, step } = edge;
         match (client, step) {
             (Some(client), _) if self.at_hand(edge, self.rank) => match self.terms.residency {
                 Residency::Resident => Feed::Resident { client, rank: from },
@@ -230,7 +230,7 @@ impl<'a> Builder<'a> {
                 Kind::Copy if self.is_message(reading, place) => {
                     let Some(Input::Step(from)) = step.inputs.first() else { continue };
                     self.lowering.copies.push(CopyTask { number, range: step.range, result_at: 0 });
-                    let segment = InSegment { target: Target::Copy { number }, range: step.range, wide: false };
+                    let segment = InSegment { target: Taker::Copy { number }, range: step.range, wide: false };
                     let key = (reading.steps[*from].rank, StreamKey::Copies(step.level));
                     self.incoming.entry(key).or_default().push(segment);
                 }
@@ -250,7 +250,7 @@ impl<'a> Builder<'a> {
 
     fn sum(&mut self, reading: &Reading<'_>, place: usize, number: usize) -> SumTask {
         let step = &reading.steps[place];
-        let edges: Vec<Edge> = step.inputs.iter().map(|input| self.edge(reading, *input)).collect();
+        let edges: Vec<InputEdge> = step.inputs.iter().map(|input| self.edge(reading, *input)).collect();
         let mut feeds: Vec<Feed> = edges.iter().map(|edge| self.feed(reading, *edge)).collect();
         let first = match self.terms.order {
             Order::Rotated if !self.plan.in_rounds() => edges.iter().position(|edge| edge.from >= self.rank),
@@ -265,7 +265,7 @@ impl<'a> Builder<'a> {
             }
             let feed = (input + edges.len() - first) % edges.len();
             let segment =
-                InSegment { target: Target::Sum { task, feed }, range: step.range, wide: edge.client.is_none() };
+                InSegment { target: Taker::Sum { task, feed }, range: step.range, wide: edge.client.is_none() };
             let key = (edge.from, self.key(reading, place, input, *edge));
             self.incoming.entry(key).or_default().push(segment);
         }
@@ -328,7 +328,7 @@ impl<'a> Builder<'a> {
         (in_flight.min(count * pieces), slot_bytes)
     }
 
-    fn key(&self, reading: &Reading<'_>, place: usize, input: usize, edge: Edge) -> StreamKey {
+    fn key(&self, reading: &Reading<'_>, place: usize, input: usize, edge: InputEdge) -> StreamKey {
         match (self.plan.in_rounds(), edge.step, edge.client) {
             (true, Some(step), _) => StreamKey::Sums(reading.steps[step].level),
             (true, None, Some(client)) => StreamKey::Client(client),
@@ -371,7 +371,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn out_segment(&self, reading: &Reading<'_>, edge: Edge, consumer: &Step) -> OutSegment {
+    fn out_segment(&self, reading: &Reading<'_>, edge: InputEdge, consumer: &Step) -> OutSegment {
         let range = consumer.range;
         match (edge.client, edge.step) {
             (None, Some(step)) => {
@@ -513,14 +513,14 @@ impl<'a> Builder<'a> {
         self.lowering.outgoing = streams::outgoing(outgoing, place, &self.terms, follows, streamed);
         let incoming = std::mem::take(&mut self.incoming);
         for (((_, key), segments), number) in incoming.iter().zip(streams::tags(incoming.keys())) {
-            if let (StreamKey::Input(..), [InSegment { target: Target::Sum { task, feed }, .. }]) = (key, &segments[..])
+            if let (StreamKey::Input(..), [InSegment { target: Taker::Sum { task, feed }, .. }]) = (key, &segments[..])
                 && let Feed::Received { tag, .. } = &mut self.lowering.sums[*task].feeds[*feed]
             {
                 *tag = number;
             }
         }
         let kept_together = |one: &InSegment, two: &InSegment| match (one.target, two.target) {
-            (Target::Copy { number }, Target::Copy { number: next }) => addresses
+            (Taker::Copy { number }, Taker::Copy { number: next }) => addresses
                 .get(&number)
                 .zip(addresses.get(&next))
                 .is_some_and(|((_, at), (_, next))| at + one.range.len() * size == *next),

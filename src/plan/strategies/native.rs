@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Knobs, Sharding, Strategy};
 use crate::gradient::Range;
 use crate::plan::call::equal_parts;
-use crate::plan::end::{root, wanted};
+use crate::plan::wanted::{root, wanted};
 use crate::plan::{Call, End, Infeasible, Input, Kind, Layout, Plan, Problem, Roles, Step};
 
 /// A strategy that sums on each rank and hands the sums to the MPI library.

@@ -23,21 +23,27 @@ fn first_tree(number: usize, n: usize) -> usize {
     if parent < n { parent } else { cleared }
 }
 
+/// The number in the second tree whose place `number` has in the first: the first tree mirrored, or where that would leave
+/// inner ranks inner, shifted by one. Inverse with `backwards`.
+fn in_second_tree(number: usize, n: usize, backwards: bool) -> usize {
+    match (n.is_multiple_of(2), backwards) {
+        (true, _) => n - 1 - number,
+        (false, false) => (number + n - 1) % n,
+        (false, true) => (number + 1) % n,
+    }
+}
+
 impl Shape for TwoTrees {
     fn parent(&self, circle: &Circle<'_>, part: u64, position: usize) -> (usize, u32) {
         let n = circle.positions - 1;
         let number = circle.after_owner(position) - 1;
-        // The second tree is the first one mirrored, or where that would leave inner ranks inner, shifted by one.
-        let (there, back): (fn(usize, usize) -> usize, fn(usize, usize) -> usize) = match (part, n.is_multiple_of(2)) {
-            (0, _) => (|number, _| number, |number, _| number),
-            (_, true) => (|number, n| n - 1 - number, |number, n| n - 1 - number),
-            (_, false) => (|number, n| (number + n - 1) % n, |number, n| (number + 1) % n),
-        };
-        let own = there(number, n);
+        let own = if part == 0 { number } else { in_second_tree(number, n, false) };
         if own == 0 {
             return (circle.owner, usize::BITS - (n - 1).leading_zeros() + 1);
         }
-        (circle.position_after(back(first_tree(own, n), n) + 1), own.trailing_zeros() + 1)
+        let parent = first_tree(own, n);
+        let parent = if part == 0 { parent } else { in_second_tree(parent, n, true) };
+        (circle.position_after(parent + 1), own.trailing_zeros() + 1)
     }
 }
 
