@@ -117,7 +117,7 @@ fn waits_on_the_core(place: &Place) -> bool {
 }
 
 /// One job: every strategy on every awkward problem with one type and one end; on more than 2 ranks that wait on the core,
-/// with one number of clients and one of shards.
+/// with one number of clients.
 fn sweep(ranks: usize, residency: &str, (dtype, end): (&str, &str), problems: &mut Problems) {
     // No binary fraction, so that products round.
     const WEIGHT: f64 = 0.3;
@@ -125,7 +125,9 @@ fn sweep(ranks: usize, residency: &str, (dtype, end): (&str, &str), problems: &m
     let names = strategies(&place);
     let roles = if ranks == 1 { json!(["colocated"]) } else { json!(["colocated", "dedicated"]) };
     let thin = ranks > 2 && waits_on_the_core(&place);
-    let (clients, shards): (&[u64], &[u64]) = if thin { (&[5], &[3]) } else { (&[1, 5, 20], &[3, 16]) };
+    let clients: &[u64] = if thin { &[5] } else { &[1, 5, 20] };
+    // Fewer shards than ranks and more, in turn.
+    let shards = if ranks.is_multiple_of(2) { 3 } else { 16 };
     let experiment = json!({
         "models": [1, 97, 1009],
         "gradients": {"source": "synthetic", "seed": SEED, "weights": WEIGHT, "residency": residency},

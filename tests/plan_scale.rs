@@ -2,6 +2,8 @@
 //! GradsSharding 4,096 × 4,096. The times are printed; that they are bounded is what the test holds, with room for a slow
 //! machine.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
