@@ -56,9 +56,8 @@ pub fn measure(
         Some(mut first) => {
             let mut quiet = Quiet;
             let progress: &mut dyn Progress = if first.rank() == 0 { &mut *job.progress } else { &mut quiet };
-            let mut facts = (first.rank() == 0).then(|| serde_json::json!({"cores_shared": job.cores_shared}));
             let asked = job.prepared.experiment.repeat.start;
-            let mut sync = start::synchroniser(first.as_mut(), asked, &mut facts)?;
+            let (mut sync, _) = start::synchroniser(first.as_mut(), asked, job.cores_shared)?;
             let mut job = JobContext { sync: &mut sync, book: &mut *job.book, progress, ..*job };
             let done = on_nodes(first.as_mut(), &mut job, group, None);
             if let Err(JobError::Lost(_)) = done {

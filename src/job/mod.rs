@@ -164,23 +164,23 @@ pub fn run_with(
         _ => None,
     };
     let mut environment = environment::gather(transport, limits.as_ref())?;
-    let mut sync = start::synchroniser(transport, prepared.experiment.repeat.start, &mut environment)?;
-    let cores_shared = environment.as_ref().is_some_and(|environment| environment["cores_shared"] == true);
-    if let Some(environment) = &environment {
+    let cores_shared = environment.as_ref().is_some_and(|environment| environment.cores_shared);
+    let asked = prepared.experiment.repeat.start;
+    let (mut sync, start) = start::synchroniser(transport, asked, cores_shared)?;
+    if let Some(environment) = &mut environment {
         let spread = Spread::of(transport.node_of());
         if !spread.even {
             progress.note(&format!("ranks are spread unevenly: {}", spread.text));
         }
-        let doubts = environment["spread_doubts"].as_array();
-        doubts.into_iter().flatten().filter_map(|doubt| doubt.as_str()).for_each(|doubt| progress.note(doubt));
-    }
-    results = match (results, environment) {
-        (Some(mut results), Some(environment)) => {
-            results.resumed(&environment);
-            Some(results)
+        environment.spread_doubts.iter().for_each(|doubt| progress.note(doubt));
+        environment.start = Some(start);
+        // A file whose environment is no object is refused when it is saved.
+        let stored = serde_json::to_value(&*environment).unwrap_or_default();
+        match &mut results {
+            Some(results) => results.resumed(&stored),
+            None => results = Some(ResultFile::new(prepared.text.clone(), stored)),
         }
-        (_, environment) => environment.map(|environment| ResultFile::new(prepared.text.clone(), environment)),
-    };
+    }
     save(transport, &mut output, &results)?;
     if output.is_some() {
         running.clear();
