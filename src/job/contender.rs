@@ -1,8 +1,9 @@
 //! One cell on its way through its comparison: planned, predicted, and in the end a row.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, agree, gather_numbers};
+use crate::engine::transport::{Transport, TransportError, agree, gather_numbers};
 use crate::engine::verify::{self, Verification};
 use crate::experiment::{self, Comparison};
 use crate::job::JobError;
@@ -74,7 +75,68 @@ pub struct Contender<'p> {
     pub samples: Vec<Sample>,
 }
 
-impl Contender<'_> {
+/// The number of ranks and nodes that measure a comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Ranks.
+    pub ranks: usize,
+    /// Nodes that these ranks are on.
+    pub nodes: usize,
+}
+
+impl Place {
+    /// The ranks and nodes of this transport.
+    pub fn of(transport: &dyn Transport) -> Place {
+        let nodes = transport.node_of().iter().collect::<BTreeSet<_>>().len();
+        Place { ranks: transport.ranks(), nodes }
+    }
+}
+
+/// The facts of a comparison that its cells' rows repeat.
+pub struct Circumstances<'s> {
+    /// Where it ran.
+    pub place: Place,
+    /// True if the system enforced ceilings.
+    pub enforced: bool,
+    /// True if some ranks had to share cores.
+    pub cores_shared: bool,
+    /// Why the timing ended; None if it never began.
+    pub stopped: Option<&'s Stopped>,
+    /// The share of a node's cores that other processes had, 0 to 1; None where the kernel does not say.
+    pub other_load: Option<f64>,
+}
+
+impl<'p> Contender<'p> {
+    /// A cell that has not been planned yet.
+    pub fn new(
+        cell: &'p experiment::Cell,
+        strategy: &'static dyn Strategy,
+        terms: Terms,
+        problem: Arc<Problem>,
+    ) -> Contender<'p> {
+        Contender {
+            cell,
+            strategy,
+            terms,
+            problem,
+            plan: None,
+            lowering: Lowering::default(),
+            family: None,
+            held: Vec::new(),
+            sent: SentByRanks::default(),
+            status: Status::Ok,
+            reason: String::new(),
+            predicted: RankPrediction::default(),
+            aggregating: Vec::new(),
+            heaviest: MemoryRow::default(),
+            memory: Vec::new(),
+            verification: None,
+            digest: 0,
+            kept: false,
+            samples: Vec::new(),
+        }
+    }
+
     /// It will not run, or not again.
     pub fn ends(&mut self, status: Status, reason: String) {
         self.status = status;
@@ -89,6 +151,19 @@ impl Contender<'_> {
         let RankPrediction { all, aggregators, heaviest, aggregating_shared, .. } = self.predicted;
         let others = all.working() - heaviest.working();
         (aggregators > 0).then(|| (ceiling + others).saturating_sub(aggregating_shared))
+    }
+
+    /// True if `verdict` is Ok on every rank; otherwise the cell has failed for the first rank's reason. Collective.
+    pub fn agrees(
+        &mut self,
+        transport: &mut dyn Transport,
+        verdict: Result<(), String>,
+    ) -> Result<bool, TransportError> {
+        let agreed = agree(transport, verdict)?;
+        if let Err(reason) = &agreed {
+            self.ends(Status::Failed, reason.clone());
+        }
+        Ok(agreed.is_ok())
     }
 
     /// True as long as nothing is wrong with it.
@@ -122,8 +197,7 @@ pub fn make_ready(
     } else {
         Ok(())
     };
-    if let Err(reason) = agree(transport, verdict)? {
-        contender.ends(Status::Failed, reason);
+    if !contender.agrees(transport, verdict)? {
         return Ok(());
     }
     contender.family = Some(family(plan.as_ref(), &contender.problem, layout));
@@ -180,8 +254,7 @@ pub fn identity(
     cell: &experiment::Cell,
     strategy: &dyn Strategy,
     terms: &Terms,
-    ranks: usize,
-    nodes: usize,
+    place: Place,
 ) -> CellRow {
     let flow = match (cell.flow, terms.flow) {
         (experiment::FlowChoice::Auto, plan::Flow::Chunk { elements }) => {
@@ -200,8 +273,8 @@ pub fn identity(
         clients: comparison.clients,
         shards: cell.shards,
         flow,
-        ranks: ranks as u64,
-        nodes: nodes as u64,
+        ranks: place.ranks as u64,
+        nodes: place.nodes as u64,
         roles: if comparison.roles == Roles::Colocated { Hosting::Colocated } else { Hosting::Dedicated },
         intra_node: terms.intra_node,
         order: terms.order,
@@ -215,13 +288,8 @@ pub fn identity(
 /// The row, the samples and the memory of a cell that has been through everything.
 ///
 /// The median's interval is at the level of the last look, so that all looks together miss in 5 of 100.
-pub fn row(
-    contender: Contender<'_>,
-    comparison: &Comparison,
-    (ranks, nodes): (usize, usize),
-    (enforced, cores_shared): (bool, bool),
-    (stopped, other_load): (Option<&Stopped>, Option<f64>),
-) -> Measured {
+pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Circumstances<'_>) -> Measured {
+    let Circumstances { place, enforced, cores_shared, stopped, other_load } = *circumstances;
     let stopped = stopped.filter(|_| contender.status == Status::Ok);
     let valid: Vec<&Sample> = contender.samples.iter().filter(|sample| sample.is_valid()).collect();
     let seconds: Vec<f64> = valid.iter().map(|sample| sample.seconds).collect();
@@ -285,7 +353,7 @@ pub fn row(
         status: contender.status,
         reason: contender.reason,
         // The share of the machine's limit is for whoever has measured that.
-        ..identity(comparison, contender.cell, strategy, &contender.terms, ranks, nodes)
+        ..identity(comparison, contender.cell, strategy, &contender.terms, place)
     };
     (cell, contender.samples, contender.memory)
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
 use crate::experiment::Comparison;
-use crate::job::{Book, JobError, Prepared, Progress, Quiet, Request, comparison, save, share, start};
+use crate::job::{JobContext, JobError, Progress, Quiet, comparison, save, share, start};
 use crate::roofline::MachineLimits;
-use crate::sync::Synchroniser;
 
 /// Comparisons that follow each other on the same nodes.
 pub struct Group<'e> {
@@ -44,26 +43,23 @@ const STOPPED: u64 = 3;
 /// for. Collective over all ranks of the job.
 pub fn measure(
     transport: &mut dyn Transport,
-    prepared: &Prepared,
+    job: &mut JobContext<'_>,
     group: &Group<'_>,
     limits: Option<&MachineLimits>,
-    (request, sync, cores_shared): (&Request, &mut Synchroniser, bool),
-    book: &mut Book,
-    progress: &mut dyn Progress,
 ) -> Result<(), JobError> {
     let there = transport.node_of().iter().collect::<BTreeSet<_>>().len() as u64;
     if group.nodes.is_none_or(|nodes| nodes == there) {
-        return on_nodes(transport, prepared, group, limits, (request, sync, cores_shared), book, progress);
+        return on_nodes(transport, job, group, limits);
     }
     let nodes = group.nodes.unwrap_or(there);
     let done = match transport.first_nodes(nodes as usize)? {
         Some(mut first) => {
             let mut quiet = Quiet;
-            let progress = if first.rank() == 0 { progress } else { &mut quiet };
-            let mut facts = (first.rank() == 0).then(|| serde_json::json!({"cores_shared": cores_shared}));
-            let mut sync = start::synchroniser(first.as_mut(), prepared.experiment.repeat.start, &mut facts)?;
-            let asked = (request, &mut sync, cores_shared);
-            let done = on_nodes(first.as_mut(), prepared, group, None, asked, book, progress);
+            let progress: &mut dyn Progress = if first.rank() == 0 { &mut *job.progress } else { &mut quiet };
+            let asked = job.prepared.experiment.repeat.start;
+            let (mut sync, _) = start::synchroniser(first.as_mut(), asked, job.cores_shared)?;
+            let mut job = JobContext { sync: &mut sync, book: &mut *job.book, progress, ..*job };
+            let done = on_nodes(first.as_mut(), &mut job, group, None);
             if let Err(JobError::Lost(_)) = done {
                 return done;
             }
@@ -97,17 +93,14 @@ pub fn measure(
 /// The same on the ranks that measure.
 fn on_nodes(
     transport: &mut dyn Transport,
-    prepared: &Prepared,
+    job: &mut JobContext<'_>,
     group: &Group<'_>,
     limits: Option<&MachineLimits>,
-    (request, sync, cores_shared): (&Request, &mut Synchroniser, bool),
-    book: &mut Book,
-    progress: &mut dyn Progress,
 ) -> Result<(), JobError> {
     let node_of = transport.node_of().to_vec();
     let own = match limits {
-        None if request.limits => {
-            progress.note(&match group.nodes {
+        None if job.request.limits => {
+            job.progress.note(&match group.nodes {
                 Some(nodes) => format!("measuring the limits of the first {nodes} node(s)"),
                 None => "measuring the machine's limits".to_owned(),
             });
@@ -115,29 +108,28 @@ fn on_nodes(
         }
         _ => None,
     };
-    if let (Some(results), Some(limits)) = (&mut book.results, &own) {
+    if let (Some(results), Some(limits)) = (&mut job.book.results, &own) {
         let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
         results.limits_of(nodes, serde_json::to_value(limits).unwrap_or_default());
     }
     let limits = limits.or(own.as_ref());
     for comparison in group.comparisons {
-        let kept = (&book.running, &mut *sync, cores_shared);
-        let measured = comparison::measure(transport, prepared, comparison, request, kept, progress)?;
-        if let Some(results) = &mut book.results {
+        let measured = comparison::measure(transport, job, comparison)?;
+        if let Some(results) = &mut job.book.results {
             for (mut row, samples, memory) in measured.cells {
                 if let Some(limits) = limits {
-                    share::fill(&mut row, prepared, comparison, &node_of, limits)?;
+                    share::fill(&mut row, job.prepared, comparison, &node_of, limits)?;
                 }
                 results.push(row, samples, memory);
             }
             results.push_ratios(measured.ratios);
             results.push_blocks(measured.blocks);
         }
-        save(transport, &mut book.output, &book.results)?;
-        if book.output.is_some() {
-            book.running.clear();
+        save(transport, &mut job.book.output, &job.book.results)?;
+        if job.book.output.is_some() {
+            job.book.running.clear();
         }
-        progress.finished(comparison.index);
+        job.progress.finished(comparison.index);
     }
     Ok(())
 }
@@ -146,7 +138,7 @@ fn on_nodes(
 mod tests {
     use super::*;
     use crate::engine::run_threads;
-    use crate::job::{Watching, run};
+    use crate::job::{Request, Watching, run};
     use crate::results::ResultFile;
 
     /// Three nodes of 2, 1 and 1 ranks.
