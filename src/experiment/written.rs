@@ -160,8 +160,8 @@ fn example() -> serde_json::Value {
 
 impl SweepValue for String {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl Visitor<'_> for NameVisitor {
+        struct StrategyNameVisitor;
+        impl Visitor<'_> for StrategyNameVisitor {
             type Value = String;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("the name of a strategy")
@@ -170,6 +170,6 @@ impl SweepValue for String {
                 Ok(name.to_string())
             }
         }
-        deserializer.deserialize_any(NameVisitor)
+        deserializer.deserialize_any(StrategyNameVisitor)
     }
 }
