@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs experiments on this machine: installs what is missing where it may, builds, measures under mpirun, prints the
-# table and the path of each HDF5 result file. `jobs/local.sh --help` says how.
+# Runs experiments on this machine: installs missing packages where it can, builds, measures under mpirun, and prints
+# the table and the path of each HDF5 result file. `jobs/local.sh --help` explains the options.
 set -euo pipefail
 
 usage() {
@@ -14,15 +14,15 @@ Without EXPERIMENT it runs the main job:
 
   -n, --ranks RANKS   MPI ranks; default 4
   --mpi LIBRARY       openmpi (default) or mpich, each with a build of its own
-  --results DIR       where the result files go; default results/ of the repository
+  --results DIR       directory of the result files; default results/ of the repository
   -h, --help          this text
-  -- ...              what follows goes to `gradshard run` as it is
+  -- ...              further arguments, passed to `gradshard run` unchanged
 
-The first run on Debian or Ubuntu, as root or with sudo, installs the system packages it needs. Elsewhere it says which
-modules to load. On a cluster, submit one of the Slurm scripts beside this one instead.
+The first run on Debian or Ubuntu, as root or with sudo, installs the system packages that it needs. On other systems it
+names the modules to load. On a cluster, submit an experiment with jobs/submit.sh instead.
 
-Result files are named by experiment and time: results/digits-20250131-174500.h5. Read them with `gradshard show FILE`,
-h5dump or h5py. The exit code is that of the first experiment that failed, else 0; the others still run.
+The name of a result file contains the experiment and the time: results/digits-20250131-174500.h5. Read them with `gradshard show FILE`,
+h5dump or h5py. The exit code is that of the first experiment that failed, or 0; the others still run.
 
 examples:
   jobs/local.sh
@@ -32,7 +32,7 @@ USAGE
 }
 
 wrong() {
-  printf 'jobs/local.sh: %s (--help says how)\n' "$1" >&2
+  printf 'jobs/local.sh: %s (see --help)\n' "$1" >&2
   exit 2
 }
 
@@ -51,17 +51,17 @@ while [ $# -gt 0 ]; do
       exit 0
       ;;
     -n | --ranks)
-      [ $# -ge 2 ] || wrong "$1 wants a number of ranks"
+      [ $# -ge 2 ] || wrong "$1 needs a number of ranks"
       ranks=$2
       shift 2
       ;;
     --mpi)
-      [ $# -ge 2 ] || wrong "--mpi wants openmpi or mpich"
+      [ $# -ge 2 ] || wrong "--mpi needs openmpi or mpich"
       library=$2
       shift 2
       ;;
     --results)
-      [ $# -ge 2 ] || wrong "--results wants a directory"
+      [ $# -ge 2 ] || wrong "--results needs a directory"
       results=$2
       shift 2
       ;;
@@ -76,18 +76,18 @@ while [ $# -gt 0 ]; do
       ;;
   esac
 done
-# What is left belongs to `gradshard run`.
+# All further arguments are passed to `gradshard run`.
 
-[[ $ranks =~ ^[1-9][0-9]{0,5}$ ]] || wrong "-n $ranks: a number of ranks from 1"
+[[ $ranks =~ ^[1-9][0-9]{0,5}$ ]] || wrong "-n $ranks: write a number of ranks from 1"
 case $library in
   openmpi | mpich) ;;
-  *) wrong "--mpi $library: openmpi or mpich" ;;
+  *) wrong "--mpi $library: write openmpi or mpich" ;;
 esac
 if [ ${#experiments[@]} -eq 0 ]; then
   experiments=("$GRADSHARD_ROOT/configs/digits.json" "$GRADSHARD_ROOT/configs/resnet18.json")
 fi
 for experiment in "${experiments[@]}"; do
-  [ -f "$experiment" ] || wrong "$experiment: no such file"
+  [ -f "$experiment" ] || wrong "$experiment: there is no such file"
 done
 
 prepare run "$library"
@@ -96,7 +96,7 @@ case $library in
     target="$GRADSHARD_ROOT/target"
     openmpi_environment "$ranks"
     ;;
-  # A build holds one library's constants, and cargo does not see when MPICC changes.
+  # A build is specific to one MPI library, and cargo does not notice when MPICC changes.
   mpich) target="$GRADSHARD_ROOT/target/mpich" ;;
 esac
 cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$target" >&2
@@ -110,27 +110,27 @@ for experiment in "${experiments[@]}"; do
   name=$(basename "$experiment" .json)
   stamp=$(date +%Y%m%d-%H%M%S)
   file="$results/$name-$stamp.h5"
-  # Two runs within a second must not write one file.
+  # Two runs within the same second must not write the same file.
   for ((again = 2; ; again++)); do
     [ -e "$file" ] || break
     file="$results/$name-$stamp-$again.h5"
   done
   prepare_say "$name on $ranks ranks, $library"
   run=0
-  # Its table is printed below, by `show`, as a user would ask for it later.
+  # `show` prints the table below, as a user would print it later.
   "$GRADSHARD_MPIRUN" -n "$ranks" "$gradshard" run "$experiment" --output "$file" "$@" >/dev/null || run=$?
   if [ "$run" -ne 0 ]; then
     prepare_say "$experiment ended with exit code $run"
     [ "$code" -ne 0 ] || code=$run
   fi
-  # A failed run may have written finished cells; they are worth showing.
+  # A failed run may have written finished cells, which are worth showing.
   if [ -s "$file" ]; then
     files+=("$file")
     show=0
     "$gradshard" show "$file" || show=$?
     [ "$code" -ne 0 ] || code=$show
   elif [ "$run" -eq 0 ]; then
-    prepare_say "$experiment: the run ended well and left no $file"
+    prepare_say "$experiment: the run succeeded but wrote no $file"
     [ "$code" -ne 0 ] || code=1
   fi
 done

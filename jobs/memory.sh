@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# Reproduces the memory figures: runs the experiments of configs/memory/ on this machine and prints what aggregators were
-# predicted to hold, what was allocated, and what the kernel saw. `jobs/memory.sh --help` says how.
+# Reproduces the memory figures: runs the experiments of configs/memory/ on this machine and prints the predicted memory
+# of aggregators, the allocated memory, and the kernel's figure. `jobs/memory.sh --help` explains the options.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
 usage: jobs/memory.sh [PART ...] [--mpi openmpi|mpich] [--results DIR]
 
-Parts; without any, all of them (the largest gradients need 21 GiB for 8 aggregators):
+Runs the named parts, or all of them (the largest gradients need 21 GiB for 8 aggregators):
   shards       VGG-16, M = 1 to 16, and N = 4 and 64: an aggregator's memory over its shard
-  surplus      what the MPI library's own collectives take
+  surplus      memory of the MPI library's own collectives
   feasibility  the paper's models and architectures under 3,008 and 10,240 MiB
   beyond       5, 10 and 20 GiB from 20 clients
-  ceiling      the largest gradient with 256 MiB an aggregator, by trying
+  ceiling      the largest gradient with 256 MiB for each aggregator, found by trying
   cost         the round with and without the kernel's probes
 
   --mpi LIBRARY   openmpi (default) or mpich, each with a build of its own
-  --results DIR   where results go; default results/memory-TIME
+  --results DIR   directory of the results; default results/memory-TIME
   -h, --help      this text
 USAGE
 }
 
 wrong() {
-  printf 'jobs/memory.sh: %s (--help says how)\n' "$1" >&2
+  printf 'jobs/memory.sh: %s (see --help)\n' "$1" >&2
   exit 2
 }
 
@@ -41,12 +41,12 @@ while [ $# -gt 0 ]; do
       exit 0
       ;;
     --results | --mpi)
-      [ $# -ge 2 ] || wrong "$1 wants a value"
+      [ $# -ge 2 ] || wrong "$1 needs a value"
       if [ "$1" = --mpi ]; then library=$2; else results=$2; fi
       shift 2
       ;;
     *)
-      printf '%s\n' "${all[@]}" | grep -qx -- "$1" || wrong "unknown part $1"
+      printf '%s\n' "${all[@]}" | grep -qx -- "$1" || wrong "unknown part $1; the parts are ${all[*]}"
       parts+=("$1")
       shift
       ;;
@@ -55,9 +55,9 @@ done
 [ ${#parts[@]} -gt 0 ] || parts=("${all[@]}")
 case $library in
   openmpi) target="$GRADSHARD_ROOT/target" ;;
-  # A build holds one library's constants, and cargo does not see when MPICC changes.
+  # A build is specific to one MPI library, and cargo does not notice when MPICC changes.
   mpich) target="$GRADSHARD_ROOT/target/mpich" ;;
-  *) wrong "--mpi $library: openmpi or mpich" ;;
+  *) wrong "--mpi $library: write openmpi or mpich" ;;
 esac
 
 prepare run "$library"
@@ -67,11 +67,11 @@ if [ -x "$GRADSHARD_ROOT/target/venv/bin/python" ]; then python="$GRADSHARD_ROOT
 cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$target" >&2
 gradshard="$target/release/gradshard"
 mkdir -p "$results"
-# for_ranks RANKS: settings for as many ranks; MPICH needs none.
+# for_ranks RANKS: sets Open MPI's environment for this number of ranks. MPICH needs none.
 for_ranks() { if [ "$library" = openmpi ]; then openmpi_environment "$1"; fi; }
 for_ranks 64
 
-# run RANKS EXPERIMENT [NAME [OPTION...]]: one job; its result as NAME.json.
+# run RANKS EXPERIMENT [NAME [OPTION...]]: runs one job and writes its result to NAME.json.
 run() {
   local ranks=$1 experiment=$2 name=${3:-$2}
   shift $(($# > 3 ? 3 : $#))
@@ -101,7 +101,7 @@ for part in "${parts[@]}"; do
         --launch "$GRADSHARD_MPIRUN -n 9" --format json >"$results/ceiling.json"
       ;;
     cost)
-      # Settings for as many ranks as cores, and no more.
+      # The settings are for exactly as many ranks as cores.
       for_ranks 2
       run 2 probe-cost probe-cost --no-limits --watch alternate
       for_ranks 64

@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# Makes available what gradshard needs to be built and run. Sourced by jobs/local.sh and tests/run.sh; run by itself it
-# prepares and says what it found. Where it may (Debian or Ubuntu, root or sudo without a password) it installs what is
-# missing; elsewhere it names what is missing and ends with 2. A second run installs nothing and needs no network.
+# Provides the programs and libraries that gradshard needs to be built and run. jobs/local.sh and tests/run.sh source
+# it; run by itself, it prepares and reports the result. On Debian or Ubuntu, as root or with sudo without a password,
+# it installs missing packages. Elsewhere it names the missing ones and ends with exit code 2. A second run installs
+# nothing and needs no network.
 #
 # prepare run|test [openmpi|mpich ...]
 #   run    what a build and a run with those MPI libraries need (default: openmpi)
 #   test   the linters too, and a Python with h5py, numpy, pandas and safetensors in target/venv
 #
-# Sets and exports: HDF5_DIR (where the system needs it and it is unset), MPICC and GRADSHARD_MPIRUN (those of the first
-# library, by their explicit names: another package may turn plain mpicc and mpirun to the other library) and
-# GRADSHARD_PYTHON (test). openmpi_environment exports what Open MPI wants in order to run as root, with more ranks than
-# cores, or in a container.
+# Sets and exports HDF5_DIR (where the system needs it and it is unset), MPICC and GRADSHARD_MPIRUN (of the first
+# library, by their explicit names, as another package may redirect plain mpicc and mpirun to the other library), and
+# with `test` GRADSHARD_PYTHON. openmpi_environment exports the settings that Open MPI needs to run as root, with more
+# ranks than cores, or in a container.
 
 GRADSHARD_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Progress goes to standard error: standard output belongs to results.
+# Progress goes to standard error, as standard output is for results.
 prepare_say() { printf '%s\n' "prepare: $*" >&2; }
 
-# The first of the given commands that exists.
+# first_command COMMAND...: prints the first of the commands that exists.
 first_command() {
   local name
   for name in "$@"; do
@@ -29,7 +30,7 @@ first_command() {
   return 1
 }
 
-# version_at_least HAVE WANT
+# version_at_least HAVE WANT: succeeds if version HAVE is at least WANT.
 version_at_least() {
   [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
@@ -38,7 +39,7 @@ package_installed() {
   [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | cut -c1-2)" = ii ]
 }
 
-# Runs apt-get as root, however that can be had without asking.
+# Runs apt-get as root, if this needs no password.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
@@ -52,7 +53,7 @@ may_install() {
   [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null
 }
 
-# Installs the Debian packages that are missing. The package lists are fetched only when they do not suffice.
+# Installs the Debian packages that are missing. It fetches the package lists only if the present ones are insufficient.
 install_packages() {
   local package missing=()
   for package in "$@"; do
@@ -67,8 +68,8 @@ install_packages() {
   fi
 }
 
-# missing_tools run|test LIBRARY...: what is missing for a build, one line each, with where it usually comes from. hdf5 and hwloc count as present where
-# pkg-config, a *_DIR variable as modules set it, or the compiler wrapper finds them.
+# missing_tools run|test LIBRARY...: prints each missing requirement of a build on one line, with its usual source. hdf5
+# and hwloc count as present if pkg-config, a *_DIR variable (as modules set it), or the compiler wrapper finds them.
 missing_tools() {
   local purpose=$1 library wanted have
   shift
@@ -94,7 +95,7 @@ missing_tools() {
   elif ! pkg-config --atleast-version=2.8.0 hwloc; then
     echo "hwloc 2.8 or newer; this is $(pkg-config --modversion hwloc) (module load hwloc; package libhwloc-dev)"
   fi
-  # Only where hwloc was built with it, which its static libraries tell.
+  # libudev is needed only if hwloc was built with it, which its static libraries show.
   if pkg-config --libs --static hwloc 2>/dev/null | grep -q -- -ludev && ! pkg-config --exists libudev; then
     echo "libudev with headers (package libudev-dev; systemd-devel elsewhere)"
   fi
@@ -106,7 +107,7 @@ missing_tools() {
   fi
 }
 
-# Looks where bindgen's clang-sys does.
+# Searches in the same places as bindgen's clang-sys.
 have_libclang() {
   local directory directories=("${LIBCLANG_PATH:-}")
   if command -v llvm-config >/dev/null 2>&1; then
@@ -124,7 +125,8 @@ have_libclang() {
   return 1
 }
 
-# The compiler wrapper and launcher of one library. Plain names are taken only where they belong to it.
+# Prints the compiler wrapper or the launcher of one library. It accepts a plain name only if it belongs to that
+# library.
 mpi_wrapper() {
   case $1 in
     openmpi) first_command mpicc.openmpi || plain_mpi mpicc --showme:version 'Open MPI' ;;
@@ -147,8 +149,8 @@ plain_mpi() {
   command -v "$1"
 }
 
-# Debian keeps a serial and a parallel HDF5 side by side, and installing the parallel one turns hdf5.pc to it. The
-# serial one is named outright; other systems are left to their own pkg-config or modules.
+# On Debian a serial and a parallel HDF5 can be installed side by side, and the parallel one redirects hdf5.pc to
+# itself. So the serial one is named explicitly. Other systems use their own pkg-config or modules.
 pin_hdf5() {
   [ -z "${HDF5_DIR:-}" ] || return 0
   local multiarch
@@ -158,7 +160,7 @@ pin_hdf5() {
   fi
 }
 
-# Cores that this process may use: the machine's, unless fewer CPUs are left to it.
+# Prints the number of cores that this process may use: the machine's, or the number of its CPUs if that is smaller.
 usable_cores() {
   local cpus cores
   cpus=$(nproc)
@@ -170,8 +172,8 @@ usable_cores() {
   fi
 }
 
-# openmpi_environment RANKS: settings under which Open MPI runs that many ranks on a workstation or in a container as it
-# does on a cluster.
+# openmpi_environment RANKS: exports the settings with which Open MPI runs this number of ranks on a workstation or in a
+# container as on a cluster.
 openmpi_environment() {
   local ranks=$1 cores
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -186,9 +188,9 @@ openmpi_environment() {
   fi
 }
 
-# Whether one process may read another's memory, as Open MPI's shared memory transport does for large messages. Tried
-# for real, between siblings as ranks are, after the same permission that Open MPI gives; where there is no Python to try
-# it with, by what the kernel says.
+# Succeeds if one process may read another's memory, as Open MPI's shared memory transport does for large messages. It
+# tries this between sibling processes, as ranks are, with the permission that Open MPI gives. Without Python it relies
+# on the kernel's setting.
 single_copy_works() {
   if command -v python3 >/dev/null 2>&1; then
     python3 - <<'PYTHON'
@@ -204,7 +206,7 @@ ready, tell_ready = os.pipe()
 wait, release = os.pipe()
 sibling = os.fork()
 if sibling == 0:
-    # Closed here, so that the read below ends when the parent closes the other end, or dies.
+    # This end is closed here, so that the read below ends when the parent closes the other end or dies.
     os.close(release)
     libc.prctl(PR_SET_PTRACER, ANYONE, 0, 0, 0)
     os.write(tell_ready, b"x")
@@ -231,7 +233,7 @@ PYTHON
   fi
 }
 
-# A Python with what the tests read result files with. Made anew when its needs change.
+# Makes a Python environment in which the tests can read result files. It is made anew when its requirements change.
 test_python() {
   local venv="$GRADSHARD_ROOT/target/venv" needs=(numpy h5py pandas safetensors)
   export GRADSHARD_PYTHON="$venv/bin/python"
@@ -259,7 +261,7 @@ prepare() {
         mpich) packages+=(mpich libmpich-dev) ;;
       esac
     done
-    # The virtual Slurm cluster of tests/cluster needs the last ones.
+    # The last packages are for the virtual Slurm cluster of tests/cluster.
     if [ "$purpose" = test ]; then
       packages+=(python3-venv git graphviz shellcheck slurm-wlm munge iproute2 util-linux environment-modules)
     fi
@@ -272,7 +274,7 @@ prepare() {
     printf '  - %s\n' "${missing[@]}" >&2
     prepare_say "on a cluster usually: module load ${libraries[*]} hdf5 hwloc llvm rust"
     may_install ||
-      prepare_say "nothing can be installed from here: that takes Debian or Ubuntu, and root or sudo without a password"
+      prepare_say "automatic installation needs Debian or Ubuntu, and root or sudo without a password"
     return 2
   fi
   MPICC=$(mpi_wrapper "${libraries[0]}")

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the Slurm scripts share: finds the repository's program, loads modules, chooses how ranks are started, says what is
-# run, and after a failure names the nodes that were lost. Sourced by *.sbatch, which run inside an allocation.
+# Functions that the Slurm scripts share. They find the program, load modules, choose the launcher, print the command,
+# and after a failure name the lost nodes. *.sbatch source this file inside an allocation.
 #
 # Settings, all optional, as environment variables (sbatch passes them on):
 #   GRADSHARD          the program; default target/release/gradshard of the repository
@@ -17,13 +17,13 @@ slurm_wrong() {
   exit 2
 }
 
-# Prints a command as one could type it, and runs it.
+# Prints a command in a form that can be typed, and runs it.
 slurm_run() {
   { printf '+' && printf ' %q' "$@" && echo; } >&2
   "$@"
 }
 
-# The MPI library that a program is linked with: openmpi or mpich (and those that share its interface).
+# Prints the MPI library that a program is linked with: openmpi or mpich (also for libraries with MPICH's interface).
 slurm_library() {
   case $(ldd "$1" 2>/dev/null) in
     *libmpich* | *libmpi.so.12* | *libmpi_cray*) echo mpich ;;
@@ -31,7 +31,7 @@ slurm_library() {
   esac
 }
 
-# slurm_begin SCRIPT: everything before the first run.
+# slurm_begin SCRIPT: prepares the first run.
 slurm_begin() {
   local module where
   [ -n "${SLURM_JOB_ID:-}" ] || slurm_wrong "$1 runs inside a job: sbatch $1 ..., or jobs/submit.sh; without Slurm, jobs/local.sh"
@@ -50,17 +50,17 @@ slurm_begin() {
     done
   fi
   gradshard=${GRADSHARD:-$GRADSHARD_ROOT/target/release/gradshard}
-  [ -x "$gradshard" ] || slurm_wrong "$gradshard is not there; build it on a node like this one (cargo build --release), or set GRADSHARD"
+  [ -x "$gradshard" ] || slurm_wrong "$gradshard does not exist; build it on a node like this one (cargo build --release), or set GRADSHARD"
   library=$(slurm_library "$gradshard")
   nodes=${SLURM_JOB_NUM_NODES:?}
   ranks_per_node=${RANKS_PER_NODE:-${SLURM_NTASKS_PER_NODE:-}}
-  [ -n "$ranks_per_node" ] || slurm_wrong "write --ntasks-per-node, or ranks land unevenly on the nodes"
+  [ -n "$ranks_per_node" ] || slurm_wrong "set --ntasks-per-node; without it the ranks are spread unevenly over the nodes"
   slurm_launcher
   slurm_say "$1, job $SLURM_JOB_ID${SLURM_ARRAY_TASK_ID:+, task $SLURM_ARRAY_TASK_ID}, $nodes node(s) $SLURM_JOB_NODELIST, $ranks_per_node rank(s) a node"
   slurm_say "program $gradshard ($library), started by ${LAUNCH_WITH[*]}${MODULES:+, modules $MODULES}"
 }
 
-# Sets LAUNCH_WITH, the words before -N or -n.
+# Sets LAUNCH_WITH, the launch command up to -N or -n.
 slurm_launcher() {
   local known words=()
   read -r -a words <<<"${SRUN_OPTIONS:-}"
@@ -70,8 +70,8 @@ slurm_launcher() {
     how=mpirun
     case $library in
       openmpi) if grep -qw pmix <<<"$known"; then how=pmix; fi ;;
-      # With PMI2 of Slurm 22.05 MPI_Finalize of MPICH 4.0.2 hangs now and then, of plain C programs too (gradshard ends all the
-      # same, half a minute later): rather its own launcher, which starts its daemons by srun.
+      # With PMI2 of Slurm 22.05, MPI_Finalize of MPICH 4.0.2 sometimes hangs, in plain C programs too (gradshard then
+      # ends after half a minute). So the default is MPICH's own launcher, which starts its daemons by srun.
       mpich) if ! command -v mpiexec.mpich mpiexec >/dev/null && grep -qw pmi2 <<<"$known"; then how=pmi2; fi ;;
     esac
   fi
@@ -84,14 +84,14 @@ slurm_launcher() {
     LAUNCH_WITH=("$program")
     return
   fi
-  grep -qw -- "$how" <<<"$known" || slurm_wrong "LAUNCH=$how is none of this site's: $(tr '\n' ' ' <<<"$known")"
-  # A rank that dies takes the step with it; otherwise the others wait until the time is up.
+  grep -qw -- "$how" <<<"$known" || slurm_wrong "LAUNCH=$how is not available here; choose one of $(tr '\n' ' ' <<<"$known")"
+  # A rank that dies ends the step. Otherwise the other ranks would wait until the time limit.
   LAUNCH_WITH=(srun "--mpi=$how" --kill-on-bad-exit=1 "${words[@]}")
-  # PMIx's default fence crashed MPI_Init of Open MPI 4.1.4 now and then.
+  # PMIx's default fence sometimes crashed MPI_Init of Open MPI 4.1.4.
   export SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-ring}
 }
 
-# slurm_launch NODES: sets LAUNCH_COMMAND, what starts ranks_per_node ranks on each of the first NODES nodes.
+# slurm_launch NODES: sets LAUNCH_COMMAND, which starts ranks_per_node ranks on each of the first NODES nodes.
 # shellcheck disable=SC2034 # the scripts use it
 slurm_launch() {
   local count=$1 ranks hosts=()
@@ -109,16 +109,16 @@ slurm_launch() {
   esac
 }
 
-# slurm_experiment FILE: refuses what is not there; sets `name` and `output`.
+# slurm_experiment FILE: refuses a file that does not exist; sets `name` and `output`.
 slurm_experiment() {
-  [ -f "$1" ] || slurm_wrong "$1: no such experiment on $(hostname)"
+  [ -f "$1" ] || slurm_wrong "$1: there is no such experiment file on $(hostname)"
   name=$(basename "$1" .json)
   local results=${RESULTS:-$SLURM_SUBMIT_DIR}
   mkdir -p "$results"
   output=${OUTPUT:-$results/$name-$SLURM_JOB_ID.h5}
 }
 
-# slurm_lost_nodes: names the nodes of the job that no longer answer. Slurm takes a while to notice, as SlurmdTimeout says.
+# slurm_lost_nodes: names the nodes of the job that do not answer. Slurm notices a lost node after SlurmdTimeout.
 slurm_lost_nodes() {
   local lost
   lost=$(sinfo -h -N -n "$SLURM_JOB_NODELIST" -o '%N %T' 2>/dev/null | sort -u |
@@ -126,13 +126,13 @@ slurm_lost_nodes() {
   if [ -n "$lost" ]; then slurm_say "lost nodes: $(paste -sd' ' <<<"$lost")"; fi
 }
 
-# slurm_ended CODE: after a run: what became of it.
+# slurm_ended CODE: reports the outcome of a run.
 slurm_ended() {
   local code=$1
   [ "$code" -ne 0 ] || return 0
   slurm_say "ended with exit code $code"
   slurm_lost_nodes
   if [ -s "$output" ]; then
-    slurm_say "cells that were finished are in $output; the same job with OUTPUT=$output and --resume measures the rest"
+    slurm_say "the finished cells are in $output; the same job with OUTPUT=$output and --resume measures the rest"
   fi
 }

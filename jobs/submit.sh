@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Submits an experiment to Slurm, over one or several numbers of nodes. `jobs/submit.sh --help` says how.
+# Submits an experiment to Slurm for one or several numbers of nodes. `jobs/submit.sh --help` explains the options.
 set -euo pipefail
 
 usage() {
@@ -13,8 +13,8 @@ merges their files.
   --nodes K,K,...       numbers of nodes, such as 1,2,4,8; default 1
   --ranks-per-node R    ranks on each node; default 1
   --separate            a job for each number of nodes, then one that merges
-  --requeue             a job that queues itself again before its time is up, and goes on (one number of nodes, or a sweep
-                        that the experiment names)
+  --requeue             a job that queues itself again before its time limit and then continues (one number of nodes, or
+                        a sweep that the experiment names)
   --launch HOW          auto (default), pmix, pmi2 or another of `srun --mpi=list`, or mpirun
   --module NAME         a module to load; may be given several times
   --time LIMIT          time limit of each job, as sbatch writes it; default 00:30:00
@@ -22,17 +22,17 @@ merges their files.
   --memory SIZE         memory of each node, as sbatch --mem writes it
   --partition P, --account A, --qos Q
   --sbatch OPTION       another option for sbatch, such as --sbatch=--exclusive; may be given several times
-  --results DIR         where result files and logs go; default results/ of the repository
-  --wait                wait until the jobs have ended; the exit code is that of the first that failed
+  --results DIR         directory of result files and logs; default results/ of the repository
+  --wait                wait until the jobs have ended; the exit code is that of the first job that failed
   --print               show the commands and scripts, and submit nothing
   -h, --help            this text
 
-Exit code 2: bad input, or no Slurm here.
+Exit code 2: wrong input, or there is no Slurm on this machine.
 USAGE
 }
 
 wrong() {
-  printf 'jobs/submit.sh: %s (--help says how)\n' "$1" >&2
+  printf 'jobs/submit.sh: %s (see --help)\n' "$1" >&2
   exit 2
 }
 
@@ -50,13 +50,13 @@ results="$root/results"
 waits=no
 print=no
 while [ $# -gt 0 ]; do
-  # --option=value as --option value
+  # Treats --option=value as --option value.
   case $1 in
     --sbatch=* | --*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
   esac
   case $1 in
     --nodes | --ranks-per-node | --launch | --module | --time | --cpus-per-rank | --memory | --partition | --account | --qos | \
-      --sbatch | --results) [ $# -ge 2 ] || wrong "$1 wants a value" ;;
+      --sbatch | --results) [ $# -ge 2 ] || wrong "$1 needs a value" ;;
   esac
   case $1 in
     -h | --help)
@@ -83,7 +83,7 @@ while [ $# -gt 0 ]; do
       ;;
     -*) wrong "unknown option $1" ;;
     *)
-      [ -z "$experiment" ] || wrong "two experiments: $experiment and $1"
+      [ -z "$experiment" ] || wrong "name only one experiment, not both $experiment and $1"
       experiment=$1
       ;;
   esac
@@ -93,17 +93,17 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-# What is left belongs to `gradshard run`.
+# All further arguments are passed to `gradshard run`.
 
-[ -n "$experiment" ] || wrong "which experiment?"
-[ -f "$experiment" ] || wrong "$experiment: no such file"
-[[ $counts =~ ^[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*$ ]] || wrong "--nodes $counts: numbers from 1 between commas"
-[[ $ranks =~ ^[1-9][0-9]{0,4}$ ]] || wrong "--ranks-per-node $ranks: a number from 1"
+[ -n "$experiment" ] || wrong "name an experiment file, such as configs/resnet18.json"
+[ -f "$experiment" ] || wrong "$experiment: there is no such file"
+[[ $counts =~ ^[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*$ ]] || wrong "--nodes $counts: write numbers from 1 between commas"
+[[ $ranks =~ ^[1-9][0-9]{0,4}$ ]] || wrong "--ranks-per-node $ranks: write a number from 1"
 IFS=, read -r -a list <<<"$counts"
 most=0
 for count in "${list[@]}"; do if [ "$count" -gt "$most" ]; then most=$count; fi; done
-[ "$(printf '%s\n' "${list[@]}" | sort -u | wc -l)" -eq ${#list[@]} ] || wrong "--nodes $counts: a number is there twice"
-if [ "$requeue" = yes ] && [ "$separate" = yes ]; then wrong "--requeue and --separate do not go together"; fi
+[ "$(printf '%s\n' "${list[@]}" | sort -u | wc -l)" -eq ${#list[@]} ] || wrong "--nodes $counts: write each number only once"
+if [ "$requeue" = yes ] && [ "$separate" = yes ]; then wrong "--requeue and --separate cannot be combined"; fi
 if [ "$print" = no ] && ! command -v sbatch >/dev/null 2>&1; then
   printf 'jobs/submit.sh: there is no sbatch here: jobs/local.sh %s runs it on this machine\n' "$experiment" >&2
   exit 2
@@ -111,13 +111,13 @@ fi
 
 experiment=$(cd "$(dirname "$experiment")" && pwd)/$(basename "$experiment")
 name=$(basename "$experiment" .json)
-# Two submissions within a second must not write one file.
+# Two submissions within the same second must not write the same file.
 stamp=$(date +%Y%m%d-%H%M%S)-$$
 if [ "$print" = no ]; then mkdir -p "$results"; fi
 case $results in /*) ;; *) results=$PWD/$results ;; esac
 
 export GRADSHARD_ROOT="$root" RESULTS="$results" LAUNCH="$launch" MODULES="${modules[*]}"
-# job NODES SCRIPT OUTPUT ARGUMENT...: submits, or prints. Sets `number`.
+# job NODES SCRIPT OUTPUT ARGUMENT...: submits the script, or prints it. Sets `number`.
 number=
 numbers=()
 submitted=0
@@ -150,7 +150,7 @@ if [ "$separate" = yes ]; then
     files+=("$results/$name-$stamp-$count-nodes.h5")
     job "$count" run.sbatch "${files[-1]}" "$experiment" "$@"
   done
-  # One of them may fail: what the others measured is merged all the same.
+  # If one job fails, the results of the others are merged nevertheless.
   dependency=("--dependency=afterany:$(IFS=: && echo "${numbers[*]}")")
   ranks=1 job 1 merge.sbatch "$results/$name-$stamp.h5" "$results/$name-$stamp.h5" "${files[@]}"
 else

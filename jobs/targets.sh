@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Reproduces the performance targets: builds what is missing, runs each row's experiments, prints the table of targets,
-# what was measured, and whether it is met. `jobs/targets.sh --help` says how.
+# Reproduces the performance targets: builds missing programs, runs the experiments of each row, and prints a table of
+# the targets, the measured values and the verdicts. `jobs/targets.sh --help` explains the options.
 set -euo pipefail
 
 usage() {
@@ -10,9 +10,9 @@ usage: jobs/targets.sh [ROW ...] [--launches N] [--results DIR]
 Runs the experiments of configs/targets/ on this machine and prints one line for each target. Without ROW, all rows:
   two-clients     2 ranks, 2 clients of 128 MiB: sharded-direct against the MPI library, and its share of the limit
   vgg16           2 ranks, 20 clients of VGG-16 (needs 11 GB of memory): share of the limit
-  oversubscribed  4 ranks, 128 MiB: best hand-written sharded strategy against the best of the MPI library
+  oversubscribed  4 ranks, 128 MiB: best sharded strategy of gradshard against the best of the MPI library
   small           4 ranks, 4 KiB and 64 KiB
-  chunked         4 ranks, 512 MiB: tree-lambda-fl in chunks against whole
+  chunked         4 ranks, 512 MiB: tree-lambda-fl in chunks against whole objects
   wire-1, wire-2  4 virtual nodes of 1 and 2 ranks over 1 Gbit/s: share of the wire's limit. Needs root
   wire-1-delay, wire-2-delay
                   the same with 200 µs of latency, by a switch in user space that takes part of a core
@@ -24,16 +24,16 @@ Runs the experiments of configs/targets/ on this machine and prints one line for
   collectives     a C program that calls the MPI library's collectives, launched in turn with gradshard
 
   --launches N    launches of each program where programs are compared, and of the rows before `small`; default 3
-  --results DIR   where results go; default results/targets-TIME. `analysis/targets.py DIR` prints the table again
+  --results DIR   directory of the results; default results/targets-TIME. `analysis/targets.py DIR` prints the table again
   -h, --help      this text
 
 Exit code 0: every row ran or was skipped with a reason; 1: something failed; 2: wrong usage.
-Ratios of strategies are taken within one run. Keep the machine idle meanwhile: about a quarter of an hour.
+Ratios of strategies are taken within one run. Keep the machine idle for the duration, about a quarter of an hour.
 USAGE
 }
 
 wrong() {
-  printf 'jobs/targets.sh: %s (--help says how)\n' "$1" >&2
+  printf 'jobs/targets.sh: %s (see --help)\n' "$1" >&2
   exit 2
 }
 
@@ -52,20 +52,20 @@ while [ $# -gt 0 ]; do
       exit 0
       ;;
     --launches | --results)
-      [ $# -ge 2 ] || wrong "$1 wants a value"
+      [ $# -ge 2 ] || wrong "$1 needs a value"
       if [ "$1" = --launches ]; then launches=$2; else results=$2; fi
       shift 2
       ;;
     -*) wrong "unknown option $1" ;;
     *)
-      printf '%s\n' "${all[@]}" | grep -qx -- "$1" || wrong "unknown row $1"
+      printf '%s\n' "${all[@]}" | grep -qx -- "$1" || wrong "unknown row $1; the rows are ${all[*]}"
       rows+=("$1")
       shift
       ;;
   esac
 done
 [ ${#rows[@]} -gt 0 ] || rows=("${all[@]}")
-[[ $launches =~ ^[1-9][0-9]?$ ]] || wrong "--launches $launches: 1 to 99"
+[[ $launches =~ ^[1-9][0-9]?$ ]] || wrong "--launches $launches: write a number from 1 to 99"
 
 prepare run openmpi
 command -v python3 >/dev/null || wrong "python3 is needed to read the results"
@@ -77,16 +77,16 @@ mkdir -p "$results" "$reference"
 results=$(cd "$results" && pwd)
 prepare_say "results in $results"
 
-# Each row's commands run under `if`, where errexit is off: they return their codes explicitly.
+# Each row's commands run under `if`, which disables errexit, so they return their exit codes explicitly.
 result=
-# launch RANKS PROGRAM...: under settings for as many ranks and no more, since a library that expects to share cores
-# waits in another way.
+# launch RANKS PROGRAM...: starts the program with the settings for exactly this number of ranks, as a library that
+# expects to share cores waits in a different way.
 launch() (
   openmpi_environment "$1" 2>/dev/null
   exec "$GRADSHARD_MPIRUN" -n "$@"
 )
 
-# measure RANKS EXPERIMENT NAME: one run; its result as NAME.json.
+# measure RANKS EXPERIMENT NAME: makes one run and writes its result to NAME.json.
 measure() {
   result="$results/$3"
   launch "$1" "$gradshard" run "$GRADSHARD_ROOT/configs/targets/$2.json" --output "$result.h5" --force \
@@ -97,7 +97,7 @@ measure() {
   "$gradshard" show --format json "$result.h5" >"$result.json"
 }
 
-# several ROW EXPERIMENT RANKS: as many launches, each with limits of its own.
+# several ROW EXPERIMENT RANKS: makes several launches, each with its own measured limits.
 several() {
   local launch
   for ((launch = 1; launch <= launches; launch++)); do
@@ -110,7 +110,7 @@ build_reference() {
     "$GRADSHARD_ROOT/benches/reference/$1.c"
 }
 
-# A Python with numpy and Flower, made anew when its needs change.
+# Makes a Python environment with numpy and Flower. It is made anew when its requirements change.
 peers_ready() {
   local needs=(numpy flwr==1.41.0)
   if ! "$peers_python" -c 'import numpy, flwr; raise SystemExit(flwr.__version__ != "1.41.0")' 2>/dev/null; then
@@ -126,7 +126,8 @@ skip() {
   prepare_say "$1: skipped: $2"
 }
 
-# in_turn ROW EXPERIMENT RANKS OTHER...: gradshard and OTHER launched in turn. What OTHER prints is ROW-peer-K.json.
+# in_turn ROW EXPERIMENT RANKS OTHER...: launches gradshard and OTHER in turn. The output of OTHER goes to
+# ROW-peer-K.json.
 in_turn() {
   local row=$1 experiment=$2 ranks=$3 launch
   shift 3
@@ -136,19 +137,19 @@ in_turn() {
   done
 }
 
-# Peers, called by in_turn.
+# The other programs, which in_turn calls.
 # shellcheck disable=SC2317
 window_sum() { launch 2 "$reference/window_sum" "$@"; }
 # shellcheck disable=SC2317
 collectives() { launch 2 "$reference/collectives" "$@"; }
-# Some machines set these for old builds of OpenBLAS; they slow a current numpy.
+# Some machines set these variables for old builds of OpenBLAS. They slow a current numpy down.
 # shellcheck disable=SC2317
 peers() {
   "$gradshard" models "$1" --format json |
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE "$peers_python" "$GRADSHARD_ROOT/analysis/peers.py" --rounds "$2"
 }
 
-# enough_memory ROW MIB
+# enough_memory ROW MIB: skips the row if less memory is available.
 enough_memory() {
   local free
   free=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo)
@@ -158,10 +159,10 @@ enough_memory() {
   }
 }
 
-# A cluster of its own beside any that the user has.
+# This cluster is separate from any that the user has started.
 export CLUSTER_RUN=/run/gradshard-targets
 cluster="$GRADSHARD_ROOT/tests/cluster"
-# wire ROW EXPERIMENT NODES RANKS-PER-NODE DELAY_US
+# wire ROW EXPERIMENT NODES RANKS-PER-NODE DELAY_US: runs the experiment on a virtual cluster.
 wire() {
   local name=$2 nodes=$3 ranks=$4 delay=$5 hosts=() code=0 node
   if [ "$(id -u)" -ne 0 ]; then
@@ -175,7 +176,7 @@ wire() {
   }
   for ((node = 0; node < nodes; node++)); do hosts+=("node$node:$ranks"); done
   result="$results/$1"
-  # The results may lie where nodes do not see them; the repository they see.
+  # The nodes may not see the result directory, but they see the repository.
   (cd "$GRADSHARD_ROOT" && timeout 900 "$cluster/nsh" node0 ". \$CLUSTER_HOME/mpi-environment.sh
     $GRADSHARD_MPIRUN --host $(IFS=, && echo "${hosts[*]}") -n $((nodes * ranks)) target/release/gradshard run configs/targets/$name.json --output target/$1.h5 --force") \
     >"$result.log" 2>&1 || code=$?

@@ -15,6 +15,7 @@ use gradshard::engine::node_clock::node_clock;
 use gradshard::engine::transport::gather_numbers;
 use gradshard::mpi::{World, launcher as launched};
 use gradshard::results::ResultFile;
+use gradshard::results::row::BlockStart;
 use gradshard::sync::{LocalClock, Start, Synchroniser};
 use harness::{Place, launcher};
 use serde_json::json;
@@ -155,17 +156,14 @@ fn check_file(file: &ResultFile, start: &str) {
         before = block.began_unix_s;
         assert!(block.own_core_seconds > 0.0 && block.cores > 0 && block.busy_core_seconds.is_some(), "{block:?}");
         assert_eq!(block.clock_residual_s, None);
-        assert!(
-            block.start == start || ["barrier", "window, then barrier"].contains(&block.start.as_str()),
-            "{block:?}"
-        );
+        assert!(start == "window" || block.start == BlockStart::Barrier, "{block:?}");
     }
     for sample in &file.samples {
-        let began_by = file.blocks[sample.block as usize].start.as_str();
-        if began_by == "window, then barrier" {
+        let began_by = file.blocks[sample.block as usize].start;
+        if began_by == BlockStart::WindowThenBarrier {
             continue;
         }
-        let in_window = began_by == "window";
+        let in_window = began_by == BlockStart::Window;
         let late = sample.rank_start_seconds.iter().filter(|start| in_window && **start > 1e-6).count() as u64;
         assert_eq!(sample.late_ranks, late, "{sample:?}");
         // The last end, from each rank's start and own time.

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use gradshard::engine::transport::Collectives;
 use gradshard::engine::verify::{Verification, verify};
-use gradshard::engine::{Residents, Round, Shared, Spec, Transport, TransportError, run_threads};
+use gradshard::engine::{Residents, Round, Sent, Shared, Spec, Transport, TransportError, run_threads};
 use gradshard::gradient::source::Synthetic;
-use gradshard::gradient::{Dtype, Range};
-use gradshard::job::{Quiet, Request, Stop, Watching, run_with};
-use gradshard::plan::strategies::{Family, Knobs, Strategy};
+use gradshard::gradient::{Dtype, Range, shard_range};
+use gradshard::job::{Quiet, Request, run_with};
+use gradshard::plan::strategies::{Knobs, Strategy};
 use gradshard::plan::{
-    Aggregator, ExplicitPlan, Fault, Flow, Infeasible, Input, IntraNode, Layout, Order, Output, Phase, Plan, Problem,
-    Residency, Roles, Terms, check,
+    End, ExplicitPlan, Fault, Flow, Infeasible, Input, IntraNode, Kind, Layout, Order, Plan, Problem, Residency, Roles,
+    Step, Terms, check,
 };
 use gradshard::results::ResultFile;
 use gradshard::results::row::Status;
@@ -38,43 +38,35 @@ enum Defect {
 /// Two halves, each summed by an aggregator of its own straight from the clients; and what spoils it.
 struct Broken(&'static str, Defect);
 
+/// A sum of everything straight from the clients.
+fn sum(rank: usize, range: Range, inputs: Vec<Input>, weight: f64, divided: bool) -> Step {
+    Step { rank, range, inputs, kind: Kind::Sum { weight, divided }, level: 1, shards: 1 }
+}
+
 impl Broken {
-    fn aggregators(&self, problem: &Problem, layout: &Layout) -> Vec<Aggregator> {
-        let middle = problem.elements / 2;
+    fn parts(&self, problem: &Problem, layout: &Layout) -> Vec<Vec<Step>> {
         let all: Vec<Input> = (0..problem.clients()).map(Input::Client).collect();
-        let mut halves: Vec<Aggregator> = [Range::new(0, middle), Range::new(middle, problem.elements)]
-            .into_iter()
-            .enumerate()
-            .map(|(id, range)| Aggregator {
-                id: id as u64,
-                rank: layout.spread(id as u64, 2),
-                range,
-                inputs: all.clone(),
-                weight: problem.total_weight(),
-                output: Output::Result,
-                level: 1,
-            })
-            .collect();
+        let total = problem.total_weight();
+        let half =
+            |shard| sum(layout.spread(shard, 2), shard_range(problem.elements, 2, shard), all.clone(), total, true);
+        let mut halves = [half(0), half(1)];
         match self.1 {
             Defect::None => {}
             Defect::DropsAClient => {
                 halves[1].inputs.remove(2);
-                halves[1].weight -= problem.weights[2];
+                halves[1].kind = Kind::Sum { weight: total - problem.weights[2], divided: true };
             }
             Defect::CountsAClientTwice => halves[0].inputs[3] = Input::Client(1),
-            Defect::SumsTheWrongRange => halves[1].range = Range::new(middle + 1, problem.elements),
-            Defect::WeighsWrongly => halves[0].weight *= 1.5,
+            Defect::SumsTheWrongRange => halves[1].range.start += 1,
+            Defect::WeighsWrongly => halves[0].kind = Kind::Sum { weight: 1.5 * total, divided: true },
         }
-        halves
+        halves.into_iter().map(|half| vec![half]).collect()
     }
 }
 
 impl Strategy for Broken {
     fn name(&self) -> &'static str {
         self.0
-    }
-    fn family(&self) -> Family {
-        Family::Sharded
     }
     fn about(&self) -> &'static str {
         "wrong on purpose"
@@ -83,7 +75,7 @@ impl Strategy for Broken {
         Knobs::SHARDED
     }
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        Ok(Box::new(ExplicitPlan::new(problem.clients(), self.aggregators(problem, layout))))
+        Ok(Box::new(ExplicitPlan::new(self.parts(problem, layout))))
     }
 }
 
@@ -99,7 +91,7 @@ static STRATEGIES: [&dyn Strategy; 5] = [&BROKEN[0], &BROKEN[1], &BROKEN[2], &BR
 fn problem() -> (Arc<Problem>, Arc<Layout>, Synthetic) {
     let weights: Vec<f64> = (1..=CLIENTS).map(|k| k as f64).collect();
     let source = Synthetic::new(3, CLIENTS as usize, ELEMENTS, weights.clone()).unwrap();
-    let problem = Problem { elements: ELEMENTS, shards: 2, weights: weights.into() };
+    let problem = Problem { elements: ELEMENTS, shards: 2, weights: weights.into(), end: End::Scattered };
     (Arc::new(problem), Arc::new(Layout::even(RANKS, 1, Roles::Colocated).unwrap()), source)
 }
 
@@ -107,14 +99,7 @@ fn problem() -> (Arc<Problem>, Arc<Layout>, Synthetic) {
 fn carry_out_unchecked(strategy: &dyn Strategy, flow: Flow, intra_node: IntraNode) -> Verification {
     let (problem, layout, source) = problem();
     let plan = strategy.plan(&problem, &layout).unwrap();
-    let terms = Terms {
-        dtype: Dtype::F32,
-        flow,
-        intra_node,
-        order: Order::Client,
-        residency: Residency::Resident,
-        phase: Phase::Aggregate,
-    };
+    let terms = Terms { dtype: Dtype::F32, flow, intra_node, order: Order::Client, residency: Residency::Resident };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         let shared = intra_node == IntraNode::Shared;
         let residents = Residents::<f32>::load(&source, &problem, &layout, shared, transport).unwrap();
@@ -143,8 +128,8 @@ fn verification_finds_every_wrong_element_of_an_unchecked_plan() {
             let found = carry_out_unchecked(broken, flow, intra_node);
             let (elements, wrong, first) = match broken.1 {
                 Defect::None => (ELEMENTS, 0, None),
-                Defect::DropsAClient => (ELEMENTS, 51, Some(50)),
-                Defect::CountsAClientTwice | Defect::WeighsWrongly => (ELEMENTS, 50, Some(0)),
+                Defect::DropsAClient => (ELEMENTS, 50, Some(51)),
+                Defect::CountsAClientTwice | Defect::WeighsWrongly => (ELEMENTS, 51, Some(0)),
                 // What is there is right; an element is missing, which the job's count of elements tells.
                 Defect::SumsTheWrongRange => (ELEMENTS - 1, 0, None),
             };
@@ -164,18 +149,7 @@ fn job(
     let file = directory.path().join("broken.json");
     std::fs::write(&file, experiment.to_string()).unwrap();
     let output = Some(directory.path().join("broken.h5"));
-    let request = Request {
-        nodes: None,
-        experiment: file,
-        output,
-        force: false,
-        keep_result: None,
-        resume: false,
-        limits: true,
-        watch: Watching::Every,
-        ignore_prediction: false,
-        stop: Stop::default(),
-    };
+    let request = Request { output, limits: false, ..Request::new(file) };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         around(transport, &|transport| {
             let finished = run_with(strategies, transport, &request, &mut Quiet).unwrap();
@@ -189,7 +163,7 @@ fn job(
 fn the_job_refuses_a_broken_strategy_and_goes_on() {
     let names: Vec<&str> = BROKEN.iter().map(|broken| broken.0).collect();
     let experiment = json!({
-        "models": ELEMENTS, "clients": CLIENTS, "strategies": names, "shards": 2,
+        "models": ELEMENTS, "clients": CLIENTS, "strategies": names, "shards": 2, "end": "scattered",
         "repeat": {"blocks": 2, "warmup": 0}
     });
     let results = job(&STRATEGIES, experiment, |transport, job| job(transport));
@@ -197,10 +171,10 @@ fn the_job_refuses_a_broken_strategy_and_goes_on() {
     for (cell, broken) in results.cells.iter().zip(&BROKEN) {
         let expected = match broken.1 {
             Defect::None => "",
-            Defect::DropsAClient => "unsound plan: elements 50..101: client 2 is missing",
-            Defect::CountsAClientTwice => "unsound plan: elements 0..50: client 1 is summed more than once",
+            Defect::DropsAClient => "unsound plan: elements 51..101: client 2 is missing",
+            Defect::CountsAClientTwice => "unsound plan: elements 0..51: client 1 is summed more than once",
             Defect::SumsTheWrongRange => "unsound plan: finished ranges do not tile the gradient",
-            Defect::WeighsWrongly => "unsound plan: aggregator 0: weight",
+            Defect::WeighsWrongly => "unsound plan: step 0: weight",
         };
         assert_eq!(cell.status == Status::Ok, broken.1 == Defect::None, "{cell:?}");
         assert_eq!(cell.status == Status::Failed, broken.1 != Defect::None, "{cell:?}");
@@ -213,7 +187,6 @@ fn the_job_refuses_a_broken_strategy_and_goes_on() {
 struct Liar {
     plan: ExplicitPlan,
     asked: std::sync::atomic::AtomicU64,
-    honest: u64,
 }
 
 struct Lying;
@@ -222,9 +195,6 @@ impl Strategy for Lying {
     fn name(&self) -> &'static str {
         "lying"
     }
-    fn family(&self) -> Family {
-        Family::Sharded
-    }
     fn about(&self) -> &'static str {
         "sound when checked, wrong when carried out"
     }
@@ -232,29 +202,25 @@ impl Strategy for Lying {
         Knobs::SHARDED
     }
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        let plan = ExplicitPlan::new(problem.clients(), Broken("", Defect::None).aggregators(problem, layout));
-        // The check asks each rank once what is on it; whoever asks again, or does not check, hears the lie.
-        Ok(Box::new(Liar { plan, asked: 0.into(), honest: layout.ranks() as u64 }))
+        let plan = ExplicitPlan::new(Broken("", Defect::None).parts(problem, layout));
+        Ok(Box::new(Liar { plan, asked: 0.into() }))
     }
 }
 
 impl Plan for Liar {
-    fn aggregators(&self) -> u64 {
-        self.plan.aggregators()
+    fn parts(&self) -> u64 {
+        self.plan.parts()
     }
-    fn aggregator(&self, id: u64) -> Aggregator {
-        let mut aggregator = self.plan.aggregator(id);
-        if self.asked.load(std::sync::atomic::Ordering::Relaxed) > self.honest {
-            aggregator.weight *= 2.0;
+    fn part(&self, part: u64) -> Vec<Step> {
+        let mut steps = self.plan.part(part);
+        // The check asks first; whoever asks again hears the lie.
+        let asked = self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if asked >= self.plan.parts()
+            && let Kind::Sum { weight, .. } = &mut steps[0].kind
+        {
+            *weight *= 2.0;
         }
-        aggregator
-    }
-    fn on_rank(&self, rank: usize) -> Vec<u64> {
-        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.plan.on_rank(rank)
-    }
-    fn consumers(&self, input: Input) -> Vec<u64> {
-        self.plan.consumers(input)
+        steps
     }
 }
 
@@ -262,7 +228,7 @@ impl Plan for Liar {
 fn the_job_fails_a_strategy_that_deceives_the_check() {
     static DECEIVING: [&dyn Strategy; 2] = [&Lying, &BROKEN[0]];
     let experiment = json!({
-        "models": ELEMENTS, "clients": CLIENTS, "strategies": ["lying", "sound"], "shards": 2,
+        "models": ELEMENTS, "clients": CLIENTS, "strategies": ["lying", "sound"], "shards": 2, "end": "scattered",
         "repeat": {"blocks": 20, "precision": 1e-9, "warmup": 0}
     });
     let results = job(&DECEIVING, experiment, |transport, job| job(transport));
@@ -341,6 +307,9 @@ impl Transport for Corrupting<'_> {
     fn idle(&mut self) {
         self.inner.idle();
     }
+    fn sent(&self) -> Sent {
+        self.inner.sent()
+    }
     fn most_tag(&self) -> u64 {
         self.inner.most_tag()
     }
@@ -373,7 +342,7 @@ impl Transport for Corrupting<'_> {
 /// The job over a transport that spoils the `nth` message to rank 1.
 fn over_a_bad_wire(nth: u64) -> Vec<(Status, u64)> {
     let experiment = json!({
-        "models": ELEMENTS, "clients": CLIENTS, "strategies": ["sharded-direct"], "shards": 3,
+        "models": ELEMENTS, "clients": CLIENTS, "strategies": ["sharded-direct"], "shards": 3, "end": "scattered",
         "intra_node": "messages", "repeat": {"blocks": 9, "warmup": 0}
     });
     let spoil = |transport: &mut dyn Transport, job: &dyn Fn(&mut dyn Transport) -> Option<ResultFile>| {
@@ -399,103 +368,130 @@ fn kind(fault: &Fault) -> usize {
         Fault::ClientTwice { .. } => 0,
         Fault::ClientMissing { .. } => 1,
         Fault::NoSuchInput { .. } => 2,
-        Fault::AggregatorTwice { .. } => 3,
+        Fault::PartialTwice { .. } => 3,
         Fault::NotCovered { .. } => 4,
         Fault::NotTiled { .. } => 5,
         Fault::Weight { .. } => 6,
-        Fault::Contradiction(_) => 7,
-        Fault::Output { .. } => 8,
+        Fault::NotLater { .. } => 7,
+        Fault::Misplaced { .. } => 8,
+        Fault::End { .. } => 9,
     }
 }
-const KINDS: usize = 9;
+const KINDS: usize = 10;
 
-/// A plan that says of itself what another one says, but for where its aggregators are.
-struct Contradicting(ExplicitPlan);
-
-impl Plan for Contradicting {
-    fn aggregators(&self) -> u64 {
-        self.0.aggregators()
-    }
-    fn aggregator(&self, id: u64) -> Aggregator {
-        self.0.aggregator(id)
-    }
-    fn on_rank(&self, rank: usize) -> Vec<u64> {
-        self.0.on_rank((rank + 1) % RANKS)
-    }
-    fn consumers(&self, input: Input) -> Vec<u64> {
-        self.0.consumers(input)
-    }
+/// Asserts that `found` is a fault of kind `expected`, and adds that to the kinds seen.
+fn expect_fault<T>(seen: &mut BTreeSet<usize>, what: &str, expected: usize, found: Result<T, Fault>) {
+    let fault = found.err().unwrap_or_else(|| panic!("{what} was accepted"));
+    assert_eq!(kind(&fault), expected, "{what}: {fault}");
+    seen.insert(expected);
 }
 
 #[test]
 fn check_finds_every_kind_of_fault() {
     let (problem, layout, _) = problem();
+    let problem = Problem { shards: 1, ..Problem::clone(&problem) };
     let whole = Range::new(0, ELEMENTS);
-    let aggregator = |id: u64, range: Range, inputs: Vec<Input>, weight: f64, output: Output| Aggregator {
-        id,
-        rank: id as usize % RANKS,
-        range,
-        inputs,
-        weight,
-        output,
-        level: 1,
-    };
-    use Input::{Aggregator as Sum, Client};
+    use Input::{Client, Step as Sum};
     let all = || (0..CLIENTS).map(Client).collect::<Vec<_>>();
     // Weights 1 to 5: clients 0 and 1 weigh 3, the others 12.
-    let leaf = |id, clients: std::ops::Range<u64>| {
+    let leaf = |rank, clients: std::ops::Range<u64>| {
         let weight = clients.clone().map(|k| (k + 1) as f64).sum();
-        aggregator(id, whole, clients.map(Client).collect(), weight, Output::Partial)
+        sum(rank, whole, clients.map(Client).collect(), weight, false)
     };
-    let root = |id, inputs| aggregator(id, whole, inputs, 15.0, Output::Result);
-    let found = |aggregators: Vec<Aggregator>| check(&ExplicitPlan::new(CLIENTS, aggregators), &problem, &layout);
-    assert!(found(vec![root(0, all())]).is_ok());
-    assert!(found(vec![leaf(0, 0..2), leaf(1, 2..5), root(2, vec![Sum(0), Sum(1)])]).is_ok());
+    let root = |inputs| Step { level: 2, ..sum(0, whole, inputs, 15.0, true) };
+    let found = |parts: Vec<Vec<Step>>| check(&ExplicitPlan::new(parts), &problem, &layout);
+    let one = |steps: Vec<Step>| found(vec![steps]);
+    assert!(one(vec![root(all())]).is_ok());
+    assert!(one(vec![leaf(0, 0..2), leaf(1, 2..5), root(vec![Sum(0), Sum(1)])]).is_ok());
 
     let mut seen = BTreeSet::new();
-    let mut fault = |what: &str, expected: usize, found: Result<_, Fault>| {
-        let fault = found.err().unwrap_or_else(|| panic!("{what} was accepted"));
-        assert_eq!(kind(&fault), expected, "{what}: {fault}");
-        seen.insert(kind(&fault));
-    };
+    let mut fault = |what: &str, expected: usize, found| expect_fault(&mut seen, what, expected, found);
     let twice = |mut inputs: Vec<Input>| {
         inputs.push(Client(0));
         inputs
     };
-    fault("a client twice", 0, found(vec![root(0, twice(all()))]));
-    fault("a client in two leaves", 0, found(vec![leaf(0, 0..3), leaf(1, 2..5), root(2, vec![Sum(0), Sum(1)])]));
-    fault("a client missing", 1, found(vec![aggregator(0, whole, all()[1..].to_vec(), 14.0, Output::Result)]));
-    fault("a client that is not", 2, found(vec![root(0, vec![Client(CLIENTS)])]));
-    fault("an aggregator that is not", 2, found(vec![root(0, vec![Sum(7)])]));
-    fault("a sum twice", 3, found(vec![leaf(0, 0..5), root(1, vec![Sum(0), Sum(0)])]));
+    fault("a client twice", 0, one(vec![root(twice(all()))]));
+    fault("a client in two leaves", 0, one(vec![leaf(0, 0..3), leaf(1, 2..5), root(vec![Sum(0), Sum(1)])]));
+    fault("a client missing", 1, one(vec![sum(0, whole, all()[1..].to_vec(), 14.0, true)]));
+    fault("a client that is not", 2, one(vec![root(vec![Client(CLIENTS)])]));
+    fault("a step that is not", 2, one(vec![root(vec![Sum(7)])]));
+    fault("a sum twice", 3, one(vec![leaf(0, 0..5), root(vec![Sum(0), Sum(0)])]));
     let cycle = vec![
-        aggregator(0, whole, vec![Client(0), Sum(1)], 1.0, Output::Partial),
-        aggregator(1, whole, vec![Client(1), Sum(0)], 1.0, Output::Partial),
-        root(2, vec![Sum(0), Client(2), Client(3), Client(4)]),
+        sum(0, whole, vec![Client(0), Sum(1)], 1.0, false),
+        sum(1, whole, vec![Client(1), Sum(0)], 1.0, false),
+        root(vec![Sum(0), Client(2), Client(3), Client(4)]),
     ];
-    fault("a cycle", 3, found(cycle));
+    fault("a cycle", 7, one(cycle));
     let mut narrow = leaf(0, 0..2);
     narrow.range = Range::new(0, 50);
-    fault("an input too narrow", 4, found(vec![narrow, leaf(1, 2..5), root(2, vec![Sum(0), Sum(1)])]));
-    let halves = |a: Range, b: Range| {
-        [a, b].into_iter().enumerate().map(|(id, r)| aggregator(id as u64, r, all(), 15.0, Output::Result)).collect()
-    };
+    fault("an input too narrow", 4, one(vec![narrow, leaf(1, 2..5), root(vec![Sum(0), Sum(1)])]));
+    let halves = |a: Range, b: Range| [a, b].map(|range| vec![sum(0, range, all(), 15.0, true)]).to_vec();
     fault("a gap", 5, found(halves(Range::new(0, 50), Range::new(51, ELEMENTS))));
     fault("an overlap", 5, found(halves(Range::new(0, 51), Range::new(50, ELEMENTS))));
     fault("too short", 5, found(halves(Range::new(0, 50), Range::new(50, ELEMENTS - 1))));
     fault("too long", 5, found(halves(Range::new(0, 50), Range::new(50, ELEMENTS + 1))));
     fault("no result", 5, found(Vec::new()));
-    fault("a wrong weight", 6, found(vec![aggregator(0, whole, all(), 14.0, Output::Result)]));
-    let mut light = leaf(0, 0..2);
-    light.weight = 2.0;
-    fault("a leaf's wrong weight", 6, found(vec![light, leaf(1, 2..5), root(2, vec![Sum(0), Sum(1)])]));
-    let contradicting = Contradicting(ExplicitPlan::new(CLIENTS, vec![root(0, all())]));
-    fault("two answers", 7, check(&contradicting, &problem, &layout));
-    let mut elsewhere = root(0, all());
-    elsewhere.rank = RANKS;
-    fault("no such rank", 7, found(vec![elsewhere]));
-    fault("a lost sum", 8, found(vec![leaf(0, 0..2), root(1, all())]));
-    let taken = aggregator(0, whole, all(), 15.0, Output::Result);
-    fault("a result that is summed on", 8, found(vec![taken, root(1, vec![Sum(0)])]));
+    fault("a wrong weight", 6, one(vec![sum(0, whole, all(), 14.0, true)]));
+    let light = Step { kind: Kind::Sum { weight: 2.0, divided: false }, ..leaf(0, 0..2) };
+    fault("a leaf's wrong weight", 6, one(vec![light, leaf(1, 2..5), root(vec![Sum(0), Sum(1)])]));
+    fault("no such rank", 8, one(vec![Step { rank: RANKS, ..root(all()) }]));
+    fault("a lost sum", 8, one(vec![leaf(0, 0..2), root(all())]));
+    let taken = sum(0, whole, all(), 15.0, true);
+    fault("a result that is summed on", 8, one(vec![taken, root(vec![Sum(0)])]));
+    // One shard belongs to rank 0.
+    fault("a result on another rank", 9, one(vec![Step { rank: 1, ..root(all()) }]));
     assert_eq!(seen.len(), KINDS, "{seen:?}");
+}
+
+/// Two shards that every rank must hold at the end. The way back: straight from rank 0 for the first half, down a chain
+/// for the second.
+#[test]
+fn check_proves_that_the_round_ends_as_it_should() {
+    let (problem, layout, _) = problem();
+    let problem = Problem::clone(&problem).ending(End::Everywhere);
+    let ranges = [0, 1].map(|shard| shard_range(ELEMENTS, 2, shard));
+    let all: Vec<Input> = (0..CLIENTS).map(Input::Client).collect();
+    let copy = |rank, range, from, level| Step {
+        rank,
+        range,
+        inputs: vec![Input::Step(from)],
+        kind: Kind::Copy,
+        level,
+        shards: 1,
+    };
+    let finished = |range| sum(0, range, all.clone(), 15.0, true);
+    let star = vec![finished(ranges[0]), copy(1, ranges[0], 0, 2), copy(2, ranges[0], 0, 2)];
+    let chain = vec![finished(ranges[1]), copy(1, ranges[1], 0, 2), copy(2, ranges[1], 1, 3)];
+    let found = |star: &[Step], chain: &[Step]| {
+        check(&ExplicitPlan::new(vec![star.to_vec(), chain.to_vec()]), &problem, &layout)
+    };
+    let tally = found(&star, &chain).unwrap();
+    assert_eq!((tally.copies, tally.results, tally.between_ranks), (4, 2, 4 + 2 * 3));
+
+    let mut seen = BTreeSet::new();
+    let mut fault = |what: &str, expected: usize, found| expect_fault(&mut seen, what, expected, found);
+    fault("a copy lost", 9, found(&star[..2], &chain));
+    fault("a copy doubled", 9, found(&[&star[..], &[copy(2, ranges[0], 0, 2)]].concat(), &chain));
+    let short = Range::new(ranges[1].start, ranges[1].end - 1);
+    fault("a copy of a part", 9, found(&star, &[chain[0].clone(), chain[1].clone(), copy(2, short, 1, 3)]));
+    fault("a copy of another range", 4, found(&star, &[chain[0].clone(), chain[1].clone(), copy(2, ranges[0], 1, 3)]));
+    // The copy on rank 1 is made on level 2, and one of it on that level cannot have it yet.
+    fault(
+        "a copy from a rank that has it not yet",
+        7,
+        found(&star, &[&chain[..2], &[copy(2, ranges[1], 1, 2)]].concat()),
+    );
+    let partial = sum(1, ranges[1], all[..2].to_vec(), 3.0, false);
+    let of_partial = vec![
+        partial,
+        Step { level: 2, ..sum(0, ranges[1], [&[Input::Step(0)], &all[2..]].concat(), 15.0, true) },
+        copy(1, ranges[1], 0, 3),
+        copy(2, ranges[1], 1, 3),
+    ];
+    fault("a copy of what is not finished", 8, found(&star, &of_partial));
+    // With end root nobody but rank 0 needs the range.
+    let rooted = Problem::clone(&problem).ending(End::Root);
+    let plan = ExplicitPlan::new(vec![star.clone(), vec![finished(ranges[1])]]);
+    fault("a copy that nobody needs", 8, check(&plan, &rooted, &layout));
+    assert_eq!(seen.len(), 4);
 }

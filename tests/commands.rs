@@ -32,7 +32,7 @@ fn strategies_are_listed() {
     }
     for strategy in list.as_array().unwrap() {
         let family = strategy["family"].as_str().unwrap();
-        assert!(["sharded", "tree"].contains(&family), "{strategy}");
+        assert!(["sharded", "tree", "server", "library"].contains(&family), "{strategy}");
         assert!(strategy["needs_mpi"].is_boolean() && strategy["heeds_shards"].is_boolean(), "{strategy}");
         let line = text.lines().find(|line| line.split_whitespace().nth(1) == strategy["name"].as_str()).unwrap();
         assert!(line.starts_with(family) && line.ends_with(strategy["about"].as_str().unwrap()), "{line}");
@@ -84,14 +84,14 @@ fn plans_in_every_format() {
         place.gradshard().args(arguments).args([format]).run().success().to_owned()
     };
     let json: Value = serde_json::from_str(&plan("json")).unwrap();
-    let aggregators = json["aggregators"].as_array().unwrap_or_else(|| panic!("{json:#}"));
+    let aggregators = json["steps"].as_array().unwrap_or_else(|| panic!("{json:#}"));
     assert_eq!(aggregators.len(), 5);
     // Inputs are given as ranges of numbers.
     let count = |ranges: &Value| {
         let ranges = ranges.as_array().unwrap().iter();
         ranges.map(|range| range[1].as_u64().unwrap() - range[0].as_u64().unwrap()).sum::<u64>()
     };
-    let inputs: Vec<_> = aggregators.iter().map(|a| (count(&a["clients"]), count(&a["aggregators"]))).collect();
+    let inputs: Vec<_> = aggregators.iter().map(|a| (count(&a["clients"]), count(&a["steps"]))).collect();
     assert_eq!(inputs, [(5, 0), (5, 0), (5, 0), (5, 0), (0, 4)]);
     assert_eq!(json["check"]["sound"], true);
     let text = plan("text");
@@ -151,7 +151,8 @@ fn shown_results_have_the_promised_names() {
             "ranks",
             "nodes",
             "roles",
-            "phase",
+            "end",
+            "messages_max",
             "samples",
             "stopped",
             "looks",

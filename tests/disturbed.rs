@@ -7,6 +7,7 @@ mod harness;
 use std::process::{Child, Command, Stdio};
 
 use gradshard::results::ResultFile;
+use gradshard::stats::interference::Interference;
 use harness::Place;
 use serde_json::json;
 
@@ -62,10 +63,11 @@ fn a_run_whose_cores_others_take_says_so() {
     assert!(found.blocks.iter().map(|block| block.involuntary_switches).sum::<u64>() > 0);
     for cell in &found.cells {
         // On two cores: four programs beside two ranks, so that two thirds are others'; on more cores, more.
-        let others = "other programs or the host took ";
-        let share = cell.interference.strip_prefix(others).and_then(|rest| rest.split(' ').next());
-        let share: f64 = share.unwrap_or_else(|| panic!("{:?}", cell.interference)).parse().unwrap();
-        assert!((40.0..=100.0).contains(&share), "{:?}", cell.interference);
+        assert!(
+            matches!(cell.interference, Some(Interference::OtherLoad | Interference::OtherLoadAndOffCore)),
+            "{cell:?}"
+        );
+        assert!(cell.other_load.is_some_and(|share| (0.4..=1.0).contains(&share)), "{cell:?}");
     }
     let finished = place.gradshard().args(["show".as_ref(), output.as_os_str()]).run();
     let shown = finished.success().replace("\n  ", " ");

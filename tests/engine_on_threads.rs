@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gradshard::engine::{Residents, Round, Spec, run_threads, verify};
 use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::memory::predict;
-use gradshard::plan::{Flow, IntraNode, Layout, Order, Phase, Problem, Residency, Roles, Terms, check, strategies};
+use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
 
 /// Gradients by a formula of the test's own.
 struct Formula {
@@ -54,6 +54,7 @@ struct Case {
     ranks: usize,
     nodes: usize,
     roles: Roles,
+    end: End,
     terms: Terms,
 }
 
@@ -61,10 +62,18 @@ struct Case {
 fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> {
     let weights: Vec<f64> = (0..case.clients).map(|k| (k % 7 + 1) as f64).collect();
     let source = Formula { elements: case.elements, weights: weights.clone() };
-    let problem = Arc::new(Problem { elements: case.elements, shards: case.shards, weights: weights.into() });
-    let layout = Arc::new(Layout::even(case.ranks, case.nodes, case.roles).ok()?);
     let strategy = strategies::find(case.strategy).expect("strategy");
-    let plan = strategy.plan(&problem, &layout).expect("plan");
+    let shards = if strategy.knobs().heeds_shards(case.end) { case.shards } else { 1 };
+    let problem = Arc::new(Problem { elements: case.elements, shards, weights: weights.into(), end: case.end });
+    let layout = Arc::new(Layout::even(case.ranks, case.nodes, case.roles).ok()?);
+    let plan = match strategy.plan(&problem, &layout) {
+        Ok(plan) => plan,
+        // Bine trees alone have no plan for some numbers of ranks.
+        Err(infeasible) => {
+            assert!(case.strategy == "sharded-bine" && infeasible.to_string().contains("power of two"), "{infeasible}");
+            return None;
+        }
+    };
     check(plan.as_ref(), &problem, &layout).expect("plan is sound");
     let node_of: Vec<usize> = (0..case.ranks).map(|r| layout.node_of(r)).collect();
     let parts = run_threads(&node_of, |transport| {
@@ -92,8 +101,7 @@ fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> 
             transport.barrier().expect("barrier");
         }
         let results = round.results();
-        let held: Vec<(Range, Vec<E>)> =
-            results.iter().cloned().chain(round.received()).map(|(r, e)| (r, e.to_vec())).collect();
+        let held: Vec<(Range, Vec<E>)> = round.kept().into_iter().map(|(r, e)| (r, e.to_vec())).collect();
         let verdict = verify::verify::<E>(&problem, &source, &results).expect("verify");
         let owned: Vec<(Range, Vec<E>)> = results.into_iter().map(|(r, e)| (r, e.to_vec())).collect();
         transport.barrier().expect("barrier");
@@ -108,16 +116,25 @@ fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> 
         by_rank.push(held);
     }
     let result: Vec<E> = assemble(all);
-    if case.terms.phase == Phase::Round {
-        // Every node (or rank, where nothing is shared) with clients holds every element.
-        for rank in (0..case.ranks).filter(|rank| !layout.clients_on(*rank, case.clients).is_empty()) {
-            let group = match case.terms.intra_node {
-                IntraNode::Shared => layout.ranks_on_node(layout.node_of(rank)).to_vec(),
-                IntraNode::Messages => vec![rank],
-            };
-            let held = assemble(group.iter().flat_map(|rank| by_rank[*rank].clone()).collect());
-            assert_eq!(held, result, "{} {:?} rank {rank}", case.strategy, case.terms);
+    // Every rank holds what the end asks for, by a rule of the test's own.
+    let mut scattered = Vec::new();
+    for (rank, held) in by_rank.into_iter().enumerate() {
+        let held = assemble(held);
+        let hosts_clients = !layout.clients_on(rank, case.clients).is_empty();
+        let wants_all = match case.end {
+            End::Everywhere => hosts_clients,
+            End::Root => rank == layout.aggregator_ranks()[0],
+            End::Scattered => false,
+        };
+        match case.end {
+            End::Scattered => scattered.extend(held),
+            _ if wants_all => assert_eq!(held, result, "{} {:?} rank {rank}", case.strategy, case.terms),
+            _ => assert!(held.is_empty(), "{} {:?} rank {rank}", case.strategy, case.terms),
         }
+    }
+    // Ranks own consecutive shards, in their order.
+    if case.end == End::Scattered {
+        assert_eq!(scattered, result, "{} {:?}", case.strategy, case.terms);
     }
     Some((result, verdict))
 }
@@ -146,7 +163,7 @@ fn flat_server_f32(elements: u64, clients: u64) -> Vec<f32> {
 }
 
 fn terms(flow: Flow, intra_node: IntraNode, order: Order, residency: Residency) -> Terms {
-    Terms { dtype: Dtype::F32, flow, intra_node, order, residency, phase: Phase::Aggregate }
+    Terms { dtype: Dtype::F32, flow, intra_node, order, residency }
 }
 
 fn threaded() -> Vec<&'static str> {
@@ -165,9 +182,9 @@ fn awkward_sizes_on_awkward_rank_counts() {
                     for intra_node in [IntraNode::Shared, IntraNode::Messages] {
                         let nodes = if ranks % 2 == 1 { 1 } else { 2 };
                         let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
-                        let roles = Roles::Colocated;
-                        let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, terms };
-                        let (result, verdict) = carry_out::<f32>(&case).expect("layout");
+                        let (roles, end) = (Roles::Colocated, End::Scattered);
+                        let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
+                        let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
                         let what = format!("{strategy} P={ranks} E={elements} N={clients} M={shards} {terms:?}");
                         assert_eq!(result.len() as u64, elements, "{what}");
                         assert_eq!(verdict.wrong, 0, "{what}: {verdict:?}");
@@ -186,7 +203,7 @@ fn awkward_sizes_on_awkward_rank_counts() {
             }
         }
     }
-    assert!(compared >= 4 * 7 * 7 * 4, "{compared}");
+    assert!(compared >= 12 * 7 * 7 * 4, "{compared}");
 }
 
 #[test]
@@ -206,10 +223,11 @@ fn every_order_type_and_residency() {
                                 ranks: 4,
                                 nodes: 2,
                                 roles,
+                                end: End::Scattered,
                                 terms,
                             };
                             gradshard::with_element!(dtype, E => {
-                                let (result, verdict) = carry_out::<E>(&case).expect("layout");
+                                let Some((result, verdict)) = carry_out::<E>(&case) else { continue };
                                 assert_eq!(result.len(), 1009);
                                 assert_eq!(verdict.wrong, 0, "{strategy} {terms:?} {roles:?}: {verdict:?}");
                                 if strategy == "sharded-direct" && order == Order::Client {
@@ -225,19 +243,21 @@ fn every_order_type_and_residency() {
 }
 
 #[test]
-fn a_full_round_leaves_the_result_with_every_client() {
+fn every_end_leaves_the_result_where_it_should_be() {
     for strategy in threaded() {
         for (ranks, nodes) in [(1, 1), (2, 1), (3, 2), (5, 1), (8, 3)] {
             for (elements, clients, shards) in [(0, 2, 1), (97, 5, 3), (1009, 20, 16), (3, 9, 8)] {
                 for roles in [Roles::Colocated, Roles::Dedicated(None)] {
                     for flow in [Flow::Whole, Flow::Chunk { elements: 50 }] {
                         for intra_node in [IntraNode::Shared, IntraNode::Messages] {
-                            let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
-                            let terms = Terms { phase: Phase::Round, ..terms };
-                            let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, terms };
-                            // One rank cannot have dedicated roles.
-                            let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
-                            assert_eq!((result.len() as u64, verdict.wrong), (elements, 0), "{strategy} {terms:?}");
+                            for end in [End::Scattered, End::Root, End::Everywhere] {
+                                let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
+                                let case =
+                                    Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
+                                // One rank cannot have dedicated roles, and Bine trees want powers of two.
+                                let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
+                                assert_eq!((result.len() as u64, verdict.wrong), (elements, 0), "{strategy} {terms:?}");
+                            }
                         }
                     }
                 }

@@ -8,8 +8,11 @@ use std::process::{Command, Output as Finished};
 mod harness;
 
 use gradshard::memory::KernelMemory;
-use gradshard::results::row::{BlockRow, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use gradshard::results::row::{
+    BlockRow, BlockStart, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow,
+};
 use gradshard::results::{Output, ResultFile};
+use gradshard::stats::{StopReason, Verdict};
 use harness::{available, python, script};
 use serde_json::json;
 
@@ -31,7 +34,7 @@ fn write(directory: &Path) -> PathBuf {
             reference: "flat server".into(),
         }),
         status: Status::Ok,
-        stopped: "precise".into(),
+        stopped: Some(StopReason::Precise),
         looks: 2,
         blocks: 20,
         warm_up_samples: 3,
@@ -76,14 +79,14 @@ fn write(directory: &Path) -> PathBuf {
         p_holm: 0.004,
         p_same_holm: 1.0,
         margin: 0.02,
-        verdict: "slower".into(),
+        verdict: Verdict::Slower,
         lag1_autocorrelation: None,
     });
     file.blocks.push(BlockRow {
         comparison: 4,
         block: 1,
         began_unix_s: 1.5e9,
-        start: "window".into(),
+        start: BlockStart::Window,
         rounds: 6,
         missed_windows: 1,
         busy_core_seconds: Some(0.25),

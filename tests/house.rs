@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("cost", "experiment gradient plan"),
     ("experiment", "gradient plan"),
     ("roofline", "engine gradient machine plan"),
-    ("results", "gradient memory stats utc"),
+    ("results", "gradient memory plan roofline stats utc"),
     ("sync", "engine stats"),
     ("engine", "gradient mpi plan"),
     ("plan", "gradient"),

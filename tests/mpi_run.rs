@@ -56,12 +56,15 @@ fn cell_of(file: &str) -> u64 {
 }
 
 /// True if the cell was carried out, as every cell must be: only collectives of the library that give every rank a part
-/// of the result, whatever its role, may refuse dedicated roles.
+/// of the result, whatever its role, may refuse dedicated roles, and Bine trees numbers that are no powers of two.
 fn is_carried_out(cell: &Value) -> bool {
     let reason = cell["reason"].as_str().unwrap();
     if cell["status"] == "infeasible" {
-        let native = cell["strategy"].as_str().unwrap().starts_with("native-");
-        assert!(native && cell["roles"] == "dedicated" && reason.contains("roles must be colocated"), "{cell}");
+        let strategy = cell["strategy"].as_str().unwrap();
+        let native = strategy.starts_with("native-");
+        let refused = native && cell["roles"] == "dedicated" && reason.contains("roles must be colocated");
+        let bine = strategy == "sharded-bine" && reason.contains("need a power of two");
+        assert!(refused || bine, "{cell}");
         return false;
     }
     assert_eq!((&cell["status"], reason), (&json!("ok"), ""), "{cell}");
@@ -113,21 +116,23 @@ fn waits_on_the_core(place: &Place) -> bool {
     machine["machines"][0]["mpi_library"].as_str().unwrap().contains("MPICH")
 }
 
-/// One job: every strategy on every awkward problem; on more than 2 ranks that wait on the core, with one type, one
-/// number of clients and one of shards.
-fn sweep(ranks: usize, residency: &str, dtypes: [&str; 2], problems: &mut Problems) {
+/// One job: every strategy on every awkward problem with one type and one end; on more than 2 ranks that wait on the core,
+/// with one number of clients.
+fn sweep(ranks: usize, residency: &str, (dtype, end): (&str, &str), problems: &mut Problems) {
     // No binary fraction, so that products round.
     const WEIGHT: f64 = 0.3;
     let place = Place::new();
     let names = strategies(&place);
     let roles = if ranks == 1 { json!(["colocated"]) } else { json!(["colocated", "dedicated"]) };
     let thin = ranks > 2 && waits_on_the_core(&place);
-    let (dtypes, clients) = if thin { (&dtypes[..1], &[5][..]) } else { (&dtypes[..], &[1, 5, 20][..]) };
-    let shards: &[u64] = if thin { &[3] } else { &[3, 16] };
+    let clients: &[u64] = if thin { &[5] } else { &[1, 5, 20] };
+    // Fewer shards than ranks and more, in turn.
+    let shards = if ranks.is_multiple_of(2) { 3 } else { 16 };
     let experiment = json!({
         "models": [1, 97, 1009],
         "gradients": {"source": "synthetic", "seed": SEED, "weights": WEIGHT, "residency": residency},
-        "dtype": dtypes,
+        "dtype": dtype,
+        "end": end,
         "clients": clients,
         "shards": shards,
         "strategies": names,
@@ -139,8 +144,8 @@ fn sweep(ranks: usize, residency: &str, dtypes: [&str; 2], problems: &mut Proble
     let cells = run(&place, "sweep", &experiment, ranks);
     for name in &names {
         let of_strategy = cells.iter().filter(|cell| cell["strategy"] == **name).count();
-        // Three models, types, numbers of clients, one or two roles.
-        let comparisons = 3 * dtypes.len() * clients.len() * if ranks == 1 { 1 } else { 2 };
+        // Three models, numbers of clients, one or two roles.
+        let comparisons = 3 * clients.len() * if ranks == 1 { 1 } else { 2 };
         assert!(of_strategy >= comparisons && of_strategy % comparisons == 0, "{name}: {of_strategy} cells");
     }
     let kept = Kept::open(&place.path("sweep"));
@@ -151,14 +156,22 @@ fn sweep(ranks: usize, residency: &str, dtypes: [&str; 2], problems: &mut Proble
     }
 }
 
-/// Taken in turn: all four at once would double the jobs' time.
-const DTYPES: [[&str; 2]; 2] = [["f32", "bf16"], ["f64", "f16"]];
+/// Types and ends, taken in turn: all of them with each number of ranks would make the jobs twelve times as long.
+const TERMS: [(&str, &str); 7] = [
+    ("bf16", "everywhere"),
+    ("f32", "everywhere"),
+    ("f64", "scattered"),
+    ("f16", "root"),
+    ("bf16", "everywhere"),
+    ("f32", "scattered"),
+    ("f64", "root"),
+];
 
 #[test]
 fn every_strategy_on_every_rank_count_with_resident_gradients() {
     let mut problems = Problems::default();
     for (at, ranks) in [1, 2, 3, 4, 5, 7, 8].into_iter().enumerate() {
-        sweep(ranks, "resident", DTYPES[at % 2], &mut problems);
+        sweep(ranks, "resident", TERMS[at], &mut problems);
     }
 }
 
@@ -166,7 +179,7 @@ fn every_strategy_on_every_rank_count_with_resident_gradients() {
 fn every_strategy_with_streamed_gradients() {
     let mut problems = Problems::default();
     for (at, ranks) in [2, 5, 7].into_iter().enumerate() {
-        sweep(ranks, "streamed", DTYPES[at % 2], &mut problems);
+        sweep(ranks, "streamed", TERMS[at + 1], &mut problems);
     }
 }
 
@@ -284,8 +297,9 @@ fn real_updates_equal_what_numpy_calculates() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: HashMap<String, u64> = serde_json::from_slice(&output.stdout).unwrap();
     let differing: HashMap<u64, u64> = found.iter().map(|(file, differing)| (cell_of(file), *differing)).collect();
-    assert_eq!(differing.len(), cells.len());
-    for cell in &cells {
+    let carried_out: Vec<_> = cells.iter().filter(|cell| is_carried_out(cell)).collect();
+    assert_eq!(differing.len(), carried_out.len());
+    for cell in carried_out {
         let differing = differing[&cell["cell"].as_u64().unwrap()];
         assert_eq!(cell["verification"]["differing_elements"], differing, "{cell}");
         if cell["strategy"] == "sharded-direct" {

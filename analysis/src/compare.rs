@@ -9,57 +9,45 @@ use gradshard::stats::{Alpha, Interval, between_jobs, unpaired};
 use crate::source::{Comparison, Source};
 
 /// What makes two cells of different files the same measurement.
-type Key = (Vec<String>, Vec<u64>);
+type Key = ([String; 4], Vec<u64>);
 
 fn key(cell: &CellRow) -> Key {
     let ceiling = cell.ceiling_bytes.map_or(u64::MAX, |bytes| bytes as u64);
-    let texts = [
-        &cell.model,
-        &cell.dtype,
-        &cell.strategy,
-        &cell.flow,
-        &cell.roles,
-        &cell.intra_node,
-        &cell.order,
-        &cell.phase,
-        &cell.residency,
-    ];
-    (texts.map(String::clone).into(), vec![cell.elements, cell.clients, cell.shards, cell.ranks, cell.nodes, ceiling])
+    let terms =
+        format!("{} {} {} {} {} {}", cell.dtype, cell.roles, cell.intra_node, cell.order, cell.end, cell.residency);
+    (
+        [cell.model.clone(), terms, cell.strategy.clone(), cell.flow.clone()],
+        vec![cell.elements, cell.clients, cell.shards, cell.ranks, cell.nodes, ceiling],
+    )
 }
 
 /// What is said of a cell, compared with the baseline's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Change {
     /// Slower by more than the margin.
+    #[strum(to_string = "SLOWER")]
     Slower,
     /// Faster by more than the margin.
+    #[strum(to_string = "faster")]
     Faster,
     /// Neither is shown.
+    #[strum(to_string = "no change shown")]
     NotShown,
     /// The baseline timed it; here it failed, is infeasible, or is missing.
+    #[strum(to_string = "LOST")]
     Lost,
     /// Equal to the flat server to the bit in the baseline, and not here.
+    #[strum(to_string = "BITS DIFFER")]
     Bits,
     /// An aggregating rank is predicted to hold more than in the baseline, by more than the margin.
+    #[strum(to_string = "MORE MEMORY")]
     Memory,
     /// Only here.
+    #[strum(to_string = "new")]
     New,
 }
 
 impl Change {
-    /// In tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Change::Slower => "SLOWER",
-            Change::Faster => "faster",
-            Change::NotShown => "no change shown",
-            Change::Lost => "LOST",
-            Change::Bits => "BITS DIFFER",
-            Change::Memory => "MORE MEMORY",
-            Change::New => "new",
-        }
-    }
-
     /// Whether an acceptance test must fail for it.
     pub fn is_regression(self) -> bool {
         matches!(self, Change::Slower | Change::Lost | Change::Bits | Change::Memory)
@@ -169,8 +157,8 @@ fn pair(label: &str, before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> Pair {
         strategy: text(|cell| cell.strategy.clone()),
         place: text(|cell| {
             format!(
-                "{} {}, N {}, {} ranks on {} nodes, {}",
-                cell.model, cell.dtype, cell.clients, cell.ranks, cell.nodes, cell.phase
+                "{} {}, N {}, {} ranks on {} nodes, end {}",
+                cell.model, cell.dtype, cell.clients, cell.ranks, cell.nodes, cell.end
             )
         }),
         medians: [0, 1].map(|side| mean_of_logs(&medians[side])),
@@ -202,7 +190,7 @@ fn judge(sides: &[Vec<(CellRow, Vec<f64>)>; 2], before: &Jobs<'_>, now: &Jobs<'_
     let Some((first, _)) = sides[1].first() else {
         let reason = match now.first() {
             None => "not in the file".to_owned(),
-            Some((cell, _)) => format!("{}: {}", cell.status.name(), cell.reason),
+            Some((cell, _)) => format!("{}: {}", cell.status, cell.reason),
         };
         return (Change::Lost, reason);
     };

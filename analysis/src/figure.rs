@@ -1,5 +1,6 @@
 //! A picture with the words around it.
 
+use crate::caveat::Caveat;
 use crate::picture::Picture;
 use crate::render::{Frame, RenderError, svg};
 
@@ -14,8 +15,8 @@ pub struct Figure {
     pub picture: Picture,
     /// What is drawn: quantity, interval, sample count.
     pub caption: String,
-    /// What it may not be used for.
-    pub caveats: Vec<String>,
+    /// Limits of its use.
+    pub caveats: Vec<Caveat>,
 }
 
 impl Figure {

@@ -3,6 +3,7 @@
 
 pub mod arguments;
 pub mod axis;
+pub mod caveat;
 pub mod compare;
 pub mod figure;
 pub mod number;

@@ -152,14 +152,14 @@ fn table(comparison: &Comparison<'_>, whole: bool) -> Markup {
     let cells = if whole { contest.cells.clone() } else { best };
     let fastest = contest.fastest().map(|cell| cell.cell);
     let first = contest.cells.first();
-    let stopped = first.map(|cell| cell.stopped.as_str()).unwrap_or_default();
+    let stopped = first.and_then(|cell| cell.stopped);
     html! {
         p.note {
             @if let Some(cell) = first {
                 (grouped(cell.elements)) " elements " (cell.dtype) ", N = " (cell.clients) ", " (cell.ranks) " ranks on "
-                (counted(cell.nodes as usize, "node")) ", " (cell.roles) ", " (cell.phase) ", " (cell.residency) "; "
+                (counted(cell.nodes as usize, "node")) ", " (cell.roles) ", " "end " (cell.end) ", " (cell.residency) "; "
             }
-            (comparison.counts()) @if !stopped.is_empty() { "; stopped: " (stopped) }
+            (comparison.counts()) @if let Some(reason) = stopped { "; stopped: " (reason) }
             @if left_out > 0 { "; the best cell of each strategy, " (left_out) " more in cells.csv" } "."
         }
         div.scroll { table {
@@ -197,7 +197,7 @@ fn row(comparison: &Comparison<'_>, cell: &CellRow, best: bool) -> Markup {
             td { (or_none(cell.library_bytes.map(|taken| bytes(taken.max(0.0))))) }
             td { (or_none(verified.map(|found| grouped(found.differing_elements)))) }
             td { (or_none(verified.map(|found| trimmed(found.max_ulp as f64, 3)))) }
-            td.text { (cell.status.name()) @if !cell.reason.is_empty() { ": " (cell.reason) } }
+            td.text { (cell.status) @if !cell.reason.is_empty() { ": " (cell.reason) } }
         }
     }
 }
@@ -221,7 +221,7 @@ fn pairs(pairs: &[Pair]) -> Markup {
                     td { (pair.ratio.map_or(NONE.to_owned(), |ratio| format!("{ratio:.3}×"))) }
                     td { (pair.interval.map_or(NONE.to_owned(), |i| format!("{:.3}–{:.3}", i.low, i.high))) }
                     td { (pair.samples[0]) ", " (pair.samples[1]) } td { (pair.jobs[0]) ", " (pair.jobs[1]) }
-                    td.text { (pair.change.name()) @if !pair.reason.is_empty() { ": " (pair.reason) } }
+                    td.text { (pair.change) @if !pair.reason.is_empty() { ": " (pair.reason) } }
                 }
             } }
         } } }

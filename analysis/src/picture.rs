@@ -1,7 +1,7 @@
 //! A picture as data: axes, marks, a legend. What is drawn is decided here; how, in [`render`](crate::render).
 
 use crate::axis::Axis;
-use crate::style::{Colour, Shape, Style};
+use crate::style::{Colour, MarkShape, Style};
 
 /// Something drawn. Coordinates are values of the axes; rows are at 0, −1, −2 …
 #[derive(Clone, Debug, PartialEq)]
@@ -132,7 +132,12 @@ impl Picture {
 
     /// Adds a small mark, for one of many.
     pub fn speck(&mut self, at: (f64, f64), colour: Colour) {
-        self.marks.push(Mark::Dot { at, style: Style { colour, shape: Shape::Circle }, radius: 1.6, hollow: false });
+        self.marks.push(Mark::Dot {
+            at,
+            style: Style { colour, shape: MarkShape::Circle },
+            radius: 1.6,
+            hollow: false,
+        });
     }
 
     /// Adds an interval.

@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::axis::Axis;
 use crate::picture::{Mark, Picture, Sign};
-use crate::style::{Colour, GRID, GROUND, INK, MUTED, OTHER, Shape, Style, colours};
+use crate::style::{Colour, GRID, GROUND, INK, MUTED, MarkShape, OTHER, Style, colours};
 
 /// Width of a picture in pixels as shown: as wide as a phone, so that texts keep their size there.
 pub const WIDTH: u32 = 440;
@@ -320,23 +320,23 @@ fn mark<'a, B: DrawingBackend + 'a>(
         }
     };
     match style.shape {
-        Shape::Circle if hollow => Circle::new((x, y), r, outline).into_dyn(),
-        Shape::Circle => Circle::new((x, y), r, colour.filled()).into_dyn(),
-        Shape::Square => {
+        MarkShape::Circle if hollow => Circle::new((x, y), r, outline).into_dyn(),
+        MarkShape::Circle => Circle::new((x, y), r, colour.filled()).into_dyn(),
+        MarkShape::Square => {
             let h = r * 9 / 10;
             corners(vec![(x - h, y - h), (x + h, y - h), (x + h, y + h), (x - h, y + h)])
         }
-        Shape::Diamond => {
+        MarkShape::Diamond => {
             let h = r * 5 / 4;
             corners(vec![(x, y - h), (x + h, y), (x, y + h), (x - h, y)])
         }
-        Shape::Triangle => {
+        MarkShape::Triangle => {
             let h = r * 6 / 5;
             corners(vec![(x, y - h), (x + h, y + h * 4 / 5), (x - h, y + h * 4 / 5)])
         }
-        Shape::Cross => Cross::new((x, y), r, rgb(style.colour).stroke_width(fine(2.0) as u32)).into_dyn(),
+        MarkShape::Cross => Cross::new((x, y), r, rgb(style.colour).stroke_width(fine(2.0) as u32)).into_dyn(),
     }
 }
 
 /// The mark of a cell that was not carried out.
-pub const NOT_DONE: Style = Style { colour: OTHER, shape: Shape::Cross };
+pub const NOT_DONE: Style = Style { colour: OTHER, shape: MarkShape::Cross };

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gradshard::gradient::Dtype;
 use gradshard::results::row::CellRow;
 use gradshard::results::show::sentences;
+use gradshard::stats::Verdict;
 
+use crate::caveat::{Caveat, caveats};
 use crate::compare::{Change, Pair, Side, compare, sentence};
 use crate::figure::{Figure, slug};
 use crate::number::percent;
 use crate::plots::{
-    Context, PriceError, Prices, Row, agreement, cost, distribution, forest, memory_over_shards, memory_over_size,
-    over_nodes, over_shards, over_size, rounds, share, timelines,
+    Context, ForestRow, PriceError, Prices, agreement, cost, distribution, forest, memory_over_shards,
+    memory_over_size, over_nodes, over_shards, over_size, rounds, share, timelines,
 };
-use crate::source::{Comparison, Source, caveats};
+use crate::source::{Comparison, Source};
 use crate::style::of_strategy;
 
 /// An answer, and how sure it is.
@@ -67,7 +70,7 @@ pub struct Report<'s> {
     /// The answers, those about regressions first.
     pub answers: Vec<Answer>,
     /// What none of the numbers may be used for.
-    pub caveats: Vec<String>,
+    pub caveats: Vec<Caveat>,
     /// The figures.
     pub sections: Vec<Section>,
     /// Files side by side; empty with a single label and no baseline.
@@ -164,8 +167,9 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
     let mut timed: Vec<&Pair> = pairs.iter().filter(|pair| pair.ratio.is_some()).collect();
     // Those that changed most first; all others are in the table.
     timed.sort_by(|one, other| {
-        let off =
-            |pair: &Pair| (!matches!(pair.change.name(), "SLOWER" | "faster"), -pair.ratio.unwrap_or(1.0).ln().abs());
+        let off = |pair: &Pair| {
+            (!matches!(pair.change, Change::Slower | Change::Faster), -pair.ratio.unwrap_or(1.0).ln().abs())
+        };
         off(one).partial_cmp(&off(other)).unwrap_or(std::cmp::Ordering::Equal)
     });
     let shown = timed.len().min(CHANGES);
@@ -180,16 +184,17 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
         if several {
             name = format!("{}, {name}", pair.label);
         }
-        let verdict = if pair.change.name() == "no change shown" { "undecided" } else { pair.change.name() };
-        Row {
+        let undecided = pair.change == Change::NotShown;
+        ForestRow {
             name,
             style: of_strategy(&pair.strategy),
             estimate: pair.ratio.unwrap_or(1.0),
             interval: pair.interval,
-            verdict: verdict.to_owned(),
+            verdict: if undecided { Verdict::Undecided.to_string() } else { pair.change.to_string() },
+            undecided,
         }
     };
-    let rows: Vec<Row> = timed.iter().take(shown).map(row).collect();
+    let rows: Vec<ForestRow> = timed.iter().take(shown).map(row).collect();
     let of_jobs = timed.iter().any(|pair| pair.jobs.iter().any(|jobs| *jobs < 2));
     let (least, most) = timed.iter().fold((usize::MAX, 0), |(low, high), pair| {
         (low.min(pair.samples[0]).min(pair.samples[1]), high.max(pair.samples[0]).max(pair.samples[1]))
@@ -203,7 +208,7 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
     );
     let mut caveats = Vec::new();
     if of_jobs {
-        caveats.push("one job a side: its rounds share one allocation, so a change may be the allocation's; run several jobs with one label (LABEL=FILE)".to_owned());
+        caveats.push(Caveat::OneJobASide);
     }
     let context = Context { of: String::new(), prefix: String::new(), jobs: 2 };
     let title = format!("Time against {base}");
@@ -233,22 +238,22 @@ const SERIES: usize = 4;
 fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<Section> {
     let place = |cell: &CellRow| {
         vec![
-            cell.dtype.clone(),
+            cell.dtype.to_string(),
             format!("N {}", cell.clients),
             format!("{} ranks on {} node{}", cell.ranks, cell.nodes, if cell.nodes == 1 { "" } else { "s" }),
-            cell.roles.clone(),
-            cell.phase.clone(),
-            cell.residency.clone(),
+            cell.roles.to_string(),
+            format!("end {}", cell.end),
+            cell.residency.to_string(),
         ]
     };
     let sweep = |cell: &CellRow| {
         vec![
             cell.model.clone(),
-            cell.dtype.clone(),
+            cell.dtype.to_string(),
             format!("N {}", cell.clients),
-            cell.roles.clone(),
-            cell.phase.clone(),
-            cell.residency.clone(),
+            cell.roles.to_string(),
+            format!("end {}", cell.end),
+            cell.residency.to_string(),
         ]
     };
     let labels = jobs.len() > 1;
@@ -331,19 +336,20 @@ fn ratios_of(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let fastest = contest.fastest()?;
     let best = comparison.best_of_each();
     let mut margin: f64 = 0.0;
-    let rows: Vec<Row> = best
+    let rows: Vec<ForestRow> = best
         .iter()
         .filter_map(|cell| {
             let ratio =
                 contest.ratios.iter().find(|ratio| ratio.cell == cell.cell && ratio.baseline == fastest.cell)?;
             margin = margin.max(ratio.margin);
             let factor = gradshard::results::contest::Factor::of(ratio, cell);
-            Some(Row {
+            Some(ForestRow {
                 name: contest.name(cell),
                 style: of_strategy(&cell.strategy),
                 estimate: factor.estimate,
                 interval: factor.interval,
-                verdict: ratio.verdict.clone(),
+                verdict: ratio.verdict.to_string(),
+                undecided: ratio.verdict == Verdict::Undecided,
             })
         })
         .collect();
@@ -368,9 +374,9 @@ const PRICED: usize = 2;
 
 /// What the same strategies cost on functions: of no machine, so once for all files.
 fn costs(comparisons: &[Comparison<'_>]) -> Result<Option<Section>, PriceError> {
-    let mut of: BTreeMap<(u64, &str), Vec<&CellRow>> = BTreeMap::new();
+    let mut of: BTreeMap<(u64, Dtype), Vec<&CellRow>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied()) {
-        of.entry((cell.clients, &cell.dtype)).or_default().push(cell);
+        of.entry((cell.clients, cell.dtype)).or_default().push(cell);
     }
     if of.is_empty() {
         return Ok(None);

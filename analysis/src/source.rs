@@ -116,67 +116,28 @@ impl<'f> Comparison<'f> {
     }
 }
 
-/// What the numbers of `comparisons` may not be used for, and why, each reason once with the number of cells it holds for.
-/// With a single job never empty: one job is never all there is to know.
-pub fn caveats(comparisons: &[&Comparison<'_>], jobs: usize) -> Vec<String> {
-    let mut caveats = Vec::new();
-    if comparisons.iter().any(|comparison| comparison.source.says("cores_shared")) {
-        caveats.push("not for absolute times: ranks share cores, so times are also the scheduler's".to_owned());
-    }
-    let cells = comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied());
-    let timed: Vec<&CellRow> = cells.filter(|cell| cell.status == Status::Ok && cell.samples > 0).collect();
-    let count = |of: fn(&CellRow) -> bool| timed.iter().filter(|cell| of(cell)).count();
-    let disturbed = timed.iter().filter(|cell| !cell.interference.is_empty());
-    let share = |cell: &CellRow| cell.disturbed_samples.unwrap_or(0.0);
-    if let Some(worst) = disturbed.clone().max_by(|one, other| share(one).total_cmp(&share(other))) {
-        let (some, all) = (disturbed.count(), timed.len());
-        let which = if some == 1 { "of it" } else { "of the one most disturbed" };
-        caveats.push(format!(
-            "disturbed, so not to be relied on: {some} of {all} cells; {which}: {}; measure again on a quiet machine",
-            worst.interference
-        ));
-    }
-    let beaten = count(CellRow::beats_its_limit);
-    if beaten > 0 {
-        caveats.push(format!(
-            "not for shares of the limit: {beaten} of {} cells were faster than the limits measured before them allow",
-            timed.len()
-        ));
-    }
-    let drifting = count(|cell| cell.drifts);
-    if drifting > 0 {
-        caveats.push(format!("{drifting} of {} cells had not settled: interference or drift", timed.len()));
-    }
-    let missed: u64 = timed.iter().map(|cell| cell.missed_windows).sum();
-    if missed > 0 {
-        caveats.push(format!("{missed} more rounds are left out, as a rank missed the common start"));
-    }
-    let few = count(|cell| cell.ci_low_s.is_none());
-    if few > 0 {
-        caveats.push(format!("{few} of {} cells have too few rounds for an interval", timed.len()));
-    }
-    if jobs < 2 {
-        caveats.push("one job: says nothing of other allocations of the same cluster".to_owned());
-    }
-    caveats
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caveat::{Caveat, caveats};
+    use gradshard::stats::interference::Interference;
 
     /// However many cells were disturbed, each in its own words, that is one caveat.
     #[test]
     fn a_reason_is_given_once_with_its_number_of_cells() {
         let mut file = ResultFile::new("{}".into(), serde_json::json!({}));
-        for (number, (what, share)) in [("", 0.0), ("a third", 0.3), ("a half", 0.5)].into_iter().enumerate() {
+        for (number, (what, share)) in
+            [(None, 0.0), (Some(Interference::OffCore), 0.3), (Some(Interference::OffCore), 0.5)]
+                .into_iter()
+                .enumerate()
+        {
             let row = CellRow {
                 cell: number as u64,
                 comparison: number as u64,
                 samples: 3,
                 ci_low_s: Some(1.0),
                 status: Status::Ok,
-                interference: what.into(),
+                interference: what,
                 disturbed_samples: Some(share),
                 ..CellRow::default()
             };
@@ -186,13 +147,8 @@ mod tests {
         let source = Source { label: "x".into(), path: "x.h5".into(), file };
         let comparisons = source.comparisons();
         let found = caveats(&comparisons.iter().collect::<Vec<_>>(), 2);
-        assert_eq!(
-            found,
-            [
-                "disturbed, so not to be relied on: 2 of 3 cells; of the one most disturbed: a half; measure again on a quiet machine",
-                "not for shares of the limit: 1 of 3 cells were faster than the limits measured before them allow"
-            ]
-        );
+        let worst = "in 50 % of the samples a rank was put off its core".to_owned();
+        assert_eq!(found, [Caveat::Disturbed { cells: 2, all: 3, worst }, Caveat::BeatenLimits { cells: 1, all: 3 }]);
     }
 
     #[test]
@@ -219,10 +175,10 @@ mod tests {
         assert_eq!(comparisons.len(), 1);
         let best: Vec<u64> = comparisons[0].best_of_each().iter().map(|cell| cell.cell).collect();
         assert_eq!(best, [3, 2, 1]);
-        let of = |jobs| caveats(&comparisons.iter().collect::<Vec<_>>(), jobs).join("; ");
+        let of = |jobs| format!("{:?}", caveats(&comparisons.iter().collect::<Vec<_>>(), jobs));
         let caveats = of(1);
-        assert!(caveats.contains("ranks share cores") && caveats.contains("one job"), "{caveats}");
-        assert!(caveats.contains("3 of 3 cells have too few rounds"), "{caveats}");
-        assert!(!of(2).contains("one job"));
+        assert!(caveats.contains("CoresShared") && caveats.contains("OneJob"), "{caveats}");
+        assert!(caveats.contains("FewRounds { cells: 3, all: 3 }"), "{caveats}");
+        assert!(!of(2).contains("OneJob"));
     }
 }

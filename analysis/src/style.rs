@@ -1,8 +1,12 @@
 //! Colours and marks. One colour and one mark a strategy, everywhere; light and dark.
 //!
 //! So many colours cannot all be told apart by everyone. So the mark tells too: strategies with the same mark have colours
-//! that stay apart under the common forms of colour blindness, which a test computes. Colours are after Okabe and Ito
-//! (Color Universal Design, 2008) and Paul Tol's muted scheme, lightened for the dark page.
+//! that stay apart under the common forms of colour blindness, which a test computes. A strategy's style follows from its
+//! position in the list of strategies, so that a new one needs no edit here.
+
+use std::sync::LazyLock;
+
+use gradshard::plan::strategies::names;
 
 /// A colour on a light and on a dark ground, `#RRGGBB`, and its name as a CSS variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,68 +47,74 @@ pub const PLAIN: [Colour; 9] = [INK, MUTED, GRID, GROUND, LIMIT, BAND, WORSE, BE
 
 /// The form of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Shape {
-    /// Of sharded strategies.
+pub enum MarkShape {
+    /// A filled circle.
     Circle,
-    /// Of trees.
+    /// A square on a side.
     Square,
-    /// Of the MPI library's collectives.
+    /// A triangle.
     Triangle,
-    /// Of none: what was not carried out.
-    Cross,
-    /// Of more trees.
+    /// A square on a corner.
     Diamond,
+    /// A cross: also the mark of cells that were not carried out.
+    Cross,
 }
 
-/// How a strategy is drawn.
+const SHAPES: [MarkShape; 5] =
+    [MarkShape::Circle, MarkShape::Square, MarkShape::Triangle, MarkShape::Diamond, MarkShape::Cross];
+
+/// A strategy's colour and mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Its colour.
     pub colour: Colour,
     /// Its mark.
-    pub shape: Shape,
+    pub shape: MarkShape,
 }
 
-/// Every strategy with its style.
-pub const STRATEGIES: [(&str, Style); 17] = [
-    ("sharded-direct", style("sharded-direct", "#0072B2", "#4FB3F0", Shape::Circle)),
-    ("sharded-ring", style("sharded-ring", "#1F8A7A", "#D8FFF6", Shape::Diamond)),
-    ("sharded-halving", style("sharded-halving", "#8C6D00", "#E8C840", Shape::Circle)),
-    ("sharded-node-aware", style("sharded-node-aware", "#003F33", "#B8F5DF", Shape::Circle)),
-    ("tree-central", style("tree-central", "#C77700", "#F5B041", Shape::Square)),
-    ("tree-lambda-fl", style("tree-lambda-fl", "#7A1F00", "#D9481A", Shape::Square)),
-    ("tree-lifl", style("tree-lifl", "#D070B8", "#E07AC0", Shape::Diamond)),
-    ("tree-binomial", style("tree-binomial", "#3D2A8C", "#A79BFF", Shape::Square)),
-    ("tree-kary", style("tree-kary", "#4A0A30", "#A8447C", Shape::Diamond)),
-    ("native-reduce-scatter", style("native-reduce-scatter", "#2F3640", "#F2F4F6", Shape::Triangle)),
-    ("native-reduce-scatter-block", style("native-reduce-scatter-block", "#2F78C4", "#6F9BFF", Shape::Triangle)),
-    ("native-ireduce-scatter", style("native-ireduce-scatter", "#8A8F95", "#8A9199", Shape::Triangle)),
-    ("native-reduce", style("native-reduce", "#9A5B00", "#E0A030", Shape::Triangle)),
-    ("native-allreduce", style("native-allreduce", "#5E1A8A", "#C98BF5", Shape::Cross)),
-    ("native-reduce-then-scatter", style("native-reduce-then-scatter", "#9A7B00", "#E0B020", Shape::Cross)),
-    (
-        "native-reduce-scatter-then-gather",
-        style("native-reduce-scatter-then-gather", "#7A8A99", "#708090", Shape::Cross),
-    ),
-    (
-        "native-reduce-scatter-then-allgather",
-        style("native-reduce-scatter-then-allgather", "#0F3D2E", "#E6FFF4", Shape::Cross),
-    ),
-];
+/// Hues of the strategies of one mark on the light and on the dark page, in degrees. Each has a lightness of its own, as
+/// colours that differ in lightness are told apart with every sight.
+const HUES: [(f64, [f64; 2]); 5] =
+    [(235.0, [0.34, 0.82]), (5.0, [0.48, 0.54]), (170.0, [0.34, 0.80]), (245.0, [0.10, 0.64]), (5.0, [0.10, 0.74])];
 
-const fn style(name: &'static str, light: &'static str, dark: &'static str, shape: Shape) -> Style {
-    Style { colour: colour(name, light, dark), shape }
+/// Colours by the number of a strategy; further ones repeat.
+static COLOURS: LazyLock<Vec<Colour>> = LazyLock::new(|| (0..HUES.len() * SHAPES.len()).map(generated).collect());
+
+/// The colour of the strategy with this number: the mark changes from each to the next, the hue after every mark had its
+/// turn. The mark turns the hue a little, so that no two are the same.
+fn generated(number: usize) -> Colour {
+    let (shape, step) = (number % SHAPES.len(), number / SHAPES.len());
+    let (hue, lightness) = HUES[step % HUES.len()];
+    let leak = |text: String| -> &'static str { text.leak() };
+    let [light, dark] = lightness.map(|lightness| leak(hex(hue + 3.0 * shape as f64, 0.75, lightness)));
+    colour(leak(format!("strategy-{number}")), light, dark)
 }
 
-/// The style of a strategy; grey circles for one that is not known.
+/// The colour of a hue in degrees, a saturation and a lightness (HSL), as `#RRGGBB`.
+fn hex(hue: f64, saturation: f64, lightness: f64) -> String {
+    let part = |n: f64| {
+        let k = (n + hue / 30.0).rem_euclid(12.0);
+        let value = lightness - saturation * lightness.min(1.0 - lightness) * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0);
+        (value * 255.0).round() as u8
+    };
+    format!("#{:02X}{:02X}{:02X}", part(0.0), part(8.0), part(4.0))
+}
+
+/// The style of a strategy: by its position in the list of strategies; for a name that is not in it, by the letters.
 pub fn of_strategy(strategy: &str) -> Style {
-    let known = STRATEGIES.iter().find(|(name, _)| *name == strategy);
-    known.map_or(Style { colour: OTHER, shape: Shape::Circle }, |(_, style)| *style)
+    let names = names();
+    let others = || names.len() + strategy.bytes().map(usize::from).sum::<usize>();
+    style_of(names.iter().position(|name| *name == strategy).unwrap_or_else(others))
+}
+
+/// The style of the strategy at a position of the list.
+pub fn style_of(position: usize) -> Style {
+    Style { colour: COLOURS[position % COLOURS.len()], shape: SHAPES[position % SHAPES.len()] }
 }
 
 /// Every colour that a picture may have.
 pub fn colours() -> impl Iterator<Item = Colour> {
-    PLAIN.into_iter().chain(STRATEGIES.into_iter().map(|(_, style)| style.colour))
+    PLAIN.into_iter().chain(COLOURS.iter().copied())
 }
 
 /// The colours as CSS variables; `dark` picks the dark ones.
@@ -156,23 +166,27 @@ mod tests {
         [116.0 * f(y) - 16.0, 500.0 * (f(x) - f(y)), 200.0 * (f(y) - f(z))]
     }
 
+    fn all() -> Vec<Style> {
+        (0..COLOURS.len()).map(style_of).collect()
+    }
+
+    /// Room for more strategies than there are, each with a colour of its own.
     #[test]
     fn every_strategy_has_a_style_and_no_two_the_same() {
-        for strategy in gradshard::plan::strategies::all() {
-            assert!(STRATEGIES.iter().any(|(name, _)| *name == strategy.name()), "{} has no style", strategy.name());
-        }
+        assert!(names().len() <= COLOURS.len(), "{} strategies: HUES needs another one", names().len());
         let names: BTreeSet<&str> = colours().map(|colour| colour.name).collect();
         assert_eq!(names.len(), colours().count());
         for of in [|c: Colour| c.light, |c: Colour| c.dark] {
             assert_eq!(colours().map(of).collect::<BTreeSet<&str>>().len(), colours().count());
         }
+        assert_eq!(of_strategy("of-somebody-else"), of_strategy("of-somebody-else"));
     }
 
     #[test]
     fn marks_and_text_stand_out_from_their_ground() {
-        for (what, style) in STRATEGIES {
-            let (light, dark) = (contrast(style.colour.light, GROUND.light), contrast(style.colour.dark, GROUND.dark));
-            assert!(light >= 3.0 && dark >= 3.0, "{what}: {light:.2}, {dark:.2}");
+        for Style { colour, .. } in all() {
+            let (light, dark) = (contrast(colour.light, GROUND.light), contrast(colour.dark, GROUND.dark));
+            assert!(light >= 3.0 && dark >= 3.0, "{colour:?}: {light:.2}, {dark:.2}");
         }
         for text in [INK, MUTED, LIMIT, WORSE, BETTER] {
             assert!(contrast(text.light, GROUND.light) >= 4.5, "{}", text.name);
@@ -183,13 +197,14 @@ mod tests {
     /// ΔE of 1976: 2.3 is just noticeable; 10 is plain.
     #[test]
     fn strategies_of_one_mark_are_told_apart_by_everyone() {
-        for (index, (one, a)) in STRATEGIES.iter().enumerate() {
-            for (other, b) in STRATEGIES.iter().skip(index + 1).filter(|(_, b)| a.shape == b.shape) {
+        let all = all();
+        for (index, a) in all.iter().enumerate() {
+            for b in all.iter().skip(index + 1).filter(|b| a.shape == b.shape) {
                 for (at, sight) in SIGHTS.iter().enumerate() {
                     for (from, to) in [(a.colour.light, b.colour.light), (a.colour.dark, b.colour.dark)] {
                         let (p, q) = (lab(from, sight), lab(to, sight));
                         let distance = (0..3).map(|k| (p[k] - q[k]).powi(2)).sum::<f64>().sqrt();
-                        assert!(distance > 15.0, "{one} and {other}, sight {at}: {distance:.1}");
+                        assert!(distance > 15.0, "{a:?} and {b:?}, sight {at}: {distance:.1}");
                     }
                 }
             }

@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use gradshard::results::column::Table;
-use gradshard::results::schema::{CellTable, RatioTable};
+use gradshard::results::column::Row;
 
 use crate::compare::Pair;
 use crate::source::Source;
@@ -13,7 +12,7 @@ use crate::source::Source;
 /// # Errors
 /// Those of the writer.
 pub fn cells(sources: &[Source], out: impl Write) -> io::Result<()> {
-    rows::<CellTable>(sources, out, |source| &source.file.cells)
+    rows(sources, out, |source| &source.file.cells)
 }
 
 /// Every ratio of every file: its label, then the columns of `/ratios`.
@@ -21,15 +20,15 @@ pub fn cells(sources: &[Source], out: impl Write) -> io::Result<()> {
 /// # Errors
 /// Those of the writer.
 pub fn ratios(sources: &[Source], out: impl Write) -> io::Result<()> {
-    rows::<RatioTable>(sources, out, |source| &source.file.ratios)
+    rows(sources, out, |source| &source.file.ratios)
 }
 
-fn rows<T: Table>(sources: &[Source], out: impl Write, of: impl Fn(&Source) -> &Vec<T::Row>) -> io::Result<()> {
+fn rows<R: Row>(sources: &[Source], out: impl Write, of: impl Fn(&Source) -> &Vec<R>) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
-    table.write_record(std::iter::once("label").chain(T::COLUMNS.iter().map(|column| column.name)))?;
+    table.write_record(std::iter::once("label").chain(R::COLUMNS.iter().map(|column| column.name)))?;
     for source in sources {
         for row in of(source) {
-            table.write_record(std::iter::once(source.label.clone()).chain(T::texts(row)))?;
+            table.write_record(std::iter::once(source.label.clone()).chain(row.texts()))?;
         }
     }
     table.flush()
@@ -97,7 +96,7 @@ pub fn pairs(pairs: &[Pair], out: impl Write) -> io::Result<()> {
             number(pair.interval.map(|interval| interval.high)),
             number(Some(pair.slower_p)),
             number(Some(pair.faster_p)),
-            pair.change.name().to_owned(),
+            pair.change.to_string(),
             pair.reason.clone(),
         ])?;
     }

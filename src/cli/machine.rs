@@ -3,7 +3,7 @@
 use clap::Args;
 use gradshard::engine::Transport;
 use gradshard::machine::{RankMachine, describe};
-use gradshard::roofline::{self, Limits};
+use gradshard::roofline::{self, MachineLimits};
 use serde::Serialize;
 
 use super::{Failure, ListFormat, print};
@@ -19,7 +19,7 @@ pub struct MachineArgs {
 #[derive(Serialize)]
 struct MachineReport {
     machines: Vec<RankMachine>,
-    limits: Limits,
+    limits: MachineLimits,
 }
 
 /// Prints what the ranks say, and what they measure, on rank 0.
@@ -32,7 +32,7 @@ pub fn machine(args: &MachineArgs) -> Result<(), Failure> {
 
 fn report(transport: &mut dyn Transport, args: &MachineArgs) -> Result<(), Failure> {
     let machines = gradshard::job::machines(transport)?;
-    let limits = roofline::measure(transport)?;
+    let limits = roofline::probe(transport)?;
     let Some(machines) = machines else { return Ok(()) };
     match args.format {
         ListFormat::Text => print(&format!("{}\n{}", describe(&machines), roofline::describe(&limits))),

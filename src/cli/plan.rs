@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use gradshard::experiment::Size;
 use gradshard::gradient::Dtype;
 use gradshard::plan::picture::Picture;
-use gradshard::plan::{Flow, IntraNode, Layout, Order, Phase, Problem, Residency, Roles, Terms, check, strategies};
+use gradshard::plan::strategies::Sharding;
+use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
 
 use super::{Failure, input, named, print};
 
@@ -43,6 +44,9 @@ pub struct PlanArgs {
     /// How ranks of one node reach each other's data
     #[arg(long, default_value = "shared", value_parser = named::<IntraNode>())]
     intra_node: IntraNode,
+    /// Where the result must be when the round ends: scattered, root or everywhere; without it where the sums leave it
+    #[arg(long, value_parser = named::<End>())]
+    end: Option<End>,
     /// Clients' gradients are produced while the round runs instead of being kept in memory
     #[arg(long)]
     streamed: bool,
@@ -91,8 +95,13 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let dtype = args.dtype;
     let roles = args.dedicated.map_or(Roles::Colocated, |ranks| Roles::Dedicated(Some(ranks)));
     let layout = Arc::new(Layout::even(args.ranks, args.nodes, roles).map_err(input)?);
-    let shards = if strategy.knobs().shards { args.shards } else { 1 };
-    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards));
+    let end = args.end.unwrap_or(match strategy.knobs().shards {
+        Sharding::Always => End::Scattered,
+        Sharding::WhereScattered => End::Root,
+        Sharding::Never => End::Everywhere,
+    });
+    let shards = if strategy.knobs().heeds_shards(end) { args.shards } else { 1 };
+    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(end));
     let plan = strategy.plan(&problem, &layout).map_err(input)?;
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { args.intra_node };
     let residency = if args.streamed { Residency::Streamed } else { Residency::Resident };
@@ -102,8 +111,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan: plan.as_ref(),
         problem: &problem,
         layout: &layout,
-        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency, phase: Phase::Aggregate },
-        verdict: check(plan.as_ref(), &problem, &layout),
+        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency },
+        checked: check(plan.as_ref(), &problem, &layout),
     };
     let mut text = String::new();
     match args.format {
@@ -113,7 +122,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         PlanFormat::Svg => picture.svg(&mut text).map_err(|error| input(anyhow!(error)))?,
     }
     print(&text)?;
-    match picture.verdict {
+    match picture.checked {
         Ok(_) => Ok(()),
         Err(fault) => Err(Failure::Other(fault.into())),
     }

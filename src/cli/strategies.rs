@@ -1,7 +1,8 @@
 //! `gradshard strategies`: lists them.
 
 use clap::Args;
-use gradshard::plan::strategies::all;
+use gradshard::plan::End;
+use gradshard::plan::strategies::{Strategy, all, usual_family};
 use serde_json::json;
 
 use super::{Failure, ListFormat, print};
@@ -13,21 +14,25 @@ pub struct StrategiesArgs {
     format: ListFormat,
 }
 
+/// The family of a strategy, as a word.
+fn family(strategy: &dyn Strategy) -> String {
+    usual_family(strategy).map_or_else(String::new, |family| family.to_string())
+}
+
 /// Prints the list.
 pub fn strategies(args: &StrategiesArgs) -> Result<(), Failure> {
     match args.format {
         ListFormat::Text => {
             let widest = all().iter().map(|s| s.name().len()).max().unwrap_or(0);
-            let lines =
-                all().iter().map(|s| format!("{:<8} {:<widest$}  {}\n", s.family().name(), s.name(), s.about()));
+            let lines = all().iter().map(|s| format!("{:<8} {:<widest$}  {}\n", family(*s), s.name(), s.about()));
             print(&lines.collect::<String>())
         }
         ListFormat::Json => {
             let list: Vec<_> = all()
                 .iter()
                 .map(|s| {
-                    json!({"name": s.name(), "family": s.family().name(), "about": s.about(),
-                           "needs_mpi": s.needs_mpi(), "heeds_shards": s.knobs().shards, "heeds_flow": s.knobs().flow})
+                    json!({"name": s.name(), "family": family(*s), "about": s.about(),
+                           "needs_mpi": s.needs_mpi(), "heeds_shards": s.knobs().heeds_shards(End::Scattered), "heeds_flow": s.knobs().flow})
                 })
                 .collect();
             print(&format!("{:#}\n", serde_json::Value::from(list)))

@@ -1,27 +1,27 @@
-//! The best number of shards: lowest cost, lowest latency, and what lies between.
+//! The best number of shards: the cheapest, the fastest, and the choices on the frontier between them.
 
 use crate::cost::{Asked, Case, CostError, Estimate, Functions, estimate};
 
-/// One way to aggregate, with its price.
+/// A case with its price and its rank among the alternatives.
 #[derive(Clone)]
 pub struct Choice {
-    /// What is priced.
+    /// The case.
     pub case: Case,
     /// Its price.
     pub estimate: Estimate,
-    /// True if nothing feasible costs less and takes no longer, or takes less and costs no more.
+    /// True if no feasible case is cheaper and as fast, or faster and as cheap.
     pub on_frontier: bool,
-    /// True if nothing feasible costs less.
+    /// True if no feasible case is cheaper.
     pub cheapest: bool,
-    /// True if nothing feasible takes less.
+    /// True if no feasible case is faster.
     pub fastest: bool,
 }
 
-/// Prices all `cases` and says which are on the frontier between cost and latency; in their order. Costs count the
-/// clients' own traffic if `with_clients`.
+/// Prices all `cases`, in their order, and marks those on the frontier between cost and latency. With `with_clients`
+/// the costs include the clients' own requests.
 ///
 /// # Errors
-/// Those of [`Case::workload`].
+/// The errors of [`Case::workload`].
 pub fn choices(
     cases: Vec<Case>,
     platform: &Functions,
@@ -66,7 +66,8 @@ mod tests {
         choices(cases, &aws_lambda_s3().unwrap(), &Asked::default(), true).unwrap()
     }
 
-    /// 5 GiB under 3,008 MiB: an input may have (3,008 − 450) / 3 = 852.67 MiB, so M ≥ 5120 / 852.67 = 6.005, that is 7.
+    /// 5 GiB under 3,008 MiB: an input may have (3,008 − 450) / 3 = 852.67 MiB, so M ≥ 5120 / 852.67 = 6.005, which
+    /// gives 7.
     #[test]
     fn the_ceiling_bounds_m_from_below() {
         let found = of(5 << 28, &[1, 2, 4, 6, 7, 8]);
@@ -77,7 +78,7 @@ mod tests {
         assert!(found.iter().all(|c| c.estimate.infeasible.is_none() || !c.on_frontier));
     }
 
-    /// Nothing on the frontier is beaten by another, and the cheapest and the fastest are on it.
+    /// No case on the frontier is beaten by another, and the cheapest and the fastest cases are on it.
     #[test]
     fn the_frontier_is_not_beaten() {
         let found = of(134_301_514, &[1, 2, 3, 4, 6, 8, 10, 12, 16, 32]);

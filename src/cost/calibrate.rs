@@ -1,101 +1,91 @@
-//! Calibration: the speed of a platform, fitted to measurements of deployments on it, with what it gets wrong.
+//! Calibration: the speed of a platform, fitted to measurements of deployments on it, with the errors of the fit.
 //!
-//! A function reads its inputs, sums them, writes its sum, one after another, with v vCPUs:
+//! A function with v vCPUs reads its inputs, sums them, and writes its sum, one after another. Its time is
 //!
 //! ```text
 //! t = gets · c / v  +  bytes read / B  +  bytes read / (v · R)  +  puts · p  +  bytes written / W
 //! ```
 //!
-//! Five parameters, in which t is linear once B, R and W are reciprocals: c, the CPU time of a read request; p, the time
-//! of a write request; the throughputs B and W of the store to one function; R, what one vCPU sums. They minimise the
-//! squared relative errors.
+//! with five parameters: c is the CPU time of a read request, p the time of a write request, B and W are the read and the
+//! write throughput of the store for one function, and R is the summing rate of one vCPU. t is linear in c, p and the
+//! reciprocals of B, W and R. The fit minimises the squared relative errors.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::statistics::Statistics;
 
 use crate::cost::estimate::function_usd;
 use crate::cost::functions::Duration;
 use crate::cost::least_squares::{dot, fit_relative};
-use crate::cost::measurements::{Billed, Deployment, Of, Phase};
-use crate::cost::platform::{NotNegative, Positive};
+use crate::cost::measurements::{Billed, Deployment, LevelTimes, Statistic};
 use crate::cost::slowest::expected_slowest;
+use crate::cost::sourced::{NotNegative, Positive};
 use crate::cost::workload::MIB;
 use crate::cost::{Asked, Case, CostError, Estimate, Function, Functions, Measurements, Speed, Usd, estimate};
 
-/// What the five parameters are called where measurements say nothing about one.
+/// Names of the five parameters, for the error that nothing determines one.
 const PARAMETERS: [&str; 5] = ["requests that read", "reading", "requests that write", "writing", "summing"];
-/// Share of intervals that hold what they are of.
+/// Confidence level of the intervals.
 const LEVEL: f64 = 0.95;
 
-/// What of a function a time is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Reading.
+/// The phase of a function that a time measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum MeasuredPhase {
+    /// The function reads its inputs.
     Read,
-    /// Summing.
+    /// The function sums its inputs.
     Sum,
-    /// Writing.
+    /// The function writes its sum.
     Write,
-    /// All of it.
+    /// All phases together.
     Function,
 }
 
-impl What {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            What::Read => "read",
-            What::Sum => "sum",
-            What::Write => "write",
-            What::Function => "function",
-        }
-    }
-}
-
-/// A measured time, and what the parameters are multiplied by to give it.
+/// A measured time with the coefficients of the parameters in the model of this time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
-    /// The deployment's number.
+    /// Index of the deployment in the measurements.
     pub deployment: usize,
-    /// Level.
+    /// Level of the functions, from 1.
     pub level: u32,
-    /// What it is of.
-    pub what: What,
-    /// Inputs of a function, on average.
+    /// The phase that the time measures.
+    pub phase: MeasuredPhase,
+    /// Mean number of inputs of a function.
     pub inputs: f64,
-    /// MiB of an input.
+    /// Mean size of an input, MiB.
     pub object_mib: f64,
     /// Memory of the function, MiB.
     pub memory_mib: u64,
-    /// Seconds, as published.
+    /// The published time, seconds.
     pub seconds: f64,
-    /// Of how many functions it is the slowest; 1 where it is a mean.
+    /// Number of functions of which this is the slowest; 1 if the time is a mean.
     pub slowest_of: u64,
     coefficients: [f64; 5],
 }
 
-/// An observation beside what the model says.
+/// An observation with the errors of the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Residual {
-    /// What was measured.
+    /// The observation.
     pub observation: Observation,
-    /// ln(predicted / measured), of the fit to everything.
+    /// ln(predicted / measured) with the fit to all deployments.
     pub fitted: f64,
-    /// The same, of the fit to all other deployments.
+    /// ln(predicted / measured) with the fit to all other deployments.
     pub left_out: f64,
 }
 
 /// A deployment predicted from the others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeftOut {
-    /// The deployment's number.
+    /// Index of the deployment in the measurements.
     pub deployment: usize,
-    /// Predicted and published seconds of a round.
+    /// Predicted and published duration of a round, seconds.
     pub wall_s: (f64, f64),
-    /// Predicted and published price of a round, counted as published.
+    /// Predicted and published price of a round. Both count the same things.
     pub usd: (Usd, Usd),
 }
 
-/// An estimate with a 95 % interval.
+/// An estimate with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ranged {
     /// The estimate.
@@ -106,25 +96,33 @@ pub struct Ranged {
     pub high: f64,
 }
 
-/// What calibration found.
+/// The result of a calibration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
-    /// The fit to everything.
+    /// The fit to all deployments.
     pub speed: Speed,
-    /// c, 1 / B, p, 1 / W, 1 / R with their jackknife intervals; throughputs are the reciprocals.
+    /// c, 1 / B, p, 1 / W and 1 / R with their jackknife intervals. Throughputs are the reciprocals.
     pub parameters: [Ranged; 5],
-    /// Every time used.
+    /// All observations, with their errors.
     pub residuals: Vec<Residual>,
     /// Every deployment, predicted from the others.
     pub left_out: Vec<LeftOut>,
-    /// The fits that leave one deployment out, in the deployments' order.
+    /// The fits that each leave one deployment out, in the order of the deployments.
     pub without_one: Vec<Speed>,
 }
 
-/// Fits `platform`'s speed to `measurements`; its memory rule and CPU share are taken as they are.
+impl Calibration {
+    /// Root mean square error of the prices of deployments that the fit did not know, as a part of 1.
+    pub fn price_error(&self) -> f64 {
+        self.left_out.iter().map(|row| (row.usd.0.to_f64() / row.usd.1.to_f64()).ln()).quadratic_mean()
+    }
+}
+
+/// Fits the speed of `platform` to `measurements`. The platform's memory rule and CPU share stay as they are.
 ///
 /// # Errors
-/// If there are fewer than three deployments, one names what does not exist, or nothing tells a parameter.
+/// [`CostError`] if there are fewer than three deployments, if one names an unknown strategy, model or level, or if no
+/// measurement determines a parameter.
 pub fn calibrate(measurements: &Measurements, platform: &Functions) -> Result<Calibration, CostError> {
     let deployed: Vec<usize> = (0..measurements.deployments.len())
         .filter(|at| measurements.deployments[*at].feasible && !measurements.deployments[*at].phases.is_empty())
@@ -154,8 +152,8 @@ pub fn calibrate(measurements: &Measurements, platform: &Functions) -> Result<Ca
             observation: observation.clone(),
         })
         .collect();
-    let whole = |r: &&Residual| matches!(r.observation.what, What::Read | What::Function);
-    let spread = root_mean_square(residuals.iter().filter(whole).map(|r| r.left_out));
+    let whole = |r: &&Residual| matches!(r.observation.phase, MeasuredPhase::Read | MeasuredPhase::Function);
+    let spread = residuals.iter().filter(whole).map(|r| r.left_out).quadratic_mean();
     speed.deployment_spread = NotNegative::new(spread).unwrap_or_default();
     let mut left_out = Vec::new();
     for (at, case) in &cases {
@@ -171,22 +169,14 @@ pub fn calibrate(measurements: &Measurements, platform: &Functions) -> Result<Ca
     Ok(Calibration { speed, parameters, residuals, left_out, without_one })
 }
 
-/// Half the width of a 95 % interval from estimates that each left one of n parts out: t(n − 1) times √((n − 1) / n ·
-/// Σ (θᵢ − θ̄)²) (Tukey 1958; Efron and Tibshirani, An Introduction to the Bootstrap, chapter 11).
+/// Returns half the width of a 95 % interval from n estimates that each leave one part out: t(n − 1) times √((n − 1) /
+/// n · Σ (θᵢ − θ̄)²) (Tukey 1958; Efron and Tibshirani, An Introduction to the Bootstrap, chapter 11).
 pub fn jackknife(replicates: &[f64]) -> f64 {
     let n = replicates.len() as f64;
-    let mean = replicates.iter().sum::<f64>() / n;
-    let squares: f64 = replicates.iter().map(|value| (value - mean).powi(2)).sum();
     match StudentsT::new(0.0, 1.0, n - 1.0) {
-        Ok(t) => t.inverse_cdf(0.5 + LEVEL / 2.0) * (squares * (n - 1.0) / n).sqrt(),
+        Ok(t) => t.inverse_cdf(0.5 + LEVEL / 2.0) * replicates.population_std_dev() * (n - 1.0).sqrt(),
         Err(_) => f64::INFINITY,
     }
-}
-
-/// √ of the mean square; 0 of nothing.
-pub fn root_mean_square(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value * value, count + 1));
-    if count == 0 { 0.0 } else { (sum / f64::from(count)).sqrt() }
 }
 
 fn reciprocals(speed: &Speed) -> [f64; 5] {
@@ -199,7 +189,7 @@ fn reciprocals(speed: &Speed) -> [f64; 5] {
     ]
 }
 
-/// ln(predicted / measured). The slowest of several is brought to their mean.
+/// Returns ln(predicted / measured). If the time is the slowest of several, it is first converted to their mean.
 fn error_of(observation: &Observation, speed: &Speed) -> f64 {
     let measured = observation.seconds / expected_slowest(&[(1.0, observation.slowest_of)], speed.spread.get());
     (dot(&observation.coefficients, &reciprocals(speed)) / measured).ln()
@@ -227,25 +217,25 @@ fn observations(
         let (gets, read) = (mean(|f| f.gets), mean(|f| f.read_bytes) / MIB);
         let (puts, written) = (mean(Function::puts), mean(|f| f.written_bytes) / MIB);
         let parts = [
-            (What::Read, phase.read_s, [gets / vcpus, read, 0.0, 0.0, 0.0]),
-            (What::Sum, phase.sum_s, [0.0, 0.0, 0.0, 0.0, read / vcpus]),
-            (What::Write, phase.write_s, [0.0, 0.0, puts, written, 0.0]),
+            (MeasuredPhase::Read, phase.read_s, [gets / vcpus, read, 0.0, 0.0, 0.0]),
+            (MeasuredPhase::Sum, phase.sum_s, [0.0, 0.0, 0.0, 0.0, read / vcpus]),
+            (MeasuredPhase::Write, phase.write_s, [0.0, 0.0, puts, written, 0.0]),
         ];
-        // Where its parts are known the whole says nothing more.
+        // If the times of the phases are known, the time of the whole function adds no information.
         let in_parts = parts.iter().any(|(_, seconds, _)| seconds.is_some());
         let whole = phase.function_s.filter(|_| !in_parts);
-        let all = [(What::Function, whole, [gets / vcpus, read, puts, written, read / vcpus])];
-        for (what, seconds, coefficients) in parts.into_iter().chain(all) {
+        let all = [(MeasuredPhase::Function, whole, [gets / vcpus, read, puts, written, read / vcpus])];
+        for (part, seconds, coefficients) in parts.into_iter().chain(all) {
             let Some(seconds) = seconds else { continue };
             found.push(Observation {
                 deployment: at,
                 level: phase.level,
-                what,
+                phase: part,
                 inputs: gets,
                 object_mib: read / gets,
                 memory_mib,
                 seconds: seconds.get(),
-                slowest_of: if phase.of == Of::Slowest { count } else { 1 },
+                slowest_of: if phase.of == Statistic::Slowest { count } else { 1 },
                 coefficients,
             });
         }
@@ -286,19 +276,20 @@ fn fit(
     })
 }
 
-/// Standard deviation of equal functions over their mean, from how much longer the slowest takes; and what a level takes
-/// beyond its slowest function. Means over the levels that tell; functions that wait for each other tell nothing.
+/// Estimates two quantities. The first is the spread: the standard deviation of equal functions over their mean, from
+/// the excess of the slowest. The second is the dispatch time: the duration of a level beyond its slowest function,
+/// seconds. Both are means over the levels with enough data. Levels whose functions wait for each other are left out.
 fn spread_and_dispatch(
     measurements: &Measurements,
     kept: &[&(usize, Case)],
     concurrent: u64,
 ) -> Result<(f64, f64), CostError> {
-    let mut levels: Vec<(&Phase, u64, bool)> = Vec::new();
+    let mut levels: Vec<(&LevelTimes, u64, bool)> = Vec::new();
     for (at, case) in kept {
         let work = case.workload()?;
         for phase in &measurements.deployments[*at].phases {
             let alike = work.at_level(phase.level);
-            // Shards that differ by an element are equal enough, groups of three and of two are not.
+            // Shards that differ by one element count as equal; groups of three and of two clients do not.
             let equal = alike.iter().all(|function| function.gets == alike[0].gets);
             levels.push((phase, alike.iter().map(|function| function.count).sum(), equal));
         }
@@ -329,10 +320,11 @@ fn spread_and_dispatch(
     Ok((spread.max(0.0), dispatch.max(0.0)))
 }
 
-/// A spread for which the excess of the slowest is taken, to divide by: the excess is proportional to it.
+/// A reference spread. The excess of the slowest function is proportional to the spread, so the measured excess is
+/// divided by the excess at this reference.
 const UNIT: f64 = 0.1;
 
-/// Predicts a deployment with the speed that the others gave.
+/// Predicts a deployment with the speed fitted to the others.
 fn predict(
     at: usize,
     deployment: &Deployment,
@@ -348,7 +340,7 @@ fn predict(
     Ok(Some(LeftOut { deployment: at, wall_s: (found.latency_s, wall_s.get()), usd: (counted, usd) }))
 }
 
-/// The price of `found`, without the clients' traffic, counted as a publication counts it.
+/// Returns the price of `found` without the clients' requests, counted as the publication counts it.
 pub fn as_billed(found: &Estimate, billed: Billed, platform: &Functions) -> Usd {
     match billed {
         Billed::Mean => found.without_clients_usd(),

@@ -9,8 +9,8 @@ fn near(found: f64, expected: f64, within: f64) {
     assert!((found / expected - 1.0).abs() < within, "{found}, not {expected}");
 }
 
-/// Computed once with NumPy, by its own design matrix from the same rows: 0.0281653, 1 / 0.0187671, 0.250657,
-/// 1 / 0.0151990, 1 / 0.000198428.
+/// NumPy computed these values with its own design matrix from the same rows: 0.0281653, 1 / 0.0187671, 0.250657, 1 /
+/// 0.0151990, 1 / 0.000198428.
 #[test]
 fn the_fit_is_numpys() {
     let (measurements, platform) = published();
@@ -22,15 +22,16 @@ fn the_fit_is_numpys() {
     near(speed.sum_mib_per_vcpu_s.get(), 5039.61, 1e-3);
 }
 
-/// By hand from the five levels of equal functions whose slowest is published: (7.851122 / 6.851593 − 1) / 1.02938 =
-/// 0.1417, 0.0937 and (299.372 / 274.458 − 1) / 1.4236 = 0.0638; less the 0.0526 s of dispatch of λ-FL's leaves 0.0687 and
-/// 0.1287.
+/// Computed by hand from the five levels of equal functions with a published slowest time: (7.851122 / 6.851593 − 1) /
+/// 1.02938 = 0.1417, 0.0937 and (299.372 / 274.458 − 1) / 1.4236 = 0.0638; without the 0.0526 s of dispatch, λ-FL's
+/// leaves give 0.0687 and 0.1287.
 #[test]
 fn the_spread_is_that_of_the_slowest() {
     let (measurements, platform) = published();
     let speed = calibrate(&measurements, &platform).unwrap().speed;
     near(speed.spread.get(), (0.1417 + 0.0937 + 0.0638 + 0.0687 + 0.1287) / 5.0, 0.01);
-    // 0.047828, 0.057718, 0.066822 of the sharded, 0.045772, 0.055628 and 0.046017, 0.048772 of the roots.
+    // The values 0.047828, 0.057718, 0.066822 are of the sharded deployments; 0.045772, 0.055628, 0.046017 and 0.048772
+    // are of the roots.
     near(
         speed.dispatch_s.get(),
         (0.047_828 + 0.057_718 + 0.066_822 + 0.045_772 + 0.055_628 + 0.046_017 + 0.048_772) / 7.0,
@@ -38,7 +39,7 @@ fn the_spread_is_that_of_the_slowest() {
     );
 }
 
-/// What the platform file says is what calibration finds, to the digits that are written.
+/// The platform file contains the result of the calibration, to the written digits.
 #[test]
 fn the_committed_speed_is_the_calibrated_one() {
     let (measurements, platform) = published();
@@ -58,7 +59,7 @@ fn the_committed_speed_is_the_calibrated_one() {
     }
 }
 
-/// A made-up platform measured without error gives its speed back, and every left-out deployment is predicted.
+/// Exact measurements of a made-up platform give its speed back, and every left-out deployment is predicted.
 #[test]
 fn exact_measurements_give_the_speed_back() {
     let (mut measurements, mut platform) = published();
@@ -70,7 +71,7 @@ fn exact_measurements_give_the_speed_back() {
         let asked = Asked { memory_mib: deployment.memory_mib, ..Asked::default() };
         let truth = estimate(&case.workload().unwrap(), &platform, &asked);
         for (phase, level) in deployment.phases.iter_mut().zip(&truth.levels) {
-            phase.of = Of::Mean;
+            phase.of = Statistic::Mean;
             phase.read_s = Positive::new(level.mean.read_s);
             phase.sum_s = Positive::new(level.mean.sum_s);
             phase.write_s = Positive::new(level.mean.write_s);
@@ -86,11 +87,12 @@ fn exact_measurements_give_the_speed_back() {
     near(found.speed.read_mib_per_s.get(), 80.0, 1e-6);
     near(found.speed.put_s.get(), platform.speed.put_s.get(), 1e-6);
     assert!(found.residuals.iter().all(|row| row.left_out.abs() < 1e-6));
-    // With more than ten functions at a time the mean is waited for once more; that is not fitted.
+    // With more than ten functions the level takes the mean once more; the fit does not include this.
     assert!(found.left_out.iter().all(|row| (row.wall_s.0 / row.wall_s.1 - 1.0).abs() < 1e-5));
 }
 
-/// Leaving one of n out, the mean's jackknife is its standard error, here √((1 + 0 + 1) / 2 / 3) with t(2) = 4.302653.
+/// With one of n values left out, the jackknife of the mean is its standard error, here √((1 + 0 + 1) / 2 / 3) with
+/// t(2) = 4.302653.
 #[test]
 fn jackknife_of_a_mean_is_its_standard_error() {
     near(jackknife(&[2.5, 2.0, 1.5]), 4.302_653 * (1.0f64 / 3.0).sqrt(), 1e-6);

@@ -5,30 +5,31 @@ use std::sync::Arc;
 use crate::cost::{CostError, Workload};
 use crate::gradient::Dtype;
 use crate::plan::strategies::Strategy;
-use crate::plan::{Flow, Layout, Plan, Problem, Roles};
+use crate::plan::{End, Flow, Layout, Plan, Problem, Roles, call};
 
-/// What is to be priced: who aggregates how much by which strategy. No platform and no price.
+/// A strategy with its problem. It contains no platform and no price.
 #[derive(Clone)]
 pub struct Case {
     /// The strategy.
     pub strategy: &'static dyn Strategy,
-    /// |θ|, elements.
+    /// Number of elements of the gradient, |θ|.
     pub elements: u64,
-    /// N.
+    /// Number of clients, N.
     pub clients: u64,
-    /// M, for strategies that shard.
+    /// Number of shards, M, for strategies that shard.
     pub shards: u64,
-    /// Element type.
+    /// Element type of the gradients.
     pub dtype: Dtype,
-    /// Elements of a piece are those of `chunk_bytes`; None: whole objects.
+    /// Size of a chunk, bytes; None: the inputs are read as whole objects.
     pub chunk_bytes: Option<u64>,
-    /// P, for strategies that are about ranks; on functions a rank is where a function's instance would be.
+    /// Number of ranks, P, for strategies that depend on ranks. On functions, a rank stands for the instance of a
+    /// function.
     pub ranks: usize,
-    /// K.
+    /// Number of nodes, K.
     pub nodes: usize,
 }
 
-/// A case's plan and what it is a plan for.
+/// The plan of a case, with its problem and its layout.
 pub struct Planned {
     /// The plan.
     pub plan: Box<dyn Plan>,
@@ -39,24 +40,24 @@ pub struct Planned {
 }
 
 impl Case {
-    /// `strategy` for N clients with gradients of `elements` f32 elements in whole objects, each client at a rank of its
-    /// own on one node.
+    /// Creates the case of N clients with f32 gradients of `elements` elements in whole objects. Each client has its
+    /// own rank, and all ranks are on one node.
     pub fn new(strategy: &'static dyn Strategy, elements: u64, clients: u64, shards: u64) -> Case {
         let ranks = usize::try_from(clients).unwrap_or(usize::MAX);
         Case { strategy, elements, clients, shards, dtype: Dtype::F32, chunk_bytes: None, ranks, nodes: 1 }
     }
 
-    /// Bytes of one gradient.
+    /// Returns the size of one gradient, bytes.
     pub fn gradient_bytes(&self) -> u64 {
         self.elements.saturating_mul(self.dtype.size() as u64)
     }
 
-    /// M as the strategy heeds it.
+    /// Returns M, or 1 for a strategy that does not shard.
     pub fn shards_heeded(&self) -> u64 {
-        if self.strategy.knobs().shards { self.shards } else { 1 }
+        if self.strategy.knobs().heeds_shards(End::Everywhere) { self.shards } else { 1 }
     }
 
-    /// How data moves through an aggregator.
+    /// Returns the flow of the data through an aggregator.
     pub fn flow(&self) -> Flow {
         match self.chunk_bytes {
             None => Flow::Whole,
@@ -64,28 +65,32 @@ impl Case {
         }
     }
 
-    /// The plan.
+    /// Builds the plan.
     ///
     /// # Errors
-    /// If the strategy has none for this problem, or it ends in a collective of the MPI library.
+    /// [`CostError`] if the strategy has no plan for this problem, or if the plan ends in a collective of the MPI
+    /// library.
     pub fn plan(&self) -> Result<Planned, CostError> {
-        let layout = Arc::new(Layout::even(self.ranks, self.nodes, Roles::Colocated)?);
-        let problem = Arc::new(Problem::unweighted(self.elements, self.clients, self.shards_heeded()));
-        let plan = self.strategy.plan(&problem, &layout)?;
-        match plan.collective() {
-            Some(collective) => {
-                Err(CostError::Collective { strategy: self.strategy.name(), function: collective.name() })
-            }
-            None => Ok(Planned { plan, problem, layout }),
-        }
+        self.plan_on(self.ranks)
     }
 
-    /// What the plan asks of functions and of a store.
+    fn plan_on(&self, ranks: usize) -> Result<Planned, CostError> {
+        let layout = Arc::new(Layout::even(ranks, self.nodes, Roles::Colocated)?);
+        let problem = Arc::new(Problem::unweighted(self.elements, self.clients, self.shards_heeded()));
+        let plan = self.strategy.plan(&problem, &layout)?;
+        if !plan.calls().is_empty() {
+            return Err(CostError::Collective { strategy: self.strategy.name(), function: call::names(plan.calls()) });
+        }
+        Ok(Planned { plan, problem, layout })
+    }
+
+    /// Computes the requests and the bytes that the plan needs on functions with an object store.
     ///
     /// # Errors
-    /// Those of [`Case::plan`].
+    /// The errors of [`Case::plan`].
     pub fn workload(&self) -> Result<Workload, CostError> {
-        let Planned { plan, problem, .. } = self.plan()?;
+        // A function for each shard: with fewer ranks one rank would own several.
+        let Planned { plan, problem, .. } = self.plan_on(self.ranks.max(self.shards_heeded() as usize))?;
         Ok(Workload::of(plan.as_ref(), &problem, self.dtype, self.flow()))
     }
 }

@@ -1,61 +1,53 @@
-//! The gradient size from which sharding costs less than a tree, and the one from which it takes less time, with what
-//! calibration leaves open.
+//! The gradient sizes from which sharding costs less, and takes less time, than a tree, with their uncertainty.
 
 use crate::cost::calibrate::jackknife;
-use crate::cost::platform::Positive;
+use crate::cost::sourced::Positive;
 use crate::cost::{Asked, Calibration, Case, CostError, Estimate, Functions, Speed, estimate};
 
-/// Sizes that are looked at in every doubling, to find where a curve crosses.
+/// Number of sizes tried in every doubling, to find where a curve crosses.
 const A_DOUBLING: u32 = 6;
-/// Halvings of a step between two sizes: to a millionth of it.
+/// Number of bisections between two sizes: they reduce the step to a millionth.
 const HALVINGS: u32 = 20;
-/// Standard deviations of a 95 % interval of what is normal.
+/// Half-width of a 95 % interval of the normal distribution, in standard deviations.
 const NORMAL_95: f64 = 1.959_964;
 
-/// Which of the two a crossover is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
-    /// Dollars of a round, with the clients' own traffic or without.
-    Cost {
-        /// True: with.
-        clients: bool,
-    },
+/// A quantity of which a crossover is sought. Its text is the name in tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+pub enum Quantity {
+    /// Dollars of a round, with the clients' own requests.
+    #[strum(serialize = "cost with clients")]
+    CostWithClients,
+    /// Dollars of a round, without the clients' own requests.
+    #[strum(serialize = "cost without clients")]
+    CostWithoutClients,
     /// Seconds of a round.
+    #[strum(serialize = "latency")]
     Latency,
 }
 
-impl Of {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Of::Cost { clients: true } => "cost with clients",
-            Of::Cost { clients: false } => "cost without clients",
-            Of::Latency => "latency",
-        }
-    }
-
+impl Quantity {
     fn value(self, estimate: &Estimate) -> f64 {
         match self {
-            Of::Cost { clients: true } => estimate.usd().to_f64(),
-            Of::Cost { clients: false } => estimate.without_clients_usd().to_f64(),
-            Of::Latency => estimate.latency_s,
+            Quantity::CostWithClients => estimate.usd().to_f64(),
+            Quantity::CostWithoutClients => estimate.without_clients_usd().to_f64(),
+            Quantity::Latency => estimate.latency_s,
         }
     }
 }
 
-/// Where sharding begins to win.
+/// The gradient size at which sharding begins to win.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Crossing {
-    /// From this gradient size on, bytes.
+    /// Sharding wins from this size on, bytes.
     From(f64),
-    /// At every size looked at.
+    /// Sharding wins at every size tried.
     Always,
-    /// At none.
+    /// Sharding wins at no size tried.
     Never,
 }
 
 impl Crossing {
-    /// The size as a number to be ordered: 0 for always, infinity for never.
+    /// Returns the size as a number that can be compared: 0 for always, infinity for never.
     pub fn bytes(self) -> f64 {
         match self {
             Crossing::From(bytes) => bytes,
@@ -65,48 +57,48 @@ impl Crossing {
     }
 }
 
-/// Sharding against a tree.
+/// A comparison of sharding with a tree.
 #[derive(Clone)]
 pub struct Question {
-    /// Sharding, of any size.
+    /// The sharded case. Its gradient size is ignored.
     pub sharded: Case,
-    /// The tree, of any size.
+    /// The case of the tree. Its gradient size is ignored.
     pub tree: Case,
-    /// What is compared.
-    pub of: Of,
-    /// Least and largest gradient looked at, bytes.
+    /// The quantity that is compared.
+    pub quantity: Quantity,
+    /// The least and the largest gradient size tried, bytes.
     pub sizes: (f64, f64),
 }
 
-/// A crossover with what is not known of it.
+/// A predicted crossover with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Crossover {
-    /// Of the expected curves.
+pub struct PredictedCrossover {
+    /// The crossover of the expected curves.
     pub crossing: Crossing,
-    /// 95 % interval, bytes, of what the fit leaves open (jackknife over deployments).
+    /// 95 % interval due to the fit, bytes (jackknife over deployments).
     pub fit: (f64, f64),
-    /// Where a single deployment of each, which strays from the fit as the measured ones do, would put it 95 times in
-    /// 100, bytes.
+    /// 95 % interval of the crossover of one deployment of each, bytes. Single deployments stray from the fit as the
+    /// measured ones do.
     pub single: (f64, f64),
 }
 
 impl Question {
-    /// ln(sharded / tree) at `bytes`, with durations of each so many times the speed's.
+    /// Returns ln(sharded / tree) at `bytes`. All durations of the two are multiplied by the two `factors`.
     fn log_ratio(&self, bytes: f64, platform: &Functions, factors: (f64, f64)) -> Result<f64, CostError> {
         let value = |case: &Case, time_factor: f64| -> Result<f64, CostError> {
             let elements = ((bytes / case.dtype.size() as f64).round() as u64).max(1);
             let work = Case { elements, ..case.clone() }.workload()?;
-            Ok(self.of.value(&estimate(&work, platform, &Asked { time_factor, ..Asked::default() })))
+            Ok(self.quantity.value(&estimate(&work, platform, &Asked { time_factor, ..Asked::default() })))
         };
         Ok((value(&self.sharded, factors.0)? / value(&self.tree, factors.1)?).ln())
     }
 
-    /// The size above which sharding wins at every size up to the largest.
+    /// Finds the size above which sharding wins at every size up to the largest.
     fn crossing(&self, platform: &Functions, factors: (f64, f64)) -> Result<Crossing, CostError> {
         let (least, largest) = self.sizes;
         let steps = ((largest / least).log2() * f64::from(A_DOUBLING)).ceil().max(1.0) as u32;
         let at = |step: u32| least * (largest / least).powf(f64::from(step) / f64::from(steps));
-        // From the largest down: the last size at which it does not win.
+        // From the largest size down, the loop finds the last size at which sharding does not win.
         for step in (0..=steps).rev() {
             if self.log_ratio(at(step), platform, factors)? < 0.0 {
                 continue;
@@ -124,17 +116,18 @@ impl Question {
         Ok(Crossing::Always)
     }
 
-    /// The crossover on `platform`, whose speed is the calibration's but for a `throughput` of the store that is so many
-    /// times the measured one.
+    /// Predicts the crossover on `platform` with the speed of `calibration`, except that the throughput of the store is
+    /// multiplied by `throughput`.
     ///
     /// # Errors
+    /// The errors of [`Case::workload`].
     /// Those of [`Case::workload`].
     pub fn answer(
         &self,
         platform: &Functions,
         calibration: &Calibration,
         throughput: f64,
-    ) -> Result<Crossover, CostError> {
+    ) -> Result<PredictedCrossover, CostError> {
         let with = |speed: &Speed| Functions { speed: faster(speed, throughput), ..platform.clone() };
         let best = with(&calibration.speed);
         let crossing = self.crossing(&best, (1.0, 1.0))?;
@@ -147,24 +140,24 @@ impl Question {
                 let half = jackknife(&logs);
                 (bytes * (-half).exp(), bytes * half.exp())
             }
-            // Some fit has no crossover: from the least to the greatest is all that can be said.
+            // A fit without a crossover has no interval, so the result is the range of all fits.
             _ => {
                 let ends = logs.iter().map(|log| log.exp()).chain([crossing.bytes()]);
                 ends.fold((f64::INFINITY, 0.0), |(low, high), size| (size.min(low), size.max(high)))
             }
         };
-        // Two deployments stray on their own: together √2 as far, shared out evenly.
+        // The two deployments stray independently, together √2 times as far. Each gets half of that.
         let stray = (NORMAL_95 * calibration.speed.deployment_spread.get() / 2.0_f64.sqrt()).exp();
         let low = self.crossing(&best, (1.0 / stray, stray))?.bytes();
         let high = self.crossing(&best, (stray, 1.0 / stray))?.bytes();
-        Ok(Crossover { crossing, fit, single: (low, high) })
+        Ok(PredictedCrossover { crossing, fit, single: (low, high) })
     }
 
-    /// The largest gradient, bytes, that `case` aggregates on `platform`, up to the largest looked at; None if not even
-    /// the least.
+    /// Finds the largest gradient, bytes, up to `most`, that `case` can aggregate on `platform`. None if even the least
+    /// size tried is infeasible.
     ///
     /// # Errors
-    /// Those of [`Case::workload`].
+    /// The errors of [`Case::workload`].
     pub fn largest_feasible(&self, case: &Case, platform: &Functions, most: f64) -> Result<Option<f64>, CostError> {
         let feasible = |bytes: f64| -> Result<bool, CostError> {
             let elements = ((bytes / case.dtype.size() as f64) as u64).max(1);
@@ -186,7 +179,7 @@ impl Question {
     }
 }
 
-/// `speed` with a store of so many times the throughput; requests take as long as before.
+/// Returns `speed` with the throughput of the store multiplied by `throughput`. The time of a request stays the same.
 pub fn faster(speed: &Speed, throughput: f64) -> Speed {
     let times = |rate: Positive| Positive::new(rate.get() * throughput).unwrap_or(rate);
     Speed {

@@ -1,21 +1,22 @@
 use super::*;
-use crate::cost::platform::{NotNegative, Positive, aws_lambda_s3};
+use crate::cost::platform::aws_lambda_s3;
+use crate::cost::sourced::{NotNegative, Positive};
 use crate::cost::{Measurements, calibrate};
 use crate::plan::strategies::find;
 
 const MIB: f64 = 1_048_576.0;
 
-fn question(of: Of, shards: u64) -> Question {
+fn question(quantity: Quantity, shards: u64) -> Question {
     let case = |name, shards| Case::new(find(name).unwrap(), 1, 20, shards);
     Question {
         sharded: case("sharded-direct", shards),
         tree: case("tree-lambda-fl", 1),
-        of,
+        quantity,
         sizes: (0.0625 * MIB, 16384.0 * MIB),
     }
 }
 
-/// A platform without summing or spread, 10 MiB/s each way, 1 s a GET, 2 s a PUT, whatever the memory.
+/// A platform without summing and spread: 10 MiB/s in each direction, 1 s for a GET, 2 s for a PUT, with any memory.
 fn by_hand() -> Functions {
     let mut platform = aws_lambda_s3().unwrap();
     let not_negative = |number| NotNegative::new(number).unwrap();
@@ -30,20 +31,21 @@ fn by_hand() -> Functions {
     platform
 }
 
-/// GradsSharding takes 20 (1 + s / 40) + 2 + s / 40, λ-FL 9 (1 + s / 10) + 2 (2 + s / 10): equal at 9 = 0.575 s.
+/// GradsSharding takes 20 (1 + s / 40) + 2 + s / 40, and λ-FL takes 9 (1 + s / 10) + 2 (2 + s / 10). They are equal at
+/// 9 = 0.575 s.
 #[test]
 fn latency_crosses_where_algebra_says() {
-    let found = question(Of::Latency, 4).crossing(&by_hand(), (1.0, 1.0)).unwrap();
+    let found = question(Quantity::Latency, 4).crossing(&by_hand(), (1.0, 1.0)).unwrap();
     assert!((found.bytes() / MIB / (9.0 / 0.575) - 1.0).abs() < 1e-5, "{}", found.bytes() / MIB);
 }
 
-/// Without functions' time only requests count: sharding has more at any size, so it never wins; with free requests and
-/// one shard it is 20 reads against 24 and one write against five, so it always does.
+/// If functions' time is free, only requests count. Sharding has more of them at any size, so it never wins. With free
+/// client requests and one shard it has 20 reads against 24 and one write against five, so it always wins.
 #[test]
 fn always_and_never() {
     let mut platform = by_hand();
     platform.prices.gib_second_usd.value = crate::cost::Usd::default();
-    let cost = Of::Cost { clients: true };
+    let cost = Quantity::CostWithClients;
     assert_eq!(question(cost, 4).crossing(&platform, (1.0, 1.0)).unwrap(), Crossing::Never);
     let mut free = by_hand();
     free.prices.put_usd_per_1000.value = crate::cost::Usd::default();
@@ -51,24 +53,25 @@ fn always_and_never() {
     assert_eq!(question(cost, 1).crossing(&free, (1.0, 1.0)).unwrap(), Crossing::Always);
 }
 
-/// (3,008 − 450) / 3 = 852.67 MiB for a tree, four times that for four shards.
+/// A tree fits up to (3,008 − 450) / 3 = 852.67 MiB, and four shards fit up to four times that.
 #[test]
 fn what_fits_is_the_memory_rule() {
     let platform = aws_lambda_s3().unwrap();
-    let question = question(Of::Latency, 4);
+    let question = question(Quantity::Latency, 4);
     let most = |case| question.largest_feasible(case, &platform, 1e6 * MIB).unwrap().unwrap() / MIB;
     assert!((most(&question.tree) - 2558.0 / 3.0).abs() < 0.01);
     assert!((most(&question.sharded) - 4.0 * 2558.0 / 3.0).abs() < 0.01);
 }
 
-/// The published prices of ResNet-18 and VGG-16 with the clients' traffic, 0.6945 against 0.3772 and 3.815 against 10.275
-/// (dollars for 1,000 rounds), lie on two sides of 1; a straight line in log-log between them passes 1 at 110 MiB. The
-/// model's crossover must hold that, and exclude the published 500 MiB, even for a single deployment.
+/// The published prices of ResNet-18 and VGG-16 with the clients' requests (0.6945 against 0.3772 and 3.815 against
+/// 10.275 dollars for 1,000 rounds) lie on different sides of 1. A straight line in log-log scale between them passes 1
+/// at 110 MiB. The model's interval must contain this size and exclude the published 500 MiB, even for a single
+/// deployment.
 #[test]
 fn the_published_crossover_is_excluded() {
     let platform = aws_lambda_s3().unwrap();
     let calibration = calibrate(&Measurements::barrak_2026().unwrap(), &platform).unwrap();
-    let found = question(Of::Cost { clients: true }, 4).answer(&platform, &calibration, 1.0).unwrap();
+    let found = question(Quantity::CostWithClients, 4).answer(&platform, &calibration, 1.0).unwrap();
     let (left, right) = ((0.6945f64 / 0.3772).ln(), (3.815f64 / 10.275).ln());
     let line = (42.655f64.ln() + left / (left - right) * (512.32f64 / 42.655).ln()).exp();
     assert!((line - 110.0).abs() < 1.0, "{line}");

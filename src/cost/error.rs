@@ -1,59 +1,61 @@
-//! Why something cannot be priced.
+//! The errors of pricing and calibration.
 
 use crate::plan::Infeasible;
 use crate::plan::layout::LayoutError;
 
-/// Why something cannot be priced or calibrated.
+/// The reason why a case cannot be priced or a platform cannot be calibrated.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CostError {
     /// The strategy has no plan for the problem.
     #[error("{0}")]
     Infeasible(#[from] Infeasible),
-    /// Ranks and nodes that make no layout.
+    /// The ranks and nodes do not form a layout.
     #[error("{0}")]
     Layout(#[from] LayoutError),
-    /// The strategy is the MPI library's.
+    /// The strategy ends in a collective of the MPI library.
     #[error(
-        "{strategy} ends in {function}, which has no price: only a strategy whose aggregators are gradshard's own has"
+        "{strategy} ends in {function}, which has no price: choose a strategy whose aggregators are gradshard's own"
     )]
     Collective {
-        /// The strategy.
+        /// Name of the strategy.
         strategy: &'static str,
-        /// The MPI function.
-        function: &'static str,
+        /// Names of the MPI functions.
+        function: String,
     },
-    /// A measurement names a strategy that does not exist.
+    /// A measurement names an unknown strategy.
     #[error("{deployment}: unknown strategy {strategy:?}; known: {known}")]
     Strategy {
-        /// The deployment.
+        /// Name of the deployment.
         deployment: String,
-        /// What it names.
+        /// The unknown name.
         strategy: String,
-        /// What there is.
+        /// The known names.
         known: String,
     },
-    /// A measurement names a model that does not exist.
+    /// A measurement names an unknown model.
     #[error("{deployment}: {problem}")]
     Model {
-        /// The deployment.
+        /// Name of the deployment.
         deployment: String,
-        /// What is wrong and what would be right.
+        /// The error and its remedy.
         problem: String,
     },
-    /// A measurement of a level that the plan does not have.
-    #[error("{deployment}: measured at level {level}, but the plan has levels 1 to {levels}")]
+    /// A measurement names a level that the plan does not have.
+    #[error("{deployment}: phases: level {level} does not exist; the plan has levels 1 to {levels}")]
     Level {
-        /// The deployment.
+        /// Name of the deployment.
         deployment: String,
-        /// The level.
+        /// The unknown level.
         level: u32,
-        /// The plan's levels.
+        /// Number of levels of the plan.
         levels: u32,
     },
-    /// Measurements that say nothing about a parameter.
-    #[error("no measurement says anything about {0}; add rows that do")]
+    /// No measurement determines a parameter of the model.
+    #[error("no measurement determines the speed of {0}; add measurements that do")]
     Unidentified(&'static str),
-    /// Too few deployments to leave one out.
-    #[error("{0} deployments; at least 3 are needed to leave each of them out once")]
+    /// There are too few deployments to leave one out.
+    #[error(
+        "{0} deployments are feasible and have phases; calibration needs at least 3, as it leaves each of them out once"
+    )]
     TooFew(usize),
 }

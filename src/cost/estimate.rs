@@ -1,18 +1,18 @@
-//! The price of a workload on functions: memory, time, dollars, and whether it can be done.
+//! The price of a workload on functions: memory, time, dollars, and feasibility.
 
 use crate::cost::functions::Duration;
 use crate::cost::slowest::expected_phase;
 use crate::cost::workload::MIB;
 use crate::cost::{Functions, Usd, Workload};
 
-/// What is asked beyond workload and platform.
+/// Settings of an estimate besides the workload and the platform.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Asked {
-    /// Memory of the functions, MiB; None: by the platform's rule.
+    /// Memory of the functions, MiB; None: the platform's rule decides.
     pub memory_mib: Option<u64>,
-    /// Seconds that every invocation needs to begin, paid for as the rest; 0: warm.
+    /// Cold start of every invocation, seconds, which is billed like the rest; 0: warm functions.
     pub cold_start_s: f64,
-    /// Every duration is so many times what the platform's speed says.
+    /// Factor of all durations.
     pub time_factor: f64,
 }
 
@@ -22,65 +22,65 @@ impl Default for Asked {
     }
 }
 
-/// The functions of one level: they start together, and the next level starts when all have ended.
+/// The functions of one level. They start together, and the next level starts when all have ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LevelEstimate {
-    /// From 1.
+    /// Number of the level, from 1.
     pub level: u32,
-    /// Functions.
+    /// Number of functions.
     pub functions: u64,
-    /// Of one function, on average, by purpose, seconds.
+    /// Mean duration of each phase of a function, seconds.
     pub mean: Duration,
-    /// Of one function, on average, with what it needs to begin, seconds.
+    /// Mean duration of a function, seconds, cold start included.
     pub mean_s: f64,
-    /// From the level's start to its end, seconds.
+    /// Duration of the level, seconds.
     pub phase_s: f64,
 }
 
-/// What one round costs.
+/// The estimated cost of one round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
     /// Memory of a function, MiB.
     pub memory_mib: u64,
-    /// Levels, in order.
+    /// The levels, ascending.
     pub levels: Vec<LevelEstimate>,
-    /// From the first invocation to the last object, seconds.
+    /// Time from the first invocation to the last object, seconds.
     pub latency_s: f64,
-    /// Durations of all functions together, seconds.
+    /// Duration of all functions together, seconds.
     pub function_s: f64,
-    /// Invocations.
+    /// Number of invocations.
     pub invocations: u64,
-    /// Requests of functions that read.
+    /// Number of read requests by functions.
     pub gets: u64,
-    /// Requests of functions that write.
+    /// Number of write requests by functions.
     pub puts: u64,
-    /// Requests of clients that read.
+    /// Number of read requests by clients.
     pub client_gets: u64,
-    /// Requests of clients that write.
+    /// Number of write requests by clients.
     pub client_puts: u64,
-    /// Time of functions.
+    /// Price of the functions' time.
     pub functions_usd: Usd,
-    /// Requests of functions, and their invocation.
+    /// Price of the functions' requests and invocations.
     pub requests_usd: Usd,
-    /// Requests of clients.
+    /// Price of the clients' requests.
     pub clients_usd: Usd,
-    /// Why it cannot be done; None where it can.
+    /// The reason why the round is infeasible; None if it is feasible.
     pub infeasible: Option<String>,
 }
 
 impl Estimate {
-    /// Everything but the clients' own traffic.
+    /// Returns the price without the clients' requests.
     pub fn without_clients_usd(&self) -> Usd {
         self.functions_usd + self.requests_usd
     }
 
-    /// Everything.
+    /// Returns the whole price.
     pub fn usd(&self) -> Usd {
         self.without_clients_usd() + self.clients_usd
     }
 }
 
-/// Prices a round of `work` on `platform`.
+/// Estimates the cost of a round of `work` on `platform`.
 pub fn estimate(work: &Workload, platform: &Functions, asked: &Asked) -> Estimate {
     let rule_mib = platform.memory_mib(work);
     let memory_mib = asked.memory_mib.unwrap_or(rule_mib);
@@ -131,10 +131,10 @@ pub fn estimate(work: &Workload, platform: &Functions, asked: &Asked) -> Estimat
     }
 }
 
-/// Price of one invocation's time, seconds, at `memory_mib`.
+/// Returns the price of an invocation of `seconds` seconds with `memory_mib` MiB of memory.
 pub fn function_usd(seconds: f64, memory_mib: u64, platform: &Functions) -> Usd {
     let step_s = platform.prices.billed_step_ms.value.get() / 1000.0;
-    // Nanoseconds first: what a sum of doubles leaves beyond a step is no step.
+    // The tolerance of a millionth of a step absorbs rounding errors, which must not cost another step.
     let seconds = if step_s > 0.0 { ((seconds / step_s) - 1e-6).ceil().max(0.0) * step_s } else { seconds };
     let vcpus = memory_mib as f64 / platform.memory.mib_per_vcpu.value.get();
     platform.prices.gib_second_usd.value.times(memory_mib).over(1024).for_amount(seconds)

@@ -1,10 +1,11 @@
 use super::*;
 use crate::cost::Case;
-use crate::cost::platform::{NotNegative, Positive, aws_lambda_s3};
+use crate::cost::platform::aws_lambda_s3;
+use crate::cost::sourced::{NotNegative, Positive};
 use crate::plan::strategies::find;
 
-/// AWS's prices, at a speed that a head can reckon with: reads 10 MiB/s, writes 20 MiB/s, sums 100 MiB/s of a vCPU, 0.5 s
-/// a PUT, 0.1 CPU seconds a GET, 1 s a level.
+/// AWS's prices with a speed that is easy to calculate with: reads at 10 MiB/s, writes at 20 MiB/s, sums at 100 MiB/s
+/// per vCPU, 0.5 s for a PUT, 0.1 CPU seconds for a GET, 1 s for a level.
 fn slow() -> Functions {
     let mut platform = aws_lambda_s3().unwrap();
     let positive = |number| Positive::new(number).unwrap();
@@ -24,8 +25,9 @@ fn priced(case: &Case, platform: &Functions, asked: &Asked) -> Estimate {
     estimate(&case.workload().unwrap(), platform, asked)
 }
 
-/// Memory that Barrak 2026 publishes for VGG-16 and the 5 GiB model; ResNet-18's by the same rule, 3 · 10.664 + 450 =
-/// 481.99 and 3 · 42.655 + 450 = 577.96 (published are 472 and 536, of two copies); GPT-2 Large 3 · 738.17 + 450 = 2664.5.
+/// The memory that Barrak 2026 publishes for VGG-16 and the 5 GiB model. The same rule gives ResNet-18 3 · 10.664 + 450
+/// = 481.99 and 3 · 42.655 + 450 = 577.96 (the published 472 and 536 are for two copies), and GPT-2 Large 3 · 738.17 +
+/// 450 = 2664.5.
 #[test]
 fn memory_is_by_the_published_rule() {
     let platform = aws_lambda_s3().unwrap();
@@ -46,7 +48,8 @@ fn memory_is_by_the_published_rule() {
     }
 }
 
-/// What Barrak 2026 publishes of functions, from its own durations: ResNet-18, VGG-16, 5 GiB sharded; VGG-16 by λ-FL.
+/// The prices that Barrak 2026 publishes for functions, from its own durations: ResNet-18, VGG-16 and 5 GiB sharded,
+/// and VGG-16 by λ-FL.
 #[test]
 fn durations_have_the_published_price() {
     let platform = aws_lambda_s3().unwrap();
@@ -57,12 +60,13 @@ fn durations_have_the_published_price() {
         (price(274.457_672, 2370, 8), 0.084_696_091_638_763_32),
         (price(68.375_324, 1987, 4) + price(39.813_688, 1987, 1), 0.010_132_781_906_463_073),
     ] {
-        // Durations are published to a microsecond.
+        // The published durations have a resolution of a microsecond.
         assert!((ours / published - 1.0).abs() < 1e-7, "{ours}, not {published}");
     }
 }
 
-/// Requests of a round: 80 · 0.0000004 + 4 · 0.000005 and so on, as published; clients' N·M and N.
+/// The published prices of a round's requests: 80 · 0.0000004 + 4 · 0.000005 and so on; the clients make N·M and N
+/// requests.
 #[test]
 fn requests_have_the_published_price() {
     let platform = aws_lambda_s3().unwrap();
@@ -76,8 +80,8 @@ fn requests_have_the_published_price() {
     }
 }
 
-/// λ-FL, N = 20, 20 MiB: 3 · 20 + 450 = 510 MiB, 0.51 vCPU. A leaf reads 5 · 0.1 / 0.51 + 100 / 10, sums 100 / 51, writes
-/// 0.5 + 1; the root 4 · 0.1 / 0.51 + 8, 80 / 51, 1.5.
+/// λ-FL with N = 20 and 20 MiB needs 3 · 20 + 450 = 510 MiB, which is 0.51 vCPU. A leaf reads in 5 · 0.1 / 0.51 + 100 /
+/// 10, sums in 100 / 51, and writes in 0.5 + 1; the root takes 4 · 0.1 / 0.51 + 8, 80 / 51 and 1.5.
 #[test]
 fn a_tree_by_hand() {
     let case = Case::new(find("tree-lambda-fl").unwrap(), 20 << 18, 20, 1);
@@ -89,19 +93,19 @@ fn a_tree_by_hand() {
     assert!((found.function_s - (4.0 * leaf + root)).abs() < 1e-9);
     let usd = (4.0 * leaf + root) * 510.0 / 1024.0 * 0.000_016_666_7;
     assert!((found.functions_usd.to_f64() / usd - 1.0).abs() < 1e-8);
-    // Every invocation begins: five are paid, two levels wait.
+    // Every invocation has a cold start: five are paid, and two levels wait.
     let cold = priced(&case, &slow(), &Asked { cold_start_s: 3.0, ..Asked::default() });
     assert!((cold.latency_s - found.latency_s - 6.0).abs() < 1e-9);
     assert!((cold.function_s - found.function_s - 15.0).abs() < 1e-9);
-    // More memory than needed costs more; less cannot be.
+    // More memory than needed costs more; less memory is infeasible.
     let large = priced(&case, &slow(), &Asked { memory_mib: Some(3008), ..Asked::default() });
     assert!(large.infeasible.is_none() && large.functions_usd > found.functions_usd);
     let small = priced(&case, &slow(), &Asked { memory_mib: Some(509), ..Asked::default() });
     assert_eq!(small.infeasible.as_deref(), Some("needs 510 MiB, not 509 MiB"));
 }
 
-/// The same in chunks of 8 MiB: 3 · 8 + 450 = 474 MiB, pieces of 8, 8 and 4 MiB; a leaf has 15 reads, and writes three
-/// parts with five requests.
+/// The same in chunks of 8 MiB: 3 · 8 + 450 = 474 MiB, and pieces of 8, 8 and 4 MiB. A leaf has 15 reads and writes
+/// three parts with five requests.
 #[test]
 fn a_chunked_tree_by_hand() {
     let case = Case { chunk_bytes: Some(8 << 20), ..Case::new(find("tree-lambda-fl").unwrap(), 20 << 18, 20, 1) };
@@ -114,7 +118,7 @@ fn a_chunked_tree_by_hand() {
     assert!(priced(&small, &slow(), &Asked::default()).infeasible.unwrap().contains("at least 5 MiB"));
 }
 
-/// Invoices: 2.0004 s are 2,001 ms; a thousand invocations at $0.0002.
+/// Billing: 2.0004 s are billed as 2,001 ms, and a thousand invocations cost $0.0002.
 #[test]
 fn steps_and_invocations_are_billed() {
     let mut platform = slow();
@@ -125,12 +129,13 @@ fn steps_and_invocations_are_billed() {
     platform.prices.invocation_usd_per_1000.value = Usd::parse("0.0002").unwrap();
     let found = priced(&Case::new(find("tree-lambda-fl").unwrap(), 1000, 20, 1), &platform, &Asked::default());
     assert_eq!(found.requests_usd.plain(), "0.0000356");
-    // Where CPU is paid for: 1,024 MiB are 1.024 vCPUs here.
+    // On a platform that bills CPU separately, 1,024 MiB come with 1.024 vCPUs.
     platform.prices.vcpu_second_usd.value = Usd::parse("0.001").unwrap();
     assert_eq!(function_usd(2.0, 1024, &platform).plain(), "0.0020813334");
 }
 
-/// 900 s at 10 MiB/s are 9,000 MiB: 20 clients with 500 MiB are too much for one function, four shards of it are not.
+/// In 900 s at 10 MiB/s a function reads 9,000 MiB. 20 clients with 500 MiB are too much for one function, but not for
+/// four shards.
 #[test]
 fn an_invocation_has_a_longest_time() {
     let mut platform = slow();

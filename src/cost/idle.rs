@@ -1,36 +1,37 @@
-//! The paper's idle question: what a dedicated server costs while it waits for its clients to train.
+//! The cost of an idle server: a dedicated server is paid while it waits for its clients to train.
 
 use crate::cost::{Nodes, Usd};
 
-/// A dedicated server's round: it waits, then aggregates.
+/// A round of a dedicated server, which waits and then aggregates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ServerRound {
-    /// Nodes that only aggregate.
+    /// Number of nodes that only aggregate.
     pub nodes: u64,
-    /// Clients train, seconds.
+    /// Time for which the clients train and the server waits, seconds.
     pub train_s: f64,
-    /// It aggregates, seconds.
+    /// Time for which the server aggregates, seconds.
     pub aggregate_s: f64,
 }
 
 impl ServerRound {
-    /// Share of its time that it waits.
+    /// Returns the share of the time for which the server waits.
     pub fn idle_share(&self) -> f64 {
         self.train_s / (self.train_s + self.aggregate_s)
     }
 
-    /// What it costs while it waits.
+    /// Returns the price of the waiting time.
     pub fn idle_usd(&self, platform: &Nodes) -> Usd {
         platform.usd(self.nodes, self.train_s)
     }
 
-    /// What it costs while it aggregates.
+    /// Returns the price of the aggregation time.
     pub fn busy_usd(&self, platform: &Nodes) -> Usd {
         platform.usd(self.nodes, self.aggregate_s)
     }
 
-    /// The training time from which functions at `functions_usd` a round cost less than the server, seconds: what they
-    /// cost, in time of the server, without what it aggregates. 0: always.
+    /// Returns the training time, seconds, above which functions at `functions_usd` per round cost less than the
+    /// server. It is the time that their price buys of the server, minus the aggregation time; 0: functions always cost
+    /// less.
     pub fn break_even_train_s(&self, functions_usd: Usd, platform: &Nodes) -> f64 {
         let a_second = platform.prices.node_hour_usd.value.to_f64() * self.nodes as f64 / 3600.0;
         (functions_usd.to_f64() / a_second - self.aggregate_s).max(0.0)
@@ -55,7 +56,7 @@ mod tests {
         }
     }
 
-    /// At $36 an hour a node-second is a cent. Functions for three cents equal three seconds of one node.
+    /// At $36 an hour a node costs one cent per second, so functions for three cents equal three seconds of one node.
     #[test]
     fn waiting_costs_what_the_clock_says() {
         let mut platform = cluster().unwrap();

@@ -2,16 +2,16 @@
 
 use nalgebra::{DMatrix, DVector};
 
-/// Steps after which a fit has settled, or will not.
+/// Number of steps after which the fit stops even if it has not converged.
 const MOST_STEPS: usize = 100;
-/// Change of every parameter, over itself, below which a fit has settled.
+/// Relative change of every parameter below which the fit has converged.
 const SETTLED: f64 = 1e-10;
-/// Singular values below this share of the largest count as none.
+/// Singular values below this share of the largest count as 0.
 const SINGULAR: f64 = 1e-12;
 
-/// The x ≥ 0 that minimises Σ (ln aᵢ·x − ln yᵢ)², where each row is aᵢ and yᵢ > 0: relative errors, so that a second
-/// and a minute count alike. Gauss-Newton from the fit of (aᵢ·x − yᵢ) / yᵢ, every step a non-negative least-squares
-/// problem. There should be at most ten parameters.
+/// Returns the x ≥ 0 that minimises Σ (ln aᵢ·x − ln yᵢ)². Each of `rows` is (aᵢ, yᵢ) with yᵢ > 0. The logarithms make
+/// errors relative, so that a second and a minute count alike. The method is Gauss-Newton, starting from the fit of
+/// (aᵢ·x − yᵢ) / yᵢ; every step is a non-negative least-squares problem. It is meant for at most ten parameters.
 pub fn fit_relative(rows: &[(Vec<f64>, f64)]) -> Vec<f64> {
     let parameters = rows.first().map_or(0, |(row, _)| row.len());
     let weighted = |weights: &[f64], targets: &[f64]| {
@@ -34,13 +34,14 @@ pub fn fit_relative(rows: &[(Vec<f64>, f64)]) -> Vec<f64> {
     x
 }
 
-/// a · b.
+/// Returns the dot product of `a` and `b`.
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The x ≥ 0 with the least |a x − b|². The solution is the unconstrained one of the parameters that are not 0 in it, so
-/// it is the best of those of all sets that come out without a negative one; with few parameters they are few.
+/// Returns the x ≥ 0 that minimises |a x − b|². The solution equals the unconstrained solution for its positive
+/// parameters alone. So the function solves every subset of the parameters without the constraint and takes the best
+/// solution without a negative value. With few parameters there are few subsets.
 fn not_negative(a: &DMatrix<f64>, b: &DVector<f64>) -> Vec<f64> {
     let parameters = a.ncols();
     let mut best = (b.norm_squared(), vec![0.0; parameters]);
@@ -76,14 +77,15 @@ mod tests {
         assert!(found.iter().zip(truth).all(|(f, t)| (f / t - 1.0).abs() < 1e-9), "{found:?}");
     }
 
-    /// One parameter: the least Σ (ln x − ln yᵢ)² is the geometric mean, √(2 · 8) = 4.
+    /// With one parameter, the least Σ (ln x − ln yᵢ)² is at the geometric mean, √(2 · 8) = 4.
     #[test]
     fn errors_are_relative() {
         let found = fit_relative(&[(vec![1.0], 2.0), (vec![1.0], 8.0)]);
         assert!((found[0] - 4.0).abs() < 1e-8, "{found:?}");
     }
 
-    /// y falls with the second column: its parameter would be negative, so it is 0 and the first is the geometric mean.
+    /// y falls with the second column, so its parameter would be negative. It is 0, and the first is the geometric
+    /// mean.
     #[test]
     fn no_parameter_is_negative() {
         let found = fit_relative(&[(vec![1.0, 0.0], 8.0), (vec![1.0, 1.0], 2.0)]);

@@ -1,47 +1,47 @@
-//! Measurements of deployments on functions: JSON, what calibration fits and what tables compare with.
+//! Measurements of deployments on functions, read from JSON. Calibration fits them, and tables compare with them.
 
 use std::path::Path;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use crate::cost::platform::Positive;
+use crate::cost::sourced::Positive;
 use crate::cost::{Case, CostError, Usd};
 use crate::experiment::ExperimentError;
-use crate::experiment::object::object;
 use crate::experiment::parse::json;
 use crate::gradient::{Dtype, models};
 use crate::plan::strategies;
 
-/// The measurements of Barrak 2026; configs/measurements/barrak-2026.json.
+/// The measurements of Barrak 2026: configs/measurements/barrak-2026.json.
 pub const BARRAK_2026: &str = include_str!("../../configs/measurements/barrak-2026.json");
 
-/// Published or own measurements.
+/// A set of published measurements or of one's own.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measurements {
-    /// Where they are from.
+    /// Source of the measurements.
     pub source: String,
-    /// What a reader should know.
+    /// Notes for the reader.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// N.
+    /// Number of clients, N.
     pub clients: u64,
-    /// Element type.
+    /// Element type of the gradients.
     pub dtype: Dtype,
-    /// One entry a deployment: a model, a strategy, a memory size.
+    /// The deployments: one for each model, strategy and memory size.
     pub deployments: Vec<Deployment>,
-    /// Dedicated parameter servers: how long they wait.
+    /// The waiting times of dedicated parameter servers.
     #[serde(default)]
     pub idle: Vec<Idle>,
 }
 
-/// What a deployment's published price counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// The durations that a deployment's published price counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Billed {
-    /// Every function's own duration.
+    /// The price counts every function's own duration.
+    #[default]
     Mean,
-    /// Every function as the slowest of its round, reading and summing only.
+    /// The price counts every function with the duration of the slowest of its round, reading and summing only.
     SlowestWithoutWrite,
 }
 
@@ -49,94 +49,94 @@ pub enum Billed {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deployment {
-    /// Its name in tables.
+    /// Name of the deployment in tables.
     pub name: String,
-    /// The strategy.
+    /// Name of the strategy.
     pub strategy: String,
-    /// The model, of the catalogue.
+    /// Name of the model in the catalogue.
     pub model: String,
-    /// M.
+    /// Number of shards, M.
     pub shards: u64,
-    /// False where it could not be deployed.
+    /// False if it could not be deployed.
     #[serde(default = "yes")]
     pub feasible: bool,
     /// Memory of its functions, MiB.
     #[serde(default)]
     pub memory_mib: Option<u64>,
-    /// Rounds.
+    /// Number of rounds.
     #[serde(default)]
     pub rounds: Option<u64>,
-    /// From start to end of a round, seconds.
+    /// Duration of a round, seconds.
     #[serde(default)]
     pub wall_s: Option<Positive>,
-    /// Standard deviation of that over the rounds, seconds.
+    /// Standard deviation of the durations of the rounds, seconds.
     #[serde(default)]
     pub wall_sd_s: Option<Positive>,
-    /// Price of a round without the clients' traffic, as published.
+    /// Published price of a round, without the clients' requests.
     #[serde(default)]
     pub usd_per_round: Option<Usd>,
-    /// What that price counts.
-    #[serde(default = "mean")]
-    pub billed: Billed,
-    /// Its levels.
+    /// The durations that this price counts.
     #[serde(default)]
-    pub phases: Vec<Phase>,
+    pub billed: Billed,
+    /// The times of its levels.
+    #[serde(default)]
+    pub phases: Vec<LevelTimes>,
 }
 
-/// Which functions of a level a time is of.
+/// The statistic of a time over the functions of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Of {
-    /// Their mean.
+pub enum Statistic {
+    /// The mean of the functions.
     Mean,
-    /// The slowest of each round, each time on its own.
+    /// The slowest function of each round; each phase has its own slowest function.
     Slowest,
 }
 
 /// Times of the functions of one level, seconds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Phase {
-    /// From 1.
+pub struct LevelTimes {
+    /// Number of the level, from 1.
     pub level: u32,
-    /// Which functions the next four are of.
-    pub of: Of,
-    /// Reading.
+    /// The statistic of the next four times.
+    pub of: Statistic,
+    /// Time for reading.
     #[serde(default)]
     pub read_s: Option<Positive>,
-    /// Summing.
+    /// Time for summing.
     #[serde(default)]
     pub sum_s: Option<Positive>,
-    /// Writing.
+    /// Time for writing.
     #[serde(default)]
     pub write_s: Option<Positive>,
-    /// The whole function.
+    /// Time of the whole function.
     #[serde(default)]
     pub function_s: Option<Positive>,
-    /// Reading and summing together.
+    /// Time for reading and summing together.
     #[serde(default)]
     pub read_and_sum_s: Option<Positive>,
-    /// The slowest function of a round.
+    /// Time of the slowest function of a round.
     #[serde(default)]
     pub slowest_s: Option<Positive>,
-    /// From the level's start to its end.
+    /// Duration of the level.
     #[serde(default)]
     pub phase_s: Option<Positive>,
 }
 
-/// A dedicated parameter server's round.
+/// A round of a dedicated parameter server.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Idle {
-    /// Model.
+    /// Name of the model.
     pub model: String,
-    /// |θ|.
+    /// Number of elements of the gradient, |θ|.
     pub elements: u64,
-    /// Clients train, the server waits, seconds.
+    /// Time for which the clients train and the server waits, seconds.
     pub train_s: Positive,
-    /// The server aggregates, seconds.
+    /// Time for which the server aggregates, seconds.
     pub aggregate_s: Positive,
-    /// Share of the time that it waits, percent, as published.
+    /// Published share of the waiting time, percent.
     pub idle_percent: f64,
 }
 
@@ -144,38 +144,27 @@ fn yes() -> bool {
     true
 }
 
-fn mean() -> Billed {
-    Billed::Mean
-}
-
 impl Measurements {
     /// Reads measurements from `text`, the contents of `file`.
     ///
     /// # Errors
-    /// If they are none: names the field, what is wrong and what would be right.
+    /// [`ExperimentError`] if the text is not valid. It names the field, the error and the remedy.
     pub fn parse(text: &str, file: &Path) -> Result<Measurements, ExperimentError> {
-        struct Whole(Measurements);
-        impl<'de> Deserialize<'de> for Whole {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                object(deserializer).map(Whole)
-            }
-        }
-        let Whole(read) = json(text, file)?;
-        Ok(read)
+        json(text, file)
     }
 
-    /// Those of [`BARRAK_2026`].
+    /// Reads [`BARRAK_2026`].
     ///
     /// # Errors
-    /// None while the committed file is valid, which a test shows.
+    /// None as long as the committed file is valid, which a test checks.
     pub fn barrak_2026() -> Result<Measurements, ExperimentError> {
         Measurements::parse(BARRAK_2026, Path::new("configs/measurements/barrak-2026.json"))
     }
 
-    /// What `deployment` aggregates.
+    /// Returns the case that `deployment` measures.
     ///
     /// # Errors
-    /// If it names a strategy or a model that does not exist.
+    /// [`CostError`] if it names an unknown strategy or model.
     pub fn case(&self, deployment: &Deployment) -> Result<Case, CostError> {
         let strategy = strategies::find(&deployment.strategy).ok_or_else(|| CostError::Strategy {
             deployment: deployment.name.clone(),

@@ -1,7 +1,7 @@
-//! What a plan costs: on functions with an object store, each aggregator an invocation, each edge a PUT and a GET; on
-//! nodes, by the hour. And what published measurements say about how fast that is.
+//! The cost of a plan. On functions with an object store each aggregator is an invocation, and each edge is a PUT and a
+//! GET. Nodes are paid by the hour. Published measurements calibrate the speed of functions.
 //!
-//! Pure: it opens no file and knows neither MPI nor result files.
+//! All functions here are pure: they open no file and know neither MPI nor result files.
 
 pub mod best_shards;
 pub mod calibrate;
@@ -18,6 +18,7 @@ pub mod nodes;
 pub mod platform;
 pub mod sheet;
 pub mod slowest;
+pub mod sourced;
 pub mod workload;
 
 pub use calibrate::{Calibration, calibrate};

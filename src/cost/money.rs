@@ -1,4 +1,4 @@
-//! Money: US dollars as exact decimals. Prices of a request are millionths of a dollar, and sums of them are compared.
+//! US dollars as exact decimals. Prices of a request are millionths of a dollar, and their sums are compared.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,27 +8,28 @@ use std::ops::Add;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserialize, Deserializer};
+use serde_json::Value;
 
-/// Decimals that an amount is given with: a millionth of a millionth of a dollar.
+/// Number of decimals of a printed amount: a millionth of a millionth of a dollar.
 const DECIMALS: u32 = 12;
-/// Decimals of a duration that is multiplied by a price: nanoseconds.
+/// Number of decimals of a duration that is multiplied by a price: nanoseconds.
 const NANO: u32 = 9;
 
-/// An amount of US dollars, never negative, to 28 digits.
+/// An amount of US dollars with up to 28 digits. It is never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Usd(Decimal);
 
-/// A text that is no amount of money.
+/// The error of a text that is not an amount of money.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no amount of money; write dollars as a decimal that is not negative, such as \"0.0000166667\"")]
+#[error("{0:?} is not an amount of money; write dollars as a decimal that is not negative, such as \"0.0000166667\"")]
 pub struct NoMoney(pub String);
 
 impl Usd {
-    /// The amount that a decimal such as `0.0000166667` says.
+    /// Parses a decimal such as `0.0000166667`.
     ///
     /// # Errors
-    /// If it is no decimal, is negative, or has more than 28 digits.
+    /// [`NoMoney`] if the text is not a decimal, is negative, or has more than 28 digits.
     pub fn parse(text: &str) -> Result<Usd, NoMoney> {
         match Decimal::from_str_exact(text.trim()) {
             Ok(amount) if !amount.is_sign_negative() || amount.is_zero() => Ok(Usd(amount)),
@@ -36,14 +37,15 @@ impl Usd {
         }
     }
 
-    /// So many times the amount.
+    /// Returns `count` times the amount.
     #[must_use]
     pub fn times(self, count: u64) -> Usd {
         Usd(self.0.saturating_mul(Decimal::from(count)))
     }
 
-    /// The amount for so much of what it is the price of, which counts to nine decimals: of seconds, nanoseconds. What is
-    /// negative or no number costs nothing; what no decimal can hold costs as much as one can.
+    /// Treats the amount as a unit price and returns the price of `amount` units. `amount` is rounded to nine decimals,
+    /// which is a nanosecond for prices per second. A negative `amount` or NaN costs nothing, and an amount beyond the
+    /// range of decimals costs the greatest decimal.
     #[must_use]
     pub fn for_amount(self, amount: f64) -> Usd {
         let nano = amount.max(0.0) * 1e9;
@@ -51,24 +53,25 @@ impl Usd {
         Usd(self.0.saturating_mul(amount))
     }
 
-    /// One `count`th of the amount; all of it for 0.
+    /// Returns the amount divided by `count`; for a `count` of 0 it returns the whole amount.
     #[must_use]
     pub fn over(self, count: u64) -> Usd {
         Usd(self.0.checked_div(Decimal::from(count)).unwrap_or(self.0))
     }
 
-    /// The nearest number, for curves and ratios.
+    /// Returns the nearest double, for curves and ratios.
     pub fn to_f64(self) -> f64 {
         self.0.to_f64().unwrap_or(f64::INFINITY)
     }
 
-    /// The amount to twelve decimals, without zeros at the end.
+    /// Formats the amount with up to twelve decimals, without trailing zeros.
     pub fn plain(self) -> String {
         self.0.round_dp(DECIMALS).normalize().to_string()
     }
 }
 
-/// With a dollar sign, to four significant digits, all digits before the point: `$0.2625`, `$1234`.
+/// Formats the amount with a dollar sign and four significant digits, and with all digits before the point: `$0.2625`,
+/// `$1234`.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.to_f64();
@@ -92,24 +95,13 @@ impl Sum for Usd {
 
 impl<'de> Deserialize<'de> for Usd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct UsdVisitor;
-        impl Visitor<'_> for UsdVisitor {
-            type Value = Usd;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an amount of dollars, such as \"0.0000166667\"")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Usd, E> {
-                Usd::parse(text).map_err(E::custom)
-            }
-            fn visit_u64<E: de::Error>(self, dollars: u64) -> Result<Usd, E> {
-                Ok(Usd(Decimal::from(dollars)))
-            }
-            // The shortest text that reads back as this number is what was written, up to fifteen digits.
-            fn visit_f64<E: de::Error>(self, dollars: f64) -> Result<Usd, E> {
-                self.visit_str(&dollars.to_string())
-            }
-        }
-        deserializer.deserialize_any(UsdVisitor)
+        let text = match Value::deserialize(deserializer)? {
+            Value::String(text) => text,
+            // The shortest text that reads back as this double equals the written text, up to fifteen digits.
+            Value::Number(dollars) if dollars.is_f64() => dollars.as_f64().unwrap_or(f64::NAN).to_string(),
+            other => other.to_string(),
+        };
+        Usd::parse(&text).map_err(de::Error::custom)
     }
 }
 

@@ -1,20 +1,20 @@
-//! Nodes of a cluster, paid by the hour: the platform as written, and a first-order time of a plan on it.
+//! Nodes of a cluster that are paid by the hour: the platform file, and a first-order estimate of a plan's time.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cost::case::Planned;
-use crate::cost::platform::{NotNegative, Positive, Sourced};
+use crate::cost::sourced::{NotNegative, Positive, Sourced};
 use crate::cost::workload::MIB;
 use crate::cost::{Case, CostError, Usd};
 use crate::experiment::object::object;
-use crate::plan::{Flow, Input, Output};
+use crate::plan::{Flow, Input, Kind};
 
 /// The kind of a platform of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NodesKind {
-    /// Paid by the node-hour.
+    /// Nodes are paid by the node-hour.
     Nodes,
 }
 
@@ -22,118 +22,119 @@ pub enum NodesKind {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nodes {
-    /// Where the JSON schema of this file is, for editors; gradshard ignores it.
+    /// The path of this file's JSON schema, for editors; gradshard ignores it.
     #[serde(rename = "$schema", default)]
     #[schemars(with = "String")]
     pub schema: Option<String>,
-    /// Its name in tables.
+    /// The platform's name in tables.
     pub name: String,
-    /// `nodes`.
+    /// The kind of platform: `nodes`.
     pub kind: NodesKind,
-    /// What it is, in a sentence.
+    /// A description in one sentence.
     #[serde(default)]
     #[schemars(with = "String")]
     pub description: Option<String>,
-    /// What is charged.
+    /// Prices.
     #[serde(deserialize_with = "object")]
     pub prices: NodePrices,
-    /// How fast it is.
+    /// Speed of a node.
     #[serde(deserialize_with = "object")]
     pub speed: NodeSpeed,
 }
 
-/// What nodes cost.
+/// The prices of nodes.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodePrices {
-    /// A node for an hour.
+    /// Price of a node for one hour.
     pub node_hour_usd: Sourced<Usd>,
 }
 
-/// How fast a node is.
+/// The speed of a node.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeSpeed {
-    /// What its wire carries each way, MiB/s.
+    /// Bandwidth of its wire in each direction, MiB/s.
     pub link_mib_per_s: Sourced<Positive>,
-    /// Bytes of inputs that it sums in a second, MiB/s.
+    /// Inputs that it sums, MiB/s.
     pub sum_mib_per_s: Sourced<Positive>,
-    /// What a level takes before anything moves, seconds.
+    /// Latency of a level before data moves, seconds.
     pub message_s: Sourced<NotNegative>,
 }
 
-/// What one round costs on nodes.
+/// The estimated cost of one round on nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodesEstimate {
-    /// K.
+    /// Number of nodes, K.
     pub nodes: usize,
-    /// Seconds.
+    /// Duration of the round, seconds.
     pub latency_s: f64,
-    /// Bytes that cross the wire of the busiest node, the busier way.
+    /// Bytes that cross the wire of the busiest node in its busier direction.
     pub wire_bytes: f64,
-    /// All nodes for that time.
+    /// Price of all nodes for that duration.
     pub usd: Usd,
 }
 
-/// What a node moves and sums.
+/// The bytes that a node receives, sends and sums.
 #[derive(Clone, Copy, Default)]
-struct Load {
+struct NodeLoad {
     into: f64,
     out_of: f64,
     summed: f64,
 }
 
-impl Load {
+impl NodeLoad {
     fn wire(&self) -> f64 {
         self.into.max(self.out_of)
     }
 }
 
 impl Nodes {
-    /// Price of so many nodes for so many seconds.
+    /// Returns the price of `nodes` nodes for `seconds` seconds.
     pub fn usd(&self, nodes: u64, seconds: f64) -> Usd {
         self.prices.node_hour_usd.value.times(nodes).over(3600).for_amount(seconds)
     }
 
-    /// A round of `case`: inputs inside a node are read where they lie, others cross the wires of two nodes. Whole
-    /// objects: level after level, in each the busiest node's wire, then its sums. Chunks: all levels at once, the
-    /// busiest of wires and sums. First order: no latency of a message but one a level, no contention in the network.
+    /// Estimates a round of `case`. Inputs on the same node are read in place; all others cross the wires of two nodes.
+    /// With whole objects the levels follow one another, and each takes the time of the busiest node's wire and then of
+    /// its sums. With chunks all levels overlap, and the slowest wire or sum determines the time. The estimate is of
+    /// first order: each level has one latency, and the network has no contention.
     ///
     /// # Errors
-    /// Those of [`Case::plan`].
+    /// The errors of [`Case::plan`].
     pub fn estimate(&self, case: &Case) -> Result<NodesEstimate, CostError> {
         let Planned { plan, problem, layout } = case.plan()?;
         let (narrow, wide) = (case.dtype.size() as f64, case.dtype.accumulator_size() as f64);
-        let mut levels: Vec<Vec<Load>> = Vec::new();
-        for id in 0..plan.aggregators() {
-            let aggregator = plan.aggregator(id);
-            let level = aggregator.level.max(1) as usize;
-            if levels.len() < level {
-                levels.resize(level, vec![Load::default(); layout.nodes()]);
-            }
-            let loads = &mut levels[level - 1];
-            let here = layout.node_of(aggregator.rank);
-            for input in &aggregator.inputs {
-                let (rank, size) = match input {
-                    Input::Client(client) => (layout.rank_of_client(*client, problem.clients()), narrow),
-                    Input::Aggregator(from) => (plan.rank_of(*from), wide),
-                };
-                let bytes = aggregator.range.len() as f64 * size;
-                let there = layout.node_of(rank);
-                if there != here {
-                    loads[there].out_of += bytes;
-                    loads[here].into += bytes;
+        let mut levels: Vec<Vec<NodeLoad>> = Vec::new();
+        for steps in (0..plan.parts()).map(|part| plan.part(part)) {
+            for step in steps.iter().filter(|step| matches!(step.kind, Kind::Sum { .. })) {
+                let level = step.level.max(1) as usize;
+                if levels.len() < level {
+                    levels.resize(level, vec![NodeLoad::default(); layout.nodes()]);
                 }
-                loads[here].summed += bytes;
+                let loads = &mut levels[level - 1];
+                let here = layout.node_of(step.rank);
+                for input in &step.inputs {
+                    let (rank, size) = match *input {
+                        Input::Client(client) => (layout.rank_of_client(client, problem.clients()), narrow),
+                        Input::Step(from) => (steps[from].rank, wide),
+                    };
+                    let bytes = step.range.len() as f64 * size;
+                    let there = layout.node_of(rank);
+                    if there != here {
+                        loads[there].out_of += bytes;
+                        loads[here].into += bytes;
+                    }
+                    loads[here].summed += bytes;
+                }
             }
-            debug_assert!(aggregator.output != Output::Collective);
         }
         let (link, sum) = (self.speed.link_mib_per_s.value.get() * MIB, self.speed.sum_mib_per_s.value.get() * MIB);
         let whole =
-            |loads: &Vec<Load>| loads.iter().map(|load| load.wire() / link + load.summed / sum).fold(0.0, f64::max);
-        let all: Vec<Load> = (0..layout.nodes())
+            |loads: &Vec<NodeLoad>| loads.iter().map(|load| load.wire() / link + load.summed / sum).fold(0.0, f64::max);
+        let all: Vec<NodeLoad> = (0..layout.nodes())
             .map(|node| {
-                levels.iter().fold(Load::default(), |sum, loads| Load {
+                levels.iter().fold(NodeLoad::default(), |sum, loads| NodeLoad {
                     into: sum.into + loads[node].into,
                     out_of: sum.out_of + loads[node].out_of,
                     summed: sum.summed + loads[node].summed,
@@ -150,7 +151,7 @@ impl Nodes {
         Ok(NodesEstimate {
             nodes: layout.nodes(),
             latency_s,
-            wire_bytes: all.iter().map(Load::wire).fold(0.0, f64::max),
+            wire_bytes: all.iter().map(NodeLoad::wire).fold(0.0, f64::max),
             usd: self.usd(layout.nodes() as u64, latency_s),
         })
     }

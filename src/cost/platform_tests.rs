@@ -33,7 +33,7 @@ fn every_committed_platform_is_valid_and_names_itself() {
     assert_eq!(cluster().unwrap().name, "cluster-c5");
 }
 
-/// The published prices (Barrak 2026).
+/// The prices that Barrak 2026 publishes.
 #[test]
 fn prices_are_the_published_ones() {
     let prices = aws_lambda_s3().unwrap().prices;
@@ -75,7 +75,7 @@ fn what_is_wrong_is_refused_with_its_place() {
     }
 }
 
-/// With GRADSHARD_WRITE_SCHEMA in the environment it writes the schema instead.
+/// If GRADSHARD_WRITE_SCHEMA is set, the test writes the schema instead.
 #[test]
 fn the_committed_platform_schema_is_up_to_date() {
     let file = configs().join("platforms/platform.schema.json");

@@ -1,111 +1,46 @@
-//! A table that is printed as text, CSV or JSON, with the same names and numbers in each.
+//! A table that can be printed as text, CSV or JSON with the same names and numbers.
 
 use serde_json::{Map, Value, json};
 
 use crate::cost::Usd;
 
-/// Significant digits in text.
+/// Number of significant digits in text.
 const DIGITS: i32 = 4;
 
-/// One value of a table.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Field {
-    /// Words.
-    Text(String),
-    /// A whole number.
-    Count(u64),
-    /// A number; one that is not finite is missing.
-    Number(f64),
-    /// Dollars.
-    Usd(Usd),
-    /// True or false.
-    Flag(bool),
-    /// Nothing.
-    Missing,
-}
+/// One value of a table: a text, a number, true or false, or null for a missing value. A number that is not finite becomes
+/// null.
+pub type Field = Value;
 
-impl From<&str> for Field {
-    fn from(text: &str) -> Field {
-        Field::Text(text.to_owned())
+/// Dollars become a number with the decimals of [`Usd::plain`], as far as a double holds them (15 digits).
+impl From<Usd> for Value {
+    fn from(usd: Usd) -> Value {
+        usd.plain().parse::<f64>().map_or(Value::Null, Value::from)
     }
 }
 
-impl From<String> for Field {
-    fn from(text: String) -> Field {
-        Field::Text(text)
+/// Formats a value for a person: numbers have four significant digits, and a missing value is `-`.
+fn shown(field: &Field) -> String {
+    match field {
+        Value::Null | Value::Bool(false) => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => significant(number.as_f64().unwrap_or(f64::NAN)),
+        _ => exact(field),
     }
 }
 
-impl From<u64> for Field {
-    fn from(count: u64) -> Field {
-        Field::Count(count)
+/// Formats a value for a CSV file: numbers have all digits, and texts are quoted as RFC 4180 says.
+fn exact(field: &Field) -> String {
+    match field {
+        Value::Null => String::new(),
+        Value::String(text) if text.contains([',', '"', '\n', '\r']) => format!("\"{}\"", text.replace('"', "\"\"")),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => number.as_f64().unwrap_or(f64::NAN).to_string(),
+        other => other.to_string(),
     }
 }
 
-impl From<f64> for Field {
-    fn from(number: f64) -> Field {
-        Field::Number(number)
-    }
-}
-
-impl From<Usd> for Field {
-    fn from(usd: Usd) -> Field {
-        Field::Usd(usd)
-    }
-}
-
-impl From<bool> for Field {
-    fn from(flag: bool) -> Field {
-        Field::Flag(flag)
-    }
-}
-
-impl<T: Into<Field>> From<Option<T>> for Field {
-    fn from(value: Option<T>) -> Field {
-        value.map_or(Field::Missing, Into::into)
-    }
-}
-
-impl Field {
-    /// For a person.
-    fn shown(&self) -> String {
-        match self {
-            Field::Text(text) => text.clone(),
-            Field::Count(count) => count.to_string(),
-            Field::Number(number) if number.is_finite() => significant(*number),
-            Field::Number(_) | Field::Missing => "-".to_owned(),
-            Field::Usd(usd) => usd.to_string().trim_start_matches('$').to_owned(),
-            Field::Flag(flag) => if *flag { "yes" } else { "-" }.to_owned(),
-        }
-    }
-
-    /// For a program: all digits.
-    fn exact(&self) -> String {
-        match self {
-            Field::Text(text) if text.contains([',', '"', '\n', '\r']) => format!("\"{}\"", text.replace('"', "\"\"")),
-            Field::Text(text) => text.clone(),
-            Field::Count(count) => count.to_string(),
-            Field::Number(number) if number.is_finite() => number.to_string(),
-            Field::Number(_) | Field::Missing => String::new(),
-            Field::Usd(usd) => usd.plain(),
-            Field::Flag(flag) => flag.to_string(),
-        }
-    }
-
-    /// Dollars are numbers with the decimals of [`Usd::plain`], as far as a double holds them: fifteen digits.
-    fn json(&self) -> Value {
-        match self {
-            Field::Text(text) => json!(text),
-            Field::Count(count) => json!(count),
-            Field::Number(number) if number.is_finite() => json!(number),
-            Field::Number(_) | Field::Missing => Value::Null,
-            Field::Usd(usd) => usd.plain().parse::<f64>().map_or(Value::Null, |dollars| json!(dollars)),
-            Field::Flag(flag) => json!(flag),
-        }
-    }
-}
-
-/// Four significant digits, all digits before the point.
+/// Formats a number with four significant digits, and with all digits before the point.
 fn significant(number: f64) -> String {
     if number == 0.0 {
         return "0".to_owned();
@@ -118,34 +53,35 @@ fn significant(number: f64) -> String {
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sheet {
-    /// Its name, by which it is asked for.
+    /// Name of the table, for the option `--table`.
     pub name: &'static str,
-    /// What it shows, in a sentence.
+    /// Title in one sentence.
     pub title: String,
-    /// Names of the columns, units included.
+    /// Names of the columns, with units.
     pub columns: Vec<&'static str>,
-    /// Rows of as many values.
+    /// The rows. Each has one value for every column.
     pub rows: Vec<Vec<Field>>,
-    /// What a reader should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
 impl Sheet {
-    /// A table without rows.
+    /// Creates a table without rows.
     pub fn new(name: &'static str, title: impl Into<String>, columns: &[&'static str]) -> Sheet {
         Sheet { name, title: title.into(), columns: columns.to_vec(), rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// For a person: title, columns aligned, notes. What is the same in every row is said once; what no row has, never.
+    /// Formats the table for a person: the title, aligned columns, the notes. A column with the same value in every row
+    /// is printed once, above the table, and an empty column is left out.
     pub fn text(&self) -> String {
-        let shown: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(Field::shown).collect()).collect();
+        let shown: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(shown).collect()).collect();
         let same = |column: &usize| shown.len() > 1 && shown.iter().all(|row| row[*column] == shown[0][*column]);
         let (alike, columns): (Vec<usize>, Vec<usize>) = (0..self.columns.len()).partition(same);
         let width = |column: usize| {
             let cells = shown.iter().map(|row| row[column].chars().count());
             cells.chain([self.columns[column].chars().count()]).max().unwrap_or(0)
         };
-        let left = |column: usize| self.rows.iter().all(|row| matches!(row[column], Field::Text(_) | Field::Missing));
+        let left = |column: usize| self.rows.iter().all(|row| matches!(row[column], Value::String(_) | Value::Null));
         let line = |cell: &dyn Fn(usize) -> String| {
             let aligned = columns.iter().map(|column| {
                 let (cell, width) = (cell(*column), width(*column));
@@ -172,20 +108,21 @@ impl Sheet {
         text
     }
 
-    /// A header and the rows, quoted as RFC 4180 says, lines ended by a line feed; a missing value is an empty field.
+    /// Formats the table as CSV: a header and the rows, quoted as RFC 4180 says, with line feeds as line ends. A
+    /// missing value is an empty field.
     pub fn csv(&self) -> String {
         let mut text = self.columns.join(",") + "\n";
         for row in &self.rows {
-            text += &(row.iter().map(Field::exact).collect::<Vec<_>>().join(",") + "\n");
+            text += &(row.iter().map(exact).collect::<Vec<_>>().join(",") + "\n");
         }
         text
     }
 
-    /// Title, rows as objects, notes.
+    /// Formats the table as a JSON object with the title, the rows as objects, and the notes.
     pub fn json(&self) -> Value {
         let row = |row: &Vec<Field>| {
-            let fields = self.columns.iter().zip(row);
-            Value::Object(fields.map(|(name, field)| ((*name).to_owned(), field.json())).collect::<Map<_, _>>())
+            let fields = self.columns.iter().map(|name| (*name).to_owned()).zip(row.iter().cloned());
+            Value::Object(fields.collect::<Map<_, _>>())
         };
         json!({"title": self.title, "rows": self.rows.iter().map(row).collect::<Vec<_>>(), "notes": self.notes})
     }
@@ -199,7 +136,7 @@ mod tests {
         let mut sheet = Sheet::new("prices", "Prices", &["strategy", "usd", "latency_s", "count", "best"]);
         let usd = |text| Field::from(Usd::parse(text).unwrap());
         sheet.rows.push(vec!["a,b".into(), usd("0.0002625441682734"), 7.898_95.into(), 4u64.into(), true.into()]);
-        sheet.rows.push(vec!["c".into(), usd("84.8"), f64::NAN.into(), 8u64.into(), Field::Missing]);
+        sheet.rows.push(vec!["c".into(), usd("84.8"), f64::NAN.into(), 8u64.into(), Field::Null]);
         sheet.notes.push("a note".to_owned());
         sheet
     }
@@ -216,8 +153,8 @@ mod tests {
     #[test]
     fn what_is_the_same_is_said_once_in_text() {
         let mut sheet = Sheet::new("s", "S", &["model", "n", "why", "x"]);
-        sheet.rows.push(vec!["vgg16".into(), 20u64.into(), Field::Missing, 1u64.into()]);
-        sheet.rows.push(vec!["vgg16".into(), 20u64.into(), Field::Missing, 2u64.into()]);
+        sheet.rows.push(vec!["vgg16".into(), 20u64.into(), Field::Null, 1u64.into()]);
+        sheet.rows.push(vec!["vgg16".into(), 20u64.into(), Field::Null, 2u64.into()]);
         assert_eq!(sheet.text(), "S\n  all: model vgg16, n 20\n  x\n  1\n  2\n");
         assert_eq!(sheet.csv().lines().next(), Some("model,n,why,x"));
     }

@@ -1,14 +1,15 @@
-//! The slowest of many: a round waits for it.
+//! The expected duration of the slowest of many functions. A round waits for it.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Steps of the integration, an even number.
+/// Number of steps of the integration; it must be even.
 const STEPS: u32 = 800;
-/// Standard deviations beyond which nothing is left.
+/// Number of standard deviations beyond which the probability is negligible.
 const FAR: f64 = 9.0;
 
-/// Expected longest of independent normal durations, given as mean and number of alike ones, whose standard deviation is
-/// `spread` times the mean: ∫ 1 − Π Φ((x − μᵢ) / σᵢ)^nᵢ dx, by Simpson's rule. 0 of none.
+/// Returns the expected maximum of independent normal durations, seconds. `durations` holds (mean, number of equal
+/// ones), and a standard deviation is `spread` times its mean. The expectation is ∫ 1 − Π Φ((x − μᵢ) / σᵢ)^nᵢ dx by
+/// Simpson's rule. It is 0 without durations.
 pub fn expected_slowest(durations: &[(f64, u64)], spread: f64) -> f64 {
     let there: Vec<(f64, u64)> = durations.iter().copied().filter(|(_, count)| *count > 0).collect();
     let longest = there.iter().map(|(mean, _)| *mean).fold(0.0, f64::max);
@@ -20,7 +21,7 @@ pub fn expected_slowest(durations: &[(f64, u64)], spread: f64) -> f64 {
     let below = |x: f64| -> f64 {
         there.iter().map(|(mean, count)| normal.cdf((x - mean) / (spread * mean)).powf(*count as f64)).product()
     };
-    // Below `from` the longest one alone is certain not to be.
+    // Below `from` even the distribution of the longest one alone is 0.
     let (from, to) = (longest * (1.0 - FAR * spread), longest * (1.0 + FAR * spread));
     let width = (to - from) / f64::from(STEPS);
     let weight = |step: u32| match step {
@@ -32,8 +33,8 @@ pub fn expected_slowest(durations: &[(f64, u64)], spread: f64) -> f64 {
     from + sum * width / 3.0
 }
 
-/// As [`expected_slowest`] where at most `concurrent` run at a time: all waves but one take the mean, the last its
-/// slowest.
+/// Returns the expected duration of a level of which at most `concurrent` functions run at the same time. All waves but
+/// the last take the mean duration, and the last takes its [`expected_slowest`].
 pub fn expected_phase(durations: &[(f64, u64)], spread: f64, concurrent: u64) -> f64 {
     let count: u64 = durations.iter().map(|(_, count)| count).sum();
     if count <= concurrent.max(1) {

@@ -1,75 +1,73 @@
-//! What a plan asks of functions and of an object store: each aggregator one invocation, each edge a PUT and a GET.
+//! The work of a plan on functions and an object store: each aggregator is an invocation, and each edge is a PUT and a
+//! GET.
 
 use std::collections::BTreeMap;
 
 use crate::gradient::Dtype;
-use crate::plan::{Flow, Input, Output, Plan, Problem};
+use crate::plan::{Flow, Input, Kind, Plan, Problem};
 
 /// Bytes of a MiB. (The measurements of Barrak 2026 call it MB.)
 pub const MIB: f64 = 1_048_576.0;
 
-/// Aggregators of a plan that do the same: so many invocations of a function, and what one of them does.
+/// A number of aggregators with equal work. Each is an invocation of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Distance from the clients, from 1.
     pub level: u32,
-    /// How many.
+    /// Number of these aggregators.
     pub count: u64,
-    /// Requests that read: one for each piece of each input.
+    /// Number of read requests of one: one for each piece of each input.
     pub gets: u64,
-    /// Bytes read, all of which are summed.
+    /// Bytes that one reads. It sums all of them.
     pub read_bytes: u64,
-    /// Bytes of the largest piece that arrives at once, in the type in which it is summed.
+    /// Bytes of the largest piece that one holds at a time, in the type of the sum.
     pub piece_bytes: u64,
-    /// Pieces of its range: parts of the object that it writes.
+    /// Number of pieces of its range, which are the parts of the object that it writes.
     pub parts: u64,
-    /// Bytes written.
+    /// Bytes that one writes.
     pub written_bytes: u64,
 }
 
 impl Function {
-    /// Requests that write. An object of several parts needs one to begin and one to end it.
+    /// Returns the number of write requests. A multipart object needs one request to begin and one to end it.
     pub fn puts(&self) -> u64 {
         if self.parts > 1 { self.parts + 2 } else { 1 }
     }
 }
 
-/// A plan's work on functions and a store.
+/// The work of a plan on functions and a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// The aggregators, by level; alike ones together.
+    /// The aggregators in the order of their levels. Those with equal work share an entry.
     pub functions: Vec<Function>,
-    /// Objects that the clients write: each one its gradient, or its shards.
+    /// Number of objects that the clients write: each writes its gradient, or its shards.
     pub client_puts: u64,
-    /// Objects that the clients read: each one the result, or its shards.
+    /// Number of objects that the clients read: each reads the result, or its shards.
     pub client_gets: u64,
-    /// N.
+    /// Number of clients, N.
     pub clients: u64,
     /// Bytes of one gradient.
     pub gradient_bytes: u64,
 }
 
 impl Workload {
-    /// The work of `plan`. Pieces of a flow are ranged GETs and parts of an object; an object is there for its readers
-    /// once its last part is.
+    /// Computes the work of `plan`. The pieces of a flow are ranged GETs and parts of an object. A reader can read an
+    /// object after its last part has been written.
     pub fn of(plan: &dyn Plan, problem: &Problem, dtype: Dtype, flow: Flow) -> Workload {
         let (narrow, wide) = (dtype.size() as u64, dtype.accumulator_size() as u64);
         let mut alike: BTreeMap<(u32, u64, u64, u64, bool), u64> = BTreeMap::new();
         let mut results = 0;
-        let mut empty = vec![false; plan.aggregators() as usize];
-        for id in 0..plan.aggregators() {
-            let aggregator = plan.aggregator(id);
-            let length = aggregator.range.len();
-            // Nobody invokes a function for a shard without elements.
-            if length == 0 {
-                empty[id as usize] = true;
-                continue;
+        let mut client_puts = 0;
+        for steps in (0..plan.parts()).map(|part| plan.part(part)) {
+            // A shard without elements needs no function.
+            for step in steps.iter().filter(|step| !step.range.is_empty()) {
+                let Kind::Sum { divided, .. } = step.kind else { continue };
+                let clients = step.inputs.iter().filter(|input| matches!(input, Input::Client(_))).count() as u64;
+                let partials = step.inputs.len() as u64 - clients;
+                client_puts += clients;
+                results += u64::from(divided);
+                *alike.entry((step.level, step.range.len(), clients, partials, divided)).or_default() += 1;
             }
-            let clients = aggregator.inputs.iter().filter(|input| matches!(input, Input::Client(_))).count() as u64;
-            let partials = aggregator.inputs.len() as u64 - clients;
-            let is_result = aggregator.output == Output::Result;
-            results += u64::from(is_result);
-            *alike.entry((aggregator.level, length, clients, partials, is_result)).or_default() += 1;
         }
         let function = |((level, length, clients, partials, is_result), count)| Function {
             level,
@@ -80,47 +78,38 @@ impl Workload {
             parts: flow.pieces(length),
             written_bytes: length * if is_result { narrow } else { wide },
         };
-        let written = |client| {
-            let takers = plan.consumers(Input::Client(client));
-            takers.iter().filter(|id| !empty.get(**id as usize).copied().unwrap_or(false)).count() as u64
-        };
         Workload {
             functions: alike.into_iter().map(function).collect(),
-            client_puts: (0..problem.clients()).map(written).sum(),
+            client_puts,
             client_gets: problem.clients() * results,
             clients: problem.clients(),
             gradient_bytes: problem.elements * narrow,
         }
     }
 
-    /// Aggregators.
+    /// Returns the number of aggregators.
     pub fn invocations(&self) -> u64 {
         self.functions.iter().map(|function| function.count).sum()
     }
 
-    /// Bytes of the largest piece that an aggregator takes at once.
+    /// Returns the bytes of the largest piece that an aggregator holds at a time.
     pub fn largest_piece_bytes(&self) -> u64 {
         self.functions.iter().map(|function| function.piece_bytes).max().unwrap_or(0)
     }
 
-    /// Bytes that aggregators read.
+    /// Returns the bytes that all aggregators read.
     pub fn read_bytes(&self) -> u64 {
         self.functions.iter().map(|function| function.count * function.read_bytes).sum()
     }
 
-    /// Bytes that aggregators write.
-    pub fn written_bytes(&self) -> u64 {
-        self.functions.iter().map(|function| function.count * function.written_bytes).sum()
-    }
-
-    /// The levels that have aggregators, ascending.
+    /// Returns the levels that have aggregators, ascending.
     pub fn levels(&self) -> Vec<u32> {
         let mut levels: Vec<u32> = self.functions.iter().map(|function| function.level).collect();
         levels.dedup();
         levels
     }
 
-    /// The aggregators of a level.
+    /// Returns the aggregators of a level.
     pub fn at_level(&self, level: u32) -> Vec<Function> {
         self.functions.iter().filter(|function| function.level == level).copied().collect()
     }
@@ -136,7 +125,7 @@ mod tests {
         Case::new(find(strategy).unwrap(), elements, clients, shards).workload().unwrap()
     }
 
-    /// The requests and bytes that Barrak 2026 publishes for ResNet-18 and VGG-16, N = 20, M = 4.
+    /// The requests and bytes that Barrak 2026 publishes for ResNet-18 and VGG-16 with N = 20, M = 4.
     #[test]
     fn requests_and_bytes_are_the_published_ones() {
         for (elements, strategy, invocations, gets, puts, read) in [
@@ -151,7 +140,7 @@ mod tests {
             let sum = |of: fn(&Function) -> u64| work.functions.iter().map(|f| f.count * of(f)).sum::<u64>();
             assert_eq!(work.invocations(), invocations, "{strategy}");
             assert_eq!((sum(|f| f.gets), sum(|f| f.puts())), (gets, puts), "{strategy}");
-            // Published with the header of the stored arrays, up to 128 bytes an object.
+            // The published bytes include the header of the stored arrays, up to 128 bytes for each object.
             assert_eq!(work.read_bytes(), read, "{strategy}");
         }
     }
@@ -163,7 +152,7 @@ mod tests {
         assert_eq!(clients(workload("sharded-direct", 1000, 20, 4)), (80, 80));
         assert_eq!(clients(workload("tree-lambda-fl", 1000, 20, 4)), (20, 20));
         assert_eq!(clients(workload("tree-lifl", 1000, 7, 4)), (7, 7));
-        // Three elements make three shards with something in them.
+        // Three elements make three shards that are not empty.
         assert_eq!(clients(workload("sharded-direct", 3, 20, 8)), (60, 60));
         assert_eq!(workload("sharded-direct", 3, 20, 8).invocations(), 3);
     }

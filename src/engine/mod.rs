@@ -2,26 +2,34 @@
 
 pub mod buffer;
 mod entry;
+pub mod error;
+mod incoming;
 pub mod kernels;
 pub mod ledger;
+mod library;
 #[cfg(feature = "mpi")]
 pub mod mpi_transport;
-mod native;
 pub mod node_clock;
+mod outgoing;
 mod pace;
+mod piece_task;
 mod reach;
-mod relay;
 pub mod residents;
 pub mod round;
-mod stream;
-mod task;
+mod round_task;
+#[cfg(feature = "mpi")]
+mod segments;
+pub mod spec;
 pub mod threads;
+mod token;
 pub mod transport;
 pub mod verify;
 
 pub use buffer::{Buffer, OutOfMemory};
+pub use error::EngineError;
 pub use ledger::{Ledger, Purpose};
 pub use residents::Residents;
-pub use round::{EngineError, Round, Spec};
+pub use round::Round;
+pub use spec::Spec;
 pub use threads::run_threads;
-pub use transport::{Shared, Transport, TransportError};
+pub use transport::{Sent, Shared, Transport, TransportError};

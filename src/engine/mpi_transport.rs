@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 
-use crate::engine::transport::{Collectives, Shared, Transport, TransportError, ranks_of_first_nodes};
+use crate::engine::segments::Segments;
+use crate::engine::transport::{Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::gradient::Dtype;
 use crate::mpi::{self, Communicator, MOST_ELEMENTS, Requests, SharedWindow, World};
 
@@ -34,6 +35,8 @@ pub struct MpiTransport<'w> {
     /// Rank within its node of each rank that shares this one's node.
     rank_in_node: Vec<usize>,
     requests: Requests,
+    segments: Segments,
+    sent: Sent,
     most_tag: u64,
     library: String,
 }
@@ -72,9 +75,18 @@ impl<'w> MpiTransport<'w> {
             node_of,
             rank_in_node,
             requests: Requests::with_capacity(ROOM),
+            segments: Segments::default(),
+            sent: Sent::default(),
             most_tag,
             library,
         })
+    }
+}
+
+impl MpiTransport<'_> {
+    /// True if messages to and from `rank` cross between nodes.
+    fn crosses(&self, rank: usize) -> bool {
+        self.node_of[rank] != self.node_of[self.ranks.rank()]
     }
 }
 
@@ -126,6 +138,12 @@ impl Transport for MpiTransport<'_> {
         data: *const u8,
         bytes: usize,
     ) -> Result<(), TransportError> {
+        self.sent.count(bytes);
+        if self.crosses(to) && self.segments.takes(true, to, tag, bytes) {
+            // SAFETY: as promised by the caller; what is sent is only read.
+            unsafe { self.segments.add(token, (true, to, tag), data.cast_mut(), bytes) };
+            return self.segments.post(&self.ranks, &mut self.requests);
+        }
         // SAFETY: as promised by the caller.
         unsafe {
             self.requests.send(&self.ranks, token, to, tag, data, bytes)?;
@@ -141,6 +159,11 @@ impl Transport for MpiTransport<'_> {
         data: *mut u8,
         bytes: usize,
     ) -> Result<(), TransportError> {
+        if self.crosses(from) && self.segments.takes(false, from, tag, bytes) {
+            // SAFETY: as promised by the caller.
+            unsafe { self.segments.add(token, (false, from, tag), data, bytes) };
+            return self.segments.post(&self.ranks, &mut self.requests);
+        }
         // SAFETY: as promised by the caller.
         unsafe {
             self.requests.receive(&self.ranks, token, from, tag, data, bytes)?;
@@ -149,7 +172,13 @@ impl Transport for MpiTransport<'_> {
     }
 
     fn completed(&mut self, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
-        Ok(self.requests.completed(tokens)?)
+        let before = tokens.len();
+        self.requests.completed(tokens)?;
+        self.segments.collect(tokens, before);
+        if self.segments.is_waiting() {
+            self.segments.post(&self.ranks, &mut self.requests)?;
+        }
+        Ok(())
     }
 
     fn under_way(&self) -> usize {
@@ -158,6 +187,10 @@ impl Transport for MpiTransport<'_> {
 
     fn idle(&mut self) {
         std::thread::yield_now();
+    }
+
+    fn sent(&self) -> Sent {
+        self.sent
     }
 
     fn most_tag(&self) -> u64 {
@@ -217,6 +250,26 @@ macro_rules! with_sum_type {
         } else {
             type $type = f32;
             $body
+        }
+    };
+}
+
+/// Runs `$body` with `$type` standing for a type of the size of `$dtype`, for calls that move elements and do not sum.
+macro_rules! with_moved_type {
+    ($dtype:expr, $type:ident => $body:expr) => {
+        match $dtype.size() {
+            2 => {
+                type $type = u16;
+                $body
+            }
+            4 => {
+                type $type = f32;
+                $body
+            }
+            _ => {
+                type $type = f64;
+                $body
+            }
         }
     };
 }
@@ -295,7 +348,7 @@ impl Collectives for MpiTransport<'_> {
     ) -> Result<(), TransportError> {
         let all = &*self.ranks;
         // SAFETY: as above.
-        Ok(unsafe { with_sum_type!(dtype, T => all.scatter::<T>(root, send.cast(), receive.cast(), parts)) }?)
+        Ok(unsafe { with_moved_type!(dtype, T => all.scatter::<T>(root, send.cast(), receive.cast(), parts)) }?)
     }
 
     unsafe fn gather_parts(
@@ -309,7 +362,7 @@ impl Collectives for MpiTransport<'_> {
         let all = &*self.ranks;
         // SAFETY: as above.
         unsafe {
-            with_sum_type!(dtype, T => match root {
+            with_moved_type!(dtype, T => match root {
                 Some(root) => all.gather_to::<T>(root, send.cast(), receive.cast(), parts)?,
                 None => all.allgather_elements::<T>(send.cast(), receive.cast(), parts)?,
             });

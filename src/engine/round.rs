@@ -3,382 +3,277 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::engine::entry::Entry;
+use crate::engine::entry::{Entry, Located};
+use crate::engine::incoming::RunIncoming;
 use crate::engine::ledger::{Entered, Ledger, Purpose};
-use crate::engine::native::NativeEnd;
+use crate::engine::library::LibraryCalls;
+use crate::engine::outgoing::{Place, RunOutgoing};
 use crate::engine::pace::Pace;
-use crate::engine::relay::{RELAY, RunRelay, relay_of};
-use crate::engine::stream::{Origin, RunSend, SEND, send_of};
-use crate::engine::task::{Places, RunTask};
-use crate::engine::transport::{Shared, Transport, TransportError};
-use crate::engine::{Buffer, OutOfMemory, Residents};
-use crate::gradient::{Element, Range, Source, SourceError};
-use crate::plan::distribution::Relay;
-use crate::plan::part::{Cargo, Hold, Reader, Send, Task};
-use crate::plan::{IntraNode, Layout, Phase, Plan, Problem, Residency, Terms, distribution};
+use crate::engine::piece_task::{PieceMemory, PieceTask};
+use crate::engine::round_task::{RoundMemory, RoundTask};
+use crate::engine::spec::Spec;
+use crate::engine::token::Token;
+use crate::engine::transport::{Shared, Transport};
+use crate::engine::{Buffer, EngineError, Residents};
+use crate::gradient::{Element, Range};
+use crate::plan::lowering::{Hold, Incoming, Kept, Lowering, Origin, SumTask, Taker, TaskRef};
+use crate::plan::{Residency, lower};
 
 /// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
 const STALL: Duration = Duration::from_secs(300);
 
-/// What can go wrong while a plan is carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The transport failed; the job is lost.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// No memory for the round's buffers.
-    #[error(transparent)]
-    Memory(#[from] OutOfMemory),
-    /// A client's gradient could not be read.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The plan needs something that this transport has not got.
-    #[error("{0}")]
-    Unsupported(String),
-    /// Another rank could not make its part of the round ready, and has said why.
-    #[error("another rank could not make its part of the round ready")]
-    Elsewhere,
-    /// Nothing has moved for too long.
-    #[error("rank {rank}: nothing has moved for {seconds} s: {waiting}")]
-    Stalled {
-        /// The rank that gave up.
-        rank: usize,
-        /// How long it waited.
-        seconds: u64,
-        /// What it waited for.
-        waiting: String,
-    },
+/// The memory of a rank's tasks, and the way to that of its node's other ranks.
+struct TaskBoard {
+    rank: usize,
+    /// Memory that the ranks of a node share for the round: entries, sums and finished ranges. Making and dropping it is
+    /// collective.
+    window: Option<Box<dyn Shared>>,
+    /// Where this rank's entries lie.
+    entries: *mut u8,
+    /// Where each task of this rank keeps its elements.
+    own: Vec<Located>,
 }
 
-/// What is carried out.
+impl TaskBoard {
+    fn entry(base: *mut u8, number: usize) -> *mut Entry {
+        base.wrapping_add(number * size_of::<Entry>()).cast()
+    }
+
+    fn locate(&self, task: TaskRef) -> Located {
+        if task.rank == self.rank {
+            return self.own[task.number];
+        }
+        let base = self.window.as_ref().map_or(std::ptr::null_mut(), |window| window.of(task.rank));
+        let entry = TaskBoard::entry(base, task.number);
+        // SAFETY: the neighbour's window holds an entry for each of its tasks, written before the ranks met in `prepare`.
+        let offset = unsafe { (*entry).offset.load(Ordering::Acquire) };
+        Located { entry: entry.cast_const(), base: base.wrapping_add(offset as usize).cast_const() }
+    }
+}
+
+/// Where a rank's sums and finished ranges begin.
 #[derive(Clone, Copy)]
-pub struct Spec<'a> {
-    /// Who sums what, where. Must have passed the check.
-    pub plan: &'a dyn Plan,
-    /// What is aggregated.
-    pub problem: &'a Problem,
-    /// Who hosts what.
-    pub layout: &'a Layout,
-    /// Flow, order and the rest.
-    pub terms: Terms,
-    /// Where streamed gradients come from.
-    pub source: &'a dyn Source,
+struct Areas<E> {
+    shared_sums: *mut u8,
+    private_sums: *mut u8,
+    result: *mut E,
 }
 
-/// The tag of a stream's messages, and that of a finished range: told apart by their last bit.
-pub(super) fn send_tag(stream: u64) -> u64 {
-    2 * stream
+/// Memory of a round that is taken as it is made ready.
+struct Stock {
+    buffers: Vec<Buffer>,
+    entered: Vec<Entered>,
+    ledger: Ledger,
 }
 
-fn relay_tag(result: u64) -> u64 {
-    2 * result + 1
-}
-
-/// Where a task's entry and its sum are.
-type Located = (*const Entry, *const u8);
-
-fn entry_of(base: *mut u8, ordinal: usize) -> *mut Entry {
-    base.wrapping_add(ordinal * size_of::<Entry>()).cast()
-}
-
-/// Memory that the ranks of a node share for a round. Making and dropping it is collective.
-#[derive(Default)]
-struct Windows {
-    /// Sums that neighbours read where they lie.
-    exported: Option<Box<dyn Shared>>,
-    /// The result, where the node's clients read it.
-    result: Option<Box<dyn Shared>>,
+impl Stock {
+    fn take(&mut self, bytes: u64, purpose: Purpose) -> Result<*mut u8, EngineError> {
+        let buffer = Buffer::entered(bytes as usize, &self.ledger, purpose)?;
+        let start = buffer.as_ptr();
+        self.buffers.push(buffer);
+        Ok(start)
+    }
 }
 
 /// A round made ready on one rank.
 pub struct Round<'a, E: Element> {
     spec: Spec<'a>,
-    tasks: Vec<RunTask<E>>,
-    sends: Vec<RunSend<E>>,
+    sums: Vec<PieceTask<E>>,
+    round_sums: Vec<RoundTask<E>>,
+    incoming: Vec<RunIncoming<E>>,
+    outgoing: Vec<RunOutgoing<E>>,
     pace: Pace,
-    relays: Vec<RunRelay<E>>,
-    native: Option<NativeEnd<E>>,
+    library: Option<LibraryCalls<E>>,
     tokens: Vec<usize>,
-    results: Vec<Range>,
-    result: *mut E,
+    /// Finished sums of this rank, with where they lie.
+    answers: Vec<(Range, *const E)>,
+    kept: Vec<Kept>,
+    /// The finished ranges that this rank receives.
+    copies: Vec<(Range, Located)>,
     producing: f64,
-    /// What tasks and sends point into. Kept to the end of the round.
-    _buffers: Vec<Buffer>,
-    windows: Windows,
-    /// What of the ledger is in shared memory.
-    _entered: Vec<Entered>,
-    ledger: Ledger,
+    board: TaskBoard,
+    stock: Stock,
 }
 
 impl<'a, E: Element> Round<'a, E> {
     /// Allocates and touches everything that the round needs. Collective.
+    ///
+    /// # Errors
+    /// There is no memory, here or elsewhere, or the transport cannot do what the plan needs.
     pub fn prepare(
         spec: Spec<'a>,
         residents: &'a Residents<E>,
         transport: &mut dyn Transport,
     ) -> Result<Self, EngineError> {
-        let rank = transport.rank();
-        let mut reader = Reader::new(spec.plan, spec.problem, spec.layout, spec.terms);
-        let planned = reader.tasks(rank);
-        let sends = reader.sends(rank);
-        let relays = distribution::relays(spec.plan, spec.problem, spec.layout, &spec.terms, rank);
-        let stream_tags = sends.iter().map(|send| send_tag(send.tag));
-        let most_tag = stream_tags.chain(relays.iter().map(|relay| relay_tag(relay.result))).max().unwrap_or(0);
+        let lowering = lower(spec.plan, spec.problem, spec.layout, &spec.terms, transport.rank());
+        Self::prepare_lowered(spec, lowering, residents, transport)
+    }
+
+    /// As [`Round::prepare`], with this rank's lowering of the plan.
+    pub fn prepare_lowered(
+        spec: Spec<'a>,
+        lowering: Lowering,
+        residents: &'a Residents<E>,
+        transport: &mut dyn Transport,
+    ) -> Result<Self, EngineError> {
         // The greatest tag is for the messages by which ranks begin together.
         let limit = transport.most_tag() - 1;
-        if transport.max(most_tag)? > limit {
+        let most_tag = transport.max(lowering.most_tag())?;
+        if most_tag > limit {
             return Err(EngineError::Unsupported(format!(
                 "the plan needs message tags up to {most_tag}, beyond this library's {limit}: fewer clients or shards"
             )));
         }
-        let exports = planned.iter().any(|task| task.exported);
-        let exports = transport.max(u64::from(exports))? > 0;
-        // What fails on this rank alone must not leave the others waiting: all learn of it before any goes on. The
-        // exchange is also the barrier after which every entry's offset is in place.
-        // Windows outlive the exchange, as giving them back is collective too.
-        let mut windows = Windows::default();
-        let made = Self::make(spec, residents, (planned, sends, relays), (exports, &mut windows), &reader, transport);
+        // Before anything that can fail on this rank alone: its neighbours share memory with it, or wait for ever.
+        let window = match transport.max(u64::from(lowering.is_read()))? {
+            0 => None,
+            _ => Some(transport.share(window_bytes::<E>(&lowering))?),
+        };
+        // What fails on this rank alone must not leave the others waiting: all learn of it before any goes on. The exchange
+        // is also the barrier after which every entry's offset is in place. Windows outlive it, as giving them back is
+        // collective too.
+        let mut board = TaskBoard { rank: transport.rank(), window, entries: std::ptr::null_mut(), own: Vec::new() };
+        let made = Self::make(spec, lowering, residents, &mut board, transport);
         let failed = transport.max(u64::from(made.is_err()))? > 0;
-        let (mut round, located) = made?;
-        round.windows = windows;
+        let mut round = made?;
+        round.board = board;
         if failed {
             return Err(EngineError::Elsewhere);
         }
-        round.connect(rank, &located);
+        round.connect();
         Ok(round)
     }
 
-    /// Everything but the connections to neighbours' sums. The ranks of a node share memory here; an error is this
-    /// rank's own. Beside the round: where each task's entry and sum are.
+    /// Everything but the connections to neighbours' memory. An error is this rank's own.
     fn make(
         spec: Spec<'a>,
+        lowering: Lowering,
         residents: &'a Residents<E>,
-        (planned, sends, relays): (Vec<Task>, Vec<Send>, Vec<Relay>),
-        (exports, windows): (bool, &mut Windows),
-        reader: &Reader<'_>,
+        board: &mut TaskBoard,
         transport: &mut dyn Transport,
-    ) -> Result<(Self, Vec<Located>), EngineError> {
-        let rank = transport.rank();
+    ) -> Result<Self, EngineError> {
         let ledger = residents.ledger().clone();
-        let mut entered = Vec::new();
-        let mut buffers = Vec::new();
-        let mut keep = |buffer: Buffer| -> *mut u8 {
-            let start = buffer.as_ptr();
-            buffers.push(buffer);
-            start
+        let mut stock = Stock { buffers: Vec::new(), entered: Vec::new(), ledger };
+        let areas = Self::areas(&lowering, board, &mut stock)?;
+        place_tasks(&lowering, areas, board);
+        let Lowering { sums, incoming, outgoing, copies, kept, calls, .. } = lowering;
+        let finished = sums.iter().filter(|task| task.hold == Hold::Result);
+        let answers = finished.map(|task| (task.range, board.own[task.number].base.cast())).collect();
+        let copies = copies.iter().map(|copy| (copy.range, board.own[copy.number])).collect();
+        let resident = |host: usize, client: u64| {
+            let first = spec.layout.clients_on(host, spec.problem.clients()).start;
+            residents.gradient(host, client - first)
         };
-        let mut buffer = |bytes: u64, purpose: Purpose| -> Result<*mut u8, EngineError> {
-            Ok(keep(Buffer::entered(bytes as usize, &ledger, purpose)?))
-        };
-
-        // Sums that neighbours read where they lie, behind one entry for each of this rank's aggregators.
-        let entries_bytes = planned.len() * size_of::<Entry>();
-        let mut exported_bytes = entries_bytes;
-        for task in planned.iter().filter(|task| task.exported) {
-            exported_bytes += (task.hold_bytes(&spec.terms) as usize).next_multiple_of(64);
-        }
-        let mut results: Vec<Range> = Vec::new();
-        for task in &planned {
-            if task.hold == Hold::Result {
-                results.push(task.aggregator.range);
-            }
-        }
-        if spec.plan.collective().is_some() {
-            results.push(spec.plan.collective_range(rank));
-        }
-        let mut result_elements: u64 = results.iter().map(|range| range.len()).sum();
-        if let Some(collective) = spec.plan.collective() {
-            let held = spec.plan.collective_range(rank).len();
-            // Some collectives need more room than the part of the result that counts.
-            result_elements += collective.output_elements(spec.problem.elements, held) - held;
-        }
-        let received: u64 = relays.iter().filter(|relay| relay.from.is_some()).map(|relay| relay.range.len()).sum();
-        let result_bytes = (result_elements + received) * size_of::<E>() as u64;
-        // What the node's clients read lies in memory that they can reach.
-        let clients_read = spec.terms.phase == Phase::Round && spec.terms.intra_node == IntraNode::Shared;
-        // Before anything that can fail on this rank alone: its neighbours share with it, or wait for ever.
-        if exports {
-            windows.exported = Some(transport.share(exported_bytes)?);
-        }
-        if clients_read && spec.plan.collective().is_none() {
-            windows.result = Some(transport.share(result_bytes as usize)?);
-        }
-        let entries = Buffer::zeroed(if exports { 0 } else { entries_bytes })?;
-        let own = windows.exported.as_ref().map_or(entries.as_ptr(), |region| region.own());
-        let result: *mut E = match &windows.result {
-            Some(region) => {
-                entered.push(ledger.enter(Purpose::Result, result_bytes));
-                region.own().cast()
-            }
-            None => buffer(result_bytes, Purpose::Result)?.cast(),
-        };
-
-        let clients = spec.problem.clients();
-        let resident =
-            |host: usize, client: u64| residents.gradient(host, client - spec.layout.clients_on(host, clients).start);
-        let mut tasks = Vec::with_capacity(planned.len());
-        let mut result_at = result;
-        let mut export_at = entries_bytes;
-        let mut summed = Vec::new();
-        let mut located = Vec::with_capacity(planned.len());
-        for (ordinal, task) in planned.into_iter().enumerate() {
-            let entry = entry_of(own, ordinal);
-            let hold_bytes = task.hold_bytes(&spec.terms);
-            let hold = if task.exported {
-                let at = own.wrapping_add(export_at);
-                entered.push(ledger.enter(Purpose::Accumulators, hold_bytes));
-                // SAFETY: this rank's own entry, inside memory made above for all of its tasks.
-                unsafe { (*entry).offset.store(export_at as u64, Ordering::Release) };
-                export_at += (hold_bytes as usize).next_multiple_of(64);
-                at
+        let (mut piece_sums, mut round_sums) = (Vec::new(), Vec::new());
+        for task in sums {
+            let memory = SumMemory::take(&task, areas, board, &mut stock)?;
+            if task.in_rounds {
+                round_sums.push(memory.round_task(task, &spec, resident));
             } else {
-                buffer(hold_bytes, Purpose::Accumulators)?
-            };
-            let out = result_at;
-            if task.hold == Hold::Result {
-                summed.push((task.aggregator.range, ordinal, out));
-                result_at = result_at.wrapping_add(task.aggregator.range.len() as usize);
-            }
-            let places = Places {
-                slots: buffer(task.slots * task.slot_bytes, Purpose::Staging)?,
-                out,
-                scratch: buffer(task.scratch * size_of::<E::Acc>() as u64, Purpose::Accumulators)?.cast(),
-                hold: hold.cast(),
-                entry,
-            };
-            located.push((entry.cast_const(), hold.cast_const()));
-            tasks.push(RunTask::new(task, ordinal, &spec, places, resident));
-        }
-
-        let mut running_sends = Vec::with_capacity(sends.len());
-        for (index, send) in sends.into_iter().enumerate() {
-            let origin = match (send.cargo, spec.terms.residency) {
-                (Cargo::Partial { .. }, _) => Origin::Partial,
-                (Cargo::Gradient { client }, Residency::Resident) => Origin::Resident(resident(rank, client)),
-                (Cargo::Gradient { .. }, Residency::Streamed) => {
-                    let bytes = reader.send_buffer_bytes(&send);
-                    Origin::Streamed(buffer(bytes, Purpose::Staging)?.cast())
-                }
-            };
-            running_sends.push(RunSend::new(send, index, origin));
-        }
-
-        let mut order = Vec::new();
-        for (index, send) in running_sends.iter().enumerate() {
-            if send.in_turns() {
-                order.push(index);
+                piece_sums.push(memory.piece_task(task, piece_sums.len(), &spec, resident));
             }
         }
-        let piece_bytes = order.iter().map(|index| running_sends[*index].piece_bytes()).max().unwrap_or(0);
-        let pace = Pace::new(order, piece_bytes);
-
-        let mut running_relays = Vec::with_capacity(relays.len());
-        for (index, relay) in relays.into_iter().enumerate() {
-            let own = summed.iter().find(|(range, _, _)| relay.from.is_none() && *range == relay.range);
-            let (task, data) = match own {
-                Some((_, ordinal, data)) => (Some(*ordinal), *data),
-                None => {
-                    let data = result_at;
-                    result_at = result_at.wrapping_add(relay.range.len() as usize);
-                    (None, data)
-                }
-            };
-            let tag = relay_tag(relay.result);
-            running_relays.push(RunRelay::new(relay, index, tag, data, task, spec.terms.flow));
-        }
-
-        let native = match spec.plan.collective() {
-            Some(collective) => {
-                let out = result_at;
-                Some(NativeEnd::prepare(collective, &spec, out, &ledger, transport)?)
+        let incoming =
+            incoming.into_iter().enumerate().map(|(index, stream)| run_incoming(stream, index, board, &mut stock));
+        let incoming = incoming.collect::<Result<Vec<_>, _>>()?;
+        let rank = board.rank;
+        let outgoing = outgoing.into_iter().enumerate().map(|(index, stream)| {
+            let slots = stock.take(stream.depth * stream.slot_bytes, Purpose::Staging)?;
+            let streamed = spec.terms.residency == Residency::Streamed;
+            let places = stream.segments.iter().map(|segment| match segment.origin {
+                Origin::Gradient { client } if streamed => Place::Produced(client),
+                Origin::Gradient { client } => Place::Resident(resident(rank, client)),
+                Origin::Task { start, ring, .. } => Place::Task(Located::NOWHERE, start, ring),
+            });
+            let places = places.collect();
+            Ok(RunOutgoing::new(stream, index, places, slots))
+        });
+        let outgoing = outgoing.collect::<Result<Vec<RunOutgoing<E>>, EngineError>>()?;
+        let library = match calls.is_empty() {
+            true => None,
+            false => {
+                let sums = (spec.problem.elements, spec.problem.total_weight());
+                Some(LibraryCalls::prepare(calls, sums, &stock.ledger, transport)?)
             }
-            None => None,
         };
-
-        let slots: u64 = tasks.iter().map(|task| task.task.slots).sum();
-        let relayed: usize = running_relays.iter().map(RunRelay::most_messages).sum();
-        let tokens = Vec::with_capacity(slots as usize + 2 * running_sends.len() + relayed);
-        buffers.push(entries);
-        let round = Round {
+        let in_turns: Vec<usize> = (0..outgoing.len()).filter(|index| outgoing[*index].stream.in_turns).collect();
+        let piece_bytes = in_turns.iter().map(|index| outgoing[*index].piece_bytes()).max().unwrap_or(0);
+        let slots: u64 = piece_sums.iter().map(|sum| sum.task.slots).sum();
+        let streams: usize = incoming.iter().map(RunIncoming::most_messages).sum();
+        let sends: u64 = outgoing.iter().map(|run| run.stream.depth).sum();
+        Ok(Round {
             spec,
-            tasks,
-            sends: running_sends,
-            pace,
-            relays: running_relays,
-            native,
-            tokens,
-            results,
-            result,
+            sums: piece_sums,
+            round_sums,
+            incoming,
+            outgoing,
+            pace: Pace::new(in_turns, piece_bytes),
+            library,
+            tokens: Vec::with_capacity(slots as usize + streams + sends as usize),
+            answers,
+            kept,
+            copies,
             producing: 0.0,
-            _buffers: buffers,
-            windows: Windows::default(),
-            _entered: entered,
-            ledger,
-        };
-        Ok((round, located))
+            board: TaskBoard { rank, window: None, entries: std::ptr::null_mut(), own: Vec::new() },
+            stock,
+        })
     }
 
-    /// Tells every task where the sums of its node that it reads lie.
-    fn connect(&mut self, rank: usize, located: &[Located]) {
-        let exported = &self.windows.exported;
-        for task in &mut self.tasks {
-            task.connect(|host, ordinal| {
-                if host == rank {
-                    return located[ordinal];
-                }
-                let base = exported.as_ref().map_or(std::ptr::null_mut(), |region| region.of(host));
-                let entry = entry_of(base, ordinal);
-                // SAFETY: the neighbour's window holds an entry for each of its aggregators, written before the
-                // ranks met in `prepare`.
-                let offset = unsafe { (*entry).offset.load(Ordering::Acquire) };
-                (entry.cast_const(), base.wrapping_add(offset as usize).cast_const())
-            });
-        }
+    /// Memory for sums and finished ranges: the window where neighbours read them, buffers of this rank's own otherwise.
+    fn areas(lowering: &Lowering, board: &mut TaskBoard, stock: &mut Stock) -> Result<Areas<E>, EngineError> {
+        let result_bytes = lowering.result_elements * size_of::<E>() as u64;
+        let entries = lowering.tasks * size_of::<Entry>();
+        let private_sums = stock.take(lowering.private_hold_bytes, Purpose::Accumulators)?;
+        let Some(window) = &board.window else {
+            let buffer = Buffer::zeroed(entries)?;
+            board.entries = buffer.as_ptr();
+            stock.buffers.push(buffer);
+            let result = stock.take(result_bytes, Purpose::Result)?.cast();
+            return Ok(Areas { shared_sums: std::ptr::null_mut(), private_sums, result });
+        };
+        board.entries = window.own();
+        let shared_sums = window.own().wrapping_add(entries);
+        stock.entered.push(stock.ledger.enter(Purpose::Accumulators, lowering.shared_hold_bytes));
+        let result = if lowering.shares_result {
+            stock.entered.push(stock.ledger.enter(Purpose::Result, result_bytes));
+            shared_sums.wrapping_add(lowering.shared_hold_bytes.next_multiple_of(ALIGNMENT) as usize).cast()
+        } else {
+            stock.take(result_bytes, Purpose::Result)?.cast()
+        };
+        Ok(Areas { shared_sums, private_sums, result })
+    }
+
+    /// Tells every task and stream where the memory lies that it reads.
+    fn connect(&mut self) {
+        let board = &self.board;
+        self.sums.iter_mut().for_each(|sum| sum.connect(|task| board.locate(task)));
+        self.round_sums.iter_mut().for_each(|sum| sum.connect(|task| board.locate(task)));
+        self.outgoing.iter_mut().for_each(|stream| stream.connect(|task| board.locate(task)));
     }
 
     /// Makes ready to run once more. A barrier must follow before any rank runs.
     pub fn reset(&mut self) {
-        for task in &mut self.tasks {
-            task.reset();
-        }
-        for send in &mut self.sends {
-            send.reset();
+        self.sums.iter_mut().for_each(PieceTask::reset);
+        self.round_sums.iter_mut().for_each(RoundTask::reset);
+        self.incoming.iter_mut().for_each(RunIncoming::reset);
+        self.outgoing.iter_mut().for_each(RunOutgoing::reset);
+        for (_, located) in &self.copies {
+            located.entry().produced.store(0, Ordering::Relaxed);
         }
         self.pace.reset();
-        for relay in &mut self.relays {
-            relay.reset();
-        }
         self.producing = 0.0;
         self.tokens.clear();
     }
 
-    /// Carries out this rank's part. Returns when its aggregators hold their sums and its messages have left.
+    /// Carries out this rank's part. Returns when its tasks are done and its messages have left.
+    ///
+    /// # Errors
+    /// The transport failed, or nothing has moved for 300 s.
     pub fn run(&mut self, transport: &mut dyn Transport) -> Result<(), EngineError> {
         let mut idle_since: Option<Instant> = None;
         let mut idle_turns = 0u32;
         loop {
-            let mut progress = false;
-            for send in self.sends.iter_mut().filter(|send| !send.in_turns()) {
-                progress |= send.step(&self.spec, &self.tasks, transport)?;
-            }
-            while let Some(turn) = self.pace.next(|stream| self.sends[stream].is_over()) {
-                if !self.sends[turn].step(&self.spec, &self.tasks, transport)? {
-                    break;
-                }
-                self.pace.sent();
-                progress = true;
-            }
-            for task in &mut self.tasks {
-                progress |= task.step(&self.spec, transport, &mut self.tokens)?;
-            }
-            for relay in &mut self.relays {
-                progress |= relay.step(&self.tasks, transport)?;
-            }
-            if transport.under_way() > 0 || !self.tokens.is_empty() {
-                transport.completed(&mut self.tokens)?;
-                progress |= !self.tokens.is_empty();
-                self.deliver();
-            }
+            let progress = self.step(transport)?;
             if progress {
                 idle_since = None;
                 continue;
@@ -392,35 +287,63 @@ impl<'a, E: Element> Round<'a, E> {
                 self.watch(&mut idle_since, transport.rank())?;
             }
         }
-        if let Some(native) = &mut self.native {
-            let input = self.tasks.iter().find(|task| task.is_collective()).map(RunTask::collective_input);
-            native.run(input.unwrap_or(std::ptr::null()), transport)?;
+        if let Some(library) = &mut self.library {
+            let input = self.sums.first().map_or(std::ptr::null(), PieceTask::collective_input);
+            library.run(input, transport)?;
         }
-        let producing: f64 = self.tasks.iter().map(|t| t.producing).chain(self.sends.iter().map(|s| s.producing)).sum();
-        self.producing = producing;
+        let sums = self.sums.iter().map(|sum| sum.producing).chain(self.round_sums.iter().map(|sum| sum.producing));
+        self.producing = sums.chain(self.outgoing.iter().map(|stream| stream.producing)).sum();
         Ok(())
     }
 
+    /// Does what can be done without waiting. Returns true if that was anything.
+    fn step(&mut self, transport: &mut dyn Transport) -> Result<bool, EngineError> {
+        let mut progress = false;
+        for stream in self.outgoing.iter_mut().filter(|run| !run.stream.in_turns) {
+            progress |= stream.step(&self.spec, transport)?;
+        }
+        while let Some(turn) = self.pace.next(|stream| self.outgoing[stream].is_over()) {
+            if !self.outgoing[turn].step(&self.spec, transport)? {
+                break;
+            }
+            self.pace.sent();
+            progress = true;
+        }
+        for sum in &mut self.sums {
+            progress |= sum.step(&self.spec, transport, &mut self.tokens)?;
+        }
+        for sum in &mut self.round_sums {
+            progress |= sum.step(&self.spec, transport, &mut self.tokens)?;
+        }
+        for stream in &mut self.incoming {
+            progress |= stream.step(&mut self.round_sums, transport)?;
+        }
+        if transport.under_way() > 0 || !self.tokens.is_empty() {
+            transport.completed(&mut self.tokens)?;
+            progress |= !self.tokens.is_empty();
+            self.deliver();
+        }
+        Ok(progress)
+    }
+
     fn is_done(&self) -> bool {
-        self.tasks.iter().all(RunTask::is_done)
-            && self.sends.iter().all(RunSend::is_done)
-            && self.relays.iter().all(RunRelay::is_done)
+        self.sums.iter().all(PieceTask::is_done)
+            && self.round_sums.iter().all(RoundTask::is_done)
+            && self.incoming.iter().all(RunIncoming::is_done)
+            && self.outgoing.iter().all(RunOutgoing::is_done)
     }
 
     fn deliver(&mut self) {
         for token in self.tokens.drain(..) {
-            if token & SEND != 0 {
-                let (index, slot) = send_of(token);
-                let send = &mut self.sends[index];
-                send.left(slot, &self.tasks);
-                if send.in_turns() {
-                    self.pace.taken();
+            match Token::of(token) {
+                Token::Sum { task, slot } => self.sums[task].arrived(slot),
+                Token::Incoming { stream, slot } => self.incoming[stream].arrived(slot),
+                Token::Outgoing { stream, slot } => {
+                    self.outgoing[stream].left(slot);
+                    if self.outgoing[stream].stream.in_turns {
+                        self.pace.taken();
+                    }
                 }
-            } else if token & RELAY != 0 {
-                let (index, link, slot) = relay_of(token);
-                self.relays[index].completed(link, slot);
-            } else {
-                self.tasks[token >> 16].arrived(token & 0xffff);
             }
         }
     }
@@ -430,36 +353,47 @@ impl<'a, E: Element> Round<'a, E> {
         if since.elapsed() < STALL {
             return Ok(());
         }
-        let tasks = self.tasks.iter().filter(|task| !task.is_done()).map(RunTask::waits_for);
-        let sends = self.sends.iter().filter(|send| !send.is_done()).map(RunSend::waits_for);
-        let relays = self.relays.iter().filter(|relay| !relay.is_done()).map(RunRelay::waits_for);
-        let waiting = tasks.chain(sends).chain(relays).next().unwrap_or_default();
+        let sums = self.sums.iter().filter(|sum| !sum.is_done()).map(PieceTask::waits_for);
+        let round_sums = self.round_sums.iter().filter(|sum| !sum.is_done()).map(RoundTask::waits_for);
+        let incoming = self.incoming.iter().filter(|run| !run.is_done()).map(RunIncoming::waits_for);
+        let outgoing = self.outgoing.iter().filter(|run| !run.is_done()).map(RunOutgoing::waits_for);
+        let waiting = sums.chain(round_sums).chain(incoming).chain(outgoing).next().unwrap_or_default();
         Err(EngineError::Stalled { rank, seconds: STALL.as_secs(), waiting })
     }
 
-    /// The finished ranges that this rank holds, with their elements.
+    /// The finished sums of this rank, with their elements. Over all ranks they are the result, each element once.
     pub fn results(&self) -> Vec<(Range, &[E])> {
-        let mut at = 0;
-        let mut all = Vec::with_capacity(self.results.len());
-        for range in &self.results {
-            let length = range.len() as usize;
-            // SAFETY: the memory was made for the sum of these lengths, of elements of any bits.
-            let elements = unsafe { std::slice::from_raw_parts(self.result.add(at), length) };
-            all.push((*range, elements));
-            at += length;
-        }
-        all
+        let library = self.library.as_ref().and_then(LibraryCalls::answers);
+        self.answers.iter().copied().chain(library).map(|answer| self.slice(answer)).collect()
     }
 
-    /// What this rank has received in the second phase: ranges that others have summed.
+    /// The finished ranges that this rank has received from others.
     pub fn received(&self) -> Vec<(Range, &[E])> {
-        let relayed = self.relays.iter().filter_map(RunRelay::received);
-        let native = self.native.as_ref().and_then(NativeEnd::spread);
-        // SAFETY: each range has its own part of the result's memory, or of the collective's.
-        let slice = |(range, data): (Range, *const E)| {
-            (range, unsafe { std::slice::from_raw_parts(data, range.len() as usize) })
-        };
-        relayed.chain(native).map(slice).collect()
+        let copies = self.copies.iter().map(|(range, located)| (*range, located.base.cast::<E>()));
+        copies.map(|copy| self.slice(copy)).collect()
+    }
+
+    /// The elements that the end of the round wants on this rank, where it reads them: in its own memory, or in that of
+    /// another rank of its node.
+    pub fn kept(&self) -> Vec<(Range, &[E])> {
+        let own = self.kept.iter().map(|kept| {
+            let base = self.board.locate(kept.task).base.cast::<E>();
+            (kept.range, base.wrapping_add((kept.range.start - kept.start) as usize))
+        });
+        let wanted = self.spec.plan.wanted(self.spec.problem, self.spec.layout, self.board.rank);
+        let library = self.library.as_ref().and_then(LibraryCalls::kept).map(|(range, data)| {
+            let within = range.intersect(wanted);
+            (within, data.wrapping_add((within.start - range.start) as usize))
+        });
+        own.chain(library).map(|kept| self.slice(kept)).collect()
+    }
+
+    fn slice(&self, (range, data): (Range, *const E)) -> (Range, &[E]) {
+        if range.is_empty() {
+            return (range, &[]);
+        }
+        // SAFETY: the memory of a finished range, of elements of any bits, which nobody writes between rounds.
+        (range, unsafe { std::slice::from_raw_parts(data, range.len() as usize) })
     }
 
     /// Seconds of the last run that this rank spent producing streamed gradients.
@@ -469,23 +403,117 @@ impl<'a, E: Element> Round<'a, E> {
 
     /// Why a streamed gradient could not be produced, if one could not.
     pub fn problem(&self) -> Option<&str> {
-        let tasks = self.tasks.iter().filter_map(|task| task.problem.as_deref());
-        tasks.chain(self.sends.iter().filter_map(|send| send.problem.as_deref())).next()
+        let sums = self.sums.iter().filter_map(|sum| sum.problem.as_deref());
+        let round_sums = self.round_sums.iter().filter_map(|sum| sum.problem.as_deref());
+        sums.chain(round_sums).chain(self.outgoing.iter().filter_map(|stream| stream.problem.as_deref())).next()
     }
 
     /// Bytes that this rank has allocated, by purpose, the gradients of its clients among them.
     pub fn tracked(&self) -> crate::plan::memory::Memory {
-        self.ledger.current()
+        self.stock.ledger.current()
     }
 
     /// Maps the neighbours' gradients that this rank will read, so that no page fault falls into the round, and the
     /// kernel counts those pages before the round and not in it.
     pub fn reach_gradients(&self) {
-        self.tasks.iter().for_each(RunTask::reach_gradients);
+        self.sums.iter().for_each(PieceTask::reach_gradients);
+        self.round_sums.iter().for_each(RoundTask::reach_gradients);
     }
 
     /// The same for neighbours' sums.
     pub fn reach_sums(&self) {
-        self.tasks.iter().for_each(RunTask::reach_sums);
+        self.sums.iter().for_each(PieceTask::reach_sums);
+        self.round_sums.iter().for_each(RoundTask::reach_sums);
     }
+}
+
+/// Alignment of the finished ranges in a window, bytes.
+const ALIGNMENT: u64 = 128;
+
+/// Bytes of the memory that a rank shares with its node: entries, sums that others read, and finished ranges if they do.
+fn window_bytes<E: Element>(lowering: &Lowering) -> usize {
+    let sums = lowering.shared_hold_bytes.next_multiple_of(ALIGNMENT) as usize;
+    let result = if lowering.shares_result { lowering.result_elements as usize * size_of::<E>() } else { 0 };
+    lowering.tasks * size_of::<Entry>() + sums + result
+}
+
+/// Enters where each task keeps its elements, on the board and for the node's other ranks.
+fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut TaskBoard) {
+    let nowhere = Located { entry: TaskBoard::entry(board.entries, 0), base: std::ptr::null() };
+    board.own = vec![nowhere; lowering.tasks];
+    let sums = lowering.sums.iter().map(|task| {
+        let base: *const u8 = match task.hold {
+            Hold::Result => areas.result.wrapping_add(task.result_at as usize).cast_const().cast(),
+            _ if task.exported => areas.shared_sums.wrapping_add(task.hold_at as usize).cast_const(),
+            _ => areas.private_sums.wrapping_add(task.hold_at as usize).cast_const(),
+        };
+        (task.number, base)
+    });
+    let copies = lowering.copies.iter();
+    let copies =
+        copies.map(|copy| (copy.number, areas.result.wrapping_add(copy.result_at as usize).cast_const().cast()));
+    for (number, base) in sums.chain(copies) {
+        let entry = TaskBoard::entry(board.entries, number);
+        if board.window.is_some() {
+            // SAFETY: this rank's own entry, inside memory that was made for all of its tasks. Offsets of what nobody
+            // else reads mean nothing.
+            unsafe {
+                (*entry).offset.store((base.addr() as u64).wrapping_sub(board.entries.addr() as u64), Ordering::Release)
+            };
+        }
+        board.own[number] = Located { entry: entry.cast_const(), base };
+    }
+}
+
+/// The memory of one sum.
+struct SumMemory<E: Element> {
+    out: *mut E,
+    hold: *mut E::Acc,
+    scratch: *mut E::Acc,
+    slots: *mut u8,
+    located: Located,
+}
+
+impl<E: Element> SumMemory<E> {
+    fn take(task: &SumTask, areas: Areas<E>, board: &TaskBoard, stock: &mut Stock) -> Result<Self, EngineError> {
+        let located = board.own[task.number];
+        Ok(SumMemory {
+            out: areas.result.wrapping_add(task.result_at as usize),
+            hold: located.base.cast_mut().cast(),
+            scratch: stock.take(task.scratch * size_of::<E::Acc>() as u64, Purpose::Accumulators)?.cast(),
+            slots: stock.take(task.slots * task.slot_bytes, Purpose::Staging)?,
+            located,
+        })
+    }
+
+    fn round_task(self, task: SumTask, spec: &Spec<'_>, resident: impl Fn(usize, u64) -> *const E) -> RoundTask<E> {
+        let SumMemory { out, hold, scratch, slots, located } = self;
+        RoundTask::new(task, spec, RoundMemory { hold, out, scratch, slot: slots, located }, resident)
+    }
+
+    fn piece_task(
+        self,
+        task: SumTask,
+        index: usize,
+        spec: &Spec<'_>,
+        resident: impl Fn(usize, u64) -> *const E,
+    ) -> PieceTask<E> {
+        let SumMemory { out, hold, scratch, slots, located } = self;
+        PieceTask::new(task, index, spec, PieceMemory { slots, out, scratch, hold, located }, resident)
+    }
+}
+
+fn run_incoming<E: Element>(
+    stream: Incoming,
+    index: usize,
+    board: &TaskBoard,
+    stock: &mut Stock,
+) -> Result<RunIncoming<E>, EngineError> {
+    let slots = stock.take(stream.depth * stream.slot_bytes, Purpose::Staging)?;
+    let kept = stream.segments.iter().map(|segment| match segment.target {
+        Taker::Copy { number } => Some(board.own[number]),
+        Taker::Sum { .. } => None,
+    });
+    let kept = kept.collect();
+    Ok(RunIncoming::new(stream, index, kept, slots))
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::transport::{Collectives, Shared, Transport, TransportError, ranks_of_first_nodes};
+use crate::engine::transport::{Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::engine::{Buffer, OutOfMemory};
 
 /// A send that no receive has met yet: where its bytes lie, how many, and whom to tell.
@@ -77,6 +77,7 @@ struct Threads {
     /// Receives that have met their letter, with it; kept to reuse its memory.
     matched: Vec<(Letter, Expected)>,
     sends_under_way: usize,
+    sent: Sent,
 }
 
 /// Runs `body` on as many threads as `node_of` names ranks, rank r on the pretended node `node_of[r]`, and returns
@@ -100,7 +101,7 @@ pub fn run_threads<R: Send>(node_of: &[usize], body: impl Fn(&mut dyn Transport)
 
 impl Threads {
     fn new(rank: usize, inner: Arc<Inner>) -> Threads {
-        Threads { rank, inner, expected: Vec::new(), matched: Vec::new(), sends_under_way: 0 }
+        Threads { rank, inner, expected: Vec::new(), matched: Vec::new(), sends_under_way: 0, sent: Sent::default() }
     }
 }
 
@@ -178,6 +179,7 @@ impl Transport for Threads {
         let mut inbox = lock(&self.inner.inbox[to]);
         inbox.entry((self.rank, tag)).or_default().push_back(Letter { data, bytes, token });
         self.sends_under_way += 1;
+        self.sent.count(bytes);
         Ok(())
     }
 
@@ -229,6 +231,10 @@ impl Transport for Threads {
 
     fn idle(&mut self) {
         std::thread::yield_now();
+    }
+
+    fn sent(&self) -> Sent {
+        self.sent
     }
 
     fn most_tag(&self) -> u64 {

@@ -30,6 +30,29 @@ pub trait Shared: Send {
     fn of(&self, rank: usize) -> *mut u8;
 }
 
+/// Messages that a rank has sent through its transport since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Their number.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Sent {
+    /// Counts a message of `bytes` bytes.
+    pub fn count(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// What was sent after `before`.
+    #[must_use]
+    pub fn since(self, before: Sent) -> Sent {
+        Sent { messages: self.messages - before.messages, bytes: self.bytes - before.bytes }
+    }
+}
+
 /// Connects ranks. Calls marked *collective* must be made by every rank, in the same order.
 pub trait Transport {
     /// This rank.
@@ -77,6 +100,8 @@ pub trait Transport {
     fn under_way(&self) -> usize;
     /// Called when nothing can be done: lets others have the core.
     fn idle(&mut self);
+    /// Messages that this rank has sent so far. Collectives of the MPI library are not among them.
+    fn sent(&self) -> Sent;
     /// The greatest tag that a message may have.
     fn most_tag(&self) -> u64;
 
@@ -164,7 +189,7 @@ pub trait Collectives {
         elements: u64,
     ) -> Result<(), TransportError>;
 
-    /// MPI_Scatterv of f32 or f64 from `root`: rank r gets the elements that `parts[r]` names by offset and number.
+    /// MPI_Scatterv of elements of any type from `root`: rank r gets the elements that `parts[r]` names by offset and number.
     ///
     /// # Safety
     /// On the root `send` must hold all parts, everywhere `receive` this rank's; no overlap; the same root and parts
@@ -178,7 +203,7 @@ pub trait Collectives {
         parts: &[(u64, u64)],
     ) -> Result<(), TransportError>;
 
-    /// MPI_Gatherv of f32 or f64 to `root`, or MPI_Allgatherv where there is none: rank r's elements go where `parts[r]`
+    /// MPI_Gatherv of elements of any type to `root`, or MPI_Allgatherv where there is none: rank r's elements go where `parts[r]`
     /// says by offset and number.
     ///
     /// # Safety

@@ -99,18 +99,18 @@ pub(crate) struct Variants<'a> {
 
 impl Variants<'_> {
     /// Number of cells of one comparison. Does not build them, so that a huge sweep can be refused.
-    pub fn count(&self, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
-        let lengths = |strategy: &String| self.heeded(knobs(strategy)).lengths();
+    pub fn count(&self, end: End, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
+        let lengths = |strategy: &String| self.heeded(end, knobs(strategy)).lengths();
         let product =
             |lengths: [usize; 5]| lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64));
         self.strategies.iter().map(lengths).map(product).fold(0, u64::saturating_add)
     }
 
     /// The cells of one comparison, numbered from `first`. Asks `knobs` what a strategy heeds.
-    pub fn cells(&self, first: u64, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
+    pub fn cells(&self, first: u64, end: End, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
         let mut cells = Vec::new();
         for strategy in self.strategies {
-            let Heeded { shards, flow, intra_node, order, ceiling } = self.heeded(knobs(strategy));
+            let Heeded { shards, flow, intra_node, order, ceiling } = self.heeded(end, knobs(strategy));
             for &shards in shards {
                 for &flow in flow {
                     for &intra_node in intra_node {
@@ -128,9 +128,9 @@ impl Variants<'_> {
         cells
     }
 
-    fn heeded(&self, knobs: Knobs) -> Heeded<'_> {
+    fn heeded(&self, end: End, knobs: Knobs) -> Heeded<'_> {
         Heeded {
-            shards: if knobs.shards { self.shards } else { &[1] },
+            shards: if knobs.heeds_shards(end) { self.shards } else { &[1] },
             flow: if knobs.flow { self.flow } else { &[FlowChoice::Whole] },
             intra_node: if knobs.intra_node { self.intra_node } else { &self.intra_node[..1] },
             order: if knobs.order { self.order } else { &self.order[..1] },

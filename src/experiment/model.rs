@@ -81,8 +81,8 @@ pub(crate) fn unfit_name(name: &str) -> Option<String> {
 
 /// Reads a name that becomes part of file names.
 pub(crate) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    struct FileNameVisitor;
-    impl Visitor<'_> for FileNameVisitor {
+    struct ModelNameVisitor;
+    impl Visitor<'_> for ModelNameVisitor {
         type Value = String;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a name")
@@ -91,7 +91,7 @@ pub(crate) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<St
             unfit_name(name).map_or_else(|| Ok(name.to_string()), |problem| Err(E::custom(problem)))
         }
     }
-    deserializer.deserialize_any(FileNameVisitor)
+    deserializer.deserialize_any(ModelNameVisitor)
 }
 
 impl SweepValue for ModelChoice {

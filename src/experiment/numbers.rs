@@ -100,7 +100,7 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for WholeNumber<MIN, MAX> {
 pub struct Real<Q>(pub f64, PhantomData<Q>);
 
 /// What a [`Real`] measures; decides what is in range.
-pub trait Quantity: 'static {
+pub trait WrittenQuantity: 'static {
     /// What is expected, for messages.
     const EXPECTED: &'static str;
     /// True for a value that makes sense.
@@ -111,7 +111,7 @@ pub trait Quantity: 'static {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OfClient {}
 
-impl Quantity for OfClient {
+impl WrittenQuantity for OfClient {
     const EXPECTED: &'static str = "a weight: a number above 0 that single precision can hold";
     fn accepts(value: f64) -> bool {
         // A normal number in single precision too, where sums over f32 gradients take it.
@@ -123,7 +123,7 @@ impl Quantity for OfClient {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OfTime {}
 
-impl Quantity for OfTime {
+impl WrittenQuantity for OfTime {
     const EXPECTED: &'static str = "a number of seconds above 0 and up to 1000000000";
     fn accepts(value: f64) -> bool {
         value > 0.0 && value <= 1e9
@@ -134,7 +134,7 @@ impl Quantity for OfTime {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OfInterval {}
 
-impl Quantity for OfInterval {
+impl WrittenQuantity for OfInterval {
     const EXPECTED: &'static str = "a precision: a part above 0 and up to 1, as 0.02 for 2 %";
     fn accepts(value: f64) -> bool {
         value > 0.0 && value <= 1.0
@@ -148,7 +148,7 @@ pub type Seconds = Real<OfTime>;
 /// How narrow an interval is to be: half its width, as a part of what it is for.
 pub type Precision = Real<OfInterval>;
 
-impl<Q: Quantity> Visitor<'_> for Real<Q> {
+impl<Q: WrittenQuantity> Visitor<'_> for Real<Q> {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,7 +171,7 @@ impl<Q: Quantity> Visitor<'_> for Real<Q> {
     }
 }
 
-impl<Q: Quantity> Real<Q> {
+impl<Q: WrittenQuantity> Real<Q> {
     /// What turns a number into one of this range, or into an error that says what is expected.
     pub(crate) fn visitor() -> Self {
         Real(0.0, PhantomData)
@@ -183,13 +183,13 @@ impl<Q: Quantity> Real<Q> {
     }
 }
 
-impl<'de, Q: Quantity> Deserialize<'de> for Real<Q> {
+impl<'de, Q: WrittenQuantity> Deserialize<'de> for Real<Q> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self::visitor())
     }
 }
 
-impl<Q: Quantity> JsonSchema for Real<Q> {
+impl<Q: WrittenQuantity> JsonSchema for Real<Q> {
     fn inline_schema() -> bool {
         true
     }

@@ -133,8 +133,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         dtypes.len() as u64,
         clients.len() as u64,
         written.roles.values().len() as u64,
-        written.end.values().len() as u64,
-        variants.count(known.knobs),
+        written.end.values().iter().map(|end| variants.count(*end, known.knobs)).fold(0, u64::saturating_add),
     ])?;
     let mut comparisons: Vec<Comparison> = Vec::new();
     let mut first_cell = 0;
@@ -151,7 +150,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
                         let shards = resolver.shards(hosts)?;
                         let variants = Variants { shards: &shards, ..variants };
                         for &end in written.end.values() {
-                            let cells = variants.cells(first_cell, known.knobs);
+                            let cells = variants.cells(first_cell, end, known.knobs);
                             first_cell += cells.len() as u64;
                             comparisons.push(Comparison {
                                 index: comparisons.len() as u64,

@@ -3,58 +3,52 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::engine::transport::{Transport, agree, gather_numbers};
-use crate::engine::{EngineError, Residents, Round, Spec};
+use crate::engine::Residents;
+use crate::engine::transport::Transport;
 use crate::experiment::Comparison;
 use crate::gradient::{Element, Source};
-use crate::job::contender::{Contender, Measured, make_ready, row};
-use crate::job::digest::digest;
+use crate::job::contender::{Circumstances, Contender, Measured, Place, make_ready, row};
 use crate::job::disturbance::{BlockWatch, Disturbance};
-use crate::job::rank_memory::{self, Watch, Watching};
+use crate::job::rank_memory::{Watch, Watching};
 use crate::job::ratios::{self, Timed};
-use crate::job::room::binary;
 use crate::job::settle::settle;
 use crate::job::setup::terms_of;
 use crate::job::start::misses_too_many;
-use crate::job::timing::{self, Timing, Told};
-use crate::job::{JobError, Prepared, Progress, Request, correctness, keep};
-use crate::memory::Limit;
-use crate::plan::memory::{Memory, RankPrediction, resident};
-use crate::plan::{IntraNode, Layout, Phase, Residency};
-use crate::results::Running;
-use crate::results::row::{BlockRow, MemoryRow, RatioRow, Sample, Status};
+use crate::job::{JobContext, JobError, Prepared};
+use crate::plan::memory::resident;
+use crate::plan::{IntraNode, Layout, Residency};
+use crate::results::row::{BlockRow, RatioRow, Sample, Status};
 use crate::stats::{BlockOrder, Stopped, Stopping, StoppingRule};
-use crate::sync::{Start, Synchroniser};
+use crate::sync::Start;
 use crate::with_element;
 
-/// Windows that one round may miss before a barrier begins it.
+/// A round that has missed its window this often begins behind a barrier.
 const MOST_MISSED: u32 = 5;
 
-/// What came of a comparison; on rank 0.
+/// The rows that a comparison yields; on rank 0.
 #[derive(Default)]
 pub struct Outcome {
-    /// Its cells.
+    /// A row for each cell, with its samples and memory.
     pub cells: Vec<Measured>,
-    /// How they compare.
+    /// Each cell's ratio to the fastest one.
     pub ratios: Vec<RatioRow>,
-    /// What the machine did meanwhile.
+    /// The machine's load during each block.
     pub blocks: Vec<BlockRow>,
 }
 
-/// Measures a comparison. Collective. Rows on rank 0, nothing elsewhere.
+/// Measures a comparison. Collective. The outcome has its rows on rank 0 and is empty elsewhere.
+///
+/// # Errors
+/// The ranks have lost each other, a signal stopped the job, or a file cannot be read or written. A cell that fails ends
+/// as a row with its status.
 pub fn measure(
     transport: &mut dyn Transport,
-    prepared: &Prepared,
+    job: &mut JobContext<'_>,
     comparison: &Comparison,
-    request: &Request,
-    (running, sync, cores_shared): (&Running, &mut Synchroniser, bool),
-    progress: &mut dyn Progress,
 ) -> Result<Outcome, JobError> {
-    let repeat = &prepared.experiment.repeat;
-    progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), repeat);
-    with_element!(comparison.dtype, E => {
-        Session::<E>::measure(transport, prepared, comparison, request, (running, sync, cores_shared), progress)
-    })
+    let repeat = &job.prepared.experiment.repeat;
+    job.progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), repeat);
+    with_element!(comparison.dtype, E => measure_as::<E>(transport, job, comparison))
 }
 
 /// Bytes of clients' gradients that this rank keeps for `comparison`, and whether its node shares them.
@@ -76,7 +70,8 @@ pub fn resident_bytes(
     Ok((bytes, shared))
 }
 
-/// What follows a block; what comes later goes before.
+/// How a comparison goes on after a block. Ranks take the greatest of their answers, so the order of the variants is that
+/// of precedence.
 #[derive(Clone, Copy)]
 enum Next {
     GoOn,
@@ -85,128 +80,111 @@ enum Next {
     Stop,
 }
 
-struct Session<'s, E: Element> {
-    prepared: &'s Prepared,
-    comparison: &'s Comparison,
-    request: &'s Request,
-    layout: Arc<Layout>,
-    source: &'s dyn Source,
-    residents: Residents<E>,
-    watch: Watch,
-    running: &'s Running,
-    sync: &'s mut Synchroniser,
+/// A comparison whose gradients are loaded and whose rounds can begin.
+pub(super) struct Session<'s, 'j, E: Element> {
+    pub(super) job: &'s mut JobContext<'j>,
+    pub(super) comparison: &'s Comparison,
+    pub(super) layout: Arc<Layout>,
+    pub(super) source: &'s dyn Source,
+    pub(super) residents: Residents<E>,
+    pub(super) watch: Watch,
     disturbance: Disturbance,
 }
 
-impl<'s, E: Element> Session<'s, E> {
-    fn measure(
-        transport: &mut dyn Transport,
-        prepared: &'s Prepared,
-        comparison: &'s Comparison,
-        request: &'s Request,
-        (running, sync, cores_shared): (&'s Running, &'s mut Synchroniser, bool),
-        progress: &mut dyn Progress,
-    ) -> Result<Outcome, JobError> {
-        let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
-        let source = source.as_dyn();
-        let node_of = transport.node_of().to_vec();
-        let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
-        let mut contenders = Vec::with_capacity(comparison.cells.len());
-        for cell in &comparison.cells {
-            let strategy = prepared.strategy(&cell.strategy)?;
-            contenders.push(Contender {
-                cell,
-                strategy,
-                terms: terms_of(comparison, cell, strategy, nodes),
-                problem: prepared.problem(comparison, source, cell.shards),
-                plan: None,
-                status: Status::Ok,
-                reason: String::new(),
-                predicted: RankPrediction::default(),
-                aggregating: Vec::new(),
-                heaviest: MemoryRow::default(),
-                memory: Vec::new(),
-                verification: None,
-                digest: 0,
-                kept: request.keep_result.is_none(),
-                samples: Vec::new(),
-            });
-        }
-        let (mut stopped, mut disturbance) = (None, Disturbance::default());
-        match prepared.layout(comparison, &node_of) {
-            Err(reason) => contenders.iter_mut().for_each(|c| c.ends(Status::Infeasible, reason.clone())),
-            Ok(layout) => {
-                let rank = transport.rank();
-                let (_, shared) = resident_bytes(prepared, comparison, &layout, source, rank)?;
-                for contender in &mut contenders {
-                    make_ready(transport, contender, &layout, !request.ignore_prediction)?;
-                }
-                if contenders.iter().any(Contender::runs) {
-                    let watching = if transport.has_own_process() { request.watch } else { Watching::Never };
-                    let (watch, loaded) = Watch::over_loading(watching, || match comparison.residency {
-                        Residency::Streamed => Ok(Residents::none()),
-                        Residency::Resident => {
-                            Residents::<E>::load(source, &contenders[0].problem, &layout, shared, transport)
-                        }
-                    });
-                    match settle(transport, loaded)? {
-                        Err(reason) => {
-                            let running = contenders.iter_mut().filter(|c| c.runs());
-                            running.for_each(|c| c.ends(Status::Failed, reason.clone()));
-                        }
-                        Ok(residents) => {
-                            let disturbed = Disturbance::default();
-                            let mut session = Session {
-                                prepared,
-                                comparison,
-                                request,
-                                layout,
-                                source,
-                                residents,
-                                watch,
-                                running,
-                                sync,
-                                disturbance: disturbed,
-                            };
-                            stopped = session.run(transport, &mut contenders, progress)?;
-                            disturbance = session.disturbance;
-                        }
-                    }
-                }
-            }
-        }
-        for contender in contenders.iter().filter(|c| !c.runs()) {
-            let name = contender.strategy.name();
-            progress.note(&format!("{name}: {}: {}", contender.status.name(), contender.reason));
-        }
-        if transport.rank() != 0 {
-            return Ok(Outcome::default());
-        }
-        let ratios = match &stopped {
-            Some(stopped) => {
-                let precision = prepared.experiment.repeat.precision;
-                ratios::against_the_fastest(comparison.index, &timed(&contenders), precision, stopped)
-            }
-            None => Vec::new(),
-        };
-        let place = (transport.ranks(), nodes);
-        let enforced = prepared.experiment.enforce;
-        let other_load = disturbance.other_load();
-        let rows = contenders
-            .into_iter()
-            .map(|c| row(c, comparison, place, (enforced, cores_shared), (stopped.as_ref(), other_load)));
-        Ok(Outcome { cells: rows.collect(), ratios, blocks: disturbance.rows })
+/// As [`measure`], for gradients of element type `E`.
+fn measure_as<E: Element>(
+    transport: &mut dyn Transport,
+    job: &mut JobContext<'_>,
+    comparison: &Comparison,
+) -> Result<Outcome, JobError> {
+    let prepared = job.prepared;
+    let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
+    let source = source.as_dyn();
+    let place = Place::of(transport);
+    let keep = job.request.keep_result.is_some();
+    let contenders = comparison.cells.iter().map(|cell| {
+        let strategy = prepared.strategy(&cell.strategy)?;
+        let problem = prepared.problem(comparison, source, cell.shards);
+        let terms = terms_of(comparison, cell, strategy, place.nodes);
+        Ok(Contender { kept: !keep, ..Contender::new(cell, strategy, terms, problem) })
+    });
+    let mut contenders = contenders.collect::<Result<Vec<_>, JobError>>()?;
+    let mut disturbance = Disturbance::default();
+    let mut stopped = None;
+    if let Some(mut session) = prepare_session::<E>(transport, job, comparison, source, &mut contenders)? {
+        stopped = session.run(transport, &mut contenders)?;
+        disturbance = session.disturbance;
     }
+    for contender in contenders.iter().filter(|c| !c.runs()) {
+        let name = contender.strategy.name();
+        job.progress.note(&format!("{name}: {}: {}", contender.status, contender.reason));
+    }
+    if transport.rank() != 0 {
+        return Ok(Outcome::default());
+    }
+    let precision = prepared.experiment.repeat.precision;
+    let ratios = stopped
+        .as_ref()
+        .map(|stopped| ratios::against_the_fastest(comparison.index, &timed(&contenders), precision, stopped));
+    let circumstances = Circumstances {
+        place,
+        enforced: prepared.experiment.enforce,
+        cores_shared: job.cores_shared,
+        stopped: stopped.as_ref(),
+        other_load: disturbance.other_load(),
+    };
+    let cells = contenders.into_iter().map(|c| row(c, comparison, &circumstances)).collect();
+    Ok(Outcome { cells, ratios: ratios.unwrap_or_default(), blocks: disturbance.rows })
+}
 
-    /// Verifies every cell in an untimed round, warms up, then times blocks until the stopping rule has enough. Why it
-    /// stopped, on rank 0; None elsewhere, or if every cell has failed before.
+/// Plans the cells and loads the gradients. None if no cell can run; each then has its status and reason. Collective.
+fn prepare_session<'s, 'j, E: Element>(
+    transport: &mut dyn Transport,
+    job: &'s mut JobContext<'j>,
+    comparison: &'s Comparison,
+    source: &'s dyn Source,
+    contenders: &mut [Contender<'_>],
+) -> Result<Option<Session<'s, 'j, E>>, JobError> {
+    let layout = match job.prepared.layout(comparison, transport.node_of()) {
+        Ok(layout) => layout,
+        Err(reason) => {
+            contenders.iter_mut().for_each(|c| c.ends(Status::Infeasible, reason.clone()));
+            return Ok(None);
+        }
+    };
+    let (_, shared) = resident_bytes(job.prepared, comparison, &layout, source, transport.rank())?;
+    for contender in contenders.iter_mut() {
+        make_ready(transport, contender, &layout, !job.request.ignore_prediction)?;
+    }
+    if !contenders.iter().any(Contender::runs) {
+        return Ok(None);
+    }
+    let watching = if transport.has_own_process() { job.request.watch } else { Watching::Never };
+    let (watch, loaded) = Watch::over_loading(watching, || match comparison.residency {
+        Residency::Streamed => Ok(Residents::none()),
+        Residency::Resident => Residents::<E>::load(source, &contenders[0].problem, &layout, shared, transport),
+    });
+    match settle(transport, loaded)? {
+        Ok(residents) => {
+            let disturbance = Disturbance::default();
+            Ok(Some(Session { job, comparison, layout, source, residents, watch, disturbance }))
+        }
+        Err(reason) => {
+            contenders.iter_mut().filter(|c| c.runs()).for_each(|c| c.ends(Status::Failed, reason.clone()));
+            Ok(None)
+        }
+    }
+}
+
+impl<E: Element> Session<'_, '_, E> {
+    /// Verifies every cell in an untimed round, warms up, then times blocks until the stopping rule has enough. Yields why
+    /// it stopped, on rank 0; None elsewhere, or if every cell failed before. Collective.
     fn run(
         &mut self,
         transport: &mut dyn Transport,
         contenders: &mut [Contender<'_>],
-        progress: &mut dyn Progress,
     ) -> Result<Option<Stopped>, JobError> {
-        let repeat = &self.prepared.experiment.repeat;
+        let repeat = &self.job.prepared.experiment.repeat;
         // Without warm-up the first timed round is the one that is verified.
         for _ in 0..repeat.warmup {
             for contender in contenders.iter_mut().filter(|c| c.runs()) {
@@ -220,246 +198,101 @@ impl<'s, E: Element> Session<'s, E> {
             max_seconds: repeat.max_seconds,
             max_blocks: repeat.blocks,
         });
-        if self.sync.start() == Start::Window {
-            self.sync.refresh(transport)?;
+        if self.job.sync.start() == Start::Window {
+            self.job.sync.refresh(transport)?;
         }
         let begun = Instant::now();
         for block in 0..repeat.blocks {
             if !contenders.iter().any(Contender::runs) {
                 break;
             }
-            self.watch.block(block);
-            let mut watch = BlockWatch::begin(transport, self.comparison.index, block, self.sync);
-            for (place, index) in orders.next_block().into_iter().enumerate() {
-                let contender = &mut contenders[index];
-                if !contender.runs() {
-                    continue;
-                }
-                progress.cell(contender.strategy.name());
-                let (cell, place) = (contender.cell.index, place as u64);
-                // A block without a sample of some cell is worth nothing to its ratios, so a round whose window was missed
-                // is repeated at once; the last time behind a barrier, which cannot be missed.
-                for missed in 1.. {
-                    let told = self.one_round(transport, contender)?;
-                    let is_missed = told.as_ref().is_some_and(|told| !told.sample.is_valid());
-                    if let Some(told) = told {
-                        watch.add(&told);
-                        contender.samples.push(Sample { cell, block, place, ..told.sample });
-                    }
-                    let again = self.sync.start() == Start::Window && transport.max(u64::from(is_missed))? > 0;
-                    if !again || !contender.runs() {
-                        break;
-                    }
-                    if missed == MOST_MISSED {
-                        progress.note(&format!(
-                            "{MOST_MISSED} windows in a row were missed: from now on a barrier begins rounds"
-                        ));
-                        self.sync.fall_back();
-                    }
-                }
-            }
-            watch.end(transport, self.sync, &mut self.disturbance)?;
+            self.time_block(transport, contenders, block, orders.next_block())?;
             let spent = begun.elapsed().as_secs_f64();
-            progress.block(block + 1, spent);
+            self.job.progress.block(block + 1, spent);
             // Rank 0's clock and samples decide for all.
             let stopped = match transport.rank() {
                 0 => stopping.after_block(block + 1, spent, |alpha| {
                     let reached = ratios::widest(&timed(contenders), alpha);
-                    progress.look(reached);
+                    self.job.progress.look(reached);
                     reached
                 }),
                 _ => None,
             };
-            let windows = self.sync.start() == Start::Window;
-            let next = match &stopped {
-                Some(_) => Next::Stop,
-                None if windows && misses_too_many(self.disturbance.rounds()) => Next::FallBack,
-                None if self.sync.is_stale() => Next::Refresh,
-                None => Next::GoOn,
-            };
-            // One exchange for all: what stands further up counts.
-            let next = transport.max(next as u64)?;
-            if next == Next::Stop as u64 {
-                return Ok(stopped);
-            } else if next == Next::FallBack as u64 {
-                progress.note("more than half of the windows were missed: from now on a barrier begins rounds");
-                self.sync.fall_back();
-            } else if next == Next::Refresh as u64 {
-                self.sync.refresh(transport)?;
+            if self.goes_on(transport, stopped.is_some())? {
+                continue;
             }
+            return Ok(stopped);
         }
         Ok(None)
     }
 
-    /// Carries the cell out once, and looks whether everything that it allocated was given back. What all ranks told, on
-    /// rank 0; None elsewhere, or if the cell has failed.
-    fn one_round(
+    /// Times one round of each cell, in the order of `order`: indices into `contenders`. Collective.
+    fn time_block(
         &mut self,
         transport: &mut dyn Transport,
-        contender: &mut Contender<'_>,
-    ) -> Result<Option<Told>, JobError> {
-        if let Some(signal) = self.request.stop.asked(transport)? {
-            return Err(JobError::Stopped { signal, saved: None });
+        contenders: &mut [Contender<'_>],
+        block: u64,
+        order: Vec<usize>,
+    ) -> Result<(), JobError> {
+        self.watch.block(block);
+        let mut watch = BlockWatch::begin(transport, self.comparison.index, block, self.job.sync);
+        for (place, index) in order.into_iter().enumerate() {
+            let contender = &mut contenders[index];
+            if !contender.runs() {
+                continue;
+            }
+            self.job.progress.cell(contender.strategy.name());
+            let (cell, place) = (contender.cell.index, place as u64);
+            // A block without a sample of some cell is worth nothing to its ratios, so a round whose window was missed
+            // is repeated at once; the last time behind a barrier, which cannot be missed.
+            for missed in 1.. {
+                let told = self.one_round(transport, contender)?;
+                let is_missed = told.as_ref().is_some_and(|told| !told.sample.is_valid());
+                if let Some(told) = told {
+                    watch.add(&told);
+                    contender.samples.push(Sample { cell, block, place, ..told.sample });
+                }
+                let again = self.job.sync.start() == Start::Window && transport.max(u64::from(is_missed))? > 0;
+                if !again || !contender.runs() {
+                    break;
+                }
+                if missed == MOST_MISSED {
+                    self.job.progress.note(&format!(
+                        "{MOST_MISSED} windows in a row were missed: from now on a barrier begins rounds"
+                    ));
+                    self.job.sync.fall_back();
+                }
+            }
         }
-        if self.prepared.experiment.enforce && transport.rank() == 0 {
-            self.running.enter(contender.cell.index).map_err(|error| JobError::Output(error.to_string()))?;
-        }
-        let before = self.residents.ledger().current();
-        let told = self.carry_out(transport, contender)?;
-        let after = self.residents.ledger().current();
-        let leaked = if after == before {
-            Ok(())
+        Ok(watch.end(transport, self.job.sync, &mut self.disturbance)?)
+    }
+
+    /// True if another block follows, with the clocks refreshed or a barrier in the window's place where that is due.
+    /// `enough` is rank 0's: its stopping rule ends the comparison. Collective.
+    fn goes_on(&mut self, transport: &mut dyn Transport, enough: bool) -> Result<bool, JobError> {
+        let windows = self.job.sync.start() == Start::Window;
+        let next = if enough {
+            Next::Stop
+        } else if windows && misses_too_many(self.disturbance.rounds()) {
+            Next::FallBack
+        } else if self.job.sync.is_stale() {
+            Next::Refresh
         } else {
-            Err(format!(
-                "rank {}: {} bytes were held before the round and {} after it: some of its memory was not given back",
-                transport.rank(),
-                before.total(),
-                after.total()
-            ))
+            Next::GoOn
         };
-        if let Err(reason) = agree(transport, leaked)? {
-            contender.ends(Status::Failed, reason);
-            return Ok(None);
+        // One exchange for all: the greatest answer counts.
+        let next = transport.max(next as u64)?;
+        if next == Next::FallBack as u64 {
+            self.job.progress.note("more than half of the windows were missed: from now on a barrier begins rounds");
+            self.job.sync.fall_back();
+        } else if next == Next::Refresh as u64 {
+            self.job.sync.refresh(transport)?;
         }
-        Ok(told)
-    }
-
-    fn carry_out(
-        &mut self,
-        transport: &mut dyn Transport,
-        contender: &mut Contender<'_>,
-    ) -> Result<Option<Told>, JobError> {
-        let Some(plan) = contender.plan.clone() else { return Ok(None) };
-        let problem = Arc::clone(&contender.problem);
-        let spec = Spec {
-            plan: plan.as_ref(),
-            problem: &problem,
-            layout: &self.layout,
-            terms: contender.terms,
-            source: self.source,
-        };
-        let probe = self.watch.begin();
-        let enforce = self.prepared.experiment.enforce;
-        let limit = contender.ceiling_here(enforce).map(Limit::allow).transpose();
-        if enforce {
-            let refused = limit.as_ref().err().map(|error| format!("RLIMIT_DATA cannot enforce its ceiling: {error}"));
-            if let Err(reason) = agree(transport, refused.map_or(Ok(()), Err))? {
-                contender.ends(Status::Failed, reason);
-                return Ok(None);
-            }
-        }
-        let made = Round::prepare(spec, &self.residents, transport);
-        let out_of_memory = matches!(made, Err(EngineError::Memory(_)));
-        let out_of_memory = transport.max(u64::from(out_of_memory))? > 0;
-        let mut round = match settle(transport, made)? {
-            Ok(round) => round,
-            Err(reason) => {
-                let under = match contender.cell.ceiling.filter(|_| enforce) {
-                    Some(bytes) => format!(", under a ceiling of {} that RLIMIT_DATA enforces", binary(bytes)),
-                    None => String::new(),
-                };
-                let status = if out_of_memory { Status::Infeasible } else { Status::Failed };
-                contender.ends(status, format!("{reason}{under}"));
-                return Ok(None);
-            }
-        };
-        let tracked = as_predicted(transport.rank(), contender.predicted.all, round.tracked());
-        if let Err(reason) = agree(transport, tracked)? {
-            contender.ends(Status::Failed, reason);
-            return Ok(None);
-        }
-        let reached = self.watch.reach(&round);
-        round.reset();
-        let timing = Timing::of(self.sync, transport, |transport| round.run(transport))?;
-        transport.barrier()?;
-        let watched = self.watch.end(probe, &round, reached);
-        // What follows looks at the result, which is no part of the round.
-        drop(limit);
-
-        let problem = round.problem().map_or(Ok(()), |problem| Err(problem.to_owned()));
-        if let Err(reason) = agree(transport, problem)? {
-            contender.ends(Status::Failed, reason);
-            return Ok(None);
-        }
-        let results = round.results();
-        let digest = results.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
-        let held = self.held(contender, &round, digest);
-        let record = [round.producing_seconds().to_bits(), digest, held];
-        let record = [timing.numbers().as_slice(), &record, &watched.numbers()].concat();
-        const PRODUCING: usize = timing::NUMBERS;
-        const DIGEST: usize = PRODUCING + 1;
-        const HELD: usize = DIGEST + 1;
-        let numbers = gather_numbers(transport, &record)?.map(|told| {
-            for (memory, numbers) in contender.memory.iter_mut().zip(&told) {
-                rank_memory::add(memory, &numbers[HELD + 1..]);
-            }
-            let pick = |at: usize| told.iter().map(|of| of[at]).collect::<Vec<u64>>();
-            let digest = pick(DIGEST).into_iter().fold(0, u64::wrapping_add);
-            let producing = pick(PRODUCING).into_iter().map(f64::from_bits).collect();
-            let told = Told::new(self.sync.start(), transport.node_of(), &told, producing);
-            (told, digest, pick(HELD))
-        });
-        if contender.terms.phase == Phase::Round {
-            let spread = numbers.as_ref().map_or(Ok(()), |(_, digest, held)| self.all_hold(contender, *digest, held));
-            if let Err(reason) = agree(transport, spread)? {
-                contender.ends(Status::Failed, reason);
-                return Ok(None);
-            }
-        }
-        // Rounds whose result is that of a verified round need no second look.
-        let new = numbers
-            .as_ref()
-            .is_some_and(|(_, digest, _)| contender.verification.is_none() || contender.digest != *digest);
-        if transport.max(u64::from(new))? > 0 {
-            correctness::verify(transport, contender, self.source, &results)?;
-            if let Some((_, digest, _)) = &numbers {
-                contender.digest = *digest;
-            }
-            if !contender.kept
-                && contender.runs()
-                && let Some(directory) = &self.request.keep_result
-            {
-                let name = keep::file_name(self.comparison, contender.cell);
-                let kept = keep::write(transport, &directory.join(name), self.comparison.elements, &results)?;
-                kept.map_err(JobError::Output)?;
-                contender.kept = true;
-            }
-        }
-        Ok(numbers.filter(|_| contender.runs()).map(|(told, ..)| told))
-    }
-
-    /// Digest of what this rank's clients can read of the result after the second phase.
-    fn held(&self, contender: &Contender<'_>, round: &Round<'_, E>, own: u64) -> u64 {
-        let received = round.received();
-        let received = received.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add);
-        // After a collective of the library every rank has a copy of its own.
-        if contender.strategy.needs_mpi() { received } else { own.wrapping_add(received) }
-    }
-
-    /// After the second phase the clients of every node (or rank, where nothing is shared) hold the whole result.
-    fn all_hold(&self, contender: &Contender<'_>, digest: u64, held: &[u64]) -> Result<(), String> {
-        let by_node = contender.terms.intra_node == IntraNode::Shared && !contender.strategy.needs_mpi();
-        let clients = contender.problem.clients();
-        for rank in (0..held.len()).filter(|rank| !self.layout.clients_on(*rank, clients).is_empty()) {
-            let group: &[usize] = if by_node { self.layout.ranks_on_node(self.layout.node_of(rank)) } else { &[rank] };
-            let sum = group.iter().map(|rank| held[*rank]).fold(0, u64::wrapping_add);
-            if sum != digest {
-                return Err(format!("the clients of rank {rank} do not hold the result that was aggregated"));
-            }
-        }
-        Ok(())
+        Ok(next != Next::Stop as u64)
     }
 }
 
 /// The times of the cells that nothing is wrong with.
 fn timed(contenders: &[Contender<'_>]) -> Vec<Timed> {
     contenders.iter().filter(|c| c.runs()).map(|c| Timed::new(c.cell.index, &c.samples)).collect()
-}
-
-/// What was allocated must be what was predicted, to the byte.
-fn as_predicted(rank: usize, predicted: Memory, tracked: Memory) -> Result<(), String> {
-    if tracked == predicted {
-        return Ok(());
-    }
-    Err(format!("rank {rank} allocated {tracked:?}, but {predicted:?} was predicted: one of them is wrong"))
 }

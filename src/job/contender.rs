@@ -1,17 +1,18 @@
 //! One cell on its way through its comparison: planned, predicted, and in the end a row.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, agree, gather_numbers};
+use crate::engine::transport::{Transport, TransportError, agree, gather_numbers};
 use crate::engine::verify::{self, Verification};
 use crate::experiment::{self, Comparison};
 use crate::job::JobError;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
-use crate::plan::memory::{RankPrediction, predict_rank};
-use crate::plan::strategies::Strategy;
-use crate::plan::{self, Layout, Plan, Problem, Terms, check};
-use crate::results::row::{CellRow, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use crate::plan::memory::{RankPrediction, predict_lowered};
+use crate::plan::strategies::{Strategy, usual_family};
+use crate::plan::{self, Family, Layout, Lowering, Plan, Problem, Roles, Terms, check, family, lower};
+use crate::results::row::{CellRow, Hosting, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
@@ -20,6 +21,17 @@ pub const ENFORCED_BY: &str = "RLIMIT_DATA";
 
 /// A cell's row, its samples, and the memory of each rank.
 pub type Measured = (CellRow, Vec<Sample>, Vec<RankMemory>);
+
+/// Messages of a round, over all ranks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SentByRanks {
+    /// Messages of the rank that sends most.
+    pub messages_max: u64,
+    /// Messages of all ranks.
+    pub messages_total: u64,
+    /// Bytes in messages of the rank that sends most.
+    pub bytes_max: u64,
+}
 
 /// One cell on its way through the comparison. The same on every rank, but for what only rank 0 collects.
 pub struct Contender<'p> {
@@ -33,6 +45,14 @@ pub struct Contender<'p> {
     pub problem: Arc<Problem>,
     /// None where there is none.
     pub plan: Option<Arc<dyn Plan>>,
+    /// This rank's share of the plan.
+    pub lowering: Lowering,
+    /// The plan's family, where it has been read from the plan.
+    pub family: Option<Family>,
+    /// Digests of the finished ranges that each rank held after the last round that was verified; on rank 0.
+    pub held: Vec<u64>,
+    /// Messages that ranks sent in a round; on rank 0.
+    pub sent: SentByRanks,
     /// What has become of it so far.
     pub status: Status,
     /// Why, where it is not ok.
@@ -55,7 +75,68 @@ pub struct Contender<'p> {
     pub samples: Vec<Sample>,
 }
 
-impl Contender<'_> {
+/// The number of ranks and nodes that measure a comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Ranks.
+    pub ranks: usize,
+    /// Nodes that these ranks are on.
+    pub nodes: usize,
+}
+
+impl Place {
+    /// The ranks and nodes of this transport.
+    pub fn of(transport: &dyn Transport) -> Place {
+        let nodes = transport.node_of().iter().collect::<BTreeSet<_>>().len();
+        Place { ranks: transport.ranks(), nodes }
+    }
+}
+
+/// The facts of a comparison that its cells' rows repeat.
+pub struct Circumstances<'s> {
+    /// Where it ran.
+    pub place: Place,
+    /// True if the system enforced ceilings.
+    pub enforced: bool,
+    /// True if some ranks had to share cores.
+    pub cores_shared: bool,
+    /// Why the timing ended; None if it never began.
+    pub stopped: Option<&'s Stopped>,
+    /// The share of a node's cores that other processes had, 0 to 1; None where the kernel does not say.
+    pub other_load: Option<f64>,
+}
+
+impl<'p> Contender<'p> {
+    /// A cell that has not been planned yet.
+    pub fn new(
+        cell: &'p experiment::Cell,
+        strategy: &'static dyn Strategy,
+        terms: Terms,
+        problem: Arc<Problem>,
+    ) -> Contender<'p> {
+        Contender {
+            cell,
+            strategy,
+            terms,
+            problem,
+            plan: None,
+            lowering: Lowering::default(),
+            family: None,
+            held: Vec::new(),
+            sent: SentByRanks::default(),
+            status: Status::Ok,
+            reason: String::new(),
+            predicted: RankPrediction::default(),
+            aggregating: Vec::new(),
+            heaviest: MemoryRow::default(),
+            memory: Vec::new(),
+            verification: None,
+            digest: 0,
+            kept: false,
+            samples: Vec::new(),
+        }
+    }
+
     /// It will not run, or not again.
     pub fn ends(&mut self, status: Status, reason: String) {
         self.status = status;
@@ -70,6 +151,19 @@ impl Contender<'_> {
         let RankPrediction { all, aggregators, heaviest, aggregating_shared, .. } = self.predicted;
         let others = all.working() - heaviest.working();
         (aggregators > 0).then(|| (ceiling + others).saturating_sub(aggregating_shared))
+    }
+
+    /// True if `verdict` is Ok on every rank; otherwise the cell has failed for the first rank's reason. Collective.
+    pub fn agrees(
+        &mut self,
+        transport: &mut dyn Transport,
+        verdict: Result<(), String>,
+    ) -> Result<bool, TransportError> {
+        let agreed = agree(transport, verdict)?;
+        if let Err(reason) = &agreed {
+            self.ends(Status::Failed, reason.clone());
+        }
+        Ok(agreed.is_ok())
     }
 
     /// True as long as nothing is wrong with it.
@@ -103,11 +197,13 @@ pub fn make_ready(
     } else {
         Ok(())
     };
-    if let Err(reason) = agree(transport, verdict)? {
-        contender.ends(Status::Failed, reason);
+    if !contender.agrees(transport, verdict)? {
         return Ok(());
     }
-    let predicted = predict_rank(plan.as_ref(), &contender.problem, layout, &contender.terms, transport.rank());
+    contender.family = Some(family(plan.as_ref(), &contender.problem, layout));
+    let rank = transport.rank();
+    contender.lowering = lower(plan.as_ref(), &contender.problem, layout, &contender.terms, rank);
+    let predicted = predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);
     contender.predicted = predicted;
     let told = [predicted.aggregators].into_iter().chain(purposes(predicted.all)).chain(purposes(predicted.heaviest));
     let told: Vec<u64> = told.collect();
@@ -158,8 +254,7 @@ pub fn identity(
     cell: &experiment::Cell,
     strategy: &dyn Strategy,
     terms: &Terms,
-    ranks: usize,
-    nodes: usize,
+    place: Place,
 ) -> CellRow {
     let flow = match (cell.flow, terms.flow) {
         (experiment::FlowChoice::Auto, plan::Flow::Chunk { elements }) => {
@@ -171,20 +266,20 @@ pub fn identity(
         cell: cell.index,
         comparison: comparison.index,
         strategy: strategy.name().to_owned(),
-        family: strategy.family().name().to_owned(),
+        family: usual_family(strategy).unwrap_or_default(),
         model: comparison.model.clone(),
         elements: comparison.elements,
-        dtype: comparison.dtype.name().to_owned(),
+        dtype: comparison.dtype,
         clients: comparison.clients,
         shards: cell.shards,
         flow,
-        ranks: ranks as u64,
-        nodes: nodes as u64,
-        roles: comparison.roles.name().to_owned(),
-        intra_node: terms.intra_node.to_string(),
-        order: terms.order.to_string(),
-        phase: comparison.end.to_string(),
-        residency: comparison.residency.to_string(),
+        ranks: place.ranks as u64,
+        nodes: place.nodes as u64,
+        roles: if comparison.roles == Roles::Colocated { Hosting::Colocated } else { Hosting::Dedicated },
+        intra_node: terms.intra_node,
+        order: terms.order,
+        end: comparison.end,
+        residency: comparison.residency,
         ceiling_bytes: cell.ceiling.map(|bytes| bytes as f64),
         ..CellRow::default()
     }
@@ -193,13 +288,8 @@ pub fn identity(
 /// The row, the samples and the memory of a cell that has been through everything.
 ///
 /// The median's interval is at the level of the last look, so that all looks together miss in 5 of 100.
-pub fn row(
-    contender: Contender<'_>,
-    comparison: &Comparison,
-    (ranks, nodes): (usize, usize),
-    (enforced, cores_shared): (bool, bool),
-    (stopped, other_load): (Option<&Stopped>, Option<f64>),
-) -> Measured {
+pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Circumstances<'_>) -> Measured {
+    let Circumstances { place, enforced, cores_shared, stopped, other_load } = *circumstances;
     let stopped = stopped.filter(|_| contender.status == Status::Ok);
     let valid: Vec<&Sample> = contender.samples.iter().filter(|sample| sample.is_valid()).collect();
     let seconds: Vec<f64> = valid.iter().map(|sample| sample.seconds).collect();
@@ -224,8 +314,8 @@ pub fn row(
         missed_windows: missed as u64,
         disturbed_samples: disturbed,
         other_load,
-        interference: disturbed.map_or_else(String::new, |_| verdict(other_load, disturbed, cores_shared)),
-        stopped: stopped.map_or(String::new(), |stopped| stopped.reason.name().to_owned()),
+        interference: disturbed.and_then(|_| verdict(other_load, disturbed, cores_shared)),
+        stopped: stopped.map(|stopped| stopped.reason),
         looks: stopped.map_or(0, |stopped| u64::from(stopped.look.number)),
         blocks: stopped.map_or(0, |stopped| stopped.look.blocks),
         warm_up_samples: warm_up.map_or(0, |found| found.samples as u64),
@@ -256,10 +346,14 @@ pub fn row(
             wrong_elements: found.wrong,
             reference: verify::REFERENCE.to_owned(),
         }),
+        family: contender.family.or_else(|| usual_family(strategy)).unwrap_or_default(),
+        messages_max: contender.sent.messages_max,
+        messages_total: contender.sent.messages_total,
+        message_bytes_max: contender.sent.bytes_max,
         status: contender.status,
         reason: contender.reason,
         // The share of the machine's limit is for whoever has measured that.
-        ..identity(comparison, contender.cell, strategy, &contender.terms, ranks, nodes)
+        ..identity(comparison, contender.cell, strategy, &contender.terms, place)
     };
     (cell, contender.samples, contender.memory)
 }

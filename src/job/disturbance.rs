@@ -6,9 +6,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::engine::transport::{Transport, TransportError, gather_numbers};
 use crate::job::timing::Told;
 use crate::machine::{Load, Usage, core_mhz};
-use crate::results::row::BlockRow;
+use crate::results::row::{BlockRow, BlockStart};
 use crate::stats::interference::OtherLoad;
-use crate::sync::Synchroniser;
+use crate::sync::{Start, Synchroniser};
 
 /// Stands for what is not known.
 const NONE: u64 = u64::MAX;
@@ -52,11 +52,18 @@ fn is_first_on_node(transport: &dyn Transport) -> bool {
     node_of.iter().position(|node| *node == node_of[transport.rank()]) == Some(transport.rank())
 }
 
+fn start_of(sync: &Synchroniser) -> BlockStart {
+    match sync.start() {
+        Start::Window => BlockStart::Window,
+        Start::Barrier => BlockStart::Barrier,
+    }
+}
+
 impl BlockWatch {
     /// Before a block.
     pub fn begin(transport: &dyn Transport, comparison: u64, block: u64, sync: &Synchroniser) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let start = sync.start().name().to_owned();
+        let start = start_of(sync);
         BlockWatch {
             began_unix_s: since_1970.as_secs_f64(),
             begun: Instant::now(),
@@ -100,13 +107,10 @@ impl BlockWatch {
         let mhz = core_mhz().map_or(NONE, f64::to_bits);
         let told = gather_numbers(transport, &[seconds.to_bits(), own, busy, stolen, cores, mhz])?;
         let Some(told) = told else { return Ok(()) };
-        let start = match (self.row.start, sync.start().name()) {
-            (before, now) if before == now => before,
-            (before, now) => format!("{before}, then {now}"),
-        };
-        let nodes = NodeLoad::of(transport.node_of(), &told);
+        let start = if self.row.start == start_of(sync) { self.row.start } else { BlockStart::WindowThenBarrier };
+        let nodes = LoadOfNode::of(transport.node_of(), &told);
         let known = nodes.values().all(|node| node.cores > 0.0);
-        let sum = |of: fn(&NodeLoad) -> f64| nodes.values().map(of).sum::<f64>();
+        let sum = |of: fn(&LoadOfNode) -> f64| nodes.values().map(of).sum::<f64>();
         if known {
             for (node, load) in &nodes {
                 let others = into.others.entry(*node).or_default();
@@ -135,7 +139,7 @@ impl BlockWatch {
 
 /// A node's cores during a block, seconds but for the last.
 #[derive(Debug, Default)]
-struct NodeLoad {
+struct LoadOfNode {
     seconds: f64,
     own: f64,
     busy: f64,
@@ -144,10 +148,10 @@ struct NodeLoad {
     cores: f64,
 }
 
-impl NodeLoad {
+impl LoadOfNode {
     /// Of every node, from what each rank has told.
-    fn of(node_of: &[usize], told: &[Vec<u64>]) -> BTreeMap<usize, NodeLoad> {
-        let mut nodes: BTreeMap<usize, NodeLoad> = BTreeMap::new();
+    fn of(node_of: &[usize], told: &[Vec<u64>]) -> BTreeMap<usize, LoadOfNode> {
+        let mut nodes: BTreeMap<usize, LoadOfNode> = BTreeMap::new();
         for (node, numbers) in node_of.iter().zip(told) {
             let [seconds, own, busy, stolen, cores, ..] = numbers[..] else { continue };
             let load = nodes.entry(*node).or_default();
@@ -196,7 +200,7 @@ mod tests {
         assert!(all[1].rows.is_empty());
         assert_eq!((all[0].rows.len(), all[0].rounds()), (2, (4, 2)));
         let row = &all[0].rows[1];
-        assert_eq!((row.comparison, row.block, row.start.as_str()), (7, 1, "barrier"));
+        assert_eq!((row.comparison, row.block, row.start), (7, 1, BlockStart::Barrier));
         assert_eq!((row.rounds, row.missed_windows, row.clock_residual_s), (2, 1, None));
         assert_eq!((row.involuntary_switches, row.involuntary_switches_max), (8, 5));
         assert_eq!((row.minor_faults, row.major_faults, row.off_core_seconds_max), (12, 2, 1.25));
@@ -213,8 +217,8 @@ mod tests {
             vec![seconds.to_bits(), own, busy, stolen, cores, NONE]
         };
         let told = [numbers(2.0, 1_000_000_000, Some(4)), numbers(2.5, 500_000_000, None), numbers(2.0, 1, None)];
-        let nodes = NodeLoad::of(&[0, 0, 2], &told);
-        let NodeLoad { seconds, own, busy, stolen, cores } = nodes[&0];
+        let nodes = LoadOfNode::of(&[0, 0, 2], &told);
+        let LoadOfNode { seconds, own, busy, stolen, cores } = nodes[&0];
         assert_eq!((seconds, own, busy, stolen, cores), (2.0, 1.5, 3.5, 0.5, 4.0));
         assert_eq!(nodes[&2].cores, 0.0);
     }

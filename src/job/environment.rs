@@ -1,13 +1,14 @@
-//! What every rank says of the machine that it runs on, gathered for the result file.
+//! The environment of a job: the machine as every rank describes it, gathered for the result file.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::engine::kernels::Variant;
 use crate::engine::transport::{Transport, TransportError};
+use crate::job::start::StartFacts;
 use crate::machine::command_line;
 use crate::machine::rank::RankMachine;
 use crate::machine::{Placement, Spread, cores_shared, placement};
-use crate::roofline::Limits;
+use crate::roofline::MachineLimits;
 
 /// Every rank's description, on rank 0; None elsewhere. Collective.
 pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>>, TransportError> {
@@ -18,33 +19,61 @@ pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>
     Ok(all.map(|all| all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect()))
 }
 
-/// The environment of a result file with the machine's `limits`, where they were measured, on rank 0; None elsewhere.
-/// Collective.
-pub fn gather(transport: &mut dyn Transport, limits: Option<&Limits>) -> Result<Option<Value>, TransportError> {
-    let machines = machines(transport)?;
-    let node_of = transport.node_of().to_vec();
-    let nodes = node_of.iter().collect::<std::collections::BTreeSet<_>>().len();
-    Ok(machines.map(|machines| {
-        let spread = Spread::of(&node_of);
-        let hosts: Vec<&str> = machines.iter().map(RankMachine::node).collect();
-        let doubts = machines.first().map(|first| spread.doubts(&hosts, &first.environment.launcher.job));
-        let Placement { binding, first_touch } = placement(&machines);
-        json!({
-            "transport": transport.name(),
-            "ranks": transport.ranks(),
-            "command": command_line::own().join(" "),
-            "launched_by": command_line::launcher().map(|words| words.join(" ")),
-            "kernels": Variant::best().name(),
-            "nodes": nodes,
-            "spread": spread.text,
-            "spread_doubts": doubts.unwrap_or_default(),
-            "ranks_per_node": spread.ranks_per_node,
-            "cores_shared": cores_shared(&machines),
-            "binding": binding,
-            "first_touch": first_touch,
-            "node_of_rank": node_of,
-            "limits": limits,
-            "machines": machines,
-        })
+/// The environment of a result file: each field is a key of its JSON object. Rank 0's.
+#[derive(Serialize)]
+pub struct JobEnvironment<'l> {
+    transport: String,
+    ranks: usize,
+    command: String,
+    launched_by: Option<String>,
+    kernels: &'static str,
+    nodes: usize,
+    #[serde(rename = "spread")]
+    spread_text: String,
+    /// Reasons to doubt that ranks are spread over nodes as the scheduler was asked.
+    pub spread_doubts: Vec<String>,
+    ranks_per_node: Vec<usize>,
+    /// True if some ranks must share cores.
+    pub cores_shared: bool,
+    #[serde(flatten)]
+    placement: Placement,
+    node_of_rank: Vec<usize>,
+    limits: Option<&'l MachineLimits>,
+    machines: Vec<RankMachine>,
+    /// How rounds begin; None until that has been chosen.
+    #[serde(flatten)]
+    pub start: Option<StartFacts>,
+}
+
+/// Describes the job with the machine's `limits`, where they were measured, on rank 0; None elsewhere. Collective.
+///
+/// # Errors
+/// Those of the transport.
+pub fn gather<'l>(
+    transport: &mut dyn Transport,
+    limits: Option<&'l MachineLimits>,
+) -> Result<Option<JobEnvironment<'l>>, TransportError> {
+    let Some(machines) = machines(transport)? else { return Ok(None) };
+    let node_of_rank = transport.node_of().to_vec();
+    let Spread { text, ranks_per_node, .. } = Spread::of(&node_of_rank);
+    let hosts: Vec<&str> = machines.iter().map(RankMachine::node).collect();
+    let doubts =
+        machines.first().map(|first| Spread::of(&node_of_rank).doubts(&hosts, &first.environment.launcher.job));
+    Ok(Some(JobEnvironment {
+        transport: transport.name(),
+        ranks: transport.ranks(),
+        command: command_line::own().join(" "),
+        launched_by: command_line::launcher().map(|words| words.join(" ")),
+        kernels: Variant::best().name(),
+        nodes: ranks_per_node.len(),
+        spread_text: text,
+        spread_doubts: doubts.unwrap_or_default(),
+        ranks_per_node,
+        cores_shared: cores_shared(&machines),
+        placement: placement(&machines),
+        node_of_rank,
+        limits,
+        machines,
+        start: None,
     }))
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
 use crate::experiment::Comparison;
-use crate::job::{Book, JobError, Prepared, Progress, Quiet, Request, comparison, save, share, start};
-use crate::roofline::Limits;
-use crate::sync::Synchroniser;
+use crate::job::{JobContext, JobError, Progress, Quiet, comparison, save, share, start};
+use crate::roofline::MachineLimits;
 
 /// Comparisons that follow each other on the same nodes.
 pub struct Group<'e> {
@@ -44,26 +43,23 @@ const STOPPED: u64 = 3;
 /// for. Collective over all ranks of the job.
 pub fn measure(
     transport: &mut dyn Transport,
-    prepared: &Prepared,
+    job: &mut JobContext<'_>,
     group: &Group<'_>,
-    limits: Option<&Limits>,
-    (request, sync, cores_shared): (&Request, &mut Synchroniser, bool),
-    book: &mut Book,
-    progress: &mut dyn Progress,
+    limits: Option<&MachineLimits>,
 ) -> Result<(), JobError> {
     let there = transport.node_of().iter().collect::<BTreeSet<_>>().len() as u64;
     if group.nodes.is_none_or(|nodes| nodes == there) {
-        return on_nodes(transport, prepared, group, limits, (request, sync, cores_shared), book, progress);
+        return on_nodes(transport, job, group, limits);
     }
     let nodes = group.nodes.unwrap_or(there);
     let done = match transport.first_nodes(nodes as usize)? {
         Some(mut first) => {
             let mut quiet = Quiet;
-            let progress = if first.rank() == 0 { progress } else { &mut quiet };
-            let mut facts = (first.rank() == 0).then(|| serde_json::json!({"cores_shared": cores_shared}));
-            let mut sync = start::synchroniser(first.as_mut(), prepared.experiment.repeat.start, &mut facts)?;
-            let asked = (request, &mut sync, cores_shared);
-            let done = on_nodes(first.as_mut(), prepared, group, None, asked, book, progress);
+            let progress: &mut dyn Progress = if first.rank() == 0 { &mut *job.progress } else { &mut quiet };
+            let asked = job.prepared.experiment.repeat.start;
+            let (mut sync, _) = start::synchroniser(first.as_mut(), asked, job.cores_shared)?;
+            let mut job = JobContext { sync: &mut sync, book: &mut *job.book, progress, ..*job };
+            let done = on_nodes(first.as_mut(), &mut job, group, None);
             if let Err(JobError::Lost(_)) = done {
                 return done;
             }
@@ -97,47 +93,43 @@ pub fn measure(
 /// The same on the ranks that measure.
 fn on_nodes(
     transport: &mut dyn Transport,
-    prepared: &Prepared,
+    job: &mut JobContext<'_>,
     group: &Group<'_>,
-    limits: Option<&Limits>,
-    (request, sync, cores_shared): (&Request, &mut Synchroniser, bool),
-    book: &mut Book,
-    progress: &mut dyn Progress,
+    limits: Option<&MachineLimits>,
 ) -> Result<(), JobError> {
     let node_of = transport.node_of().to_vec();
     let own = match limits {
-        None if request.limits => {
-            progress.note(&match group.nodes {
+        None if job.request.limits => {
+            job.progress.note(&match group.nodes {
                 Some(nodes) => format!("measuring the limits of the first {nodes} node(s)"),
                 None => "measuring the machine's limits".to_owned(),
             });
-            Some(crate::roofline::measure(transport)?)
+            Some(crate::roofline::probe(transport)?)
         }
         _ => None,
     };
-    if let (Some(results), Some(limits)) = (&mut book.results, &own) {
+    if let (Some(results), Some(limits)) = (&mut job.book.results, &own) {
         let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
         results.limits_of(nodes, serde_json::to_value(limits).unwrap_or_default());
     }
     let limits = limits.or(own.as_ref());
     for comparison in group.comparisons {
-        let kept = (&book.running, &mut *sync, cores_shared);
-        let measured = comparison::measure(transport, prepared, comparison, request, kept, progress)?;
-        if let Some(results) = &mut book.results {
+        let measured = comparison::measure(transport, job, comparison)?;
+        if let Some(results) = &mut job.book.results {
             for (mut row, samples, memory) in measured.cells {
                 if let Some(limits) = limits {
-                    share::fill(&mut row, prepared, comparison, &node_of, limits)?;
+                    share::fill(&mut row, job.prepared, comparison, &node_of, limits)?;
                 }
                 results.push(row, samples, memory);
             }
             results.push_ratios(measured.ratios);
             results.push_blocks(measured.blocks);
         }
-        save(transport, &mut book.output, &book.results)?;
-        if book.output.is_some() {
-            book.running.clear();
+        save(transport, &mut job.book.output, &job.book.results)?;
+        if job.book.output.is_some() {
+            job.book.running.clear();
         }
-        progress.finished(comparison.index);
+        job.progress.finished(comparison.index);
     }
     Ok(())
 }
@@ -146,7 +138,7 @@ fn on_nodes(
 mod tests {
     use super::*;
     use crate::engine::run_threads;
-    use crate::job::{Watching, run};
+    use crate::job::{Request, Watching, run};
     use crate::results::ResultFile;
 
     /// Three nodes of 2, 1 and 1 ranks.
@@ -191,7 +183,7 @@ mod tests {
             results.cells.iter().map(|row| (row.nodes, row.ranks, row.clients, row.elements)).collect();
         // 2 and 4 ranks: 2 clients and 100 f32 each.
         assert_eq!(found, [(1, 2, 4, 200), (1, 2, 4, 200), (3, 4, 8, 400), (3, 4, 8, 400)]);
-        assert!(results.cells.iter().all(|row| row.status.name() == "ok"), "{:?}", results.cells);
+        assert!(results.cells.iter().all(|row| row.status == crate::results::row::Status::Ok), "{:?}", results.cells);
         assert!(results.samples.iter().all(|sample| sample.rank_seconds.len() == if sample.cell < 2 { 2 } else { 4 }));
         let limits = results.environment["limits_on_nodes"].as_object().expect("limits");
         assert_eq!(limits.keys().collect::<Vec<_>>(), ["1", "3"]);

@@ -4,13 +4,12 @@
 
 mod comparison;
 mod contender;
-mod correctness;
-mod digest;
 mod disturbance;
 mod dry_run;
 mod environment;
 mod group;
 mod keep;
+mod one_round;
 mod progress;
 mod rank_memory;
 mod ratios;
@@ -21,6 +20,7 @@ mod share;
 mod start;
 mod stop;
 mod timing;
+mod verification;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -37,6 +37,7 @@ use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
 use crate::results::{Output, ResultError, ResultFile, Running};
+use crate::sync::Synchroniser;
 
 /// What a person asked for.
 #[derive(Clone, Debug)]
@@ -61,6 +62,24 @@ pub struct Request {
     pub ignore_prediction: bool,
     /// Whether the job is to stop before its end.
     pub stop: Stop,
+}
+
+impl Request {
+    /// The request for an experiment file with everything else as a plain run has it.
+    pub fn new(experiment: PathBuf) -> Request {
+        Request {
+            experiment,
+            output: None,
+            nodes: None,
+            force: false,
+            keep_result: None,
+            resume: false,
+            limits: true,
+            watch: Watching::Every,
+            ignore_prediction: false,
+            stop: Stop::default(),
+        }
+    }
 }
 
 /// How a job can end badly.
@@ -131,7 +150,7 @@ pub fn run_with(
     if let Some(results) = &mut results
         && let Some(row) = died_of_ceiling(&prepared, results, &running, transport.node_of())
     {
-        progress.note(&format!("cell {}: {}: {}", row.cell, row.status.name(), row.reason));
+        progress.note(&format!("cell {}: {}: {}", row.cell, row.status, row.reason));
         results.push(row, Vec::new(), Vec::new());
     }
     leave_out_what_is_done(transport, &mut prepared, results.as_ref())?;
@@ -140,38 +159,38 @@ pub fn run_with(
     let limits = match groups.as_slice() {
         [only] if request.limits && only.nodes.is_none() => {
             progress.note("measuring the machine's limits");
-            Some(crate::roofline::measure(transport)?)
+            Some(crate::roofline::probe(transport)?)
         }
         _ => None,
     };
     let mut environment = environment::gather(transport, limits.as_ref())?;
-    let mut sync = start::synchroniser(transport, prepared.experiment.repeat.start, &mut environment)?;
-    let cores_shared = environment.as_ref().is_some_and(|environment| environment["cores_shared"] == true);
-    if let Some(environment) = &environment {
+    let cores_shared = environment.as_ref().is_some_and(|environment| environment.cores_shared);
+    let asked = prepared.experiment.repeat.start;
+    let (mut sync, start) = start::synchroniser(transport, asked, cores_shared)?;
+    if let Some(environment) = &mut environment {
         let spread = Spread::of(transport.node_of());
         if !spread.even {
             progress.note(&format!("ranks are spread unevenly: {}", spread.text));
         }
-        let doubts = environment["spread_doubts"].as_array();
-        doubts.into_iter().flatten().filter_map(|doubt| doubt.as_str()).for_each(|doubt| progress.note(doubt));
-    }
-    results = match (results, environment) {
-        (Some(mut results), Some(environment)) => {
-            results.resumed(&environment);
-            Some(results)
+        environment.spread_doubts.iter().for_each(|doubt| progress.note(doubt));
+        environment.start = Some(start);
+        // A file whose environment is no object is refused when it is saved.
+        let stored = serde_json::to_value(&*environment).unwrap_or_default();
+        match &mut results {
+            Some(results) => results.resumed(&stored),
+            None => results = Some(ResultFile::new(prepared.text.clone(), stored)),
         }
-        (_, environment) => environment.map(|environment| ResultFile::new(prepared.text.clone(), environment)),
-    };
+    }
     save(transport, &mut output, &results)?;
     if output.is_some() {
         running.clear();
     }
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
     let mut book = Book { output, results, running };
+    let prepared = &prepared;
+    let mut job = JobContext { prepared, request, sync: &mut sync, cores_shared, book: &mut book, progress };
     for group in &groups {
-        let limits = limits.as_ref();
-        let asked = (request, &mut sync, cores_shared);
-        if let Err(error) = group::measure(transport, &prepared, group, limits, asked, &mut book, progress) {
+        if let Err(error) = group::measure(transport, &mut job, group, limits.as_ref()) {
             return Err(book.closed_after(error));
         }
     }
@@ -180,7 +199,18 @@ pub fn run_with(
     Ok(output.zip(results).map(|(output, results)| Finished { path: output.path().to_path_buf(), results }))
 }
 
-/// Where rows go: on rank 0, nothing elsewhere.
+/// The state of a job that all of its comparisons share.
+struct JobContext<'j> {
+    prepared: &'j Prepared,
+    request: &'j Request,
+    sync: &'j mut Synchroniser,
+    /// True if some ranks must share cores; known on rank 0.
+    cores_shared: bool,
+    book: &'j mut Book,
+    progress: &'j mut dyn Progress,
+}
+
+/// The result file under way, on rank 0; both options are None elsewhere.
 struct Book {
     output: Option<Output>,
     results: Option<ResultFile>,
@@ -216,7 +246,8 @@ fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running,
     let node_of = group::node_of(node_of, comparison.nodes);
     let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
     let terms = setup::terms_of(comparison, cell, strategy, nodes);
-    let row = contender::identity(comparison, cell, strategy, &terms, node_of.len(), nodes);
+    let place = contender::Place { ranks: node_of.len(), nodes };
+    let row = contender::identity(comparison, cell, strategy, &terms, place);
     Some(CellRow { status: Status::Infeasible, reason, enforced_by: contender::ENFORCED_BY.to_owned(), ..row })
 }
 

@@ -104,7 +104,7 @@ pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stoppe
             p_holm: judgement.difference_p,
             p_same_holm: judgement.equality_p,
             margin,
-            verdict: judgement.verdict.name().to_owned(),
+            verdict: judgement.verdict,
             lag1_autocorrelation: Autocorrelation::of(ratios.values()).map(|found| found.lag1),
         }
     };
@@ -117,7 +117,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::stats::{StopReason, Stopping, StoppingRule};
+    use crate::stats::{StopReason, Stopping, StoppingRule, Verdict};
 
     /// Cells whose times are `factors` s, give or take a few per cent that blocks and cells have of their own.
     fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<Timed> {
@@ -157,7 +157,7 @@ mod tests {
             let (low, high) = (row.ci_low.expect("blocks"), row.ci_high.expect("blocks"));
             assert!(low < truth && truth < high && low < row.estimate && row.estimate < high, "{row:?}");
             assert!((high / low).sqrt() - 1.0 <= 0.02, "{row:?}");
-            assert_eq!((row.verdict.as_str(), row.blocks, row.margin), ("slower", stopped.look.blocks, 0.02));
+            assert_eq!((row.verdict, row.blocks, row.margin), (Verdict::Slower, stopped.look.blocks, 0.02));
             assert!(row.p <= row.p_holm && row.p_holm <= 0.05 && row.p_same_holm == 1.0, "{row:?}");
             assert_eq!(row.alpha, stopped.look.alpha.get());
         }
@@ -171,7 +171,7 @@ mod tests {
         let differs = |seed: &u64| {
             // Without a margin, so that nothing is called the same before it is called different.
             let (_, rows) = measured(&cells(&[1.0; 6], 10, *seed), 1e-12);
-            rows.iter().any(|row| row.verdict != "undecided")
+            rows.iter().any(|row| row.verdict != Verdict::Undecided)
         };
         let claimed = (0..TIMES).filter(differs).count();
         assert!(claimed as f64 <= 0.05 * TIMES as f64, "{claimed} of {TIMES}");
@@ -183,9 +183,9 @@ mod tests {
         let equal = cells(&[1.0, 1.001], 640, 3);
         let (stopped, _) = measured(&equal, 0.004);
         let rows = against_the_fastest(0, &equal, 0.01, &stopped);
-        assert!(rows[0].verdict == "same" && rows[0].p_same_holm <= 0.05 && rows[0].margin == 0.01, "{rows:?}");
+        assert!(rows[0].verdict == Verdict::Same && rows[0].p_same_holm <= 0.05 && rows[0].margin == 0.01, "{rows:?}");
         let rows = against_the_fastest(0, &equal, 1e-9, &stopped);
-        assert!(rows[0].verdict != "same", "{rows:?}");
+        assert!(rows[0].verdict != Verdict::Same, "{rows:?}");
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(measured(&exact(2), 0.02).0.look.blocks, 10);
         let (stopped, rows) = measured(&exact(7), 0.02);
         assert_eq!(stopped.look.blocks, 20);
-        assert!(rows.iter().all(|row| row.verdict == "slower"), "{rows:?}");
+        assert!(rows.iter().all(|row| row.verdict == Verdict::Slower), "{rows:?}");
     }
 
     #[test]

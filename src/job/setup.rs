@@ -11,7 +11,7 @@ use crate::gradient::source::{Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
 use crate::job::{JobError, Request};
 use crate::plan::strategies::{self, Knobs, Strategy};
-use crate::plan::{End, Flow, IntraNode, Layout, Phase, Problem, Roles, Terms};
+use crate::plan::{Flow, IntraNode, Layout, Problem, Roles, Terms};
 use crate::results::{Output, ResultFile};
 
 /// Memory presets that `ceiling` knows by name: sizes of AWS Lambda functions, whose MB are MiB. 3,008 is the most that
@@ -56,12 +56,17 @@ impl Prepared {
 
     /// What a strategy is asked to plan: `shards` shards of `comparison`'s gradients.
     pub fn problem(&self, comparison: &Comparison, source: &dyn Source, shards: u64) -> Arc<Problem> {
-        Arc::new(Problem { elements: comparison.elements, shards, weights: source.weights().into() })
+        Arc::new(Problem {
+            elements: comparison.elements,
+            shards,
+            weights: source.weights().into(),
+            end: comparison.end,
+        })
     }
 
     /// As [`Prepared::problem`], where weights change nothing and no gradient is needed.
     pub fn unweighted(&self, comparison: &Comparison, shards: u64) -> Arc<Problem> {
-        Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards))
+        Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards).ending(comparison.end))
     }
 
     /// What a cell adds to its plan on `nodes` nodes.
@@ -120,17 +125,7 @@ pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn
         }
     };
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
-    Terms {
-        dtype: comparison.dtype,
-        flow,
-        intra_node,
-        order: cell.order,
-        residency: comparison.residency,
-        phase: match comparison.end {
-            End::Everywhere => Phase::Round,
-            End::Scattered | End::Root => Phase::Aggregate,
-        },
-    }
+    Terms { dtype: comparison.dtype, flow, intra_node, order: cell.order, residency: comparison.residency }
 }
 
 /// Reads the experiment on rank 0 and understands it on every rank, its strategies being some of `strategies`.

@@ -7,7 +7,7 @@ use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared};
 use crate::plan::Problem;
 use crate::results::row::CellRow;
-use crate::roofline::Limits;
+use crate::roofline::MachineLimits;
 use crate::roofline::share::least;
 
 /// Fills in the least bytes, part and time of the row's cell, and the share of it that the median is. A cell without a
@@ -17,7 +17,7 @@ pub fn fill(
     prepared: &Prepared,
     comparison: &Comparison,
     node_of: &[usize],
-    limits: &Limits,
+    limits: &MachineLimits,
 ) -> Result<(), JobError> {
     let Some(cell) = comparison.cells.iter().find(|cell| cell.index == row.cell) else { return Ok(()) };
     let strategy = prepared.strategy(&cell.strategy)?;
@@ -28,7 +28,7 @@ pub fn fill(
     let terms = terms_of(comparison, cell, strategy, layout.nodes());
     if let Some(limit) = least(plan.as_ref(), &problem, &layout, &terms).limit(limits) {
         row.limit_bytes = limit.bytes;
-        row.limit_part = limit.part.name().to_owned();
+        row.limit_part = Some(limit.part);
         row.limit_seconds = Some(limit.seconds);
         row.share_of_limit = row.median_s.filter(|median| *median > 0.0).map(|median| limit.seconds / median);
     }

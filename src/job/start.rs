@@ -1,25 +1,35 @@
 //! How the rounds of a job begin: what the experiment asks for, as far as the machine allows.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::engine::transport::{Transport, TransportError};
 use crate::experiment;
 use crate::sync::{LocalClock, Start, Synchroniser};
 
-/// Of the rounds of a comparison, the first that are watched for missed windows.
+/// Missed windows are judged after at least this many rounds of a comparison.
 const ENOUGH_ROUNDS: u64 = 10;
 
-/// Ranks that begin together as the experiment asks, or behind a barrier where they share cores: whoever waits for a window
-/// does so on a core, which may be the one that another rank needs to come. What was chosen, and why, is entered in the
-/// environment, which rank 0 has. Collective.
+/// How rounds begin, as the environment of a result file says it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StartFacts {
+    start: &'static str,
+    start_reason: &'static str,
+    /// Clocks that the ranks read; None behind a barrier.
+    clocks: Option<usize>,
+}
+
+/// Chooses how ranks begin: as the experiment asks, or behind a barrier if they share cores, because a rank that waits for
+/// a window occupies the core that another rank may need. `cores_shared` may be known on rank 0 alone. Collective.
+///
+/// # Errors
+/// Those of the transport.
 pub fn synchroniser(
     transport: &mut dyn Transport,
     asked: experiment::StartRule,
-    environment: &mut Option<Value>,
-) -> Result<Synchroniser, TransportError> {
-    let shared = environment.as_ref().is_some_and(|environment| environment["cores_shared"] == true);
-    let shared = transport.max(u64::from(shared))? > 0;
-    let (start, reason) = match asked {
+    cores_shared: bool,
+) -> Result<(Synchroniser, StartFacts), TransportError> {
+    let shared = transport.max(u64::from(cores_shared))? > 0;
+    let (start, start_reason) = match asked {
         experiment::StartRule::Barrier => (Start::Barrier, "asked for"),
         experiment::StartRule::Window if shared => {
             (Start::Barrier, "ranks share cores: waiting for a window would keep others from them")
@@ -27,12 +37,8 @@ pub fn synchroniser(
         experiment::StartRule::Window => (Start::Window, "asked for, or the default"),
     };
     let synchroniser = Synchroniser::new(LocalClock::of_node(), start, transport)?;
-    if let Some(Value::Object(environment)) = environment {
-        environment.insert("start".to_owned(), json!(start.name()));
-        environment.insert("start_reason".to_owned(), json!(reason));
-        environment.insert("clocks".to_owned(), json!(synchroniser.clock().clocks()));
-    }
-    Ok(synchroniser)
+    let facts = StartFacts { start: start.name(), start_reason, clocks: synchroniser.clock().clocks() };
+    Ok((synchroniser, facts))
 }
 
 /// True if so many windows are missed that the barrier must do: more than half, which leaves too few samples.
@@ -45,31 +51,28 @@ mod tests {
     use super::*;
     use crate::engine::run_threads;
 
-    fn chosen(asked: experiment::StartRule, cores_shared: bool) -> (Start, Value) {
-        let all = run_threads(&[0, 0, 1], |transport| {
-            let mut environment = (transport.rank() == 0).then(|| json!({"cores_shared": cores_shared}));
-            let sync = synchroniser(transport, asked, &mut environment).expect("threads");
-            (sync.start(), environment)
+    fn chosen(asked: experiment::StartRule, cores_shared: bool) -> StartFacts {
+        let mut all = run_threads(&[0, 0, 1], |transport| {
+            let shared = transport.rank() == 0 && cores_shared;
+            let (sync, facts) = synchroniser(transport, asked, shared).expect("threads");
+            assert_eq!(sync.start().name(), facts.start);
+            facts
         });
-        assert!(all.iter().all(|(start, _)| *start == all[0].0) && all[1].1.is_none());
-        (all[0].0, all[0].1.clone().expect("rank 0 has it"))
+        assert!(all.iter().all(|facts| facts.start == all[0].start));
+        all.swap_remove(0)
     }
 
     #[test]
     fn a_window_needs_a_core_for_each_rank() {
-        let (start, environment) = chosen(experiment::StartRule::Window, false);
-        assert_eq!(
-            (start, &environment["start"], &environment["clocks"]),
-            (Start::Window, &json!("window"), &json!(1))
-        );
-        let (start, environment) = chosen(experiment::StartRule::Window, true);
-        assert_eq!(
-            (start, &environment["start"], &environment["clocks"]),
-            (Start::Barrier, &json!("barrier"), &Value::Null)
-        );
-        assert!(environment["start_reason"].as_str().is_some_and(|reason| reason.starts_with("ranks share cores")));
-        let (start, environment) = chosen(experiment::StartRule::Barrier, false);
-        assert_eq!((start, &environment["start_reason"]), (Start::Barrier, &json!("asked for")));
+        let facts = chosen(experiment::StartRule::Window, false);
+        assert_eq!((facts.start, facts.clocks), ("window", Some(1)));
+        let facts = chosen(experiment::StartRule::Window, true);
+        assert_eq!((facts.start, facts.clocks), ("barrier", None));
+        assert!(facts.start_reason.starts_with("ranks share cores"));
+        let facts = chosen(experiment::StartRule::Barrier, false);
+        assert_eq!((facts.start, facts.start_reason), ("barrier", "asked for"));
+        let stored = serde_json::to_value(&facts).expect("JSON");
+        assert_eq!(stored, serde_json::json!({"start": "barrier", "start_reason": "asked for", "clocks": null}));
     }
 
     #[test]

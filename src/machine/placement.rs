@@ -4,7 +4,7 @@ use super::index_set::IndexSet;
 use super::rank::{RankMachine, by_node};
 
 /// How the launcher has placed the ranks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Placement {
     /// Whether ranks are bound to part of their node.
     pub binding: String,

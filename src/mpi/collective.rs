@@ -1,316 +1,196 @@
-//! The MPI library's own reductions, over gradients of any length.
+//! The MPI library's own collectives, over gradients of any length.
+//!
+//! In all functions here rank r's part of a vector is given as (offset, length), both in elements.
 
 use std::ffi::c_int;
 
+use mpi::datatype::Equivalence;
 use mpi::ffi;
+use mpi::raw::AsRaw;
 
-use super::error::checked;
-use super::{Communicator, MpiError};
+use super::Communicator;
+use super::error::{MpiError, Result, call};
 
-/// Elements of one call, at most: counts are C ints, and some libraries add counts up in one.
+/// The largest number of elements in one call: counts are C ints, and some libraries add up counts in a C int.
 pub const MOST_ELEMENTS: u64 = i32::MAX as u64;
 
-/// A type that MPI can add up.
-pub trait Scalar: Copy {
-    /// MPI's name for it.
-    fn datatype() -> ffi::MPI_Datatype;
-}
-
-impl Scalar for f32 {
-    fn datatype() -> ffi::MPI_Datatype {
-        // SAFETY: a constant of the library.
-        unsafe { ffi::RSMPI_FLOAT }
-    }
-}
-
-impl Scalar for f64 {
-    fn datatype() -> ffi::MPI_Datatype {
-        // SAFETY: a constant of the library.
-        unsafe { ffi::RSMPI_DOUBLE }
-    }
-}
-
 impl Communicator {
-    /// MPI_Reduce_scatter with MPI_SUM: `counts[r]` elements for rank r, the caller's own go to `receive`.
+    /// MPI_Reduce_scatter with MPI_SUM. Rank r receives the sum of `counts[r]` elements.
     ///
     /// # Safety
-    /// `send` must hold Σ counts elements (at most [`MOST_ELEMENTS`]), `receive` this rank's count; they must not
-    /// overlap. Every rank passes the same counts.
-    pub unsafe fn reduce_scatter<T: Scalar>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        counts: &[c_int],
-    ) -> Result<(), MpiError> {
-        // SAFETY: as promised by the caller.
-        let code = unsafe {
-            ffi::MPI_Reduce_scatter(
-                send.cast(),
-                receive.cast(),
-                counts.as_ptr(),
-                T::datatype(),
-                ffi::RSMPI_SUM,
-                self.handle(),
-            )
-        };
-        checked("MPI_Reduce_scatter", code)
+    /// `send` must hold Σ counts elements (at most [`MOST_ELEMENTS`]) and `receive` this rank's count. They must not
+    /// overlap. Every rank must pass the same counts.
+    pub unsafe fn reduce_scatter<T: Equivalence>(&self, send: *const T, receive: *mut T, counts: &[c_int]) -> Result {
+        let (send, receive, counts) = (send.cast(), receive.cast(), counts.as_ptr());
+        // SAFETY: the caller promises it.
+        unsafe { call!(MPI_Reduce_scatter, send, receive, counts, datatype::<T>(), ffi::RSMPI_SUM, self.handle()) }
     }
 
-    /// MPI_Ireduce_scatter with MPI_SUM, and the wait for it.
+    /// MPI_Ireduce_scatter with MPI_SUM, followed by MPI_Wait.
     ///
     /// # Safety
-    /// As for [`Communicator::reduce_scatter`].
-    pub unsafe fn ireduce_scatter<T: Scalar>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        counts: &[c_int],
-    ) -> Result<(), MpiError> {
-        // SAFETY: as promised by the caller; the buffers outlive the wait.
+    /// The same as for [`Communicator::reduce_scatter`].
+    pub unsafe fn ireduce_scatter<T: Equivalence>(&self, send: *const T, receive: *mut T, counts: &[c_int]) -> Result {
+        let (send, receive, counts, comm) = (send.cast(), receive.cast(), counts.as_ptr(), self.handle());
+        // SAFETY: the caller promises it; the buffers outlive the wait.
         unsafe {
-            let mut request = ffi::RSMPI_REQUEST_NULL;
-            let code = ffi::MPI_Ireduce_scatter(
-                send.cast(),
-                receive.cast(),
-                counts.as_ptr(),
-                T::datatype(),
-                ffi::RSMPI_SUM,
-                self.handle(),
-                &mut request,
-            );
-            checked("MPI_Ireduce_scatter", code)?;
-            checked("MPI_Wait", ffi::MPI_Wait(&mut request, ffi::RSMPI_STATUS_IGNORE))
+            let (mut request, sum) = (ffi::RSMPI_REQUEST_NULL, ffi::RSMPI_SUM);
+            call!(MPI_Ireduce_scatter, send, receive, counts, datatype::<T>(), sum, comm, &mut request)?;
+            call!(MPI_Wait, &mut request, ffi::RSMPI_STATUS_IGNORE)
         }
     }
 
-    /// MPI_Reduce_scatter_block with MPI_SUM: `block` elements for every rank, at most [`MOST_ELEMENTS`] in all.
+    /// MPI_Reduce_scatter_block with MPI_SUM. Every rank receives the sum of `block` elements.
+    ///
+    /// # Errors
+    /// [`MpiError::Limit`] if the blocks of all ranks together exceed [`MOST_ELEMENTS`].
     ///
     /// # Safety
-    /// `send` must hold a block for every rank, `receive` one; they must not overlap. Every rank passes the same block.
-    pub unsafe fn reduce_scatter_block<T: Scalar>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        block: u64,
-    ) -> Result<(), MpiError> {
+    /// `send` must hold one block for every rank and `receive` one block. They must not overlap. Every rank must pass the
+    /// same `block`.
+    pub unsafe fn reduce_scatter_block<T: Equivalence>(&self, send: *const T, receive: *mut T, block: u64) -> Result {
         let limit = MOST_ELEMENTS / self.size() as u64;
-        let count = c_int::try_from(block).ok().filter(|_| block <= limit);
-        let count =
-            count.ok_or(MpiError::Limit { what: "the block of MPI_Reduce_scatter_block", value: block, limit })?;
-        // SAFETY: as promised by the caller.
-        let code = unsafe {
-            ffi::MPI_Reduce_scatter_block(
-                send.cast(),
-                receive.cast(),
-                count,
-                T::datatype(),
-                ffi::RSMPI_SUM,
-                self.handle(),
-            )
-        };
-        checked("MPI_Reduce_scatter_block", code)
+        if block > limit {
+            return Err(MpiError::Limit { what: "the block of MPI_Reduce_scatter_block", value: block, limit });
+        }
+        let (send, receive, block, comm) = (send.cast(), receive.cast(), block as c_int, self.handle());
+        // SAFETY: the caller promises it.
+        unsafe { call!(MPI_Reduce_scatter_block, send, receive, block, datatype::<T>(), ffi::RSMPI_SUM, comm) }
     }
 
-    /// MPI_Allreduce with MPI_SUM, in as many calls as `elements` needs with at most `most` elements each.
+    /// MPI_Allreduce with MPI_SUM. It makes as many calls as `elements` needs with at most `most` elements each.
     ///
     /// # Safety
-    /// `send` and `receive` must hold `elements` elements; they must not overlap. Every rank passes the same numbers.
-    pub unsafe fn allreduce<T: Scalar>(
+    /// `send` and `receive` must hold `elements` elements. They must not overlap. Every rank must pass the same numbers.
+    pub unsafe fn allreduce<T: Equivalence>(
         &self,
         send: *const T,
         receive: *mut T,
         elements: u64,
         most: u64,
-    ) -> Result<(), MpiError> {
-        let mut at = 0u64;
-        while at < elements {
-            let count = (elements - at).min(most.clamp(1, MOST_ELEMENTS));
-            // SAFETY: within the caller's elements.
-            let code = unsafe {
-                ffi::MPI_Allreduce(
-                    send.add(at as usize).cast(),
-                    receive.add(at as usize).cast(),
-                    count as c_int,
-                    T::datatype(),
-                    ffi::RSMPI_SUM,
-                    self.handle(),
-                )
-            };
-            checked("MPI_Allreduce", code)?;
-            at += count;
-        }
-        Ok(())
+    ) -> Result {
+        in_blocks(elements, most, |at, count| {
+            // SAFETY: each block lies within the caller's elements.
+            unsafe {
+                let (send, receive) = (send.add(at).cast(), receive.add(at).cast());
+                call!(MPI_Allreduce, send, receive, count, datatype::<T>(), ffi::RSMPI_SUM, self.handle())
+            }
+        })
     }
 
-    /// MPI_Reduce with MPI_SUM to `root`, in as many calls as `elements` needs with at most `most` elements each.
+    /// MPI_Reduce with MPI_SUM to `root`. It makes as many calls as `elements` needs with at most `most` elements each.
     ///
     /// # Safety
-    /// `send` must hold `elements` elements, on the root `receive` too; they must not overlap. Every rank passes the
-    /// same `elements`, `root` and `most`.
-    pub unsafe fn reduce<T: Scalar>(
+    /// `send` must hold `elements` elements; on the root `receive` must hold them too. They must not overlap. Every rank
+    /// must pass the same `elements`, `root` and `most`.
+    pub unsafe fn reduce<T: Equivalence>(
         &self,
         send: *const T,
         receive: *mut T,
         elements: u64,
         root: usize,
         most: u64,
-    ) -> Result<(), MpiError> {
-        let mut at = 0u64;
-        while at < elements {
-            let count = (elements - at).min(most.clamp(1, MOST_ELEMENTS));
-            // SAFETY: within the caller's elements; off the root the receive buffer is not touched, but must be a
-            // pointer all the same.
-            let code = unsafe {
-                let receive = if self.rank() == root { receive.add(at as usize) } else { receive };
-                ffi::MPI_Reduce(
-                    send.add(at as usize).cast(),
-                    receive.cast(),
-                    count as c_int,
-                    T::datatype(),
-                    ffi::RSMPI_SUM,
-                    root as c_int,
-                    self.handle(),
-                )
-            };
-            checked("MPI_Reduce", code)?;
-            at += count;
-        }
-        Ok(())
+    ) -> Result {
+        in_blocks(elements, most, |at, count| {
+            // SAFETY: each block lies within the caller's elements. Ranks other than the root do not write to `receive`,
+            // so they pass its beginning, which is a valid pointer.
+            unsafe {
+                let receive = if self.rank() == root { receive.add(at) } else { receive };
+                let (send, receive, root, comm) = (send.add(at).cast(), receive.cast(), root as c_int, self.handle());
+                call!(MPI_Reduce, send, receive, count, datatype::<T>(), ffi::RSMPI_SUM, root, comm)
+            }
+        })
     }
 
-    /// MPI_Bcast from `root`, in as many calls as `bytes` needs.
+    /// MPI_Bcast of `bytes` bytes from `root`, in as many calls as they need.
     ///
     /// # Safety
-    /// `data` must hold `bytes` bytes. Every rank passes the same `root` and `bytes`.
-    pub unsafe fn broadcast_from(&self, root: usize, data: *mut u8, bytes: u64) -> Result<(), MpiError> {
-        let mut at = 0u64;
-        while at < bytes {
-            let count = (bytes - at).min(MOST_ELEMENTS);
-            // SAFETY: within the caller's bytes.
-            let code = unsafe {
-                let data = data.add(at as usize).cast();
-                ffi::MPI_Bcast(data, count as c_int, ffi::RSMPI_UINT8_T, root as c_int, self.handle())
-            };
-            checked("MPI_Bcast", code)?;
-            at += count;
-        }
-        Ok(())
+    /// `data` must hold `bytes` bytes. Every rank must pass the same `root` and `bytes`.
+    pub unsafe fn broadcast_from(&self, root: usize, data: *mut u8, bytes: u64) -> Result {
+        in_blocks(bytes, MOST_ELEMENTS, |at, count| {
+            // SAFETY: each block lies within the caller's bytes.
+            unsafe { call!(MPI_Bcast, data.add(at).cast(), count, ffi::RSMPI_UINT8_T, root as c_int, self.handle()) }
+        })
     }
 
-    /// MPI_Scatterv from `root`: rank r gets the elements that `parts[r]` names by offset and number.
+    /// MPI_Scatterv from `root`. Rank r receives the elements `parts[r]` of the root's `send`.
+    ///
+    /// # Errors
+    /// [`MpiError::Limit`] if an offset or a length exceeds a C int.
     ///
     /// # Safety
-    /// On the root `send` must hold all parts, on every rank `receive` its own; they must not overlap. Every rank passes
-    /// the same root and parts.
-    pub unsafe fn scatter<T: Scalar>(
+    /// On the root `send` must hold all parts; on every rank `receive` must hold its own part. They must not overlap.
+    /// Every rank must pass the same `root` and `parts`.
+    pub unsafe fn scatter<T: Equivalence>(
         &self,
         root: usize,
         send: *const T,
         receive: *mut T,
         parts: &[(u64, u64)],
-    ) -> Result<(), MpiError> {
+    ) -> Result {
         let (counts, offsets) = as_ints("MPI_Scatterv", parts)?;
-        // SAFETY: as promised by the caller.
-        let code = unsafe {
-            ffi::MPI_Scatterv(
-                send.cast(),
-                counts.as_ptr(),
-                offsets.as_ptr(),
-                T::datatype(),
-                receive.cast(),
-                counts[self.rank()],
-                T::datatype(),
-                root as c_int,
-                self.handle(),
-            )
-        };
-        checked("MPI_Scatterv", code)
+        let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
+        let (receive, root, comm) = (receive.cast(), root as c_int, self.handle());
+        // SAFETY: the caller promises it.
+        unsafe { call!(MPI_Scatterv, data, all, at, datatype::<T>(), receive, own, datatype::<T>(), root, comm) }
     }
 
-    /// MPI_Gatherv to `root`: rank r's elements go where `parts[r]` says by offset and number.
+    /// MPI_Gatherv to `root`. The elements of rank r become the elements `parts[r]` of the root's `receive`.
+    ///
+    /// # Errors
+    /// [`MpiError::Limit`] if an offset or a length exceeds a C int.
     ///
     /// # Safety
-    /// `send` must hold this rank's part, on the root `receive` all of them; they must not overlap. Every rank passes the
-    /// same root and parts.
-    pub unsafe fn gather_to<T: Scalar>(
+    /// `send` must hold this rank's part; on the root `receive` must hold all parts. They must not overlap. Every rank
+    /// must pass the same `root` and `parts`.
+    pub unsafe fn gather_to<T: Equivalence>(
         &self,
         root: usize,
         send: *const T,
         receive: *mut T,
         parts: &[(u64, u64)],
-    ) -> Result<(), MpiError> {
+    ) -> Result {
         let (counts, offsets) = as_ints("MPI_Gatherv", parts)?;
-        // SAFETY: as promised by the caller.
-        let code = unsafe {
-            ffi::MPI_Gatherv(
-                send.cast(),
-                counts[self.rank()],
-                T::datatype(),
-                receive.cast(),
-                counts.as_ptr(),
-                offsets.as_ptr(),
-                T::datatype(),
-                root as c_int,
-                self.handle(),
-            )
-        };
-        checked("MPI_Gatherv", code)
+        let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
+        let (receive, root, comm) = (receive.cast(), root as c_int, self.handle());
+        // SAFETY: the caller promises it.
+        unsafe { call!(MPI_Gatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), root, comm) }
     }
 
-    /// MPI_Allgatherv of elements: rank r's go where `parts[r]` says by offset and number, on every rank.
+    /// MPI_Allgatherv. The elements of rank r become the elements `parts[r]` of every rank's `receive`.
+    ///
+    /// # Errors
+    /// [`MpiError::Limit`] if an offset or a length exceeds a C int.
     ///
     /// # Safety
-    /// `send` must hold this rank's part, `receive` all of them; they must not overlap. Every rank passes the same parts.
-    pub unsafe fn allgather_elements<T: Scalar>(
+    /// `send` must hold this rank's part and `receive` all parts. They must not overlap. Every rank must pass the same
+    /// `parts`.
+    pub unsafe fn allgather_elements<T: Equivalence>(
         &self,
         send: *const T,
         receive: *mut T,
         parts: &[(u64, u64)],
-    ) -> Result<(), MpiError> {
+    ) -> Result {
         let (counts, offsets) = as_ints("MPI_Allgatherv", parts)?;
-        // SAFETY: as promised by the caller.
-        let code = unsafe {
-            ffi::MPI_Allgatherv(
-                send.cast(),
-                counts[self.rank()],
-                T::datatype(),
-                receive.cast(),
-                counts.as_ptr(),
-                offsets.as_ptr(),
-                T::datatype(),
-                self.handle(),
-            )
-        };
-        checked("MPI_Allgatherv", code)
+        let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
+        let (receive, comm) = (receive.cast(), self.handle());
+        // SAFETY: the caller promises it.
+        unsafe { call!(MPI_Allgatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), comm) }
     }
 
-    /// MPI_Allgatherv of bytes: rank r's part goes to the offset and has the length that `parts[r]` names. Where offsets
-    /// are beyond a C int the parts go by MPI_Bcast, one rank after another.
+    /// MPI_Allgatherv of bytes. Where an offset or a length exceeds a C int, each rank broadcasts its part instead, one
+    /// rank after another.
     ///
     /// # Safety
-    /// `send` must hold this rank's part, `receive` all of them; they must not overlap. Every rank passes the same
-    /// parts.
-    pub unsafe fn allgather(&self, send: *const u8, receive: *mut u8, parts: &[(u64, u64)]) -> Result<(), MpiError> {
-        let counts: Result<Vec<c_int>, _> = parts.iter().map(|part| c_int::try_from(part.1)).collect();
-        let offsets: Result<Vec<c_int>, _> = parts.iter().map(|part| c_int::try_from(part.0)).collect();
-        if let (Ok(counts), Ok(offsets)) = (counts, offsets) {
-            // SAFETY: as promised by the caller.
-            let code = unsafe {
-                ffi::MPI_Allgatherv(
-                    send.cast(),
-                    counts[self.rank()],
-                    ffi::RSMPI_UINT8_T,
-                    receive.cast(),
-                    counts.as_ptr(),
-                    offsets.as_ptr(),
-                    ffi::RSMPI_UINT8_T,
-                    self.handle(),
-                )
-            };
-            return checked("MPI_Allgatherv", code);
+    /// `send` must hold this rank's part and `receive` all parts. They must not overlap. Every rank must pass the same
+    /// `parts`.
+    pub unsafe fn allgather(&self, send: *const u8, receive: *mut u8, parts: &[(u64, u64)]) -> Result {
+        if as_ints("MPI_Allgatherv", parts).is_ok() {
+            // SAFETY: the caller promises it.
+            return unsafe { self.allgather_elements(send, receive, parts) };
         }
         for (rank, (offset, bytes)) in parts.iter().enumerate() {
-            // SAFETY: as promised by the caller; each part lies within `receive`.
+            // SAFETY: the caller promises that each part lies within `receive`.
             unsafe {
                 let place = receive.add(*offset as usize);
                 if rank == self.rank() {
@@ -323,11 +203,23 @@ impl Communicator {
     }
 }
 
-/// Counts and offsets as MPI takes them.
-fn as_ints(call: &'static str, parts: &[(u64, u64)]) -> Result<(Vec<c_int>, Vec<c_int>), MpiError> {
+/// The MPI datatype of `T`.
+fn datatype<T: Equivalence>() -> ffi::MPI_Datatype {
+    T::equivalent_datatype().as_raw()
+}
+
+/// Calls `each` with the offset and the length of every block of `total` elements. A block has at most `most` elements.
+fn in_blocks(total: u64, most: u64, mut each: impl FnMut(usize, c_int) -> Result) -> Result {
+    let most = most.clamp(1, MOST_ELEMENTS);
+    for at in (0..total).step_by(most as usize) {
+        each(at as usize, (total - at).min(most) as c_int)?;
+    }
+    Ok(())
+}
+
+/// Converts parts to MPI's two arrays, lengths and offsets. `call` names the MPI function in the error.
+fn as_ints(call: &'static str, parts: &[(u64, u64)]) -> Result<(Vec<c_int>, Vec<c_int>)> {
     let int =
         |value: u64| c_int::try_from(value).map_err(|_| MpiError::Limit { what: call, value, limit: MOST_ELEMENTS });
-    let counts: Result<Vec<c_int>, MpiError> = parts.iter().map(|(_, number)| int(*number)).collect();
-    let offsets: Result<Vec<c_int>, MpiError> = parts.iter().map(|(offset, _)| int(*offset)).collect();
-    Ok((counts?, offsets?))
+    parts.iter().map(|(offset, length)| Ok((int(*length)?, int(*offset)?))).collect()
 }

@@ -1,21 +1,20 @@
-//! Communicators, and the small exchanges by which ranks agree before and after a round.
+//! Communicators, and small exchanges of data with which ranks agree before and after a round.
 
 use std::ffi::c_int;
 use std::time::Duration;
 
 use mpi::ffi;
 
-use super::MpiError;
-use super::error::checked;
+use super::error::{Result, call};
 
-/// Bytes of one message of an exchange: far below what a C int can count.
+/// The largest number of bytes in one message of an exchange. It is far below the largest C int.
 const EXCHANGE_BLOCK: usize = 1 << 28;
 
-/// How long a resting rank sleeps between two looks, at first and in the end.
+/// Sleep of a resting rank between two tests of its barrier. It begins with the shortest and doubles up to the longest.
 const SHORTEST_NAP: Duration = Duration::from_micros(100);
 const LONGEST_NAP: Duration = Duration::from_millis(5);
 
-/// A group of ranks that talk to each other.
+/// A group of ranks that can exchange messages (MPI_Comm).
 pub struct Communicator {
     handle: ffi::MPI_Comm,
     rank: usize,
@@ -24,33 +23,36 @@ pub struct Communicator {
 }
 
 impl Communicator {
-    /// One of the library's own communicators.
+    /// Wraps MPI_COMM_WORLD. Dropping the wrapper does not free it.
     ///
-    /// # Safety
-    /// `handle` must stay valid until MPI is finalised.
-    pub(super) unsafe fn predefined(handle: ffi::MPI_Comm) -> Result<Self, MpiError> {
-        // SAFETY: as promised by the caller.
-        unsafe { Self::adopt(handle, false) }
+    /// # Errors
+    /// [`MpiError::Call`](super::MpiError::Call) before MPI_Init and after MPI_Finalize.
+    pub(super) fn world() -> Result<Self> {
+        // SAFETY: MPI_COMM_WORLD is a constant of the library and always valid.
+        unsafe { Self::adopt(ffi::RSMPI_COMM_WORLD, false) }
     }
 
+    /// Wraps `handle` and lets its errors return instead of ending the job.
+    ///
     /// # Safety
     /// `handle` must be valid; with `owned` nobody else may free it.
-    unsafe fn adopt(handle: ffi::MPI_Comm, owned: bool) -> Result<Self, MpiError> {
+    unsafe fn adopt(handle: ffi::MPI_Comm, owned: bool) -> Result<Self> {
         let (mut rank, mut size): (c_int, c_int) = (0, 0);
-        // SAFETY: the handle is valid, the results are written to locals.
+        // SAFETY: the handle is valid, and the results are written to locals.
         unsafe {
-            checked("MPI_Comm_rank", ffi::MPI_Comm_rank(handle, &mut rank))?;
-            checked("MPI_Comm_size", ffi::MPI_Comm_size(handle, &mut size))?;
+            call!(MPI_Comm_set_errhandler, handle, ffi::RSMPI_ERRORS_RETURN)?;
+            call!(MPI_Comm_rank, handle, &mut rank)?;
+            call!(MPI_Comm_size, handle, &mut size)?;
         }
         Ok(Communicator { handle, rank: rank as usize, size: size as usize, owned })
     }
 
-    /// This process's number in the group.
+    /// The number of this process in the group, from 0.
     pub fn rank(&self) -> usize {
         self.rank
     }
 
-    /// Ranks in the group.
+    /// The number of ranks in the group.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -59,134 +61,80 @@ impl Communicator {
         self.handle
     }
 
-    /// The ranks of this group that can share memory with this one, in the same order.
-    pub fn split_shared(&self) -> Result<Communicator, MpiError> {
-        // SAFETY: a constant of the library; collective over valid communicators; the new handle is owned.
+    /// Returns the communicator of the ranks that can share memory with this rank, in the same order. Collective.
+    pub fn split_shared(&self) -> Result<Communicator> {
+        // SAFETY: the call is collective over a valid communicator, and the new handle has no other owner.
         unsafe {
-            let mut handle = ffi::RSMPI_COMM_NULL;
-            let code = ffi::MPI_Comm_split_type(
-                self.handle,
-                ffi::RSMPI_COMM_TYPE_SHARED,
-                self.rank as c_int,
-                ffi::RSMPI_INFO_NULL,
-                &mut handle,
-            );
-            checked("MPI_Comm_split_type", code)?;
-            checked("MPI_Comm_set_errhandler", ffi::MPI_Comm_set_errhandler(handle, ffi::RSMPI_ERRORS_RETURN))?;
+            let (mut handle, rank) = (ffi::RSMPI_COMM_NULL, self.rank as c_int);
+            let (kind, info) = (ffi::RSMPI_COMM_TYPE_SHARED, ffi::RSMPI_INFO_NULL);
+            call!(MPI_Comm_split_type, self.handle, kind, rank, info, &mut handle)?;
             Communicator::adopt(handle, true)
         }
     }
 
-    /// Those ranks of this group for which `member` is true, in the same order; None on the others. Collective.
-    pub fn subset(&self, member: bool) -> Result<Option<Communicator>, MpiError> {
-        // SAFETY: constants of the library; collective over a valid communicator; the new handle is owned.
+    /// Returns the communicator of the ranks that pass `member` = true, in the same order; None on the other ranks.
+    /// Collective.
+    pub fn subset(&self, member: bool) -> Result<Option<Communicator>> {
+        // SAFETY: the call is collective over a valid communicator, and the new handle has no other owner.
         unsafe {
             let mut handle = ffi::RSMPI_COMM_NULL;
             let color = if member { 0 } else { ffi::RSMPI_UNDEFINED };
-            let code = ffi::MPI_Comm_split(self.handle, color, self.rank as c_int, &mut handle);
-            checked("MPI_Comm_split", code)?;
-            if !member {
-                return Ok(None);
-            }
-            checked("MPI_Comm_set_errhandler", ffi::MPI_Comm_set_errhandler(handle, ffi::RSMPI_ERRORS_RETURN))?;
-            Communicator::adopt(handle, true).map(Some)
+            call!(MPI_Comm_split, self.handle, color, self.rank as c_int, &mut handle)?;
+            member.then(|| Communicator::adopt(handle, true)).transpose()
         }
     }
 
-    /// As [`Communicator::barrier`], asleep most of the time: for ranks that wait long while others work.
-    pub fn rest(&self) -> Result<(), MpiError> {
+    /// Waits until every rank has called it, and sleeps most of that time. It is for ranks that wait long while others
+    /// work.
+    pub fn rest(&self) -> Result {
         let mut nap = SHORTEST_NAP;
-        // SAFETY: a valid communicator.
-        self.finish_by(
-            "MPI_Ibarrier",
-            |request| unsafe { ffi::MPI_Ibarrier(self.handle, request) },
-            || {
-                std::thread::sleep(nap);
-                nap = (nap * 2).min(LONGEST_NAP);
-            },
-        )
-    }
-
-    /// Returns when every rank has called it.
-    pub fn barrier(&self) -> Result<(), MpiError> {
-        // SAFETY: a valid communicator.
-        self.finish("MPI_Ibarrier", |request| unsafe { ffi::MPI_Ibarrier(self.handle, request) })
-    }
-
-    /// Starts what `start` starts and waits for it, giving the core away meanwhile: where ranks outnumber cores, a
-    /// library that waits without doing so (MPICH) keeps from the core the very rank that it waits for.
-    fn finish(&self, call: &'static str, start: impl FnOnce(*mut ffi::MPI_Request) -> c_int) -> Result<(), MpiError> {
-        self.finish_by(call, start, std::thread::yield_now)
-    }
-
-    /// The same, calling `idle` between two looks.
-    fn finish_by(
-        &self,
-        call: &'static str,
-        start: impl FnOnce(*mut ffi::MPI_Request) -> c_int,
-        mut idle: impl FnMut(),
-    ) -> Result<(), MpiError> {
-        // SAFETY: a constant of the library.
-        let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
-        checked(call, start(&mut request))?;
-        loop {
-            let mut done: c_int = 0;
-            // SAFETY: the request was started above; what it uses is borrowed by the caller until this returns.
-            let code = unsafe { ffi::MPI_Test(&mut request, &mut done, ffi::RSMPI_STATUS_IGNORE) };
-            checked("MPI_Test", code)?;
-            if done != 0 {
-                return Ok(());
-            }
-            idle();
-        }
-    }
-
-    /// Rank 0's bytes on every rank.
-    pub fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>, MpiError> {
-        let mut length = [bytes.len() as u64];
-        // SAFETY: one u64 on every rank.
-        unsafe { self.broadcast_raw(length.as_mut_ptr().cast(), 8)? };
-        let mut bytes = if self.rank == 0 { bytes } else { vec![0; length[0] as usize] };
-        for block in bytes.chunks_mut(EXCHANGE_BLOCK) {
-            // SAFETY: every rank has the same number of bytes now, and cuts them alike.
-            unsafe { self.broadcast_raw(block.as_mut_ptr(), block.len())? };
-        }
-        Ok(bytes)
-    }
-
-    /// # Safety
-    /// `data` must hold `bytes` bytes, the same number on every rank, at most [`EXCHANGE_BLOCK`].
-    unsafe fn broadcast_raw(&self, data: *mut u8, bytes: usize) -> Result<(), MpiError> {
-        // SAFETY: as promised by the caller.
-        self.finish("MPI_Ibcast", |request| unsafe {
-            ffi::MPI_Ibcast(data.cast(), bytes as c_int, ffi::RSMPI_UINT8_T, 0, self.handle, request)
+        // SAFETY: the communicator is valid.
+        let start = |request| unsafe { call!(MPI_Ibarrier, self.handle, request) };
+        finish(start, || {
+            std::thread::sleep(nap);
+            nap = (nap * 2).min(LONGEST_NAP);
         })
     }
 
-    /// Every rank's bytes, in rank order, on rank 0; None elsewhere.
-    pub fn gather(&self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, MpiError> {
+    /// Waits until every rank has called it.
+    pub fn barrier(&self) -> Result {
+        // SAFETY: the communicator is valid.
+        yielding(|request| unsafe { call!(MPI_Ibarrier, self.handle, request) })
+    }
+
+    /// Returns the bytes of rank 0 on every rank. Collective; the other ranks' `bytes` are ignored.
+    pub fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let mut length = (bytes.len() as u64).to_ne_bytes();
+        self.broadcast_block(&mut length)?;
+        let length = u64::from_ne_bytes(length) as usize;
+        let mut bytes = if self.rank == 0 { bytes } else { vec![0; length] };
+        bytes.chunks_mut(EXCHANGE_BLOCK).try_for_each(|block| self.broadcast_block(block))?;
+        Ok(bytes)
+    }
+
+    /// Replaces `block` by that of rank 0. Every rank must pass a block of the same length, at most [`EXCHANGE_BLOCK`].
+    fn broadcast_block(&self, block: &mut [u8]) -> Result {
+        let (data, length) = (block.as_mut_ptr().cast(), block.len() as c_int);
+        // SAFETY: the block is writable for its length until the request completes.
+        yielding(|request| unsafe { call!(MPI_Ibcast, data, length, ffi::RSMPI_UINT8_T, 0, self.handle, request) })
+    }
+
+    /// Returns every rank's bytes, in rank order, on rank 0; None on the other ranks. Collective.
+    pub fn gather(&self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
         let mine = bytes.len() as u64;
         let mut lengths = vec![0u64; if self.rank == 0 { self.size } else { 0 }];
-        // SAFETY: one u64 from each rank; rank 0 has room for all of them.
-        self.finish("MPI_Igather", |request| unsafe {
-            ffi::MPI_Igather(
-                (&raw const mine).cast(),
-                1,
-                ffi::RSMPI_UINT64_T,
-                lengths.as_mut_ptr().cast(),
-                1,
-                ffi::RSMPI_UINT64_T,
-                0,
-                self.handle,
-                request,
-            )
+        let (send, receive) = ((&raw const mine).cast(), lengths.as_mut_ptr().cast());
+        // SAFETY: each rank sends one u64, and rank 0 has room for all of them.
+        yielding(|request| unsafe {
+            let number = ffi::RSMPI_UINT64_T;
+            call!(MPI_Igather, send, 1, number, receive, 1, number, 0, self.handle, request)
         })?;
         if self.rank != 0 {
             for block in bytes.chunks(EXCHANGE_BLOCK) {
-                // SAFETY: the block is readable for its length; rank 0 receives as many blocks of these lengths.
-                self.finish("MPI_Isend", |request| unsafe {
-                    let length = block.len() as c_int;
-                    ffi::MPI_Isend(block.as_ptr().cast(), length, ffi::RSMPI_UINT8_T, 0, 0, self.handle, request)
+                let (data, length) = (block.as_ptr().cast(), block.len() as c_int);
+                // SAFETY: the block is readable for its length. Rank 0 receives blocks of the same lengths.
+                yielding(|request| unsafe {
+                    call!(MPI_Isend, data, length, ffi::RSMPI_UINT8_T, 0, 0, self.handle, request)
                 })?;
             }
             return Ok(None);
@@ -195,10 +143,10 @@ impl Communicator {
         for (rank, length) in lengths.iter().enumerate().skip(1) {
             let mut theirs = vec![0u8; *length as usize];
             for block in theirs.chunks_mut(EXCHANGE_BLOCK) {
+                let (data, length, from) = (block.as_mut_ptr().cast(), block.len() as c_int, rank as c_int);
                 // SAFETY: the block is writable for its length.
-                self.finish("MPI_Irecv", |request| unsafe {
-                    let (start, length) = (block.as_mut_ptr().cast(), block.len() as c_int);
-                    ffi::MPI_Irecv(start, length, ffi::RSMPI_UINT8_T, rank as c_int, 0, self.handle, request)
+                yielding(|request| unsafe {
+                    call!(MPI_Irecv, data, length, ffi::RSMPI_UINT8_T, from, 0, self.handle, request)
                 })?;
             }
             all.push(theirs);
@@ -206,45 +154,37 @@ impl Communicator {
         Ok(Some(all))
     }
 
-    /// The greatest of the ranks' values, on every rank.
-    pub fn max(&self, value: u64) -> Result<u64, MpiError> {
-        // SAFETY: a constant of the library.
+    /// Returns the greatest of the ranks' values on every rank. Collective.
+    pub fn max(&self, value: u64) -> Result<u64> {
+        // SAFETY: RSMPI_MAX is a constant of the library.
         self.all_reduce(value, unsafe { ffi::RSMPI_MAX })
     }
 
-    /// The sum of the ranks' values, on every rank.
-    pub fn sum(&self, value: u64) -> Result<u64, MpiError> {
-        // SAFETY: a constant of the library.
+    /// Returns the sum of the ranks' values on every rank. Collective.
+    pub fn sum(&self, value: u64) -> Result<u64> {
+        // SAFETY: RSMPI_SUM is a constant of the library.
         self.all_reduce(value, unsafe { ffi::RSMPI_SUM })
     }
 
-    fn all_reduce(&self, value: u64, operation: ffi::MPI_Op) -> Result<u64, MpiError> {
+    fn all_reduce(&self, value: u64, operation: ffi::MPI_Op) -> Result<u64> {
         let mut reduced = 0u64;
-        // SAFETY: one u64 in, one out.
-        self.finish("MPI_Iallreduce", |request| unsafe {
-            ffi::MPI_Iallreduce(
-                (&raw const value).cast(),
-                (&raw mut reduced).cast(),
-                1,
-                ffi::RSMPI_UINT64_T,
-                operation,
-                self.handle,
-                request,
-            )
+        let (send, receive) = ((&raw const value).cast(), (&raw mut reduced).cast());
+        // SAFETY: one u64 is read and one is written.
+        yielding(|request| unsafe {
+            call!(MPI_Iallreduce, send, receive, 1, ffi::RSMPI_UINT64_T, operation, self.handle, request)
         })?;
         Ok(reduced)
     }
 
-    /// The greatest tag that a message may have.
-    pub fn most_tag(&self) -> Result<u64, MpiError> {
+    /// Returns the greatest tag that a message may have (MPI_TAG_UB).
+    pub fn most_tag(&self) -> Result<u64> {
         let mut value: *mut c_int = std::ptr::null_mut();
         let mut found: c_int = 0;
-        // SAFETY: MPI_TAG_UB's value is a pointer to an int that lives as long as MPI.
+        // SAFETY: the value of MPI_TAG_UB is a pointer to an int that lives as long as MPI.
         unsafe {
             let key = ffi::MPI_TAG_UB as c_int;
-            let code = ffi::MPI_Comm_get_attr(self.handle, key, (&raw mut value).cast(), &mut found);
-            checked("MPI_Comm_get_attr", code)?;
-            // The standard promises at least 32,767.
+            call!(MPI_Comm_get_attr, self.handle, key, (&raw mut value).cast(), &mut found)?;
+            // The MPI standard promises at least 32,767.
             Ok(if found != 0 && !value.is_null() { *value as u64 } else { 32_767 })
         }
     }
@@ -253,8 +193,30 @@ impl Communicator {
 impl Drop for Communicator {
     fn drop(&mut self) {
         if self.owned {
-            // SAFETY: ours, and not freed before.
+            // SAFETY: this wrapper owns the handle, which nobody has freed.
             unsafe { ffi::MPI_Comm_free(&mut self.handle) };
         }
+    }
+}
+
+/// Calls `start`, which starts a request, and waits for it. The waiting thread yields its core: where ranks outnumber
+/// cores, a library that waits without yielding (MPICH) keeps the awaited rank from running.
+fn yielding(start: impl FnOnce(*mut ffi::MPI_Request) -> Result) -> Result {
+    finish(start, std::thread::yield_now)
+}
+
+/// Calls `start`, which starts a request, and tests it until it has completed. It calls `idle` between two tests.
+fn finish(start: impl FnOnce(*mut ffi::MPI_Request) -> Result, mut idle: impl FnMut()) -> Result {
+    // SAFETY: RSMPI_REQUEST_NULL is a constant of the library.
+    let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
+    start(&mut request)?;
+    loop {
+        let mut done: c_int = 0;
+        // SAFETY: the request was started above, and the caller keeps its buffers until this function returns.
+        unsafe { call!(MPI_Test, &mut request, &mut done, ffi::RSMPI_STATUS_IGNORE) }?;
+        if done != 0 {
+            return Ok(());
+        }
+        idle();
     }
 }

@@ -1,62 +1,73 @@
-//! MPI's return codes as errors.
+//! Return codes of MPI functions as typed errors.
 
 use std::ffi::{c_char, c_int};
 
 use mpi::ffi;
 
-/// What MPI, or the way it was started, did wrong.
+/// The result of a checked MPI call.
+pub(super) type Result<T = ()> = std::result::Result<T, MpiError>;
+
+/// An error of the MPI library, of the launcher, or of the node's shared memory.
 #[derive(Debug, thiserror::Error)]
 pub enum MpiError {
-    /// A call failed.
+    /// An MPI function returned an error code.
     #[error("{call}: {message} (code {code})")]
     Call {
-        /// The MPI function.
+        /// Name of the MPI function.
         call: &'static str,
         /// Its return code.
         code: c_int,
-        /// What the library says of the code.
+        /// The library's text for the code (MPI_Error_string).
         message: String,
     },
-    /// The launcher started more processes than MPI sees.
+    /// The launcher started a number of processes that differs from the size of MPI_COMM_WORLD.
     #[error(
-        "{launcher} started {launched} processes, but this MPI library ({library}) sees a world of {seen}: it is another \
-         library's launcher; use the mpirun or srun that belongs to the library gradshard was built with"
+        "{launcher} started {launched} processes, but this MPI library ({library}) sees a world of {seen}: the launcher \
+         belongs to another MPI library; use the mpirun or srun of the library that gradshard was built with"
     )]
     OtherLauncher {
-        /// Who started the processes.
+        /// Name of the launcher.
         launcher: &'static str,
-        /// How many it started.
+        /// Number of processes that it started.
         launched: usize,
-        /// How many ranks MPI sees.
+        /// Size of MPI_COMM_WORLD.
         seen: usize,
-        /// The library's first words on itself.
+        /// Name and version of the library.
         library: String,
     },
-    /// Memory shared inside the node does not suffice.
+    /// /dev/shm is too small for the shared windows of the node.
     #[error(
         "the ranks of this node ask for {asked} bytes of shared memory, but /dev/shm has {free} free; enlarge it, or \
-         set \"intra_node\": \"messages\""
+         set \"intra_node\": \"messages\" in the experiment file"
     )]
     SharedMemory {
-        /// Bytes asked for, all ranks of the node together.
+        /// Bytes that all ranks of the node together ask for.
         asked: u64,
-        /// Bytes free.
+        /// Bytes that are free.
         free: u64,
     },
-    /// A tag or a count is beyond what the library takes.
+    /// A tag or a count exceeds the library's limit.
     #[error("{what} {value} is beyond the library's limit of {limit}")]
     Limit {
-        /// What is too large.
+        /// Name of the quantity that is too large.
         what: &'static str,
-        /// How large it is.
+        /// Its value.
         value: u64,
-        /// How large it may be.
+        /// The largest value that the library accepts.
         limit: u64,
     },
 }
 
-/// Turns a return code of `call` into a result.
-pub(super) fn checked(call: &'static str, code: c_int) -> Result<(), MpiError> {
+/// Calls the MPI function `$function` and turns its return code into a [`Result`].
+macro_rules! call {
+    ($function:ident $(, $argument:expr)* $(,)?) => {
+        $crate::mpi::error::checked(stringify!($function), ffi::$function($($argument),*))
+    };
+}
+pub(super) use call;
+
+/// Turns the return `code` of the MPI function `call` into a result.
+pub(super) fn checked(call: &'static str, code: c_int) -> Result {
     if code == ffi::MPI_SUCCESS as c_int {
         return Ok(());
     }
@@ -68,7 +79,7 @@ pub(super) fn checked(call: &'static str, code: c_int) -> Result<(), MpiError> {
     Err(MpiError::Call { call, code, message })
 }
 
-/// The first `length` characters of a text that C wrote.
+/// Converts the first `length` characters of a C string, which need not be valid UTF-8.
 pub(super) fn text_of(text: &[c_char], length: c_int) -> String {
     let bytes: Vec<u8> = text.iter().take(length.max(0) as usize).map(|c| *c as u8).collect();
     String::from_utf8_lossy(&bytes).trim_end_matches('\0').trim().to_owned()

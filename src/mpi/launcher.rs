@@ -1,21 +1,21 @@
-//! Who started this process: what launchers leave in the environment.
+//! The launcher of this process (mpirun, mpiexec or srun), read from the environment variables that it sets.
 
-/// A launcher's own count of what it started.
+/// The launcher of this process and its own count of processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Launcher {
-    /// Its name for messages.
+pub struct LaunchedProcess {
+    /// Name of the launcher, for messages.
     pub name: &'static str,
-    /// How many processes it started.
+    /// Number of processes that the launcher started.
     pub processes: usize,
-    /// Which of them this one is.
+    /// Number of this process among them, from 0.
     pub rank: usize,
 }
 
-/// The launcher that started this process; None when it was started by hand.
+/// Finds the launcher that started this process. Returns None if the process was started by hand.
 ///
-/// Inside an sbatch script SLURM_NTASKS is set although the script's own commands were not started by srun: only
-/// SLURM_STEP_NUM_TASKS, together with SLURM_PROCID, tells of srun.
-pub fn launcher() -> Option<Launcher> {
+/// Slurm sets SLURM_NTASKS inside every sbatch script, although srun did not start the commands of the script. So only
+/// SLURM_STEP_NUM_TASKS together with SLURM_PROCID counts as a start by srun.
+pub fn launcher() -> Option<LaunchedProcess> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.trim().parse::<usize>().ok());
     let known = [
         ("mpirun (Open MPI)", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
@@ -23,6 +23,7 @@ pub fn launcher() -> Option<Launcher> {
         ("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
     ];
     known.into_iter().find_map(|(name, size, rank)| {
-        Some(Launcher { name, processes: number(size)?, rank: number(rank)? }).filter(|found| found.processes > 0)
+        Some(LaunchedProcess { name, processes: number(size)?, rank: number(rank)? })
+            .filter(|found| found.processes > 0)
     })
 }

@@ -1,7 +1,8 @@
-//! The only door to MPI's C interface: checked calls, shared windows, large counts, abort on panic.
+//! The only module that calls MPI's C interface. It offers checked calls, shared windows, messages and collectives of any
+//! length, and it ends the job when a rank panics.
 //!
-//! All `unsafe` that MPI needs is here. Every return code becomes a typed error that names the call and says what the
-//! library said.
+//! All `unsafe` code that MPI needs is in this module. Every return code becomes an [`MpiError`] that names the MPI
+//! function and quotes the library's text.
 
 mod collective;
 mod communicator;
@@ -11,10 +12,10 @@ mod requests;
 mod window;
 mod world;
 
-pub use collective::{MOST_ELEMENTS, Scalar};
+pub use collective::MOST_ELEMENTS;
 pub use communicator::Communicator;
 pub use error::MpiError;
-pub use launcher::{Launcher, launcher};
+pub use launcher::{LaunchedProcess, launcher};
 pub use requests::Requests;
 pub use window::SharedWindow;
 pub use world::{World, library_version};

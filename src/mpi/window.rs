@@ -1,16 +1,16 @@
-//! Memory shared by the ranks of a node: MPI-3 shared windows.
+//! Memory that the ranks of a node share (MPI-3 shared windows).
 
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{c_int, c_void};
 
 use mpi::ffi;
 
-use super::error::checked;
-use super::{Communicator, MpiError};
+use super::Communicator;
+use super::error::{MpiError, Result, call};
 
-/// Alignment of a part: two cache lines, and the widest vector.
+/// Alignment of a part, bytes: two cache lines, which is also enough for the widest vector.
 const ALIGNMENT: usize = 128;
 
-/// A shared window: each rank of a node contributes a part, all ranks can reach every part.
+/// A shared window. Each rank of a node contributes a part, and every rank can read and write all parts.
 pub struct SharedWindow {
     window: ffi::MPI_Win,
     parts: Vec<*mut u8>,
@@ -21,11 +21,13 @@ pub struct SharedWindow {
 impl SharedWindow {
     /// Allocates `bytes` bytes on this rank. Collective over `node`, whose ranks must share memory.
     ///
-    /// Each rank's part lies on pages of its own, so that who touches it first decides on its NUMA node, and begins at a
-    /// multiple of 128 bytes.
-    /// /dev/shm is asked first: where it is too small, first touch would end in SIGBUS.
-    pub fn allocate(node: &Communicator, bytes: usize) -> Result<Self, MpiError> {
-        // The libraries promise no alignment, and Open MPI's parts begin behind a header of its own.
+    /// Each rank's part lies on pages of its own, so the NUMA node of the rank that touches a page first holds it. A part
+    /// begins at a multiple of 128 bytes.
+    ///
+    /// # Errors
+    /// [`MpiError::SharedMemory`] if /dev/shm is too small: without this check the first touch would end in SIGBUS.
+    pub fn allocate(node: &Communicator, bytes: usize) -> Result<Self> {
+        // MPI promises no alignment, and in Open MPI a header precedes each part.
         let padded = bytes + ALIGNMENT;
         let asked = node.sum(padded as u64)?;
         let free = shared_memory_free();
@@ -34,52 +36,46 @@ impl SharedWindow {
         {
             return Err(MpiError::SharedMemory { asked, free });
         }
-        // SAFETY: constants of the library and locals; every rank of the communicator makes the same calls.
+        // SAFETY: every rank of the communicator makes the same calls; results are written to locals.
         unsafe {
             let mut info = ffi::RSMPI_INFO_NULL;
-            checked("MPI_Info_create", ffi::MPI_Info_create(&mut info))?;
-            let (key, value) = (c"alloc_shared_noncontig".to_owned(), CString::from(c"true"));
-            checked("MPI_Info_set", ffi::MPI_Info_set(info, key.as_ptr().cast_mut(), value.as_ptr().cast_mut()))?;
+            call!(MPI_Info_create, &mut info)?;
+            let (key, value) = (c"alloc_shared_noncontig", c"true");
+            call!(MPI_Info_set, info, key.as_ptr().cast_mut(), value.as_ptr().cast_mut())?;
             let mut window = ffi::RSMPI_WIN_NULL;
             let mut base: *mut c_void = std::ptr::null_mut();
-            let code = ffi::MPI_Win_allocate_shared(
-                padded as ffi::MPI_Aint,
-                1,
-                info,
-                node.handle(),
-                (&raw mut base).cast(),
-                &mut window,
-            );
+            let (size, place) = (padded as ffi::MPI_Aint, (&raw mut base).cast());
+            let allocated = call!(MPI_Win_allocate_shared, size, 1, info, node.handle(), place, &mut window);
             ffi::MPI_Info_free(&mut info);
-            checked("MPI_Win_allocate_shared", code)?;
+            allocated?;
             let mut parts = Vec::with_capacity(node.size());
             for rank in 0..node.size() {
                 let (mut size, mut unit): (ffi::MPI_Aint, c_int) = (0, 0);
                 let mut part: *mut c_void = std::ptr::null_mut();
-                let code =
-                    ffi::MPI_Win_shared_query(window, rank as c_int, &mut size, &mut unit, (&raw mut part).cast());
-                checked("MPI_Win_shared_query", code)?;
-                // The same place in every rank's view of a part: views begin at pages, of which this is a fraction.
+                let place = (&raw mut part).cast();
+                call!(MPI_Win_shared_query, window, rank as c_int, &mut size, &mut unit, place)?;
+                // Every rank's view of a part begins on a page, and the alignment divides the page size. So all ranks
+                // skip the same number of bytes.
                 let part: *mut u8 = part.cast();
                 parts.push(part.wrapping_add(part.align_offset(ALIGNMENT)));
             }
-            // A passive epoch for the window's whole life: what is read and written is ordered by our own atomics.
-            checked("MPI_Win_lock_all", ffi::MPI_Win_lock_all(0, window))?;
+            // One passive epoch spans the window's life. The engine's own atomics order all reads and writes.
+            call!(MPI_Win_lock_all, 0, window)?;
             Ok(SharedWindow { window, parts, rank: node.rank(), bytes })
         }
     }
 
-    /// Where the part of rank `rank` of the node begins.
+    /// The beginning of the part of rank `rank` of the node.
     pub fn part(&self, rank: usize) -> *mut u8 {
         self.parts[rank]
     }
 
-    /// Where this rank's own part begins.
+    /// The beginning of this rank's own part.
     pub fn own(&self) -> *mut u8 {
         self.parts[self.rank]
     }
 
-    /// Bytes of this rank's own part.
+    /// The length of this rank's own part, bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -87,7 +83,7 @@ impl SharedWindow {
 
 impl Drop for SharedWindow {
     fn drop(&mut self) {
-        // SAFETY: ours, locked in `allocate`; freeing is collective, and every rank drops its windows in one order.
+        // SAFETY: `allocate` locked the window. Freeing it is collective, and every rank drops its windows in the same order.
         unsafe {
             ffi::MPI_Win_unlock_all(self.window);
             ffi::MPI_Win_free(&mut self.window);
@@ -95,10 +91,10 @@ impl Drop for SharedWindow {
     }
 }
 
-/// Bytes free in /dev/shm, where both libraries keep shared windows; None where it cannot be asked.
+/// The free bytes of /dev/shm, where both libraries keep shared windows; None if the system call fails.
 fn shared_memory_free() -> Option<u64> {
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: a valid path and a buffer of the right type; it is read only after success.
+    // SAFETY: the path is valid, the buffer has the right type, and it is read only after success.
     unsafe {
         if libc::statvfs(c"/dev/shm".as_ptr(), stat.as_mut_ptr()) != 0 {
             return None;

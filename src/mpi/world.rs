@@ -1,4 +1,4 @@
-//! Starting and ending MPI.
+//! The start and the end of MPI.
 
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,37 +7,32 @@ use std::time::Duration;
 
 use mpi::ffi;
 
-use super::error::{checked, text_of};
-use super::{Communicator, MpiError, launcher};
+use super::error::{MpiError, Result, call, text_of};
+use super::{Communicator, launcher};
 
-/// Exit code of a job that ends because a rank panicked.
+/// The exit code of a job that ends because a rank panicked.
 const PANIC_EXIT: c_int = 101;
 
-/// True between MPI_Init and MPI_Finalize: only then may a panic call MPI_Abort.
+/// True between MPI_Init and MPI_Finalize. Only then may a panic call MPI_Abort.
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
-/// MPI, initialised. Dropping it finalises MPI, so every communicator and window must be gone before.
+/// The initialised MPI library. Dropping it calls MPI_Finalize, so all communicators and windows must be dropped before.
 pub struct World {
     communicator: Communicator,
 }
 
 impl World {
-    /// Initialises MPI, makes its errors return, ends the whole job when a rank panics, and compares the number of
-    /// ranks with what the launcher started.
-    pub fn init() -> Result<World, MpiError> {
-        let mut provided: c_int = 0;
-        // SAFETY: MPI accepts null argument pointers; this is called once, before any other MPI call.
-        let code = unsafe {
-            ffi::MPI_Init_thread(std::ptr::null_mut(), std::ptr::null_mut(), ffi::RSMPI_THREAD_FUNNELED, &mut provided)
-        };
-        checked("MPI_Init_thread", code)?;
+    /// Initialises MPI, lets its errors return, and installs a panic hook that ends the whole job.
+    ///
+    /// # Errors
+    /// [`MpiError::OtherLauncher`] if the number of ranks differs from the number of processes that the launcher started.
+    pub fn init() -> Result<World> {
+        let (mut provided, none): (c_int, _) = (0, std::ptr::null_mut());
+        // SAFETY: MPI accepts null argument pointers, and no other MPI call precedes this one.
+        unsafe { call!(MPI_Init_thread, none, none.cast(), ffi::RSMPI_THREAD_FUNNELED, &mut provided) }?;
         RUNNING.store(true, Ordering::SeqCst);
         abort_on_panic();
-        // SAFETY: the handles are the library's own constants.
-        let code = unsafe { ffi::MPI_Comm_set_errhandler(ffi::RSMPI_COMM_WORLD, ffi::RSMPI_ERRORS_RETURN) };
-        checked("MPI_Comm_set_errhandler", code)?;
-        // SAFETY: MPI_COMM_WORLD lives as long as MPI.
-        let communicator = unsafe { Communicator::predefined(ffi::RSMPI_COMM_WORLD) }?;
+        let communicator = Communicator::world()?;
         let world = World { communicator };
         if let Some(launcher) = launcher()
             && launcher.processes != world.communicator.size()
@@ -53,22 +48,23 @@ impl World {
         Ok(world)
     }
 
-    /// Ends the whole job, all ranks, with this exit code. For when ranks have lost each other.
+    /// Ends all ranks of the job with the exit code `code`. It is for ranks that have lost each other.
     pub fn abort(&self, code: i32) {
         // SAFETY: MPI is initialised and not finalised.
         unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code) };
     }
 
-    /// Ends MPI. A library that does not let go within `patience` is left alone: `say` is called, and the process ends with
-    /// exit code `code`. MPICH 4.0.2 over UCX waits for ever in MPI_Finalize now and then, one rank for connections to
-    /// close, the others for that rank.
+    /// Ends MPI. If MPI_Finalize does not return within `patience`, the process calls `say` and ends with exit code `code`.
+    ///
+    /// MPICH 4.0.2 over UCX sometimes waits for ever in MPI_Finalize: one rank waits for connections to close, and the
+    /// others wait for that rank.
     pub fn finish(self, code: u8, patience: Duration, say: impl FnOnce() + Send + 'static) {
         let (ended, end) = mpsc::channel::<()>();
-        // Where no thread can be had MPI ends unwatched. The thread makes no call to MPI.
+        // If no thread can be started, nobody watches MPI_Finalize. The thread makes no MPI call.
         let _ = std::thread::Builder::new().name("end of MPI".into()).spawn(move || {
             if end.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
                 say();
-                // SAFETY: ends the process at once; handlers at exit would enter the library that does not let go.
+                // SAFETY: this ends the process without exit handlers, which would call the library that hangs.
                 unsafe { libc::_exit(c_int::from(code)) };
             }
         });
@@ -76,7 +72,7 @@ impl World {
         drop(ended);
     }
 
-    /// All ranks.
+    /// The communicator of all ranks.
     pub fn communicator(&self) -> &Communicator {
         &self.communicator
     }
@@ -85,23 +81,22 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         RUNNING.store(false, Ordering::SeqCst);
-        // SAFETY: initialised by `init`; finalised once, here. The code is of no use at this point.
+        // SAFETY: `init` has initialised MPI, and only this line finalises it. Nobody can use the return code here.
         unsafe { ffi::MPI_Finalize() };
     }
 }
 
-/// What the library says of itself, such as `Open MPI v4.1.4, package: …`. May be called before MPI is initialised.
-pub fn library_version() -> Result<String, MpiError> {
-    // The buffer is MPI_MAX_LIBRARY_VERSION_STRING long: 256 in Open MPI, 8,192 in MPICH.
+/// Returns the name and version of the MPI library, such as `Open MPI v4.1.4, package: …`. It works before MPI_Init too.
+pub fn library_version() -> Result<String> {
+    // MPI_MAX_LIBRARY_VERSION_STRING is 256 in Open MPI and 8,192 in MPICH.
     let mut text = vec![0 as c_char; 8192 + 1];
     let mut length: c_int = 0;
     // SAFETY: the buffer is as long as the longest version string of either library.
-    let code = unsafe { ffi::MPI_Get_library_version(text.as_mut_ptr(), &mut length) };
-    checked("MPI_Get_library_version", code)?;
+    unsafe { call!(MPI_Get_library_version, text.as_mut_ptr(), &mut length) }?;
     Ok(text_of(&text, length))
 }
 
-/// A panic on one rank would leave the others waiting for ever: end them all.
+/// Installs a panic hook that ends all ranks: without it the others would wait for ever for the rank that panicked.
 fn abort_on_panic() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,11 +1,10 @@
-//! The check: before a plan is carried out, show that its result is the sum of every client, once.
-
-use std::collections::HashSet;
+//! The check: before a plan is carried out, show that its result is the sum of every client, once, and that the round ends
+//! as the problem asks.
 
 use crate::gradient::Range;
-use crate::plan::{Aggregator, Input, Layout, Output, Plan, Problem};
+use crate::plan::{Input, Kind, Layout, Plan, Problem, Step};
 
-/// What is wrong with a plan.
+/// A defect of a plan. Steps are named by their number among all steps of the plan.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Fault {
     /// A client enters a finished range more than once.
@@ -24,35 +23,49 @@ pub enum Fault {
         /// The first client that is missing.
         client: u64,
     },
-    /// An input names a client or an aggregator that does not exist.
-    #[error("aggregator {aggregator}: input {input:?} does not exist")]
+    /// An input names a client or a step that does not exist.
+    #[error("step {step}: input {input:?} does not exist")]
     NoSuchInput {
-        /// The aggregator that names it.
-        aggregator: u64,
-        /// What it names.
+        /// The step that names it.
+        step: u64,
+        /// The input.
         input: Input,
     },
-    /// An aggregator is reached twice on the way to one finished range: a cycle, or a partial sum counted twice.
-    #[error("elements {range}: aggregator {aggregator} enters twice (a cycle, or its sum is counted twice)")]
-    AggregatorTwice {
+    /// A partial sum enters one finished range along two ways.
+    #[error("elements {range}: the partial sum of step {step} is counted twice")]
+    PartialTwice {
         /// The finished range.
         range: Range,
-        /// The aggregator.
-        aggregator: u64,
+        /// The step that yields the partial sum.
+        step: u64,
     },
-    /// An input does not cover the elements that are summed.
-    #[error("aggregator {aggregator} sums elements {range}, but its input {input} holds only {held}")]
-    NotCovered {
-        /// The aggregator.
-        aggregator: u64,
-        /// What it sums.
-        range: Range,
-        /// The aggregator that it takes.
+    /// A step is not later than one of its inputs, as in a cycle.
+    #[error(
+        "step {step} on level {level} takes step {input} on level {input_level}: inputs must come earlier (a cycle has none)"
+    )]
+    NotLater {
+        /// The step.
+        step: u64,
+        /// Its level.
+        level: u32,
+        /// Its input.
         input: u64,
-        /// What that one holds.
+        /// The input's level.
+        input_level: u32,
+    },
+    /// An input does not cover the elements of the step that takes it.
+    #[error("step {step} needs elements {range}, but its input, step {input}, holds only {held}")]
+    NotCovered {
+        /// The step.
+        step: u64,
+        /// Its elements.
+        range: Range,
+        /// The step that it takes.
+        input: u64,
+        /// That one's elements.
         held: Range,
     },
-    /// Finished ranges overlap or leave a gap.
+    /// Finished sums overlap or leave a gap.
     #[error("finished ranges do not tile the gradient: after element {after} comes {next}")]
     NotTiled {
         /// End of the ranges before.
@@ -61,78 +74,96 @@ pub enum Fault {
         next: Range,
     },
     /// A weight is not the sum of its clients' weights.
-    #[error("aggregator {aggregator}: weight {weight} is not the sum of its clients' weights, {sum}")]
+    #[error("step {step}: weight {weight} is not the sum of its clients' weights, {sum}")]
     Weight {
-        /// The aggregator.
-        aggregator: u64,
-        /// What the plan says.
+        /// The step.
+        step: u64,
+        /// The plan's weight.
         weight: f64,
-        /// What its clients add up to.
+        /// The clients' weights together.
         sum: f64,
     },
-    /// An aggregator's own description and the plan's other answers disagree.
-    #[error("the plan contradicts itself: {0}")]
-    Contradiction(String),
-    /// A partial sum that nobody takes, or a result that somebody does.
-    #[error("aggregator {aggregator}: {problem}")]
-    Output {
-        /// The aggregator.
-        aggregator: u64,
-        /// What is wrong.
+    /// A step takes inputs that its kind cannot take, or nobody takes its output.
+    #[error("step {step}: {problem}")]
+    Misplaced {
+        /// The step.
+        step: u64,
+        /// The reason.
         problem: &'static str,
+    },
+    /// A rank does not hold what the end wants there, once.
+    #[error("the round must end with elements {wanted} on rank {rank}, once; it holds {held}")]
+    End {
+        /// The rank.
+        rank: usize,
+        /// The elements that it must hold.
+        wanted: Range,
+        /// The finished ranges that it holds of these, in element order.
+        held: Held,
     },
 }
 
-/// What a sound plan amounts to.
+/// Ranges as text: `0..5, 7..9`, or `nothing`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held(pub Vec<Range>);
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.as_slice() {
+            [] => f.write_str("nothing"),
+            ranges => f.write_str(&ranges.iter().map(Range::to_string).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+/// The size of a sound plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Verdict {
-    /// Aggregators.
+pub struct Tally {
+    /// Sums: aggregators. A sum over several shards of one owner counts as that many.
     pub aggregators: u64,
-    /// Inputs of all aggregators.
+    /// Copies of finished ranges.
+    pub copies: u64,
+    /// Inputs of all sums.
     pub inputs: u64,
-    /// Inputs that cross from one rank to another.
+    /// Inputs of sums and copies that cross from one rank to another.
     pub between_ranks: u64,
-    /// Inputs that cross from one node to another.
+    /// Inputs of sums and copies that cross from one node to another.
     pub between_nodes: u64,
     /// Finished ranges.
     pub results: u64,
     /// Levels of aggregation.
     pub levels: u32,
-    /// Most inputs of one aggregator.
+    /// Most inputs of one sum.
     pub most_inputs: u64,
 }
 
-/// Checks that every element of the result holds every client exactly once, that finished ranges tile the gradient,
-/// that there is no cycle, that weights add up, and that the plan's answers agree with each other.
+/// Checks that every element of the result holds every client exactly once, that finished sums tile the gradient, that
+/// every step comes after its inputs and that these cover it, that weights add up, and that at the end every rank holds
+/// what the end wants there, once.
 ///
-/// Time grows with the number of inputs; memory with clients + aggregators, never with their product.
-pub fn check(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Result<Verdict, Fault> {
+/// Time grows with the number of inputs; memory with clients, ranks, shards and the steps of one part.
+///
+/// # Errors
+/// The first fault.
+pub fn check(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Result<Tally, Fault> {
     let mut checker = Checker {
         plan,
         problem,
         layout,
         seen: vec![0; problem.clients() as usize],
         stamp: 0,
-        verdict: Verdict { aggregators: plan.aggregators(), ..Verdict::default() },
+        wanted: (0..layout.ranks()).map(|rank| plan.wanted(problem, layout, rank)).collect(),
+        held: vec![0; layout.ranks()],
+        finished: Vec::new(),
+        tally: Tally::default(),
     };
-    checker.edges()?;
-    let mut finished = Vec::new();
-    if plan.collective().is_some() {
-        checker.collective(&mut finished)?;
-    } else {
-        for id in 0..plan.aggregators() {
-            let aggregator = plan.aggregator(id);
-            if aggregator.output == Output::Result {
-                checker.next_stamp();
-                checker.expand_result(&aggregator)?;
-                checker.all_seen(aggregator.range, 0..problem.clients())?;
-                finished.push(aggregator.range);
-            }
-        }
+    for (first, steps) in crate::plan::parts(plan) {
+        checker.part(first, &steps)?;
     }
-    checker.verdict.results = finished.len() as u64;
-    tiles(finished, problem.elements)?;
-    Ok(checker.verdict)
+    checker.tally.results = checker.finished.len() as u64;
+    tiles(std::mem::take(&mut checker.finished), problem.elements)?;
+    checker.ends()?;
+    Ok(checker.tally)
 }
 
 fn tiles(mut finished: Vec<Range>, elements: u64) -> Result<(), Fault> {
@@ -150,19 +181,17 @@ fn tiles(mut finished: Vec<Range>, elements: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Mixes an edge into 64 bits, so that two sets of edges can be compared by their sums (as multisets, up to a chance
-/// of 2⁻⁶⁴) without keeping them. Finaliser of splitmix64 (Steele, Lea, Flood 2014).
-fn edge_hash(input: Input, consumer: u64) -> u64 {
-    let (kind, from) = match input {
-        Input::Client(k) => (0x9e37_79b9_7f4a_7c15, k),
-        Input::Aggregator(id) => (0xd1b5_4a32_d192_ed03, id),
-    };
-    let mix = |mut x: u64| {
+/// The hash of a range as the difference of its ends' hashes. Over ranges that tile a larger one the differences add up
+/// to that one's, and over others they do not, up to a chance of 2⁻⁶⁴; so ranges need not be kept. Finaliser of splitmix64
+/// (Steele, Lea, Flood 2014).
+fn telescope(range: Range) -> u64 {
+    let mix = |element: u64| {
+        let mut x = element.wrapping_add(0x9e37_79b9_7f4a_7c15);
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         x ^ (x >> 31)
     };
-    mix(mix(from.wrapping_add(kind)).wrapping_add(consumer))
+    mix(range.end).wrapping_sub(mix(range.start))
 }
 
 struct Checker<'a> {
@@ -172,91 +201,142 @@ struct Checker<'a> {
     /// Per client, the last finished range in which it was seen.
     seen: Vec<u64>,
     stamp: u64,
-    verdict: Verdict,
+    /// Per rank, the elements that it must hold at the end.
+    wanted: Vec<Range>,
+    /// Per rank, the [`telescope`] of the finished ranges that it holds, each cut to those elements.
+    held: Vec<u64>,
+    finished: Vec<Range>,
+    tally: Tally,
 }
 
 impl Checker<'_> {
-    fn next_stamp(&mut self) {
-        self.stamp += 1;
-    }
-
-    /// What aggregators say of themselves against what `on_rank` and `consumers` say.
-    fn edges(&mut self) -> Result<(), Fault> {
-        let (plan, clients) = (self.plan, self.problem.clients());
-        let (mut backward, mut hosts) = (0u64, 0u64);
-        for id in 0..plan.aggregators() {
-            let aggregator = plan.aggregator(id);
-            if aggregator.id != id {
-                return Err(Fault::Contradiction(format!("aggregator {id} calls itself {}", aggregator.id)));
+    fn part(&mut self, first: u64, steps: &[Step]) -> Result<(), Fault> {
+        for (place, step) in steps.iter().enumerate() {
+            self.edges(first, steps, place)?;
+            let sum = matches!(step.kind, Kind::Sum { .. });
+            if sum {
+                self.tally.aggregators += step.shards;
+                self.tally.inputs += step.inputs.len() as u64;
+                self.tally.most_inputs = self.tally.most_inputs.max(step.inputs.len() as u64);
+                self.tally.levels = self.tally.levels.max(step.level);
             }
-            if self.layout.aggregator_ranks().binary_search(&aggregator.rank).is_err()
-                && aggregator.output != Output::Collective
-            {
-                let rank = aggregator.rank;
-                return Err(Fault::Contradiction(format!("aggregator {id} is on rank {rank}, which hosts none")));
+            self.tally.copies += u64::from(step.kind == Kind::Copy);
+        }
+        let consumers = crate::plan::step::consumers(steps);
+        let mut entered = vec![0; steps.len()];
+        let mut round = 0;
+        for (place, step) in steps.iter().enumerate() {
+            self.output(first, steps, place, &consumers[place])?;
+            if let Kind::Sum { divided: true, .. } = step.kind {
+                round += 1;
+                self.stamp += 1;
+                let sum = self.expand(first, steps, place, step.range, (&mut entered, round))?;
+                self.weight(first + place as u64, step, sum)?;
+                self.all_seen(step.range)?;
+                self.finished.push(step.range);
             }
-            hosts = hosts.wrapping_add(edge_hash(Input::Aggregator(id), aggregator.rank as u64));
-            self.verdict.inputs += aggregator.inputs.len() as u64;
-            self.verdict.most_inputs = self.verdict.most_inputs.max(aggregator.inputs.len() as u64);
-            self.verdict.levels = self.verdict.levels.max(aggregator.level);
-            for input in &aggregator.inputs {
-                let from = match *input {
-                    Input::Client(k) if k < clients => self.layout.rank_of_client(k, clients),
-                    Input::Aggregator(other) if other < plan.aggregators() => plan.rank_of(other),
-                    input => return Err(Fault::NoSuchInput { aggregator: id, input }),
-                };
-                self.verdict.between_ranks += u64::from(from != aggregator.rank);
-                self.verdict.between_nodes += u64::from(!self.layout.same_node(from, aggregator.rank));
-                backward = backward.wrapping_add(edge_hash(*input, id));
+            if self.finishes(step) {
+                self.held[step.rank] =
+                    self.held[step.rank].wrapping_add(telescope(self.wanted[step.rank].intersect(step.range)));
             }
         }
-        let mut forward = 0u64;
-        for client in 0..clients {
-            for consumer in plan.consumers(Input::Client(client)) {
-                forward = forward.wrapping_add(edge_hash(Input::Client(client), consumer));
-            }
-        }
-        for id in 0..plan.aggregators() {
-            let consumers = plan.consumers(Input::Aggregator(id));
-            match plan.aggregator(id).output {
-                Output::Partial if consumers.is_empty() => {
-                    return Err(Fault::Output { aggregator: id, problem: "nobody takes its partial sum" });
-                }
-                Output::Result | Output::Collective if !consumers.is_empty() => {
-                    return Err(Fault::Output { aggregator: id, problem: "somebody takes what is not a partial sum" });
-                }
-                _ => {}
-            }
-            for consumer in consumers {
-                forward = forward.wrapping_add(edge_hash(Input::Aggregator(id), consumer));
-            }
-        }
-        if forward != backward {
-            return Err(Fault::Contradiction("consumers() and the aggregators' inputs differ".into()));
-        }
-        let mut hosted = 0u64;
-        for rank in 0..self.layout.ranks() {
-            for id in plan.on_rank(rank) {
-                hosted = hosted.wrapping_add(edge_hash(Input::Aggregator(id), rank as u64));
-            }
-        }
-        if hosted != hosts {
-            return Err(Fault::Contradiction("on_rank() and the aggregators' ranks differ".into()));
+        if !self.plan.calls().is_empty() {
+            self.library(first, steps)?;
         }
         Ok(())
     }
 
-    fn expand_result(&mut self, result: &Aggregator) -> Result<(), Fault> {
-        let mut entered = HashSet::new();
-        let sum = self.expand(result, result.range, &mut entered)?;
-        self.weight(result, sum)
+    /// True if a step's range is finished and stays where it is at the end.
+    fn finishes(&self, step: &Step) -> bool {
+        match step.kind {
+            Kind::Library(call) => call + 1 == self.plan.calls().len(),
+            _ => step.is_finished(),
+        }
     }
 
-    /// Visits everything that enters `aggregator`, restricted to `range`; returns the sum of its clients' weights.
-    /// Depth is bounded by the number of levels, as no aggregator is entered twice.
-    fn expand(&mut self, aggregator: &Aggregator, range: Range, entered: &mut HashSet<u64>) -> Result<f64, Fault> {
+    /// A step's inputs exist, come earlier, are of a kind that it can take, and cover its range.
+    fn edges(&mut self, first: u64, steps: &[Step], place: usize) -> Result<(), Fault> {
+        let (number, step) = (first + place as u64, &steps[place]);
+        let wrong = |problem| Err(Fault::Misplaced { step: number, problem });
+        if step.rank >= self.layout.ranks() {
+            return wrong("its rank does not exist");
+        }
+        if step.shards == 0 {
+            return wrong("it covers no shard");
+        }
+        let hosts = self.layout.aggregator_ranks().binary_search(&step.rank).is_ok();
+        if matches!(step.kind, Kind::Sum { .. }) && !hosts && self.plan.calls().is_empty() {
+            return wrong("it is a sum on a rank that hosts no aggregator");
+        }
+        if step.kind == Kind::Copy && step.inputs.len() != 1 {
+            return wrong("a copy has one input");
+        }
+        for &input in &step.inputs {
+            let from = match input {
+                Input::Client(client) if client < self.problem.clients() => {
+                    if !matches!(step.kind, Kind::Sum { .. }) {
+                        return wrong("it takes a client's gradient and does not sum");
+                    }
+                    self.layout.rank_of_client(client, self.problem.clients())
+                }
+                Input::Step(from) if from < steps.len() => {
+                    let source = &steps[from];
+                    let fits = match step.kind {
+                        Kind::Sum { .. } => source.is_partial(),
+                        Kind::Copy => source.is_finished(),
+                        Kind::Library(_) => !source.is_finished(),
+                    };
+                    if !fits {
+                        return wrong(
+                            "it takes a step of a kind that it cannot take: sums take partial sums, copies take finished ranges",
+                        );
+                    }
+                    if source.level >= step.level {
+                        let (level, input_level) = (step.level, source.level);
+                        return Err(Fault::NotLater { step: number, level, input: first + from as u64, input_level });
+                    }
+                    if !matches!(step.kind, Kind::Library(_)) && !source.range.contains(step.range) {
+                        let (range, held) = (step.range, source.range);
+                        return Err(Fault::NotCovered { step: number, range, input: first + from as u64, held });
+                    }
+                    source.rank
+                }
+                input => return Err(Fault::NoSuchInput { step: number, input }),
+            };
+            if !matches!(step.kind, Kind::Library(_)) {
+                self.tally.between_ranks += u64::from(from != step.rank);
+                self.tally.between_nodes += u64::from(!self.layout.same_node(from, step.rank));
+            }
+        }
+        Ok(())
+    }
+
+    /// A partial sum is taken; a copy is wanted where it is, or passed on.
+    fn output(&self, first: u64, steps: &[Step], place: usize, consumers: &[usize]) -> Result<(), Fault> {
+        let step = &steps[place];
+        let wrong = |problem| Err(Fault::Misplaced { step: first + place as u64, problem });
+        if step.is_partial() && consumers.is_empty() {
+            return wrong("nobody takes its partial sum");
+        }
+        let unwanted = self.wanted[step.rank].intersect(step.range).is_empty();
+        if step.kind == Kind::Copy && unwanted && consumers.is_empty() && !step.range.is_empty() {
+            return wrong("nobody needs the copy");
+        }
+        Ok(())
+    }
+
+    /// Visits everything that enters the sum at `place`, restricted to `range`; returns the sum of its clients' weights.
+    /// The depth of the recursion is at most the number of levels.
+    fn expand(
+        &mut self,
+        first: u64,
+        steps: &[Step],
+        place: usize,
+        range: Range,
+        (entered, round): (&mut Vec<u64>, u64),
+    ) -> Result<f64, Fault> {
         let mut sum = 0.0;
-        for input in &aggregator.inputs {
+        for input in &steps[place].inputs {
             match *input {
                 Input::Client(client) => {
                     let seen = &mut self.seen[client as usize];
@@ -266,21 +346,14 @@ impl Checker<'_> {
                     *seen = self.stamp;
                     sum += self.problem.weights[client as usize];
                 }
-                Input::Aggregator(id) => {
-                    if !entered.insert(id) {
-                        return Err(Fault::AggregatorTwice { range, aggregator: id });
+                Input::Step(from) => {
+                    let number = first + from as u64;
+                    if entered[from] == round {
+                        return Err(Fault::PartialTwice { range, step: number });
                     }
-                    let source = self.plan.aggregator(id);
-                    if !source.range.contains(range) {
-                        return Err(Fault::NotCovered {
-                            aggregator: aggregator.id,
-                            range,
-                            input: id,
-                            held: source.range,
-                        });
-                    }
-                    let part = self.expand(&source, range, entered)?;
-                    self.weight(&source, part)?;
+                    entered[from] = round;
+                    let part = self.expand(first, steps, from, range, (&mut *entered, round))?;
+                    self.weight(number, &steps[from], part)?;
                     sum += part;
                 }
             }
@@ -288,38 +361,69 @@ impl Checker<'_> {
         Ok(sum)
     }
 
-    fn weight(&self, aggregator: &Aggregator, sum: f64) -> Result<(), Fault> {
+    fn weight(&self, number: u64, step: &Step, sum: f64) -> Result<(), Fault> {
+        let Kind::Sum { weight, .. } = step.kind else { return Ok(()) };
         // Both are sums of the same numbers, perhaps in another order.
-        let slack = 1e-12 * sum.abs();
-        if (aggregator.weight - sum).abs() <= slack {
+        if (weight - sum).abs() <= 1e-12 * sum.abs() {
             return Ok(());
         }
-        Err(Fault::Weight { aggregator: aggregator.id, weight: aggregator.weight, sum })
+        Err(Fault::Weight { step: number, weight, sum })
     }
 
-    fn all_seen(&self, range: Range, clients: std::ops::Range<u64>) -> Result<(), Fault> {
-        match clients.into_iter().find(|k| self.seen[*k as usize] != self.stamp) {
+    fn all_seen(&self, range: Range) -> Result<(), Fault> {
+        match (0..self.problem.clients()).find(|k| self.seen[*k as usize] != self.stamp) {
             Some(client) => Err(Fault::ClientMissing { range, client }),
             None => Ok(()),
         }
     }
 
-    /// Local sums that enter a collective: over all of them every client once, and one on every rank.
-    fn collective(&mut self, finished: &mut Vec<Range>) -> Result<(), Fault> {
+    /// The calls of the library: one local sum of the whole gradient on every rank, every client in one of them, and every
+    /// call joined by every rank. The calls themselves are the library's to answer for.
+    fn library(&mut self, first: u64, steps: &[Step]) -> Result<(), Fault> {
         let whole = Range::new(0, self.problem.elements);
-        self.next_stamp();
-        for rank in 0..self.layout.ranks() {
-            let ids = self.plan.on_rank(rank);
-            let [id] = ids[..] else {
-                return Err(Fault::Contradiction(format!("rank {rank} has {} local sums, not 1", ids.len())));
-            };
-            let aggregator = self.plan.aggregator(id);
-            if aggregator.output != Output::Collective || aggregator.range != whole {
-                return Err(Fault::Output { aggregator: id, problem: "it does not enter the collective whole" });
+        let ranks = self.layout.ranks();
+        self.stamp += 1;
+        let mut entered = vec![0; steps.len()];
+        for (place, step) in steps.iter().enumerate() {
+            let wrong = |problem| Err(Fault::Misplaced { step: first + place as u64, problem });
+            if step.rank != place % ranks {
+                return wrong("every rank takes part in each call once, in rank order");
             }
-            self.expand_result(&aggregator)?;
-            finished.push(self.plan.collective_range(rank));
+            match step.kind {
+                Kind::Sum { .. } if place < ranks => {
+                    if step.range != whole {
+                        return wrong("it does not enter the collective whole");
+                    }
+                    let sum = self.expand(first, steps, place, whole, (&mut entered, 1))?;
+                    self.weight(first + place as u64, step, sum)?;
+                }
+                Kind::Library(call) if place / ranks == call + 1 => {}
+                _ => return wrong("local sums come first, then the calls in order"),
+            }
         }
-        self.all_seen(whole, 0..self.problem.clients())
+        if steps.len() != ranks * (1 + self.plan.calls().len()) || !self.plan.calls()[0].reduces() {
+            return Err(Fault::Misplaced { step: first, problem: "the calls do not begin with one that sums" });
+        }
+        self.finished.push(whole);
+        self.all_seen(whole)
+    }
+
+    /// Every rank holds what it must.
+    fn ends(&self) -> Result<(), Fault> {
+        let whole = Range::new(0, self.problem.elements);
+        if self.problem.end == crate::plan::End::Scattered {
+            tiles(self.wanted.clone(), whole.end)?;
+        }
+        match (0..self.layout.ranks()).find(|rank| self.held[*rank] != telescope(self.wanted[*rank])) {
+            None => Ok(()),
+            Some(rank) => {
+                let steps = (0..self.plan.parts()).flat_map(|part| self.plan.part(part));
+                let here = steps.filter(|step| step.rank == rank && self.finishes(step));
+                let mut held: Vec<Range> = here.map(|step| self.wanted[rank].intersect(step.range)).collect();
+                held.retain(|range| !range.is_empty());
+                held.sort_by_key(|range| (range.start, range.end));
+                Err(Fault::End { rank, wanted: self.wanted[rank], held: Held(held) })
+            }
+        }
     }
 }

@@ -1,112 +1,85 @@
-//! A plan written down whole: for strategies whose aggregators are few (trees), so that nothing need be recomputed.
-
-use std::collections::BTreeMap;
+//! Plans written down whole, for trees of few aggregators.
 
 use crate::gradient::Range;
-use crate::plan::{Aggregator, Input, Output, Plan, Problem};
+use crate::plan::back::close;
+use crate::plan::{Input, Kind, Layout, Plan, Problem, Step};
 
-/// Aggregators in a list, each named by its place in it.
+/// Parts in a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExplicitPlan {
-    aggregators: Vec<Aggregator>,
-    on_rank: BTreeMap<usize, Vec<u64>>,
-    consumers_of_client: Vec<Vec<u64>>,
-    consumers_of_aggregator: Vec<Vec<u64>>,
+    parts: Vec<Vec<Step>>,
 }
 
 impl ExplicitPlan {
-    /// The plan that these aggregators make. Each one's `id` must be its place in the list.
-    pub fn new(clients: u64, aggregators: Vec<Aggregator>) -> Self {
-        let mut on_rank: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
-        let mut consumers_of_client = vec![Vec::new(); clients as usize];
-        let mut consumers_of_aggregator = vec![Vec::new(); aggregators.len()];
-        for aggregator in &aggregators {
-            on_rank.entry(aggregator.rank).or_default().push(aggregator.id);
-            for input in &aggregator.inputs {
-                let takers = match input {
-                    Input::Client(k) => consumers_of_client.get_mut(*k as usize),
-                    Input::Aggregator(id) => consumers_of_aggregator.get_mut(*id as usize),
-                };
-                if let Some(takers) = takers {
-                    takers.push(aggregator.id);
-                }
-            }
+    /// The plan that these parts make, steps after their inputs, with nothing added.
+    pub fn new(parts: Vec<Vec<Step>>) -> Self {
+        ExplicitPlan { parts }
+    }
+
+    /// The plan that these sums make, with the copies that the problem's end needs.
+    pub fn closed(mut parts: Vec<Vec<Step>>, problem: &Problem, layout: &Layout) -> Self {
+        for (part, steps) in (0..).zip(&mut parts) {
+            close(steps, problem, layout, part);
         }
-        ExplicitPlan { aggregators, on_rank, consumers_of_client, consumers_of_aggregator }
+        ExplicitPlan { parts }
     }
 }
 
 impl Plan for ExplicitPlan {
-    fn aggregators(&self) -> u64 {
-        self.aggregators.len() as u64
+    fn parts(&self) -> u64 {
+        self.parts.len() as u64
     }
 
-    fn aggregator(&self, id: u64) -> Aggregator {
-        self.aggregators[id as usize].clone()
-    }
-
-    fn rank_of(&self, id: u64) -> usize {
-        self.aggregators[id as usize].rank
-    }
-
-    fn on_rank(&self, rank: usize) -> Vec<u64> {
-        self.on_rank.get(&rank).cloned().unwrap_or_default()
-    }
-
-    fn is_tree(&self) -> bool {
-        true
-    }
-
-    fn consumers(&self, input: Input) -> Vec<u64> {
-        match input {
-            Input::Client(k) => self.consumers_of_client.get(k as usize).cloned().unwrap_or_default(),
-            Input::Aggregator(id) => self.consumers_of_aggregator.get(id as usize).cloned().unwrap_or_default(),
-        }
+    fn part(&self, part: u64) -> Vec<Step> {
+        self.parts[part as usize].clone()
     }
 }
 
 /// Builds a tree over the whole gradient from the clients up.
 pub struct TreeBuilder<'a> {
     problem: &'a Problem,
-    aggregators: Vec<Aggregator>,
+    steps: Vec<Step>,
 }
 
 impl<'a> TreeBuilder<'a> {
-    /// A tree without aggregators.
+    /// A tree without steps.
     pub fn new(problem: &'a Problem) -> Self {
-        TreeBuilder { problem, aggregators: Vec::new() }
+        TreeBuilder { problem, steps: Vec::new() }
     }
 
-    /// Adds an aggregator on `rank` that sums `inputs` in this order, and returns its id.
-    pub fn add(&mut self, rank: usize, inputs: Vec<Input>) -> u64 {
-        let id = self.aggregators.len() as u64;
-        let mut weight = 0.0;
-        let mut level = 1;
+    /// Adds a sum on `rank` over `inputs`, in this order, and returns it as an input.
+    pub fn add(&mut self, rank: usize, inputs: Vec<Input>) -> Input {
+        let (mut weight, mut level) = (0.0, 1);
         for input in &inputs {
-            match input {
-                Input::Client(k) => weight += self.problem.weights[*k as usize],
-                Input::Aggregator(from) => {
-                    let from = &self.aggregators[*from as usize];
-                    weight += from.weight;
+            match *input {
+                Input::Client(k) => weight += self.problem.weights[k as usize],
+                Input::Step(from) => {
+                    let from = &self.steps[from];
                     level = level.max(from.level + 1);
+                    if let Kind::Sum { weight: more, .. } = from.kind {
+                        weight += more;
+                    }
                 }
             }
         }
-        let range = Range::new(0, self.problem.elements);
-        self.aggregators.push(Aggregator { id, rank, range, inputs, weight, output: Output::Partial, level });
-        id
+        let (range, kind) = (Range::new(0, self.problem.elements), Kind::Sum { weight, divided: false });
+        self.steps.push(Step { rank, range, inputs, kind, level, shards: 1 });
+        Input::Step(self.steps.len() - 1)
     }
 
-    /// The rank of an aggregator added before.
-    pub fn rank_of(&self, id: u64) -> usize {
-        self.aggregators[id as usize].rank
-    }
-
-    /// The plan, in which the aggregator added last holds the result.
-    pub fn finish(mut self) -> ExplicitPlan {
-        if let Some(root) = self.aggregators.last_mut() {
-            root.output = Output::Result;
+    /// The rank of a sum that was added before; None for a client.
+    pub fn rank_of(&self, input: Input) -> Option<usize> {
+        match input {
+            Input::Step(place) => self.steps.get(place).map(|step| step.rank),
+            Input::Client(_) => None,
         }
-        ExplicitPlan::new(self.problem.clients(), self.aggregators)
+    }
+
+    /// The plan in which the sum that was added last is the result, closed as the problem's end needs.
+    pub fn finish(mut self, layout: &Layout) -> ExplicitPlan {
+        if let Some(Step { kind: Kind::Sum { divided, .. }, .. }) = self.steps.last_mut() {
+            *divided = true;
+        }
+        ExplicitPlan::closed(vec![self.steps], self.problem, layout)
     }
 }

@@ -133,34 +133,6 @@ pub enum Residency {
     Streamed,
 }
 
-/// Which part of a round is carried out and timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Until every range of the result is finished.
-    Aggregate,
-    /// Until every client holds the whole result.
-    Round,
-}
-
-macro_rules! named {
-    ($type:ty { $($variant:path => $name:literal),+ }) => {
-        impl $type {
-            /// The name used in experiments, tables and files.
-            pub fn name(self) -> &'static str {
-                match self { $($variant => $name),+ }
-            }
-        }
-        impl std::fmt::Display for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.name())
-            }
-        }
-    };
-}
-
-named!(Phase { Phase::Aggregate => "aggregate", Phase::Round => "round" });
-
 /// Everything that a cell adds to a plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
@@ -174,6 +146,4 @@ pub struct Terms {
     pub order: Order,
     /// Resident or streamed gradients.
     pub residency: Residency,
-    /// With or without the way back to the clients.
-    pub phase: Phase,
 }

@@ -1,7 +1,7 @@
 //! Memory of a rank, predicted from the plan and the flow alone.
 
-use crate::plan::part::{Hold, Reader};
-use crate::plan::{IntraNode, Layout, Output, Phase, Plan, Problem, Residency, Terms, distribution};
+use crate::plan::lowering::{Hold, Incoming, LibraryCall, SumTask, Taker};
+use crate::plan::{Layout, Lowering, Plan, Problem, Residency, Terms, lower};
 
 /// Bytes that a rank holds at the peak of a round, by purpose. All of it is held for the whole round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -63,7 +63,7 @@ pub fn predict(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Term
     predict_rank(plan, problem, layout, terms, rank).all
 }
 
-/// What a rank holds, and how much of it is for what.
+/// The memory of a rank, with its aggregators' share told apart from the clients'.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RankPrediction {
     /// Everything, as [`predict`] has it.
@@ -74,64 +74,106 @@ pub struct RankPrediction {
     pub aggregating: Memory,
     /// The aggregator that holds most.
     pub heaviest: Memory,
-    /// Of `aggregating`, what lies in memory that the node shares.
+    /// Of `aggregating`, the bytes in memory that the node shares.
     pub aggregating_shared: u64,
 }
 
 /// As [`predict`], with the aggregators' share told apart from the clients'.
 pub fn predict_rank(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms, rank: usize) -> RankPrediction {
-    let mut reader = Reader::new(plan, problem, layout, *terms);
+    predict_lowered(&lower(plan, problem, layout, terms, rank), problem, layout, terms, rank)
+}
+
+/// As [`predict_rank`], from the rank's lowering.
+pub fn predict_lowered(
+    lowering: &Lowering,
+    problem: &Problem,
+    layout: &Layout,
+    terms: &Terms,
+    rank: usize,
+) -> RankPrediction {
     let size = terms.dtype.size() as u64;
     let wide = terms.dtype.accumulator_size() as u64;
     let mut found = RankPrediction::default();
-    // What clients can read of the result lies in shared memory.
-    let clients_read = terms.phase == Phase::Round && terms.intra_node == IntraNode::Shared;
-    let shared_result = clients_read && plan.collective().is_none();
-    for task in reader.tasks(rank) {
-        let hold = task.hold_bytes(terms);
-        let memory = Memory {
-            resident: 0,
-            accumulators: hold + task.scratch * wide,
-            staging: task.slots * task.slot_bytes,
-            result: if task.hold == Hold::Result { task.aggregator.range.len() * size } else { 0 },
-        };
-        debug_assert!(task.aggregator.output != Output::Result || task.hold == Hold::Result);
-        found.aggregators += 1;
-        found.aggregating = found.aggregating.plus(memory);
-        found.aggregating_shared +=
-            if task.exported { hold } else { 0 } + if shared_result { memory.result } else { 0 };
-        if memory.total() > found.heaviest.total() {
-            found.heaviest = memory;
+    let mut finished = 0;
+    for task in &lowering.sums {
+        let result = if task.hold == Hold::Result { task.range.len() * size } else { 0 };
+        finished += result;
+        found.aggregators += task.shards;
+        found.aggregating.accumulators += task.scratch * wide;
+        found.aggregating.staging += task.slots * task.slot_bytes;
+        found.aggregating.result += result;
+        let alone = one_aggregator(lowering, task, terms);
+        if alone.total() > found.heaviest.total() {
+            found.heaviest = alone;
         }
     }
-    if let Some(collective) = plan.collective() {
-        let out = collective.output_elements(problem.elements, plan.collective_range(rank).len());
-        found.aggregating.result += out * size;
-        if terms.phase == Phase::Round {
-            found.aggregating.result += collective.spread_elements(problem.elements, layout.ranks()) * size;
-        }
-        if size != wide {
-            found.aggregating.accumulators += out * wide;
-        }
-        found.aggregating.accumulators += collective.between(problem.elements, layout.ranks(), rank).len() * wide;
+    found.aggregating.accumulators += lowering.shared_hold_bytes + lowering.private_hold_bytes;
+    found.aggregating_shared = lowering.shared_hold_bytes + if lowering.shares_result { finished } else { 0 };
+    let mut clients = Memory { resident: resident(problem, layout, terms, rank), ..Memory::default() };
+    clients.result = lowering.result_elements * size - finished;
+    for stream in &lowering.incoming {
+        let staging = stream.depth * stream.slot_bytes;
+        let sums = stream.segments.iter().any(|segment| matches!(segment.target, Taker::Sum { .. }));
+        if sums { found.aggregating.staging += staging } else { clients.staging += staging }
+    }
+    for stream in &lowering.outgoing {
+        let staging = stream.depth * stream.slot_bytes;
+        let sums = stream.segments.iter().any(|segment| segment.wide);
+        if sums { found.aggregating.staging += staging } else { clients.staging += staging }
+    }
+    if !lowering.calls.is_empty() {
+        let calls = library_memory(lowering, terms, rank);
+        found.aggregating = found.aggregating.plus(calls);
         found.aggregators = 1;
         found.heaviest = found.aggregating;
     }
-    let received = distribution::received(plan, problem, layout, terms, rank) * size;
-    let mut sending = 0;
-    if terms.residency == Residency::Streamed {
-        for send in reader.sends(rank) {
-            sending += reader.send_buffer_bytes(&send);
-        }
-    }
-    let clients = Memory {
-        resident: resident(problem, layout, terms, rank),
-        accumulators: 0,
-        staging: sending,
-        result: received,
-    };
     found.all = found.aggregating.plus(clients);
     found
+}
+
+/// Memory of one of the aggregators that a task consists of: one shard's share.
+fn one_aggregator(lowering: &Lowering, task: &SumTask, terms: &Terms) -> Memory {
+    let size = terms.dtype.size() as u64;
+    let wide = terms.dtype.accumulator_size() as u64;
+    let elements = task.range.len().div_ceil(task.shards);
+    let piece = task.piece.min(elements);
+    let slot_width = task.slot_bytes.checked_div(task.piece).unwrap_or(0);
+    let index = lowering.sums.iter().position(|other| other.number == task.number);
+    let shared = |stream: &&Incoming| {
+        stream.segments.iter().any(|segment| matches!(segment.target, Taker::Sum { task, .. } if Some(task) == index))
+    };
+    let streams = lowering.incoming.iter().filter(shared);
+    let delivered: u64 = streams.map(|stream| stream.depth * stream.slot_bytes.min(elements * wide)).sum();
+    let hold = match task.hold {
+        Hold::Result | Hold::PassThrough => 0,
+        Hold::Full => elements * wide,
+        Hold::Ring(pieces) => pieces * piece * wide,
+    };
+    Memory {
+        resident: 0,
+        accumulators: hold + task.scratch.min(elements) * wide,
+        staging: task.slots * piece * slot_width + delivered,
+        result: if task.hold == Hold::Result { elements * size } else { 0 },
+    }
+}
+
+/// The buffers of a rank for calls of the library: the output of each call in the type that it moves.
+fn library_memory(lowering: &Lowering, terms: &Terms, rank: usize) -> Memory {
+    let (size, wide) = (terms.dtype.size() as u64, terms.dtype.accumulator_size() as u64);
+    let mut memory = Memory::default();
+    let last = lowering.calls.len() - 1;
+    let divides = lowering.calls.iter().position(|call| call.divides).unwrap_or(last);
+    for (number, LibraryCall { call, ranges, .. }) in lowering.calls.iter().enumerate() {
+        let elements = call.output_elements(ranges[rank].len());
+        // Sums arrive in the type of the sum, and where that is wider are narrowed as they are divided.
+        if number < divides || (number == divides && size != wide) {
+            memory.accumulators += elements * wide;
+        }
+        if number >= divides {
+            memory.result += elements * size;
+        }
+    }
+    memory
 }
 
 #[cfg(test)]

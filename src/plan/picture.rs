@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use serde_json::json;
 
 use crate::plan::memory::{Memory, predict};
-use crate::plan::{Aggregator, Fault, Input, Layout, Output, Plan, Problem, Terms, Verdict};
+use crate::plan::{Fault, Input, Kind, Layout, Plan, Problem, Step, Tally, Terms, call, parts};
 
 /// Everything that a picture shows beside the plan itself.
 pub struct Picture<'a> {
@@ -21,8 +21,8 @@ pub struct Picture<'a> {
     pub layout: &'a Layout,
     /// With which flow and the rest.
     pub terms: Terms,
-    /// What the check says.
-    pub verdict: Result<Verdict, Fault>,
+    /// The outcome of the check.
+    pub checked: Result<Tally, Fault>,
 }
 
 /// Lines of one kind that the text shows before it says how many more there are.
@@ -30,13 +30,14 @@ const MOST_LINES: u64 = 40;
 /// Edges beyond which a drawing shows nothing.
 const MOST_EDGES: u64 = 5_000;
 
-/// Runs of neighbouring inputs, each with its first and last number.
-fn runs(inputs: &[Input]) -> Vec<(bool, u64, u64)> {
+/// Runs of neighbouring inputs, each with its first and last number. Steps are numbered through the whole plan, of which
+/// the part begins with step `first`.
+fn runs(first: u64, inputs: &[Input]) -> Vec<(bool, u64, u64)> {
     let mut runs: Vec<(bool, u64, u64)> = Vec::new();
     for input in inputs {
         let (is_client, number) = match input {
             Input::Client(k) => (true, *k),
-            Input::Aggregator(id) => (false, *id),
+            Input::Step(place) => (false, first + *place as u64),
         };
         match runs.last_mut() {
             Some((kind, _, last)) if *kind == is_client && *last + 1 == number => *last = number,
@@ -46,14 +47,14 @@ fn runs(inputs: &[Input]) -> Vec<(bool, u64, u64)> {
     runs
 }
 
-fn inputs_text(inputs: &[Input]) -> String {
+fn inputs_text(first: u64, inputs: &[Input]) -> String {
     let mut text = String::new();
     let mut before = None;
-    for (is_client, first, last) in runs(inputs) {
+    for (is_client, first, last) in runs(first, inputs) {
         if before != Some(is_client) {
             let separator = if before.is_some() { ", " } else { "" };
             // Writing to a String cannot fail.
-            let _ = write!(text, "{separator}{} ", if is_client { "clients" } else { "aggregators" });
+            let _ = write!(text, "{separator}{} ", if is_client { "clients" } else { "steps" });
         } else {
             text.push_str(", ");
         }
@@ -61,14 +62,6 @@ fn inputs_text(inputs: &[Input]) -> String {
         before = Some(is_client);
     }
     if text.is_empty() { "nothing".to_owned() } else { text }
-}
-
-fn output_name(output: Output) -> &'static str {
-    match output {
-        Output::Result => "result",
-        Output::Partial => "partial",
-        Output::Collective => "collective",
-    }
 }
 
 /// A count with its thousands apart, so that long numbers can be read.
@@ -115,41 +108,26 @@ impl Picture<'_> {
             layout.nodes(),
             layout.roles(),
         )?;
-        match &self.verdict {
+        match &self.checked {
             Ok(v) => writeln!(
                 out,
-                "check: sound. {} aggregators on {} level(s), {} inputs ({} between ranks, {} between nodes), {} finished range(s)",
+                "check: sound. {} aggregators on {} level(s), {} inputs, {} copies ({} between ranks, {} between nodes), \
+                 {} finished range(s), end {}",
                 grouped(v.aggregators),
                 v.levels,
                 grouped(v.inputs),
+                grouped(v.copies),
                 grouped(v.between_ranks),
                 grouped(v.between_nodes),
-                grouped(v.results)
+                grouped(v.results),
+                problem.end
             )?,
             Err(fault) => writeln!(out, "check: NOT SOUND. {fault}")?,
         }
-        writeln!(
-            out,
-            "\n{:>10}  {:>5}  {:>5}  {:<10}  {:<25}  {:>12}  takes",
-            "aggregator", "rank", "node", "yields", "elements", "weight"
-        )?;
-        for id in 0..self.plan.aggregators().min(MOST_LINES) {
-            let a = self.plan.aggregator(id);
-            let node = layout.node_of(a.rank);
-            let (range, output) = (a.range.to_string(), output_name(a.output));
-            let takes = inputs_text(&a.inputs);
-            writeln!(out, "{id:>10}  {:>5}  {node:>5}  {output:<10}  {range:<25}  {:>12}  {takes}", a.rank, a.weight)?;
+        if !self.plan.calls().is_empty() {
+            writeln!(out, "after the local sums {} over all ranks", call::names(self.plan.calls()))?;
         }
-        more(out, self.plan.aggregators(), "aggregators")?;
-        if let Some(collective) = self.plan.collective() {
-            writeln!(out, "\nthen {} over all ranks, after which", collective.name())?;
-            let ranges = (0..layout.ranks()).map(|rank| (rank, self.plan.collective_range(rank)));
-            let held: Vec<_> = ranges.filter(|(_, range)| !range.is_empty()).collect();
-            for (rank, range) in held.iter().take(MOST_LINES as usize) {
-                writeln!(out, "  rank {rank} holds elements {range}")?;
-            }
-            more(out, held.len() as u64, "ranks")?;
-        }
+        self.steps_text(out)?;
         writeln!(out, "\npredicted peak bytes of a rank, by purpose (what the MPI library allocates comes on top)")?;
         let heads = ["resident", "accumulators", "staging", "result", "total"];
         writeln!(
@@ -166,9 +144,39 @@ impl Picture<'_> {
         more(out, runs.len() as u64, "lines")
     }
 
+    fn steps_text(&self, out: &mut impl Write) -> fmt::Result {
+        let heads = ["step", "rank", "node", "level", "yields", "elements", "weight"];
+        let [step, rank, node, level, yields, elements, weight] = heads;
+        writeln!(
+            out,
+            "\n{step:>10}  {rank:>5}  {node:>5}  {level:>5}  {yields:<10}  {elements:<25}  {weight:>12}  takes"
+        )?;
+        let mut all = 0;
+        for (first, steps) in parts(self.plan) {
+            all += steps.len() as u64;
+            for (number, step) in (first..MOST_LINES).zip(&steps) {
+                let Step { rank, level, range, inputs, .. } = step;
+                let node = self.layout.node_of(*rank);
+                let weight = match step.kind {
+                    Kind::Sum { weight, .. } => weight.to_string(),
+                    Kind::Copy | Kind::Library(_) => String::new(),
+                };
+                let (range, word, takes) = (range.to_string(), step.word(), inputs_text(first, inputs));
+                writeln!(
+                    out,
+                    "{number:>10}  {rank:>5}  {node:>5}  {level:>5}  {word:<10}  {range:<25}  {weight:>12}  {takes}"
+                )?;
+            }
+        }
+        more(out, all, "steps")
+    }
+
     /// For a program: one object.
     pub fn json(&self) -> serde_json::Value {
-        let aggregators: Vec<_> = (0..self.plan.aggregators()).map(|id| self.aggregator_json(id)).collect();
+        let mut all = Vec::new();
+        for (first, steps) in parts(self.plan) {
+            all.extend((first..).zip(&steps).map(|(number, step)| self.step_json(first, number, step)));
+        }
         let memory: Vec<_> = memory_runs(self)
             .into_iter()
             .map(|(first, last, m)| {
@@ -176,40 +184,50 @@ impl Picture<'_> {
                        "staging": m.staging, "result": m.result, "total": m.total()})
             })
             .collect();
-        let check = match &self.verdict {
-            Ok(verdict) => json!({"sound": true, "verdict": verdict}),
+        let check = match &self.checked {
+            Ok(tally) => json!({"sound": true, "tally": tally}),
             Err(fault) => json!({"sound": false, "fault": fault.to_string()}),
         };
-        let collective = self.plan.collective().map(|collective| {
-            let ranges: Vec<_> = (0..self.layout.ranks()).map(|rank| self.plan.collective_range(rank)).collect();
-            json!({"name": collective.name(), "ranges": ranges})
-        });
+        let calls: Vec<&str> = self.plan.calls().iter().map(|call| call.name()).collect();
         let node_of: Vec<usize> = (0..self.layout.ranks()).map(|rank| self.layout.node_of(rank)).collect();
         json!({
             "strategy": self.strategy,
             "clients": self.problem.clients(), "elements": self.problem.elements, "shards": self.problem.shards,
+            "end": self.problem.end,
             "dtype": self.terms.dtype.name(), "flow": flow_name(&self.terms),
             "ranks": self.layout.ranks(), "nodes": self.layout.nodes(), "node_of_rank": node_of,
             "roles": self.layout.roles().name(),
-            "check": check, "aggregators": aggregators, "collective": collective,
+            "check": check, "steps": all, "calls": calls,
             "memory": memory,
         })
     }
 
-    fn aggregator_json(&self, id: u64) -> serde_json::Value {
-        let a = self.plan.aggregator(id);
+    fn step_json(&self, first: u64, number: u64, step: &Step) -> serde_json::Value {
         let pick = |wanted: bool| -> Vec<[u64; 2]> {
-            runs(&a.inputs).into_iter().filter(|run| run.0 == wanted).map(|run| [run.1, run.2 + 1]).collect()
+            let runs = runs(first, &step.inputs).into_iter();
+            runs.filter(|run| run.0 == wanted).map(|run| [run.1, run.2 + 1]).collect()
+        };
+        let weight = match step.kind {
+            Kind::Sum { weight, .. } => Some(weight),
+            Kind::Copy | Kind::Library(_) => None,
         };
         // Inputs as runs [first, one past the last]: 4,096 clients are one pair.
-        json!({"id": id, "rank": a.rank, "node": self.layout.node_of(a.rank), "level": a.level,
-               "range": [a.range.start, a.range.end], "weight": a.weight, "output": output_name(a.output),
-               "clients": pick(true), "aggregators": pick(false)})
+        json!({"id": number, "rank": step.rank, "node": self.layout.node_of(step.rank), "level": step.level,
+               "kind": step.word(), "range": [step.range.start, step.range.end], "shards": step.shards, "weight": weight,
+               "clients": pick(true), "steps": pick(false)})
     }
 
-    /// For Graphviz. Refused, with the number of edges, where nothing could be made out in the drawing.
+    /// Inputs of all steps.
+    fn edges(&self) -> u64 {
+        parts(self.plan).map(|(_, steps)| steps.iter().map(|step| step.inputs.len() as u64).sum::<u64>()).sum()
+    }
+
+    /// For Graphviz.
+    ///
+    /// # Errors
+    /// Nothing could be made out in the drawing; the error has the number of edges.
     pub fn dot(&self, out: &mut impl Write) -> Result<(), String> {
-        let edges: u64 = (0..self.plan.aggregators()).map(|id| self.plan.aggregator(id).inputs.len() as u64).sum();
+        let edges = self.edges();
         if edges > MOST_EDGES {
             return Err(format!(
                 "{edges} edges make no drawing that can be read; at most {MOST_EDGES} are drawn: fewer clients or shards"
@@ -227,39 +245,30 @@ impl Picture<'_> {
             for client in self.layout.clients_on(rank, clients) {
                 writeln!(out, "    c{client} [label=\"client {client}\", shape=circle];")?;
             }
-            for id in self.plan.on_rank(rank) {
-                let a = self.plan.aggregator(id);
-                writeln!(out, "    a{id} [label=\"{}\", shape={}];", aggregator_label(&a), shape(a.output))?;
+            for (first, steps) in parts(self.plan) {
+                for (number, step) in (first..).zip(&steps).filter(|(_, step)| step.rank == rank) {
+                    let shape = if step.is_finished() { "doubleoctagon" } else { "box" };
+                    writeln!(
+                        out,
+                        "    s{number} [label=\"{} {number}\\n{}\", shape={shape}];",
+                        step.word(),
+                        step.range
+                    )?;
+                }
             }
             writeln!(out, "  }}")?;
         }
-        if let Some(collective) = self.plan.collective() {
-            writeln!(out, "  collective [label=\"{}\", shape=hexagon];", collective.name())?;
-        }
-        for id in 0..self.plan.aggregators() {
-            let a = self.plan.aggregator(id);
-            for input in &a.inputs {
-                match input {
-                    Input::Client(client) => writeln!(out, "  c{client} -> a{id};")?,
-                    Input::Aggregator(from) => writeln!(out, "  a{from} -> a{id};")?,
+        for (first, steps) in parts(self.plan) {
+            for (number, step) in (first..).zip(&steps) {
+                for input in &step.inputs {
+                    match input {
+                        Input::Client(client) => writeln!(out, "  c{client} -> s{number};")?,
+                        Input::Step(place) => writeln!(out, "  s{} -> s{number};", first + *place as u64)?,
+                    }
                 }
-            }
-            if a.output == Output::Collective {
-                writeln!(out, "  a{id} -> collective;")?;
             }
         }
         writeln!(out, "}}")
-    }
-}
-
-fn aggregator_label(a: &Aggregator) -> String {
-    format!("{} {}\\n{}", output_name(a.output), a.id, a.range)
-}
-
-fn shape(output: Output) -> &'static str {
-    match output {
-        Output::Result => "doubleoctagon",
-        Output::Partial | Output::Collective => "box",
     }
 }
 
@@ -285,9 +294,9 @@ mod tests {
 
     #[test]
     fn runs_of_inputs_are_told_apart() {
-        let inputs = [Input::Client(0), Input::Client(1), Input::Client(2), Input::Client(7), Input::Aggregator(3)];
-        assert_eq!(inputs_text(&inputs), "clients 0–2, 7, aggregators 3");
-        assert_eq!(inputs_text(&[]), "nothing");
+        let inputs = [Input::Client(0), Input::Client(1), Input::Client(2), Input::Client(7), Input::Step(1)];
+        assert_eq!(inputs_text(2, &inputs), "clients 0–2, 7, steps 3");
+        assert_eq!(inputs_text(0, &[]), "nothing");
     }
 
     #[test]

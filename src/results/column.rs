@@ -1,14 +1,15 @@
-//! Columns of the file's tables. A table is defined once, by `table!`; the definition drives writing, reading, the
-//! attributes that document it and the CSV form, so that a column is one line.
+//! Columns of the file's tables. The macro `table!` defines a row type once; the definition yields the struct in memory,
+//! the compound record in the file, the reader, the attributes that document the columns, and the texts of the CSV form.
 
 use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, H5Type};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::told;
-use super::row::Status;
 
-/// What a column means.
+/// The description of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Name in the file and in CSV.
@@ -17,72 +18,56 @@ pub struct Column {
     pub unit: &'static str,
     /// Schema version that brought the column. Older files lack it, and its field keeps the default when they are read.
     pub since: u32,
-    /// What the column holds.
+    /// Meaning of the values.
     pub meaning: &'static str,
 }
 
-/// A field's type, and how it is represented in a column.
+/// A type of a row's field, and its representation in a column.
 pub trait Stored: Sized {
     /// The type within the file.
     type Raw: H5Type;
-    /// As the file holds it.
+    /// The value as the file holds it.
     fn store(&self) -> Self::Raw;
-    /// Back from the file. The error says what was found and what would be right.
+    /// The value of a stored one.
+    ///
+    /// # Errors
+    /// The stored value is not one of this type; the error says what was found and what would be right.
     fn load(raw: &Self::Raw) -> Result<Self, String>;
-    /// What the file holds where there is no value.
-    fn missing() -> Self::Raw;
-    /// As CSV has it, before quoting; empty where there is no value.
+    /// The value of a row's field before anything is known, and in rows of files that lack the column.
+    fn absent() -> Self;
+    /// The value in the file for a column of a part that the row does not have.
+    fn missing() -> Self::Raw {
+        Self::absent().store()
+    }
+    /// The value as CSV has it, before quoting; empty where there is no value.
     fn text(&self) -> String;
 }
 
-impl Stored for u64 {
-    type Raw = u64;
-    fn store(&self) -> u64 {
-        *self
-    }
-    fn load(raw: &u64) -> Result<Self, String> {
-        Ok(*raw)
-    }
-    fn missing() -> u64 {
-        // Not 0, which would read as "no element differs".
-        u64::MAX
-    }
-    fn text(&self) -> String {
-        self.to_string()
-    }
+macro_rules! numbers {
+    ($($type:ty, $absent:expr, $missing:expr;)+) => { $(
+        impl Stored for $type {
+            type Raw = $type;
+            fn store(&self) -> $type {
+                *self
+            }
+            fn load(raw: &$type) -> Result<Self, String> {
+                Ok(*raw)
+            }
+            fn absent() -> Self {
+                $absent
+            }
+            fn missing() -> $type {
+                $missing
+            }
+            fn text(&self) -> String {
+                self.to_string()
+            }
+        }
+    )+ };
 }
 
-impl Stored for bool {
-    type Raw = bool;
-    fn store(&self) -> bool {
-        *self
-    }
-    fn load(raw: &bool) -> Result<Self, String> {
-        Ok(*raw)
-    }
-    fn missing() -> bool {
-        false
-    }
-    fn text(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Stored for f64 {
-    type Raw = f64;
-    fn store(&self) -> f64 {
-        *self
-    }
-    fn load(raw: &f64) -> Result<Self, String> {
-        Ok(*raw)
-    }
-    fn missing() -> f64 {
-        f64::NAN
-    }
-    fn text(&self) -> String {
-        self.to_string()
-    }
-}
+// A count that is missing is not 0, which would read as "no element differs".
+numbers! { u64, 0, u64::MAX; f64, 0.0, f64::NAN; bool, false, false; }
 
 /// None is NaN in the file. A NaN that was measured is no number either, and is read as None.
 impl Stored for Option<f64> {
@@ -93,8 +78,8 @@ impl Stored for Option<f64> {
     fn load(raw: &f64) -> Result<Self, String> {
         Ok(Some(*raw).filter(|value| !value.is_nan()))
     }
-    fn missing() -> f64 {
-        f64::NAN
+    fn absent() -> Self {
+        None
     }
     fn text(&self) -> String {
         self.map_or_else(String::new, |value| value.to_string())
@@ -107,11 +92,11 @@ impl Stored for String {
         unicode(self)
     }
     fn load(raw: &VarLenUnicode) -> Result<Self, String> {
-        // The bytes come from a file and may be anything, so `as_str`, which trusts them, is not for us.
+        // The bytes come from a file and may be anything, so `as_str`, which trusts them, cannot be used.
         std::str::from_utf8(raw.as_bytes()).map(str::to_owned).map_err(|error| format!("not UTF-8: {error}"))
     }
-    fn missing() -> VarLenUnicode {
-        VarLenUnicode::new()
+    fn absent() -> Self {
+        String::new()
     }
     fn text(&self) -> String {
         self.clone()
@@ -127,30 +112,74 @@ impl Stored for Value {
     fn load(raw: &VarLenUnicode) -> Result<Self, String> {
         serde_json::from_str(&String::load(raw)?).map_err(|error| format!("not JSON: {error}"))
     }
-    fn missing() -> VarLenUnicode {
-        unicode("null")
+    fn absent() -> Self {
+        Value::Null
     }
     fn text(&self) -> String {
         self.to_string()
     }
 }
 
-impl Stored for Status {
-    type Raw = VarLenUnicode;
-    fn store(&self) -> VarLenUnicode {
-        unicode(self.name())
+/// The word that serde gives a value of an enum.
+pub(super) fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        // Enums without data are strings.
+        _ => String::new(),
     }
-    fn load(raw: &VarLenUnicode) -> Result<Self, String> {
-        let name = String::load(raw)?;
-        Status::from_name(&name)
-            .ok_or_else(|| format!("{name:?} is none of {}", Status::ALL.map(Status::name).join(", ")))
-    }
-    fn missing() -> VarLenUnicode {
-        VarLenUnicode::new()
-    }
-    fn text(&self) -> String {
-        self.name().to_owned()
-    }
+}
+
+/// The value of an enum that has this word. The error names the word and those that would be right.
+pub(super) fn of_word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
+    serde_json::from_value(Value::from(word)).map_err(|error| {
+        let known = error.to_string();
+        format!("{word:?} is not known here: {}", known.split_once(", ").map_or(known.as_str(), |(_, known)| known))
+    })
+}
+
+/// Stores enums as their words: `Type = value of a row before anything is known`.
+macro_rules! words {
+    ($($type:ty = $absent:expr;)+) => { $(
+        impl $crate::results::column::Stored for $type {
+            type Raw = hdf5::types::VarLenUnicode;
+            fn store(&self) -> Self::Raw {
+                $crate::results::column::unicode(&$crate::results::column::word(self))
+            }
+            fn load(raw: &Self::Raw) -> Result<Self, String> {
+                $crate::results::column::of_word(&<String as $crate::results::column::Stored>::load(raw)?)
+            }
+            fn absent() -> Self {
+                $absent
+            }
+            fn text(&self) -> String {
+                $crate::results::column::word(self)
+            }
+        }
+    )+ };
+}
+
+/// Stores enums that a row may lack as their words, and None as the empty text. `older` maps the texts of older files to
+/// words.
+macro_rules! optional_words {
+    ($($type:ty $(, older $older:expr)?;)+) => { $(
+        impl $crate::results::column::Stored for Option<$type> {
+            type Raw = hdf5::types::VarLenUnicode;
+            fn store(&self) -> Self::Raw {
+                $crate::results::column::unicode(&self.text())
+            }
+            fn load(raw: &Self::Raw) -> Result<Self, String> {
+                let word = <String as $crate::results::column::Stored>::load(raw)?;
+                $( let word = $older(word); )?
+                if word.is_empty() { Ok(None) } else { $crate::results::column::of_word(&word).map(Some) }
+            }
+            fn absent() -> Self {
+                None
+            }
+            fn text(&self) -> String {
+                self.as_ref().map_or_else(String::new, $crate::results::column::word)
+            }
+        }
+    )+ };
 }
 
 /// A string as the file holds it. HDF5 ends strings at a NUL, so a NUL is replaced by its picture, `␀`.
@@ -159,20 +188,21 @@ pub(super) fn unicode(text: &str) -> VarLenUnicode {
     text.replace('\0', "\u{2400}").parse().unwrap_or_else(|_| VarLenUnicode::new())
 }
 
-/// A table of the file: rows of a type, and how each field lies in a compound dataset.
-pub trait Table {
-    /// A row in memory.
-    type Row: Default;
+/// A row type of one of the file's tables.
+pub trait Row: Default {
     /// A row as HDF5 holds it.
     type Record: H5Type;
     /// The columns, in the order of the file.
     const COLUMNS: &'static [Column];
-    /// A row as HDF5 holds it.
-    fn record(row: &Self::Row) -> Self::Record;
-    /// The texts of a row for CSV, in the order of the columns, not quoted.
-    fn texts(row: &Self::Row) -> Vec<String>;
+    /// The row as HDF5 holds it.
+    fn record(&self) -> Self::Record;
+    /// The texts of the row for CSV, in the order of the columns, not quoted.
+    fn texts(&self) -> Vec<String>;
     /// Reads every column that the stored table has into `rows`, one row for each row of it.
-    fn load(stored: &StoredTable, rows: &mut [Self::Row]) -> Result<(), String>;
+    ///
+    /// # Errors
+    /// A column is missing that the file's schema version has, or a value cannot be read; the error names the column.
+    fn load(stored: &StoredTable, rows: &mut [Self]) -> Result<(), String>;
 }
 
 /// A table as found in a file.
@@ -183,7 +213,10 @@ pub struct StoredTable {
 }
 
 impl StoredTable {
-    /// Wraps a one-dimensional compound dataset of a file of the given schema version. The error says what else it is.
+    /// Wraps a dataset of a file of the given schema version.
+    ///
+    /// # Errors
+    /// The dataset is not one-dimensional or its elements are not compounds; the error says what it is.
     pub fn new(dataset: Dataset, schema_version: u32) -> Result<Self, String> {
         let described = dataset.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(|error| told(&error))?;
         let hdf5::types::TypeDescriptor::Compound(compound) = described else {
@@ -200,128 +233,170 @@ impl StoredTable {
         })
     }
 
-    /// Reads all rows of a table.
-    pub fn rows<T: Table>(&self) -> Result<Vec<T::Row>, String> {
-        let mut rows: Vec<T::Row> = (0..self.dataset.shape()[0]).map(|_| T::Row::default()).collect();
-        T::load(self, &mut rows)?;
+    /// Reads all rows.
+    ///
+    /// # Errors
+    /// Those of [`Row::load`].
+    pub fn rows<R: Row>(&self) -> Result<Vec<R>, String> {
+        let mut rows: Vec<R> = (0..self.dataset.shape()[0]).map(|_| R::default()).collect();
+        R::load(self, &mut rows)?;
         Ok(rows)
     }
 
-    /// Whether the file has a column; an error if it lacks one that its schema version had.
-    pub fn has(&self, column: &Column) -> Result<bool, String> {
-        if self.names.iter().any(|name| name == column.name) {
+    /// Whether the file has the column.
+    ///
+    /// # Errors
+    /// The file lacks the column although its schema version has it.
+    pub fn has(&self, name: &str, since: u32) -> Result<bool, String> {
+        if self.names.iter().any(|other| other == name) {
             return Ok(true);
         }
-        if column.since <= self.schema_version {
-            return Err(format!("column {} is missing", column.name));
+        if since <= self.schema_version {
+            return Err(format!("column {name} is missing"));
         }
         Ok(false)
     }
 
     /// Reads the fields of `R`, a record of one or several of the columns.
+    ///
+    /// # Errors
+    /// A field is missing, which HDF5 would leave uninitialised; or it has another type.
     pub fn read<R: H5Type>(&self) -> Result<Vec<R>, String> {
+        if let hdf5::types::TypeDescriptor::Compound(wanted) = R::type_descriptor() {
+            let lacking = wanted.fields.iter().find(|field| !self.names.contains(&field.name));
+            if let Some(field) = lacking {
+                return Err(format!("column {} is missing", field.name));
+            }
+        }
         self.dataset.read_raw().map_err(|error| told(&error))
     }
 }
 
-/// Defines a table: its marker type, the row type in memory and the record type in the file, then one line a column:
+/// Defines the row type of a table. A line of the first block is a field and a column of that name:
 ///
-/// `name: type = [place], "unit", since VERSION, "meaning";`
+/// `name: type, "unit", since VERSION, "meaning";`
 ///
-/// The place is a path of fields (`[memory.resident]`), a field of an optional part (`[verification ? max_ulp]`), or
-/// whether there is that part (`[some verification]`), which must come before the part's fields.
+/// `parts` are fields of a struct type whose own fields are columns, each `column = field: type, …`. A part may be
+/// `optional`: it then has a column that says whether the row has it. Fields `beside` the columns are not in the table;
+/// columns of `lengths` hold how many elements such a field has, and are written but not read.
 macro_rules! table {
     (
         $(#[$meta:meta])*
-        $table:ident: $row:ty as $record:ident {
-            $( $name:ident: $type:ty = [$($place:tt)+], $unit:literal, since $since:literal, $meaning:literal; )+
-        }
+        $row:ident { $( $name:ident: $type:ty, $unit:literal, since $since:literal, $meaning:literal; )+ }
+        $( parts { $( $part:ident: $part_type:ty, $part_doc:literal {
+            $( $pname:ident = $pfield:ident: $ptype:ty, $punit:literal, since $psince:literal, $pmeaning:literal; )+
+        } )+ } )?
+        $( optional { $( $opt:ident: $opt_type:ty, if $flag:ident, since $fsince:literal, $fmeaning:literal {
+            $( $oname:ident = $ofield:ident: $otype:ty, $ounit:literal, since $osince:literal, $omeaning:literal; )+
+        } )+ } )?
+        $( beside { $( $beside:ident: $btype:ty, $bdoc:literal; )+ } )?
+        $( lengths { $( $length:ident of $list:ident, $lunit:literal, since $lsince:literal, $lmeaning:literal; )+ } )?
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug)]
-        pub struct $table;
-
-        #[doc = concat!("A row of [`", stringify!($table), "`] as HDF5 holds it.")]
-        #[repr(C)]
-        #[derive(hdf5::H5Type)]
-        pub struct $record {
-            $( #[doc = $meaning] pub $name: <$type as $crate::results::column::Stored>::Raw, )+
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        pub struct $row {
+            $( #[doc = concat!("Column, [", $unit, "]: ", $meaning, ".")] pub $name: $type, )+
+            $($( #[doc = $part_doc] pub $part: $part_type, )+)?
+            $($( #[doc = concat!("None where the column `", stringify!($flag), "` is false: ", $fmeaning, ".")]
+                pub $opt: Option<$opt_type>, )+)?
+            $($( #[doc = $bdoc] pub $beside: $btype, )+)?
         }
 
-        impl $crate::results::column::Table for $table {
-            type Row = $row;
-            type Record = $record;
-            const COLUMNS: &'static [$crate::results::column::Column] = &[ $(
-                $crate::results::column::Column {
-                    name: stringify!($name), unit: $unit, since: $since, meaning: $meaning,
-                },
-            )+ ];
+        impl Default for $row {
+            fn default() -> Self {
+                $row {
+                    $( $name: <$type as $crate::results::column::Stored>::absent(), )+
+                    $($( $part: Default::default(), )+)?
+                    $($( $opt: None, )+)?
+                    $($( $beside: Default::default(), )+)?
+                }
+            }
+        }
 
-            fn record(row: &$row) -> $record {
-                $record { $( $name: $crate::results::column::place!(store row, $type, $($place)+), )+ }
+        const _: () = {
+            use $crate::results::column::{Column, Row, Stored, StoredTable, load};
+
+            #[repr(C)]
+            #[derive(hdf5::H5Type)]
+            pub struct Record {
+                $( $name: <$type as Stored>::Raw, )+
+                $($($( $pname: <$ptype as Stored>::Raw, )+)+)?
+                $($( $flag: bool, $( $oname: <$otype as Stored>::Raw, )+ )+)?
+                $($( $length: u64, )+)?
             }
 
-            fn texts(row: &$row) -> Vec<String> {
-                vec![ $( $crate::results::column::place!(text row, $type, $($place)+), )+ ]
+            const fn column(name: &'static str, unit: &'static str, since: u32, meaning: &'static str) -> Column {
+                Column { name, unit, since, meaning }
             }
 
-            fn load(stored: &$crate::results::column::StoredTable, rows: &mut [$row]) -> Result<(), String> {
-                let mut columns = Self::COLUMNS.iter();
-                $(
-                    // Column by column, so that a file may lack some or have them in another order.
-                    if let Some(column) = columns.next() && stored.has(column)? {
-                        #[repr(C)]
-                        #[derive(hdf5::H5Type)]
-                        struct Only { $name: <$type as $crate::results::column::Stored>::Raw }
-                        for (index, (row, only)) in rows.iter_mut().zip(stored.read::<Only>()?).enumerate() {
-                            let value = $crate::results::column::place!(load only.$name, $type, $($place)+)
-                                .map_err(|problem| format!("column {}, row {index}: {problem}", column.name))?;
-                            $crate::results::column::place!(set row, value, $($place)+);
-                        }
+            impl Row for $row {
+                type Record = Record;
+                const COLUMNS: &'static [Column] = &[
+                    $( column(stringify!($name), $unit, $since, $meaning), )+
+                    $($($( column(stringify!($pname), $punit, $psince, $pmeaning), )+)+)?
+                    $($(
+                        column(stringify!($flag), "bool", $fsince, $fmeaning),
+                        $( column(stringify!($oname), $ounit, $osince, $omeaning), )+
+                    )+)?
+                    $($( column(stringify!($length), $lunit, $lsince, $lmeaning), )+)?
+                ];
+
+                fn record(&self) -> Record {
+                    Record {
+                        $( $name: self.$name.store(), )+
+                        $($($( $pname: self.$part.$pfield.store(), )+)+)?
+                        $($(
+                            $flag: self.$opt.is_some(),
+                            $( $oname: self.$opt.as_ref().map_or_else(<$otype as Stored>::missing, |p| p.$ofield.store()), )+
+                        )+)?
+                        $($( $length: self.$list.len() as u64, )+)?
                     }
-                )+
-                Ok(())
+                }
+
+                fn texts(&self) -> Vec<String> {
+                    vec![
+                        $( self.$name.text(), )+
+                        $($($( self.$part.$pfield.text(), )+)+)?
+                        $($(
+                            self.$opt.is_some().text(),
+                            $( self.$opt.as_ref().map_or_else(String::new, |part| part.$ofield.text()), )+
+                        )+)?
+                        $($( self.$list.len().to_string(), )+)?
+                    ]
+                }
+
+                fn load(stored: &StoredTable, rows: &mut [Self]) -> Result<(), String> {
+                    $( load!(stored, rows, $name: $type, $since, |row, value| row.$name = value); )+
+                    $($($( load!(stored, rows, $pname: $ptype, $psince, |row, value| row.$part.$pfield = value); )+)+)?
+                    $($(
+                        load!(stored, rows, $flag: bool, $fsince, |row, value| row.$opt = value.then(Default::default));
+                        $( load!(stored, rows, $oname: $otype, $osince, |row, value| if let Some(part) = &mut row.$opt {
+                            part.$ofield = value;
+                        }); )+
+                    )+)?
+                    Ok(())
+                }
+            }
+        };
+    };
+}
+
+/// Reads one column, if the file has it: column by column, so that a file may lack some or have them in another order.
+macro_rules! load {
+    ($stored:ident, $rows:ident, $name:ident: $type:ty, $since:literal, |$row:ident, $value:ident| $set:expr) => {
+        if $stored.has(stringify!($name), $since)? {
+            #[repr(C)]
+            #[derive(hdf5::H5Type)]
+            struct Only {
+                $name: <$type as Stored>::Raw,
+            }
+            for (index, ($row, only)) in $rows.iter_mut().zip($stored.read::<Only>()?).enumerate() {
+                let $value = <$type as Stored>::load(&only.$name)
+                    .map_err(|problem| format!("column {}, row {index}: {problem}", stringify!($name)))?;
+                $set;
             }
         }
     };
 }
 
-/// How the field at a place of a row is stored, written as text, loaded and set; see `table!`.
-macro_rules! place {
-    (store $row:ident, $type:ty, some $part:ident) => {
-        $crate::results::column::Stored::store(&$row.$part.is_some())
-    };
-    (store $row:ident, $type:ty, $part:ident ? $field:ident) => {
-        $row.$part.as_ref().map_or_else(<$type as $crate::results::column::Stored>::missing, |part| {
-            <$type as $crate::results::column::Stored>::store(&part.$field)
-        })
-    };
-    (store $row:ident, $type:ty, $($path:ident).+) => {
-        <$type as $crate::results::column::Stored>::store(&$row.$($path).+)
-    };
-    (text $row:ident, $type:ty, some $part:ident) => {
-        $crate::results::column::Stored::text(&$row.$part.is_some())
-    };
-    (text $row:ident, $type:ty, $part:ident ? $field:ident) => {
-        $row.$part.as_ref().map_or_else(String::new, |part| $crate::results::column::Stored::text(&part.$field))
-    };
-    (text $row:ident, $type:ty, $($path:ident).+) => {
-        <$type as $crate::results::column::Stored>::text(&$row.$($path).+)
-    };
-    (load $only:ident . $name:ident, $type:ty, $($place:tt)+) => {
-        <$type as $crate::results::column::Stored>::load(&$only.$name)
-    };
-    (set $row:ident, $value:ident, some $part:ident) => {
-        $row.$part = $value.then(Default::default)
-    };
-    (set $row:ident, $value:ident, $part:ident ? $field:ident) => {
-        if let Some(part) = &mut $row.$part {
-            part.$field = $value;
-        }
-    };
-    (set $row:ident, $value:ident, $($path:ident).+) => {
-        $row.$($path).+ = $value
-    };
-}
-
-pub(crate) use {place, table};
+pub(crate) use {load, optional_words, table, words};

@@ -3,93 +3,125 @@
 use hdf5::File;
 use ndarray::ArrayView1;
 
-use super::column::{StoredTable, Table, table};
+use super::column::{Row, StoredTable, table};
+use crate::stats::{StopReason, Verdict};
 
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Part {
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Weighing {
     weight: u64,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Row {
-    count: u64,
-    share: Option<f64>,
-    name: String,
-    part: Option<Part>,
 }
 
 table! {
     /// As version 1 had it.
-    OldTable: Row as OldRecord {
-        name: String = [name], "text", since 1, "name";
-        count: u64 = [count], "1", since 1, "count";
+    FirstVersion {
+        name: String, "text", since 1, "name";
+        count: u64, "1", since 1, "count";
     }
 }
 
 table! {
-    /// As version 2 has it: two columns more, in another order.
-    NewTable: Row as NewRecord {
-        count: u64 = [count], "1", since 1, "count";
-        share: Option<f64> = [share], "1", since 2, "share";
-        name: String = [name], "text", since 1, "name";
-        weighed: bool = [some part], "bool", since 2, "whether there is a part";
-        part_weight: u64 = [part ? weight], "kg", since 2, "weight";
+    /// As version 2 has it: more columns, in another order.
+    SecondVersion {
+        count: u64, "1", since 1, "count";
+        share: Option<f64>, "1", since 2, "share";
+        name: String, "text", since 1, "name";
+        verdict: Verdict, "text", since 2, "verdict";
+        stopped: Option<StopReason>, "text", since 2, "reason";
+    }
+    optional {
+        part: Weighing, if weighed, since 2, "whether there is a part" {
+            part_weight = weight: u64, "kg", since 2, "weight";
+        }
     }
 }
 
-fn stored<T: Table>(rows: &[T::Row], schema_version: u32) -> (tempfile::TempDir, StoredTable) {
+fn stored<R: Row>(rows: &[R], schema_version: u32) -> (tempfile::TempDir, StoredTable) {
     let directory = tempfile::tempdir().unwrap();
     let file = File::create(directory.path().join("table.h5")).unwrap();
-    let records: Vec<T::Record> = rows.iter().map(T::record).collect();
+    let records: Vec<R::Record> = rows.iter().map(R::record).collect();
     let dataset = file.new_dataset_builder().with_data(ArrayView1::from(&records)).create("table").unwrap();
     (directory, StoredTable::new(dataset, schema_version).unwrap())
 }
 
-fn rows() -> Vec<Row> {
+fn older() -> Vec<FirstVersion> {
+    vec![FirstVersion { count: 3, name: "a".into() }, FirstVersion { count: 4, name: String::new() }]
+}
+
+fn rows() -> Vec<SecondVersion> {
+    let part = Some(Weighing { weight: u64::MAX });
+    let (verdict, stopped) = (Verdict::Faster, Some(StopReason::Budget));
     vec![
-        Row { count: 3, share: Some(0.25), name: "a".into(), part: Some(Part { weight: u64::MAX }) },
-        Row { count: 4, share: None, name: String::new(), part: None },
+        SecondVersion { count: 3, share: Some(0.25), name: "a".into(), verdict, stopped, part },
+        SecondVersion { count: 4, ..SecondVersion::default() },
     ]
 }
 
 #[test]
 fn an_older_file_lacks_newer_columns_and_is_read() {
-    let (_directory, stored) = stored::<OldTable>(&rows(), 1);
-    let expected: Vec<Row> = rows().into_iter().map(|row| Row { share: None, part: None, ..row }).collect();
-    assert_eq!(stored.rows::<NewTable>().unwrap(), expected);
+    let (_directory, stored) = stored(&older(), 1);
+    let expected =
+        rows().into_iter().map(|row| SecondVersion { count: row.count, name: row.name, ..SecondVersion::default() });
+    assert_eq!(stored.rows::<SecondVersion>().unwrap(), expected.collect::<Vec<_>>());
 }
 
 #[test]
 fn a_file_that_lacks_what_its_version_had_is_not() {
-    let (_directory, stored) = stored::<OldTable>(&rows(), 2);
-    assert_eq!(stored.rows::<NewTable>().unwrap_err(), "column share is missing");
+    let (_directory, stored) = stored(&older(), 2);
+    assert_eq!(stored.rows::<SecondVersion>().unwrap_err(), "column share is missing");
 }
 
 #[test]
 fn a_part_that_is_missing_differs_from_one_of_the_same_value() {
-    let (_directory, stored) = stored::<NewTable>(&rows(), 2);
-    assert_eq!(stored.rows::<NewTable>().unwrap(), rows());
-    let record = NewTable::record(&rows()[1]);
-    assert_eq!((record.weighed, record.part_weight, record.share.is_nan()), (false, u64::MAX, true));
+    let (_directory, stored) = stored(&rows(), 2);
+    assert_eq!(stored.rows::<SecondVersion>().unwrap(), rows());
 }
 
 #[test]
 fn texts_are_in_the_order_of_the_columns() {
-    assert_eq!(NewTable::texts(&rows()[0]), ["3", "0.25", "a", "true", "18446744073709551615"]);
-    assert_eq!(NewTable::texts(&rows()[1]), ["4", "", "", "false", ""]);
-    let names: Vec<&str> = NewTable::COLUMNS.iter().map(|column| column.name).collect();
-    assert_eq!(names, ["count", "share", "name", "weighed", "part_weight"]);
+    assert_eq!(rows()[0].texts(), ["3", "0.25", "a", "faster", "budget", "true", "18446744073709551615"]);
+    assert_eq!(rows()[1].texts(), ["4", "", "", "undecided", "", "false", ""]);
+    let names: Vec<&str> = SecondVersion::COLUMNS.iter().map(|column| column.name).collect();
+    assert_eq!(names, ["count", "share", "name", "verdict", "stopped", "weighed", "part_weight"]);
 }
 
 #[test]
 fn a_column_of_another_type_is_an_error() {
     table! {
         /// With text where a number should be.
-        WrongTable: Row as WrongRecord {
-            name: String = [name], "text", since 1, "name";
-            count: String = [name], "text", since 1, "not a count";
+        WrongType {
+            name: String, "text", since 1, "name";
+            count: String, "text", since 1, "not a count";
         }
     }
-    let (_directory, stored) = stored::<WrongTable>(&rows(), 1);
-    assert!(stored.rows::<OldTable>().is_err());
+    let (_directory, stored) = stored(&[WrongType::default()], 1);
+    assert!(stored.rows::<FirstVersion>().is_err());
+}
+
+/// Words are read from texts; a word that is not known is named, with its column and those that would be right.
+#[test]
+fn a_word_that_is_not_known_is_an_error() {
+    table! {
+        /// With words as free text.
+        FreeText {
+            verdict: String, "text", since 2, "verdict";
+            stopped: String, "text", since 2, "reason";
+        }
+    }
+    table! {
+        /// With words.
+        Words {
+            verdict: Verdict, "text", since 2, "verdict";
+            stopped: Option<StopReason>, "text", since 2, "reason";
+        }
+    }
+    let read = |verdict: &str, stopped: &str| {
+        let (_directory, stored) = stored(&[FreeText { verdict: verdict.into(), stopped: stopped.into() }], 2);
+        stored.rows::<Words>()
+    };
+    assert_eq!(read("same", "").unwrap(), [Words { verdict: Verdict::Same, stopped: None }]);
+    let wrong =
+        "column verdict, row 0: \"swift\" is not known here: expected one of `faster`, `slower`, `same`, `undecided`";
+    assert_eq!(read("swift", "").unwrap_err(), wrong);
+    assert!(read("same", "bored").unwrap_err().starts_with("column stopped, row 0: \"bored\" is not known here"));
+    assert!(read("", "").unwrap_err().starts_with("column verdict, row 0: \"\" is not known here"));
 }

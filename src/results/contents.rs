@@ -1,8 +1,8 @@
 //! A result file in memory.
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use super::digest::sha256;
 use super::job_row::{JobRow, PooledRow};
 use super::row::{BlockRow, CellRow, RankMemory, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
@@ -129,21 +129,9 @@ fn note_limits(environment: &mut Value, nodes: usize, limits: &Value) {
     }
 }
 
-/// SHA-256 of a text's bytes in lower-case hexadecimal.
-pub(super) fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The empty and the "abc" message of FIPS 180-4.
-    #[test]
-    fn digest_is_sha256() {
-        assert_eq!(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        assert_eq!(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    }
 
     #[test]
     fn name_comes_from_the_experiment() {

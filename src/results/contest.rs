@@ -1,39 +1,46 @@
-//! One comparison as an answer: the best sharded strategy against the best tree, in a sentence.
+//! One comparison as an answer, in a sentence: the best sharded strategy against the best tree or single server, and the
+//! library's best call where it is faster than both.
 
 use std::collections::BTreeMap;
 
-use super::ResultFile;
-use super::row::{CellRow, RatioRow, Status};
-use super::show::{about, about_mebibytes, printable};
-use crate::gradient::element::Dtype;
-use crate::stats::{Interval, SizedRatio};
+use super::contents::ResultFile;
+use super::row::{CellRow, RatioRow};
+use super::show::number::{about, about_mebibytes};
+use super::show::page::printable;
+use crate::plan::End;
+use crate::plan::Family;
+use crate::stats::{Interval, SizedRatio, Verdict};
 
-/// A family of strategies: its name in a cell's row, how it is named in a sentence, and what it tells one to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Family {
-    /// As in the column `family`.
-    pub name: &'static str,
-    /// As in a sentence.
-    pub spoken: &'static str,
-    /// What whoever asks should do if it wins.
-    pub advice: &'static str,
+/// The name of a family's strategies in a sentence.
+pub fn spoken(family: Family) -> &'static str {
+    match family {
+        Family::Sharded => "sharded strategy",
+        Family::Tree => "tree",
+        Family::Server => "single server",
+        Family::Library => "call of the MPI library",
+    }
 }
 
-/// Strategies that cut the gradient into shards.
-pub const SHARDED: Family = Family { name: "sharded", spoken: "sharded strategy", advice: "shard" };
-/// Strategies that sum whole gradients on the way to a root.
-pub const TREE: Family = Family { name: "tree", spoken: "tree", advice: "build a tree" };
+/// The advice to follow if a family wins.
+fn advice(family: Family) -> &'static str {
+    match family {
+        Family::Sharded => "shard",
+        Family::Tree => "build a tree",
+        Family::Server => "use one server",
+        Family::Library => "leave it to the library",
+    }
+}
 
-/// What comparisons may differ in besides the model.
+/// A property in which comparisons may differ besides the model.
 type Fact = fn(&CellRow) -> String;
 const FACTS: [Fact; 7] = [
-    |cell| printable(&cell.dtype),
+    |cell| cell.dtype.to_string(),
     |cell| format!("N {}", cell.clients),
     |cell| format!("{} ranks", cell.ranks),
     |cell| format!("{} node{}", cell.nodes, if cell.nodes == 1 { "" } else { "s" }),
-    |cell| printable(&cell.roles),
-    |cell| printable(&cell.phase),
-    |cell| printable(&cell.residency),
+    |cell| cell.roles.to_string(),
+    |cell| format!("end {}", cell.end),
+    |cell| cell.residency.to_string(),
 ];
 
 /// One comparison, as far as the answer goes.
@@ -47,17 +54,18 @@ pub struct Contest<'f> {
     pub ratios: Vec<&'f RatioRow>,
     /// Jobs that the ratios are pooled over; None for a single one.
     pub jobs: Option<u64>,
-    /// What tells it, besides the model, from the other comparisons of its file.
+    /// The properties besides the model in which it differs from other comparisons of its file.
     pub facts: Vec<String>,
 }
 
-/// The comparisons of a file, in the order of their numbers.
+/// The comparisons of a file, in the order of their numbers. Cells of different ends are never compared: a comparison of an
+/// older file that mixes them is one contest for each end.
 pub fn contests(file: &ResultFile) -> Vec<Contest<'_>> {
     let differing: Vec<Fact> =
         FACTS.into_iter().filter(|fact| file.cells.windows(2).any(|two| fact(&two[0]) != fact(&two[1]))).collect();
-    let mut contests: BTreeMap<u64, Contest<'_>> = BTreeMap::new();
+    let mut contests: BTreeMap<(u64, End), Contest<'_>> = BTreeMap::new();
     for cell in &file.cells {
-        let contest = contests.entry(cell.comparison).or_insert_with(|| Contest {
+        let contest = contests.entry((cell.comparison, cell.end)).or_insert_with(|| Contest {
             number: cell.comparison,
             cells: Vec::new(),
             ratios: Vec::new(),
@@ -66,10 +74,10 @@ pub fn contests(file: &ResultFile) -> Vec<Contest<'_>> {
         });
         contest.cells.push(cell);
     }
-    for ratio in &file.ratios {
-        if let Some(contest) = contests.get_mut(&ratio.comparison) {
-            contest.ratios.push(ratio);
-        }
+    for contest in contests.values_mut() {
+        let has = |cell: u64| contest.cells.iter().any(|row| row.cell == cell);
+        let counts = |ratio: &&RatioRow| ratio.comparison == contest.number && has(ratio.cell) && has(ratio.baseline);
+        contest.ratios = file.ratios.iter().filter(counts).collect();
     }
     let mut contests: Vec<Contest<'_>> = contests.into_values().collect();
     // A cell that a job died of comes before those that ran with it.
@@ -80,7 +88,7 @@ pub fn contests(file: &ResultFile) -> Vec<Contest<'_>> {
 impl<'f> Contest<'f> {
     /// The cell of a family with the least median.
     pub fn best(&self, family: Family) -> Option<&'f CellRow> {
-        self.fastest_of(|cell| cell.family == family.name)
+        self.fastest_of(|cell| cell.family == family)
     }
 
     /// The cell with the least median.
@@ -88,9 +96,13 @@ impl<'f> Contest<'f> {
         self.fastest_of(|_| true)
     }
 
+    /// The cell with the least median of those that finish the whole result on one rank: trees and single servers.
+    pub fn best_rooted(&self) -> Option<&'f CellRow> {
+        self.fastest_of(|cell| matches!(cell.family, Family::Tree | Family::Server))
+    }
+
     fn fastest_of(&self, counts: impl Fn(&CellRow) -> bool) -> Option<&'f CellRow> {
-        let timed = self.cells.iter().filter(|cell| cell.status == Status::Ok && counts(cell));
-        let timed = timed.filter_map(|cell| Some((cell.median_s?, *cell)));
+        let timed = self.cells.iter().filter(|cell| counts(cell)).filter_map(|cell| Some((cell.timed()?, *cell)));
         timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
     }
 
@@ -109,8 +121,8 @@ impl<'f> Contest<'f> {
         let told: [(bool, String); 5] = [
             (same.iter().any(|other| other.shards != cell.shards), format!("M {}", cell.shards)),
             (same.iter().any(|other| other.flow != cell.flow), printable(&cell.flow)),
-            (same.iter().any(|other| other.order != cell.order), printable(&cell.order)),
-            (same.iter().any(|other| other.intra_node != cell.intra_node), printable(&cell.intra_node)),
+            (same.iter().any(|other| other.order != cell.order), cell.order.to_string()),
+            (same.iter().any(|other| other.intra_node != cell.intra_node), cell.intra_node.to_string()),
             (same.iter().any(|other| other.ceiling_bytes != cell.ceiling_bytes), ceiling(cell)),
         ];
         let told: Vec<String> = told.into_iter().filter(|(differs, _)| *differs).map(|(_, text)| text).collect();
@@ -126,60 +138,73 @@ impl<'f> Contest<'f> {
 
     /// The answer in a sentence, without the model.
     pub fn sentence(&self) -> String {
-        match (self.best(SHARDED), self.best(TREE)) {
+        let (sharded, tree) = (self.best(Family::Sharded), self.best_rooted());
+        let Some(fastest) = self.fastest() else { return "no cell was timed".to_owned() };
+        match (sharded, tree) {
+            _ if fastest.family == Family::Library => self.library_first(fastest, [sharded, tree]),
             (Some(sharded), Some(tree)) => {
-                let sharded_first = sharded.median_s <= tree.median_s;
-                let (first, second) = if sharded_first { (sharded, tree) } else { (tree, sharded) };
+                let (first, second) = if sharded.median_s <= tree.median_s { (sharded, tree) } else { (tree, sharded) };
                 match self.ratio(first, second) {
                     Some(ratio) => self.verdict(first, second, ratio, true),
                     None => format!("{} has the least median; nothing more is known", self.name(first)),
                 }
             }
-            (Some(only), None) => self.among(only, SHARDED, TREE),
-            (None, Some(only)) => self.among(only, TREE, SHARDED),
-            (None, None) => "no cell was timed".to_owned(),
+            (Some(only), _) => self.among(only, Family::Tree),
+            (_, only) => self.among(only.unwrap_or(fastest), Family::Sharded),
         }
     }
 
-    /// Where one family alone was timed: its best against its second.
-    fn among(&self, best: &CellRow, family: Family, lacking: Family) -> String {
-        let without = format!("no {} was timed", lacking.spoken);
+    /// The sentence where a call of the MPI library has the least median: it against the best of the two other families.
+    fn library_first(&self, library: &CellRow, rivals: [Option<&CellRow>; 2]) -> String {
+        let mut rivals: Vec<&CellRow> = rivals.into_iter().flatten().collect();
+        rivals.sort_by(|one, other| one.median_s.unwrap_or(f64::NAN).total_cmp(&other.median_s.unwrap_or(f64::NAN)));
+        let Some(first) = rivals.first() else {
+            return format!("{}; no sharded strategy and no tree was timed", self.name(library));
+        };
+        let Some(ratio) = self.ratio(library, first) else {
+            return format!("{} has the least median; nothing more is known", self.name(library));
+        };
+        let beside = rivals.get(1).and_then(|second| {
+            let times = Factor::of(self.ratio(library, second)?, second).times();
+            Some(format!("; {}, the best {}, takes {times} as long", self.name(second), spoken(second.family)))
+        });
+        self.verdict(library, first, ratio, true) + &beside.unwrap_or_default()
+    }
+
+    /// The sentence where one family alone was timed: its best against its second.
+    fn among(&self, best: &CellRow, lacking: Family) -> String {
+        let without = format!("no {} was timed", spoken(lacking));
         match self.fastest_of(|cell| cell.cell != best.cell) {
             None => format!("{} alone was timed", self.name(best)),
             Some(second) => match self.ratio(best, second) {
                 Some(ratio) => format!("{}; {without}", self.verdict(best, second, ratio, false)),
-                None => format!("{} is the {} with the least median; {without}", self.name(best), family.spoken),
+                None => format!("{} is the {} with the least median; {without}", self.name(best), spoken(best.family)),
             },
         }
     }
 
-    /// What may be claimed of `first`, the fastest by its median, and `second`; across families, what to do.
+    /// The claim about `first`, the faster one by its median, and `second`; `across` families, with advice.
     fn verdict(&self, first: &CellRow, second: &CellRow, ratio: &RatioRow, across: bool) -> String {
         let (one, other) = (self.name(first), self.name(second));
-        let family = |cell: &CellRow| if cell.family == TREE.name { TREE } else { SHARDED };
-        let advice = |cell: &CellRow| if across { format!("{}. ", family(cell).advice) } else { String::new() };
-        let apposition = if across { format!(", the best {}", family(second).spoken) } else { String::new() };
-        let times = Factor::of(ratio, second).times();
-        match ratio.verdict.as_str() {
-            "slower" => {
-                let (does, memory) = (advice(first), memory(first, second));
-                format!("{does}{one} is fastest: {times} faster than {other}{apposition}{memory}")
+        let advice = |cell: &CellRow| if across { format!("{}. ", advice(cell.family)) } else { String::new() };
+        let apposition = if across { format!(", the best {}", spoken(second.family)) } else { String::new() };
+        let (times, memory) = (Factor::of(ratio, second).times(), memory(first, second));
+        match ratio.verdict {
+            Verdict::Slower => {
+                format!("{}{one} is fastest: {times} faster than {other}{apposition}{memory}", advice(first))
             }
             // The median and the pairs of blocks need not agree.
-            "faster" => {
-                let (does, times) = (advice(second), Factor::of(ratio, first).times());
-                format!(
-                    "{does}{other}{apposition}, is faster block by block: {times} faster than {one}, whose median is less{}",
-                    memory(second, first)
-                )
-            }
-            "same" => {
+            Verdict::Faster => format!(
+                "{}{other}{apposition}, is faster block by block: {} faster than {one}, whose median is less{}",
+                advice(second),
+                Factor::of(ratio, first).times(),
+                self::memory(second, first)
+            ),
+            Verdict::Same => {
                 let within = percent(ratio.margin);
-                let memory = memory(first, second);
                 format!("either. {one} and {other}{apposition}, are equally fast within {within} %: {times}{memory}")
             }
-            _ => {
-                let memory = memory(first, second);
+            Verdict::Undecided => {
                 let measured = match (self.jobs, ratio.blocks) {
                     (Some(jobs), _) => format!("{jobs} jobs"),
                     (None, 1) => "1 block".to_owned(),
@@ -193,9 +218,9 @@ impl<'f> Contest<'f> {
     /// The best sharded strategy's time over the best tree's, at the comparison's gradient size in MiB. None where they
     /// were not compared.
     pub fn sharded_to_tree(&self) -> Option<SizedRatio> {
-        let (sharded, tree) = (self.best(SHARDED)?, self.best(TREE)?);
+        let (sharded, tree) = (self.best(Family::Sharded)?, self.best_rooted()?);
         let Factor { estimate, interval } = Factor::of(self.ratio(sharded, tree)?, sharded);
-        Some(SizedRatio { size: size(sharded)?, estimate, interval })
+        Some(SizedRatio { size: size(sharded), estimate, interval })
     }
 }
 
@@ -250,8 +275,7 @@ impl Factor {
     }
 }
 
-/// Bytes of the gradient, MiB; None for a type that this version does not know.
-pub fn size(cell: &CellRow) -> Option<f64> {
-    let dtype = Dtype::ALL.into_iter().find(|dtype| dtype.name() == cell.dtype)?;
-    Some(cell.elements as f64 * dtype.size() as f64 / f64::from(1 << 20))
+/// Bytes of the gradient, MiB.
+pub fn size(cell: &CellRow) -> f64 {
+    cell.gradient_bytes() as f64 / f64::from(1 << 20)
 }

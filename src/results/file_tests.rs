@@ -5,12 +5,21 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::json;
+use strum::VariantArray;
 use tempfile::TempDir;
 
 use super::job_row::PooledRow;
-use super::row::{BlockRow, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use super::row::{
+    BlockRow, BlockStart, CellRow, Hosting, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow,
+};
 use super::{Output, ResultError, ResultFile};
+use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
+use crate::plan::Family;
+use crate::plan::{End, IntraNode, Order, Residency};
+use crate::roofline::share::Bottleneck;
+use crate::stats::interference::Interference;
+use crate::stats::{StopReason, Verdict};
 
 fn empty() -> ResultFile {
     ResultFile::new(r#"{"name": "first-look"}"#.into(), json!({}))
@@ -85,13 +94,31 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
     ))
 }
 
+/// A row with words of every kind, which `words` picks.
+fn any_words(words: usize) -> CellRow {
+    CellRow {
+        family: [Family::Sharded, Family::Tree, Family::Library][words % 3],
+        dtype: Dtype::ALL[words % 4],
+        roles: [Hosting::Colocated, Hosting::Dedicated][words % 2],
+        intra_node: [IntraNode::Shared, IntraNode::Messages][words / 2 % 2],
+        order: [Order::Client, Order::Rotated, Order::Arrival][words % 3],
+        end: End::VARIANTS[words / 3 % 3],
+        residency: [Residency::Resident, Residency::Streamed][words / 4 % 2],
+        limit_part: [None, Some(Bottleneck::Memory), Some(Bottleneck::Reading), Some(Bottleneck::Wire)][words % 4],
+        stopped: [None, Some(StopReason::Precise), Some(StopReason::Budget), Some(StopReason::Blocks)][words / 4 % 4],
+        interference: Interference::VARIANTS.get(words % 4).copied(),
+        status: Status::VARIANTS[words / 5 % 3],
+        ..CellRow::default()
+    }
+}
+
 fn any_cell() -> impl Strategy<Value = CellRow> {
-    let texts = proptest::collection::vec(any_text(), 15);
+    let texts = proptest::collection::vec(any_text(), 5);
     let times = proptest::collection::vec(proptest::option::of(any_number()), 15);
     let watched = (any_memory(), proptest::option::of(any_memory()), any_kernel());
-    let status = proptest::sample::select(Status::ALL.to_vec());
-    (any::<[u64; 12]>(), texts, times, any_memory(), watched, any_verification(), status).prop_map(
-        |(numbers, texts, times, memory, (aggregator, tracked, kernel), verification, status)| {
+    let words = any::<usize>();
+    (any::<[u64; 12]>(), texts, times, any_memory(), watched, any_verification(), words).prop_map(
+        |(numbers, texts, times, memory, (aggregator, tracked, kernel), verification, words)| {
             let [
                 cell,
                 comparison,
@@ -113,20 +140,13 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 cell,
                 comparison,
                 strategy: text(),
-                family: text(),
                 model: text(),
                 elements,
-                dtype: text(),
                 clients,
                 shards,
                 flow: text(),
                 ranks,
                 nodes,
-                roles: text(),
-                intra_node: text(),
-                order: text(),
-                phase: text(),
-                residency: text(),
                 samples,
                 median_s: times[0],
                 ci_low_s: times[1],
@@ -135,7 +155,6 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 ingest_bytes_per_s: times[4],
                 share_of_limit: times[5],
                 limit_bytes,
-                limit_part: text(),
                 limit_seconds: times[6],
                 memory,
                 tracked,
@@ -144,7 +163,9 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 aggregating_bytes: samples ^ nodes,
                 library_bytes: times[7],
                 group_peak_bytes: times[8],
-                stopped: text(),
+                messages_max: cell ^ looks,
+                messages_total: cell ^ blocks,
+                message_bytes_max: looks,
                 looks,
                 blocks,
                 warm_up_samples,
@@ -154,13 +175,12 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 missed_windows: looks ^ blocks,
                 disturbed_samples: times[13],
                 other_load: times[14],
-                interference: text(),
                 ceiling_bytes: times[9],
                 enforced_by: text(),
                 producing_share: times[10],
                 verification,
-                status,
                 reason: text(),
+                ..any_words(words)
             }
         },
     )
@@ -188,58 +208,67 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 fn any_ratio() -> impl Strategy<Value = RatioRow> {
     let numbers = proptest::collection::vec(any_number(), 6);
     let times = proptest::collection::vec(proptest::option::of(any_number()), 3);
-    (any::<[u64; 4]>(), numbers, times, any_text()).prop_map(|(counts, numbers, optional, verdict)| {
-        let [comparison, cell, baseline, blocks] = counts;
-        RatioRow {
-            job: blocks ^ cell,
-            comparison,
-            cell,
-            baseline,
-            blocks,
-            estimate: numbers[0],
-            ci_low: optional[0],
-            ci_high: optional[1],
-            alpha: numbers[1],
-            p: numbers[2],
-            p_holm: numbers[3],
-            p_same_holm: numbers[4],
-            margin: numbers[5],
-            verdict,
-            lag1_autocorrelation: optional[2],
-        }
-    })
+    (any::<[u64; 4]>(), numbers, times, proptest::sample::select(Verdict::VARIANTS)).prop_map(
+        |(counts, numbers, optional, verdict)| {
+            let [comparison, cell, baseline, blocks] = counts;
+            RatioRow {
+                job: blocks ^ cell,
+                comparison,
+                cell,
+                baseline,
+                blocks,
+                estimate: numbers[0],
+                ci_low: optional[0],
+                ci_high: optional[1],
+                alpha: numbers[1],
+                p: numbers[2],
+                p_holm: numbers[3],
+                p_same_holm: numbers[4],
+                margin: numbers[5],
+                verdict,
+                lag1_autocorrelation: optional[2],
+            }
+        },
+    )
 }
 
 fn any_block() -> impl Strategy<Value = BlockRow> {
     let numbers = proptest::collection::vec(any_number(), 4);
     let known = proptest::collection::vec(proptest::option::of(any_number()), 5);
-    (any::<[u64; 9]>(), numbers, known, any_text()).prop_map(|(counts, numbers, known, start)| BlockRow {
-        job: 0,
-        comparison: counts[0],
-        block: counts[1],
-        began_unix_s: numbers[0],
-        seconds: numbers[1],
-        start,
-        rounds: counts[2],
-        missed_windows: counts[3],
-        clock_residual_s: known[0],
-        involuntary_switches: counts[4],
-        involuntary_switches_max: counts[5],
-        minor_faults: counts[6],
-        major_faults: counts[7],
-        off_core_seconds_max: numbers[2],
-        busy_core_seconds: known[1],
-        own_core_seconds: numbers[3],
-        stolen_core_seconds: known[2],
-        cores: counts[8],
-        cpu_mhz_min: known[3],
-        cpu_mhz_max: known[4],
-    })
+    (any::<[u64; 9]>(), numbers, known, proptest::sample::select(BlockStart::VARIANTS)).prop_map(
+        |(counts, numbers, known, start)| BlockRow {
+            job: 0,
+            comparison: counts[0],
+            block: counts[1],
+            began_unix_s: numbers[0],
+            seconds: numbers[1],
+            start,
+            rounds: counts[2],
+            missed_windows: counts[3],
+            clock_residual_s: known[0],
+            involuntary_switches: counts[4],
+            involuntary_switches_max: counts[5],
+            minor_faults: counts[6],
+            major_faults: counts[7],
+            off_core_seconds_max: numbers[2],
+            busy_core_seconds: known[1],
+            own_core_seconds: numbers[3],
+            stolen_core_seconds: known[2],
+            cores: counts[8],
+            cpu_mhz_min: known[3],
+            cpu_mhz_max: known[4],
+        },
+    )
 }
 
 fn any_pooled() -> impl Strategy<Value = PooledRow> {
-    (any::<[u64; 6]>(), proptest::collection::vec(any_number(), 8), any_text(), any_text()).prop_map(
-        |([ranks, nodes, comparison, cell, baseline, jobs], numbers, transport, verdict)| PooledRow {
+    (
+        any::<[u64; 6]>(),
+        proptest::collection::vec(any_number(), 8),
+        any_text(),
+        proptest::sample::select(Verdict::VARIANTS),
+    )
+        .prop_map(|([ranks, nodes, comparison, cell, baseline, jobs], numbers, transport, verdict)| PooledRow {
             transport,
             ranks,
             nodes,
@@ -256,8 +285,7 @@ fn any_pooled() -> impl Strategy<Value = PooledRow> {
             p_same_holm: numbers[6],
             margin: numbers[7],
             verdict,
-        },
-    )
+        })
 }
 
 fn any_file() -> impl Strategy<Value = ResultFile> {
@@ -405,7 +433,7 @@ fn a_newer_schema_is_refused_by_number() {
     file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error, ResultError::Version { found: 7, newest: 4, .. }), "{error}");
+    assert!(matches!(error, ResultError::Version { found: 7, newest: 5, .. }), "{error}");
 }
 
 #[test]
@@ -476,5 +504,42 @@ fn a_status_of_no_meaning_is_an_error_with_its_row() {
     let altered = [&bytes[..at], b"maybe?", &bytes[at + 6..]].concat();
     fs::write(&path, altered).unwrap();
     let error = message(&path);
-    assert!(error.contains("/cells: column status, row 0: \"maybe?\" is none of ok, infeasible, failed"), "{error}");
+    assert!(
+        error.contains(
+            "/cells: column status, row 0: \"maybe?\" is not known here: expected one of `ok`, `infeasible`, `failed`"
+        ),
+        "{error}"
+    );
+}
+
+/// A file that gradshard wrote before schema version 5, on two ranks under Open MPI: two comparisons of four strategies.
+#[test]
+fn a_file_of_schema_4_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schema-4.h5");
+    let file = ResultFile::open(&path).unwrap();
+    assert_eq!((file.schema_version, file.cells.len(), file.samples.len()), (4, 8, 24));
+    let cells = file.cells.iter().map(|cell| (cell.strategy.as_str(), cell.family, cell.end));
+    let of_phase = |scattered, root| {
+        [
+            ("sharded-direct", Family::Sharded, scattered),
+            ("tree-central", Family::Tree, root),
+            ("native-reduce", Family::Library, root),
+            ("native-reduce-scatter", Family::Library, scattered),
+        ]
+    };
+    let everywhere = of_phase(End::Everywhere, End::Everywhere);
+    let expected = [of_phase(End::Scattered, End::Root), everywhere].concat();
+    assert_eq!(cells.collect::<Vec<_>>(), expected);
+    // Described in sentences.
+    assert_eq!(file.cells[2].interference, Some(Interference::OffCore));
+    assert_eq!(file.cells[7].interference, Some(Interference::OtherLoadAndOffCore));
+    assert_eq!(file.cells[0].interference, None);
+    assert_eq!((file.cells[0].stopped, file.cells[0].limit_part), (Some(StopReason::Blocks), None));
+    assert_eq!(file.cells[0].messages_total, 0);
+    assert!(file.samples.iter().all(|sample| sample.rank_seconds.len() == 2 && sample.rank_seconds[0] > 0.0));
+    // Cells of different ends are not compared: the first comparison is two contests, the second one.
+    let contests = super::contest::contests(&file);
+    let found = contests.iter().map(|contest| (contest.number, contest.cells.len(), contest.ratios.len()));
+    assert_eq!(found.collect::<Vec<_>>(), [(0, 2, 0), (0, 2, 1), (1, 4, 3)]);
+    assert!(contests.iter().all(|contest| contest.facts.iter().any(|fact| fact.starts_with("end "))));
 }

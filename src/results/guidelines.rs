@@ -12,27 +12,32 @@ use serde::Serialize;
 use super::ResultFile;
 use super::pooled::{ALPHA, Point};
 use super::row::{CellRow, Status};
+use crate::plan::End;
 use crate::stats::{Alpha, Evidence, Interval, LogRatios, Look, Verdict, judge, pool};
 
-/// A collective and what should not be faster: the strategies that carry both out, and the guideline in MPI's words.
-const PATTERNS: [(&str, &str, &str); 5] = [
+/// The end that both sides reach, the strategy that should not take longer, the other one, and the guideline in MPI's words.
+const PATTERNS: [(End, &str, &str, &str); 6] = [
     (
+        End::Scattered,
         "native-reduce-scatter",
-        "native-reduce-then-scatter",
+        "native-reduce",
         "MPI_Reduce_scatter not slower than MPI_Reduce + MPI_Scatterv",
     ),
     (
+        End::Root,
         "native-reduce",
-        "native-reduce-scatter-then-gather",
+        "native-reduce-scatter",
         "MPI_Reduce not slower than MPI_Reduce_scatter + MPI_Gatherv",
     ),
     (
+        End::Everywhere,
         "native-allreduce",
-        "native-reduce-scatter-then-allgather",
+        "native-reduce-scatter",
         "MPI_Allreduce not slower than MPI_Reduce_scatter + MPI_Allgatherv",
     ),
-    ("native-reduce", "native-allreduce", "MPI_Reduce not slower than MPI_Allreduce"),
-    ("native-reduce-scatter", "native-allreduce", "MPI_Reduce_scatter not slower than MPI_Allreduce"),
+    (End::Everywhere, "native-allreduce", "native-reduce", "MPI_Allreduce not slower than MPI_Reduce + MPI_Bcast"),
+    (End::Root, "native-reduce", "native-allreduce", "MPI_Reduce not slower than MPI_Allreduce"),
+    (End::Scattered, "native-reduce-scatter", "native-allreduce", "MPI_Reduce_scatter not slower than MPI_Allreduce"),
 ];
 
 /// Collectives of the library whose time should not fall as gradients grow.
@@ -120,21 +125,21 @@ pub fn guidelines(file: &ResultFile) -> Findings {
         let of = cells.entry((Point::of(file, row), row.comparison)).or_default();
         let timed = times.get(&(row.job, row.cell)).filter(|_| row.status == Status::Ok && row.median_s.is_some());
         if let Some(times) = timed {
-            of.entry((row.strategy.as_str(), row.shards)).or_default().push(Timed { row, times });
+            of.entry((row.strategy.as_str(), row.end, row.shards)).or_default().push(Timed { row, times });
         }
     }
     let mut found = Vec::new();
     let mut missing = BTreeSet::new();
     for ((_, comparison), of) in &cells {
         let Some(place) = file.cells.iter().find(|row| row.comparison == *comparison) else { continue };
-        for (library, mock_up, guideline) in PATTERNS {
-            let sides: Vec<_> = of.iter().filter(|((strategy, _), _)| *strategy == library).collect();
-            if sides.is_empty() {
+        for (end, library, mock_up, guideline) in PATTERNS {
+            let sides: Vec<_> = of.iter().filter(|((strategy, of, _), _)| (*strategy, *of) == (library, end)).collect();
+            if sides.is_empty() && place.end == end {
                 missing.insert(format!("{guideline}: {} has no {library} that was timed", common(place)));
             }
-            for ((_, shards), one) in sides {
+            for ((_, _, shards), one) in sides {
                 // Only one of the two may heed the number of shards.
-                let other = of.get(&(mock_up, *shards)).or_else(|| of.get(&(mock_up, 1)));
+                let other = of.get(&(mock_up, end, *shards)).or_else(|| of.get(&(mock_up, end, 1)));
                 match other {
                     Some(other) => found.extend(ratio(file, guideline, common(one[0].row), one, other)),
                     None => {
@@ -156,7 +161,7 @@ pub fn guidelines(file: &ResultFile) -> Findings {
         .map(|((tested, _), judgement)| {
             let outcome = match judgement.verdict {
                 Verdict::Slower => Outcome::Violated,
-                Verdict::Faster | Verdict::Same { .. } => Outcome::Kept,
+                Verdict::Faster | Verdict::Same => Outcome::Kept,
                 Verdict::Undecided => Outcome::Undecided,
             };
             Tested { p_holm: judgement.difference_p, outcome, ..tested }
@@ -173,8 +178,8 @@ pub fn guidelines(file: &ResultFile) -> Findings {
 
 /// By size of the jobs and comparison.
 type Cells<'f> = BTreeMap<(Point, u64), Sides<'f>>;
-/// By strategy and number of shards: one for each job.
-type Sides<'f> = BTreeMap<(&'f str, u64), Vec<Timed<'f>>>;
+/// By strategy, end and number of shards: one for each job.
+type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<Timed<'f>>>;
 /// By number of elements: one for each job.
 type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<Timed<'f>>>;
 
@@ -186,13 +191,14 @@ fn sizes(
     name: &'static str,
     found: &mut Vec<(Tested, Evidence)>,
 ) {
-    let mut series: BTreeMap<(Point, Vec<String>), Sizes<'_, '_>> = BTreeMap::new();
+    let mut series: BTreeMap<(Point, String), Sizes<'_, '_>> = BTreeMap::new();
     for ((point, _), of) in cells {
-        for ((_, shards), timed) in of.iter().filter(|((other, _), _)| *other == strategy) {
+        for ((_, _, shards), timed) in of.iter().filter(|((other, ..), _)| *other == strategy) {
             let row = timed[0].row;
-            let rest =
-                [&row.dtype, &row.roles, &row.phase, &row.residency, &row.order, &row.intra_node].map(String::clone);
-            let rest = rest.into_iter().chain([row.clients, *shards].map(|number| number.to_string())).collect();
+            let rest = format!(
+                "{} {} {} {} {} {} {} {shards}",
+                row.dtype, row.roles, row.end, row.residency, row.order, row.intra_node, row.clients
+            );
             series.entry((point.clone(), rest)).or_default().insert(row.elements, timed);
         }
     }
@@ -263,9 +269,11 @@ fn ratio(
 
 /// What the cells of a comparison have in common.
 fn common(row: &CellRow) -> String {
-    let CellRow { model, elements, dtype, clients, ranks, nodes, phase, roles, .. } = row;
+    let CellRow { model, elements, dtype, clients, ranks, nodes, end, roles, .. } = row;
     let shards = if row.shards > 1 { format!(", M {}", row.shards) } else { String::new() };
-    format!("{model} ({elements} {dtype}), {clients} clients{shards}, {ranks} ranks on {nodes} nodes, {roles}, {phase}")
+    format!(
+        "{model} ({elements} {dtype}), {clients} clients{shards}, {ranks} ranks on {nodes} nodes, {roles}, end {end}"
+    )
 }
 
 #[cfg(test)]
@@ -290,6 +298,7 @@ mod tests {
                 elements: *elements,
                 model: format!("of-{elements}"),
                 strategy: (*strategy).into(),
+                end: [End::Scattered, End::Root, End::Everywhere][*comparison as usize % 3],
                 shards: 1,
                 median_s: Some(*seconds),
                 status: Status::Ok,
@@ -299,7 +308,8 @@ mod tests {
                 |block: u64| Sample { cell, block, seconds: seconds * (1.0 + 0.1 * block as f64), ..Sample::default() };
             file.push(row, (0..20).map(sample).collect(), vec![]);
         }
-        file.push_ratios(vec![RatioRow { comparison: 0, margin: 0.02, alpha: 0.0125, ..RatioRow::default() }]);
+        let looked = |comparison| RatioRow { comparison, margin: 0.02, alpha: 0.0125, ..RatioRow::default() };
+        file.push_ratios((0..3).map(looked).collect());
     }
 
     fn outcomes(file: &ResultFile) -> Vec<(&'static str, f64, Outcome)> {
@@ -311,11 +321,11 @@ mod tests {
     fn a_collective_that_is_slower_than_its_mock_up_is_found() {
         let file = file(&[
             (0, 100, "native-reduce-scatter", 3.0),
-            (0, 100, "native-reduce-then-scatter", 2.0),
-            (0, 100, "native-reduce", 1.0),
-            (0, 100, "native-reduce-scatter-then-gather", 4.0),
+            (0, 100, "native-reduce", 2.0),
+            (1, 100, "native-reduce", 1.0),
+            (1, 100, "native-reduce-scatter", 4.0),
         ]);
-        let (scatter, reduce) = (PATTERNS[0].2, PATTERNS[1].2);
+        let (scatter, reduce) = (PATTERNS[0].3, PATTERNS[1].3);
         assert_eq!(outcomes(&file), [(scatter, 1.5, Outcome::Violated), (reduce, 0.25, Outcome::Kept)]);
         let findings = guidelines(&file);
         let violated = &findings.tested[0];
@@ -326,20 +336,20 @@ mod tests {
             findings
                 .missing
                 .iter()
-                .any(|m| m.starts_with(PATTERNS[2].2) && m.ends_with("no native-allreduce that was timed"))
+                .any(|m| m.starts_with(PATTERNS[4].3) && m.ends_with("no native-allreduce that was timed"))
         );
     }
 
     #[test]
     fn what_is_within_the_margin_is_kept() {
-        let file = file(&[(0, 100, "native-allreduce", 1.01), (0, 100, "native-reduce-scatter-then-allgather", 1.0)]);
-        assert_eq!(outcomes(&file), [(PATTERNS[2].2, 1.01, Outcome::Kept)]);
+        let file = file(&[(2, 100, "native-allreduce", 1.01), (2, 100, "native-reduce-scatter", 1.0)]);
+        assert_eq!(outcomes(&file), [(PATTERNS[2].3, 1.01, Outcome::Kept)]);
     }
 
     #[test]
     fn more_data_should_take_more_time() {
         let sizes =
-            file(&[(0, 100, "native-reduce", 1.0), (1, 200, "native-reduce", 3.0), (2, 400, "native-reduce", 2.0)]);
+            file(&[(0, 100, "native-reduce", 1.0), (3, 200, "native-reduce", 3.0), (6, 400, "native-reduce", 2.0)]);
         let expected = [(MONOTONE_GUIDELINE, 1.5, Outcome::Violated), (MONOTONE_GUIDELINE, 0.333_333, Outcome::Kept)];
         assert_eq!(outcomes(&sizes), expected);
         assert!(
@@ -347,13 +357,13 @@ mod tests {
                 && guidelines(&sizes).tested[0].at.ends_with("against of-400")
         );
         // Hand-written strategies are not the library's.
-        assert_eq!(outcomes(&file(&[(0, 100, "tree-central", 2.0), (1, 200, "tree-central", 1.0)])), []);
+        assert_eq!(outcomes(&file(&[(0, 100, "tree-central", 2.0), (3, 200, "tree-central", 1.0)])), []);
     }
 
     /// Jobs that contradict each other decide nothing, however many blocks they have.
     #[test]
     fn over_jobs_the_jobs_count() {
-        let sides = |one: f64| [(0, 100, "native-reduce-scatter", one), (0, 100, "native-reduce-then-scatter", 1.0)];
+        let sides = |one: f64| [(0, 100, "native-reduce-scatter", one), (0, 100, "native-reduce", 1.0)];
         let mut file = file(&sides(3.0));
         file.resumed(&json!({}));
         add(&mut file, &sides(0.5));
@@ -364,14 +374,11 @@ mod tests {
 
     #[test]
     fn a_failed_side_is_missing() {
-        let mut file = file(&[(0, 100, "native-reduce-scatter", 3.0), (0, 100, "native-reduce-then-scatter", 2.0)]);
+        let mut file = file(&[(0, 100, "native-reduce-scatter", 3.0), (0, 100, "native-reduce", 2.0)]);
         file.cells[1].status = Status::Failed;
         let findings = guidelines(&file);
         assert!(findings.tested.is_empty());
-        assert!(
-            findings.missing.iter().any(|m| m.contains("has no native-reduce-then-scatter that was timed")),
-            "{findings:?}"
-        );
+        assert!(findings.missing.iter().any(|m| m.contains("has no native-reduce that was timed")), "{findings:?}");
         assert_eq!(guidelines(&ResultFile::new("{}".into(), json!({}))), Findings::default());
     }
 }

@@ -4,40 +4,31 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::contents::sha256;
+use super::column::table;
+use super::digest::sha256;
+use crate::stats::Verdict;
 use crate::utc;
 
 /// Hexadecimal digits of a job's identity: 128 bits.
 const ID_DIGITS: usize = 32;
 
-/// One job: a run of `gradshard run`, or the continuation of one by `--resume`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct JobRow {
-    /// Number of the job within the file, from 0.
-    pub job: u64,
-    /// Tells the job from every other: 32 hexadecimal digits, made when it began.
-    pub id: String,
-    /// Name of the file that the job was merged from; empty in the file that the job wrote itself.
-    pub file: String,
-    /// When it began, RFC 3339, UTC.
-    pub created: String,
-    /// The gradshard that measured.
-    pub gradshard_version: String,
-    /// What connected the ranks: the MPI library and its version, or threads.
-    pub transport: String,
-    /// MPI ranks, or threads.
-    pub ranks: u64,
-    /// Nodes.
-    pub nodes: u64,
-    /// Names of the nodes in the order of their first ranks, with commas between.
-    pub hosts: String,
-    /// The scheduler's number of the job; empty without one.
-    pub scheduler_job: String,
-    /// All that was found out about the machine, the MPI library and the build: a JSON object.
-    pub environment: Value,
+table! {
+    /// A row of `/jobs`: one run of `gradshard run`, or the continuation of one by `--resume`.
+    JobRow {
+        job: u64, "1", since 4, "number of the job, from 0";
+        id: String, "text", since 4, "identity, which no other job has: 32 hexadecimal digits";
+        file: String, "text", since 4, "name of the file that it was merged from; empty in the file that it wrote";
+        created: String, "text", since 4, "time at which it began, RFC 3339, UTC";
+        gradshard_version: String, "text", since 4, "version of the gradshard that measured";
+        transport: String, "text", since 4, "the MPI library and its version, or threads";
+        ranks: u64, "1", since 4, "number of MPI ranks, or of threads";
+        nodes: u64, "1", since 4, "number of nodes";
+        hosts: String, "text", since 4, "names of the nodes, with commas between";
+        scheduler_job: String, "text", since 4, "the scheduler's number of the job; empty without one";
+        environment: Value, "text", since 4, "the job's environment, JSON";
+    }
 }
 
 impl JobRow {
@@ -103,42 +94,27 @@ fn identity(salt: &str) -> String {
     digest
 }
 
-/// A cell compared with the fastest one over several jobs of as many ranks on as many nodes. Each job gives one ratio, so
-/// the interval speaks of all jobs that might have been run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PooledRow {
-    /// What connected the ranks, in all of the jobs.
-    pub transport: String,
-    /// Ranks of each of the jobs.
-    pub ranks: u64,
-    /// Nodes of each of the jobs.
-    pub nodes: u64,
-    /// The comparison's number.
-    pub comparison: u64,
-    /// The cell's number.
-    pub cell: u64,
-    /// The number of the cell that it is compared with: the one whose medians have the least geometric mean.
-    pub baseline: u64,
-    /// Jobs in which both were timed, at least 2.
-    pub jobs: u64,
-    /// Geometric mean of the jobs' ratios, the cell's time divided by the baseline's.
-    pub estimate: f64,
-    /// Lower end of the ratio's 95 % interval.
-    pub ci_low: f64,
-    /// Upper end of the ratio's 95 % interval.
-    pub ci_high: f64,
-    /// By which factor jobs typically differ from each other.
-    pub spread: f64,
-    /// p-value of the two being equally fast, alone.
-    pub p: f64,
-    /// The same for all pairs of cells of the comparison, by Holm's adjustment.
-    pub p_holm: f64,
-    /// p-value of the ratio lying outside the margin, for all pairs of cells of the comparison.
-    pub p_same_holm: f64,
-    /// Ratios between 1 / (1 + margin) and 1 + margin count as the same.
-    pub margin: f64,
-    /// What is claimed of the cell: `faster`, `slower`, `same` or `undecided`.
-    pub verdict: String,
+table! {
+    /// A row of `/pooled_ratios`: a cell compared with the fastest one over several jobs of as many ranks on as many nodes.
+    /// Each job gives one ratio, so the interval is one over all jobs that might have been run.
+    PooledRow {
+        transport: String, "text", since 4, "the MPI library and its version, or threads, in all of the jobs";
+        ranks: u64, "1", since 4, "ranks of each of the jobs";
+        nodes: u64, "1", since 4, "nodes of each of the jobs";
+        comparison: u64, "1", since 4, "number of the comparison";
+        cell: u64, "1", since 4, "number of the cell";
+        baseline: u64, "1", since 4, "number of the cell that it is compared with: the one whose medians have the least geometric mean";
+        jobs: u64, "1", since 4, "jobs in which both were timed; each gives one ratio, its Hodges-Lehmann estimate";
+        estimate: f64, "1", since 4, "geometric mean of the jobs' ratios, the cell's time divided by the baseline's";
+        ci_low: f64, "1", since 4, "lower end of the ratio's 95 % interval over jobs (Student's t of the log ratios)";
+        ci_high: f64, "1", since 4, "upper end of the ratio's 95 % interval over jobs";
+        spread: f64, "1", since 4, "factor by which jobs typically differ: exp of the standard deviation of the log ratios";
+        p: f64, "1", since 4, "p-value of the two being equally fast, by Student's t test, alone";
+        p_holm: f64, "1", since 4, "the same for all pairs of cells of the comparison, by Holm's adjustment";
+        p_same_holm: f64, "1", since 4, "p-value of the ratio lying outside the margin, for all pairs";
+        margin: f64, "1", since 4, "ratios between 1 / (1 + margin) and 1 + margin count as the same";
+        verdict: Verdict, "text", since 4, "claim about the cell: faster, slower, same or undecided";
+    }
 }
 
 #[cfg(test)]

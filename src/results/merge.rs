@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::column::Table;
+use super::column::Row;
 use super::pooled::{Point, pooled_ratios};
 use super::row::CellRow;
-use super::schema::{CellTable, SCHEMA_VERSION};
+use super::schema::SCHEMA_VERSION;
 use super::{Output, ResultError, ResultFile};
 use crate::utc;
 
@@ -181,7 +181,7 @@ impl Merge {
             let cell = CellRow { job: number(cell.job), ..cell };
             match there.get(&(cell.job, cell.cell)) {
                 // As texts, so that two that are not a number are alike.
-                Some(place) if CellTable::texts(&contents.cells[*place]) == CellTable::texts(&cell) => {}
+                Some(place) if contents.cells[*place].texts() == cell.texts() => {}
                 Some(_) => {
                     let job = contents.jobs[cell.job as usize].summary();
                     let first = self.first.clone();

@@ -1,8 +1,26 @@
-//! The result file: what a job measured, in HDF5, readable with h5py and h5dump alone.
+//! The result file: the measurements of a job in HDF5, readable with h5py and h5dump alone.
+//!
+//! Reading a file and comparing medians, in seconds:
+//!
+//! ```
+//! use gradshard::plan::End;
+//! use gradshard::results::ResultFile;
+//!
+//! # fn main() -> Result<(), gradshard::results::ResultError> {
+//! let file = ResultFile::open("tests/data/schema-4.h5")?;
+//! let everywhere = file.cells.iter().filter(|cell| cell.end == End::Everywhere);
+//! let fastest = everywhere.filter_map(|cell| Some((cell.timed()?, cell))).min_by(|a, b| a.0.total_cmp(&b.0));
+//! let Some((seconds, cell)) = fastest else { panic!("no cell was timed") };
+//! println!("{}, M = {}: {seconds} s, median of {} rounds", cell.strategy, cell.shards, cell.samples);
+//! assert_eq!((cell.strategy.as_str(), cell.samples), ("tree-central", 3));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod column;
 pub mod contents;
 pub mod contest;
+mod digest;
 pub mod error;
 pub mod guidelines;
 pub mod job_row;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::contents::sha256;
+use super::contents::ResultFile;
+use super::digest::sha256;
+use super::error::ResultError;
 use super::error::told;
 use super::lock::Lock;
 use super::schema::SCHEMA_VERSION;
 use super::write;
-use super::{ResultError, ResultFile};
 
 /// How the name of a file ends that is being written.
 const PARTIAL: &str = ".partial";

@@ -101,7 +101,7 @@ fn contest(times: &Times, cells: &BTreeMap<u64, Vec<&CellRow>>, margin: f64) -> 
             p_holm: judgement.difference_p,
             p_same_holm: judgement.equality_p,
             margin,
-            verdict: judgement.verdict.name().to_owned(),
+            verdict: judgement.verdict,
             ..PooledRow::default()
         })
     });
@@ -122,6 +122,7 @@ mod tests {
 
     use super::*;
     use crate::results::row::{RatioRow, Sample};
+    use crate::stats::Verdict;
 
     /// A file of jobs, each of which timed cells in 20 blocks at these seconds.
     fn jobs(seconds: &[[f64; 3]], ranks: impl Fn(usize) -> u64) -> ResultFile {
@@ -168,7 +169,7 @@ mod tests {
         near(rows[0].ci_high.ln(), 0.053_528_773);
         near(rows[0].p, 0.065_410_742);
         // Three pairs: the smallest p-value counts three times.
-        assert_eq!((rows[0].verdict.as_str(), rows[1].verdict.as_str()), ("same", "slower"));
+        assert_eq!((rows[0].verdict, rows[1].verdict), (Verdict::Same, Verdict::Slower));
         assert!(rows[1].p_holm <= 3.0 * rows[1].p && rows[0].p_holm >= rows[0].p, "{rows:?}");
         assert_eq!(rows[0].margin, 0.1);
     }

@@ -8,14 +8,16 @@ use hdf5::types::VarLenUnicode;
 use hdf5::{Container, Dataset, File, H5Type};
 use serde_json::Value;
 
-use super::column::{Stored, StoredTable, Table};
-use super::contents::sha256;
-use super::error::told;
+use super::column::{Row, Stored, StoredTable};
+use super::contents::ResultFile;
+use super::digest::sha256;
+use super::error::{ResultError, told};
 use super::job_row::JobRow;
 use super::row::{CellRow, MemoryRow, RankMemory, Sample};
-use super::schema::{self, BlockTable, CellTable, JobTable, PooledTable, RatioTable, SampleTable};
-use super::{ResultError, ResultFile};
+use super::schema;
 use crate::memory::KernelMemory;
+use crate::plan::End;
+use crate::plan::Family;
 
 /// The first bytes of every HDF5 file without a user block; `gradshard` writes none.
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
@@ -31,7 +33,7 @@ impl ResultFile {
         let damaged = |at: &str, detail: String| ResultError::Damaged { path: path.into(), at: at.into(), detail };
         let file = File::open(path).map_err(|error| damaged("the file itself", told(&error)))?;
         let (schema_version, gradshard_version) = identify(path, &file)?;
-        let reading = Reading { path, file: &file, schema_version };
+        let reading = FileReader { path, file: &file, schema_version };
 
         let experiment = reading.dataset(schema::EXPERIMENT)?;
         let experiment_json = reading.text(schema::EXPERIMENT, &experiment)?;
@@ -45,22 +47,14 @@ impl ResultFile {
         let environment: Value = serde_json::from_str(&environment)
             .map_err(|error| damaged("/environment", format!("not JSON: {error}")))?;
 
-        let cells = reading.table::<CellTable>(schema::CELLS)?;
-        let ratios = match schema_version {
-            ..3 => Vec::new(),
-            _ => reading.table::<RatioTable>(schema::RATIOS)?,
-        };
-        let blocks = match schema_version {
-            ..4 => Vec::new(),
-            _ => reading.table::<BlockTable>(schema::BLOCKS)?,
-        };
+        let cells = reading.cells()?;
         let samples = reading.samples()?;
         let memory_ranks = reading.memory(&cells)?;
         let created =
             attribute_text(&file, schema::CREATED).map_err(|detail| damaged("/ attribute created", detail))?;
-        let (jobs, pooled_ratios) = match schema_version {
-            ..4 => (vec![JobRow::of_older_file(&created, &gradshard_version, &environment)], Vec::new()),
-            _ => (reading.jobs(&cells)?, reading.table::<PooledTable>(schema::POOLED_RATIOS)?),
+        let jobs = match schema_version {
+            ..4 => vec![JobRow::of_older_file(&created, &gradshard_version, &environment)],
+            _ => reading.jobs(&cells)?,
         };
         Ok(ResultFile {
             schema_version,
@@ -71,9 +65,9 @@ impl ResultFile {
             environment,
             jobs,
             cells,
-            ratios,
-            blocks,
-            pooled_ratios,
+            ratios: reading.table_since(3, schema::RATIOS)?,
+            blocks: reading.table_since(4, schema::BLOCKS)?,
+            pooled_ratios: reading.table_since(4, schema::POOLED_RATIOS)?,
             samples,
             memory_ranks,
         })
@@ -129,13 +123,13 @@ fn scalar_text(container: &Container) -> Result<String, String> {
 }
 
 /// A file being read, for messages that say where.
-struct Reading<'a> {
+struct FileReader<'a> {
     path: &'a Path,
     file: &'a File,
     schema_version: u32,
 }
 
-impl Reading<'_> {
+impl FileReader<'_> {
     fn damaged(&self, name: &str, detail: String) -> ResultError {
         ResultError::Damaged { path: self.path.into(), at: format!("/{name}"), detail }
     }
@@ -153,14 +147,61 @@ impl Reading<'_> {
             .map_err(|detail| self.damaged(name, format!("attribute {attribute}: {detail}")))
     }
 
-    fn table<T: Table>(&self, name: &str) -> Result<Vec<T::Row>, ResultError> {
-        StoredTable::new(self.dataset(name)?, self.schema_version)
-            .and_then(|stored| stored.rows::<T>())
-            .map_err(|detail| self.damaged(name, detail))
+    fn stored(&self, name: &str) -> Result<StoredTable, ResultError> {
+        StoredTable::new(self.dataset(name)?, self.schema_version).map_err(|detail| self.damaged(name, detail))
+    }
+
+    fn table<R: Row>(&self, name: &str) -> Result<Vec<R>, ResultError> {
+        self.stored(name)?.rows::<R>().map_err(|detail| self.damaged(name, detail))
+    }
+
+    /// A table that files have since a schema version; no rows in older ones.
+    fn table_since<R: Row>(&self, version: u32, name: &str) -> Result<Vec<R>, ResultError> {
+        if self.schema_version < version { Ok(Vec::new()) } else { self.table(name) }
+    }
+
+    /// The cells. Of files before schema version 5, `end` comes from the column `phase` and the family of those days, and
+    /// calls of the MPI library become the family `library`.
+    fn cells(&self) -> Result<Vec<CellRow>, ResultError> {
+        #[derive(hdf5::H5Type)]
+        #[repr(C)]
+        struct Before5 {
+            phase: VarLenUnicode,
+        }
+        let mut cells = self.table::<CellRow>(schema::CELLS)?;
+        if self.schema_version >= 5 {
+            return Ok(cells);
+        }
+        let damaged = |detail| self.damaged(schema::CELLS, detail);
+        let older = self.stored(schema::CELLS)?.read::<Before5>().map_err(damaged)?;
+        for (index, (cell, Before5 { phase })) in cells.iter_mut().zip(older).enumerate() {
+            let phase = String::load(&phase).map_err(damaged)?;
+            cell.end = match (phase.as_str(), cell.family) {
+                ("round", _) => End::Everywhere,
+                ("aggregate", Family::Sharded) => End::Scattered,
+                ("aggregate", _) => End::Root,
+                _ => {
+                    let detail = format!("column phase, row {index}: {phase:?} is neither `aggregate` nor `round`");
+                    return Err(damaged(detail));
+                }
+            };
+            if cell.strategy.starts_with("native-") {
+                cell.family = Family::Library;
+            }
+            // Mock-ups of collectives were strategies; now they are the strategy of their first call at another end.
+            let now = match cell.strategy.as_str() {
+                "native-reduce-then-scatter" => ("native-reduce", End::Scattered),
+                "native-reduce-scatter-then-gather" => ("native-reduce-scatter", End::Root),
+                "native-reduce-scatter-then-allgather" => ("native-reduce-scatter", End::Everywhere),
+                _ => continue,
+            };
+            (cell.strategy, cell.end) = (now.0.to_owned(), now.1);
+        }
+        Ok(cells)
     }
 
     fn jobs(&self, cells: &[CellRow]) -> Result<Vec<JobRow>, ResultError> {
-        let jobs = self.table::<JobTable>(schema::JOBS)?;
+        let jobs = self.table::<JobRow>(schema::JOBS)?;
         if let Some((place, row)) = jobs.iter().enumerate().find(|(place, row)| row.job != *place as u64) {
             return Err(self.damaged(schema::JOBS, format!("row {place} is of job {}", row.job)));
         }
@@ -190,35 +231,34 @@ impl Reading<'_> {
     }
 
     fn samples(&self) -> Result<Vec<Sample>, ResultError> {
-        let rows = self.table::<SampleTable>(schema::SAMPLES)?;
-        let (seconds, width) = self.array::<f64>(schema::RANK_SECONDS, rows.len(), &[])?;
-        let (starts, starts_width) = match self.schema_version {
+        #[derive(hdf5::H5Type)]
+        #[repr(C)]
+        struct RankCount {
+            ranks: u64,
+        }
+        let mut samples = self.table::<Sample>(schema::SAMPLES)?;
+        let lengths = self.stored(schema::SAMPLES)?.read::<RankCount>();
+        let lengths = lengths.map_err(|detail| self.damaged(schema::SAMPLES, detail))?;
+        let seconds = self.array::<f64>(schema::RANK_SECONDS, samples.len(), &[])?;
+        let starts = match self.schema_version {
             // Nobody noted them.
-            ..4 => (vec![f64::NAN; seconds.len()], width),
-            _ => self.array::<f64>(schema::RANK_START_SECONDS, rows.len(), &[])?,
+            ..4 => (vec![f64::NAN; seconds.0.len()], seconds.1),
+            _ => self.array::<f64>(schema::RANK_START_SECONDS, samples.len(), &[])?,
         };
-        let (producing, producing_width) = self.array::<f64>(schema::RANK_PRODUCING_SECONDS, rows.len(), &[])?;
-        let mut samples = Vec::with_capacity(rows.len());
-        for (index, row) in rows.into_iter().enumerate() {
-            let ranks =
-                usize::try_from(row.ranks).ok().filter(|ranks| *ranks <= width.min(starts_width).min(producing_width));
-            let Some(ranks) = ranks else {
-                let detail = format!("row {index} has {} ranks, but there are times for {width}", row.ranks);
-                return Err(self.damaged(schema::SAMPLES, detail));
+        let producing = self.array::<f64>(schema::RANK_PRODUCING_SECONDS, samples.len(), &[])?;
+        for (index, (sample, RankCount { ranks })) in samples.iter_mut().zip(lengths).enumerate() {
+            let of = |(values, width): &(Vec<f64>, usize)| {
+                let known = usize::try_from(ranks).ok().filter(|ranks| ranks <= width);
+                let values = known.map(|ranks| values[index * width..][..ranks].to_vec());
+                let detail = format!("row {index} has {ranks} ranks, but there are times for {width}");
+                values.ok_or_else(|| self.damaged(schema::SAMPLES, detail))
             };
-            samples.push(Sample {
-                job: row.job,
-                cell: row.cell,
-                block: row.block,
-                place: row.place,
-                seconds: row.seconds,
-                late_ranks: row.late_ranks,
-                involuntary_switches: row.involuntary_switches,
-                off_core_seconds: row.off_core_seconds.unwrap_or(f64::NAN),
-                rank_start_seconds: starts[index * starts_width..][..ranks].to_vec(),
-                rank_seconds: seconds[index * width..][..ranks].to_vec(),
-                rank_producing_seconds: producing[index * producing_width..][..ranks].to_vec(),
-            });
+            sample.rank_seconds = of(&seconds)?;
+            sample.rank_start_seconds = of(&starts)?;
+            sample.rank_producing_seconds = of(&producing)?;
+            if self.schema_version < 4 {
+                sample.off_core_seconds = f64::NAN;
+            }
         }
         Ok(samples)
     }

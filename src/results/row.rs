@@ -1,12 +1,33 @@
-//! One row of the result table: a cell, what it measured, and what became of it.
+//! The rows of the result file's tables. Each column is defined here once: name, type, unit, schema version and meaning.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::column::{optional_words, table, word, words};
+use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
+use crate::plan::Family;
+use crate::plan::{End, IntraNode, Order, Residency};
+use crate::roofline::share::Bottleneck;
+use crate::stats::interference::Interference;
+use crate::stats::{StopReason, Verdict};
 
-/// What became of a cell. The default is `failed`: a cell that nobody spoke for did not succeed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The outcome of a cell. The default is `failed`: a cell without an outcome did not succeed.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Status {
     /// Measured and verified.
     Ok,
@@ -17,27 +38,65 @@ pub enum Status {
     Failed,
 }
 
-impl Status {
-    /// Every status.
-    pub const ALL: [Status; 3] = [Status::Ok, Status::Infeasible, Status::Failed];
+/// The kind of ranks that host aggregators.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, strum::Display,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Hosting {
+    /// Every rank hosts clients and aggregators.
+    #[default]
+    Colocated,
+    /// Some ranks only aggregate; the others only host clients.
+    Dedicated,
+}
 
-    /// The name used in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::Ok => "ok",
-            Status::Infeasible => "infeasible",
-            Status::Failed => "failed",
-        }
-    }
+/// How the rounds of a block began together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::VariantArray)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockStart {
+    /// At a window on a clock of all ranks.
+    #[default]
+    Window,
+    /// On leaving a barrier.
+    Barrier,
+    /// At windows at first; a barrier after one round had missed too many of them.
+    #[serde(alias = "window, then barrier")]
+    WindowThenBarrier,
+}
 
-    /// The status with this name; None for any other word.
-    pub fn from_name(name: &str) -> Option<Status> {
-        Status::ALL.into_iter().find(|status| status.name() == name)
+words! {
+    Status = Status::default();
+    Family = Family::Sharded;
+    Dtype = Dtype::F32;
+    Hosting = Hosting::default();
+    IntraNode = IntraNode::Shared;
+    Order = Order::Client;
+    Residency = Residency::default();
+    End = End::default();
+    Verdict = Verdict::default();
+    BlockStart = BlockStart::default();
+}
+optional_words! {
+    Bottleneck;
+    StopReason;
+    Interference, older disturbance_of_sentence;
+}
+
+/// The word for the sentence in which files before schema version 5 describe a disturbance; a word stays as it is.
+fn disturbance_of_sentence(text: String) -> String {
+    let (others, off_core) = (text.starts_with("other programs"), text.ends_with("was put off its core"));
+    match (others, off_core) {
+        (true, true) => word(&Interference::OtherLoadAndOffCore),
+        (true, false) => word(&Interference::OtherLoad),
+        (false, true) => word(&Interference::OffCore),
+        (false, false) => text,
     }
 }
 
-/// Bytes that one rank holds at the peak of a round, by purpose. In a cell's row: of the rank that holds most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Bytes that one rank holds at the peak of a round, by purpose. In a cell's row: the rank that holds most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryRow {
     /// Clients' gradients kept for the round.
     pub resident: u64,
@@ -59,28 +118,29 @@ impl MemoryRow {
 /// Memory of one rank in one cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RankMemory {
-    /// From the plan and the flow alone.
+    /// Predicted from the plan and the flow alone.
     pub predicted: MemoryRow,
-    /// What gradshard's own code allocated; None where no round was made ready.
+    /// Allocations of gradshard's own code; None where no round was made ready.
     pub tracked: Option<MemoryRow>,
-    /// What the kernel saw, the round in which it was most; None where ranks share a process or the kernel is silent.
+    /// Pages that the kernel saw, in the round in which they were most; None where ranks share a process or the kernel is
+    /// silent.
     pub kernel: Option<KernelMemory>,
-    /// Peak of the control group that holds the rank: of the rounds where it can be reset, else of its life; None without
-    /// one.
+    /// Peak of the control group that holds the rank: over the rounds where it can be reset, else over its life; None
+    /// without one.
     pub group_peak: Option<u64>,
 }
 
 impl RankMemory {
-    /// What the MPI library and the runtime took for the round: what the kernel saw beyond what was tracked. Negative
-    /// where a small buffer lay in memory that was there before.
+    /// Bytes that the MPI library and the runtime took for the round: those that the kernel saw beyond those that were
+    /// tracked. Negative where a small buffer lay in memory that was there before.
     pub fn surplus(&self) -> Option<i64> {
         let (kernel, tracked) = (self.kernel?, self.tracked?);
         Some(kernel.round as i64 - (tracked.total() - tracked.resident) as i64)
     }
 }
 
-/// How a cell's result compares with the reference: the flat server that sums in client order.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A cell's result compared with the reference, the flat server that sums in client order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct VerificationRow {
     /// Elements that differ from the reference in any bit.
     pub differing_elements: u64,
@@ -90,182 +150,167 @@ pub struct VerificationRow {
     pub max_relative_error_vs_exact: f64,
     /// Elements whose error exceeds what any order of summation can cause. One is enough to fail the cell.
     pub wrong_elements: u64,
-    /// What the result was compared with.
+    /// Name of the reference.
     pub reference: String,
 }
 
-/// A cell of an experiment with its outcome. Names are those of the result file and of `show --format json`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CellRow {
-    /// Number of the job that measured it.
-    pub job: u64,
-    /// Number of the cell within the experiment, from 0.
-    pub cell: u64,
-    /// Number of the comparison whose blocks the cell ran in: cells of one comparison were interleaved.
-    pub comparison: u64,
-    /// Strategy.
-    pub strategy: String,
-    /// `sharded` or `tree`.
-    pub family: String,
-    /// Model.
-    pub model: String,
-    /// |θ|.
-    pub elements: u64,
-    /// Element type.
-    pub dtype: String,
-    /// N.
-    pub clients: u64,
-    /// M; 1 for strategies that do not shard.
-    pub shards: u64,
-    /// `whole`, or the chunk size in bytes with its unit.
-    pub flow: String,
-    /// MPI ranks, or threads.
-    pub ranks: u64,
-    /// Nodes.
-    pub nodes: u64,
-    /// `colocated` or `dedicated`.
-    pub roles: String,
-    /// `shared` or `messages`.
-    pub intra_node: String,
-    /// `client`, `rotated` or `arrival`.
-    pub order: String,
-    /// `aggregate` or `round`.
-    pub phase: String,
-    /// `resident` or `streamed`.
-    pub residency: String,
-    /// Timed samples.
-    pub samples: u64,
-    /// Median of the samples, seconds.
-    pub median_s: Option<f64>,
-    /// Lower end of the 95 % interval of the median, seconds; None with too few samples.
-    pub ci_low_s: Option<f64>,
-    /// Upper end of the 95 % interval of the median, seconds; None with too few samples.
-    pub ci_high_s: Option<f64>,
-    /// |θ| bytes over the median.
-    pub gradient_bytes_per_s: Option<f64>,
-    /// N·|θ| bytes over the median.
-    pub ingest_bytes_per_s: Option<f64>,
-    /// The least time that the busiest memory system or wire allows, over the median; None where no limit is known.
-    pub share_of_limit: Option<f64>,
-    /// Bytes that must at least cross that part; 0 where no limit is known.
-    pub limit_bytes: u64,
-    /// `memory` or `wire`; empty where no limit is known.
-    pub limit_part: String,
-    /// Those bytes over the part's measured bandwidth, seconds.
-    pub limit_seconds: Option<f64>,
-    /// Predicted from the plan and the flow alone: the rank that holds most.
-    pub memory: MemoryRow,
-    /// Allocated by gradshard's own code: the rank that holds most. None where no round was made ready.
-    pub tracked: Option<MemoryRow>,
-    /// Predicted for the one aggregator that holds most: what a ceiling is compared with.
-    pub aggregator: MemoryRow,
-    /// Predicted for a rank that aggregates, without clients' gradients, bytes: the rank where it is most.
-    pub aggregating_bytes: u64,
-    /// What the kernel saw: of the ranks that aggregate, the one whose round took most. None where it did not say.
-    pub kernel: Option<KernelMemory>,
-    /// What the MPI library and the runtime took for a round, bytes: the aggregating rank where it is most.
-    pub library_bytes: Option<f64>,
-    /// Memory limit on one aggregator, bytes; None: no limit.
-    pub ceiling_bytes: Option<f64>,
-    /// What enforced it; empty where nothing did.
-    pub enforced_by: String,
-    /// Of a round's time, the share in which the slowest rank produced streamed gradients; None where none were.
-    pub producing_share: Option<f64>,
-    /// Peak of a control group that holds ranks, bytes: the greatest.
-    pub group_peak_bytes: Option<f64>,
-    /// Why no more blocks of its comparison ran: `precise`, `budget` or `blocks`; empty where it was not timed.
-    pub stopped: String,
-    /// How often its comparison's intervals were looked at. Each look spent a part of the 5 % of all.
-    pub looks: u64,
-    /// Blocks of its comparison that ran.
-    pub blocks: u64,
-    /// How many of the first samples are warm-up; none of them is left out of anything for it.
-    pub warm_up_samples: u64,
-    /// True if the samples had not settled by the middle of them.
-    pub drifts: bool,
-    /// Lag-1 autocorrelation of the logarithms of the samples; None with fewer than 3.
-    pub lag1_autocorrelation: Option<f64>,
-    /// As many independent samples would say as much about the mean.
-    pub effective_samples: Option<f64>,
-    /// Rounds that ran but count for nothing, as a rank missed the window in which they began.
-    pub missed_windows: u64,
-    /// Of the samples, the share in which some rank was off its core for more than 5 % of the round; None without any.
-    pub disturbed_samples: Option<f64>,
-    /// Of a node's cores, the share that other programs took or the host stole while the comparison's blocks ran; the node
-    /// where it is most. None where the kernel does not say.
-    pub other_load: Option<f64>,
-    /// What disturbed the comparison too much for it to be trusted; empty where nothing did.
-    pub interference: String,
-    /// None where the cell did not run.
-    pub verification: Option<VerificationRow>,
-    /// What became of it.
-    pub status: Status,
-    /// Why, where it is not ok; empty otherwise.
-    pub reason: String,
+table! {
+    /// A row of `/cells`: a cell of an experiment with its outcome.
+    CellRow {
+        job: u64, "1", since 4, "number of the job that measured it, a row of /jobs";
+        cell: u64, "1", since 1, "number of the cell within the experiment, from 0";
+        comparison: u64, "1", since 1, "number of the comparison whose blocks the cell ran in";
+        strategy: String, "text", since 1, "strategy";
+        family: Family, "text", since 1, "sharded, tree, or library: a call of the MPI library";
+        model: String, "text", since 1, "model";
+        elements: u64, "elements", since 1, "size of the gradient";
+        dtype: Dtype, "text", since 1, "element type";
+        clients: u64, "1", since 1, "number of clients, N";
+        shards: u64, "1", since 1, "number of shards, M; 1 where the strategy does not shard";
+        flow: String, "text", since 1, "whole, or the chunk size in bytes with its unit";
+        ranks: u64, "1", since 1, "number of MPI ranks, or of threads";
+        nodes: u64, "1", since 1, "number of nodes";
+        roles: Hosting, "text", since 1, "colocated or dedicated";
+        intra_node: IntraNode, "text", since 1, "shared or messages";
+        order: Order, "text", since 1, "order of summation: client, rotated or arrival";
+        end: End, "text", since 5, "state in which a round ends: scattered, root or everywhere";
+        residency: Residency, "text", since 1, "resident or streamed gradients";
+        samples: u64, "1", since 1, "number of timed rounds";
+        median_s: Option<f64>, "s", since 1, "median time of a round; NaN: none was timed";
+        ci_low_s: Option<f64>, "s", since 1, "lower end of the median's 95 % interval; NaN: too few samples";
+        ci_high_s: Option<f64>, "s", since 1, "upper end of the median's 95 % interval; NaN: too few samples";
+        gradient_bytes_per_s: Option<f64>, "B/s", since 1, "bytes of one gradient over the median; NaN: none";
+        ingest_bytes_per_s: Option<f64>, "B/s", since 1, "bytes of all clients' gradients over the median; NaN: none";
+        share_of_limit: Option<f64>, "1", since 2, "limit_seconds over the median; NaN: no limit is known, as where everything fits into the caches";
+        limit_bytes: u64, "B", since 2, "least bytes that must cross the busiest memory system or wire; 0: no limit is known";
+        limit_part: Option<Bottleneck>, "text", since 2, "the part that limit_bytes must cross: memory, reading (of memory) or wire; empty: no limit is known";
+        limit_seconds: Option<f64>, "s", since 2, "limit_bytes over the part's measured bandwidth; NaN: no limit is known";
+        aggregating_bytes: u64, "B", since 3, "predicted, without clients' gradients, the aggregating rank that holds most";
+        library_bytes: Option<f64>, "B", since 3, "memory that the MPI library and the runtime took for a round, the aggregating rank where it is most: seen by the kernel less tracked; NaN: not known";
+        group_peak_bytes: Option<f64>, "B", since 3, "greatest peak of a control group that holds ranks; NaN: there is none";
+        ceiling_bytes: Option<f64>, "B", since 3, "memory limit on one aggregator; NaN: no limit";
+        enforced_by: String, "text", since 3, "mechanism that enforced the ceiling on the process; empty: none";
+        producing_share: Option<f64>, "1", since 3, "share of a round's time in which the slowest rank produced streamed gradients; NaN: none were produced";
+        messages_max: u64, "1", since 5, "messages that a rank sends in a round, the rank that sends most";
+        messages_total: u64, "1", since 5, "messages that all ranks send in a round";
+        message_bytes_max: u64, "B", since 5, "bytes that a rank sends in messages in a round, the rank that sends most";
+        stopped: Option<StopReason>, "text", since 3, "reason that no more blocks of the comparison ran: precise (intervals narrow enough), budget (time is up) or blocks (as many as allowed); empty: not timed";
+        looks: u64, "1", since 3, "number of looks at the comparison's intervals; intervals are at the level of the last look, all looks together at 95 %";
+        blocks: u64, "1", since 3, "blocks of the comparison that ran";
+        warm_up_samples: u64, "1", since 3, "number of the first samples that are warm-up, by MSER; they count like all others";
+        drifts: bool, "bool", since 3, "whether the samples had not settled by the middle of them";
+        lag1_autocorrelation: Option<f64>, "1", since 3, "lag-1 autocorrelation of the logarithms of the samples; NaN: fewer than 3, or all equal";
+        effective_samples: Option<f64>, "1", since 3, "number of independent samples that would say as much about the mean; NaN: fewer than 3, or all equal";
+        missed_windows: u64, "1", since 4, "rounds that ran but are used for nothing, as a rank missed the window in which they began; not among samples";
+        disturbed_samples: Option<f64>, "1", since 4, "share of the samples in which some rank was off its core for more than 5 % of the round; NaN: none was timed";
+        other_load: Option<f64>, "1", since 4, "share of a node's cores that other programs took or the host stole while the comparison's blocks ran, the node where it is most; NaN: not known";
+        interference: Option<Interference>, "text", since 4, "the disturbance that makes the times unreliable: other-load, off-core or other-load-and-off-core; empty: none";
+        status: Status, "text", since 1, "ok, infeasible or failed";
+        reason: String, "text", since 1, "reason, where the status is not ok";
+    }
+    parts {
+        memory: MemoryRow, "Predicted from the plan and the flow alone: the rank that holds most." {
+            memory_resident = resident: u64, "B", since 1, "predicted, rank that holds most: clients' gradients kept for the round";
+            memory_accumulators = accumulators: u64, "B", since 1, "predicted, rank that holds most: sums in progress";
+            memory_staging = staging: u64, "B", since 1, "predicted, rank that holds most: pieces in flight";
+            memory_result = result: u64, "B", since 1, "predicted, rank that holds most: finished ranges";
+        }
+        aggregator: MemoryRow, "Predicted for the one aggregator that holds most, which a ceiling is compared with." {
+            aggregator_accumulators = accumulators: u64, "B", since 3, "predicted, the one aggregator that holds most: sums in progress";
+            aggregator_staging = staging: u64, "B", since 3, "predicted, the one aggregator that holds most: pieces in flight";
+            aggregator_result = result: u64, "B", since 3, "predicted, the one aggregator that holds most: finished ranges";
+        }
+    }
+    optional {
+        tracked: MemoryRow, if tracked, since 3, "whether a round was made ready, so that allocations were tracked; if not, the tracked columns hold 2^64 - 1" {
+            tracked_resident = resident: u64, "B", since 3, "allocated by gradshard, rank that holds most: clients' gradients";
+            tracked_accumulators = accumulators: u64, "B", since 3, "allocated by gradshard, rank that holds most: sums in progress";
+            tracked_staging = staging: u64, "B", since 3, "allocated by gradshard, rank that holds most: pieces in flight";
+            tracked_result = result: u64, "B", since 3, "allocated by gradshard, rank that holds most: finished ranges";
+        }
+        kernel: KernelMemory, if kernel_seen, since 3, "whether the kernel said what ranks held; if not, the kernel columns hold 2^64 - 1" {
+            kernel_round = round: u64, "B", since 3, "seen by the kernel, aggregating rank where it is most: peak of private and own shared pages during the round, beyond the baseline and the gradients";
+            kernel_resident = resident: u64, "B", since 3, "seen by the kernel, that rank: bytes that the clients' gradients took when loaded";
+            kernel_baseline = baseline: u64, "B", since 3, "seen by the kernel, that rank: bytes that the process held before the round, without the gradients";
+            kernel_neighbours = neighbours: u64, "B", since 3, "seen by the kernel, that rank: pages of neighbours' windows mapped to be read; in none of the other figures";
+        }
+        verification: VerificationRow, if verified, since 1, "whether the result was compared with the reference; if not, the verification columns hold 2^64 - 1, NaN and empty text" {
+            verification_differing_elements = differing_elements: u64, "elements", since 1, "elements that differ from the reference in any bit";
+            verification_max_ulp = max_ulp: u64, "ulp", since 1, "largest distance from the reference";
+            verification_max_relative_error_vs_exact = max_relative_error_vs_exact: f64, "1", since 1, "largest relative error against the exact weighted mean";
+            verification_wrong_elements = wrong_elements: u64, "elements", since 1, "elements whose error exceeds what any order of summation can cause";
+            verification_reference = reference: String, "text", since 1, "name of the reference";
+        }
+    }
 }
 
-/// A cell compared, block by block, with the fastest of its comparison.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RatioRow {
-    /// Number of the job that measured both.
-    pub job: u64,
-    /// The comparison's number.
-    pub comparison: u64,
-    /// The cell's number.
-    pub cell: u64,
-    /// The number of the cell that it is compared with: the one with the least median.
-    pub baseline: u64,
-    /// Blocks in which both were timed.
-    pub blocks: u64,
-    /// Hodges-Lehmann estimate of the cell's time divided by the baseline's.
-    pub estimate: f64,
-    /// Lower end of the ratio's interval; None with too few blocks.
-    pub ci_low: Option<f64>,
-    /// Upper end of the ratio's interval; None with too few blocks.
-    pub ci_high: Option<f64>,
-    /// Level of the interval: what the last look may spend of the 0.05 of all looks.
-    pub alpha: f64,
-    /// p-value of the two being equally fast, by the signed-rank test, alone and at this look.
-    pub p: f64,
-    /// The same for all looks and all pairs of the comparison, by Holm's adjustment.
-    pub p_holm: f64,
-    /// p-value of the ratio lying outside the margin, for all looks and all pairs of the comparison.
-    pub p_same_holm: f64,
-    /// Ratios between 1 / (1 + margin) and 1 + margin count as the same.
-    pub margin: f64,
-    /// What is claimed of the cell: `faster`, `slower`, `same` or `undecided`.
-    pub verdict: String,
-    /// Lag-1 autocorrelation of the log ratios; None with fewer than 3 blocks.
-    pub lag1_autocorrelation: Option<f64>,
+table! {
+    /// A row of `/ratios`: a cell compared, block by block, with the fastest of its comparison.
+    RatioRow {
+        job: u64, "1", since 4, "number of the job that measured both";
+        comparison: u64, "1", since 3, "number of the comparison";
+        cell: u64, "1", since 3, "number of the cell";
+        baseline: u64, "1", since 3, "number of the cell that it is compared with, the one with the least median";
+        blocks: u64, "1", since 3, "blocks in which both were timed";
+        estimate: f64, "1", since 3, "Hodges-Lehmann estimate of the cell's time divided by the baseline's";
+        ci_low: Option<f64>, "1", since 3, "lower end of the ratio's interval, by inverting the signed-rank test; NaN: too few blocks";
+        ci_high: Option<f64>, "1", since 3, "upper end of the ratio's interval; NaN: too few blocks";
+        alpha: f64, "1", since 3, "level of the interval: the part of the 0.05 of all looks that the last look may spend";
+        p: f64, "1", since 3, "p-value of the two being equally fast, by the signed-rank test, alone and at this look";
+        p_holm: f64, "1", since 3, "the same for all looks and all pairs of cells of the comparison, by Holm's adjustment";
+        p_same_holm: f64, "1", since 3, "p-value of the ratio lying outside the margin, for all looks and pairs";
+        margin: f64, "1", since 3, "ratios between 1 / (1 + margin) and 1 + margin count as the same";
+        verdict: Verdict, "text", since 3, "claim about the cell: faster, slower, same or undecided";
+        lag1_autocorrelation: Option<f64>, "1", since 3, "lag-1 autocorrelation of the log ratios; NaN: fewer than 3 blocks";
+    }
 }
 
-/// One timed round: every rank's own duration is kept.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sample {
-    /// Number of the job that measured it.
-    pub job: u64,
-    /// The cell's number.
-    pub cell: u64,
-    /// The block's number within its comparison, from 0.
-    pub block: u64,
-    /// Place of the cell within the block's random order, from 0.
-    pub place: u64,
-    /// Seconds from the common start to the last rank's end. Where a barrier began the round: from the first rank's start to
-    /// the last one's end on a node; of the nodes, the longest.
-    pub seconds: f64,
-    /// Ranks that missed the window. With any, the round had no common start and the sample is used for nothing.
-    pub late_ranks: u64,
-    /// Times that the kernel took a rank's core away during the round, all ranks together.
-    pub involuntary_switches: u64,
-    /// Seconds that a rank was off its core during the round: the rank where it was most.
-    pub off_core_seconds: f64,
-    /// Seconds from the common start to each rank's own: from the window's opening; behind a barrier, from the first start
-    /// on the rank's node.
-    pub rank_start_seconds: Vec<f64>,
-    /// Seconds that each rank took, in rank order.
-    pub rank_seconds: Vec<f64>,
-    /// Seconds that each rank spent producing streamed gradients, in rank order; zeros where they are resident.
-    pub rank_producing_seconds: Vec<f64>,
+table! {
+    /// A row of `/samples`: one timed round. The times of its ranks are rows of arrays of their own, in rank order.
+    Sample {
+        job: u64, "1", since 4, "number of the job";
+        cell: u64, "1", since 1, "number of the cell";
+        block: u64, "1", since 1, "number of the block within its comparison, from 0";
+        place: u64, "1", since 1, "place of the cell within the block's random order, from 0";
+        seconds: f64, "s", since 1, "time from the common start to the end of the last rank; behind a barrier, from the first start to the last end on a node, of the nodes the longest";
+        late_ranks: u64, "1", since 4, "ranks that began more than 1 us after the window opened; with any the round had no common start and is used for nothing";
+        involuntary_switches: u64, "1", since 4, "times that the kernel took a rank's core away during the round, all ranks";
+        off_core_seconds: f64, "s", since 4, "time that a rank was off its core during the round, the rank where it was most";
+    }
+    beside {
+        rank_start_seconds: Vec<f64>, "Seconds from the common start to each rank's own: from the window's opening; behind a barrier, from the first start on the rank's node.";
+        rank_seconds: Vec<f64>, "Seconds that each rank took.";
+        rank_producing_seconds: Vec<f64>, "Seconds that each rank spent producing streamed gradients; zeros where they are resident.";
+    }
+    lengths {
+        ranks of rank_seconds, "1", since 1, "number of ranks with times in /rank_seconds and /rank_producing_seconds";
+    }
+}
+
+table! {
+    /// A row of `/blocks`: the state of the machine while a block ran. Sums are over ranks and timed rounds, missed ones included.
+    BlockRow {
+        job: u64, "1", since 4, "number of the job";
+        comparison: u64, "1", since 4, "number of the comparison";
+        block: u64, "1", since 4, "number of the block within its comparison, from 0";
+        began_unix_s: f64, "s", since 4, "time at which it began, since 1970, UTC";
+        seconds: f64, "s", since 4, "duration, with everything that is not timed";
+        start: BlockStart, "text", since 4, "how its rounds began together: window, barrier, or window-then-barrier where one round missed too many windows";
+        rounds: u64, "1", since 4, "rounds that were timed";
+        missed_windows: u64, "1", since 4, "timed rounds in which a rank missed the window; used for nothing";
+        clock_residual_s: Option<f64>, "s", since 4, "error of the ranks' estimate of rank 0's clock at its last check, the worst rank; NaN: all have one clock, or it was checked once";
+        involuntary_switches: u64, "1", since 4, "times that the kernel took a rank's core away during timed rounds, all ranks";
+        involuntary_switches_max: u64, "1", since 4, "times that the kernel took the core away from one rank during timed rounds, the rank with most";
+        minor_faults: u64, "1", since 4, "page faults during timed rounds that needed no disk, all ranks";
+        major_faults: u64, "1", since 4, "page faults during timed rounds that needed a disk, all ranks";
+        off_core_seconds_max: f64, "s", since 4, "time of timed rounds that one rank was off its core, the one with most";
+        busy_core_seconds: Option<f64>, "s", since 4, "time of all nodes' cores on anybody's behalf during the block, in ticks of the kernel; NaN: not known";
+        own_core_seconds: f64, "s", since 4, "time of all nodes' cores that the ranks took";
+        stolen_core_seconds: Option<f64>, "s", since 4, "time of all nodes' cores that their hosts gave to others; NaN: not known";
+        cores: u64, "1", since 4, "cores of all nodes";
+        cpu_mhz_min: Option<f64>, "MHz", since 4, "frequency of the slowest core that a rank was on at the end of the block; NaN: the kernel does not say";
+        cpu_mhz_max: Option<f64>, "MHz", since 4, "frequency of the fastest core that a rank was on at the end of the block; NaN: the kernel does not say";
+    }
 }
 
 /// Limits are the best of a few seconds; a cell may exceed them by as much without anything being wrong.
@@ -277,58 +322,33 @@ impl CellRow {
     pub fn beats_its_limit(&self) -> bool {
         self.share_of_limit.is_some_and(|share| share > 1.0 + LIMIT_SPREAD)
     }
-}
 
-impl Sample {
-    /// True if every rank began in time. What is not valid is kept, and used for nothing.
-    pub fn is_valid(&self) -> bool {
-        self.late_ranks == 0
+    /// Bytes of one gradient.
+    pub fn gradient_bytes(&self) -> u64 {
+        self.elements.saturating_mul(self.dtype.size() as u64)
+    }
+
+    /// The median time in seconds, if the cell was measured and verified.
+    pub fn timed(&self) -> Option<f64> {
+        self.median_s.filter(|_| self.status == Status::Ok)
+    }
+
+    /// The disturbance of the cell in words, with the shares that were measured; None where its times can be trusted.
+    pub fn disturbance(&self) -> Option<String> {
+        let percent = |share: Option<f64>| format!("{:.0} %", share.unwrap_or(f64::NAN) * 100.0);
+        let others = || format!("other programs or the host took {} of a node's cores", percent(self.other_load));
+        let off_core = || format!("in {} of the samples a rank was put off its core", percent(self.disturbed_samples));
+        Some(match self.interference? {
+            Interference::OtherLoad => others(),
+            Interference::OffCore => off_core(),
+            Interference::OtherLoadAndOffCore => format!("{}; {}", others(), off_core()),
+        })
     }
 }
 
-/// What the machine did while a block ran. Sums are over ranks and timed rounds, missed ones included.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct BlockRow {
-    /// The number of the job.
-    pub job: u64,
-    /// The comparison's number.
-    pub comparison: u64,
-    /// The block's number within its comparison, from 0.
-    pub block: u64,
-    /// When it began, seconds since 1970, UTC.
-    pub began_unix_s: f64,
-    /// Seconds that it took, with all that is not timed.
-    pub seconds: f64,
-    /// What began its rounds: `window` or `barrier`.
-    pub start: String,
-    /// Rounds that were timed.
-    pub rounds: u64,
-    /// Of these, rounds in which a rank missed the window.
-    pub missed_windows: u64,
-    /// How far off the ranks' knowledge of rank 0's clock was when it was last put to the test, the worst rank; None where
-    /// all have one clock, or before a second look.
-    pub clock_residual_s: Option<f64>,
-    /// Times that the kernel took a rank's core away during a timed round.
-    pub involuntary_switches: u64,
-    /// The same of one rank: the one with most.
-    pub involuntary_switches_max: u64,
-    /// Page faults in timed rounds that needed no disk.
-    pub minor_faults: u64,
-    /// Page faults in timed rounds that did.
-    pub major_faults: u64,
-    /// Seconds of timed rounds that one rank was off its core: the one with most.
-    pub off_core_seconds_max: f64,
-    /// Seconds of all nodes' cores on anybody's behalf, from the beginning to the end of the block; None where a node's
-    /// kernel does not say.
-    pub busy_core_seconds: Option<f64>,
-    /// Seconds of these that the ranks took.
-    pub own_core_seconds: f64,
-    /// Seconds of all nodes' cores that their hosts gave to others.
-    pub stolen_core_seconds: Option<f64>,
-    /// Cores of all nodes.
-    pub cores: u64,
-    /// MHz of the slowest core that a rank was on at the end of the block; None where the kernel does not say.
-    pub cpu_mhz_min: Option<f64>,
-    /// MHz of the fastest.
-    pub cpu_mhz_max: Option<f64>,
+impl Sample {
+    /// True if every rank began in time. An invalid sample is kept in the file and used for nothing.
+    pub fn is_valid(&self) -> bool {
+        self.late_ranks == 0
+    }
 }

@@ -8,9 +8,9 @@ use ndarray::{Array, ArrayView1, Dimension, Ix2, Ix3};
 use serde_json::Value;
 
 use super::ResultFile;
-use super::column::{Table, unicode};
-use super::row::{MemoryRow, RankMemory};
-use super::schema::{self, BlockTable, CellTable, JobTable, PooledTable, RatioTable, SampleRow, SampleTable};
+use super::column::{Row, unicode};
+use super::row::{MemoryRow, RankMemory, Sample};
+use super::schema;
 use crate::memory::KernelMemory;
 
 /// Elements of a compressed piece of an array: 1 MiB of 8-byte numbers, HDF5's default chunk cache.
@@ -69,6 +69,9 @@ pub(super) fn write(path: &Path, contents: &ResultFile) -> hdf5::Result<()> {
     filled.and(closed)
 }
 
+/// Picks one of a sample's lists of times, one a rank.
+type TimesOfRanks = fn(&Sample) -> &Vec<f64>;
+
 fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
     text_attribute(file, schema::FORMAT.0, schema::FORMAT.1)?;
     attribute(file, schema::SCHEMA_VERSION_NAME, &contents.schema_version)?;
@@ -80,28 +83,23 @@ fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
     let environment = text_dataset(file, schema::ENVIRONMENT, &contents.environment.to_string())?;
     environment_attributes(&environment, &contents.environment)?;
 
-    table::<CellTable>(file, schema::CELLS, contents.cells.iter().map(CellTable::record).collect())?;
-    table::<RatioTable>(file, schema::RATIOS, contents.ratios.iter().map(RatioTable::record).collect())?;
-    table::<BlockTable>(file, schema::BLOCKS, contents.blocks.iter().map(BlockTable::record).collect())?;
-    table::<JobTable>(file, schema::JOBS, contents.jobs.iter().map(JobTable::record).collect())?;
-    let pooled = contents.pooled_ratios.iter().map(PooledTable::record).collect();
-    table::<PooledTable>(file, schema::POOLED_RATIOS, pooled)?;
-    let samples = contents.samples.iter().map(|sample| SampleTable::record(&SampleRow::from(sample))).collect();
-    table::<SampleTable>(file, schema::SAMPLES, samples)?;
+    table(file, schema::CELLS, &contents.cells)?;
+    table(file, schema::RATIOS, &contents.ratios)?;
+    table(file, schema::BLOCKS, &contents.blocks)?;
+    table(file, schema::JOBS, &contents.jobs)?;
+    table(file, schema::POOLED_RATIOS, &contents.pooled_ratios)?;
+    table(file, schema::SAMPLES, &contents.samples)?;
 
     let widest = contents.samples.iter().map(|sample| sample.rank_seconds.len()).max().unwrap_or(0);
-    let arrays = [
-        (schema::RANK_SECONDS, contents.samples.iter().map(|sample| &sample.rank_seconds).collect::<Vec<_>>()),
-        (schema::RANK_START_SECONDS, contents.samples.iter().map(|sample| &sample.rank_start_seconds).collect()),
-        (
-            schema::RANK_PRODUCING_SECONDS,
-            contents.samples.iter().map(|sample| &sample.rank_producing_seconds).collect(),
-        ),
+    let arrays: [(&str, TimesOfRanks); 3] = [
+        (schema::RANK_SECONDS, |sample| &sample.rank_seconds),
+        (schema::RANK_START_SECONDS, |sample| &sample.rank_start_seconds),
+        (schema::RANK_PRODUCING_SECONDS, |sample| &sample.rank_producing_seconds),
     ];
-    for (name, rows) in arrays {
-        let mut seconds = Array::<f64, Ix2>::from_elem((rows.len(), widest), f64::NAN);
-        for (index, row) in rows.into_iter().enumerate() {
-            for (rank, value) in row.iter().enumerate() {
+    for (name, of) in arrays {
+        let mut seconds = Array::<f64, Ix2>::from_elem((contents.samples.len(), widest), f64::NAN);
+        for (index, sample) in contents.samples.iter().enumerate() {
+            for (rank, value) in of(sample).iter().enumerate() {
                 seconds[[index, rank]] = *value;
             }
         }
@@ -157,9 +155,10 @@ fn bytes_of_ranks<const N: usize>(
     Ok(())
 }
 
-fn table<T: Table>(parent: &Group, name: &str, records: Vec<T::Record>) -> hdf5::Result<()> {
+fn table<R: Row>(parent: &Group, name: &str, rows: &[R]) -> hdf5::Result<()> {
+    let records: Vec<R::Record> = rows.iter().map(R::record).collect();
     let dataset = parent.new_dataset_builder().with_data(ArrayView1::from(&records)).create(name)?;
-    for column in T::COLUMNS {
+    for column in R::COLUMNS {
         text_attribute(&dataset, column.name, &format!("[{}] {}", column.unit, column.meaning))?;
     }
     Ok(())

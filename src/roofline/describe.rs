@@ -1,9 +1,10 @@
-//! The limits as text, for `gradshard machine`.
+//! The machine's limits as text, for `gradshard machine`.
 
-use super::figures::{Access, Limits, MemoryPasses, NodeLimits, NodePair, PairLimits, greatest};
+use super::figures::{Access, MachineLimits, MemoryPasses, NodeLimits, NodePair, PairLimits, greatest};
 
-/// Lines on every node, pair and wire. Lines that begin with `!` say what was not measured.
-pub fn describe(limits: &Limits) -> String {
+/// Describes the limits of every node, pair of ranks and wire, one line each. Lines that begin with `!` name what was
+/// not measured.
+pub fn describe(limits: &MachineLimits) -> String {
     let mut lines = vec![format!("limits, measured in {:.1} s by all nodes at once", limits.seconds)];
     for node in &limits.nodes {
         lines.extend(of_node(node));
@@ -50,7 +51,8 @@ fn of_node(node: &NodeLimits) -> Vec<String> {
     lines
 }
 
-/// The slowest and the fastest: a bad cable or a slow node shows as a pair far below the others.
+/// Describes the slowest and the fastest pair of nodes. A bad cable or a slow node shows as a pair far below the
+/// others.
 fn of_node_pairs(pairs: &[NodePair]) -> Option<String> {
     let least = pairs.iter().min_by(|a, b| a.bytes_per_s.total_cmp(&b.bytes_per_s))?;
     let most = pairs.iter().max_by(|a, b| a.bytes_per_s.total_cmp(&b.bytes_per_s))?;
@@ -83,13 +85,13 @@ fn bandwidth(bytes_per_s: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::roofline::figures::{Access, Kind, SumRate, WireLimits};
+    use crate::roofline::figures::{Access, MemoryKind, SumRate, WireLimits};
 
     #[test]
     fn says_every_figure_with_its_unit() {
         let passes = |workers| MemoryPasses {
             access: Access::AddCached,
-            memory: Kind::Shared,
+            memory: MemoryKind::Shared,
             workers,
             bytes: 3_000_000_000 * workers as u64,
             seconds: vec![0.2],
@@ -119,14 +121,14 @@ mod tests {
         let notes = vec!["something is missing".to_owned()];
         let node_pairs =
             [(0, 1, 0.117e9), (1, 0, 0.05e9)].map(|(from, to, rate)| NodePair { from, to, bytes_per_s: rate });
-        let limits = Limits {
+        let limits = MachineLimits {
             nodes: vec![node],
             between_nodes: Some(pair),
             wires,
             node_pairs: node_pairs.to_vec(),
             notes,
             seconds: 1.26,
-            ..Limits::default()
+            ..MachineLimits::default()
         };
         assert_eq!(
             describe(&limits),

@@ -1,179 +1,183 @@
-//! What was measured, as it goes into the result file. Every figure stands beside the passes that it was taken from.
+//! The measured limits as they are stored in the result file. Each limit is stored with the passes from which it was
+//! derived.
 
 use serde::{Deserialize, Serialize};
 
 use crate::gradient::Dtype;
 
-/// The limits of the nodes and wires that a job runs on.
+/// The limits of the nodes and wires on which a job runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Each node, in the order of its first rank. All nodes were measured at once.
+pub struct MachineLimits {
+    /// The limits of each node, in the order of the nodes' first ranks. All nodes were measured at the same time.
     pub nodes: Vec<NodeLimits>,
-    /// Two ranks of one node, by messages; None where no node has two.
+    /// Messages between two ranks of one node; None if no node has two ranks.
     pub within_node: Option<PairLimits>,
-    /// Two ranks of different nodes; None on one node.
+    /// Messages between two ranks of different nodes; None on one node.
     pub between_nodes: Option<PairLimits>,
-    /// All nodes' wires at once; None on one node.
+    /// The wires of all nodes at the same time; None on one node.
     pub wires: Option<WireLimits>,
-    /// Ordered pairs of nodes, every node in one pair of each direction at a time; empty on one node, and of many nodes
-    /// only some.
+    /// Ordered pairs of nodes. Every node is in one pair of each direction at a time. Empty on one node; with many
+    /// nodes only some pairs are measured.
     #[serde(default)]
     pub node_pairs: Vec<NodePair>,
-    /// What could not be measured, or not as it should be, and why.
+    /// Notes on limits that could not be measured, or not as they should be, with the reason.
     pub notes: Vec<String>,
-    /// How long measuring took, seconds.
+    /// Duration of the measurement, seconds.
     pub seconds: f64,
 }
 
 /// The limits of one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeLimits {
-    /// The node, from 0.
+    /// Number of the node, from 0.
     pub node: usize,
-    /// Ranks on it.
+    /// Number of ranks on the node.
     pub ranks: usize,
-    /// Ranks of them that can each have a core of their own.
+    /// Number of ranks that can each have a core of their own.
     pub cores: usize,
-    /// Bytes of all its last-level caches together; 0 where hwloc knows none.
+    /// Size of all last-level caches of the node together, bytes; 0 if hwloc knows none.
     pub cache_bytes: u64,
-    /// Memory bandwidth, bytes/s: the best pass of a three-stream add, whoever made it. None where nothing was measured.
+    /// Memory bandwidth, bytes/s: the best pass of a three-stream add by any number of ranks. None if it was not
+    /// measured.
     pub memory_bytes_per_s: Option<f64>,
-    /// The same by one rank, while the node's others sleep.
+    /// Memory bandwidth of one rank while the node's other ranks sleep, bytes/s.
     pub one_rank_bytes_per_s: Option<f64>,
-    /// Bytes/s that are read at most: the best pass of reading alone, or the two of three streams that the add reads where
-    /// that is more. None where reading was not measured.
+    /// Read bandwidth, bytes/s. It is the greater of the best pass of reading alone and the two thirds of the add's
+    /// bandwidth that are reads. None if reading was not measured.
     #[serde(default)]
     pub read_bytes_per_s: Option<f64>,
-    /// Every pass.
+    /// All passes over memory.
     pub memory: Vec<MemoryPasses>,
-    /// Rate of one core, by element type.
+    /// Summing rate of one core for each element type.
     pub sums: Vec<SumRate>,
 }
 
-/// What a pass over memory does.
+/// The work of a pass over memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// a\[i\] = b\[i\] + c\[i\], written past the cache.
+    /// a\[i\] = b\[i\] + c\[i\], with stores that bypass the cache.
     AddStreaming,
-    /// a\[i\] = b\[i\] + c\[i\], written through the cache.
+    /// a\[i\] = b\[i\] + c\[i\], with stores through the cache.
     AddCached,
-    /// All three arrays are read, one after another, and nothing is written.
+    /// Reads all three arrays, one after another, and writes nothing.
     Read,
 }
 
-/// Where the arrays of a pass lie.
+/// The kind of memory that holds the arrays of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Memory of the rank's own, as the engine allocates it.
+pub enum MemoryKind {
+    /// Private memory of a rank, as the engine allocates it.
     Private,
-    /// A shared window, where clients' gradients lie.
+    /// A shared window, which is where clients' gradients lie.
     Shared,
 }
 
-/// Passes of one kind, one after another.
+/// Passes with the same access, memory and number of workers, one after another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemoryPasses {
-    /// What was done.
+    /// The access.
     pub access: Access,
-    /// Where.
-    pub memory: Kind,
-    /// By how many ranks at once.
+    /// The kind of memory.
+    pub memory: MemoryKind,
+    /// Number of ranks that work at the same time.
     pub workers: usize,
-    /// Bytes of one pass: three arrays of each worker. What the processor reads of a line before it overwrites it
-    /// (write-allocate) is not counted, as in STREAM.
+    /// Bytes of one pass: the three arrays of every worker. As in STREAM, this does not count the read of a line before
+    /// it is overwritten (write-allocate).
     pub bytes: u64,
-    /// From the first worker's start to the last one's end, seconds, pass by pass. The warm-up pass is left out.
+    /// Duration of each pass, seconds, from the first worker's start to the last worker's end. The warm-up pass is left
+    /// out.
     pub seconds: Vec<f64>,
 }
 
 impl MemoryPasses {
-    /// Bytes/s of the fastest pass; None without passes.
+    /// Returns the bandwidth of the fastest pass, bytes/s; None without passes.
     pub fn best(&self) -> Option<f64> {
         fastest(&self.seconds).map(|seconds| self.bytes as f64 / seconds)
     }
 }
 
-/// How fast one core sums two weighted inputs that lie in its first-level cache.
+/// The rate at which one core sums two weighted inputs that lie in its first-level cache.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SumRate {
     /// Element type of the inputs.
     pub dtype: Dtype,
-    /// Elements of the sum per second, in the fastest batch; each takes two products and one addition.
+    /// Elements of the sum per second in the fastest batch. Each takes two multiplications and one addition.
     pub elements_per_s: f64,
-    /// Elements of the sum that one batch formed.
+    /// Elements of the sum that one batch computes.
     pub elements: u64,
-    /// Seconds of each batch.
+    /// Duration of each batch, seconds.
     pub seconds: Vec<f64>,
 }
 
-/// Messages between two ranks.
+/// The latency and the bandwidth of messages between two ranks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairLimits {
     /// The two ranks.
     pub ranks: [usize; 2],
-    /// Half a round trip of 8 bytes, seconds: the least of the batches' means.
+    /// Half of the round-trip time of 8 bytes, seconds: the least of the batches' means.
     pub latency_s: f64,
-    /// Mean half round trip of each batch, seconds.
+    /// Mean half round-trip time of each batch, seconds.
     pub latency_batches_s: Vec<f64>,
-    /// From the first rank to the second alone, bytes/s, the best pass.
+    /// Bandwidth from the first rank to the second alone, bytes/s, in the best pass.
     pub one_way_bytes_per_s: f64,
-    /// Each pass of it.
+    /// Bandwidth of each such pass, bytes/s.
     pub one_way: Vec<f64>,
-    /// From the second rank to the first alone, bytes/s, the best pass; None where it was not measured.
+    /// Bandwidth from the second rank to the first alone, bytes/s, in the best pass; None if it was not measured.
     #[serde(default)]
     pub one_way_back_bytes_per_s: Option<f64>,
-    /// Each pass of it.
+    /// Bandwidth of each such pass, bytes/s.
     #[serde(default)]
     pub one_way_back: Vec<f64>,
-    /// Both ways at once, bytes/s in each direction, the best pass.
+    /// Bandwidth of each direction while both are busy, bytes/s, in the best pass.
     pub both_ways_bytes_per_s: f64,
-    /// The slower direction of each pass.
+    /// Bandwidth of the slower direction in each such pass, bytes/s.
     pub both_ways: Vec<f64>,
 }
 
-/// One stream from a node to another, while every other node has one too.
+/// A stream from one node to another while every other node has one too.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodePair {
-    /// The node that sends.
+    /// The sending node.
     pub from: usize,
-    /// The node that receives.
+    /// The receiving node.
     pub to: usize,
-    /// Bytes/s, the best pass.
+    /// Bandwidth of the best pass, bytes/s.
     pub bytes_per_s: f64,
 }
 
-/// All nodes at once: each sends to the next and receives from the one before, so that every wire is full both ways.
+/// The wires of all nodes at the same time. Each node sends to the next and receives from the one before, so every wire
+/// is busy in both directions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WireLimits {
-    /// Bytes/s into and out of each node, mean over the nodes: the best pass of either pattern.
+    /// Bandwidth into and out of each node, bytes/s, as a mean over the nodes: the best pass of either pattern.
     pub bytes_per_s: f64,
-    /// Each pattern's passes.
+    /// The passes of each pattern.
     pub patterns: Vec<WirePasses>,
 }
 
-/// Passes of all nodes at once.
+/// Passes in which all nodes send and receive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WirePasses {
-    /// Ranks of each node that send and receive.
+    /// Number of ranks of each node that send and receive.
     pub ranks_per_node: usize,
-    /// For each pass, bytes/s into each node.
+    /// For each pass, the bandwidth into each node, bytes/s.
     pub bytes_per_s: Vec<Vec<f64>>,
 }
 
-/// The least of `seconds` that is more than 0.
+/// Returns the least of `seconds` that is above 0.
 pub(super) fn fastest(seconds: &[f64]) -> Option<f64> {
     seconds.iter().copied().filter(|seconds| *seconds > 0.0).reduce(f64::min)
 }
 
-/// The greatest of finite numbers.
+/// Returns the greatest finite number of `values`.
 pub(super) fn greatest(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     values.into_iter().filter(|value| value.is_finite()).reduce(f64::max)
 }
 
 impl NodeLimits {
-    /// Derives the figures from the passes.
+    /// Derives the node's limits from its passes.
     pub(super) fn conclude(&mut self) {
         let best = |wanted: &dyn Fn(&MemoryPasses) -> bool| {
             greatest(self.memory.iter().filter(|passes| wanted(passes)).filter_map(MemoryPasses::best))
@@ -191,7 +195,7 @@ mod tests {
     use super::*;
 
     fn passes(access: Access, workers: usize, bytes: u64, seconds: &[f64]) -> MemoryPasses {
-        MemoryPasses { access, memory: Kind::Private, workers, bytes, seconds: seconds.to_vec() }
+        MemoryPasses { access, memory: MemoryKind::Private, workers, bytes, seconds: seconds.to_vec() }
     }
 
     #[test]

@@ -1,18 +1,20 @@
-//! A gate in shared memory, at which some ranks of a node meet within a microsecond, and where each notes when it began
-//! and ended. The transport's own barrier is of all ranks, and too slow for passes of a few milliseconds.
+//! A gate in shared memory at which some ranks of a node meet within a microsecond, and where each notes the start and
+//! the end of its work. The transport's own barrier includes all ranks and is too slow for passes of a few
+//! milliseconds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::places::Node;
+use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Shared, Transport, TransportError};
 
-/// Nobody waits longer: whoever is missing has ended.
+/// The longest wait at the gate. A rank that is missing for longer has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a rank looks before it gives up its core for a moment.
+/// Number of looks at the gate after which a waiting rank yields its core once.
 const LOOKS: u32 = 64;
 
-/// What all share. Zero bytes are a valid beginning of it.
+/// The state that all workers share. All-zero bytes are its valid initial state.
 #[repr(C, align(128))]
 struct Board {
     arrived: AtomicU64,
@@ -20,48 +22,40 @@ struct Board {
     passes: AtomicU64,
 }
 
-/// One worker's times, nanoseconds of the node's monotonic clock.
+/// The start and the end of one worker's pass, ns of the node's monotonic clock.
 #[repr(C, align(128))]
-struct Slot {
+struct WorkerTimes {
     start: AtomicU64,
     end: AtomicU64,
 }
 
 /// The gate of one node.
-pub struct Gate {
+pub struct NodeGate {
     window: Box<dyn Shared>,
     leader: usize,
     rank: usize,
 }
 
-/// Nanoseconds of the clock that all processes of a node share.
-pub fn nanoseconds() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writable memory of the right type; the clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-impl Gate {
-    /// Collective over all ranks: every node has its own.
-    pub fn build(transport: &mut dyn Transport, node: &Node) -> Result<Gate, TransportError> {
-        let bytes = size_of::<Board>() + node.ranks.len() * size_of::<Slot>();
+impl NodeGate {
+    /// Builds the gates of all nodes. Collective over all ranks.
+    pub fn build(transport: &mut dyn Transport, node: &Node) -> Result<NodeGate, TransportError> {
+        let bytes = size_of::<Board>() + node.ranks.len() * size_of::<WorkerTimes>();
         let window = transport.share(bytes)?;
-        Ok(Gate { window, leader: node.ranks[0], rank: transport.rank() })
+        Ok(NodeGate { window, leader: node.ranks[0], rank: transport.rank() })
     }
 
     fn board(&self) -> &Board {
-        // SAFETY: the leader's part holds a board and its slots, aligned to 128 bytes and zero at first; they are only
-        // reached through atomics, and the window lives as long as the gate.
+        // SAFETY: the leader's part holds a board and the workers' times, aligned to 128 bytes and initially zero. They
+        // are accessed only through atomics, and the window lives as long as the gate.
         unsafe { &*self.window.of(self.leader).cast::<Board>() }
     }
 
-    fn slot(&self, index: usize) -> &Slot {
-        // SAFETY: as above; there are as many slots as ranks on the node.
-        unsafe { &*self.window.of(self.leader).add(size_of::<Board>()).cast::<Slot>().add(index) }
+    fn slot(&self, index: usize) -> &WorkerTimes {
+        // SAFETY: the same holds here, and there is room for the times of every rank of the node.
+        unsafe { &*self.window.of(self.leader).add(size_of::<Board>()).cast::<WorkerTimes>().add(index) }
     }
 
-    /// Returns when `workers` ranks have called it.
+    /// Waits until `workers` ranks have called it.
     pub fn meet(&self, workers: usize) -> Result<(), TransportError> {
         let board = self.board();
         let turn = board.turn.load(Ordering::Acquire);
@@ -85,9 +79,10 @@ impl Gate {
         Ok(())
     }
 
-    /// Carries out passes together with the other workers: one to warm up, then as many as fit `budget` seconds, within
-    /// `fewest` and `most`. `index` is this worker's place among the `workers`. The first worker's answer holds, for
-    /// each pass, the seconds from the first start to the last end; the others' is empty.
+    /// Carries out passes together with the other workers: one warm-up pass, then as many as fit in `budget` seconds,
+    /// at least `fewest` and at most `most`. `index` is the number of this worker among the `workers`. Worker 0
+    /// receives, for each pass, the time from the first start to the last end in seconds; the others receive an empty
+    /// list.
     pub fn passes(
         &self,
         index: usize,
@@ -99,9 +94,9 @@ impl Gate {
         let mut once = || -> Result<f64, TransportError> {
             self.meet(workers)?;
             let slot = self.slot(index);
-            slot.start.store(nanoseconds(), Ordering::Relaxed);
+            slot.start.store(node_clock(), Ordering::Relaxed);
             pass();
-            slot.end.store(nanoseconds(), Ordering::Relaxed);
+            slot.end.store(node_clock(), Ordering::Relaxed);
             self.meet(workers)?;
             let slots = || (0..workers).map(|worker| self.slot(worker));
             let first = slots().map(|slot| slot.start.load(Ordering::Relaxed)).min().unwrap_or(0);
@@ -113,7 +108,8 @@ impl Gate {
             let fit = if warm_up > 0.0 { (budget / warm_up) as u64 } else { most };
             self.board().passes.store(fit.clamp(fewest, most), Ordering::Release);
         }
-        // So that nobody reads the number before it is there. Slots need no such meeting: each pass begins with one.
+        // The meeting ensures that nobody reads the number before it is written. The workers' times need no such
+        // meeting, as each pass begins with one.
         self.meet(workers)?;
         let passes = self.board().passes.load(Ordering::Acquire);
         let mut seconds = Vec::with_capacity(passes as usize);
@@ -128,14 +124,14 @@ impl Gate {
 mod tests {
     use super::*;
     use crate::engine::run_threads;
-    use crate::roofline::places::Places;
+    use crate::roofline::places::RankMap;
 
-    /// Nobody passes the gate before the slowest has come, and the span covers the slowest worker.
+    /// No rank passes the gate before the slowest has arrived, and the span covers the slowest worker.
     #[test]
     fn passes_span_the_slowest_worker() {
         let told = run_threads(&[0, 0, 0], |transport| {
-            let places = Places::of(transport.rank(), &[0, 0, 0], &[]);
-            let gate = Gate::build(transport, places.node()).expect("there is memory");
+            let places = RankMap::of(transport.rank(), &[0, 0, 0], &[]);
+            let gate = NodeGate::build(transport, places.node()).expect("there is memory");
             let rank = transport.rank();
             let mut count = 0;
             let seconds = gate
@@ -149,7 +145,7 @@ mod tests {
             transport.barrier().expect("nobody is lost");
             (count, seconds)
         });
-        // One to warm up, and the fewest, as no time was given.
+        // There are one warm-up pass and the least number of passes, as the budget is 0.
         assert!(told.iter().all(|(count, _)| *count == 5), "{told:?}");
         assert_eq!(told[0].1.len(), 4);
         assert!(told[0].1.iter().all(|seconds| *seconds >= 0.02), "{told:?}");

@@ -1,23 +1,24 @@
-//! How ranks wait while others are measured: asleep. A rank that waits in a collective polls, and on a node with fewer
-//! cores than ranks that takes time away from those that are measured.
+//! Meetings of all ranks at which waiting ranks sleep. A rank that waits in a collective polls, which on a node with
+//! fewer cores than ranks takes time from the ranks that are being measured.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use super::places::Places;
-use crate::engine::transport::{Transport, TransportError};
+use super::places::RankMap;
+use crate::engine::transport::{Transport, TransportError, agree};
 
-/// Tag of the messages of measuring. Nothing else is under way meanwhile.
+/// Tag of the probe's messages. No other messages are under way during the probe.
 pub const TAG: u64 = 1;
 
-/// How long a rank sleeps before it looks again.
+/// Sleep of a waiting rank between two series of looks.
 const NAP: Duration = Duration::from_micros(200);
-/// How often it looks between two naps: Open MPI looks for TCP's messages only every eighth time, and a message takes
-/// more than one look.
+/// Number of looks between two naps. Open MPI looks for TCP messages only at every eighth look, and a message takes
+/// more than one.
 const LOOKS_AWAKE: u32 = 32;
-/// How often a rank looks before it gives up its core for a moment.
+/// Number of looks after which a waiting rank that stays awake yields its core once.
 const LOOKS: u32 = 32;
 
-/// Waits, asleep, until every message has completed.
+/// Waits until every message has completed, and sleeps meanwhile.
 fn sleep_until_done(transport: &mut dyn Transport) -> Result<(), TransportError> {
     let mut tokens = Vec::new();
     while transport.under_way() > 0 {
@@ -32,7 +33,7 @@ fn sleep_until_done(transport: &mut dyn Transport) -> Result<(), TransportError>
     Ok(())
 }
 
-/// Waits, awake, for the next messages to complete, and appends their tokens.
+/// Waits, without sleeping, for the next messages to complete, and appends their tokens to `tokens`.
 pub fn watch(transport: &mut dyn Transport, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
     let mut looks = 0u32;
     while tokens.is_empty() && transport.under_way() > 0 {
@@ -45,9 +46,21 @@ pub fn watch(transport: &mut dyn Transport, tokens: &mut Vec<usize>) -> Result<(
     Ok(())
 }
 
-/// Returns when every rank has called it, with the greatest of their values: first within nodes, then between their
-/// leaders, and back. Collective.
-pub fn meet(transport: &mut dyn Transport, places: &Places, value: u64) -> Result<u64, TransportError> {
+/// Returns this rank's value if all ranks have one, and else the error text of the first rank that has none. Collective.
+pub fn agreed<T, E: Display>(
+    transport: &mut dyn Transport,
+    mine: Result<T, E>,
+) -> Result<Result<T, String>, TransportError> {
+    let (value, refusal) = match mine {
+        Ok(value) => (Some(value), Ok(())),
+        Err(error) => (None, Err(error.to_string())),
+    };
+    Ok(agree(transport, refusal)?.and_then(|()| value.ok_or_else(String::new)))
+}
+
+/// Waits until every rank has called it. Returns the greatest of the ranks' values, which are collected within nodes,
+/// then between the nodes' leaders, and sent back. Collective.
+pub fn meet(transport: &mut dyn Transport, places: &RankMap, value: u64) -> Result<u64, TransportError> {
     let leader = places.leader();
     if !places.leads() {
         to(transport, &[leader], value)?;
@@ -70,18 +83,18 @@ pub fn meet(transport: &mut dyn Transport, places: &Places, value: u64) -> Resul
 
 fn to(transport: &mut dyn Transport, ranks: &[usize], value: u64) -> Result<(), TransportError> {
     for (token, rank) in ranks.iter().enumerate() {
-        // SAFETY: `value` stays until all have completed, below.
+        // SAFETY: `value` lives until all messages have completed, at the end of this function.
         unsafe { transport.send(token, *rank, TAG, (&raw const value).cast(), size_of::<u64>())? };
     }
     sleep_until_done(transport)
 }
 
-/// The greatest value of those that `ranks` send; None of none.
+/// Receives a value from each of `ranks` and returns the greatest; None if there are no ranks.
 fn from(transport: &mut dyn Transport, ranks: &[usize]) -> Result<Option<u64>, TransportError> {
     let mut values = vec![0u64; ranks.len()];
     let start = values.as_mut_ptr();
     for (token, rank) in ranks.iter().enumerate() {
-        // SAFETY: each message has a place of its own in `values`, which is not touched until all have completed.
+        // SAFETY: each message has its own place in `values`, which nobody uses until all messages have completed.
         unsafe { transport.receive(token, *rank, TAG, start.add(token).cast(), size_of::<u64>())? };
     }
     sleep_until_done(transport)?;
@@ -98,10 +111,10 @@ mod tests {
         for node_of in [&[0][..], &[0, 0], &[0, 1], &[5, 5, 2, 2, 2, 9], &[0, 1, 0, 1, 0]] {
             for highest in 0..node_of.len() {
                 let all = run_threads(node_of, |transport| {
-                    let places = Places::of(transport.rank(), transport.node_of(), &[]);
+                    let places = RankMap::of(transport.rank(), transport.node_of(), &[]);
                     let own = if transport.rank() == highest { 77 } else { transport.rank() as u64 };
                     let greatest = meet(transport, &places, own).expect("threads do not fail");
-                    // Who ends early is taken for lost by those who still wait for their messages to leave.
+                    // A rank that ends early looks lost to ranks that still wait for their messages to leave.
                     transport.barrier().expect("threads do not fail");
                     greatest
                 });

@@ -1,56 +1,56 @@
-//! Memory bandwidth of each node: the three-stream add of STREAM (McCalpin, "Memory bandwidth and machine balance in
-//! current high performance computers", IEEE TCCA Newsletter, 1995), a\[i\] = b\[i\] + c\[i\], which is also what a sum of
-//! two clients does; and reading alone, which a sum of many clients nearly is, and which does not make use of the paths that
-//! writes have of their own.
+//! The memory bandwidth of each node, for two kinds of access. The first is the three-stream add of STREAM (McCalpin,
+//! "Memory bandwidth and machine balance in current high performance computers", IEEE TCCA Newsletter, 1995), a\[i\] =
+//! b\[i\] + c\[i\], which is also the sum of two clients. The second is reading alone, which is nearly the sum of many
+//! clients; it cannot use the paths that some machines have for writes.
 //!
-//! A limit must not be exceeded, so everything that might be faster is tried and the best pass of all counts: stores
-//! past the cache and through it; memory of one's own and shared windows; one rank, and as many as can each have a core
-//! of their own (where ranks outnumber cores, the others sleep: taking turns adds nothing). Passes are short, so that
-//! on a busy machine some are left alone.
+//! A limit must not be exceeded. So the probe tries everything that might be faster, and the best pass counts: stores
+//! that bypass the cache and stores through it; private memory and shared windows; one rank, and as many ranks as can
+//! each have a core of their own. (Where ranks outnumber cores the others sleep, as taking turns adds nothing.) Passes
+//! are short, so that on a busy machine some run undisturbed.
 //!
-//! Arrays are larger than the last-level caches that the ranks can reach: together each of the three four times, as
-//! STREAM's rules ask; for one rank alone all three together.
+//! Arrays are larger than the last-level caches that the ranks can reach. Each array of all workers together is four
+//! times as large, as STREAM requires. For one worker alone, all three arrays together are.
 
-use super::figures::{Access, Kind, MemoryPasses};
-use super::gate::Gate;
-use super::meeting::meet;
-use super::places::{Node, Places};
+use super::figures::{Access, MemoryKind, MemoryPasses};
+use super::gate::NodeGate;
+use super::meeting::{agreed, meet};
+use super::places::{Account, Node, RankMap};
 use crate::engine::Buffer;
 use crate::engine::kernels::{Start, Store, Term, accumulate, read};
 use crate::engine::transport::{Transport, TransportError, agree};
 
-/// Each array is as many times the caches.
+/// Size of each array, in multiples of the caches.
 const TIMES_CACHE: u64 = 4;
-/// A last-level cache where hwloc knows none.
+/// Assumed size of a last-level cache if hwloc knows none, bytes.
 const CACHE: u64 = 32 << 20;
-/// Bytes of all arrays of a node, at most: more would take seconds to touch, and larger caches than a third of it in
-/// one job are rare.
+/// The largest size of all arrays of a node, bytes. Touching more would take seconds, and caches larger than a third of
+/// this are rare.
 const MOST: u64 = 6 << 30;
-/// Part of the memory that is left which measuring takes at most: 1 / this.
+/// The probe takes at most 1 / this of the memory that is free.
 const PART_OF_ROOM: u64 = 4;
-/// Bytes between the ends of arrays: streams at equal offsets in their pages would hit the same cache sets.
+/// Bytes between the ends of arrays. Streams at equal offsets within their pages would use the same cache sets.
 const PAD: usize = 4096 + 5 * 128;
-/// Seconds of the passes of one kind.
+/// Time for the passes of one kind, seconds.
 const BUDGET: f64 = 0.08;
-/// Passes of one kind.
+/// Least and greatest number of passes of one kind.
 const PASSES: (u64, u64) = (3, 40);
-/// Arrays are whole multiples of as many elements.
+/// The length of an array is a multiple of this number of elements.
 const BLOCK: usize = 2048;
 
-/// Elements (f32) of each array, for one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The number of f32 elements of each array of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lengths {
-    /// Of the worker that works alone.
+    /// Length for a worker that works alone.
     pub alone: usize,
-    /// Of each of several workers.
+    /// Length for each of several workers.
     pub together: usize,
 }
 
-/// The lengths for a node, and what is wrong with them.
+/// Computes the array lengths of a node with `room` free bytes. The second value is a note if the arrays are too small.
 pub fn lengths(node: &Node, room: Option<u64>) -> (Lengths, Option<String>) {
     let account = &node.account;
     let cache = if account.cache_bytes == 0 { CACHE } else { account.cache_bytes };
-    // A rank runs on one core at a time, which has one last-level cache.
+    // A rank runs on one core at a time, and a core has one last-level cache.
     let reached = account.caches.clamp(1, node.cores) as u64 * cache;
     let workers = node.cores as u64;
     let mut together = (TIMES_CACHE * reached).div_ceil(workers);
@@ -62,7 +62,7 @@ pub fn lengths(node: &Node, room: Option<u64>) -> (Lengths, Option<String>) {
         let scale = |bytes: u64| (bytes as f64 * (most as f64 / wanted as f64)) as u64;
         (alone, together) = (scale(alone), scale(together));
     }
-    // Less than twice the caches in all, and the passes measure the caches.
+    // With less than twice the caches in all, the passes would measure the caches.
     let small = 3 * together * workers < 2 * reached || 3 * alone < 2 * cache;
     let note = small.then(|| {
         format!(
@@ -74,7 +74,7 @@ pub fn lengths(node: &Node, room: Option<u64>) -> (Lengths, Option<String>) {
     (Lengths { alone: elements(alone), together: elements(together) }, note)
 }
 
-/// Three arrays inside one piece of memory.
+/// Three arrays inside one block of memory.
 struct Arrays {
     a: *mut f32,
     b: *mut f32,
@@ -90,7 +90,7 @@ impl Arrays {
     /// `start` must point to [`Arrays::bytes`] bytes.
     unsafe fn lay(start: *mut u8, elements: usize) -> Arrays {
         let step = elements * size_of::<f32>() + PAD;
-        // SAFETY: three steps are what the caller promises.
+        // SAFETY: the caller promises room for three steps.
         unsafe { Arrays { a: start.cast(), b: start.add(step).cast(), c: start.add(2 * step).cast() } }
     }
 
@@ -102,13 +102,13 @@ impl Arrays {
             Access::AddCached => Store::Cached,
             Access::Read => {
                 for array in [self.a, self.b, self.c] {
-                    // SAFETY: the caller's promise.
+                    // SAFETY: the caller promises it.
                     std::hint::black_box(unsafe { read(array, elements) });
                 }
                 return;
             }
         };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         unsafe {
             let terms: [Term<f32>; 2] = [Term::Partial(self.b), Term::Partial(self.c)];
             accumulate(Start::Fresh, &terms, self.a, elements, store);
@@ -116,11 +116,11 @@ impl Arrays {
     }
 }
 
-/// One rank's part in measuring.
+/// The part of one rank in the probe.
 struct Worker<'a> {
-    places: &'a Places,
-    gate: &'a Gate,
-    /// This rank's place in its node's order.
+    places: &'a RankMap,
+    gate: NodeGate,
+    /// The number of this rank in its node's order.
     index: usize,
     lengths: Lengths,
     found: Vec<MemoryPasses>,
@@ -135,17 +135,18 @@ impl Worker<'_> {
         }
     }
 
-    /// Passes of one kind; ranks that do not take part sleep. Collective.
+    /// Carries out passes of one kind. Ranks that do not take part sleep. Collective.
     fn passes(
         &mut self,
         transport: &mut dyn Transport,
         arrays: &Arrays,
-        (memory, access, workers): (Kind, Access, usize),
+        (memory, access, workers): (MemoryKind, Access, usize),
     ) -> Result<(), TransportError> {
         meet(transport, self.places, 0)?;
         if self.index < workers {
             let elements = if workers == 1 { self.lengths.alone } else { self.lengths.together };
-            // SAFETY: the arrays have at least `Worker::elements` elements, zero or sums of zeros, and are this rank's.
+            // SAFETY: the arrays have at least `Worker::elements` elements, which are zeros or sums of zeros, and only
+            // this rank uses them.
             let pass = || unsafe { arrays.pass(access, elements) };
             let seconds = self.gate.passes(self.index, workers, BUDGET, PASSES, pass)?;
             if self.index == 0 {
@@ -157,11 +158,17 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Every kind of pass over one kind of memory. Collective: as many on every node, so that all are measured at once.
-    fn all(&mut self, transport: &mut dyn Transport, arrays: &Arrays, memory: Kind) -> Result<(), TransportError> {
+    /// Carries out every kind of pass over one kind of memory. Every node does the same number of passes, so that all
+    /// are measured at the same time. Collective.
+    fn all(
+        &mut self,
+        transport: &mut dyn Transport,
+        arrays: &Arrays,
+        memory: MemoryKind,
+    ) -> Result<(), TransportError> {
         let cores = self.places.node().cores;
         let several = self.places.nodes.iter().any(|node| node.cores > 1);
-        let crews = if several && memory == Kind::Private { vec![1, cores] } else { vec![cores] };
+        let crews = if several && memory == MemoryKind::Private { vec![1, cores] } else { vec![cores] };
         for workers in crews {
             for access in [Access::AddStreaming, Access::AddCached] {
                 self.passes(transport, arrays, (memory, access, workers))?;
@@ -171,60 +178,53 @@ impl Worker<'_> {
     }
 }
 
-/// The passes of this rank's node, on the rank that is first in the node's order; nothing elsewhere. Collective.
-pub fn measure(
+/// Measures the memory bandwidth of all nodes at once. Returns the passes of a node on the first rank of the node's order,
+/// and nothing on the other ranks. Collective.
+pub fn probe_memory(
     transport: &mut dyn Transport,
-    places: &Places,
+    places: &RankMap,
     notes: &mut Vec<String>,
 ) -> Result<Vec<MemoryPasses>, TransportError> {
     let node = places.node();
     let Some(index) = node.order.iter().position(|rank| *rank == places.rank) else { return Ok(Vec::new()) };
-    let gate = Gate::build(transport, node);
-    let refused = gate.as_ref().map(|_| ()).map_err(ToString::to_string);
-    if let Err(reason) = agree(transport, refused)? {
-        notes.push(format!("memory bandwidth was not measured: {reason}"));
-        return Ok(Vec::new());
-    }
-    let gate = gate?;
-    let mut note = |transport: &mut dyn Transport, what: &str, text: Option<String>| -> Result<(), TransportError> {
-        if let Err(text) = agree(transport, text.map_or(Ok(()), Err))? {
-            notes.push(format!("{what}: {text}"));
+    let gate = NodeGate::build(transport, node);
+    let gate = match agreed(transport, gate)? {
+        Ok(gate) => gate,
+        Err(reason) => {
+            notes.push(format!("memory bandwidth was not measured: {reason}"));
+            return Ok(Vec::new());
         }
-        Ok(())
     };
-
-    let (lengths_private, small) = lengths(node, node.account.room);
-    note(transport, "memory bandwidth", small)?;
-    let mut worker = Worker { places, gate: &gate, index, lengths: lengths_private, found: Vec::new() };
-    let buffer = Buffer::zeroed(Arrays::bytes(worker.elements()));
-    match agree(transport, buffer.as_ref().map(|_| ()).map_err(ToString::to_string))? {
-        Ok(()) => {
-            let buffer = buffer?;
-            // SAFETY: as many bytes as asked for above.
-            let arrays = unsafe { Arrays::lay(buffer.as_ptr(), worker.elements()) };
-            worker.all(transport, &arrays, Kind::Private)?;
-        }
-        Err(reason) => note(transport, "memory bandwidth of private memory", Some(reason))?,
-    }
-
-    // Before anybody allocates: a window that does not fit is refused on one node and would be waited for on another.
-    let room = match (node.account.room, node.account.shared_room) {
-        (Some(private), Some(shared)) => Some(private.min(shared)),
-        (one, other) => one.or(other),
-    };
-    let (lengths_shared, small) = lengths(node, room);
-    note(transport, "memory bandwidth of shared windows", small.clone())?;
-    if meet(transport, places, u64::from(small.is_some()))? == 0 {
-        worker.lengths = lengths_shared;
-        let window = transport.share(Arrays::bytes(worker.elements()));
-        match agree(transport, window.as_ref().map(|_| ()).map_err(ToString::to_string))? {
-            Ok(()) => {
-                let window = window?;
-                // SAFETY: as many bytes as asked for above.
-                let arrays = unsafe { Arrays::lay(window.own(), worker.elements()) };
-                worker.all(transport, &arrays, Kind::Shared)?;
+    let mut worker = Worker { places, gate, index, lengths: Lengths::default(), found: Vec::new() };
+    let Account { room, shared_room, .. } = node.account;
+    let both = [room, shared_room].into_iter().flatten().min();
+    for (memory, name, room) in
+        [(MemoryKind::Private, "private memory", room), (MemoryKind::Shared, "shared windows", both)]
+    {
+        let (lengths, small) = lengths(node, room);
+        if let Err(text) = agree(transport, small.map_or(Ok(()), Err))? {
+            notes.push(format!("memory bandwidth of {name}: {text}"));
+            // A window that does not fit is refused on one node, and the other nodes would wait for it.
+            if memory == MemoryKind::Shared {
+                break;
             }
-            Err(reason) => note(transport, "memory bandwidth of shared windows", Some(reason))?,
+        }
+        worker.lengths = lengths;
+        let bytes = Arrays::bytes(worker.elements());
+        // SAFETY: in both cases the memory has `Arrays::bytes` bytes.
+        let measured = unsafe {
+            if memory == MemoryKind::Private {
+                let buffer = agreed(transport, Buffer::zeroed(bytes))?;
+                buffer.map(|buffer| worker.all(transport, &Arrays::lay(buffer.as_ptr(), worker.elements()), memory))
+            } else {
+                let window = transport.share(bytes);
+                let window = agreed(transport, window)?;
+                window.map(|window| worker.all(transport, &Arrays::lay(window.own(), worker.elements()), memory))
+            }
+        };
+        match measured {
+            Ok(passes) => passes?,
+            Err(reason) => notes.push(format!("memory bandwidth of {name}: {reason}")),
         }
     }
     Ok(worker.found)
@@ -247,16 +247,16 @@ mod tests {
         assert_eq!((found, note), (Lengths { alone: 16 << 20, together: 16 << 20 }, None));
         // 2 ranks on a node with 8 caches reach two of them.
         assert_eq!(lengths(&node(2, 2, 32 << 20, 8), None).0, Lengths { alone: 32 << 20, together: 32 << 20 });
-        // 4 ranks on 2 cores: two of them alone must outgrow the cache.
+        // Of 4 ranks on 2 cores, two must outgrow the cache.
         assert_eq!(lengths(&node(4, 2, 32 << 20, 1), None).0, Lengths { alone: 16 << 20, together: 16 << 20 });
-        // 64 ranks: 2 MiB of each array are for each; who works alone has three of 128 / 3 MiB.
+        // With 64 ranks each has 2 MiB of each array; a worker alone has three arrays of 128 / 3 MiB.
         let alone = ((128usize << 20).div_ceil(3) / 4).next_multiple_of(BLOCK);
         assert_eq!(lengths(&node(64, 64, 32 << 20, 1), None).0, Lengths { alone, together: 512 << 10 });
     }
 
     #[test]
     fn little_room_makes_small_arrays_and_a_note() {
-        // A quarter of 768 MiB is 192 MiB; wanted are 3 · 128 MiB: half of each.
+        // A quarter of 768 MiB is 192 MiB, and 3 · 128 MiB are wanted, so each array gets half.
         let (found, note) = lengths(&node(2, 2, 32 << 20, 1), Some(768 << 20));
         assert_eq!(found, Lengths { alone: 8 << 20, together: 8 << 20 });
         assert_eq!(note, None);

@@ -1,19 +1,22 @@
-//! The limits of the machine, measured in the same job as the strategies: memory bandwidth of each node, latency and
-//! bandwidth between ranks, the rate at which one core sums. [`share`] turns them into the least time of a cell.
+//! The limits of the machine, measured in the same job as the strategies: the memory bandwidth of each node, the
+//! latency and bandwidth between ranks, and the summing rate of one core. [`share`] derives from them the least time of
+//! a cell.
 //!
-//! Measuring talks only through a [`Transport`](crate::engine::Transport); what is computed from the figures is pure.
+//! The probe communicates only through a [`Transport`](crate::engine::Transport). The computations on the figures are
+//! pure.
 
 pub mod describe;
 pub mod figures;
 mod gate;
-mod measure;
+mod gather;
 mod meeting;
 mod memory;
 mod places;
+mod probe;
 pub mod share;
 mod sums;
 mod wire;
 
 pub use describe::describe;
-pub use figures::Limits;
-pub use measure::measure;
+pub use figures::MachineLimits;
+pub use probe::probe;

@@ -1,28 +1,29 @@
-//! Where the ranks are, as far as measuring must know: their nodes, which of them can have a core of their own, how
-//! large caches and memory are.
+//! The placement of the ranks as the probe needs it: their nodes, the ranks that can each have a core of their own, and
+//! the sizes of caches and memory.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::gather::gather_everywhere;
 use crate::engine::transport::{Transport, TransportError};
 use crate::machine::binding::affinity;
 use crate::machine::index_set::IndexSet;
 use crate::machine::memory::Memory;
 use crate::machine::topology::NodeTopology;
 
-/// What one rank says of itself.
+/// One rank's account of its hardware.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Account {
-    /// Cores that it may use; empty where unknown.
+    /// The cores that the rank may use; empty if unknown.
     pub cores: IndexSet,
-    /// Bytes of one last-level cache; 0 where unknown.
+    /// Size of one last-level cache, bytes; 0 if unknown.
     pub cache_bytes: u64,
-    /// How many of them the node has.
+    /// Number of last-level caches of the node.
     pub caches: usize,
-    /// Private memory still to be had; None where unknown.
+    /// Free private memory, bytes; None if unknown.
     pub room: Option<u64>,
-    /// Shared memory still to be had.
+    /// Free shared memory, bytes; None if unknown.
     pub shared_room: Option<u64>,
 }
 
@@ -35,7 +36,7 @@ impl Account {
             ..Account::default()
         };
         if let Ok((topology, handle)) = NodeTopology::here() {
-            // The last level is listed last; caches of one level may differ in size.
+            // The last level is the last in the list. Caches of one level may differ in size.
             if let Some(last) = topology.caches.last() {
                 let level = topology.caches.iter().filter(|cache| cache.name == last.name);
                 account.caches = level.clone().map(|cache| cache.count).sum();
@@ -46,52 +47,46 @@ impl Account {
             }
         }
         if account.cores.is_empty() {
-            // CPUs for want of cores.
+            // If the cores are unknown, the CPUs stand for them.
             account.cores = affinity().unwrap_or_default();
         }
         account
     }
 }
 
-/// The ranks of a node.
+/// The ranks of one node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Its ranks, ascending. The first is the leader.
+    /// The ranks, ascending. The first is the leader.
     pub ranks: Vec<usize>,
-    /// The same ranks, those first that can each have a core of their own.
+    /// The same ranks, beginning with the ranks that can each have a core of their own.
     pub order: Vec<usize>,
-    /// How many those are, at least 1.
+    /// Number of ranks that can each have a core of their own, at least 1.
     pub cores: usize,
-    /// The leader's account, with the least room that any rank of the node sees.
+    /// The leader's account, with the least free memory that any rank of the node reports.
     pub account: Account,
 }
 
-/// All nodes, the same on every rank.
+/// The nodes and their ranks. It is the same on every rank except for `rank` and `mine`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Places {
+pub struct RankMap {
     /// This rank.
     pub rank: usize,
-    /// In the order of their first ranks.
+    /// The nodes, in the order of their first ranks.
     pub nodes: Vec<Node>,
-    /// This rank's node.
+    /// The number of this rank's node.
     pub mine: usize,
 }
 
-impl Places {
-    /// Every rank says where it is. Collective.
-    pub fn find(transport: &mut dyn Transport) -> Result<Places, TransportError> {
-        let own = serde_json::to_vec(&Account::here()).unwrap_or_default();
-        let all = transport.gather(&own)?.map(|all| {
-            let accounts = all.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default());
-            serde_json::to_vec(&accounts.collect::<Vec<Account>>()).unwrap_or_default()
-        });
-        let all = transport.broadcast(all.unwrap_or_default())?;
-        let accounts: Vec<Account> = serde_json::from_slice(&all).unwrap_or_default();
-        Ok(Places::of(transport.rank(), transport.node_of(), &accounts))
+impl RankMap {
+    /// Collects the accounts of all ranks. Collective.
+    pub fn find(transport: &mut dyn Transport) -> Result<RankMap, TransportError> {
+        let accounts = gather_everywhere(transport, &Account::here())?;
+        Ok(RankMap::of(transport.rank(), transport.node_of(), &accounts))
     }
 
-    /// The places of ranks whose nodes `node_of` names.
-    pub fn of(rank: usize, node_of: &[usize], accounts: &[Account]) -> Places {
+    /// Builds the map from the node of each rank (`node_of`) and the ranks' accounts.
+    pub fn of(rank: usize, node_of: &[usize], accounts: &[Account]) -> RankMap {
         let mut number: BTreeMap<usize, usize> = BTreeMap::new();
         let mut nodes: Vec<Node> = Vec::new();
         for (rank, name) in node_of.iter().enumerate() {
@@ -114,27 +109,27 @@ impl Places {
             node.order = [alone, others].concat();
         }
         let mine = node_of.get(rank).and_then(|name| number.get(name)).copied().unwrap_or(0);
-        Places { rank, nodes, mine }
+        RankMap { rank, nodes, mine }
     }
 
-    /// This rank's node.
+    /// Returns this rank's node.
     pub fn node(&self) -> &Node {
         &self.nodes[self.mine]
     }
 
-    /// The first rank of this rank's node.
+    /// Returns the first rank of this rank's node.
     pub fn leader(&self) -> usize {
         self.node().ranks[0]
     }
 
-    /// True on the first rank of each node.
+    /// Returns true on the first rank of each node.
     pub fn leads(&self) -> bool {
         self.leader() == self.rank
     }
 }
 
-/// Ranks that each take a core of their own, those with least choice first, and the others. A rank whose cores are
-/// unknown is taken to have one.
+/// Assigns a core of its own to as many ranks as possible; a rank with the least choice comes first. Returns the ranks
+/// with a core of their own and the others. A rank with unknown cores counts as having its own.
 fn with_own_core(ranks: &[(usize, &IndexSet)]) -> (Vec<usize>, Vec<usize>) {
     let mut by_choice: Vec<_> = ranks.to_vec();
     by_choice.sort_by_key(|(rank, cores)| (cores.len(), *rank));
@@ -167,7 +162,7 @@ mod tests {
     fn nodes_are_numbered_by_their_first_rank_and_know_who_shares_cores() {
         // Node 9: ranks 0, 2, 3 on two cores; node 4: rank 1.
         let accounts = [on("0-1", 50), on("7", 10), on("0", 30), on("0-1", 40)];
-        let places = Places::of(2, &[9, 4, 9, 9], &accounts);
+        let places = RankMap::of(2, &[9, 4, 9, 9], &accounts);
         assert_eq!(places.nodes[0].ranks, [0, 2, 3]);
         // Rank 2 can only have core 0, rank 0 then takes core 1, and rank 3 has none left.
         assert_eq!(places.nodes[0].order, [0, 2, 3]);
@@ -180,13 +175,13 @@ mod tests {
     #[test]
     fn a_rank_bound_where_another_is_comes_last() {
         let accounts = [on("0", 1), on("0", 1), on("1", 1)];
-        let places = Places::of(0, &[0, 0, 0], &accounts);
+        let places = RankMap::of(0, &[0, 0, 0], &accounts);
         assert_eq!((places.nodes[0].order.as_slice(), places.nodes[0].cores), ([0, 2, 1].as_slice(), 2));
     }
 
     #[test]
     fn unknown_cores_are_no_reason_to_stop() {
-        let places = Places::of(1, &[0, 0], &[]);
+        let places = RankMap::of(1, &[0, 0], &[]);
         assert_eq!((places.nodes[0].cores, places.node().account.room), (2, None));
     }
 }

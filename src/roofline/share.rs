@@ -1,111 +1,102 @@
-//! The least that must cross the busiest memory system or wire, and the time that takes at the measured bandwidth. Pure:
-//! from a plan, a layout and figures, without a word on how they were measured.
+//! The roof of a cell: the least number of bytes that must cross the busiest memory system or wire, and the time that
+//! this takes at the measured bandwidth. Pure functions of a plan, a layout and the measured limits.
 //!
-//! What counts is the problem on the layout: who holds which client, and where the result must end. What a strategy
-//! does beside that (partial sums through memory, copies, a second trip over a wire) is its own cost, so strategies
-//! with the same places for their result are held against the same limit.
+//! The roof depends on the problem and the layout: which node holds which client, and where the result must end.
+//! Everything else that a strategy does (partial sums through memory, copies, a second trip over a wire) is its own
+//! cost. So strategies whose results end at the same places have the same roof.
 //!
-//! **Memory of node k.** Every resident gradient of its clients is read at least once: N_k·|θ|. Every element of the
-//! result that must end there is written at least once. A write counts once, as in the measured three-stream add: what
-//! a processor reads of a line before it overwrites it is not counted. What is read is held against the bandwidth of
-//! reading as well: where writes have paths of their own, a sum of many clients cannot use those. Partial sums and
-//! messages count nothing: a block may go from a core's cache to the wire, and come from the wire into a cache. Streamed
-//! gradients count nothing either, since they may be produced in a cache.
+//! **Memory of node k.** Every resident gradient of its clients is read at least once, which is N_k·|θ| elements. Every
+//! element of the result that must end there is written at least once. A write counts once, as in the measured
+//! three-stream add, which does not count the read of a line before it is overwritten. The reads alone are also
+//! compared with the bandwidth of reading, as a sum of many clients cannot use the separate paths that some machines
+//! have for writes. Partial sums and messages do not count, as a block may go from a core's cache to the wire and from
+//! the wire into a cache. Streamed gradients do not count either, as they may be produced in a cache.
 //!
-//! **Wires.** Element e of the result is needed at the nodes H_e that hold it in the end; C are the nodes with clients.
-//! A node of C must send something for e unless it alone holds e: one sum if it can sum (it has an aggregator's rank),
-//! else each client's own element. A node of H_e must receive something for e unless all clients are its own and it can
-//! sum. And over all nodes, a sum over C takes |C| pieces for e, one fewer if it is formed where a client is, and
-//! |H_e| − 1 more spread the result. A piece counts as one element of the gradient's type: partial sums of f16 and bf16
-//! travel wider, but a finished element that is passed on does not. For a shard of |θ|/K on each of K nodes this says
-//! (K−1)/K·|θ| out of and into each; for a tree, |θ| into its root's node; with fewer shards than nodes, |θ| out of a
-//! node that holds none.
+//! **Wires.** H_e is the set of nodes that must hold element e of the result in the end, and C is the set of nodes with
+//! clients. A node of C must send something for e unless it alone holds e: one partial sum if it can sum (a rank of it
+//! has an aggregator), and otherwise the element of each of its clients. A node of H_e must receive something for e
+//! unless all clients are its own and it can sum. Over all nodes, a sum over C takes |C| pieces for e, one fewer if it
+//! is formed at a node with a client, and |H_e| − 1 more pieces spread the result. A piece counts as one element of the
+//! gradient's type: partial sums of f16 and bf16 are wider, but a finished element that is passed on is not. For shards
+//! of |θ|/K on each of K nodes this gives (K−1)/K·|θ| out of and into each node; for a tree, |θ| into its root's node;
+//! with fewer shards than nodes, |θ| out of a node without a shard.
 //!
-//! **A full round** ends when each client's node holds the whole result: H_e gains all of C, and each of them writes
-//! |θ|. Clients of a node may read one copy.
+//! **A full round** ends when each client's node holds the whole result. H_e then includes all of C, and each node of C
+//! writes |θ|. The clients of a node may read one copy.
 //!
-//! Inside a node nothing is a wire: ranks can read each other's memory there.
+//! Traffic within a node does not use a wire, as its ranks can read each other's memory.
 
-use super::figures::{Limits, greatest};
+use super::figures::{MachineLimits, greatest};
 use crate::gradient::Range;
-use crate::plan::{Collective, Layout, Phase, Plan, Problem, Residency, Terms};
+use crate::plan::{End, Kind, Layout, Plan, Problem, Residency, Terms};
 
 /// The part of the machine that takes longest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// A node's memory, read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Bottleneck {
+    /// A node's memory, for reading and writing together.
     Memory,
-    /// A node's memory, read.
+    /// A node's memory, for reading alone.
     Reading,
     /// A node's wire, in one direction.
     Wire,
 }
 
-impl Part {
-    /// The name used in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Part::Memory => "memory",
-            Part::Reading => "reading",
-            Part::Wire => "wire",
-        }
-    }
-}
-
-/// What one node must move at least, in bytes.
+/// The least traffic of one node, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NodeLeast {
-    /// Read from and written to its memory.
+    /// Bytes read from and written to its memory.
     pub memory: u64,
-    /// Of it, read.
+    /// Bytes read from its memory, which `memory` includes.
     pub read: u64,
-    /// Out of the node.
+    /// Bytes sent out of the node.
     pub out: u64,
-    /// Into the node.
+    /// Bytes received into the node.
     pub into: u64,
 }
 
-/// What all nodes must move at least, in bytes.
+/// The least traffic of all nodes, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Least {
-    /// Each node, as the layout numbers them.
+    /// The least traffic of each node, in the layout's order of nodes.
     pub nodes: Vec<NodeLeast>,
-    /// Over all wires together: every byte that leaves a node and enters another counts once.
+    /// Bytes over all wires together. A byte that leaves one node and enters another counts once.
     pub all_wires: u64,
-    /// Nodes that can receive anything to the purpose: those with aggregators' ranks, and in a full round with clients.
+    /// Number of nodes that need to receive anything: the nodes of aggregators, and in a full round the nodes of
+    /// clients.
     pub receivers: u64,
 }
 
-/// The least time, and what it was computed from.
+/// The roof of a cell: its least time, and the traffic that determines it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
-    /// Bytes that must cross the busiest part.
+pub struct Roof {
+    /// Bytes that must cross the bottleneck.
     pub bytes: u64,
-    /// Which part.
-    pub part: Part,
-    /// Bytes over the part's measured bandwidth.
+    /// The bottleneck.
+    pub part: Bottleneck,
+    /// `bytes` divided by the measured bandwidth of the bottleneck.
     pub seconds: f64,
 }
 
-/// Which elements end where when the sums are finished: for each node, disjoint ascending ranges of the result.
+/// Returns, for each node, the elements that it must hold when the round ends, as disjoint ascending ranges.
 fn held(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Vec<Vec<Range>> {
     let mut all: Vec<Vec<Range>> = vec![Vec::new(); layout.nodes()];
-    for one in plan.results() {
-        all[layout.node_of(one.rank)].push(one.range);
+    for rank in 0..layout.ranks() {
+        all[layout.node_of(rank)].push(plan.wanted(problem, layout, rank));
     }
-    if plan.collective().is_some() {
-        for rank in 0..layout.ranks() {
-            all[layout.node_of(rank)].push(plan.collective_range(rank));
+    // Where every client ends with the result, it is also where its sums are finished.
+    if problem.end == End::Everywhere && plan.calls().is_empty() {
+        for step in (0..plan.parts()).flat_map(|part| plan.part(part)) {
+            if matches!(step.kind, Kind::Sum { divided: true, .. }) {
+                all[layout.node_of(step.rank)].push(step.range);
+            }
         }
-    }
-    if plan.collective().is_some_and(Collective::leaves_whole_result_everywhere) {
-        // One rank answers for the result, but every rank has it.
-        all.fill(vec![Range::new(0, problem.elements)]);
     }
     all.into_iter().map(merged).collect()
 }
 
-/// The same elements as disjoint ascending ranges.
+/// Merges ranges into disjoint ascending ranges of the same elements.
 fn merged(mut ranges: Vec<Range>) -> Vec<Range> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort_by_key(|range| range.start);
@@ -119,20 +110,21 @@ fn merged(mut ranges: Vec<Range>) -> Vec<Range> {
     merged
 }
 
-/// One node, as far as the least depends on it.
+/// The properties of one node that determine the least traffic.
 #[derive(Clone, Copy, Debug)]
 struct Role {
     clients: u64,
     can_sum: bool,
-    /// Bytes that it must send for one element whose sum ends elsewhere.
+    /// Bytes that the node must send for one element whose sum ends on another node.
     piece: u64,
 }
 
-/// The least that carrying `plan` out on `layout` must move, in the phases that `terms` names.
+/// Computes the least traffic of `plan` on `layout` that reaches the end of `problem`.
 ///
-/// Time grows with the number of finished ranges × nodes that hold them, not with ranks × ranges.
+/// The running time grows with the number of finished ranges × the number of nodes that hold them, not with ranks ×
+/// ranges.
 pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms) -> Least {
-    let (size, distributed) = (terms.dtype.size() as u64, terms.phase == Phase::Round);
+    let (size, distributed) = (terms.dtype.size() as u64, problem.end == End::Everywhere);
     let all_clients = problem.clients();
     let roles: Vec<Role> = (0..layout.nodes())
         .map(|node| {
@@ -145,19 +137,14 @@ pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms)
         })
         .collect();
 
-    let mut holds = held(plan, problem, layout);
-    if distributed {
-        let whole = vec![Range::new(0, problem.elements)];
-        let of_clients = holds.iter_mut().zip(&roles).filter(|(_, role)| role.clients > 0);
-        of_clients.for_each(|(ranges, _)| ranges.clone_from(&whole));
-    }
+    let holds = held(plan, problem, layout);
     let mut least = Least {
         nodes: vec![NodeLeast::default(); roles.len()],
         all_wires: 0,
         receivers: roles.iter().filter(|role| role.can_sum || (distributed && role.clients > 0)).count() as u64,
     };
 
-    // Of each node: elements that it holds, and that only it holds.
+    // For each node: the number of elements that it holds, and of those that only it holds.
     let mut held_by = vec![(0u64, 0u64); roles.len()];
     let pieces: u64 = roles.iter().map(|role| role.piece).sum();
     sweep(&holds, &roles, |elements, run| {
@@ -178,7 +165,7 @@ pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms)
         node.read = reads * size;
         node.out = (problem.elements - alone) * role.piece;
         let others = all_clients - role.clients;
-        // Some other node can sum what the others' clients have; without it each of them sends its own.
+        // If another node can sum the other clients, one sum arrives. Otherwise each of them sends its own element.
         let helped = summing_nodes > usize::from(role.can_sum);
         node.into = size
             * held
@@ -192,32 +179,32 @@ pub fn least(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms)
     least
 }
 
-/// Elements in a row that the same nodes hold.
+/// Consecutive elements that the same nodes hold.
 #[derive(Clone, Copy, Default)]
-struct Run {
+struct HolderRun {
     holders: usize,
-    /// The sum of the holders' numbers.
+    /// The sum of the holders' node numbers.
     numbers: usize,
-    /// Holders that have clients and can sum.
+    /// Number of holders that have clients and can sum.
     summing_clients: usize,
 }
 
-impl Run {
-    /// The holder, if there is only one.
+impl HolderRun {
+    /// Returns the holder if there is only one.
     fn only(self) -> Option<usize> {
         (self.holders == 1).then_some(self.numbers)
     }
 }
 
-/// Calls `each` for every run of elements that somebody holds, with its length.
-fn sweep(holds: &[Vec<Range>], roles: &[Role], mut each: impl FnMut(u64, Run)) {
+/// Calls `each` with the length of every run of elements that at least one node holds.
+fn sweep(holds: &[Vec<Range>], roles: &[Role], mut each: impl FnMut(u64, HolderRun)) {
     let mut edges: Vec<(u64, bool, usize)> = Vec::new();
     for (node, ranges) in holds.iter().enumerate() {
         edges.extend(ranges.iter().flat_map(|range| [(range.start, true, node), (range.end, false, node)]));
     }
-    // Ends before beginnings at the same place; either order would do.
+    // At the same place ends come before beginnings; the other order would work as well.
     edges.sort_unstable();
-    let (mut at, mut run) = (0, Run::default());
+    let (mut at, mut run) = (0, HolderRun::default());
     for (place, begins, node) in edges {
         if run.holders > 0 && place > at {
             each(place - at, run);
@@ -225,13 +212,13 @@ fn sweep(holds: &[Vec<Range>], roles: &[Role], mut each: impl FnMut(u64, Run)) {
         at = place;
         let summing = usize::from(roles[node].clients > 0 && roles[node].can_sum);
         run = if begins {
-            Run {
+            HolderRun {
                 holders: run.holders + 1,
                 numbers: run.numbers + node,
                 summing_clients: run.summing_clients + summing,
             }
         } else {
-            Run {
+            HolderRun {
                 holders: run.holders - 1,
                 numbers: run.numbers - node,
                 summing_clients: run.summing_clients - summing,
@@ -241,18 +228,20 @@ fn sweep(holds: &[Vec<Range>], roles: &[Role], mut each: impl FnMut(u64, Run)) {
 }
 
 impl Least {
-    /// The part that takes longest at the measured bandwidths. None where nothing must move, or nothing was measured.
+    /// Returns the bottleneck at the measured bandwidths with its time. None if nothing must move or nothing was
+    /// measured.
     ///
-    /// A node's memory is no limit where everything that must cross it fits into its caches, and then need not cross
-    /// it; where it is somewhat larger than the caches, the share is too high by caches / bytes at most. A wire is held
-    /// against the best that was seen on any, in one direction: one stream between two nodes, or all nodes at once. That
-    /// libraries or switches may not fill wires both ways at once is theirs, not the wires'.
-    pub fn limit(&self, limits: &Limits) -> Option<Limit> {
-        let mut longest: Option<Limit> = None;
-        let mut consider = |bytes: u64, part: Part, bytes_per_s: f64| {
+    /// A node's memory is no limit if all bytes that must cross it fit in its caches, as they then need not cross it.
+    /// If the bytes are only somewhat more than the caches, the share of the roof is too high by caches / bytes at
+    /// most. The traffic of a wire is compared with the best bandwidth seen on any wire in one direction, by one stream
+    /// between two nodes or by all nodes at the same time. A library or a switch that cannot fill wires in both
+    /// directions at once does not lower the roof.
+    pub fn limit(&self, limits: &MachineLimits) -> Option<Roof> {
+        let mut longest: Option<Roof> = None;
+        let mut consider = |bytes: u64, part: Bottleneck, bytes_per_s: f64| {
             let seconds = bytes as f64 / bytes_per_s;
             if seconds.is_finite() && seconds > longest.map_or(0.0, |limit| limit.seconds) {
-                longest = Some(Limit { bytes, part, seconds });
+                longest = Some(Roof { bytes, part, seconds });
             }
         };
         for (node, measured) in self.nodes.iter().zip(&limits.nodes) {
@@ -260,10 +249,10 @@ impl Least {
                 continue;
             }
             if let Some(bandwidth) = measured.memory_bytes_per_s {
-                consider(node.memory, Part::Memory, bandwidth);
+                consider(node.memory, Bottleneck::Memory, bandwidth);
             }
             if let Some(bandwidth) = measured.read_bytes_per_s {
-                consider(node.read, Part::Reading, bandwidth);
+                consider(node.read, Bottleneck::Reading, bandwidth);
             }
         }
         let all_at_once = limits.wires.as_ref().map(|wires| wires.bytes_per_s);
@@ -271,8 +260,8 @@ impl Least {
         let one_way = pair.flat_map(|pair| [Some(pair.one_way_bytes_per_s), pair.one_way_back_bytes_per_s]).flatten();
         if let Some(fastest) = greatest(all_at_once.into_iter().chain(one_way)) {
             let busiest = self.nodes.iter().map(|node| node.out.max(node.into)).max().unwrap_or(0);
-            // Every byte enters some node, so one of them takes in the mean.
-            consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Part::Wire, fastest);
+            // Every byte enters some receiver, so one of them receives at least the mean.
+            consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Bottleneck::Wire, fastest);
         }
         longest
     }

@@ -1,31 +1,32 @@
-//! How fast one core sums what lies in its first-level cache: what remains when memory costs nothing.
+//! The rate at which one core sums data in its first-level cache. It is the limit if memory access costs nothing.
 
 use std::time::Instant;
 
 use super::figures::{SumRate, fastest};
 use super::meeting::meet;
-use super::places::Places;
+use super::places::RankMap;
 use crate::engine::kernels::{Start, Store, Term, accumulate};
 use crate::engine::transport::{Transport, TransportError};
 use crate::engine::{Buffer, OutOfMemory};
 use crate::gradient::{Accumulator, Dtype, Element};
 use crate::with_element;
 
-/// Elements of a sum: two inputs and the sum, of 8 bytes each, fill 24 KiB, which every first-level cache holds.
+/// Elements of a sum. Two inputs and the sum with 8 bytes per element fill 24 KiB, which every first-level cache holds.
 const ELEMENTS: usize = 1024;
-/// Sums of a batch: about a tenth of a millisecond, much longer than reading the clock and shorter than the time for
-/// which a busy machine leaves a core alone.
+/// Sums in a batch. A batch takes about a tenth of a millisecond: much longer than a clock read, and shorter than the
+/// intervals in which a busy machine leaves a core alone.
 const SUMS: u64 = 1000;
-/// Batches.
+/// Number of batches.
 const BATCHES: usize = 20;
 
-/// The rates of this rank's core for each element type, on the first rank of each node; nothing elsewhere. Collective.
-pub fn measure(transport: &mut dyn Transport, places: &Places) -> Result<Vec<SumRate>, TransportError> {
+/// Measures the rate of this rank's core for each element type. Only the first rank of each node measures; the others
+/// return nothing. Collective.
+pub fn probe_sums(transport: &mut dyn Transport, places: &RankMap) -> Result<Vec<SumRate>, TransportError> {
     meet(transport, places, 0)?;
     let mut rates = Vec::new();
     if places.leads() {
         for dtype in Dtype::ALL {
-            // Without 24 KiB of memory there is nothing to say.
+            // A type is left out if 24 KiB of memory cannot be allocated.
             if let Ok(rate) = with_element!(dtype, E => rate::<E>()) {
                 rates.push(rate);
             }
@@ -45,13 +46,14 @@ fn rate<E: Element>() -> Result<SumRate, OutOfMemory> {
     for _ in 0..=BATCHES {
         let begun = Instant::now();
         for _ in 0..SUMS {
-            // SAFETY: buffers of this function's own, of the lengths that the sum takes, zero at first.
+            // SAFETY: the buffers belong to this function, have the lengths that the sum needs, and are initialised
+            // with zeros.
             unsafe { accumulate(Start::Fresh, &terms, sum.as_ptr().cast(), ELEMENTS, Store::Cached) };
             std::hint::black_box(&sum);
         }
         seconds.push(begun.elapsed().as_secs_f64());
     }
-    // The first batch warms up.
+    // The first batch is the warm-up.
     seconds.remove(0);
     let elements = SUMS * ELEMENTS as u64;
     let elements_per_s = fastest(&seconds).map_or(0.0, |seconds| elements as f64 / seconds);

@@ -1,26 +1,28 @@
-//! How often a statement may be wrong.
+//! The error probability of a statistical statement.
 
-/// The probability with which a statement is allowed to be wrong: 0.05 for an interval of 95 %. Strictly between 0 and 1.
+/// The probability with which a statement is allowed to be wrong, strictly between 0 and 1. It is 0.05 for a 95 %
+/// interval.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Alpha(f64);
 
 impl Alpha {
-    /// 5 in 100, that of intervals of 95 %.
+    /// The error probability of a 95 % interval.
     pub const FIVE_PERCENT: Alpha = Alpha(0.05);
 
-    /// None unless strictly between 0 and 1.
+    /// Returns None unless `probability` lies strictly between 0 and 1.
     pub fn new(probability: f64) -> Option<Self> {
         (probability > 0.0 && probability < 1.0).then_some(Alpha(probability))
     }
 
-    /// The probability.
+    /// Returns the probability.
     pub fn get(self) -> f64 {
         self.0
     }
 
-    /// Half of it, as often as `times` says: one side of an interval, or the share of a look.
+    /// Halves the probability `times` times: once for one side of an interval, k times for the k-th look of a
+    /// comparison.
     pub fn halved(self, times: u32) -> Self {
-        // No smaller than a number can be: half of nothing would be no probability.
+        // The smallest positive double is the lower bound, as 0 is no valid probability.
         Alpha((self.0 * 0.5f64.powf(f64::from(times))).max(f64::MIN_POSITIVE))
     }
 }

@@ -1,29 +1,30 @@
-//! Whether blocks remember each other.
+//! Autocorrelation of samples: do successive blocks depend on each other?
 
-/// How a series correlates with itself one step on.
+/// The lag-1 autocorrelation of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Autocorrelation {
-    /// Lag-1 autocorrelation, between −1 and 1.
+    /// Lag-1 autocorrelation r₁, between −1 and 1.
     pub lag1: f64,
-    /// The value above which independent samples hardly ever get: 1.96 / √n.
+    /// The value that r₁ of independent samples rarely exceeds: 1.96 / √n.
     pub threshold: f64,
-    /// As many independent samples would say as much about the mean; at most the number of samples.
+    /// The number of independent samples that would determine the mean as well. It is at most the number of samples.
     pub effective_samples: f64,
 }
 
-/// Lag-1 autocorrelation above which `samples` independent samples hardly ever get: 1.96 / √n (Bartlett 1946).
+/// Returns the value that the lag-1 autocorrelation of `samples` independent samples rarely exceeds: 1.96 / √n
+/// (Bartlett 1946).
 pub fn threshold(samples: u64) -> f64 {
     1.96 / (samples as f64).sqrt()
 }
 
 impl Autocorrelation {
-    /// Lag-1 autocorrelation of `series`, its samples in the order in which they were taken. None with fewer than 3
-    /// samples, or if all are equal.
+    /// Computes the lag-1 autocorrelation of `series`, a list of samples in the order in which they were taken. Returns
+    /// None for fewer than 3 samples and for samples that are all equal.
     ///
-    /// r₁ = Σ (xₜ − x̄)(xₜ₊₁ − x̄) / Σ (xₜ − x̄)² (Box and Jenkins, Time Series Analysis). The threshold is
-    /// Bartlett's (1946) for independent samples, whose r₁ has a standard deviation of about 1 / √n. Effective samples
-    /// are n (1 − r₁) / (1 + r₁), as if only neighbours were correlated directly (Bayley and Hammersley 1946, for a
-    /// first-order autoregression); a negative r₁ is not credited.
+    /// r₁ = Σ (xₜ − x̄)(xₜ₊₁ − x̄) / Σ (xₜ − x̄)² (Box and Jenkins, Time Series Analysis). The threshold is Bartlett's
+    /// (1946) for independent samples, whose r₁ has a standard deviation of about 1 / √n. The number of effective
+    /// samples is n (1 − r₁) / (1 + r₁), which holds for a first-order autoregression (Bayley and Hammersley 1946); a
+    /// negative r₁ counts as 0.
     pub fn of(series: &[f64]) -> Option<Self> {
         let n = series.len() as f64;
         if series.len() < 3 {
@@ -41,12 +42,6 @@ impl Autocorrelation {
                 effective_samples: n * (1.0 - counted) / (1.0 + counted),
             }
         })
-    }
-
-    /// True if a warning is due: lag 1 is above the threshold, so intervals may be too narrow. Only above: samples that
-    /// alternate make intervals too wide, which misleads nobody. Independent samples get a warning in 2 or 3 of 100.
-    pub fn warns(&self) -> bool {
-        self.lag1 > self.threshold
     }
 }
 
@@ -67,7 +62,7 @@ mod tests {
         assert!((found.lag1 - -0.389_878_318_595_605_57).abs() < 1e-12, "{found:?}");
         assert!((found.threshold - 0.234_264_8).abs() < 1e-6, "{found:?}");
         assert_eq!(found.effective_samples, 70.0);
-        assert!(!found.warns());
+        assert!(found.lag1 < found.threshold);
     }
 
     #[test]
@@ -75,9 +70,10 @@ mod tests {
         // By hand: 1 to 5 less their mean are −2 to 2; products 2 + 0 + 0 + 2, squares 10; 5 · 0.6 / 1.4.
         let short = Autocorrelation::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).expect("a series");
         assert!((short.lag1 - 0.4).abs() < 1e-12 && (short.effective_samples - 15.0 / 7.0).abs() < 1e-12, "{short:?}");
-        assert!(!short.warns());
+        assert!(short.lag1 < short.threshold);
         let long: Vec<f64> = (0..40).map(f64::from).collect();
-        assert!(Autocorrelation::of(&long).expect("a series").warns());
+        let long = Autocorrelation::of(&long).expect("a series");
+        assert!(long.lag1 > long.threshold);
     }
 
     #[test]

@@ -1,24 +1,25 @@
-//! Blocks: every cell of a comparison once, in a random order.
+//! The order of the cells in each block. A block contains every cell of a comparison once, in random order.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The random orders of the blocks of one comparison. The same seed yields the same orders everywhere.
+/// The random orders of the blocks of one comparison. The same seed yields the same orders on every machine.
 pub struct BlockOrder {
     random: ChaCha8Rng,
     cells: usize,
 }
 
 impl BlockOrder {
-    /// Orders of `cells` cells. Comparisons of one experiment differ by `comparison`.
+    /// Creates the orders of `cells` cells. `comparison` is the number of the comparison, which gives it orders of its
+    /// own.
     pub fn new(seed: u64, comparison: u64, cells: usize) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(comparison);
         BlockOrder { random, cells }
     }
 
-    /// The order of the next block: a permutation of 0 up to the number of cells.
+    /// Returns the order of the next block, a permutation of 0 .. `cells`.
     pub fn next_block(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.cells).collect();
         order.shuffle(&mut self.random);

@@ -1,40 +1,25 @@
-//! What a round took, from the readings of its ranks' clocks.
+//! The time of a round, computed from the clocks of its ranks.
 
-/// Seconds that a round took, from every rank's start and end on its node's clock: on each node from the first start
-/// to the last end, of the nodes the longest.
-///
-/// Where ranks outnumber cores they start one after another; the longest of their own times would then leave out what
-/// each waited for a core.
-pub fn span(node_of: &[usize], starts: &[u64], ends: &[u64]) -> f64 {
-    let nodes: std::collections::BTreeSet<usize> = node_of.iter().copied().collect();
-    let on = |node: usize, times: &[u64]| -> Vec<u64> {
-        node_of.iter().zip(times).filter(|(n, _)| **n == node).map(|(_, time)| *time).collect()
-    };
-    let of_node = |node: usize| {
-        let first = on(node, starts).into_iter().min().unwrap_or(0);
-        let last = on(node, ends).into_iter().max().unwrap_or(0);
-        last.saturating_sub(first)
-    };
-    nodes.into_iter().map(of_node).max().unwrap_or(0) as f64 / 1e9
-}
+use std::collections::BTreeMap;
 
-/// How late a rank may be in a window, ns: what a look at the clock takes, many times over. Whoever is later was not
-/// waiting for it, and the round had no common start.
+/// The largest delay of a rank behind the opening of a start window, ns. It is many times the duration of one clock read.
+/// A rank that begins later was not waiting for the window, so the round had no common start.
 pub const LATE: u64 = 1_000;
 
-/// What became of a round's common start.
+/// The times of one round, relative to its common start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Course {
-    /// Seconds from the common start to the last rank's end.
+    /// Time from the common start to the last rank's end, seconds.
     pub seconds: f64,
-    /// Seconds from the common start to each rank's.
+    /// Time from the common start to each rank's own start, seconds, in the order of the ranks.
     pub starts: Vec<f64>,
-    /// Ranks that missed it.
+    /// Number of ranks that missed the common start.
     pub late: u64,
 }
 
 impl Course {
-    /// Of a round that began with a window: every rank's start and end in ns since it opened.
+    /// Computes the course of a round that began at a start window. `starts` and `ends` hold each rank's start and end, ns
+    /// since the window opened.
     pub fn from_window(starts: &[u64], ends: &[u64]) -> Course {
         Course {
             seconds: ends.iter().copied().max().unwrap_or(0) as f64 / 1e9,
@@ -43,15 +28,21 @@ impl Course {
         }
     }
 
-    /// Of a round that a barrier began: every rank's start and end on its node's clock, ns. Nobody can be late.
+    /// Computes the course of a round that began behind a barrier, where no rank can be late. `starts` and `ends` hold each
+    /// rank's start and end on the clock of its node, ns; `node_of` holds each rank's node.
+    ///
+    /// A node's time runs from its first start to its last end, and the round's time is that of the slowest node. The
+    /// maximum of the ranks' own times would be too small where ranks outnumber cores: such ranks start one after another,
+    /// and their own times omit the wait for a core.
     pub fn from_barrier(node_of: &[usize], starts: &[u64], ends: &[u64]) -> Course {
-        let first = |node: usize| {
-            let on_node = node_of.iter().zip(starts).filter(|(of, _)| **of == node);
-            on_node.map(|(_, start)| *start).min().unwrap_or(0)
-        };
-        let since = |(node, start): (&usize, &u64)| (start - first(*node)) as f64 / 1e9;
-        let starts_since = node_of.iter().zip(starts).map(since).collect();
-        Course { seconds: span(node_of, starts, ends), starts: starts_since, late: 0 }
+        let mut first: BTreeMap<usize, u64> = BTreeMap::new();
+        for (node, start) in node_of.iter().zip(starts) {
+            first.entry(*node).and_modify(|least| *least = (*least).min(*start)).or_insert(*start);
+        }
+        let since = |(node, time): (&usize, &u64)| time.saturating_sub(first[node]);
+        let last = node_of.iter().zip(ends).map(since).max().unwrap_or(0);
+        let starts = node_of.iter().zip(starts).map(|each| since(each) as f64 / 1e9).collect();
+        Course { seconds: last as f64 / 1e9, starts, late: 0 }
     }
 }
 
@@ -61,11 +52,11 @@ mod tests {
 
     #[test]
     fn a_node_spans_from_its_first_start_to_its_last_end() {
-        // Two ranks one after another on one node: 10 ns each, 25 ns together.
-        assert_eq!(span(&[0, 0], &[100, 115], &[110, 125]), 25e-9);
-        // Nodes' clocks do not compare: each for itself, the longer counts.
-        assert_eq!(span(&[0, 1], &[100, 9_000], &[110, 9_030]), 30e-9);
-        assert_eq!(span(&[], &[], &[]), 0.0);
+        // Two ranks run one after the other on one node: 10 ns each, 25 ns together.
+        assert_eq!(Course::from_barrier(&[0, 0], &[100, 115], &[110, 125]).seconds, 25e-9);
+        // The clocks of nodes cannot be compared, so each node has its own time, and the longer one counts.
+        assert_eq!(Course::from_barrier(&[0, 1], &[100, 9_000], &[110, 9_030]).seconds, 30e-9);
+        assert_eq!(Course::from_barrier(&[], &[], &[]).seconds, 0.0);
     }
 
     #[test]

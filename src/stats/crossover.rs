@@ -1,70 +1,71 @@
-//! The gradient size at which the order of two strategies changes.
+//! The crossover of two strategies, which is the gradient size at which their order changes.
 
 use crate::stats::Interval;
 
-/// The ratio of two strategies at one gradient size.
+/// The ratio of the times of two strategies at one gradient size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SizedRatio {
-    /// Size of the gradient, in whatever unit the crossover is wanted in: bytes or elements.
+    /// Size of the gradient, in bytes or in elements. The crossover has the same unit.
     pub size: f64,
     /// Time of the first strategy divided by the time of the second.
     pub estimate: f64,
-    /// Interval of the ratio, if there is one.
+    /// Interval of the ratio; None if it is not known.
     pub interval: Option<Interval>,
 }
 
-/// Where the ratio of two strategies passes 1.
+/// A point at which the ratio of two strategies passes 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crossover {
-    /// Size at which the ratio is 1, in the unit of the sizes given.
+    /// Size at which the ratio is 1, in the unit of the given sizes.
     pub size: f64,
-    /// The size down to which the ratio may be 1; None if that is below the smallest size measured.
+    /// Lower end of the interval of `size`; None if it lies below the smallest size measured.
     pub low: Option<f64>,
-    /// The size up to which the ratio may be 1; None if that is above the largest size measured.
+    /// Upper end of the interval of `size`; None if it lies above the largest size measured.
     pub high: Option<f64>,
-    /// True if the first strategy is the faster one below this size and the slower one above.
+    /// True if the first strategy is faster below `size` and slower above it.
     pub first_wins_below: bool,
 }
 
-/// Why no crossover can be looked for.
+/// The reason why the ratios cannot have a crossover.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum CrossoverError {
-    /// Sizes must be above 0, finite and ascending.
+    /// A size is not above 0, not finite, or not larger than the one before.
     #[error("sizes must be above 0 and ascending; {0} is not, or does not come after a smaller one")]
     Size(f64),
-    /// Ratios and their ends must be above 0 and finite, the estimate inside the interval.
+    /// A ratio is not above 0, not finite, or outside its interval.
     #[error("the ratio at size {0} is not above 0 and finite, or not inside its interval")]
     Ratio(f64),
 }
 
-/// The crossovers of ratios at ascending sizes, in order; empty if the ratio stays on one side of 1.
+/// Finds the crossovers of `ratios`, which must have ascending sizes. The result is in order of size. It is empty if
+/// the ratio stays on one side of 1.
 ///
-/// Between neighbouring sizes the ratio is interpolated in log-log, as times that grow by powers of the size are straight
-/// lines there; beyond the sizes measured nothing is extrapolated. The interval of a crossover is the stretch around it
-/// where 1 lies between the interpolated ends of the ratios' intervals: inverting a pointwise interval, as in calibration
-/// (Fieller 1954; Draper and Smith, Applied Regression Analysis). So it misses as often as one of those
-/// intervals does. Stretches of several crossovers may overlap: then the data do not tell them apart. A size without an
-/// interval ends no stretch.
+/// Between neighbouring sizes the ratio is interpolated linearly in log-log scale, as times that grow with a power of
+/// the size are straight lines there. Nothing is extrapolated beyond the measured sizes. The interval of a crossover is
+/// the range of sizes around it in which 1 lies between the interpolated ends of the ratios' intervals. This inverts a
+/// pointwise interval, as in calibration (Fieller 1954; Draper and Smith, Applied Regression Analysis), so it misses as
+/// often as one of those intervals does. The ranges of several crossovers may overlap; then the data do not tell the
+/// crossovers apart. A range does not end at a size without an interval.
 pub fn crossovers(ratios: &[SizedRatio]) -> Result<Vec<Crossover>, CrossoverError> {
-    let points = ratios.iter().map(Point::new).collect::<Result<Vec<Point>, _>>()?;
+    let points = ratios.iter().map(LogPoint::new).collect::<Result<Vec<LogPoint>, _>>()?;
     if let Some(at) = points.windows(2).position(|two| two[0].size >= two[1].size) {
         return Err(CrossoverError::Size(ratios[at + 1].size));
     }
-    // A ratio of exactly 1 is on neither side; only the points on either side of it say if it is passed.
+    // A ratio of exactly 1 is on neither side of 1. Its neighbours decide whether the ratio passes 1 there.
     let sided: Vec<usize> = (0..points.len()).filter(|at| points[*at].ratio != 0.0).collect();
     let changes = sided.windows(2).filter(|two| points[two[0]].ratio * points[two[1]].ratio < 0.0);
     Ok(changes.map(|two| crossover(&points, two[0], two[1])).collect())
 }
 
-/// A size and its ratio, all as logarithms.
-struct Point {
+/// The logarithms of a size, of its ratio, and of the ends of the ratio's interval.
+struct LogPoint {
     size: f64,
     ratio: f64,
     low: f64,
     high: f64,
 }
 
-impl Point {
+impl LogPoint {
     fn new(given: &SizedRatio) -> Result<Self, CrossoverError> {
         let is_positive = |number: f64| number > 0.0 && number.is_finite();
         if !is_positive(given.size) {
@@ -75,7 +76,7 @@ impl Point {
         if !is_positive(given.estimate) || !within {
             return Err(CrossoverError::Ratio(given.size));
         }
-        Ok(Point {
+        Ok(LogPoint {
             size: given.size.ln(),
             ratio: given.estimate.ln(),
             low: given.interval.map_or(f64::NEG_INFINITY, |i| i.low.ln()),
@@ -84,16 +85,18 @@ impl Point {
     }
 }
 
-/// The crossover between points `left` and `right`, on two sides of 1; any points between are exactly 1.
-fn crossover(points: &[Point], left: usize, right: usize) -> Crossover {
+/// Computes the crossover between the points `left` and `right`, which lie on different sides of 1. All points between
+/// them are exactly 1.
+fn crossover(points: &[LogPoint], left: usize, right: usize) -> Crossover {
     let rising = points[left].ratio < 0.0;
     let size = if right == left + 1 {
         passes_one((points[left].size, points[left].ratio), (points[right].size, points[right].ratio))
     } else {
         (points[left + 1].size + points[right - 1].size) / 2.0
     };
-    // Walking away from the crossover, the end of the interval on the far side of 1 is the one that comes back to it: on
-    // the left of a rising ratio the upper end, on its right the lower one; of a falling ratio the other way round.
+    // With growing distance from the crossover, the end of the interval that lies beyond 1 returns to 1. For a rising
+    // ratio this is the upper end on the left side and the lower end on the right side; for a falling ratio the two are
+    // swapped.
     let ends = |at: usize| if rising { (points[at].high, points[at].low) } else { (-points[at].low, -points[at].high) };
     let on_the_left = |at: usize| (points[at].size, ends(at).0);
     let on_the_right = |at: usize| (points[at].size, ends(at).1);
@@ -107,8 +110,8 @@ fn crossover(points: &[Point], left: usize, right: usize) -> Crossover {
     }
 }
 
-/// Log size at which the line from one (log size, log ratio) to another has log ratio 0. They are on two sides of 0. An
-/// end that is not known is infinite, and is as good as reached at once: the stretch then goes up to the other point.
+/// Returns the log size at which the line between two points (log size, log ratio) has log ratio 0. The points lie on
+/// different sides of 0. If the ratio of `to` is infinite (unknown), the function returns the size of `from`.
 fn passes_one(from: (f64, f64), to: (f64, f64)) -> f64 {
     if to.1.is_infinite() {
         return from.0;
@@ -189,7 +192,7 @@ mod tests {
         let found = crossovers(&[bare(1.0, 0.5), bare(4.0, 2.0)]).expect("ratios");
         assert_near(Some(found[0].size), 2.0);
         assert_eq!((found[0].low, found[0].high), (None, None));
-        // One size without an interval: the stretch ends at the next size that has one.
+        // One size has no interval, so the range ends at the next size that has one.
         let found = crossovers(&[at(1.0, 0.5, 0.4, 0.6), bare(4.0, 0.9), at(16.0, 2.0, 1.8, 2.2)]).expect("ratios");
         assert_near(found[0].low, 1.0);
     }

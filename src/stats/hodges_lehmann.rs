@@ -1,28 +1,29 @@
-//! The centre of symmetric differences, and its interval.
+//! The Hodges-Lehmann estimate of the centre of symmetric differences, and its interval.
 //!
-//! A Walsh average is the mean of two differences, or of one and itself; n differences have n(n + 1) / 2 of them. Their
-//! median estimates the centre (Hodges and Lehmann 1963), and the k-th from below and from above are the ends of the
-//! interval that the signed-rank test leaves standing (Tukey 1949; Hollander, Wolfe and Chicken, chapter 3).
+//! A Walsh average is the mean of two differences, or of a difference and itself; n differences have n(n + 1) / 2 of
+//! them. Their median estimates the centre (Hodges and Lehmann 1963). The k-th smallest and the k-th largest are the
+//! ends of the interval that inverts the signed-rank test (Tukey 1949; Hollander, Wolfe and Chicken, chapter 3).
 //!
-//! Zeros and equal differences need no care here: the closed interval then holds the centre at least as often as the
-//! level says (Randles and Wolfe 1979; Noether 1967).
+//! Zero and equal differences need no special treatment: with them the closed interval contains the centre at least as
+//! often as its level says (Randles and Wolfe 1979; Noether 1967).
 
 use crate::stats::Alpha;
 use crate::stats::signed_rank::walsh_rank;
 
-/// The centre of some differences, in their unit.
+/// The estimated centre of some differences, in their unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Centre {
     /// Median of the Walsh averages.
     pub estimate: f64,
-    /// Lower and upper end of the interval; None with fewer differences than the level needs.
+    /// Lower and upper end of the interval; None if there are too few differences for the level.
     pub interval: Option<(f64, f64)>,
 }
 
-/// The centre of `differences`, finite numbers all. None without any.
+/// Estimates the centre of `differences`, which must be finite. Returns None if there are none.
 ///
-/// n(n + 1) / 2 averages are never listed: in sorted differences those up to a given number are counted in one pass, and
-/// the number is found by halving. So a thousand blocks cost no more than a few dozen passes over them.
+/// The function does not list the n(n + 1) / 2 averages. In sorted differences it counts the averages up to a given
+/// number in one pass, and it finds the number with the wanted count by bisection. So a thousand blocks take a few
+/// dozen passes over the differences.
 pub fn centre(differences: &[f64], alpha: Alpha) -> Option<Centre> {
     let mut sorted = differences.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -43,7 +44,8 @@ fn mean(a: f64, b: f64) -> f64 {
     0.5 * (a + b)
 }
 
-/// The Walsh average of `rank`, from 1, of sorted differences: the least number that so many averages do not exceed.
+/// Returns the Walsh average with rank `rank` (from 1) of sorted differences. It is the least number that `rank`
+/// averages do not exceed.
 fn walsh_average(sorted: &[f64], rank: u64) -> f64 {
     let mut low = in_order(sorted[0]);
     let mut high = in_order(sorted[sorted.len() - 1]);
@@ -58,7 +60,8 @@ fn walsh_average(sorted: &[f64], rank: u64) -> f64 {
     number(low)
 }
 
-/// How many Walsh averages do not exceed `limit`. The larger one difference, the fewer partners keep the mean below.
+/// Counts the Walsh averages that do not exceed `limit`. The larger a difference is, the fewer partners keep the mean
+/// below `limit`, so one pass suffices.
 fn averages_up_to(sorted: &[f64], limit: f64) -> u64 {
     let mut count = 0;
     let mut partners = sorted.len();
@@ -74,13 +77,13 @@ fn averages_up_to(sorted: &[f64], limit: f64) -> u64 {
     count
 }
 
-/// A whole number for each floating-point number, in the same order, so that halving reaches every one of them.
+/// Maps each double to an integer so that the order is kept. Bisection can then reach every double.
 fn in_order(number: f64) -> i64 {
     let bits = number.to_bits() as i64;
     bits ^ ((bits >> 63) & i64::MAX)
 }
 
-/// The number that [`in_order`] was given.
+/// The inverse of [`in_order`].
 fn number(in_order: i64) -> f64 {
     f64::from_bits((in_order ^ ((in_order >> 63) & i64::MAX)) as u64)
 }
@@ -120,7 +123,7 @@ mod tests {
     }
 
     proptest! {
-        /// All averages listed and sorted, which is the definition.
+        /// The reference lists and sorts all averages, which is the definition.
         #[test]
         fn any_rank_is_that_of_the_sorted_list(
             mut differences in prop::collection::vec(prop_oneof![-1.0f64..1.0, Just(0.0), -1e-300f64..1e300], 1..40),

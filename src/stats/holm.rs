@@ -1,11 +1,11 @@
-//! Many claims at once.
+//! Holm's adjustment of p-values for a family of claims.
 
-/// p-values adjusted for being a family: with each adjusted value compared with α, the probability that any true
-/// hypothesis of the family is rejected is at most α, however the tests depend on each other.
+/// Adjusts the p-values of a family of tests, in the given order. If each adjusted value is compared with α, the
+/// probability of rejecting any true hypothesis of the family is at most α, whatever the dependence between the tests.
 ///
-/// Holm's step-down procedure (Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
-/// Statistics 6, 1979): of m values the i-th smallest, from 1, times m − i + 1; never below the one before it, never
-/// above 1. In the order given.
+/// This is Holm's step-down procedure (Holm, A simple sequentially rejective multiple test procedure, Scandinavian
+/// Journal of Statistics 6, 1979): of m values the i-th smallest, from 1, is multiplied by m − i + 1. An adjusted value
+/// is at least the one before it and at most 1.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));

@@ -1,60 +1,77 @@
-//! When a comparison was disturbed too much to be trusted.
+//! Interference: disturbances by other programs or the host that make a comparison untrustworthy.
 
-/// A round is disturbed if some rank was off its core for more than this share of it: several times what scheduler ticks
-/// and interrupts take of an idle machine's core, and beyond the precision that comparisons are measured to.
+/// A round counts as disturbed if a rank was off its core for more than this share of it. The share is several times
+/// that of scheduler ticks and interrupts on an idle machine, and it exceeds the precision of comparisons.
 const OFF_CORE: f64 = 0.05;
 
-/// Samples of which more than this share is disturbed do not decide a ratio any more. A pair is disturbed if either of its
-/// two samples is, and the Hodges-Lehmann estimate breaks down where more than 1 − 1/√2 = 29 % of the pairs are (Hodges,
-/// Efficiency in normal samples and tolerance of extreme values, 1967): 1 − (1 − s)² = 1 − 1/√2 for s = 1 − 2^(−1/4) = 16 %.
+/// The share of disturbed samples above which a ratio is not trusted. A pair of samples is disturbed if either sample
+/// is. The Hodges-Lehmann estimate breaks down if more than 1 − 1/√2 = 29 % of the pairs are disturbed (Hodges,
+/// Efficiency in normal samples and tolerance of extreme values, 1967). If a share s of the samples is disturbed, the
+/// share of pairs is 1 − (1 − s)², which is 1 − 1/√2 for s = 1 − 2^(−1/4) = 16 %.
 const DISTURBED: f64 = 0.159;
 
-/// Others may take this share of a node's cores: a twentieth of its memory bandwidth or of its cores' time is more than
-/// most differences that are asked about.
+/// The share of a node's cores above which other programs disturb a comparison. A twentieth of the memory bandwidth or
+/// of the cores' time exceeds most differences between strategies.
 const OTHERS: f64 = 0.05;
 
-/// Whether a round of `seconds` was disturbed, in which the rank that was off its core longest was so for `off_core`
-/// seconds.
+/// Returns true if a round was disturbed. The round took `seconds`, and no rank was off its core for longer than
+/// `off_core` seconds.
 pub fn is_disturbed(seconds: f64, off_core: f64) -> bool {
     off_core > OFF_CORE * seconds
 }
 
-/// What a node's cores did while a comparison's blocks ran, beside running its ranks.
+/// The core time of a node that programs other than the ranks used while a comparison's blocks ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct OtherLoad {
-    /// Seconds of cores that others took.
+    /// Core time used by others, seconds.
     others: f64,
-    /// Seconds of all cores.
+    /// Core time available, seconds.
     cores: f64,
 }
 
 impl OtherLoad {
-    /// Adds a block: of the `seconds` of each of `cores` cores, all programs took `busy` together and the ranks `own` of
-    /// them, and a host gave `stolen` to others.
+    /// Adds a block of `seconds` seconds on a node with `cores` cores. All programs together used `busy` core seconds,
+    /// the ranks used `own` of them, and the host withheld `stolen` (steal time).
     pub fn add(&mut self, seconds: f64, cores: f64, busy: f64, own: f64, stolen: f64) {
-        // Over many blocks; the ticks of a single one may count less than its ranks.
+        // The sum over many blocks is what counts. In a single block the kernel's ticks may show less time than the
+        // ranks used.
         self.others += busy - own + stolen;
         self.cores += seconds * cores;
     }
 
-    /// The share of the cores that others had; None without a block.
+    /// Returns the share of the cores' time that others used; None without a block.
     pub fn share(&self) -> Option<f64> {
         (self.cores > 0.0).then(|| (self.others / self.cores).max(0.0))
     }
 }
 
-/// What disturbed a cell too much, in words; empty if nothing did. `other_load` is a share of a node's cores,
-/// `disturbed` one of the samples; where ranks share cores, they themselves put each other off them, and `disturbed` says
-/// nothing.
-pub fn verdict(other_load: Option<f64>, disturbed: Option<f64>, cores_shared: bool) -> String {
-    let mut found = Vec::new();
-    if let Some(share) = other_load.filter(|share| *share > OTHERS) {
-        found.push(format!("other programs or the host took {:.0} % of a node's cores", share * 100.0));
+/// The kind of disturbance that makes a cell's times unreliable.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display, strum::VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Interference {
+    /// Other programs, or the host of a virtual machine, took too much of a node's cores.
+    OtherLoad,
+    /// Ranks were put off their cores in too many of the samples.
+    OffCore,
+    /// Both.
+    OtherLoadAndOffCore,
+}
+
+/// The disturbance of a cell, or None if its times can be trusted. `other_load` is the share of a node's cores that others
+/// took, `disturbed` the share of the cell's samples in which a rank was off its core. Ranks that share cores put each
+/// other off them, so `disturbed` does not count where `cores_shared`.
+pub fn verdict(other_load: Option<f64>, disturbed: Option<f64>, cores_shared: bool) -> Option<Interference> {
+    let others = other_load.is_some_and(|share| share > OTHERS);
+    let off_core = disturbed.is_some_and(|share| share > DISTURBED && !cores_shared);
+    match (others, off_core) {
+        (true, true) => Some(Interference::OtherLoadAndOffCore),
+        (true, false) => Some(Interference::OtherLoad),
+        (false, true) => Some(Interference::OffCore),
+        (false, false) => None,
     }
-    if let Some(share) = disturbed.filter(|share| *share > DISTURBED && !cores_shared) {
-        found.push(format!("in {:.0} % of the samples a rank was put off its core", share * 100.0));
-    }
-    found.join("; ")
 }
 
 #[cfg(test)]
@@ -85,11 +102,11 @@ mod tests {
 
     #[test]
     fn heavy_interference_is_said_and_light_is_not() {
-        assert_eq!(verdict(Some(0.05), Some(0.159), false), "");
-        assert_eq!(verdict(None, None, false), "");
-        assert_eq!(verdict(Some(0.12), None, true), "other programs or the host took 12 % of a node's cores");
-        assert_eq!(verdict(None, Some(0.5), false), "in 50 % of the samples a rank was put off its core");
-        assert_eq!(verdict(None, Some(0.5), true), "");
-        assert!(verdict(Some(0.1), Some(0.5), false).contains("cores; in"));
+        assert_eq!(verdict(Some(0.05), Some(0.159), false), None);
+        assert_eq!(verdict(None, None, false), None);
+        assert_eq!(verdict(Some(0.12), None, true), Some(Interference::OtherLoad));
+        assert_eq!(verdict(None, Some(0.5), false), Some(Interference::OffCore));
+        assert_eq!(verdict(None, Some(0.5), true), None);
+        assert_eq!(verdict(Some(0.1), Some(0.5), false), Some(Interference::OtherLoadAndOffCore));
     }
 }

@@ -1,6 +1,6 @@
 //! An interval of a ratio.
 
-/// Lower and upper end of an interval of a ratio (a time divided by a time: no unit, both ends above 0).
+/// The two ends of an interval of a ratio of times. Both are above 0 and have no unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// Lower end.
@@ -10,14 +10,15 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The factor, less 1, by which the ends lie from their middle: √(high / low) − 1, so 0.02 for a ratio known to 2 %.
+    /// Returns √(high / low) − 1, the factor minus 1 between the interval's geometric middle and its ends. It is 0.02
+    /// for a ratio known to 2 %.
     ///
-    /// Half the width of the logarithms. It is the same whichever of the two strategies is divided by the other.
+    /// It is half of the width on the logarithmic scale, so it is the same for the inverse ratio.
     pub fn relative_half_width(&self) -> f64 {
         (self.high / self.low).sqrt() - 1.0
     }
 
-    /// True if the interval holds `ratio`; its ends belong to it.
+    /// Returns true if the closed interval contains `ratio`.
     pub fn holds(&self, ratio: f64) -> bool {
         self.low <= ratio && ratio <= self.high
     }

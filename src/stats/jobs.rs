@@ -1,40 +1,42 @@
-//! Several jobs: the outer unit of repetition.
+//! Ratios pooled over several jobs. The job is the outer unit of repetition.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::statistics::Statistics;
 
 use crate::stats::{Alpha, Interval};
 
-/// A ratio over several jobs. No unit.
+/// A ratio of times pooled over several jobs. It has no unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PooledRatio {
     /// Number of jobs.
     pub jobs: usize,
     /// Geometric mean of the jobs' ratios.
     pub estimate: f64,
-    /// Interval of the ratio over all jobs that might have been run; None with a single job, whose own interval says
-    /// nothing of other allocations.
+    /// Interval of the ratio over all jobs that might have been run. None for a single job, whose own interval does not
+    /// hold for other allocations.
     pub interval: Option<Interval>,
-    /// By which factor jobs typically differ from each other: exp of the standard deviation of the log ratios.
+    /// The factor by which jobs typically differ: exp of the standard deviation of the log ratios. None for a single
+    /// job.
     pub spread: Option<f64>,
 }
 
-/// Pools the ratio of two strategies over jobs, of which each gives one: its Hodges-Lehmann estimate. None without jobs,
-/// or if a ratio is not above 0 and finite.
+/// Pools the ratio of two strategies over jobs. `ratios` holds one Hodges-Lehmann estimate for each job. Returns None
+/// without jobs, and if a ratio is not above 0 and finite.
 ///
-/// The samples of a job share its nodes, so they are not repetitions of one another where jobs differ; only jobs are
-/// (Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013: the highest level at which results vary is
-/// the one to be repeated). The interval is Student's, mean ± t s / √k of the k log ratios, with k − 1 degrees of
-/// freedom, and not the signed-rank one: that needs 6 jobs for 95 %, of which few people have as many, and each log ratio
-/// is a median over many blocks, so near to normal about its job's centre. With 2 jobs t is 12.7: run at least 3.
+/// The samples of one job share its nodes, so they are no repetitions with respect to differences between jobs; only
+/// jobs are. (Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013: repeat at the highest level at
+/// which results vary.)
+///
+/// The interval is Student's: mean ± t s / √k of the k log ratios, with k − 1 degrees of freedom. The signed-rank
+/// interval would need 6 jobs for 95 %, more than most people have. Each log ratio is a median over many blocks, so it
+/// is nearly normal about its job's centre. With 2 jobs t is 12.7; run at least 3.
 pub fn pool(ratios: &[f64], alpha: Alpha) -> Option<PooledRatio> {
     if ratios.is_empty() || !ratios.iter().all(|ratio| *ratio > 0.0 && ratio.is_finite()) {
         return None;
     }
     let logs: Vec<f64> = ratios.iter().map(|ratio| ratio.ln()).collect();
-    let jobs = logs.len() as f64;
-    let mean = logs.iter().sum::<f64>() / jobs;
-    let deviation = (logs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (jobs - 1.0)).sqrt();
-    // A single job has no degree of freedom, which is no distribution.
+    let (jobs, mean, deviation) = (logs.len() as f64, logs.as_slice().mean(), logs.as_slice().std_dev());
+    // StudentsT refuses the 0 degrees of freedom of a single job.
     let quantile = StudentsT::new(0.0, 1.0, jobs - 1.0).ok().map(|t| t.inverse_cdf(1.0 - alpha.halved(1).get()));
     let interval = quantile.map(|t| {
         let reach = t * deviation / jobs.sqrt();
@@ -45,15 +47,16 @@ pub fn pool(ratios: &[f64], alpha: Alpha) -> Option<PooledRatio> {
 }
 
 impl PooledRatio {
-    /// p-value, two-sided, of the two being equally fast in the mean over jobs: Student's t test of the log ratios. 1
-    /// with a single job.
+    /// Returns the two-sided p-value of the hypothesis that both strategies are equally fast in the mean over jobs
+    /// (Student's t test of the log ratios). It is 1 for a single job.
     pub fn difference_p(&self) -> f64 {
         (2.0 * self.upper_tail(self.estimate.ln().abs())).min(1.0)
     }
 
-    /// p-value of their ratio lying outside 1 / (1 + margin) up to 1 + margin: two one-sided t tests (Schuirmann 1987),
-    /// the larger p-value, doubled for the reason that [`LogRatios::equality_p`](crate::stats::LogRatios::equality_p)
-    /// names. 1 without a margin above 0, and with a single job.
+    /// Returns the p-value of the hypothesis that the ratio lies outside 1 / (1 + margin) … 1 + margin. It is the
+    /// larger p-value of two one-sided t tests (Schuirmann 1987), doubled for the reason given at
+    /// [`LogRatios::equality_p`](crate::stats::LogRatios::equality_p). It is 1 for a single job and for a margin that
+    /// is not above 0.
     pub fn equality_p(&self, margin: f64) -> f64 {
         if !(margin > 0.0 && margin.is_finite()) {
             return 1.0;
@@ -62,7 +65,7 @@ impl PooledRatio {
         (2.0 * self.upper_tail(bound - mean).max(self.upper_tail(bound + mean))).min(1.0)
     }
 
-    /// Probability of a mean that lies by `distance` or more above the true one.
+    /// Returns the probability that the mean lies `distance` or more above the true mean.
     fn upper_tail(&self, distance: f64) -> f64 {
         let jobs = self.jobs as f64;
         let error = self.spread.map(|spread| spread.ln() / jobs.sqrt());
@@ -70,7 +73,7 @@ impl PooledRatio {
         if error > 0.0 {
             return t.sf(distance / error);
         }
-        // Jobs that do not vary leave no doubt.
+        // If all jobs agree exactly, the standard error is 0 and there is no doubt.
         if distance > 0.0 { 0.0 } else { 1.0 }
     }
 }

@@ -1,5 +1,5 @@
-//! Measurements whose answer is known before: made-up rounds go through blocks, stopping rule and judgement as real ones
-//! do. The random numbers are the same each time, so the counts are too.
+//! Measurements with a known answer: simulated rounds pass through blocks, stopping rule and judgement like real ones.
+//! The random numbers are the same in every run, so the counts are too.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,28 +9,29 @@ use crate::stats::{
     Alpha, BlockOrder, Evidence, LogRatios, Look, StopReason, Stopped, Stopping, StoppingRule, Verdict, WarmUp, judge,
 };
 
-/// Standard deviation, or for heavy tails the scale, of the logarithm of one round's time: 2 %.
+/// Standard deviation of the logarithm of one round's time, or its scale for heavy tails: 2 %.
 const NOISE: f64 = 0.02;
 
-/// What disturbs a machine's rounds, one after another.
+/// The disturbance of successive rounds of a machine.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
-    /// Independent, logarithm normal.
+enum Disturbance {
+    /// The disturbances are independent and lognormal.
     Lognormal,
     /// The machine drifts: the logarithm is a first-order autoregression from round to round.
     Drifting { correlation: f64 },
-    /// Independent, logarithm of Student's t with 2 degrees of freedom, whose variance is infinite.
+    /// The disturbances are independent, and their logarithm follows Student's t with 2 degrees of freedom, which has
+    /// infinite variance.
     HeavyTailed,
 }
 
 struct Machine {
-    kind: Kind,
+    kind: Disturbance,
     random: ChaCha8Rng,
     state: f64,
 }
 
 impl Machine {
-    fn new(kind: Kind, seed: u64) -> Self {
+    fn new(kind: Disturbance, seed: u64) -> Self {
         Machine { kind, random: ChaCha8Rng::seed_from_u64(seed), state: 0.0 }
     }
 
@@ -43,16 +44,16 @@ impl Machine {
         Normal::standard().inverse_cdf(uniform)
     }
 
-    /// Seconds of the next round of something that takes `seconds` undisturbed.
+    /// Returns the seconds of the next round of a strategy that takes `seconds` undisturbed.
     fn round(&mut self, seconds: f64) -> f64 {
         let disturbance = match self.kind {
-            Kind::Lognormal => self.normal(),
-            Kind::Drifting { correlation } => {
-                // The variance of the state is 1, whatever the correlation.
+            Disturbance::Lognormal => self.normal(),
+            Disturbance::Drifting { correlation } => {
+                // The variance of the state is 1 for any correlation.
                 self.state = correlation * self.state + (1.0 - correlation * correlation).sqrt() * self.normal();
                 self.state
             }
-            Kind::HeavyTailed => {
+            Disturbance::HeavyTailed => {
                 let u = self.uniform();
                 (2.0 * u - 1.0) / (2.0 * u * (1.0 - u)).sqrt()
             }
@@ -63,10 +64,10 @@ impl Machine {
 
 const RULE: StoppingRule = StoppingRule { alpha: Alpha::FIVE_PERCENT, target: 0.02, max_seconds: 1e9, max_blocks: 320 };
 
-/// Two strategies, the first `slowdown` times as slow as the second, measured as a comparison is. `at_look` sees every
-/// look.
+/// Measures two strategies as a comparison does. The first takes `slowdown` times as long as the second. `at_look` is
+/// called at every look.
 fn compare(
-    kind: Kind,
+    kind: Disturbance,
     slowdown: f64,
     rule: StoppingRule,
     seed: u64,
@@ -104,8 +105,8 @@ fn is_difference(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Faster | Verdict::Slower)
 }
 
-/// How many of `repetitions` comparisons of a strategy with itself claim a difference.
-fn false_claims(kind: Kind, rule: impl Fn(u64) -> StoppingRule, repetitions: u64) -> u64 {
+/// Counts the comparisons of a strategy with itself, among `repetitions`, that claim a difference.
+fn false_claims(kind: Disturbance, rule: impl Fn(u64) -> StoppingRule, repetitions: u64) -> u64 {
     let claims = (0..repetitions).filter(|seed| {
         let (ratios, stopped) = compare(kind, 1.0, rule(*seed), *seed, |_, _| {});
         is_difference(verdict(&ratios, &stopped.look, 0.0))
@@ -113,11 +114,15 @@ fn false_claims(kind: Kind, rule: impl Fn(u64) -> StoppingRule, repetitions: u64
     claims.count() as u64
 }
 
-const KINDS: [Kind; 4] =
-    [Kind::Lognormal, Kind::Drifting { correlation: 0.5 }, Kind::Drifting { correlation: 0.95 }, Kind::HeavyTailed];
+const DISTURBANCES: [Disturbance; 4] = [
+    Disturbance::Lognormal,
+    Disturbance::Drifting { correlation: 0.5 },
+    Disturbance::Drifting { correlation: 0.95 },
+    Disturbance::HeavyTailed,
+];
 
-/// How many of `repetitions` may be wrong: 5 in 100, and three standard deviations of chance where the level is used up
-/// entirely, so that the number expected is 5 in 100.
+/// Returns how many of `repetitions` may be wrong: 5 in 100, plus three standard deviations where the level is used up
+/// entirely, so that the expected number is 5 in 100.
 fn allowed_by_chance(repetitions: u64) -> u64 {
     let n = repetitions as f64;
     (0.05 * n + 3.0 * (0.05 * 0.95 * n).sqrt()) as u64
@@ -125,7 +130,7 @@ fn allowed_by_chance(repetitions: u64) -> u64 {
 
 #[test]
 fn a_strategy_differs_from_itself_at_most_5_in_100_times() {
-    for kind in KINDS {
+    for kind in DISTURBANCES {
         let claims = false_claims(kind, |_| RULE, 1000);
         println!("{kind:?}, until precise: {claims} of 1000");
         assert!(claims <= 50, "{kind:?}: {claims} of 1000");
@@ -134,24 +139,24 @@ fn a_strategy_differs_from_itself_at_most_5_in_100_times() {
 
 #[test]
 fn nor_where_time_or_blocks_end_the_comparison() {
-    for kind in KINDS {
-        // Ends anywhere between 7 and 60 blocks, before it is precise.
+    for kind in DISTURBANCES {
+        // The comparison ends anywhere between 7 and 60 blocks, before it is precise.
         let timed =
             |seed: u64| StoppingRule { target: 0.0, max_seconds: 14.0 + (seed % 107) as f64, max_blocks: 320, ..RULE };
         let claims = false_claims(kind, timed, 1000);
         println!("{kind:?}, until the time is up: {claims} of 1000");
         assert!(claims <= allowed_by_chance(1000), "{kind:?}: {claims} of 1000");
-        // One look, with the whole of α: as often wrong as it may be.
+        // A single look has the whole of α, so it is wrong as often as allowed.
         let claims = false_claims(kind, |_| StoppingRule { target: 0.0, max_blocks: 10, ..RULE }, 2000);
         println!("{kind:?}, ten blocks: {claims} of 2000");
         assert!(claims <= allowed_by_chance(2000), "{kind:?}: {claims} of 2000");
     }
 }
 
-/// Somebody who watches and believes whichever look shows a difference. What the split of α is for.
+/// An observer believes whichever look shows a difference. The split of α is for this case.
 #[test]
 fn of_all_looks_together_at_most_5_in_100_show_a_difference() {
-    for kind in KINDS {
+    for kind in DISTURBANCES {
         let (mut split, mut whole) = (0, 0);
         for seed in 0..1000 {
             let excludes_one = |ratios: &LogRatios, alpha| {
@@ -168,20 +173,20 @@ fn of_all_looks_together_at_most_5_in_100_show_a_difference() {
         }
         println!("{kind:?}, any of 6 looks: {split} of 1000 with α split, {whole} with α at each");
         assert!(split <= 50, "{kind:?}: {split} of 1000");
-        // That the check can fail: without the split it does.
+        // This shows that the check can fail: without the split it does.
         assert!(whole > 100, "{kind:?}: {whole} of 1000");
     }
 }
 
 #[test]
 fn three_percent_slower_is_found_in_two_percent_noise() {
-    for kind in [Kind::Lognormal, Kind::Drifting { correlation: 0.5 }, Kind::HeavyTailed] {
+    for kind in [Disturbance::Lognormal, Disturbance::Drifting { correlation: 0.5 }, Disturbance::HeavyTailed] {
         let (mut found, mut wrong, mut blocks) = (0, 0, 0);
         for seed in 0..400 {
             let (ratios, stopped) = compare(kind, 1.03, RULE, seed, |_, _| {});
             let verdict = verdict(&ratios, &stopped.look, 0.01);
             found += u64::from(verdict == Verdict::Slower);
-            wrong += u64::from(matches!(verdict, Verdict::Faster | Verdict::Same { .. }));
+            wrong += u64::from(matches!(verdict, Verdict::Faster | Verdict::Same));
             blocks += stopped.look.blocks;
         }
         println!("{kind:?}, 3 % slower: found {found} of 400, wrong {wrong}, {} blocks", blocks as f64 / 400.0);
@@ -194,7 +199,7 @@ fn three_percent_slower_is_found_in_two_percent_noise() {
 fn intervals_hold_the_ratio_as_often_as_they_say() {
     let counted = 10;
     let approximated = 130;
-    for kind in [Kind::Lognormal, Kind::HeavyTailed] {
+    for kind in [Disturbance::Lognormal, Disturbance::HeavyTailed] {
         for (blocks, repetitions) in [(counted, 4000), (approximated, 2000)] {
             let rule = StoppingRule { target: 0.0, max_seconds: 0.0, max_blocks: blocks, ..RULE };
             let held = (0..repetitions).filter(|seed| {
@@ -208,20 +213,21 @@ fn intervals_hold_the_ratio_as_often_as_they_say() {
             });
             let part = held.count() as f64 / repetitions as f64;
             println!("{kind:?}, {blocks} blocks: 95 % interval holds the ratio {:.2} %", part * 100.0);
-            // Three standard deviations of chance are 1.0 % and 1.5 %; ten blocks have 95.1 %.
+            // Three standard deviations are 1.0 % and 1.5 %; ten blocks have 95.1 %.
             assert!((part - 0.95).abs() < 0.015, "{kind:?}, {blocks} blocks: {part}");
         }
     }
 }
 
-/// A ratio of just the margin is called equal no more often than α allows; a strategy itself is, given blocks enough.
+/// A ratio equal to the margin is called equal no more often than α allows. A strategy compared with itself is called
+/// equal, given enough blocks.
 #[test]
 fn equality_is_claimed_where_it_holds_and_not_beyond_the_margin() {
     let rule = StoppingRule { target: 0.005, ..RULE };
     let same = |slowdown: f64| {
         let claims = (0..400).filter(|seed| {
-            let (ratios, stopped) = compare(Kind::Lognormal, slowdown, rule, *seed, |_, _| {});
-            matches!(verdict(&ratios, &stopped.look, 0.01), Verdict::Same { .. })
+            let (ratios, stopped) = compare(Disturbance::Lognormal, slowdown, rule, *seed, |_, _| {});
+            matches!(verdict(&ratios, &stopped.look, 0.01), Verdict::Same)
         });
         claims.count()
     };
@@ -233,26 +239,27 @@ fn equality_is_claimed_where_it_holds_and_not_beyond_the_margin() {
 
 #[test]
 fn a_comparison_stops_for_the_reason_it_gives() {
-    let (_, precise) = compare(Kind::Lognormal, 1.0, RULE, 1, |_, _| {});
+    let (_, precise) = compare(Disturbance::Lognormal, 1.0, RULE, 1, |_, _| {});
     assert_eq!(precise.reason, StopReason::Precise);
-    let (_, timed) = compare(Kind::Lognormal, 1.0, StoppingRule { max_seconds: 11.0, ..RULE }, 1, |_, _| {});
+    let (_, timed) = compare(Disturbance::Lognormal, 1.0, StoppingRule { max_seconds: 11.0, ..RULE }, 1, |_, _| {});
     assert_eq!((timed.reason, timed.look.blocks), (StopReason::Budget, 6));
 }
 
 #[test]
 fn warm_up_is_found_where_it_is_and_seldom_where_it_is_not() {
-    let detect = |kind: Kind, seed: u64, slow: &dyn Fn(u64) -> f64| {
+    let detect = |kind: Disturbance, seed: u64, slow: &dyn Fn(u64) -> f64| {
         let mut machine = Machine::new(kind, seed);
         let seconds: Vec<f64> = (0..40).map(|round| machine.round(slow(round))).collect();
         WarmUp::detect(&seconds).expect("enough samples").samples
     };
-    for kind in KINDS {
+    for kind in DISTURBANCES {
         let alarms = (0..400).filter(|seed| detect(kind, *seed, &|_| 1.0) > 0).count();
         println!("{kind:?}: warm-up found in {alarms} of 400 steady series");
         assert!(alarms <= 30, "{kind:?}: {alarms} of 400");
     }
-    // Three rounds half as slow again.
-    let found: Vec<usize> = (0..400).map(|s| detect(Kind::Lognormal, s, &|k| if k < 3 { 1.5 } else { 1.0 })).collect();
+    // Three rounds take half as long again.
+    let found: Vec<usize> =
+        (0..400).map(|s| detect(Disturbance::Lognormal, s, &|k| if k < 3 { 1.5 } else { 1.0 })).collect();
     let (all, exactly) = (found.iter().filter(|d| **d >= 3).count(), found.iter().filter(|d| **d == 3).count());
     println!("three slow rounds: at least these found in {all} of 400, exactly these in {exactly}");
     assert!(all == 400 && exactly >= 240, "{all}, {exactly}");

@@ -1,49 +1,52 @@
-//! Two strategies, block by block: how their times compare.
+//! The times of two strategies compared block by block.
 
 use crate::stats::hodges_lehmann::centre;
 use crate::stats::signed_rank::SignedRank;
 use crate::stats::{Alpha, Interval};
 
-/// Why times cannot be compared.
+/// The reason why times cannot be paired.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PairingError {
-    /// A time of zero, below it, or not finite has no logarithm.
+    /// A time is 0, negative, or not finite, so it has no logarithm.
     #[error("block {block} took {seconds} s; only times above 0 have a ratio")]
     NotATime {
-        /// The block.
+        /// Number of the block.
         block: u64,
-        /// What it is said to have taken.
+        /// The time, seconds.
         seconds: f64,
     },
-    /// The same strategy twice in one block: which of the times is the block's?
+    /// A strategy has two times in one block, or its blocks are not in ascending order.
     #[error("block {block} holds two times of one strategy, or blocks are out of order")]
     OutOfOrder {
-        /// The block.
+        /// Number of the block.
         block: u64,
     },
 }
 
-/// ln t₁ − ln t₂ for each block in which both strategies were timed, in the order of the blocks.
+/// The log ratio ln t₁ − ln t₂ of each block in which both strategies were timed, in the order of the blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogRatios(Vec<f64>);
 
-/// The time of the first strategy divided by the time of the second. No unit; below 1 the first is the faster one.
+/// The time of the first strategy divided by the time of the second. It has no unit; below 1 the first is faster.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio {
-    /// Number of blocks in which both were timed.
+    /// Number of blocks in which both strategies were timed.
     pub blocks: usize,
     /// Hodges-Lehmann estimate: exp of the median of the Walsh averages of the log ratios.
     pub estimate: f64,
-    /// Its interval, by inverting the signed-rank test; None with fewer blocks than
+    /// Interval that inverts the signed-rank test. None for fewer blocks than
     /// [`least_blocks`](crate::stats::least_blocks).
     pub interval: Option<Interval>,
-    /// How often the interval may miss.
+    /// Error probability of the interval.
     pub alpha: Alpha,
 }
 
 impl LogRatios {
-    /// Pairs the times of two strategies, each a list of block and seconds in ascending order of blocks. A block that one
-    /// of them lacks, because its sample was invalid, is left out.
+    /// Pairs the times of two strategies. `first` and `second` hold (block, seconds) in ascending order of blocks. A
+    /// block that one strategy lacks, because its sample was invalid, is left out.
+    ///
+    /// # Errors
+    /// [`PairingError`] if a time is not above 0 and finite, or the blocks are not ascending.
     pub fn pair(first: &[(u64, f64)], second: &[(u64, f64)]) -> Result<Self, PairingError> {
         for times in [first, second] {
             if let Some((block, seconds)) = times.iter().find(|(_, s)| !(*s > 0.0 && s.is_finite())) {
@@ -64,29 +67,45 @@ impl LogRatios {
         Ok(LogRatios(ratios))
     }
 
-    /// The log ratios, one a block.
+    /// The log ratios, one for each block.
     pub fn values(&self) -> &[f64] {
         &self.0
     }
 
-    /// The ratio and its interval at level `alpha`. None if no block holds both strategies.
+    /// Estimates the ratio and its interval at level `alpha`. Returns None if no block contains both strategies.
+    ///
+    /// ```
+    /// use gradshard::stats::{Alpha, LogRatios};
+    ///
+    /// // Eight blocks, each with one time of either strategy, seconds. The first strategy takes half the time.
+    /// let first: Vec<(u64, f64)> = (0..8).map(|block| (block, 1.0)).collect();
+    /// let second: Vec<(u64, f64)> = (0..8).map(|block| (block, 2.0)).collect();
+    /// let ratio = LogRatios::pair(&first, &second)?.ratio(Alpha::FIVE_PERCENT).ok_or("no common block")?;
+    /// assert_eq!(ratio.blocks, 8);
+    /// assert!((ratio.estimate - 0.5).abs() < 1e-12);
+    /// let interval = ratio.interval.ok_or("fewer than 6 blocks")?;
+    /// assert!(interval.holds(ratio.estimate) && interval.high < 1.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ratio(&self, alpha: Alpha) -> Option<Ratio> {
         let centre = centre(&self.0, alpha)?;
         let interval = centre.interval.map(|(low, high)| Interval { low: low.exp(), high: high.exp() });
         Some(Ratio { blocks: self.0.len(), estimate: centre.estimate.exp(), interval, alpha })
     }
 
-    /// p-value, two-sided, of the two being equally fast: Wilcoxon's signed-rank test.
+    /// Returns the two-sided p-value of the hypothesis that both strategies are equally fast (Wilcoxon's signed-rank
+    /// test).
     pub fn difference_p(&self) -> f64 {
         SignedRank::of(&self.0).two_sided()
     }
 
-    /// p-value of their ratio lying outside 1 / (1 + margin) up to 1 + margin: two one-sided signed-rank tests
-    /// (Schuirmann 1987), the larger p-value, doubled. A `margin` of 0.01 is 1 %; without a margin above 0 it is 1.
+    /// Returns the p-value of the hypothesis that the ratio lies outside 1 / (1 + margin) … 1 + margin. It is the
+    /// larger p-value of two one-sided signed-rank tests (Schuirmann 1987), doubled. A `margin` of 0.01 is 1 %; without
+    /// a margin above 0 the result is 1.
     ///
-    /// Doubled so that it is at most α where, and only where, the interval at level α lies inside the margin, which a
-    /// reader of the interval can see. The usual undoubled form would call strategies equal whose 95 % interval sticks
-    /// out.
+    /// The doubled value is at most α exactly if the interval at level α lies inside the margin, which a reader of the
+    /// interval can check. The usual undoubled value would call strategies equal although their 95 % interval exceeds
+    /// the margin.
     pub fn equality_p(&self, margin: f64) -> f64 {
         if !(margin > 0.0 && margin.is_finite()) {
             return 1.0;

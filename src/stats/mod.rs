@@ -1,4 +1,5 @@
-//! How samples are taken and what is said about them. Knows nothing of MPI.
+//! Statistics of samples: the order of blocks, estimates with intervals, tests, stopping rules, and clock arithmetic.
+//! Pure functions that know nothing of MPI.
 
 pub mod alpha;
 pub mod autocorrelation;

@@ -1,20 +1,21 @@
-//! Wilcoxon's signed-rank statistic: its distribution when nothing differs, and what follows from it.
+//! Wilcoxon's signed-rank statistic, its distribution under the null hypothesis, and its p-values.
 //!
-//! T⁺ is the sum of the ranks, by size, of those differences that are positive. If nothing differs every difference is
-//! positive or negative with the same probability, whatever its size (Wilcoxon 1945; Hollander, Wolfe and Chicken,
-//! Nonparametric Statistical Methods, chapter 3). Blocks in a random order make that so by design: which of two
-//! strategies ran first is a fair coin, so drift and correlation between blocks do not disturb it.
+//! T⁺ is the sum of the ranks, by absolute size, of the positive differences. Under the null hypothesis every
+//! difference is positive or negative with the same probability, whatever its size (Wilcoxon 1945; Hollander, Wolfe and
+//! Chicken, Nonparametric Statistical Methods, chapter 3). The random order within blocks guarantees this by design: a
+//! fair coin decides which of two strategies runs first, so drift and correlation between blocks do no harm.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::stats::Alpha;
 
-/// Up to this many differences the distribution is counted, above it is approximated by the normal one. R's wilcox.test
-/// counts below 50; counting is still cheap here, and far tails, which later looks need, are better counted.
+/// The largest number of differences for which the distribution is counted exactly. Above it the normal approximation
+/// is used. R's wilcox.test counts below 50. Counting is still cheap at 100, and it is better for the far tails that
+/// later looks need.
 const COUNTED: usize = 100;
 
-/// The least number of blocks with which an interval at level α exists: n such that 2 · 2⁻ⁿ ≤ α, as all n differences
-/// having one sign is the rarest thing that can happen. 6 for 95 %.
+/// Returns the least number of blocks for which an interval at level α exists. It is the least n with 2 · 2⁻ⁿ ≤ α, as
+/// the rarest outcome is that all n differences have the same sign. It is 6 for 95 %.
 pub fn least_blocks(alpha: Alpha) -> usize {
     let mut blocks = 1;
     while alpha.halved(1).get() < 0.5f64.powf(blocks as f64) {
@@ -23,9 +24,9 @@ pub fn least_blocks(alpha: Alpha) -> usize {
     blocks
 }
 
-/// Rank k, from 1, of the Walsh average at the lower end of the interval at level α for the centre of `n` differences; the
-/// upper end is the k-th from above. The largest k with 2 P(T⁺ ≤ k − 1) ≤ α (Hollander, Wolfe and Chicken,
-/// where it is C_α). None if n is less than [`least_blocks`].
+/// Returns the rank k, from 1, of the Walsh average at the lower end of the interval at level α for the centre of `n`
+/// differences; the upper end is the k-th largest. It is the largest k with 2 P(T⁺ ≤ k − 1) ≤ α (C_α of Hollander,
+/// Wolfe and Chicken). None if n is less than [`least_blocks`].
 ///
 /// Above 100 differences k − 1 = ⌊μ − ½ − zσ⌋ with μ = n(n + 1) / 4 and σ² = n(n + 1)(2n + 1) / 24.
 pub fn walsh_rank(n: usize, alpha: Alpha) -> Option<u64> {
@@ -46,28 +47,28 @@ pub fn walsh_rank(n: usize, alpha: Alpha) -> Option<u64> {
     (below >= 1).then_some(below as u64)
 }
 
-/// The statistic of some differences, with what is needed to judge it.
+/// The signed-rank statistic of some differences.
 ///
-/// Differences of zero say nothing and are left out, as Wilcoxon did; equal sizes share the mean of their ranks, and the
-/// distribution is the one that these very ranks have (Hollander, Wolfe and Chicken, chapter 3).
+/// Zero differences are left out, as Wilcoxon did. Equal sizes share the mean of their ranks, and the distribution is
+/// the conditional one for these ranks (Hollander, Wolfe and Chicken, chapter 3).
 pub struct SignedRank {
-    /// Twice the ranks of the differences other than zero: whole numbers, as shared ranks are halves.
+    /// Twice the ranks of the non-zero differences. Shared ranks are multiples of one half, so these are integers.
     doubled: Vec<usize>,
     /// Twice T⁺.
     doubled_plus: usize,
-    /// Σ t(t − 1)(t + 1) over groups of t equal sizes.
+    /// Σ t(t − 1)(t + 1) over the groups of t equal sizes.
     ties: f64,
 }
 
 impl SignedRank {
-    /// The statistic of `differences`.
+    /// Computes the statistic of `differences`.
     pub fn of(differences: &[f64]) -> Self {
         let mut sorted: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
         sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
         let mut found = SignedRank { doubled: Vec::with_capacity(sorted.len()), doubled_plus: 0, ties: 0.0 };
         for group in sorted.chunk_by(|a, b| a.abs() == b.abs()) {
             let before = found.doubled.len();
-            // The mean of ranks before + 1 up to before + t, doubled.
+            // The mean of the ranks before + 1 … before + t, doubled.
             let doubled_rank = 2 * before + group.len() + 1;
             found.doubled.extend(group.iter().map(|_| doubled_rank));
             found.doubled_plus += doubled_rank * group.iter().filter(|d| **d > 0.0).count();
@@ -77,34 +78,31 @@ impl SignedRank {
         found
     }
 
-    /// T⁺.
-    pub fn statistic(&self) -> f64 {
-        self.doubled_plus as f64 / 2.0
-    }
-
-    /// Probability of a T⁺ as small as this one, if nothing differs: small where the differences are below zero.
+    /// Returns the probability under the null hypothesis of a T⁺ at most this large. It is small if the differences are
+    /// below 0.
     pub fn lower_tail(&self) -> f64 {
         self.at_most(self.doubled_plus)
     }
 
-    /// Probability of a T⁺ as large as this one, if nothing differs: small where the differences are above zero.
+    /// Returns the probability under the null hypothesis of a T⁺ at least this large. It is small if the differences
+    /// are above 0.
     pub fn upper_tail(&self) -> f64 {
-        // The distribution is symmetric, and small probabilities are summed from its thin end without losing digits.
+        // The distribution is symmetric. Summing the mirrored lower tail keeps the digits of small probabilities.
         self.at_most(self.doubled.iter().sum::<usize>() - self.doubled_plus)
     }
 
-    /// Probability of a T⁺ as far from its mean as this one, on either side, if nothing differs.
+    /// Returns the probability under the null hypothesis of a T⁺ at least this far from its mean, on either side.
     pub fn two_sided(&self) -> f64 {
         (2.0 * self.lower_tail().min(self.upper_tail())).min(1.0)
     }
 
-    /// Probability of a T⁺ of at most half of `doubled_sum`.
+    /// Returns P(2 T⁺ ≤ `doubled_sum`).
     fn at_most(&self, doubled_sum: usize) -> f64 {
         let n = self.doubled.len();
         let probability: f64 = if n <= COUNTED {
             distribution(&self.doubled).iter().take(doubled_sum + 1).sum()
         } else {
-            // The half is the correction for continuity.
+            // The one half is the continuity correction.
             let (mean, deviation) = moments(n, self.ties);
             Normal::standard().cdf((doubled_sum as f64 / 2.0 + 0.5 - mean) / deviation)
         };
@@ -112,16 +110,17 @@ impl SignedRank {
     }
 }
 
-/// Mean and standard deviation of T⁺ of `n` differences; `ties` is Σ t(t − 1)(t + 1) over groups of t equal sizes
-/// (Hollander, Wolfe and Chicken).
+/// Returns the mean and the standard deviation of T⁺ of `n` differences. `ties` is Σ t(t − 1)(t + 1) over the groups of
+/// t equal sizes (Hollander, Wolfe and Chicken).
 fn moments(n: usize, ties: f64) -> (f64, f64) {
     let n = n as f64;
     let variance = (n * (n + 1.0) * (2.0 * n + 1.0) - ties / 2.0) / 24.0;
     (n * (n + 1.0) / 4.0, variance.sqrt())
 }
 
-/// The probability of each sum of a subset of `ranks`, each in it or not by a fair coin. One rank after another: without
-/// it the sum stays, with it the sum grows by it.
+/// Returns the probability of each sum of a random subset of `ranks`, in which each rank is with probability one half.
+/// The ranks are added one after another: a rank that is not in the subset keeps the sum, and one that is in it
+/// increases the sum.
 fn distribution(ranks: &[usize]) -> Vec<f64> {
     let mut probabilities = vec![0.0; ranks.iter().sum::<usize>() + 1];
     probabilities[0] = 1.0;
@@ -197,7 +196,7 @@ mod tests {
     fn depression_scores_of_hollander_and_wolfe() {
         let differences = [-0.952, 0.147, -1.022, -0.43, -0.62, -0.59, -0.49, 0.08, -0.01];
         let found = SignedRank::of(&differences);
-        assert_eq!(found.statistic(), 5.0);
+        assert_eq!(found.doubled_plus, 2 * 5);
         assert_near(found.lower_tail(), 0.019_531_25);
         assert_near(found.two_sided(), 0.039_062_5);
         let mirrored = SignedRank::of(&differences.map(|d| -d));
@@ -217,7 +216,7 @@ mod tests {
     #[test]
     fn equal_sizes_share_ranks_and_zeros_say_nothing() {
         let differences = [11.0, 4.0, 3.0, -2.0, 13.0, 2.0, 7.0, 4.0, 3.0, -3.0, 12.0, 0.0, -0.0];
-        assert_eq!(SignedRank::of(&differences[..11]).statistic(), 60.5);
+        assert_eq!(SignedRank::of(&differences[..11]).doubled_plus, 121);
         assert_near(SignedRank::of(&differences[..11]).two_sided(), 26.0 / 2048.0);
         assert_near(SignedRank::of(&differences).two_sided(), 26.0 / 2048.0);
         assert_eq!(SignedRank::of(&[0.0; 8]).two_sided(), 1.0);
@@ -230,7 +229,7 @@ mod tests {
     fn many_differences_are_judged_by_the_normal_distribution() {
         let differences: Vec<f64> = (1..=120).map(|k| (50.0 * f64::from(k).sin()).round() + 5.0).collect();
         let found = SignedRank::of(&differences);
-        assert_eq!(found.statistic(), 4285.5);
+        assert_eq!(found.doubled_plus, 8571);
         assert_near(found.two_sided(), 0.057_932_848_166_623_016);
     }
 }

@@ -1,89 +1,78 @@
-//! When a comparison has been measured enough.
+//! The stopping rule of a comparison: when have enough blocks run?
 
 use crate::stats::Alpha;
 
-/// Blocks at the first look; each further one comes at twice as many.
+/// Number of blocks at the first look. Each later look comes at twice as many blocks.
 const FIRST_LOOK: u64 = 10;
 
-/// When to stop. α is what all looks together may spend.
+/// The limits at which a comparison stops.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StoppingRule {
-    /// How often a comparison may claim a difference where there is none, all its looks together.
+    /// Probability that the comparison claims a difference that does not exist, over all its looks together.
     pub alpha: Alpha,
-    /// The half-width of every ratio's interval to be reached, as a part of the ratio: 0.02 is 2 %.
+    /// Wanted relative half-width of every ratio's interval: 0.02 is 2 %.
     pub target: f64,
-    /// Seconds after which no further block starts.
+    /// Time after which no further block starts, seconds.
     pub max_seconds: f64,
     /// Greatest number of blocks.
     pub max_blocks: u64,
 }
 
 /// Why a comparison stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display, strum::EnumString,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum StopReason {
-    /// Every interval is as narrow as it should be.
+    /// Every interval is as narrow as the target.
     Precise,
-    /// The time is up.
+    /// The time budget is used up.
     Budget,
-    /// As many blocks as allowed have run.
+    /// The greatest number of blocks has run.
     Blocks,
-}
-
-impl StopReason {
-    /// The name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            StopReason::Precise => "precise",
-            StopReason::Budget => "budget",
-            StopReason::Blocks => "blocks",
-        }
-    }
-
-    /// The reason that has this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [StopReason::Precise, StopReason::Budget, StopReason::Blocks].into_iter().find(|reason| reason.name() == name)
-    }
 }
 
 /// One look at the samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {
-    /// From 1.
+    /// Number of the look, from 1.
     pub number: u32,
-    /// Blocks that had run.
+    /// Number of blocks that had run.
     pub blocks: u64,
-    /// What this look may spend. Intervals of it are made at this level.
+    /// Share of α that this look may spend. Its intervals have this level.
     pub alpha: Alpha,
 }
 
 impl Look {
-    /// The p-value that counts for all looks together, of one computed at this look: at most `total` exactly where `p` is
-    /// at most this look's share of it.
+    /// Converts a p-value `p` computed at this look to one that is valid for all looks together, where `total` is the α
+    /// of all looks. The result is at most `total` exactly if `p` is at most this look's share of α.
     pub fn for_all_looks(&self, p: f64, total: Alpha) -> f64 {
         (p * (total.get() / self.alpha.get())).min(1.0)
     }
 }
 
-/// What came of a comparison.
+/// The end of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stopped {
-    /// Why it stopped.
+    /// The reason for stopping.
     pub reason: StopReason,
-    /// The last look; what is reported is reported at its level.
+    /// The last look. All results are reported at its level.
     pub look: Look,
 }
 
 /// The looks of one comparison, at 10, 20, 40, 80 … blocks.
 ///
-/// Look k spends α / 2ᵏ. These sum up to less than α however many looks there are, which need not be known before (a
-/// union bound: it holds however the looks depend on each other, where group-sequential boundaries such as Pocock's would
-/// need normal increments and a known number). Of the splits that converge, halving leaves most to the looks that decide
-/// most comparisons: at 20, 40 and 80 blocks it spends more than α / k(k + 1) or 6α / π²k² do.
+/// Look k spends α / 2ᵏ. The sum is less than α for any number of looks, so this number need not be known before. The
+/// sum is a union bound, which holds whatever the dependence between the looks; group-sequential boundaries such as
+/// Pocock's need normal increments and a known number of looks. Among convergent series, halving leaves the most to the
+/// looks that decide most comparisons: at 20, 40 and 80 blocks it spends more than α / k(k + 1) and 6α / π²k².
 ///
-/// The last look, which the budget or the greatest number of blocks forces, spends all that is left: α / 2ᵏ⁻¹. So a
-/// comparison with room for one look has the whole of α. This is sound as long as being last does not depend on which
-/// strategy is ahead. The greatest number of blocks is known before; the time spent is the sum over both strategies, and
-/// as the order within a block is a fair coin, it says nothing about the signs of the log ratios that the test judges.
+/// The last look is forced by the time budget or by the greatest number of blocks. It spends all that is left, α /
+/// 2ᵏ⁻¹, so a comparison with room for one look has the whole of α. This is sound if being last does not depend on
+/// which strategy is ahead. The greatest number of blocks is known before. The time spent is the sum over both
+/// strategies, and as the order within a block is random, it carries no information about the signs of the log ratios
+/// that the test uses.
 #[derive(Clone, Debug)]
 pub struct Stopping {
     rule: StoppingRule,
@@ -92,21 +81,16 @@ pub struct Stopping {
 }
 
 impl Stopping {
-    /// No look has been taken yet.
+    /// Starts without any look.
     pub fn new(rule: StoppingRule) -> Self {
         Stopping { rule, looks: 0, next: FIRST_LOOK }
     }
 
-    /// Blocks at which the next look is due.
-    pub fn next_look(&self) -> u64 {
-        self.next.min(self.rule.max_blocks)
-    }
-
-    /// To be called after every block: `blocks` have run, in `seconds`. The outcome if the comparison is to stop, None if
-    /// another block is to run.
+    /// Decides after every block whether the comparison stops. `blocks` blocks have run in `seconds` seconds. Returns
+    /// None if another block is to run.
     ///
-    /// `widest` is asked at looks only, for the greatest relative half-width of all intervals at the level given; None if
-    /// an interval cannot be had yet.
+    /// The function calls `widest` only at looks. It must return the greatest relative half-width of all intervals at
+    /// the given level, or None if an interval does not exist yet.
     pub fn after_block(
         &mut self,
         blocks: u64,
@@ -144,7 +128,8 @@ mod tests {
         StoppingRule { alpha: Alpha::FIVE_PERCENT, target: 0.02, max_seconds, max_blocks }
     }
 
-    /// Blocks and α of all looks, and the outcome; a block takes a second, and `width` says how wide the interval is.
+    /// Returns the blocks and α of all looks, and the outcome. A block takes a second, and `width` is the width of the
+    /// interval.
     fn run(rule: StoppingRule, width: impl Fn(u64) -> Option<f64>) -> (Vec<(u64, f64)>, Stopped) {
         let mut stopping = Stopping::new(rule);
         let mut looks = Vec::new();
@@ -166,7 +151,7 @@ mod tests {
         assert_eq!(looks, [(10, 0.025), (20, 0.0125), (40, 0.006_25), (80, 0.003_125), (100, 0.003_125)]);
         assert!((looks.iter().map(|(_, alpha)| alpha).sum::<f64>() - 0.05).abs() < 1e-15);
         assert_eq!((stopped.reason, stopped.look.number, stopped.look.blocks), (StopReason::Blocks, 5, 100));
-        // A look that is due anyway is the last one: it is not taken twice.
+        // A look that is due anyway is the last one; it is not taken twice.
         let (looks, _) = run(rule(1e9, 40), |_| None);
         assert_eq!(looks, [(10, 0.025), (20, 0.0125), (40, 0.0125)]);
         for blocks in 1..=1000 {
@@ -184,11 +169,11 @@ mod tests {
 
     #[test]
     fn narrow_intervals_stop_at_a_look_and_only_there() {
-        // 2 % from 15 blocks on.
+        // The width is 2 % from 15 blocks on.
         let (looks, stopped) = run(rule(1e9, 1000), |blocks| Some(0.3 / blocks as f64));
         assert_eq!((looks.len(), stopped.look.blocks, stopped.reason), (2, 20, StopReason::Precise));
         assert_eq!(stopped.look.alpha.get(), 0.0125);
-        // Intervals that cannot be had are not narrow, and neither are those that are not a number.
+        // An interval that does not exist is not narrow, and neither is a width that is not a number.
         assert_eq!(run(rule(1e9, 20), |_| None).1.reason, StopReason::Blocks);
         assert_eq!(run(rule(1e9, 20), |_| Some(f64::NAN)).1.reason, StopReason::Blocks);
     }
@@ -198,9 +183,9 @@ mod tests {
         let (looks, stopped) = run(rule(33.0, 1000), |_| Some(0.5));
         assert_eq!((stopped.reason, stopped.look.blocks), (StopReason::Budget, 33));
         assert_eq!(looks, [(10, 0.025), (20, 0.0125), (33, 0.0125)]);
-        // Narrow when the time is up is narrow all the same.
+        // An interval that is narrow when the time is up counts as precise.
         assert_eq!(run(rule(33.0, 1000), |b| Some(if b == 33 { 0.01 } else { 1.0 })).1.reason, StopReason::Precise);
-        // Fewer blocks than the first look: one block at least always runs.
+        // With fewer blocks than the first look, at least one block runs.
         assert_eq!(run(rule(0.0, 1000), |_| None).1.look.blocks, 1);
     }
 
@@ -216,8 +201,8 @@ mod tests {
         for (reason, name) in
             [(StopReason::Precise, "precise"), (StopReason::Budget, "budget"), (StopReason::Blocks, "blocks")]
         {
-            assert_eq!((reason.name(), StopReason::from_name(name)), (name, Some(reason)));
+            assert_eq!((reason.to_string().as_str(), name.parse()), (name, Ok(reason)));
         }
-        assert_eq!(StopReason::from_name("bored"), None);
+        assert!("bored".parse::<StopReason>().is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What is said about the samples of one cell: their median, and an interval for it.
+//! The median of the samples of one cell, and its interval.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -9,28 +9,28 @@ use crate::stats::Alpha;
 pub struct Summary {
     /// Number of samples.
     pub samples: usize,
-    /// Their median, seconds.
+    /// Median, seconds.
     pub median: f64,
-    /// Lower and upper end of the interval of the median, seconds; None with too few samples (at 95 %, fewer than 8).
+    /// Lower and upper end of the interval of the median, seconds. None with too few samples (fewer than 8 at 95 %).
     pub interval: Option<(f64, f64)>,
 }
 
 impl Summary {
-    /// Half the width of the interval, divided by the median: 0.02 for a median known to 2 %.
+    /// Returns half the width of the interval divided by the median: 0.02 for a median known to 2 %.
     pub fn relative_half_width(&self) -> Option<f64> {
         let (low, high) = self.interval?;
         (self.median > 0.0).then(|| (high - low) / 2.0 / self.median)
     }
 }
 
-/// Median and its interval of 95 %, as [`summarise_at`]. None without samples.
+/// Computes the median and its 95 % interval with [`summarise_at`]. Returns None without samples.
 pub fn summarise(samples: &[f64]) -> Option<Summary> {
     summarise_at(samples, Alpha::FIVE_PERCENT)
 }
 
-/// Median and its nonparametric interval: the order statistics of ranks ⌊(n − z√n) / 2⌋ and ⌈1 + (n + z√n) / 2⌉, where
-/// z is the normal quantile of 1 − α/2 (Hoefler and Belli, Scientific Benchmarking of Parallel Computing Systems,
-/// SC 2015, with z = 1.96). None without samples.
+/// Computes the median and its nonparametric interval. The ends are the order statistics of ranks ⌊(n − z√n) / 2⌋ and
+/// ⌈1 + (n + z√n) / 2⌉, where z is the normal quantile of 1 − α/2 (Hoefler and Belli, Scientific Benchmarking of
+/// Parallel Computing Systems, SC 2015, with z = 1.96). Returns None without samples.
 pub fn summarise_at(samples: &[f64], alpha: Alpha) -> Option<Summary> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -41,7 +41,8 @@ pub fn summarise_at(samples: &[f64], alpha: Alpha) -> Option<Summary> {
     Some(Summary { samples: n, median, interval })
 }
 
-/// Ranks, from 1, of the order statistics at the ends of the interval. None if there are no such ranks.
+/// Returns the ranks, from 1, of the order statistics at the ends of the interval; None if a rank would lie outside 1 …
+/// n.
 fn ranks(n: usize, alpha: Alpha) -> Option<(usize, usize)> {
     let spread = Normal::standard().inverse_cdf(1.0 - alpha.halved(1).get()) * (n as f64).sqrt();
     let low = ((n as f64 - spread) / 2.0).floor();

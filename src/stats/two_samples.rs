@@ -1,31 +1,35 @@
-//! Two runs of one thing, not paired: how their times compare.
+//! The times of two runs compared without pairing.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::statistics::Statistics;
 
 use crate::stats::{Alpha, Interval};
 
-/// Up to this many samples a side the distribution of the rank-sum statistic is counted, above it is approximated by the
-/// normal one; R's wilcox.test counts below 50.
+/// The largest number of samples in each run for which the distribution of the rank-sum statistic is counted exactly.
+/// Above it the normal approximation is used. R's wilcox.test counts below 50.
 const COUNTED: usize = 40;
 
-/// The time of the first run divided by the time of the second. No unit.
+/// The time of the first run divided by the time of the second. It has no unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TwoSampleRatio {
-    /// exp of the Hodges-Lehmann estimate of the shift of the log times; between jobs, of the difference of their means.
+    /// exp of the Hodges-Lehmann estimate of the shift of the log times; between jobs, exp of the difference of their
+    /// means.
     pub estimate: f64,
-    /// Its interval; None with too few samples.
+    /// Interval of the ratio; None with too few samples.
     pub interval: Option<Interval>,
-    /// p-value, one-sided, of the ratio being at most 1 + margin: small means slower by more than the margin.
+    /// One-sided p-value of the hypothesis that the ratio is at most 1 + margin. A small value means that the first run
+    /// is slower by more than the margin.
     pub slower_p: f64,
-    /// p-value, one-sided, of the ratio being at least 1 / (1 + margin).
+    /// One-sided p-value of the hypothesis that the ratio is at least 1 / (1 + margin).
     pub faster_p: f64,
 }
 
-/// Compares two sets of times in seconds by their ranks: the estimate is the median of all ln xᵢ − ln yⱼ, the interval
-/// inverts the rank-sum test (Hodges and Lehmann 1963; Hollander, Wolfe and Chicken, Nonparametric Statistical Methods,
-/// chapter 4). None where one is empty or holds what is not a time above 0.
+/// Compares two sets of times in seconds by their ranks. The estimate is the median of all ln xᵢ − ln yⱼ, and the
+/// interval inverts the rank-sum test (Hodges and Lehmann 1963; Hollander, Wolfe and Chicken, Nonparametric Statistical
+/// Methods, chapter 4). Returns None if a set is empty or contains a time that is not above 0 and finite, or if the
+/// margin is negative or not finite.
 ///
-/// The samples of one run share its allocation; the interval says nothing of other allocations.
+/// The samples of one run share its allocation, so the interval does not hold for other allocations.
 pub fn unpaired(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) -> Option<TwoSampleRatio> {
     let good = |times: &[f64]| !times.is_empty() && times.iter().all(|time| *time > 0.0 && time.is_finite());
     if !good(first) || !good(second) || margin < 0.0 || !margin.is_finite() {
@@ -44,7 +48,7 @@ pub fn unpaired(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) -> Opt
     }
     let interval = (below > 0).then(|| Interval { low: shifts[below - 1].exp(), high: shifts[pairs - below].exp() });
     let reach = (1.0 + margin).ln();
-    // Pairs that speak against the claim; a tie does.
+    // The pairs that contradict each claim. A tie contradicts it too.
     let against_slower = shifts.iter().filter(|shift| **shift <= reach).count();
     let against_faster = shifts.iter().filter(|shift| **shift >= -reach).count();
     Some(TwoSampleRatio {
@@ -55,15 +59,15 @@ pub fn unpaired(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) -> Opt
     })
 }
 
-/// Compares two sets of jobs, of which each gives its median time in seconds: Welch's interval and test of the log times,
-/// with his degrees of freedom (Welch 1947). None with fewer than two jobs a side, or a median that is not above 0.
+/// Compares two sets of jobs. `first` and `second` hold the median time of each job, seconds. The interval and the test
+/// are Welch's for the log times, with his degrees of freedom (Welch 1947). Returns None for fewer than two jobs on a
+/// side, and for a median that is not above 0.
 pub fn between_jobs(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) -> Option<TwoSampleRatio> {
     let of = |medians: &[f64]| -> Option<(f64, f64, f64)> {
         let n = medians.len() as f64;
         let logs: Vec<f64> = medians.iter().map(|median| median.ln()).collect();
-        let mean = logs.iter().sum::<f64>() / n;
-        let squares: f64 = logs.iter().map(|x| (x - mean).powi(2)).sum();
-        (medians.len() > 1 && mean.is_finite()).then(|| (mean, squares / (n - 1.0) / n, n - 1.0))
+        let (mean, variance) = (logs.as_slice().mean(), logs.as_slice().variance());
+        (medians.len() > 1 && mean.is_finite()).then(|| (mean, variance / n, n - 1.0))
     };
     let ((one, a, df_one), (other, b, df_other)) = (of(first)?, of(second)?);
     let error = (a + b).sqrt();
@@ -72,7 +76,7 @@ pub fn between_jobs(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) ->
     let estimate = difference.exp();
     let reach = (1.0 + margin).ln();
     let Some(t) = StudentsT::new(0.0, 1.0, freedom).ok().filter(|_| error > 0.0) else {
-        // Jobs that do not differ at all: there is nothing to estimate an error from.
+        // If the jobs of each side agree exactly, no standard error can be estimated.
         return Some(TwoSampleRatio { estimate, interval: None, slower_p: 1.0, faster_p: 1.0 });
     };
     let half = t.inverse_cdf(1.0 - alpha.get() / 2.0) * error;
@@ -84,9 +88,9 @@ pub fn between_jobs(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) ->
     })
 }
 
-/// The distribution of the rank-sum statistic U when nothing differs.
+/// The distribution of the rank-sum statistic U under the null hypothesis.
 struct RankSum {
-    /// P(U ≤ u) for each u, where it was counted.
+    /// P(U ≤ u) for each u; empty if the normal approximation is used.
     counted: Vec<f64>,
     mean: f64,
     deviation: f64,
@@ -100,26 +104,27 @@ impl RankSum {
         RankSum { counted, mean: a * b / 2.0, deviation }
     }
 
-    /// P(U ≤ u).
+    /// Returns P(U ≤ u).
     fn at_most(&self, u: usize) -> f64 {
         if let Some(last) = self.counted.last() {
             return self.counted.get(u).copied().unwrap_or(*last);
         }
-        // With the correction for continuity.
+        // The one half is the continuity correction.
         Normal::standard().cdf((u as f64 + 0.5 - self.mean) / self.deviation)
     }
 }
 
-/// P(U ≤ u) by counting which m of m + n ranks the first sample has: U is the sum of what each exceeds its least by.
+/// Returns P(U ≤ u) for each u. It counts the ways to choose the m ranks of the first sample among m + n ranks; U is
+/// the sum of the chosen ranks minus its least possible value.
 fn cumulative(m: usize, n: usize) -> Vec<f64> {
     let most = m * n;
-    // ways[k][u], of the ranks so far, with k of them chosen; as probabilities of a random choice they would not differ
-    // in their sums, so plain counts in f64: C(80, 40) is 10²³.
+    // ways[k][u] is the number of ways to choose k of the ranks so far with the sum u. An f64 holds the counts with
+    // enough precision: C(80, 40) is 10²³.
     let mut ways = vec![vec![0.0f64; most + 1]; m + 1];
     ways[0][0] = 1.0;
     for rank in 0..m + n {
         for chosen in (0..m.min(rank + 1)).rev() {
-            // The rank exceeds the least that the next chosen one can have by rank − chosen.
+            // The rank exceeds the least possible rank of the next chosen one by rank − chosen.
             let Some(excess) = rank.checked_sub(chosen).filter(|excess| *excess <= n) else { continue };
             for u in excess..=most {
                 let before = ways[chosen][u - excess];

@@ -1,45 +1,33 @@
-//! What may be claimed of two strategies.
-
-use std::fmt;
+//! Verdicts on pairs of strategies.
 
 use crate::stats::holm::holm;
 use crate::stats::{Alpha, LogRatios, Look};
 
 /// What is claimed of the first of two strategies, compared with the second.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Verdict {
-    /// It takes less time.
+    /// The first strategy takes less time.
     Faster,
-    /// It takes more time.
+    /// The first strategy takes more time.
     Slower,
-    /// Their ratio lies between 1 / (1 + within) and 1 + within. Never claimed without a stated margin.
-    Same {
-        /// The margin, as a part of 1: 0.01 is 1 %.
-        within: f64,
-    },
+    /// Their ratio lies between 1 / (1 + margin) and 1 + margin. Never claimed without a stated margin.
+    Same,
     /// Nothing may be claimed: neither a difference nor equality has been shown.
+    #[default]
     Undecided,
-}
-
-impl Verdict {
-    /// The name in files.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Verdict::Faster => "faster",
-            Verdict::Slower => "slower",
-            Verdict::Same { .. } => "same",
-            Verdict::Undecided => "undecided",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Verdict::Same { within } => write!(f, "same within {} %", within * 100.0),
-            other => f.write_str(other.name()),
-        }
-    }
 }
 
 /// What two strategies' blocks say, before the rest of the family is looked at.
@@ -47,14 +35,15 @@ impl fmt::Display for Verdict {
 pub struct Evidence {
     /// Hodges-Lehmann estimate of the ratio.
     pub estimate: f64,
-    /// p-value of the two being equally fast, for all looks together.
+    /// p-value of the hypothesis that both are equally fast, valid for all looks together.
     pub difference_p: f64,
-    /// p-value of their ratio lying outside the margin, for all looks together.
+    /// p-value of the hypothesis that the ratio lies outside the margin, valid for all looks together.
     pub equality_p: f64,
 }
 
 impl Evidence {
-    /// Evidence in `ratios` at `look`, of `alpha` for all looks. None if no block holds both strategies.
+    /// Computes the evidence in `ratios` at `look`, where all looks share `alpha`. Returns None if no block contains
+    /// both strategies.
     pub fn at(ratios: &LogRatios, margin: f64, look: &Look, alpha: Alpha) -> Option<Self> {
         let ratio = ratios.ratio(look.alpha)?;
         Some(Evidence {
@@ -65,23 +54,23 @@ impl Evidence {
     }
 }
 
-/// A verdict, and the p-values that it rests on, adjusted for looks and family.
+/// A verdict with its p-values, which are adjusted for the looks and for the family.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
-    /// What may be claimed.
+    /// The verdict.
     pub verdict: Verdict,
-    /// p-value of the two being equally fast.
+    /// p-value of the hypothesis that both are equally fast.
     pub difference_p: f64,
-    /// p-value of their ratio lying outside the margin.
+    /// p-value of the hypothesis that the ratio lies outside the margin.
     pub equality_p: f64,
 }
 
-/// Judges a family of comparisons. The probability that any difference is claimed where there is none is at most `alpha`;
-/// so is, apart from it, the probability that any equality is claimed where the ratio is outside `margin` (Holm's
-/// adjustment within each of the two).
+/// Judges a family of pairs. The probability of claiming any difference that does not exist is at most `alpha`.
+/// Separately, the probability of claiming any equality although the ratio lies outside `margin` is at most `alpha`
+/// too. (Holm's adjustment is applied to each of the two kinds of claim.)
 ///
-/// A ratio shown to lie inside the margin is `Same` even if it is shown not to be 1: whoever states the margin says that
-/// less does not count. Without a margin above 0 nothing is ever `Same`.
+/// A ratio that is shown to lie inside the margin is `Same` even if it is shown to differ from 1, as the margin states
+/// which differences do not matter. Without a margin above 0 no verdict is `Same`.
 pub fn judge(family: &[Evidence], margin: f64, alpha: Alpha) -> Vec<Judgement> {
     let differences = holm(&family.iter().map(|evidence| evidence.difference_p).collect::<Vec<f64>>());
     let equalities = holm(&family.iter().map(|evidence| evidence.equality_p).collect::<Vec<f64>>());
@@ -89,7 +78,7 @@ pub fn judge(family: &[Evidence], margin: f64, alpha: Alpha) -> Vec<Judgement> {
     judged
         .map(|((evidence, difference_p), equality_p)| {
             let verdict = if margin > 0.0 && equality_p <= alpha.get() {
-                Verdict::Same { within: margin }
+                Verdict::Same
             } else if difference_p > alpha.get() {
                 Verdict::Undecided
             } else if evidence.estimate < 1.0 {
@@ -125,12 +114,12 @@ mod tests {
 
     #[test]
     fn equality_needs_a_margin_and_a_test_that_passes() {
-        assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
+        assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.001)], 0.01), [Verdict::Same]);
         // No difference shown is not equality shown.
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.2)], 0.01), [Verdict::Undecided]);
         assert_eq!(verdicts(&[evidence(1.0, 0.9, 0.0)], 0.0), [Verdict::Undecided]);
         // A difference that is shown, and shown not to count.
-        assert_eq!(verdicts(&[evidence(1.004, 0.001, 0.001)], 0.01), [Verdict::Same { within: 0.01 }]);
+        assert_eq!(verdicts(&[evidence(1.004, 0.001, 0.001)], 0.01), [Verdict::Same]);
         // Equalities are a family too.
         let two = [evidence(1.0, 0.9, 0.03), evidence(1.0, 0.9, 0.2)];
         assert_eq!(verdicts(&two, 0.01), [Verdict::Undecided, Verdict::Undecided]);
@@ -138,8 +127,7 @@ mod tests {
 
     #[test]
     fn verdicts_have_names() {
-        let all = [Verdict::Faster, Verdict::Slower, Verdict::Same { within: 0.01 }, Verdict::Undecided];
-        assert_eq!(all.map(|verdict| verdict.name()), ["faster", "slower", "same", "undecided"]);
-        assert_eq!(all[2].to_string(), "same within 1 %");
+        let all = [Verdict::Faster, Verdict::Slower, Verdict::Same, Verdict::Undecided];
+        assert_eq!(all.map(|verdict| verdict.to_string()), ["faster", "slower", "same", "undecided"]);
     }
 }

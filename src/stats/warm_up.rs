@@ -1,31 +1,33 @@
-//! How many of a cell's first samples belong to the machine warming up.
+//! Warm-up detection: how many of a cell's first samples were taken before the machine was steady?
 
-/// Fewer samples say nothing about where the steady ones begin.
+use statrs::statistics::Statistics;
+
+/// The least number of samples for a decision.
 const LEAST_SAMPLES: usize = 10;
 
-/// Where the steady part of a cell's samples begins. It is recorded beside the samples; no sample is deleted for it.
+/// The beginning of the steady part of a cell's samples. It is stored with the samples; no sample is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WarmUp {
-    /// Number of samples, from the first, that are warm-up. 0 if there is none.
+    /// Number of warm-up samples, counted from the first; 0 if there are none.
     pub samples: usize,
-    /// False if the steady part would have to begin after the middle: the series has not settled.
+    /// False if the steady part would begin after the middle of the series, so the series has not settled.
     pub settled: bool,
 }
 
 impl WarmUp {
-    /// Looks for warm-up in `seconds`, a cell's samples in the order in which they were taken. None with fewer than 10
-    /// samples, or if one of them is not a time.
+    /// Looks for warm-up in `seconds`, which holds a cell's samples in the order in which they were taken. Returns None
+    /// for fewer than 10 samples, and if a sample is not above 0 and finite.
     ///
-    /// Where it ends is said by MSER, the marginal standard error rule (White 1997; White, Cobb and Spratt, A comparison
-    /// of five steady-state truncation heuristics for simulation, WSC 2000): the d, up to the middle, that makes
-    /// Σ (xᵢ − x̄)² / (n − d)² over the samples after d least. It weighs what leaving out gains (no bias) against what it
-    /// costs (fewer samples). x is the logarithm of the time, as ratios are what is compared.
+    /// The end of the warm-up follows the marginal standard error rule MSER (White 1997; White, Cobb and Spratt, A
+    /// comparison of five steady-state truncation heuristics for simulation, WSC 2000). It is the d, at most half of
+    /// the samples, that minimises Σ (xᵢ − x̄)² / (n − d)² over the samples after d. The rule weighs less bias against
+    /// fewer samples. x is the logarithm of the time, as comparisons use ratios.
     ///
-    /// MSER answers where, not whether: of steady series it cuts something off in a third. So there is warm-up only if
-    /// the first sample also lies outside Tukey's outer fences of those that are left, three interquartile ranges beyond
-    /// their quartiles (Tukey, Exploratory Data Analysis, 1977). Slower or faster, as a processor that heats up starts
-    /// fast. A steady drift through the whole series is no warm-up, as there is nothing steady to tell it from; the
-    /// autocorrelation shows it.
+    /// MSER finds the end of a warm-up but does not test whether there is one: it cuts samples off a third of all
+    /// steady series. So warm-up is reported only if, in addition, the first sample lies outside Tukey's outer fences
+    /// of the samples that are left, which are three interquartile ranges beyond their quartiles (Tukey, Exploratory
+    /// Data Analysis, 1977). The first sample may be too slow or too fast: a processor that heats up starts fast. A
+    /// steady drift through the whole series is not reported, as there is no steady part; the autocorrelation shows it.
     pub fn detect(seconds: &[f64]) -> Option<Self> {
         let is_time = |s: &f64| *s > 0.0 && s.is_finite();
         if seconds.len() < LEAST_SAMPLES || !seconds.iter().all(is_time) {
@@ -42,13 +44,11 @@ impl WarmUp {
     }
 }
 
-/// The d up to the middle that makes MSER's statistic least; the first if several do.
+/// Returns the d, up to the middle, that minimises MSER's statistic; the smallest such d.
 fn least_standard_error(series: &[f64]) -> usize {
     let statistic = |cut: usize| {
         let left = &series[cut..];
-        let n = left.len() as f64;
-        let mean = left.iter().sum::<f64>() / n;
-        left.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n * n)
+        left.population_variance() / left.len() as f64
     };
     let mut best = (0, statistic(0));
     for cut in 1..=series.len() / 2 {
@@ -60,7 +60,7 @@ fn least_standard_error(series: &[f64]) -> usize {
     best.0
 }
 
-/// Three interquartile ranges below the lower and above the upper quartile.
+/// Returns the fences three interquartile ranges below the lower quartile and above the upper quartile.
 fn outer_fences(samples: &[f64]) -> (f64, f64) {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -69,7 +69,8 @@ fn outer_fences(samples: &[f64]) -> (f64, f64) {
     (lower - reach, upper + reach)
 }
 
-/// Quantile of sorted samples, interpolated between neighbours (Hyndman and Fan's type 7, the default of R and numpy).
+/// Returns a quantile of sorted samples by linear interpolation (type 7 of Hyndman and Fan, the default of R and numpy;
+/// statrs implements type 8).
 fn quantile(sorted: &[f64], part: f64) -> f64 {
     let place = part * (sorted.len() - 1) as f64;
     let (below, rest) = (place.floor() as usize, place.fract());

@@ -6,7 +6,7 @@ use super::LocalClock;
 use super::dissemination::meet;
 use super::exchange::Exchange;
 use crate::engine::transport::{Transport, TransportError, gather_numbers};
-use crate::stats::clock_model::{ClockModel, Reading};
+use crate::stats::clock_model::{ClockModel, ClockReading};
 
 /// Ping-pongs for a reading, of which the fastest counts. Waiting in a queue only ever adds to what one takes, so the
 /// fastest was disturbed least.
@@ -135,7 +135,11 @@ impl GlobalClock {
 
     /// Rank 0 plays ping-pong with one leader after another, so that they do not disturb each other; leaders pass on what
     /// they have read. None for a rank on rank 0's clock.
-    fn read(&self, exchange: &mut Exchange, transport: &mut dyn Transport) -> Result<Option<Reading>, TransportError> {
+    fn read(
+        &self,
+        exchange: &mut Exchange,
+        transport: &mut dyn Transport,
+    ) -> Result<Option<ClockReading>, TransportError> {
         // Ranks that still come from elsewhere would make the first ones wait.
         meet(exchange, transport, 0)?;
         if transport.rank() == 0 {
@@ -149,22 +153,23 @@ impl GlobalClock {
         match &self.standing {
             Standing::Same => Ok(None),
             Standing::Leads(followers) => {
-                let mut best: Option<Reading> = None;
+                let mut best: Option<ClockReading> = None;
                 for _ in 0..PING_PONGS {
                     let sent = self.now();
                     let [answered, ..] = exchange.swap(transport, Some(0), Some(0), [0; 3])?;
-                    let reading = Reading::of_ping_pong(sent, answered, self.now());
+                    let reading = ClockReading::of_ping_pong(sent, answered, self.now());
                     best = best.filter(|best| best.error <= reading.error).or(Some(reading));
                 }
                 for follower in followers {
-                    let Reading { local, offset, error } = best.unwrap_or(Reading { local: 0, offset: 0, error: 0 });
+                    let ClockReading { local, offset, error } =
+                        best.unwrap_or(ClockReading { local: 0, offset: 0, error: 0 });
                     exchange.swap(transport, Some(*follower), None, [local, offset as u64, error])?;
                 }
                 Ok(best)
             }
             Standing::Follows(leader) => {
                 let [local, offset, error] = exchange.swap(transport, None, Some(*leader), [0; 3])?;
-                Ok(Some(Reading { local, offset: offset as i64, error }))
+                Ok(Some(ClockReading { local, offset: offset as i64, error }))
             }
         }
     }

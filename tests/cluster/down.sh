@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Ends the virtual cluster of CLUSTER_RUN, whole, and leaves nothing behind. Does nothing where there is none.
+# Ends the virtual cluster of CLUSTER_RUN completely and leaves nothing behind. Does nothing if there is none.
 #
-# It kills one process, the first of the cluster's own process namespace; the kernel does the rest.
+# It kills one process, the first of the cluster's process namespace. The kernel then ends the rest.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=cluster.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
@@ -12,7 +12,7 @@ if [ $# -gt 0 ]; then
 fi
 cluster_needs_root
 
-# One that is only starting has no first process yet.
+# A cluster that is still starting has no first process yet.
 settled() { cluster_init >/dev/null || ! cluster_is_locked; }
 await 10 settled || true
 if first=$(cluster_init); then
@@ -25,7 +25,7 @@ if first=$(cluster_init); then
   gone() { [ ! -e "$CLUSTER_RUN" ]; }
   await 10 gone || true
 fi
-# Where the keeper was killed.
+# This case is for a keeper that was killed.
 await 10 cluster_is_unlocked || {
   cluster_say "processes of the cluster in $CLUSTER_RUN do not end"
   exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The first process of the cluster, in namespaces of its own: makes the nodes, their network, and Slurm. Started by
-# keep.sh. When it ends, everything in the cluster ends.
+# The first process of the cluster, in namespaces of its own. It makes the nodes, their network, and Slurm. keep.sh
+# starts it, and when it ends, everything in the cluster ends.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=cluster.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
@@ -10,7 +10,7 @@ die() {
   exit 1
 }
 
-# Child shells must not keep the pipe to up.sh open as their input.
+# Child shells must not inherit the pipe to up.sh as their input, as this would keep it open.
 exec {word}<&0 </dev/null
 
 await 10 cluster_is_here || die "the keeper did not say who is the first process"
@@ -26,13 +26,13 @@ address() { if [ "$1" = head ]; then echo 10.77.0.1; else echo "10.77.0.$((10 + 
   echo "127.0.0.1 localhost"
   for host in "${hosts[@]}"; do echo "$(address "$host") $host"; done
 } >"$CLUSTER_RUN/hosts"
-# The mount namespace is private: the machine's own /etc/hosts stays as it is.
+# The mount namespace is private, so the machine's own /etc/hosts does not change.
 mount --bind "$CLUSTER_RUN/hosts" /etc/hosts
 
 # shellcheck source-path=SCRIPTDIR source=memory-limits.sh
 . "$CLUSTER_HOME/memory-limits.sh"
 
-# make_node NAME: a process that does nothing but hold the node's network, name, mounts and /dev/shm.
+# make_node NAME: starts a process whose only purpose is to hold the node's network, name, mounts and /dev/shm.
 make_node() {
   # shellcheck disable=SC2016 # the inner shell expands these
   unshare --net --uts --ipc --mount --propagation slave bash -euc '
@@ -40,7 +40,8 @@ make_node() {
     hostname "$name"
     ip link set lo up
     mount -t tmpfs -o "size=$SHM" shm /dev/shm
-    # A /tmp of its own, as sockets of MPI and Slurm need; what must be seen everywhere shows through it.
+    # Each node has its own /tmp for the sockets of MPI and Slurm. Directories that must be visible everywhere are
+    # mounted into it.
     own="$CLUSTER_RUN/nodes/$name.tmp"
     mkdir -p "$own"
     mount -t tmpfs -o size=512m,mode=1777 tmp "$own"
@@ -75,12 +76,12 @@ if [ "$SLURM" = 1 ]; then
 fi
 
 touch "$CLUSTER_RUN/ready"
-# Nobody wants the cluster if up.sh was killed before it could say so.
+# If up.sh was killed before it could say "stay", nobody wants the cluster.
 read -r -t 30 answer <&"$word" || true
 [ "${answer:-}" = stay ] || die "up.sh has ended before the cluster was up"
 exec {word}<&-
 trap 'exit 0' TERM
-# bash waits for orphans too, as a first process must.
+# bash also waits for orphans, as a first process must.
 while :; do
   sleep 3600 &
   wait $! || true

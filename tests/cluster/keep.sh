@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The keeper: holds the cluster's namespaces, and clears away when they have ended, however they ended. Started by up.sh.
+# The keeper: holds the cluster's namespaces and clears away when they have ended, for any reason. up.sh starts it.
 #
-# Everything of the cluster is in one process namespace. Its first process dies with unshare, and unshare dies with this
-# script; the kernel then kills every other process of the namespace, and with them every network, mount and name.
+# The whole cluster is in one process namespace. Its first process dies with unshare, and unshare dies with this script.
+# The kernel then kills every other process of the namespace, and the networks, mounts and names disappear with them.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=cluster.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 
-# A background job's standard input would otherwise be /dev/null.
+# Otherwise the standard input of a background job would be /dev/null.
 setpriv --pdeathsig KILL unshare --pid --fork --kill-child=KILL --mount --mount-proc --propagation private \
   --net --uts --ipc "$CLUSTER_HOME/inside.sh" <&0 &
 holder=$!
@@ -17,7 +17,7 @@ exec </dev/null
 first=
 born() {
   read -r first _ <"/proc/$holder/task/$holder/children" || true
-  # unshare has more than one child at no time; before it has unshared, the child would still be in our namespace.
+  # unshare never has more than one child. Before it has unshared, the child would still be in this script's namespace.
   [ -n "$first" ] && [ "$(readlink "/proc/$first/ns/pid")" != "$(readlink /proc/self/ns/pid)" ] ||
     ! kill -0 "$holder" 2>/dev/null
 } 2>/dev/null
@@ -28,6 +28,6 @@ if await 10 born && [ -n "$first" ]; then
 else
   kill -KILL "$holder" 2>/dev/null || true
 fi
-# Twice: a signal ends the first wait.
+# The loop waits twice, as a signal ends the first wait.
 wait "$holder" || wait "$holder" || true
 cluster_clear

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# Memory limits by control groups: of each node (NODE_MEM), and a place for those that Slurm makes (CGROUP=1). Sourced by
-# inside.sh. All groups lie below one of this cluster's own, which keep.sh removes.
+# Memory limits by control groups: one for each node (NODE_MEM), and a place for the groups of Slurm (CGROUP=1).
+# inside.sh sources this file. All groups lie below one group of this cluster, which keep.sh removes.
 
 memory_version=
 memory_root=
 if [ -n "$NODE_MEM" ] || [ "$CGROUP" = 1 ]; then
   if [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; then
     memory_version=1
-    # Slurm makes its groups where it finds the controllers' roots: in this mount namespace, those are our own.
+    # Slurm makes its groups at the roots of the controllers, which in this mount namespace are the cluster's own.
     for controller in memory freezer cpuacct; do
       root=/sys/fs/cgroup/$controller
       [ -d "$root" ] || continue
@@ -23,7 +23,7 @@ if [ -n "$NODE_MEM" ] || [ "$CGROUP" = 1 ]; then
   fi
 fi
 
-# limit_node NAME: a group for the node's processes, which nsh and the node's slurmd enter.
+# limit_node NAME: makes a group for the node's processes, which nsh and the node's slurmd enter.
 limit_node() {
   [ -n "$NODE_MEM" ] || return 0
   local group="$memory_root/$1" file=memory.max

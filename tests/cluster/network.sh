@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # hosts is inside.sh's
-# The nodes' network: every node's eth0 on one bridge, or on one switch in user space. Sourced by inside.sh.
+# The nodes' network: every node's eth0 is on one bridge, or on one switch in user space. inside.sh sources this file.
 
 holder_of() { cat "$CLUSTER_RUN/nodes/$1.pid"; }
-# in_network NODE COMMAND...
+# in_network NODE COMMAND...: runs the command in the node's network.
 in_network() {
   local holder
   holder=$(holder_of "$1")
@@ -11,8 +11,8 @@ in_network() {
   nsenter -t "$holder" -n -- "$@"
 }
 
-# limit_rate COMMAND...: tbf on a device; COMMAND is tc, or tc in a node's network. The burst must hold one packet of
-# 64 KiB as segmentation offload makes them, or tbf cuts or drops it.
+# limit_rate COMMAND...: puts tbf on a device. COMMAND is tc, or tc in a node's network. The burst must hold one packet
+# of 64 KiB, as segmentation offload makes them; otherwise tbf cuts or drops it.
 limit_rate() { "$@" root handle 1: tbf rate "$RATE" burst 128kb latency 20ms; }
 
 if [ "$NET" = tap ]; then
@@ -22,7 +22,7 @@ if [ "$NET" = tap ]; then
     unit=${RATE%bit}
     bits=$(numfmt --from=si "${unit^^}")
   fi
-  # In time even when ranks fill every core, where that is allowed.
+  # A real-time priority, where it is allowed, keeps the switch on time even if ranks occupy every core.
   priority=()
   if chrt -f 10 true 2>/dev/null; then priority=(chrt -f 10); fi
   "${priority[@]}" "$CLUSTER_RUN/switch" "${#hosts[@]}" "$bits" "$DELAY_US" >&2 &
@@ -43,14 +43,14 @@ for host in "${hosts[@]}"; do
     ip link add "port$port" type veth peer name eth0 netns "$holder"
     ip link set "port$port" master bridge up
   fi
-  # The switch finds a node's port in the last byte of its address.
+  # The switch reads a node's port from the last byte of its address.
   in_network "$host" ip link set eth0 address "$(printf '02:00:00:00:00:%02x' $((port + 1)))"
   in_network "$host" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || true
-  # Rounds follow pauses; clusters do not begin slowly after each.
+  # Rounds follow pauses, and on clusters TCP does not begin slowly after each pause.
   in_network "$host" sysctl -qw net.ipv4.tcp_slow_start_after_idle=0 2>/dev/null || true
   in_network "$host" ip addr add "$(address "$host")/24" dev eth0
   in_network "$host" ip link set eth0 up
-  # The same congestion control on every machine, where the kernel has it.
+  # All machines use the same congestion control if the kernel has it.
   in_network "$host" ip route replace 10.77.0.0/24 dev eth0 src "$(address "$host")" congctl cubic 2>/dev/null || true
   if [ "$NET" = bridge ] && [ -n "$RATE" ]; then
     limit_rate in_network "$host" tc qdisc add dev eth0

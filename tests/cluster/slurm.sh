@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# A real Slurm on the virtual nodes: slurmctld on head, a slurmd on each node. Sourced by inside.sh.
+# A real Slurm on the virtual nodes: slurmctld on head and a slurmd on each node. inside.sh sources this file.
 
 mkdir -p "$CLUSTER_RUN/munge" "$CLUSTER_RUN/controller"
 chmod 755 "$CLUSTER_RUN" "$CLUSTER_RUN/munge"
 dd if=/dev/urandom of="$CLUSTER_RUN/munge/key" bs=128 count=1 status=none
 chmod 400 "$CLUSTER_RUN/munge/key"
-# Sockets with a path do not heed network namespaces: one munged serves every node.
+# Unix sockets are independent of network namespaces, so one munged serves every node.
 munged --origin=127.0.0.1 --socket="$CLUSTER_RUN/munge/socket" --key-file="$CLUSTER_RUN/munge/key" \
   --pid-file="$CLUSTER_RUN/munge/pid" --log-file="$CLUSTER_RUN/munge/log" --seed-file="$CLUSTER_RUN/munge/seed" \
   --num-threads=4
@@ -18,7 +18,7 @@ if [ "$CGROUP" = 1 ]; then
   gather=jobacct_gather/cgroup
   gather_parameters=
 fi
-# cred_expire: a job that is requeued waits so long before it may start again, two minutes by default.
+# cred_expire is the delay before a requeued job may start again. Its default is two minutes.
 cat >"$CLUSTER_RUN/slurm.conf" <<CONF
 ClusterName=virtual
 SlurmctldHost=head($(address head))

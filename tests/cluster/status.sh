@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Says whether the virtual cluster of CLUSTER_RUN is up, and how its nodes are. Exit code 0: up and well; 1: up, and
-# something is wrong with it; 3: down.
+# Prints whether the virtual cluster of CLUSTER_RUN is up, and the state of its nodes. Exit code 0: up and well; 1: up
+# with a fault; 3: down.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=cluster.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
@@ -29,7 +29,7 @@ nodes=$(sed -n 's/^nodes=//p' "$CLUSTER_RUN/settings")
 for ((i = -1; i < nodes; i++)); do
   name="node$i"
   [ "$i" -ge 0 ] || name="head"
-  # The second word; a tap device that works is UNKNOWN.
+  # The second word is the state. A working tap device is UNKNOWN.
   if ! link=$("$CLUSTER_HOME/nsh" "$name" ip -br link show eth0 2>/dev/null | awk '{ print $2 }'); then
     link=
   fi

@@ -1,15 +1,15 @@
-/* A switch in user space, for kernels that cannot delay packets themselves: every port is a TAP device, with a rate in
+/* A switch in user space, for kernels that cannot delay packets themselves. Every port is a TAP device with a rate in
  * each direction and a one-way latency.
  *
- * usage: switch PORTS BITS_PER_SECOND DELAY_MICROSECONDS     (0 bits per second: as fast as it goes)
+ * usage: switch PORTS BITS_PER_SECOND DELAY_MICROSECONDS     (0 bits per second: no limit)
  *
- * It makes the devices port0, port1, ... and forwards Ethernet frames between them until it is killed. The device
- * behind port k must have a hardware address that ends in k + 1; broadcasts go everywhere.
+ * It makes the devices port0, port1, ..., and it forwards Ethernet frames between them until it is killed. The device
+ * behind port k must have a hardware address that ends in k + 1; broadcasts go to all ports.
  *
  * A frame waits for its sender's link, then for its receiver's, then for the latency. Links are modelled by the moment
- * at which each becomes free. A frame stays with its sender until the link is nearly free, so that its kernel sees the
- * queue and TCP holds back, as before a network card; one that would wait longer than MAX_WAIT for its receiver's link is
- * dropped, as by a switch whose queue is full. */
+ * at which each becomes free. A frame stays with its sender until the link is nearly free, so that the sender's kernel
+ * sees the queue and TCP slows down, as with a network card. A frame that would wait longer than MAX_WAIT for its
+ * receiver's link is dropped, as by a switch with a full queue. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -28,39 +28,40 @@
 
 enum {
     MAX_PORTS = 16,
-    /* A whole segmented packet with the header that says how it is to be cut. */
+    /* A whole packet before segmentation, with the header that describes the segmentation. */
     MAX_FRAME = 65536 + 64,
-    /* Frames taken from one port before the others have their turn. */
+    /* Greatest number of frames taken from one port before the next port. */
     TURN = 16,
     VIRTIO = sizeof(struct virtio_net_hdr),
     ETHERNET = 14,
-    /* Bytes that each segment repeats: Ethernet, IPv4 and TCP with time stamps. */
+    /* Bytes of the headers that each segment repeats: Ethernet, IPv4, and TCP with time stamps. */
     SEGMENT_HEADERS = 66,
-    /* Bytes on the wire that no program sees: preamble, check sequence, gap between frames. */
+    /* Bytes on the wire that no program sees: preamble, check sequence, and gap between frames. */
     WIRE_OVERHEAD = 24,
 };
 static const int64_t SECOND = 1000000000;
 static const int64_t MAX_WAIT = 20000000; /* ns */
-/* How long before its link is free a sender's next frame is taken, as into a card's ring: longer than a timer is late, and
- * about as long as 64 KiB take at a gigabit. */
+/* A sender's next frame is taken this long before its link is free, as into the ring of a network card. The time is longer
+ * than the delay of a timer and about as long as 64 KiB take at a gigabit. */
 static const int64_t AHEAD = 500000; /* ns */
-/* Timers of virtual machines are late: by 100 to 250 us where cores sleep, by 15 to 25 us where ranks keep them busy. So
- * sleep ends as much earlier as most of the last ones were late, and the rest is waited for awake: where cores are idle that
- * costs nobody anything, and where they are not it would cost the ranks. Of a sleep that was later than expected a quarter
- * counts, of one that was earlier a 32nd; what is never tried is forgotten as slowly. */
+/* Timers of virtual machines are late: by 100 to 250 us if cores sleep, by 15 to 25 us if ranks keep them busy. So a sleep
+ * ends earlier by the delay of most of the last sleeps, and the switch waits for the rest without sleeping. This costs
+ * nothing while cores are idle, but it would cost the ranks time while they are busy. A sleep that was later than expected
+ * changes the estimate by a quarter of the difference, an earlier one by a 32nd. Without sleeps the estimate decays as
+ * slowly. */
 enum { LATER = 4, EARLIER = 32 };
 
 struct frame {
     struct frame *next;
-    int64_t due; /* ns, when it reaches its receiver */
+    int64_t due; /* ns, time of arrival at its receiver */
     size_t length;
     unsigned char bytes[];
 };
 
 struct port {
     int device;
-    int64_t sending_until;   /* ns, when its link towards the switch is free */
-    int64_t receiving_until; /* ns, when its link from the switch is free */
+    int64_t sending_until;   /* ns, time at which its link towards the switch is free */
+    int64_t receiving_until; /* ns, time at which its link from the switch is free */
     struct frame *first, *last;
 };
 
@@ -88,12 +89,12 @@ static void open_port(int index) {
     int device = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
     if (device < 0) fail("/dev/net/tun");
     if (ioctl(device, TUNSETIFF, &request)) fail("TUNSETIFF");
-    /* Frames of 64 KiB that nobody cuts: without them the switch could not keep up with a gigabit. */
+    /* Frames of 64 KiB stay whole. With smaller frames the switch could not keep up with a gigabit. */
     if (ioctl(device, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)) fail("TUNSETOFFLOAD");
     ports[index].device = device;
 }
 
-/* Nanoseconds that a frame occupies a link, as the segments that it stands for. */
+/* Returns the nanoseconds for which the segments of a frame occupy a link. */
 static int64_t time_on_wire(const unsigned char *frame, size_t length) {
     if (bits_per_second <= 0) return 0;
     const struct virtio_net_hdr *header = (const void *)frame;
@@ -104,7 +105,7 @@ static int64_t time_on_wire(const unsigned char *frame, size_t length) {
     return (int64_t)(bits * (double)SECOND / bits_per_second);
 }
 
-/* Frames that are not in use, each with room for MAX_FRAME. */
+/* Unused frames, each with room for MAX_FRAME. */
 static struct frame *unused;
 
 static struct frame *new_frame(void) {
@@ -132,10 +133,10 @@ static void queue(struct port *to, int64_t due, struct frame *frame) {
     to->last = frame;
 }
 
-/* When the next frame may be taken from a port. */
+/* Returns the time at which the next frame may be taken from a port. */
 static int64_t takes_from(const struct port *port) { return port->sending_until - AHEAD; }
 
-/* Takes one frame from a port and queues it where it belongs. False if there was none. */
+/* Takes one frame from a port and queues it for its receivers. Returns false if there was none. */
 static int take(int from) {
     struct frame *frame = new_frame();
     ssize_t got = read(ports[from].device, frame->bytes, MAX_FRAME);
@@ -161,14 +162,14 @@ static int take(int from) {
     for (int to = low; to <= high; to++) {
         if (to == from) continue;
         struct port *receiver = &ports[to];
-        /* Bits pass through: the receiver's link is busy at the same time, if it is free. */
+        /* The bits pass through: the receiver's link carries them at the same time if it is free. */
         int64_t until = receiver->receiving_until + time;
         if (until < sender->sending_until) until = sender->sending_until;
         if (until - sender->sending_until > MAX_WAIT) continue;
         receiver->receiving_until = until;
         struct frame *given = frame;
         if (used++) {
-            /* A broadcast goes to several. */
+            /* A broadcast goes to several ports. */
             given = new_frame();
             given->length = frame->length;
             memcpy(given->bytes, frame->bytes, frame->length);
@@ -179,13 +180,13 @@ static int take(int from) {
     return 1;
 }
 
-/* Hands over the frames that are due. When the next one will be, or INT64_MAX. */
+/* Hands over the frames that are due. Returns the time of the next one, or INT64_MAX. */
 static int64_t deliver(struct port *to, int64_t time) {
     while (to->first && to->first->due <= time) {
         struct frame *frame = to->first;
         to->first = frame->next;
         if (!to->first) to->last = NULL;
-        /* A device that is down or full drops the frame, as a wire would. */
+        /* A device that is down or full drops the frame, as a wire does. */
         ssize_t written = write(to->device, frame->bytes, frame->length);
         (void)written;
         give_back(frame);
@@ -217,7 +218,7 @@ int main(int count, char **arguments) {
             if (due < next) next = due;
             int64_t free = takes_from(&ports[i]);
             if (free > time && free < next) next = free;
-            /* A negative number is passed over. */
+            /* poll ignores a negative number. */
             polled[i].fd = free > time ? -1 : ports[i].device;
             polled[i].events = POLLIN;
         }

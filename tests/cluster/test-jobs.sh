@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2015 # "A && B || fail": fail when either is false
-# Submits every job script of jobs/ to a real Slurm on virtual nodes, and looks whether what should come of it does: runs
-# under each launcher, sweeps over nodes, merging, queueing again before the time is up, nodes that are lost, memory
-# beyond --mem, ranks in strange places. `tests/cluster/test-jobs.sh --help` says how.
+# Submits every job script of jobs/ to a real Slurm on virtual nodes and checks the outcome: runs under each launcher,
+# sweeps over nodes, merging, requeueing before the time limit, lost nodes, memory beyond --mem, and uneven placements
+# of ranks. `tests/cluster/test-jobs.sh --help` explains the options.
 set -euo pipefail
 
 usage() {
@@ -87,18 +87,18 @@ clear_away() {
 trap clear_away EXIT
 trap 'exit 130' INT TERM
 
-# What cases use. They run in subshells of their own, in a directory of their own.
+# Functions for the cases. Each case runs in a subshell and a directory of its own.
 fail() {
   echo "  $*" >&2
   exit 1
 }
 on() { "$here/nsh" "$@"; }
-# as_user COMMAND: on the head node, in the repository, as a user of the cluster would.
+# as_user COMMAND: runs the command on the head node, in the repository, as a user of the cluster would.
 as_user() { on head ". \$CLUSTER_HOME/mpi-environment.sh; export GRADSHARD=$GRADSHARD; cd $root; $1"; }
 log() { cat ./*.log 2>/dev/null || true; }
-# submit ARGUMENT...: jobs/submit.sh, waited for; its exit code.
+# submit ARGUMENT...: runs jobs/submit.sh and waits for the jobs; returns its exit code.
 submit() { as_user "$(printf '%q ' jobs/submit.sh --results "$PWD" --time 3 --wait "$@")" >>numbers 2>>said; }
-# field NAME FILE: a column of the cells, line by line.
+# field NAME FILE: prints a column of the cells, line by line.
 field() {
   "$GRADSHARD" show "$2" --format csv |
     python3 -c 'import csv, sys; [print(row[sys.argv[1]]) for row in csv.DictReader(sys.stdin)]' "$1"
@@ -114,11 +114,11 @@ only() {
   [ -s "${files[0]}" ] && [ ${#files[@]} -eq 1 ] || fail "wanted one result file, found ${files[*]}"
   echo "${files[0]}"
 }
-# experiment NAME JSON-FIELDS
+# experiment NAME JSON-FIELDS: writes an experiment file.
 experiment() { printf '{"name": "%s", %s}\n' "$1" "$2" >"$1.json"; }
-# Virtual nodes share cores, which nobody on them can see: behind a barrier, not in a window.
+# Virtual nodes share cores, which the nodes cannot see. So rounds begin behind a barrier and not at a window.
 small='"models": [4096], "clients": {"per_rank": 2}, "shards": {"per_rank": 1}, "strategies": ["sharded-direct", "sharded-node-aware", "tree-lambda-fl", "native-reduce-scatter"], "flow": "auto", "repeat": {"start": "barrier", "blocks": 3, "warmup": 1, "max_seconds": 10}'
-# Five comparisons of some seconds.
+# The experiment has five comparisons of some seconds each.
 long='"models": [1000, 2000, 3000, 4000, 5000], "clients": 4, "strategies": ["sharded-direct", "tree-central"], "repeat": {"start": "barrier", "blocks": 1000000, "precision": 1e-9, "warmup": 1, "max_seconds": 7}'
 
 case_run() {
@@ -148,14 +148,14 @@ with_mpich() {
 }
 case_mpich-pmi2() { with_mpich pmi2 2; }
 case_mpich-mpirun() { with_mpich mpirun 3; }
-# The program is known to the module alone.
+# Only the module makes the program available.
 case_modules() {
   if [ ! -r /usr/share/modules/init/bash ]; then echo "no environment-modules" >skipped && exit 0; fi
   experiment small "$small"
   mkdir -p modulefiles/gradshard
   ln -s "$GRADSHARD" of-the-module
   printf '#%%Module\nsetenv GRADSHARD %s\n' "$PWD/of-the-module" >modulefiles/gradshard/4.5
-  # loads MODULE: the job's exit code.
+  # loads MODULE: returns the job's exit code.
   loads() {
     as_user "unset GRADSHARD; export MODULEPATH=$PWD/modulefiles
       jobs/submit.sh $PWD/small.json --nodes 2 --results $PWD --time 3 --wait --module $1 -- --no-limits" >>numbers 2>>said
@@ -168,7 +168,7 @@ case_modules() {
 }
 case_sweep() {
   experiment small "$small"
-  # With the limits of each number of nodes.
+  # The file contains the limits for each number of nodes.
   submit "$PWD/small.json" --nodes 1,2,4 --ranks-per-node 1 || fail "the job failed: $(log | tail -n 20)"
   all_ok "$(only small)" 12
   [ "$(field nodes "$(only small)" | xargs)" = "1 1 1 1 2 2 2 2 4 4 4 4" ] || fail "nodes: $(field nodes "$(only small)" | xargs)"
@@ -176,7 +176,7 @@ case_sweep() {
   says 'weak scaling'
   [ "$("$GRADSHARD" show "$(only small)" --scaling --format json | grep -c '"efficiency":')" -eq 12 ] || fail "no efficiencies"
   [ "$(field share_of_limit "$(only small)" | grep -c .)" -ge 8 ] || fail "no shares of the limit between nodes"
-  # What the job has not got is refused, and said.
+  # A number of nodes that exceeds the job's is refused with a message.
   if submit "$PWD/small.json" --nodes 1 -- --nodes 2; then fail "2 nodes of a job of 1 were accepted"; fi
   says 'nodes\[0\]: 2, but the ranks of this job are on 1 node(s)'
 }
@@ -195,7 +195,7 @@ case_ceiling() {
   says '"largest_elements": [1-9]'
   says '--launch .*srun'
 }
-# Ranks that are spread unevenly, one on some nodes and several on others; and node by node in turn.
+# Ranks are spread unevenly, one on some nodes and several on others, and then cyclically over the nodes.
 case_places() {
   experiment places "${small/\"sharded-direct\", /\"sharded-direct\", \"sharded-ring\", \"sharded-halving\", \"tree-lifl\", \"tree-binomial\", }"
   printf 'node%s\n' 0 0 0 0 1 1 2 3 >hosts
@@ -223,14 +223,15 @@ case_no-slurm() {
 }
 
 case_requeue() {
-  # A limit of a minute; Slurm gives the signal within half a minute of what is asked for.
+  # The time limit is a minute. Slurm sends the signal within half a minute of the requested time.
   experiment long "$long"
   submit "$PWD/long.json" --nodes 2 --requeue --time 1 --sbatch=--signal=B:USR1@20 -- --no-limits || fail "the job failed: $(log | tail -n 30)"
   all_ok "$(only long)" 10
   says 'queueing the job again'
   says 'run 2 of this job; [2-8] cells are in'
 }
-# lost NODE BREAK MEND: a job of 3 nodes loses one; it must end soon, say which, and keep what it had; then it is resumed.
+# lost NODE BREAK MEND: a job of 3 nodes loses one. It must end soon, name the node, and keep its results; then it is
+# resumed.
 lost() {
   local began number file first
   experiment long "$long"
@@ -262,7 +263,7 @@ lost() {
   all_ok "$file" 10
 }
 case_link-cut() { lost node2 'ip link set eth0 down' 'ip link set eth0 up'; }
-# All that Slurm and the job run on a node, as when it loses its power and comes back.
+# Kills all processes of Slurm and of the job on a node, as if it lost its power and came back.
 case_node-crashed() {
   # shellcheck disable=SC2016 # the node's shell expands it
   lost node2 'for process in /proc/[0-9]*; do
@@ -270,7 +271,7 @@ case_node-crashed() {
       case $(cat $process/comm) in slurmd | slurmstepd | gradshard*) kill -9 ${process#/proc/} ;; esac
     done' 'slurmd -f $CLUSTER_RUN/slurm.conf -N node2'
 }
-# The ranks of the node go on without their slurmd: the job may end well, or Slurm may give it up; nothing may hang.
+# The node's ranks continue without their slurmd. The job may end well, or Slurm may give it up, but nothing may hang.
 case_slurmd-killed() {
   local code=0 began=$SECONDS
   experiment long "${long/\"max_seconds\": 7/\"max_seconds\": 4}"
@@ -282,12 +283,12 @@ case_slurmd-killed() {
   echo "  ended after $((SECONDS - began)) s with code $code" >&2
 }
 case_out-of-memory() {
-  # Foreseen: refused before anything is allocated.
+  # Foreseen: the job is refused before anything is allocated.
   experiment foreseen '"models": [50000000], "clients": 2, "strategies": ["sharded-direct"]'
   if submit "$PWD/foreseen.json" --nodes 1 --memory 300M -- --no-limits; then fail "381 MiB went into 300 MiB"; fi
   says 'needs .* memory on the node of rank 0, which has .* left (.*memory.limit_in_bytes)'
   [ -z "$(find . -name 'foreseen-*.h5' -size +0)" ] || fail "a refused job left a file"
-  # Not foreseen: what the MPI library takes for itself.
+  # Not foreseen: the MPI library's own memory exceeds the limit.
   experiment unforeseen '"models": [10000000, 18000000], "clients": 2, "strategies": ["native-reduce-scatter"], "repeat": {"blocks": 2, "max_seconds": 5}'
   if submit "$PWD/unforeseen.json" --nodes 1 --ranks-per-node 2 --memory 420M -- --no-limits; then fail "the library stayed within 420 MiB"; fi
   says 'Out Of Memory'
@@ -296,7 +297,7 @@ case_out-of-memory() {
 }
 
 bad=0
-# carry_out CASE: in a directory of its own; its line for the report in a file.
+# carry_out CASE: runs the case in a directory of its own and writes its line of the report to a file.
 carry_out() {
   local began=$SECONDS code=0 place="$work/$round-$1"
   mkdir -p "$place"
@@ -305,14 +306,14 @@ carry_out() {
   if [ "$code" -ne 0 ]; then outcome="FAILED"; fi
   if [ -e "$place/skipped" ]; then
     outcome="skipped: $(cat "$place/skipped")"
-    # There it must run.
+    # With CI=true every case must run.
     if [ "${CI:-}" = true ]; then outcome="FAILED, $outcome" code=1; fi
   fi
   { printf '%-16s %4d s  %s\n' "$1" $((SECONDS - began)) "$outcome" && cat "$place/why"; } >"$place.line"
   cat "$place.line"
   [ "$code" -eq 0 ]
 }
-# start NAME [SETTING...] NODES
+# start NAME [SETTING...] NODES: starts a cluster.
 start() {
   export CLUSTER_RUN="/run/gradshard-test-jobs-$$-$1"
   shift

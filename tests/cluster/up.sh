@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# Starts the virtual cluster. `up.sh --help` says how; README.md says what it is.
+# Starts the virtual cluster. `up.sh --help` explains the settings; README.md describes the cluster.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
 usage: [SETTING=VALUE ...] tests/cluster/up.sh [NODES]
 
-Starts a virtual cluster of 2 to 8 nodes on this machine (default 4): head, node0, node1, ... A cluster that is up in
-the same run directory is replaced. Run commands on a node with tests/cluster/nsh, end it with tests/cluster/down.sh.
+Starts a virtual cluster of 2 to 8 nodes on this machine (default 4): head, node0, node1, ... It replaces a cluster
+in the same run directory. Run commands on a node with tests/cluster/nsh; end the cluster with tests/cluster/down.sh.
 
 settings (environment variables):
-  RATE=1gbit       rate of each node's link in each direction, as tc writes it; default: as fast as it goes
+  RATE=1gbit       rate of each node's link in each direction, as tc writes it; default: no limit
   DELAY_US=200     one-way latency of the network in microseconds; default 0. Needs NET=tap
   NET=bridge       bridge: the kernel's bridge, with tbf for the rate. tap: a switch in user space, which has latency.
                    Default: tap with DELAY_US, else bridge
   SLURM=1          a real slurmctld on head and a real slurmd on each node; default 0
-  CPUS=4 MEM=2000  what Slurm believes of each node: cores, MiB
-  CGROUP=1         Slurm confines jobs by control groups, so that --mem holds; default 0. Control groups version 1 only
-  NODE_MEM=2G      memory limit of each node, all its processes together; default none
+  CPUS=4 MEM=2000  cores and MiB of each node in the configuration of Slurm
+  CGROUP=1         Slurm limits jobs by control groups, so that it enforces --mem; default 0. Control groups version 1 only
+  NODE_MEM=2G      memory limit of each node for all its processes together; default none
   SHM=8g           size of each node's /dev/shm
-  SHARED=DIR:DIR   directories in /tmp that nodes see, beside the repository: their own /tmp hides the rest
-  CLUSTER_RUN=DIR  run directory; default /run/gradshard-cluster. Clusters of different directories do not meet
+  SHARED=DIR:DIR   directories in /tmp that nodes see in addition to the repository; their own /tmp hides the rest
+  CLUSTER_RUN=DIR  run directory; default /run/gradshard-cluster. Clusters in different directories are independent
 
-Exit code 2: wrong usage, not root, or a program is missing; 1: it could not be started, and nothing is left of it.
+Exit code 2: wrong usage, not root, or a program is missing; 1: the cluster could not be started; nothing of it is left.
 USAGE
 }
 
@@ -30,7 +30,7 @@ USAGE
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 
 wrong() {
-  cluster_say "$1 (up.sh --help says how)"
+  cluster_say "$1 (see up.sh --help)"
   exit 2
 }
 
@@ -84,33 +84,33 @@ done
   exit 2
 }
 
-# Always a fresh one.
+# A cluster that is already up is replaced.
 "$CLUSTER_HOME/down.sh" >/dev/null
 mkdir -p "$(dirname "$CLUSTER_RUN")"
 mkdir "$CLUSTER_RUN" || {
-  cluster_say "$CLUSTER_RUN exists and is no cluster's, or another up.sh is using it"
+  cluster_say "$CLUSTER_RUN exists but is not a cluster's, or another up.sh is using it"
   exit 2
 }
 touch "$CLUSTER_RUN/log"
-# The keeper inherits the lock, and so does all that it starts: as long as it is held, the cluster is alive.
+# The keeper and all processes that it starts inherit the lock. The cluster is alive as long as the lock is held.
 exec {lock}>"$CLUSTER_RUN/.gradshard-cluster"
 flock "$lock"
 printf '%s\n' "nodes=$NODES" "net=$NET" "rate=${RATE:-unlimited}" "delay_us=$DELAY_US" "slurm=$SLURM" "cgroup=$CGROUP" \
   "node_mem=${NODE_MEM:-unlimited}" >"$CLUSTER_RUN/settings"
 export NODES RATE DELAY_US NET SLURM CPUS MEM CGROUP NODE_MEM SHM SHARED
 
-# Open, so that it can be read even after a failed start has been cleared away.
+# The log file stays open, so that it can be read even after a failed start has been cleared away.
 exec {log}<"$CLUSTER_RUN/log"
 failed() {
-  # down.sh waits until nobody holds it.
+  # down.sh waits until nobody holds the lock.
   exec {lock}>&-
   cluster_say "$1"
   cat <&"$log" >&2
   "$CLUSTER_HOME/down.sh" >/dev/null
   exit 1
 }
-# The keeper's standard input is a pipe from here: should this script be killed before it has said "stay", the cluster
-# sees the pipe closed and ends.
+# The keeper's standard input is a pipe from this script. If this script is killed before it has said "stay", the
+# cluster notices that the pipe is closed and ends.
 exec {word}> >(exec setsid "$CLUSTER_HOME/keep.sh" >"$CLUSTER_RUN/log" 2>&1)
 keeper=$!
 started() { [ -e "$CLUSTER_RUN/ready" ] || ! kill -0 "$keeper" 2>/dev/null; }

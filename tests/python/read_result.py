@@ -20,7 +20,7 @@ def same(found, right):
 def main(path):
     with h5py.File(path, "r") as f:
         same(f.attrs["format"], "gradshard results")
-        same(int(f.attrs["schema_version"]), 4)
+        same(int(f.attrs["schema_version"]), 5)
         same(f.attrs["created"][-1], "Z")
         same(f.attrs["gradshard_version"].count("."), 2)
         same(
@@ -41,7 +41,7 @@ def main(path):
 
         cells = f["cells"]
         same(len(cells), 2)
-        same(list(cells.dtype.names[:4]), ["cell", "comparison", "strategy", "family"])
+        same(list(cells.dtype.names[:4]), ["job", "cell", "comparison", "strategy"])
         assert set(cells.attrs) == set(cells.dtype.names), "every column is documented, and nothing else"
         assert cells.attrs["median_s"].startswith("[s] ")
         assert cells.attrs["memory_result"].startswith("[B] ")
@@ -53,6 +53,7 @@ def main(path):
         assert bool(good["verified"])
         same([int(good["verification_differing_elements"]), int(good["verification_max_ulp"])], [7, 2])
         same(good["verification_reference"].decode(), "flat server")
+        same([good[name].decode() for name in ("family", "end", "dtype", "limit_part")], ["sharded", "everywhere", "f32", ""])
         same([bad["status"].decode(), bad["reason"].decode()], ["infeasible", "needs 12 GiB, “all” of it"])
         assert not bool(bad["verified"]) and math.isnan(bad["median_s"])
         same(int(bad["verification_differing_elements"]), NONE)
@@ -78,9 +79,9 @@ def main(path):
         same([len(f["pooled_ratios"]), int(good["job"]), int(bad["job"]), int(ratio["job"])], [0, 0, 0, 0])
 
         samples = f["samples"]
-        names = "cell block place seconds ranks late_ranks involuntary_switches off_core_seconds job"
+        names = "job cell block place seconds late_ranks involuntary_switches off_core_seconds ranks"
         same(samples.dtype.names, tuple(names.split()))
-        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 1, 0.25, 3, 0, 3, 0.5, 0), (0, 1, 0, 0.125, 2, 1, 3, 0.5, 0)])
+        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 0, 1, 0.25, 0, 3, 0.5, 3), (0, 0, 1, 0, 0.125, 1, 3, 0.5, 2)])
         starts = f["rank_start_seconds"]
         same(starts[0].tolist(), [2.0, 2.0, 2.0])
         assert math.isnan(starts[1, 2]) and starts.attrs["unit"] == "s" and starts.attrs["axes"] == "sample, rank"

@@ -4,6 +4,7 @@ use gradshard::results::row::CellRow;
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::Caveat;
 use crate::figure::Figure;
 use crate::number::{grouped, percent};
 use crate::picture::Picture;
@@ -47,8 +48,6 @@ pub fn agreement(comparison: &Comparison<'_>, context: &Context) -> Option<Figur
              against the exact weighted mean; one untimed round a cell, of each strategy the fastest cell.",
             grouped(first.elements)
         ),
-        caveats: vec![
-            "a difference in the last bits is not an error: floating-point addition is not associative".into(),
-        ],
+        caveats: vec![Caveat::LastBits],
     })
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gradshard::cost::calibrate::root_mean_square;
-use gradshard::cost::crossover::{Crossing, Of, Question};
+use gradshard::cost::crossover::{Crossing, Quantity, Question};
 use gradshard::cost::platform::aws_lambda_s3;
 use gradshard::cost::workload::MIB;
 use gradshard::cost::{Asked, Calibration, Case, CostError, Functions, Measurements, calibrate, estimate};
@@ -14,8 +13,9 @@ use gradshard::results::row::CellRow;
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::Caveat;
 use crate::figure::Figure;
-use crate::number::{bytes, percent, trimmed};
+use crate::number::{bytes, trimmed};
 use crate::picture::{Picture, Sign};
 use crate::style::{LIMIT, Style, of_strategy};
 
@@ -58,7 +58,7 @@ impl Prices {
 
     /// Root mean square error of prices of deployments that the fit did not know, as a part of 1.
     fn left_out(&self) -> f64 {
-        root_mean_square(self.calibration.left_out.iter().map(|row| (row.usd.0.to_f64() / row.usd.1.to_f64()).ln()))
+        self.calibration.price_error()
     }
 
     /// Dollars for [`ROUNDS`] rounds with the clients' own requests; None where a function's limits do not allow it.
@@ -97,9 +97,8 @@ impl Curve {
 /// A case that cannot be priced.
 pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Option<Figure>, PriceError> {
     let Some(first) = cells.first() else { return Ok(None) };
-    let Some(dtype) = Dtype::ALL.into_iter().find(|dtype| dtype.name() == first.dtype) else { return Ok(None) };
-    let size = |cell: &CellRow| cell.elements as f64 * dtype.size() as f64;
-    let mut models: Vec<f64> = cells.iter().map(|cell| size(cell)).collect();
+    let dtype = first.dtype;
+    let mut models: Vec<f64> = cells.iter().map(|cell| cell.gradient_bytes() as f64).collect();
     models.sort_by(f64::total_cmp);
     models.dedup();
     let (least, largest) = (models[0].clamp(MIB / 16.0, MIB), models[models.len() - 1].max(4096.0 * MIB));
@@ -133,10 +132,7 @@ pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Op
              its time do. {crossings}Prices by `gradshard cost`.",
             prices.platform.name, first.clients,
         ),
-        caveats: vec![format!(
-            "a calculation: calibrated on published runs (Barrak 2026, {} off where left out), not measured by this file",
-            percent(prices.left_out())
-        )],
+        caveats: vec![Caveat::Calculation { left_out: prices.left_out() }],
     }))
 }
 
@@ -211,7 +207,7 @@ fn crossings(curves: &[Curve], prices: &Prices, picture: &mut Picture) -> Result
         let question = Question {
             sharded: sharded.case.clone(),
             tree: tree.case.clone(),
-            of: Of::Cost { clients: true },
+            quantity: Quantity::CostWithClients,
             sizes: CROSSINGS,
         };
         let found = question.answer(&prices.platform, &prices.calibration, 1.0)?;

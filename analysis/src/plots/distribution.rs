@@ -4,10 +4,11 @@ use gradshard::results::row::Status;
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::{seconds, time};
 use crate::picture::Picture;
-use crate::source::{Comparison, caveats};
+use crate::source::Comparison;
 use crate::style::{INK, MUTED, of_strategy};
 
 /// Samples of a strategy that are drawn one by one; of more, this many order statistics.

@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use gradshard::results::contest::size;
+use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, Status};
 
 use super::Context;
 use crate::axis::{Axis, plain};
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::picture::{Picture, Sign};
 use crate::render::NOT_DONE;
-use crate::source::{Comparison, caveats};
+use crate::source::Comparison;
 use crate::style::{INK, LIMIT, MUTED, OTHER, Style, of_strategy};
-
-const MIB: f64 = 1_048_576.0;
 
 /// Memory against M in one comparison; strategies that do not shard are lines. None where nothing was predicted, or all
 /// have the same M.
 pub fn memory_over_shards(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let shards: Vec<f64> = comparison.contest.cells.iter().map(|cell| cell.shards as f64).collect();
-    let sharded = |cell: &&&CellRow| cell.family == "sharded";
+    let sharded = |cell: &&&CellRow| cell.family == Family::Sharded;
     let several = comparison.contest.cells.iter().filter(sharded).any(|cell| {
         comparison.contest.cells.iter().any(|other| other.strategy == cell.strategy && other.shards != cell.shards)
     });
@@ -32,7 +31,7 @@ pub fn memory_over_shards(comparison: &Comparison<'_>, context: &Context) -> Opt
 
 /// Memory against the size of the gradient, of comparisons that differ in the model alone. None with a single size.
 pub fn memory_over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Option<Figure> {
-    let of = |cell: &CellRow| size(cell).unwrap_or(f64::NAN) * MIB;
+    let of = |cell: &CellRow| cell.gradient_bytes() as f64;
     let mut sizes: Vec<f64> = comparisons.iter().flat_map(|c| c.contest.cells.iter()).map(|cell| of(cell)).collect();
     sizes.sort_by(f64::total_cmp);
     sizes.dedup();
@@ -104,7 +103,7 @@ fn figure(
     if infeasible {
         picture.explain(Sign::Mark(Style { colour: INK, ..NOT_DONE }), "not carried out (infeasible or failed)");
     }
-    let plain = Style { colour: if is_seen { MUTED } else { OTHER }, shape: crate::style::Shape::Circle };
+    let plain = Style { colour: if is_seen { MUTED } else { OTHER }, shape: crate::style::MarkShape::Circle };
     picture.explain(Sign::Hollow(plain), "outline: predicted only");
     let seen = if is_seen {
         "filled marks: the peak that the kernel saw, one reading a cell"
@@ -119,14 +118,6 @@ fn figure(
             "Bytes that an aggregating rank holds at the peak of a round, without clients' gradients, of the rank that holds \
              most. Lines: predicted from the plan, exact; {seen}. Of each strategy the cell that takes least.",
         ),
-        caveats: caveats(comparisons, 2)
-            .into_iter()
-            .filter(|caveat| {
-                !caveat.contains("times")
-                    && !caveat.contains("disturbed")
-                    && !caveat.contains("rounds")
-                    && !caveat.contains("settled")
-            })
-            .collect(),
+        caveats: caveats(comparisons, 2).into_iter().filter(|caveat| !caveat.is_about_times()).collect(),
     })
 }

@@ -15,7 +15,7 @@ pub use cost::{PriceError, Prices, cost};
 pub use distribution::distribution;
 pub use memory::{memory_over_shards, memory_over_size};
 pub use over::{over_nodes, over_shards, over_size};
-pub use ratios::{Row, forest};
+pub use ratios::{ForestRow, forest};
 pub use rounds::rounds;
 pub use share::share;
 pub use timeline::timelines;

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use gradshard::results::contest::size;
-use gradshard::results::row::{CellRow, Status};
+use gradshard::plan::Family;
+use gradshard::results::row::CellRow;
 
 use super::Context;
 use crate::axis::{Axis, plain};
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::{bytes, time, trimmed};
 use crate::picture::{Picture, Sign};
-use crate::source::{Comparison, caveats};
+use crate::source::Comparison;
 use crate::style::{LIMIT, of_strategy};
-
-const MIB: f64 = 1_048_576.0;
 
 /// What is on the horizontal axis.
 struct Over {
@@ -37,7 +36,7 @@ pub fn over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figu
         words: "model size",
         axis: "gradient size |θ|",
         text: bytes,
-        of: |cell| size(cell).unwrap_or(f64::NAN) * MIB,
+        of: |cell| cell.gradient_bytes() as f64,
     };
     figures(comparisons, context, &over)
 }
@@ -69,7 +68,7 @@ fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> V
     let mut best: BTreeMap<&str, Vec<Timed<'_>>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| &comparison.contest.cells) {
         let at = (over.of)(cell);
-        let Some(median) = cell.median_s.filter(|_| cell.status == Status::Ok && at.is_finite()) else { continue };
+        let Some(median) = cell.timed() else { continue };
         let of_strategy = best.entry(&cell.strategy).or_default();
         match of_strategy.iter_mut().find(|timed| timed.at == at) {
             Some(held) if held.median <= median => {}
@@ -112,7 +111,7 @@ fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> V
     if let Some(picture) = draw(&best, over, &places, "time of a round", time, values) {
         figures.push(figure("time", "Time of a round", "Median time", picture));
     }
-    let values = |timed: &Timed<'_>| values(timed).map(|seconds| gradient_bytes(timed.cell) / seconds);
+    let values = |timed: &Timed<'_>| values(timed).map(|seconds| timed.cell.gradient_bytes() as f64 / seconds);
     if let Some(picture) = draw(&best, over, &places, "bytes of one gradient a second", tick, values) {
         figures.push(figure("throughput", "Throughput", "Bytes of one gradient over the median time", picture));
     }
@@ -122,10 +121,6 @@ fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> V
 /// A rate on an axis.
 fn tick(bytes_per_second: f64) -> String {
     format!("{} GB/s", trimmed(bytes_per_second / 1e9, 3))
-}
-
-fn gradient_bytes(cell: &CellRow) -> f64 {
-    size(cell).unwrap_or(f64::NAN) * MIB
 }
 
 /// `values` yields the value at the median, at the two ends of the interval, and at the limit.
@@ -164,9 +159,9 @@ fn draw(
 
 /// The limit at each place: of strategies that end in the same places it is the same, so one line a family at most.
 fn limits(best: &BTreeMap<&str, Vec<Timed<'_>>>, values: &impl Fn(&Timed<'_>) -> [f64; 4]) -> Vec<Vec<(f64, f64)>> {
-    let mut of_family: BTreeMap<&str, BTreeMap<u64, (f64, f64)>> = BTreeMap::new();
+    let mut of_family: BTreeMap<Family, BTreeMap<u64, (f64, f64)>> = BTreeMap::new();
     for timed in best.values().flatten().filter(|timed| timed.cell.limit_seconds.is_some()) {
-        let least = of_family.entry(&timed.cell.family).or_default();
+        let least = of_family.entry(timed.cell.family).or_default();
         let limit = (timed.at, values(timed)[3]);
         let time = |cell: &CellRow| cell.limit_seconds.unwrap_or(f64::INFINITY);
         let held =

@@ -4,6 +4,7 @@ use gradshard::stats::Interval;
 
 use super::Context;
 use crate::axis::{Axis, plain};
+use crate::caveat::Caveat;
 use crate::figure::Figure;
 use crate::number::trimmed;
 use crate::picture::{Picture, Sign};
@@ -11,7 +12,7 @@ use crate::style::{BAND, INK, MUTED, Style};
 
 /// A ratio of times.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct ForestRow {
     /// Whose time it is.
     pub name: String,
     /// How it is drawn.
@@ -20,18 +21,20 @@ pub struct Row {
     pub estimate: f64,
     /// Its interval, if there is one.
     pub interval: Option<Interval>,
-    /// What is claimed of it.
+    /// The claim about it, in a word.
     pub verdict: String,
+    /// Whether nothing may be claimed, so that only an outline is drawn.
+    pub undecided: bool,
 }
 
 /// A row a ratio, on a logarithmic axis around 1; ratios within `margin` of 1 count as the same. None without rows.
 pub fn forest(
-    rows: &[Row],
+    rows: &[ForestRow],
     margin: f64,
     axis: &str,
     figure: (&Context, &str, &str),
     caption: String,
-    caveats: Vec<String>,
+    caveats: Vec<Caveat>,
 ) -> Option<Figure> {
     let (context, name, title) = figure;
     let ends =
@@ -54,7 +57,7 @@ pub fn forest(
         if let Some(Interval { low, high }) = row.interval {
             picture.whisker((low, y), (high, y), row.style.colour);
         }
-        picture.dot((row.estimate, y), row.style, row.verdict == "undecided");
+        picture.dot((row.estimate, y), row.style, row.undecided);
         let interval =
             row.interval.map_or(String::new(), |i| format!(" [{}, {}]", trimmed(i.low, 3), trimmed(i.high, 3)));
         picture.word((right, y + 0.6), format!("{}×{interval} {}", trimmed(row.estimate, 3), row.verdict), MUTED, true);

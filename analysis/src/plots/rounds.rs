@@ -4,10 +4,11 @@ use gradshard::results::row::Status;
 
 use super::Context;
 use crate::axis::{Axis, plain};
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::time;
 use crate::picture::{Picture, Sign};
-use crate::source::{Comparison, caveats};
+use crate::source::Comparison;
 use crate::style::of_strategy;
 
 /// Strategies whose lines can be told apart in one picture.

@@ -1,13 +1,15 @@
 //! Share of the machine's limit by strategy.
 
 use gradshard::results::row::Status;
+use gradshard::roofline::share::Bottleneck;
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::percent;
 use crate::picture::{Picture, Sign};
-use crate::source::{Comparison, caveats};
+use crate::source::Comparison;
 use crate::style::{INK, LIMIT, MUTED, of_strategy};
 
 /// One bar a strategy: its best cell's share, with the interval of its median. None where no limit is known.
@@ -18,14 +20,10 @@ pub fn share(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let shares = rows.iter().filter_map(|cell| cell.share_of_limit);
     let upper = rows.iter().filter_map(|cell| Some(cell.limit_seconds? / cell.ci_low_s?));
     let most = shares.chain(upper).fold(1.0, f64::max);
-    let part = &rows.first()?.limit_part;
-    let what = if part == "wire" { "wires" } else { "memory bandwidth" };
-    let x = Axis::linear(
-        &format!("share of what {what} allow{}", if part == "wire" { "" } else { "s" }),
-        0.0,
-        most * 1.04,
-        percent,
-    );
+    let wire = rows.first()?.limit_part == Some(Bottleneck::Wire);
+    let what = if wire { "wires" } else { "memory bandwidth" };
+    let x =
+        Axis::linear(&format!("share of what {what} allow{}", if wire { "" } else { "s" }), 0.0, most * 1.04, percent);
     let mut picture = Picture::rows(x, rows.iter().map(|cell| comparison.contest.name(cell)).collect());
     for (index, cell) in rows.iter().enumerate() {
         let (y, share) = (-(index as f64), cell.share_of_limit.unwrap_or(0.0));

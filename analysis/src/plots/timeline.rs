@@ -1,14 +1,15 @@
 //! What every rank did in one round.
 
-use gradshard::results::contest::{SHARDED, TREE};
+use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, Sample};
 
 use super::Context;
 use crate::axis::Axis;
+use crate::caveat::{Caveat, caveats};
 use crate::figure::Figure;
 use crate::number::{seconds, time};
 use crate::picture::{Picture, Sign};
-use crate::source::{Comparison, caveats};
+use crate::source::Comparison;
 use crate::style::{MUTED, OTHER, of_strategy};
 
 /// Ranks that get a row of their own; of more, as many at even distances.
@@ -17,7 +18,7 @@ const RANKS: usize = 24;
 /// A round of the best sharded strategy and one of the best tree, each the one whose time is nearest to the median.
 pub fn timelines(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure> {
     let of = |family| comparison.contest.best(family).and_then(|cell| timeline(comparison, cell, context));
-    [of(SHARDED), of(TREE)].into_iter().flatten().collect()
+    [of(Family::Sharded), of(Family::Tree)].into_iter().flatten().collect()
 }
 
 fn timeline(comparison: &Comparison<'_>, cell: &CellRow, context: &Context) -> Option<Figure> {
@@ -66,7 +67,7 @@ fn timeline(comparison: &Comparison<'_>, cell: &CellRow, context: &Context) -> O
     let name = comparison.contest.name(cell);
     let thinned = if drawn < ranks { format!(" {drawn} of {ranks} ranks, at even distances.") } else { String::new() };
     let mut caveats = caveats(&[comparison], context.jobs);
-    caveats.push("one round of many: not for comparing strategies".to_owned());
+    caveats.push(Caveat::OneRound);
     Some(Figure {
         name: context.name(&format!("timeline-{}", cell.family)),
         title: context.title(&format!("One round of {name}, rank by rank")),

@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output as Finished};
 use std::sync::{Mutex, PoisonError};
 
+use gradshard::gradient::Dtype;
 use gradshard::memory::KernelMemory;
+use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use gradshard::results::{Output, ResultFile};
+use gradshard::roofline::share::Bottleneck;
+use gradshard::stats::{StopReason, Verdict};
 
-const STRATEGIES: [(&str, &str); 5] = [
-    ("sharded-direct", "sharded"),
-    ("sharded-ring", "sharded"),
-    ("tree-central", "tree"),
-    ("tree-lambda-fl", "tree"),
-    ("native-reduce", "tree"),
+const STRATEGIES: [(&str, Family); 5] = [
+    ("sharded-direct", Family::Sharded),
+    ("sharded-ring", Family::Sharded),
+    ("tree-central", Family::Tree),
+    ("tree-lambda-fl", Family::Tree),
+    ("native-reduce", Family::Library),
 ];
 
 /// A repeatable number between 0 and 1 (a linear congruential generator; Knuth's constants).
@@ -33,8 +37,8 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
         let elements = 1 << (16 + comparison % 8);
         let mut baseline: Option<u64> = None;
         for (index, (strategy, family)) in STRATEGIES.into_iter().enumerate() {
-            for variant in 0..if family == "sharded" { variants } else { 1 } {
-                let shards = if family == "sharded" { 1 << variant } else { 1 };
+            for variant in 0..if family == Family::Sharded { variants } else { 1 } {
+                let shards = if family == Family::Sharded { 1 << variant } else { 1 };
                 let factor = if strategy == "sharded-direct" { slower } else { 1.0 };
                 let base = elements as f64 * 1e-9 * (1.0 + index as f64 * 0.5 + variant as f64 * 0.05) * factor;
                 let mut times: Vec<f64> = (0..blocks).map(|_| base * (1.0 + 0.05 * noise(&mut seed))).collect();
@@ -57,20 +61,15 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
                     cell: number,
                     comparison,
                     strategy: strategy.into(),
-                    family: family.into(),
+                    family,
                     model: format!("m{comparison}<&>"),
                     elements,
-                    dtype: "f32".into(),
+                    dtype: Dtype::F32,
                     clients: 20,
                     shards,
                     flow: "whole".into(),
                     ranks: 4,
                     nodes: 2,
-                    roles: "colocated".into(),
-                    intra_node: "shared".into(),
-                    order: "client".into(),
-                    phase: "aggregate".into(),
-                    residency: "resident".into(),
                     samples: blocks,
                     median_s: Some(median),
                     ci_low_s: Some(times[0]),
@@ -79,18 +78,18 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
                     ingest_bytes_per_s: Some(elements as f64 * 80.0 / median),
                     share_of_limit: Some(elements as f64 * 0.5e-9 / median),
                     limit_bytes: elements * 84,
-                    limit_part: "memory".into(),
+                    limit_part: Some(Bottleneck::Memory),
                     limit_seconds: Some(elements as f64 * 0.5e-9),
                     aggregator: memory,
                     aggregating_bytes: held,
                     kernel: Some(KernelMemory { round: held + 4096, ..KernelMemory::default() }),
                     library_bytes: Some(4096.0),
                     ceiling_bytes: Some(16.0 * 1048576.0),
-                    stopped: "blocks".into(),
+                    stopped: Some(StopReason::Blocks),
                     blocks,
                     looks: 1,
                     verification: Some(VerificationRow {
-                        differing_elements: if family == "sharded" { 0 } else { elements / 4 },
+                        differing_elements: if family == Family::Sharded { 0 } else { elements / 4 },
                         max_ulp: 3,
                         max_relative_error_vs_exact: 1e-6,
                         wrong_elements: 0,
@@ -116,7 +115,7 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
                         ci_low: Some(estimate * 0.98),
                         ci_high: Some(estimate * 1.02),
                         margin: 0.01,
-                        verdict: if estimate > 1.0 { "slower" } else { "faster" }.into(),
+                        verdict: if estimate > 1.0 { Verdict::Slower } else { Verdict::Faster },
                         ..RatioRow::default()
                     });
                 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use gradshard::cost::best_shards::choices;
 use gradshard::cost::{Asked, Case, Sheet};
+use gradshard::plan::End;
 
 use super::asked::{self, count, flow};
 use super::{OutputArgs, estimate};
@@ -49,7 +50,7 @@ fn cases(args: &BestShardsArgs, elements: u64, shards: &[u64]) -> Result<Vec<Cas
     let mut cases = Vec::new();
     for strategy in asked::strategies(&args.strategy)? {
         for chunk_bytes in &args.flow {
-            let tried = if strategy.knobs().shards { shards } else { &[1] };
+            let tried = if strategy.knobs().heeds_shards(End::Everywhere) { shards } else { &[1] };
             for m in tried {
                 let case = Case::new(strategy, elements, args.clients, *m);
                 // Only a strategy that looks at nodes is given some: the others' plans are not about them here.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gradshard::cost::calibrate::root_mean_square;
 use gradshard::cost::{Calibration, Field, Measurements, Sheet, calibrate};
+use statrs::statistics::Statistics;
 
 use super::{OutputArgs, asked};
 use crate::cli::{Failure, input};
@@ -54,7 +54,7 @@ fn parameters(found: &Calibration, measurements: &Measurements) -> Sheet {
         ("dispatch_s", speed.dispatch_s.get(), "a level beyond its slowest function"),
         ("deployment_spread", speed.deployment_spread.get(), "a deployment around the model, left out, log"),
     ] {
-        sheet.rows.push(vec![name.into(), value.into(), Field::Missing, Field::Missing, meaning.into()]);
+        sheet.rows.push(vec![name.into(), value.into(), Field::Null, Field::Null, meaning.into()]);
     }
     sheet.notes.push("Intervals: jackknife over deployments.".to_owned());
     sheet
@@ -79,8 +79,8 @@ fn left_out(found: &Calibration, measurements: &Measurements) -> Sheet {
             percent(predicted.to_f64(), usd.to_f64()).into(),
         ]);
     }
-    let wall = root_mean_square(found.left_out.iter().map(|row| (row.wall_s.0 / row.wall_s.1).ln()));
-    let usd = root_mean_square(found.left_out.iter().map(|row| (row.usd.0.to_f64() / row.usd.1.to_f64()).ln()));
+    let wall = found.left_out.iter().map(|row| (row.wall_s.0 / row.wall_s.1).ln()).quadratic_mean();
+    let usd = found.price_error();
     sheet.notes.push(format!(
         "Root mean square error, left out: latency {:.1} %, cost {:.1} %.",
         wall * 100.0,
@@ -108,7 +108,7 @@ fn residuals(found: &Calibration, measurements: &Measurements) -> Sheet {
         sheet.rows.push(vec![
             measurements.deployments[observation.deployment].name.as_str().into(),
             u64::from(observation.level).into(),
-            observation.what.name().into(),
+            <&str>::from(observation.phase).into(),
             observation.inputs.into(),
             observation.object_mib.into(),
             observation.memory_mib.into(),
@@ -119,12 +119,12 @@ fn residuals(found: &Calibration, measurements: &Measurements) -> Sheet {
         ]);
     }
     for what in ["read", "function", "write", "sum"] {
-        let of = || found.residuals.iter().filter(move |row| row.observation.what.name() == what);
+        let of = || found.residuals.iter().filter(move |row| <&str>::from(row.observation.phase) == what);
         sheet.notes.push(format!(
             "{what}: {} rows, root mean square {:.1} %, left out {:.1} %.",
             of().count(),
-            root_mean_square(of().map(|row| row.fitted)) * 100.0,
-            root_mean_square(of().map(|row| row.left_out)) * 100.0
+            of().map(|row| row.fitted).quadratic_mean() * 100.0,
+            of().map(|row| row.left_out).quadratic_mean() * 100.0
         ));
     }
     sheet

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gradshard::cost::crossover::{Crossing, Of, Question};
+use gradshard::cost::crossover::{Crossing, Quantity, Question};
 use gradshard::cost::workload::MIB;
 use gradshard::cost::{Case, Field, Functions, Sheet, Usd, calibrate};
+use strum::VariantArray;
 
 use super::OutputArgs;
 use super::asked::{self, above_zero, count, flow, flow_name};
@@ -95,9 +96,10 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
                         dtype: measurements.dtype,
                         ..Case::new(strategy, 1, clients, shards)
                     };
-                    for of in [Of::Cost { clients: true }, Of::Cost { clients: false }, Of::Latency] {
+                    for quantity in Quantity::VARIANTS.iter().copied() {
                         let sizes = (SIZES_MIB.0 * MIB, SIZES_MIB.1 * MIB);
-                        let question = Question { sharded: case(sharded, shards), tree: case(tree, 1), of, sizes };
+                        let question =
+                            Question { sharded: case(sharded, shards), tree: case(tree, 1), quantity, sizes };
                         let found = question.answer(&changed, &calibration, throughput).map_err(input)?;
                         let most = |case: &Case| -> Result<Field, Failure> {
                             let largest = question.largest_feasible(case, &changed, MOST_MIB * MIB).map_err(input)?;
@@ -112,7 +114,7 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
                             throughput.into(),
                             requests.into(),
                             memory.into(),
-                            of.name().into(),
+                            <&str>::from(quantity).into(),
                             size(found.crossing),
                         ];
                         let ends = [found.fit.0, found.fit.1, found.single.0, found.single.1];
@@ -141,7 +143,7 @@ fn size(crossing: Crossing) -> Field {
     match crossing {
         Crossing::From(bytes) => (bytes / MIB).into(),
         Crossing::Always => 0.0.into(),
-        Crossing::Never => Field::Missing,
+        Crossing::Never => Field::Null,
     }
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use gradshard::cost::workload::MIB;
 use gradshard::cost::{Asked, Case, Field, Functions, Nodes, Platform, Sheet, estimate};
 use gradshard::gradient::Dtype;
+use gradshard::plan::End;
 
 use super::asked::{self, above_zero, count, flow, flow_name, not_negative};
 use crate::cli::{Failure, input, named};
@@ -74,7 +75,8 @@ impl EstimateArgs {
                     return Err(input(anyhow!("--nodes {nodes}: there are only {ranks} ranks")));
                 }
                 for strategy in &strategies {
-                    let shards = if strategy.knobs().shards { self.shards.as_slice() } else { &[1] };
+                    let shards =
+                        if strategy.knobs().heeds_shards(End::Everywhere) { self.shards.as_slice() } else { &[1] };
                     for (shards, chunk_bytes) in shards.iter().flat_map(|m| self.flow.iter().map(move |f| (*m, *f))) {
                         let case = Case::new(*strategy, elements, *clients, shards);
                         cases.push((name.clone(), Case { dtype: self.dtype, chunk_bytes, ranks, nodes, ..case }));
@@ -140,10 +142,10 @@ fn on_functions(cases: &[(String, Case)], platform: &Functions, args: &EstimateA
     for (model, case) in cases {
         let found = estimate(&case.workload().map_err(input)?, platform, &asked);
         let thousand = |usd: gradshard::cost::Usd| Field::from(usd.times(1000));
-        let clients = if args.without_clients { Field::Missing } else { thousand(found.clients_usd) };
+        let clients = if args.without_clients { Field::Null } else { thousand(found.clients_usd) };
         let usd = if args.without_clients { found.without_clients_usd() } else { found.usd() };
         let feasible = found.infeasible.is_none();
-        let if_feasible = |field: Field| if feasible { field } else { Field::Missing };
+        let if_feasible = |field: Field| if feasible { field } else { Field::Null };
         let mut row = identity(model, case);
         row.extend([
             found.memory_mib.into(),

@@ -7,7 +7,6 @@ use clap::Args;
 use gradshard::cost::idle::ServerRound;
 use gradshard::cost::platform::{aws_lambda_s3, cluster};
 use gradshard::cost::{Asked, Case, Field, Functions, Nodes, Platform, Sheet, Usd, estimate};
-use gradshard::gradient::Dtype;
 use gradshard::plan::strategies;
 use gradshard::results::ResultFile;
 use gradshard::results::row::{CellRow, Status};
@@ -117,14 +116,14 @@ fn row(cell: &CellRow, args: &MeasuredArgs, nodes: &Nodes, functions: &Functions
         waiting.map(|round| round.idle_share() * 100.0).into(),
         waiting.map(|round| round.idle_usd(nodes).times(1000)).into(),
         even.into(),
-        cell.status.name().into(),
+        cell.status.to_string().into(),
     ]
 }
 
 /// The cell's plan on functions, as whole objects; None where that cannot be.
 fn usd_on_functions(cell: &CellRow, functions: &Functions) -> Option<Usd> {
     let strategy = strategies::find(&cell.strategy)?;
-    let dtype = cell.dtype.parse::<Dtype>().ok()?;
+    let dtype = cell.dtype;
     let (ranks, nodes) = (usize::try_from(cell.ranks).ok()?, usize::try_from(cell.nodes).ok()?);
     let case = Case { dtype, ranks, nodes, ..Case::new(strategy, cell.elements, cell.clients, cell.shards) };
     let found = estimate(&case.workload().ok()?, functions, &Asked::default());

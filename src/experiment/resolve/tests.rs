@@ -4,7 +4,7 @@ use super::*;
 use crate::experiment::parse::parse;
 use crate::experiment::settings::StartRule;
 use crate::gradient::source::FileKind;
-use crate::plan::strategies::Knobs;
+use crate::plan::strategies::{Knobs, Sharding};
 use crate::plan::{End, IntraNode, Order, Residency, Roles};
 
 const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce"];
@@ -12,8 +12,8 @@ const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl
 fn knobs(strategy: &str) -> Knobs {
     match strategy {
         "sharded-direct" => Knobs::SHARDED,
-        "native-reduce" => Knobs { shards: false, flow: false, intra_node: false, order: false },
-        _ => Knobs { shards: false, ..Knobs::SHARDED },
+        "native-reduce" => Knobs { shards: Sharding::Never, flow: false, intra_node: false, order: false },
+        _ => Knobs { shards: Sharding::Never, ..Knobs::SHARDED },
     }
 }
 

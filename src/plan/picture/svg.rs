@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use super::{Picture, flow_name, grouped, output_name};
-use crate::plan::{Input, Output};
+use super::{Picture, flow_name, grouped};
+use crate::plan::{Input, Kind, Step, parts};
 
 /// Things of one kind that are drawn one by one; more are drawn by rank, and more ranks by node.
 const MOST_SINGLE: u64 = 48;
@@ -29,7 +29,7 @@ struct Item {
     first: u64,
     last: u64,
     count: u64,
-    /// Elements of its aggregators together.
+    /// Elements of its steps together.
     elements: u64,
     output: &'static str,
 }
@@ -77,12 +77,8 @@ impl Grain {
 impl Picture<'_> {
     /// As SVG, light and dark. Refused, with the number of inputs, where it would take minutes.
     pub fn svg(&self, out: &mut impl Write) -> Result<(), String> {
-        let mut inputs = 0;
-        for id in 0..self.plan.aggregators() {
-            inputs += self.plan.aggregator(id).inputs.len() as u64;
-            if inputs > MOST_INPUTS {
-                return Err(format!("more than {MOST_INPUTS} inputs are not drawn: fewer clients or shards"));
-            }
+        if self.edges() > MOST_INPUTS {
+            return Err(format!("more than {MOST_INPUTS} inputs are not drawn: fewer clients or shards"));
         }
         let drawing = self.drawing();
         write_svg(self, &drawing, out).map_err(|error| error.to_string())
@@ -97,11 +93,10 @@ impl Picture<'_> {
     fn drawing(&self) -> Drawing {
         let (plan, layout, clients) = (self.plan, self.layout, self.problem.clients());
         let mut of_level: BTreeMap<u32, (u64, std::collections::BTreeSet<usize>)> = BTreeMap::new();
-        for id in 0..plan.aggregators() {
-            let a = plan.aggregator(id);
-            let level = of_level.entry(a.level).or_default();
+        for step in parts(plan).flat_map(|(_, steps)| steps) {
+            let level = of_level.entry(step.level).or_default();
             level.0 += 1;
-            level.1.insert(a.rank);
+            level.1.insert(step.rank);
         }
         let grains: BTreeMap<u32, Grain> =
             of_level.iter().map(|(level, (count, ranks))| (*level, Grain::of(*count, ranks.len() as u64))).collect();
@@ -115,31 +110,30 @@ impl Picture<'_> {
         for client in 0..clients {
             drawing.add(client_at(client), client, 0, "");
         }
-        let aggregator_at = |id: u64| {
-            let a = plan.aggregator(id);
-            let grain = grains.get(&a.level).copied().unwrap_or(Grain::Box);
-            ((self.box_of(a.rank), a.level, grain.index(id, a.rank)), a)
+        let step_at = |number: u64, step: &Step| {
+            let grain = grains.get(&step.level).copied().unwrap_or(Grain::Box);
+            (self.box_of(step.rank), step.level, grain.index(number, step.rank))
         };
-        let last = of_level.keys().next_back().copied().unwrap_or(0) + 1;
-        for id in 0..plan.aggregators() {
-            let (to, a) = aggregator_at(id);
-            drawing.add(to, id, a.range.end - a.range.start, output_name(a.output));
-            let elements = a.range.end - a.range.start;
-            for input in &a.inputs {
-                let (from, rank, bytes) = match input {
-                    Input::Client(client) => (client_at(*client), home(*client), self.terms.dtype.size()),
-                    Input::Aggregator(id) => {
-                        let (from, source) = aggregator_at(*id);
-                        (from, source.rank, self.terms.dtype.accumulator_size())
-                    }
-                };
-                drawing.join((from, rank), (to, a.rank), elements * bytes as u64, layout.same_node(rank, a.rank));
-            }
-            if a.output == Output::Collective {
-                // The library's own traffic is not ours to know; what each rank puts in is.
-                let bytes = elements * self.terms.dtype.accumulator_size() as u64;
-                let collective = (usize::MAX, last, 0);
-                drawing.join((to, a.rank), (collective, usize::MAX), bytes, layout.nodes() == 1);
+        for (first, steps) in parts(plan) {
+            for (number, step) in (first..).zip(&steps) {
+                let (to, elements) = (step_at(number, step), step.range.len());
+                drawing.add(to, number, elements, step.word());
+                for input in &step.inputs {
+                    let (from, rank, wide) = match input {
+                        Input::Client(client) => (client_at(*client), home(*client), false),
+                        Input::Step(place) => {
+                            let source = &steps[*place];
+                            (step_at(first + *place as u64, source), source.rank, step.kind != Kind::Copy)
+                        }
+                    };
+                    let size = if wide { self.terms.dtype.accumulator_size() } else { self.terms.dtype.size() };
+                    drawing.join(
+                        (from, rank),
+                        (to, step.rank),
+                        elements * size as u64,
+                        layout.same_node(rank, step.rank),
+                    );
+                }
             }
         }
         drawing
@@ -178,16 +172,14 @@ fn mebibytes(bytes: u64) -> String {
 
 const STYLE: &str = "text{font:12px sans-serif;fill:#1c2126}.small{font-size:10.5px;fill:#5a636b;paint-order:stroke;stroke:#fff;stroke-width:3px}.title{font-size:15px;\
     font-weight:bold}.ground{fill:#fff}.box{fill:#f3f5f7;stroke:#c6ccd2}.client{fill:#0072b2}.partial{fill:#c77700}\
-    .result{fill:#2b9e8f}.collective{fill:#5e1a8a}.rank{stroke:#b9c0c7}.node{stroke:#5a636b}.wire{stroke:#c23b0a}\
+    .result{fill:#2b9e8f}.copy{fill:#6a7f10}.library{fill:#5e1a8a}.rank{stroke:#b9c0c7}.node{stroke:#5a636b}.wire{stroke:#c23b0a}\
     .edge{fill:none;stroke-opacity:.6}.bad{fill:#b8261a}@media (prefers-color-scheme:dark){text{fill:#e6e9ec}\
     .small{fill:#a3acb4;stroke:#16191c}.ground{fill:#16191c}.box{fill:#20252a;stroke:#444c54}.client{fill:#4fb3f0}.partial{fill:#f5b041}\
-    .result{fill:#7fe0cf}.collective{fill:#c98bf5}.rank{stroke:#4b535b}.node{stroke:#a3acb4}.wire{stroke:#ff8a65}.bad{fill:#ff8a75}}";
+    .result{fill:#7fe0cf}.copy{fill:#b5cf45}.library{fill:#c98bf5}.rank{stroke:#4b535b}.node{stroke:#a3acb4}.wire{stroke:#ff8a65}.bad{fill:#ff8a75}}";
 
 fn write_svg(picture: &Picture<'_>, drawing: &Drawing, out: &mut impl Write) -> fmt::Result {
     let columns = drawing.items.keys().map(|(_, column, _)| *column).max().unwrap_or(0);
-    let collective = picture.plan.collective();
-    let wide = LEFT + COLUMN * f64::from(columns + 1 + u32::from(collective.is_some())) + 10.0;
-    let wide = wide.max(620.0);
+    let wide = (LEFT + COLUMN * f64::from(columns + 1) + 10.0).max(620.0);
     // Each box is as high as its fullest column.
     let mut heights: BTreeMap<usize, BTreeMap<u32, u64>> = BTreeMap::new();
     for (at, column, _) in drawing.items.keys() {
@@ -213,8 +205,6 @@ fn write_svg(picture: &Picture<'_>, drawing: &Drawing, out: &mut impl Write) -> 
         *row += 1;
         places.insert(*place, (LEFT + COLUMN * f64::from(column) + 14.0, y));
     }
-    let middle = (TOP + top - 12.0) / 2.0;
-    let hub = (LEFT + COLUMN * f64::from(columns + 1), middle);
     let high = top + 40.0;
     writeln!(
         out,
@@ -233,7 +223,7 @@ fn write_svg(picture: &Picture<'_>, drawing: &Drawing, out: &mut impl Write) -> 
     }
     let most = drawing.edges.values().map(|edge| edge.bytes).max().unwrap_or(0);
     for ((from, to), edge) in &drawing.edges {
-        let (Some(a), b) = (places.get(from), places.get(to).unwrap_or(&hub)) else { continue };
+        let (Some(a), Some(b)) = (places.get(from), places.get(to)) else { continue };
         let class = match (edge.between_nodes, edge.between_ranks) {
             (true, _) => "wire",
             (_, true) => "node",
@@ -258,16 +248,6 @@ fn write_svg(picture: &Picture<'_>, drawing: &Drawing, out: &mut impl Write) -> 
         if let Some((x, y)) = places.get(place) {
             write_item(picture, place.1, item, (*x, *y), out)?;
         }
-    }
-    if let Some(collective) = collective {
-        writeln!(
-            out,
-            "<rect class=\"collective\" x=\"{:.1}\" y=\"{:.1}\" width=\"14\" height=\"{:.1}\" rx=\"4\"/>",
-            hub.0 - 6.0,
-            TOP,
-            top - 12.0 - TOP
-        )?;
-        writeln!(out, "<text x=\"{:.1}\" y=\"{middle:.1}\">{}</text>", hub.0 + 14.0, collective.name())?;
     }
     writeln!(
         out,
@@ -295,12 +275,12 @@ fn write_head(picture: &Picture<'_>, columns: u32, out: &mut impl Write) -> fmt:
         layout.nodes(),
         layout.roles(),
     )?;
-    if picture.verdict.is_err() {
+    if picture.checked.is_err() {
         writeln!(out, "<text class=\"bad\" x=\"12\" y=\"58\">NOT SOUND: see --format text</text>")?;
     }
     for column in 0..=columns {
         let x = LEFT + COLUMN * f64::from(column) + 4.0;
-        let name = if column == 0 { "clients".to_owned() } else { format!("aggregators, level {column}") };
+        let name = if column == 0 { "clients".to_owned() } else { format!("level {column}") };
         writeln!(out, "<text class=\"small\" x=\"{x:.1}\" y=\"76\">{name}</text>")?;
     }
     Ok(())
@@ -342,8 +322,8 @@ fn write_item(
     writeln!(out, "<text class=\"small\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{label}</text>", y + 4.0)
 }
 
-fn class_of(output: &str) -> &'static str {
-    if output == "result" { "result" } else { "partial" }
+fn class_of(word: &'static str) -> &'static str {
+    if word == "mixed" { "partial" } else { word }
 }
 
 #[cfg(test)]
@@ -352,7 +332,7 @@ mod tests {
 
     use super::*;
     use crate::gradient::Dtype;
-    use crate::plan::{Flow, IntraNode, Layout, Order, Phase, Problem, Residency, Roles, Terms, check, strategies};
+    use crate::plan::{Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
 
     fn drawn(strategy: &str, clients: u64, shards: u64, ranks: usize, nodes: usize) -> String {
         let layout = Arc::new(Layout::even(ranks, nodes, Roles::Colocated).expect("a layout"));
@@ -364,10 +344,9 @@ mod tests {
             intra_node: IntraNode::Shared,
             order: Order::Client,
             residency: Residency::Resident,
-            phase: Phase::Aggregate,
         };
-        let verdict = check(plan.as_ref(), &problem, &layout);
-        let picture = Picture { strategy, plan: plan.as_ref(), problem: &problem, layout: &layout, terms, verdict };
+        let checked = check(plan.as_ref(), &problem, &layout);
+        let picture = Picture { strategy, plan: plan.as_ref(), problem: &problem, layout: &layout, terms, checked };
         let mut text = String::new();
         picture.svg(&mut text).expect("drawn");
         text
@@ -395,10 +374,10 @@ mod tests {
         assert!(drawn("sharded-direct", 1000, 200, 200, 50).contains("nodes 0–2"));
     }
 
+    /// Of each rank its local sum and its part in the call.
     #[test]
-    fn a_collective_is_a_bar_that_every_rank_reaches() {
+    fn calls_of_the_library_are_drawn_by_rank() {
         let svg = drawn("native-reduce-scatter", 8, 4, 4, 2);
-        assert_eq!(svg.matches("class=\"collective\"").count(), 1);
-        assert!(svg.contains(">MPI_Reduce_scatter<"));
+        assert_eq!((svg.matches("class=\"partial\"").count(), svg.matches("class=\"library\"").count()), (4, 4));
     }
 }

@@ -1,46 +1,41 @@
-//! The strategies, one a file, the MPI library's in one. None of them communicates: each yields a plan.
+//! The strategies, one a file, the MPI library's in one table. None of them communicates: each yields a plan.
 
-mod local_sums;
 mod native;
+mod sharded_bine;
+mod sharded_circulant;
 mod sharded_direct;
 mod sharded_halving;
 mod sharded_node_aware;
+mod sharded_radix;
 mod sharded_ring;
 mod tree_binomial;
 mod tree_central;
+mod tree_chain;
 mod tree_kary;
 mod tree_lambda_fl;
 mod tree_lifl;
-mod tree_over_ranks;
+mod tree_two;
 
 use std::sync::Arc;
 
-use crate::plan::{Infeasible, Layout, Plan, Problem};
+use crate::plan::{End, Family, Infeasible, Layout, Plan, Problem, Roles, family};
 
-/// What a strategy splits.
+/// When a strategy heeds M.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// The gradient.
-    Sharded,
-    /// The clients.
-    Tree,
+pub enum Sharding {
+    /// At every end: it splits the gradient.
+    Always,
+    /// Where the result is scattered: the shards are then the pieces that their owners get.
+    WhereScattered,
+    /// Never: it has a split of its own.
+    Never,
 }
 
-impl Family {
-    /// The name used in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Family::Sharded => "sharded",
-            Family::Tree => "tree",
-        }
-    }
-}
-
-/// Which of an experiment's settings change what a strategy does. A setting that changes nothing makes no cells.
+/// The settings of an experiment that change what a strategy does. A setting that changes nothing makes no cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knobs {
     /// M.
-    pub shards: bool,
+    pub shards: Sharding,
     /// `whole` or chunks.
     pub flow: bool,
     /// `shared` or `messages`.
@@ -51,54 +46,85 @@ pub struct Knobs {
 
 impl Knobs {
     /// A strategy that splits the gradient and is carried out by the engine.
-    pub const SHARDED: Knobs = Knobs { shards: true, flow: true, intra_node: true, order: true };
+    pub const SHARDED: Knobs = Knobs { shards: Sharding::Always, flow: true, intra_node: true, order: true };
+    /// A strategy that splits the gradient and sums in rounds, whose order is fixed.
+    pub const ROUNDS: Knobs = Knobs { order: false, ..Knobs::SHARDED };
     /// A strategy that splits the clients and is carried out by the engine.
-    pub const TREE: Knobs = Knobs { shards: false, flow: true, intra_node: true, order: true };
+    pub const TREE: Knobs = Knobs { shards: Sharding::WhereScattered, ..Knobs::SHARDED };
+
+    /// True if M changes what the strategy does where a round ends so.
+    pub fn heeds_shards(&self, end: End) -> bool {
+        match self.shards {
+            Sharding::Always => true,
+            Sharding::WhereScattered => end == End::Scattered,
+            Sharding::Never => false,
+        }
+    }
 }
 
-/// A rule that says which aggregators exist, over which ranges, with which inputs, on which ranks.
+/// A rule that yields a plan for a problem on a layout.
 pub trait Strategy: Send + Sync {
-    /// The name used in experiments, tables and files.
+    /// The name used in experiments, tables and files: lower case, words joined by hyphens.
     fn name(&self) -> &'static str;
-    /// What it splits.
-    fn family(&self) -> Family;
-    /// One line for `gradshard strategies`.
+
+    /// One line for `gradshard strategies` and the documentation, without a full stop.
     fn about(&self) -> &'static str;
-    /// Which settings it heeds.
+
+    /// The settings that it heeds.
     fn knobs(&self) -> Knobs;
-    /// True if the plan ends in one of the MPI library's collectives, which threads cannot carry out.
-    fn needs_mpi(&self) -> bool {
-        false
+
+    /// The reducing MPI function that it calls, which threads cannot carry out; None for strategies of gradshard's own.
+    fn mpi_call(&self) -> Option<&'static str> {
+        None
     }
+
+    /// True if it needs the MPI library, which threads have not got.
+    fn needs_mpi(&self) -> bool {
+        self.mpi_call().is_some()
+    }
+
     /// True if it always reads a neighbour's memory inside a node, whatever `intra_node` says.
     fn always_shared(&self) -> bool {
         false
     }
+
+    /// Colour in pictures, `#rrggbb`. None: one is generated that differs from the others'.
+    fn colour(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The plan for `problem` on `layout`.
+    ///
+    /// # Errors
+    /// There is none, for the reason that the error gives.
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible>;
 }
 
+static ALL: [&dyn Strategy; 19] = [
+    &sharded_direct::ShardedDirect,
+    &sharded_ring::ShardedRing,
+    &sharded_halving::ShardedHalving,
+    &sharded_circulant::ShardedCirculant,
+    &sharded_radix::ShardedRadix,
+    &sharded_bine::ShardedBine,
+    &sharded_node_aware::ShardedNodeAware,
+    &tree_central::TreeCentral,
+    &tree_lambda_fl::TreeLambdaFl,
+    &tree_lifl::TreeLifl,
+    &tree_binomial::TreeBinomial,
+    &tree_kary::TreeKary,
+    &tree_chain::TreeChain,
+    &tree_two::TreeTwo,
+    &native::TABLE[0],
+    &native::TABLE[1],
+    &native::TABLE[2],
+    &native::TABLE[3],
+    &native::TABLE[4],
+];
+
 /// Every strategy, in the order in which tables list them.
 pub fn all() -> &'static [&'static dyn Strategy] {
-    &[
-        &sharded_direct::ShardedDirect,
-        &sharded_ring::ShardedRing,
-        &sharded_halving::ShardedHalving,
-        &sharded_node_aware::ShardedNodeAware,
-        &native::REDUCE_SCATTER,
-        &native::REDUCE_SCATTER_BLOCK,
-        &native::IREDUCE_SCATTER,
-        &native::REDUCE_THEN_SCATTER,
-        &tree_central::TreeCentral,
-        &tree_lambda_fl::TreeLambdaFl,
-        &tree_lifl::TreeLifl,
-        &tree_binomial::TreeBinomial,
-        &tree_kary::TreeKary,
-        &native::REDUCE,
-        &native::ALLREDUCE,
-        &native::REDUCE_SCATTER_THEN_GATHER,
-        &native::REDUCE_SCATTER_THEN_ALLGATHER,
-    ]
+    &ALL
 }
 
 /// The names of all strategies.
@@ -109,4 +135,15 @@ pub fn names() -> Vec<&'static str> {
 /// The strategy of this name.
 pub fn find(name: &str) -> Option<&'static dyn Strategy> {
     all().iter().copied().find(|s| s.name() == name)
+}
+
+/// The family of a strategy where nothing is degenerate: 16 clients and shards on 8 ranks of 4 nodes.
+pub fn usual_family(strategy: &dyn Strategy) -> Option<Family> {
+    let layout = Arc::new(Layout::even(8, 4, Roles::Colocated).ok()?);
+    [End::Everywhere, End::Root, End::Scattered].into_iter().find_map(|end| {
+        let shards = if strategy.knobs().heeds_shards(end) { 16 } else { 1 };
+        let problem = Arc::new(Problem::unweighted(16, 16, shards).ending(end));
+        let plan = strategy.plan(&problem, &layout).ok()?;
+        Some(family(plan.as_ref(), &problem, &layout))
+    })
 }

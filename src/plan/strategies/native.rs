@@ -1,115 +1,66 @@
-//! The MPI library's own reductions, and mock-ups of them made of others: each a local sum on every rank and a collective.
+//! The MPI library's own reductions: each a local sum on every rank and a row of one table. The calls after the reducing
+//! one bring its result to the end that the problem asks for.
 
 use std::sync::Arc;
 
-use super::local_sums::LocalSums;
-use super::{Family, Knobs, Strategy};
-use crate::plan::{Collective, Infeasible, Layout, Plan, Problem, Roles};
+use super::{Knobs, Sharding, Strategy};
+use crate::gradient::Range;
+use crate::plan::call::equal_parts;
+use crate::plan::wanted::{root, wanted};
+use crate::plan::{Call, End, Infeasible, Input, Kind, Layout, Plan, Problem, Roles, Step};
 
-/// A strategy that is a local sum and a collective.
+/// A strategy that sums on each rank and hands the sums to the MPI library.
 pub struct Native {
     name: &'static str,
-    family: Family,
+    reduces_by: &'static str,
     about: &'static str,
-    /// Whether M changes anything.
-    shards: bool,
-    collective: fn(&Problem, &Layout) -> Result<Collective, Infeasible>,
+    shards: Sharding,
+    /// The call that sums.
+    reduce: fn(&Problem, &Layout) -> Call,
 }
 
-/// The rank that a rooted collective ends on.
-fn root(layout: &Layout) -> usize {
-    layout.aggregator_ranks()[0]
-}
-
-/// A block for every rank.
-fn blocks(problem: &Problem, layout: &Layout) -> Result<Collective, Infeasible> {
-    if layout.roles() != Roles::Colocated {
-        return Err(Infeasible(
-            "MPI_Reduce_scatter_block gives every rank a block, so no rank can only host clients: roles must be colocated"
-                .into(),
-        ));
-    }
-    Ok(Collective::ReduceScatterBlock { block: problem.elements.div_ceil(layout.ranks() as u64) })
-}
-
-/// `native-reduce-scatter`.
-pub const REDUCE_SCATTER: Native = Native {
-    name: "native-reduce-scatter",
-    family: Family::Sharded,
-    about: "a local sum on each rank, then the MPI library's MPI_Reduce_scatter",
-    shards: true,
-    collective: |_, _| Ok(Collective::ReduceScatter),
-};
-
-/// `native-reduce-scatter-block`: as many shards as ranks, all of one length, the last ones cut off by the gradient's end.
-pub const REDUCE_SCATTER_BLOCK: Native = Native {
-    name: "native-reduce-scatter-block",
-    family: Family::Sharded,
-    about: "a local sum on each rank, then the MPI library's MPI_Reduce_scatter_block: a shard a rank",
-    shards: false,
-    collective: blocks,
-};
-
-/// `native-ireduce-scatter`.
-pub const IREDUCE_SCATTER: Native = Native {
-    name: "native-ireduce-scatter",
-    family: Family::Sharded,
-    about: "a local sum on each rank, then the MPI library's MPI_Ireduce_scatter",
-    shards: true,
-    collective: |_, _| Ok(Collective::IreduceScatter),
-};
-
-/// `native-reduce-then-scatter`: what MPI_Reduce_scatter should not be slower than.
-pub const REDUCE_THEN_SCATTER: Native = Native {
-    name: "native-reduce-then-scatter",
-    family: Family::Sharded,
-    about: "a local sum on each rank, then MPI_Reduce and MPI_Scatterv: a mock-up of MPI_Reduce_scatter",
-    shards: true,
-    collective: |_, layout| Ok(Collective::ReduceThenScatter { root: root(layout) }),
-};
-
-/// `native-reduce`.
-pub const REDUCE: Native = Native {
-    name: "native-reduce",
-    family: Family::Tree,
-    about: "a local sum on each rank, then the MPI library's MPI_Reduce to one",
-    shards: false,
-    collective: |_, layout| Ok(Collective::Reduce { root: root(layout) }),
-};
-
-/// `native-allreduce`.
-pub const ALLREDUCE: Native = Native {
-    name: "native-allreduce",
-    family: Family::Tree,
-    about: "a local sum on each rank, then the MPI library's MPI_Allreduce",
-    shards: false,
-    collective: |_, layout| Ok(Collective::Allreduce { root: root(layout) }),
-};
-
-/// `native-reduce-scatter-then-gather`: what MPI_Reduce should not be slower than.
-pub const REDUCE_SCATTER_THEN_GATHER: Native = Native {
-    name: "native-reduce-scatter-then-gather",
-    family: Family::Tree,
-    about: "a local sum on each rank, then MPI_Reduce_scatter and MPI_Gatherv: a mock-up of MPI_Reduce",
-    shards: false,
-    collective: |_, layout| Ok(Collective::ReduceScatterThenGather { root: root(layout) }),
-};
-
-/// `native-reduce-scatter-then-allgather`: what MPI_Allreduce should not be slower than.
-pub const REDUCE_SCATTER_THEN_ALLGATHER: Native = Native {
-    name: "native-reduce-scatter-then-allgather",
-    family: Family::Tree,
-    about: "a local sum on each rank, then MPI_Reduce_scatter and MPI_Allgatherv: a mock-up of MPI_Allreduce",
-    shards: false,
-    collective: |_, layout| Ok(Collective::ReduceScatterThenAllgather { root: root(layout) }),
-};
+/// The reductions.
+pub static TABLE: [Native; 5] = [
+    Native {
+        name: "native-reduce-scatter",
+        reduces_by: "MPI_Reduce_scatter",
+        about: "a local sum on each rank, then the MPI library's MPI_Reduce_scatter (+ MPI_Gatherv or MPI_Allgatherv)",
+        shards: Sharding::WhereScattered,
+        reduce: |_, _| Call::ReduceScatter,
+    },
+    Native {
+        name: "native-reduce-scatter-block",
+        reduces_by: "MPI_Reduce_scatter_block",
+        about: "the same with MPI_Reduce_scatter_block: a shard a rank, all of one length, the last ones cut off",
+        shards: Sharding::Never,
+        reduce: |problem, layout| Call::ReduceScatterBlock { block: problem.elements.div_ceil(layout.ranks() as u64) },
+    },
+    Native {
+        name: "native-ireduce-scatter",
+        reduces_by: "MPI_Ireduce_scatter",
+        about: "the same with MPI_Ireduce_scatter, waited for at once",
+        shards: Sharding::WhereScattered,
+        reduce: |_, _| Call::IreduceScatter,
+    },
+    Native {
+        name: "native-reduce",
+        reduces_by: "MPI_Reduce",
+        about: "a local sum on each rank, then the MPI library's MPI_Reduce (+ MPI_Scatterv or MPI_Bcast)",
+        shards: Sharding::WhereScattered,
+        reduce: |_, layout| Call::Reduce { root: root(layout) },
+    },
+    Native {
+        name: "native-allreduce",
+        reduces_by: "MPI_Allreduce",
+        about: "a local sum on each rank, then the MPI library's MPI_Allreduce, whatever the end",
+        shards: Sharding::WhereScattered,
+        reduce: |_, _| Call::Allreduce,
+    },
+];
 
 impl Strategy for Native {
     fn name(&self) -> &'static str {
         self.name
-    }
-    fn family(&self) -> Family {
-        self.family
     }
     fn about(&self) -> &'static str {
         self.about
@@ -117,11 +68,91 @@ impl Strategy for Native {
     fn knobs(&self) -> Knobs {
         Knobs { shards: self.shards, flow: false, intra_node: false, order: false }
     }
-    fn needs_mpi(&self) -> bool {
-        true
+    fn mpi_call(&self) -> Option<&'static str> {
+        Some(self.reduces_by)
     }
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        let collective = (self.collective)(problem, layout)?;
-        Ok(Box::new(LocalSums { problem: Arc::clone(problem), layout: Arc::clone(layout), collective }))
+        let reduce = (self.reduce)(problem, layout);
+        if matches!(reduce, Call::ReduceScatterBlock { .. }) && layout.roles() != Roles::Colocated {
+            let name = self.reduces_by;
+            return Err(Infeasible(format!(
+                "{name} gives every rank a block, so no rank can only host clients: roles must be colocated"
+            )));
+        }
+        let then = match (reduce, problem.end) {
+            (Call::Reduce { root }, End::Scattered) => Some(Call::Scatter { root }),
+            (Call::Reduce { root }, End::Everywhere) => Some(Call::Broadcast { root }),
+            (Call::Reduce { .. } | Call::Allreduce, _) | (_, End::Scattered) => None,
+            (_, End::Root) => Some(Call::Gather { root: root(layout) }),
+            (_, _) => Some(Call::Allgather),
+        };
+        let calls = [reduce].into_iter().chain(then).collect();
+        Ok(Box::new(LibraryPlan { problem: Arc::clone(problem), layout: Arc::clone(layout), calls }))
+    }
+}
+
+/// A local sum on every rank, then calls of the library. Step r is the local sum of rank r; step c·P + P + r is rank r's
+/// part in call c.
+struct LibraryPlan {
+    problem: Arc<Problem>,
+    layout: Arc<Layout>,
+    calls: Vec<Call>,
+}
+
+impl LibraryPlan {
+    /// The range that calls which deal ranges out give to `rank`: its shards, or where the ranges are collected again
+    /// equal parts.
+    fn owned(&self, rank: usize) -> Range {
+        if self.problem.end == End::Scattered {
+            wanted(&self.problem, &self.layout, rank)
+        } else {
+            equal_parts(self.problem.elements, self.layout.ranks(), rank)
+        }
+    }
+}
+
+impl Plan for LibraryPlan {
+    fn parts(&self) -> u64 {
+        1
+    }
+
+    fn part(&self, _part: u64) -> Vec<Step> {
+        let ranks = self.layout.ranks();
+        let sum = |rank: usize| {
+            let clients = self.layout.clients_on(rank, self.problem.clients());
+            Step {
+                rank,
+                range: Range::new(0, self.problem.elements),
+                kind: Kind::Sum { weight: self.problem.weight_of(clients.clone()), divided: false },
+                inputs: clients.map(Input::Client).collect(),
+                level: 1,
+                shards: 1,
+            }
+        };
+        let mut steps: Vec<Step> = (0..ranks).map(sum).collect();
+        for (number, call) in self.calls.iter().enumerate() {
+            steps.extend((0..ranks).map(|rank| Step {
+                rank,
+                range: call.leaves(self.problem.elements, rank, self.owned(rank)),
+                inputs: vec![Input::Step(number * ranks + rank)],
+                kind: Kind::Library(number),
+                level: number as u32 + 2,
+                shards: 1,
+            }));
+        }
+        steps
+    }
+
+    fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    fn wanted(&self, problem: &Problem, layout: &Layout, rank: usize) -> Range {
+        match (self.calls[0], problem.end) {
+            (call @ Call::ReduceScatterBlock { .. }, End::Scattered) => {
+                call.leaves(problem.elements, rank, Range::new(0, 0))
+            }
+            _ => wanted(problem, layout, rank),
+        }
     }
 }

@@ -2,19 +2,27 @@
 
 use std::sync::Arc;
 
-use super::tree_over_ranks::over_ranks;
-use super::{Family, Knobs, Strategy};
+use super::{Knobs, Strategy};
+use crate::plan::forest::{Cut, Forest, Shape};
+use crate::plan::seats::Circle;
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// The tree of most libraries' reduce for short messages: rank r sends to r without its lowest set bit.
 pub struct TreeBinomial;
 
+/// The binomial tree, numbered from the owner on.
+pub struct Binomial;
+
+impl Shape for Binomial {
+    fn parent(&self, circle: &Circle<'_>, _part: u64, position: usize) -> (usize, u32) {
+        let number = circle.after_owner(position);
+        (circle.position_after(number & (number - 1)), number.trailing_zeros() + 1)
+    }
+}
+
 impl Strategy for TreeBinomial {
     fn name(&self) -> &'static str {
         "tree-binomial"
-    }
-    fn family(&self) -> Family {
-        Family::Tree
     }
     fn about(&self) -> &'static str {
         "the binomial tree over ranks"
@@ -23,6 +31,6 @@ impl Strategy for TreeBinomial {
         Knobs::TREE
     }
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        Ok(Box::new(over_ranks(problem, layout, |seat| seat & (seat - 1))))
+        Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Rooted(1), Binomial)))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Family, Knobs, Strategy};
-use crate::plan::explicit::TreeBuilder;
-use crate::plan::{Infeasible, Input, Layout, Plan, Problem};
+use super::{Knobs, Strategy};
+use crate::plan::forest::{Cut, Forest};
+use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// One server.
 pub struct TreeCentral;
@@ -13,9 +13,6 @@ impl Strategy for TreeCentral {
     fn name(&self) -> &'static str {
         "tree-central"
     }
-    fn family(&self) -> Family {
-        Family::Tree
-    }
     fn about(&self) -> &'static str {
         "one parameter server takes every client's whole gradient"
     }
@@ -23,8 +20,6 @@ impl Strategy for TreeCentral {
         Knobs::TREE
     }
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        let mut tree = TreeBuilder::new(problem);
-        tree.add(layout.aggregator_ranks()[0], (0..problem.clients()).map(Input::Client).collect());
-        Ok(Box::new(tree.finish()))
+        Ok(Box::new(Forest::straight(problem, layout, Cut::Rooted(1))))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Family, Knobs, Strategy};
+use super::{Knobs, Strategy};
 use crate::plan::explicit::TreeBuilder;
 use crate::plan::{Infeasible, Input, Layout, Plan, Problem};
 
@@ -18,9 +18,6 @@ pub fn clients_a_leaf(n: u64) -> u64 {
 impl Strategy for TreeLambdaFl {
     fn name(&self) -> &'static str {
         "tree-lambda-fl"
-    }
-    fn family(&self) -> Family {
-        Family::Tree
     }
     fn about(&self) -> &'static str {
         "λ-FL: leaves of ⌈√N⌉ clients, one root"
@@ -38,11 +35,11 @@ impl Strategy for TreeLambdaFl {
                 let members = leaf * size..((leaf + 1) * size).min(clients);
                 // Spread like the clients, so that where every rank aggregates a leaf sits beside its clients.
                 let rank = layout.spread(leaf, leaves);
-                Input::Aggregator(tree.add(rank, members.map(Input::Client).collect()))
+                tree.add(rank, members.map(Input::Client).collect())
             })
             .collect();
         tree.add(layout.aggregator_ranks()[0], inputs);
-        Ok(Box::new(tree.finish()))
+        Ok(Box::new(tree.finish(layout)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Family, Knobs, Strategy};
+use super::{Knobs, Strategy};
 use crate::plan::explicit::TreeBuilder;
 use crate::plan::{Infeasible, Input, Layout, Plan, Problem};
 
@@ -22,9 +22,6 @@ pub fn branching(n: u64) -> u64 {
 impl Strategy for TreeLifl {
     fn name(&self) -> &'static str {
         "tree-lifl"
-    }
-    fn family(&self) -> Family {
-        Family::Tree
     }
     fn about(&self) -> &'static str {
         "LIFL: three levels, branching ∛N, the first inside a node through shared memory"
@@ -55,16 +52,16 @@ impl Strategy for TreeLifl {
             }
         }
         // The second level and the root sit where their first input is, so that at least that one does not move.
-        let second: Vec<u64> = first
+        let second: Vec<Input> = first
             .chunks(branch)
             .map(|group| {
-                let rank = tree.rank_of(group[0]);
-                tree.add(rank, group.iter().copied().map(Input::Aggregator).collect())
+                let rank = tree.rank_of(group[0]).unwrap_or_default();
+                tree.add(rank, group.to_vec())
             })
             .collect();
-        let rank = tree.rank_of(second[0]);
-        tree.add(rank, second.into_iter().map(Input::Aggregator).collect());
-        Ok(Box::new(tree.finish()))
+        let rank = tree.rank_of(second[0]).unwrap_or_default();
+        tree.add(rank, second);
+        Ok(Box::new(tree.finish(layout)))
     }
 }
 
@@ -92,7 +89,7 @@ mod tests {
         let problem = Arc::new(Problem::unweighted(10, 20, 1));
         let layout = Arc::new(Layout::even(4, 1, Roles::Colocated).expect("layout"));
         let plan = TreeLifl.plan(&problem, &layout).expect("plan");
-        let levels: Vec<u32> = (0..plan.aggregators()).map(|id| plan.aggregator(id).level).collect();
+        let levels: Vec<u32> = plan.part(0).iter().map(|step| step.level).collect();
         assert_eq!(levels, [1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3]);
     }
 
@@ -102,10 +99,10 @@ mod tests {
         let layout = Arc::new(Layout::new(&[0, 0, 0, 0, 1, 1, 2, 3], Roles::Colocated).expect("layout"));
         let plan = TreeLifl.plan(&problem, &layout).expect("plan");
         let mut seen = 0;
-        for aggregator in (0..plan.aggregators()).map(|id| plan.aggregator(id)).filter(|a| a.level == 1) {
-            for input in &aggregator.inputs {
+        for step in plan.part(0).iter().filter(|step| step.level == 1) {
+            for input in &step.inputs {
                 let Input::Client(client) = input else { panic!("first level takes clients") };
-                assert!(layout.same_node(aggregator.rank, layout.rank_of_client(*client, 23)));
+                assert!(layout.same_node(step.rank, layout.rank_of_client(*client, 23)));
                 seen += 1;
             }
         }

@@ -1,4 +1,4 @@
-//! What the page says first: in each comparison the best sharded strategy against the best tree, and the gradient sizes at
+//! The first lines of the page: in each comparison the best sharded strategy against the best tree, and the gradient sizes at
 //! which their order changes.
 
 use std::collections::BTreeMap;
@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use super::number::about;
 use super::page::{paragraph, printable};
 use super::view::View;
+use crate::plan::Family;
 use crate::results::ResultFile;
-use crate::results::contest::{Contest, SHARDED, TREE, contests};
+use crate::results::contest::{Contest, contests, spoken};
 use crate::results::row::{CellRow, Status};
 use crate::stats::autocorrelation::threshold;
 use crate::stats::{Crossover, SizedRatio, crossovers};
@@ -50,16 +51,17 @@ fn order_by_size(facts: &[String], contests: &[&Contest<'_>]) -> Vec<String> {
     match crossovers(&ratios) {
         Err(error) => vec![format!("Crossover{of}: {error}")],
         Ok(found) if found.is_empty() => {
-            let winner = if first.estimate < 1.0 || last.estimate < 1.0 { SHARDED } else { TREE };
+            let winner = if first.estimate < 1.0 || last.estimate < 1.0 { Family::Sharded } else { Family::Tree };
             let (low, high) = (about(first.size), about(last.size));
-            vec![format!("No crossover{of} from {low} to {high} MiB: the best {} is ahead throughout.", winner.spoken)]
+            vec![format!("No crossover{of} from {low} to {high} MiB: the best {} is ahead throughout.", spoken(winner))]
         }
         Ok(found) => found.iter().map(|crossover| change(crossover, &of, (first.size, last.size))).collect(),
     }
 }
 
 fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String {
-    let (below, above) = if crossover.first_wins_below { (SHARDED, TREE) } else { (TREE, SHARDED) };
+    let (below, above) =
+        if crossover.first_wins_below { (Family::Sharded, Family::Tree) } else { (Family::Tree, Family::Sharded) };
     let low = crossover.low.map_or(format!("below {}", about(least)), about);
     let high = crossover.high.map_or(format!("above {}", about(most)), about);
     let size = about(crossover.size);
@@ -72,7 +74,8 @@ fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String 
     }
     format!(
         "Crossover{of} at {size} MiB [{low}, {high}]: below it the best {} is ahead, above it the best {}.",
-        below.spoken, above.spoken
+        spoken(below),
+        spoken(above)
     )
 }
 
@@ -111,6 +114,7 @@ mod tests {
     use super::*;
     use crate::results::row::RatioRow;
     use crate::results::show::samples;
+    use crate::stats::Verdict;
 
     fn said(file: &ResultFile) -> String {
         let mut page = String::new();
@@ -120,24 +124,23 @@ mod tests {
     }
 
     /// The best tree against the best sharded strategy: `ratio` is the tree's time over the other's.
-    fn file(sizes: &[(u64, f64)], verdict: &str) -> ResultFile {
+    fn file(sizes: &[(u64, f64)], verdict: Verdict) -> ResultFile {
         let mut file = ResultFile::new("{}".into(), serde_json::json!({}));
         for (comparison, (elements, ratio)) in (0..).zip(sizes) {
-            let cell = |cell: u64, family: &str, strategy: &str, median| CellRow {
+            let cell = |cell: u64, family: Family, strategy: &str, median| CellRow {
                 cell,
                 comparison,
                 strategy: strategy.into(),
-                family: family.into(),
+                family,
                 model: format!("of-{elements}"),
                 elements: *elements,
-                dtype: "f32".into(),
                 median_s: Some(median),
                 status: Status::Ok,
                 ..CellRow::default()
             };
             let (sharded, tree) = (2 * comparison, 2 * comparison + 1);
-            file.push(cell(sharded, "sharded", "sharded-direct", 1.0), vec![], vec![]);
-            file.push(cell(tree, "tree", "tree-lambda-fl", *ratio), vec![], vec![]);
+            file.push(cell(sharded, Family::Sharded, "sharded-direct", 1.0), vec![], vec![]);
+            file.push(cell(tree, Family::Tree, "tree-lambda-fl", *ratio), vec![], vec![]);
             let (cell, baseline, estimate) =
                 if *ratio < 1.0 { (sharded, tree, 1.0 / ratio) } else { (tree, sharded, *ratio) };
             file.ratios.push(RatioRow {
@@ -149,7 +152,7 @@ mod tests {
                 ci_low: Some(estimate / 1.1),
                 ci_high: Some(estimate * 1.1),
                 margin: 0.02,
-                verdict: verdict.into(),
+                verdict,
                 ..RatioRow::default()
             });
         }
@@ -158,26 +161,26 @@ mod tests {
 
     #[test]
     fn a_difference_that_is_shown_is_said_with_its_interval() {
-        let text = said(&file(&[(1 << 18, 1.52)], "slower"));
+        let text = said(&file(&[(1 << 18, 1.52)], Verdict::Slower));
         let expected = "of-262144: shard. sharded-direct is fastest: 1.52× [1.38, 1.67] faster than tree-lambda-fl, the best tree\n";
         assert_eq!(text, expected);
-        let text = said(&file(&[(1 << 18, 0.5)], "slower"));
+        let text = said(&file(&[(1 << 18, 0.5)], Verdict::Slower));
         let expected = "build a tree. tree-lambda-fl is fastest: 2.00× [1.82, 2.20] faster than sharded-direct, the best sharded strategy\n";
         assert_eq!(text, format!("of-262144: {expected}"));
-        let text = said(&file(&[(1 << 18, 1.25)], "faster"));
+        let text = said(&file(&[(1 << 18, 1.25)], Verdict::Faster));
         assert!(text.contains("tree-lambda-fl, the best tree, is faster block by block: 0.80×"), "{text}");
     }
 
     #[test]
     fn what_is_not_shown_is_not_claimed() {
-        let text = said(&file(&[(1 << 18, 1.01)], "undecided"));
+        let text = said(&file(&[(1 << 18, 1.01)], Verdict::Undecided));
         let expected =
             "undecided after 20 blocks. sharded-direct or tree-lambda-fl, the best tree: 1.010× [0.918, 1.111]\n";
         assert_eq!(text, format!("of-262144: {expected}"));
-        let text = said(&file(&[(1 << 18, 1.01)], "same"));
+        let text = said(&file(&[(1 << 18, 1.01)], Verdict::Same));
         assert!(text.contains("are equally fast within 2 %: 1.010× [0.918, 1.111]"), "{text}");
         // A file without ratios, as older ones are.
-        let mut old = file(&[(1 << 18, 1.52)], "slower");
+        let mut old = file(&[(1 << 18, 1.52)], Verdict::Slower);
         old.ratios.clear();
         assert!(said(&old).contains("sharded-direct has the least median; nothing more is known"), "{}", said(&old));
         assert_eq!(said(&ResultFile::new("{}".into(), serde_json::Value::Null)), "");
@@ -185,8 +188,8 @@ mod tests {
 
     #[test]
     fn one_family_alone_has_no_other_to_be_compared_with() {
-        let mut alone = file(&[(1 << 18, 1.52)], "slower");
-        alone.cells[1].family = "sharded".into();
+        let mut alone = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        alone.cells[1].family = Family::Sharded;
         let text = said(&alone);
         assert!(text.ends_with("faster than tree-lambda-fl; no tree was timed\n"), "{text}");
         alone.cells[1].status = Status::Failed;
@@ -196,8 +199,42 @@ mod tests {
     }
 
     #[test]
+    fn the_library_is_named_where_it_is_fastest_and_not_counted_for_a_side() {
+        let mut three = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        let call = CellRow {
+            cell: 2,
+            strategy: "native-allreduce".into(),
+            family: Family::Library,
+            median_s: Some(1.2),
+            ..three.cells[0].clone()
+        };
+        three.push(call, vec![], vec![]);
+        assert!(said(&three).contains("shard. sharded-direct is fastest: 1.52×"), "{}", said(&three));
+        three.cells[2].median_s = Some(0.5);
+        let against = |cell, estimate| RatioRow { cell, baseline: 2, estimate, ..three.ratios[0].clone() };
+        three.ratios = vec![against(0, 2.0), against(1, 3.04)];
+        assert_eq!(
+            said(&three),
+            "of-262144: leave it to the library. native-allreduce is fastest: 2.00× (too few blocks for an interval) faster \
+             than sharded-direct, the best sharded strategy; tree-lambda-fl, the best tree, takes 3.04× (too few blocks for an \
+             interval) as long\n"
+                .replace(" (too few blocks for an interval)", " [1.38, 1.67]")
+        );
+    }
+
+    /// Cells of different ends are never compared, even if they ran in the same blocks.
+    #[test]
+    fn each_end_has_an_answer_of_its_own() {
+        let mut mixed = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        mixed.cells[1].end = crate::plan::End::Root;
+        let text = said(&mixed);
+        assert!(text.contains("end everywhere: sharded-direct alone was timed"), "{text}");
+        assert!(text.contains("end root: tree-lambda-fl alone was timed"), "{text}");
+    }
+
+    #[test]
     fn cells_of_one_strategy_are_told_apart() {
-        let mut two = file(&[(1 << 18, 1.52)], "slower");
+        let mut two = file(&[(1 << 18, 1.52)], Verdict::Slower);
         let other = CellRow { cell: 9, shards: 16, flow: "1MiB".into(), median_s: Some(3.0), ..two.cells[0].clone() };
         two.push(other, vec![], vec![]);
         assert!(said(&two).contains("sharded-direct (M 0, ) is fastest"), "{}", said(&two));
@@ -206,13 +243,13 @@ mod tests {
     /// Ratios 1 / 2 at 1 MiB and 2 at 4 MiB cross at 2 MiB, on the line in log-log.
     #[test]
     fn the_order_changes_where_the_ratio_passes_1() {
-        let text = said(&file(&[(1 << 18, 2.0), (1 << 20, 0.5)], "slower"));
+        let text = said(&file(&[(1 << 18, 2.0), (1 << 20, 0.5)], Verdict::Slower));
         let line = text.lines().find(|line| line.starts_with("Crossover")).unwrap_or_else(|| panic!("{text}"));
         assert!(line.starts_with("Crossover at 2.00 MiB [1."), "{line}");
         assert!(text.contains("below it the best sharded strategy is ahead, above it the"), "{text}");
-        let text = said(&file(&[(1 << 18, 0.5), (1 << 20, 2.0)], "slower"));
+        let text = said(&file(&[(1 << 18, 0.5), (1 << 20, 2.0)], Verdict::Slower));
         assert!(text.contains("below it the best tree is ahead, above it"), "{text}");
-        let text = said(&file(&[(1 << 18, 0.5), (1 << 20, 0.4)], "slower"));
+        let text = said(&file(&[(1 << 18, 0.5), (1 << 20, 0.4)], Verdict::Slower));
         assert!(text.contains("No crossover from 1.00 to 4.00 MiB: the best tree is ahead throughout."), "{text}");
     }
 

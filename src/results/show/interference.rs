@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::page::{paragraph, printable};
+use super::page::paragraph;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
 
@@ -13,7 +13,7 @@ pub fn interference(page: &mut String, file: &ResultFile) {
     for cell in file.cells.iter().filter(|cell| cell.status == Status::Ok) {
         let (all, disturbed) = comparisons.entry(cell.comparison).or_default();
         *all += 1;
-        if !cell.interference.is_empty() {
+        if cell.interference.is_some() {
             disturbed.push(cell);
         }
     }
@@ -23,7 +23,7 @@ pub fn interference(page: &mut String, file: &ResultFile) {
         let text = format!(
             "! INTERFERENCE: comparison {comparison}, {} of {all} cells: {} (cell {}). Measure it again on a quiet machine.",
             disturbed.len(),
-            printable(&worst.interference),
+            worst.disturbance().unwrap_or_default(),
             worst.cell
         );
         paragraph(page, &text, 2);
@@ -34,6 +34,7 @@ pub fn interference(page: &mut String, file: &ResultFile) {
 mod tests {
     use super::*;
     use crate::results::show::samples;
+    use crate::stats::interference::Interference;
 
     #[test]
     fn disturbed_comparisons_are_named_once() {
@@ -46,12 +47,13 @@ mod tests {
         assert_eq!(said(&file), "");
         // The third and the fourth cell are not ok.
         for cell in &mut file.cells {
-            cell.interference = format!("others took\n{} %", cell.cell);
+            cell.interference = Some(if cell.cell == 0 { Interference::OffCore } else { Interference::OtherLoad });
             cell.disturbed_samples = Some(if cell.cell == 0 { 0.5 } else { 0.25 });
+            cell.other_load = Some(0.125);
         }
-        let right = "! INTERFERENCE: comparison 0, 2 of 2 cells: others took 0 % (cell 0). Measure it again on a quiet machine.\n";
+        let right = "! INTERFERENCE: comparison 0, 2 of 2 cells: in 50 % of the samples a rank was put off its core (cell 0). Measure it again on a quiet machine.\n";
         assert_eq!(said(&file), right);
-        file.cells[0].interference = String::new();
-        assert!(said(&file).contains("1 of 2 cells: others took 1 % (cell 1)."));
+        file.cells[0].interference = None;
+        assert!(said(&file).contains("1 of 2 cells: other programs or the host took 12 % of a node's cores (cell 1)."));
     }
 }

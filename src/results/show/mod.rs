@@ -7,7 +7,7 @@ mod guidelines;
 mod interference;
 mod json;
 pub mod number;
-mod page;
+pub mod page;
 pub mod scaling;
 mod table;
 mod view;

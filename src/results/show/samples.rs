@@ -2,28 +2,25 @@
 
 use serde_json::json;
 
+use crate::plan::Family;
 use crate::results::ResultFile;
 use crate::results::pooled::pooled_ratios;
 use crate::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use crate::roofline::share::Bottleneck;
+use crate::stats::{StopReason, Verdict};
 
-fn cell(cell: u64, strategy: &str, family: &str, shards: u64) -> CellRow {
+fn cell(cell: u64, strategy: &str, family: Family, shards: u64) -> CellRow {
     CellRow {
         cell,
         strategy: strategy.into(),
-        family: family.into(),
+        family,
         model: "odd".into(),
         elements: 1_000_003,
-        dtype: "f32".into(),
         clients: 20,
         shards,
         flow: "1MiB".into(),
         ranks: 4,
         nodes: 2,
-        roles: "colocated".into(),
-        intra_node: "shared".into(),
-        order: "client".into(),
-        phase: "aggregate".into(),
-        residency: "resident".into(),
         samples: 10,
         status: Status::Ok,
         ..CellRow::default()
@@ -53,8 +50,8 @@ pub fn jobs(seconds: &[[f64; 2]], nodes: &[u64]) -> ResultFile {
             file.resumed(&json!({}));
         }
         file.jobs[job].file = format!("job-{job}.h5");
-        for (number, (family, seconds)) in (0..).zip(["sharded", "tree"].into_iter().zip(of_job)) {
-            let strategy = if family == "tree" { "tree-central" } else { "sharded-direct" };
+        for (number, (family, seconds)) in (0..).zip([Family::Sharded, Family::Tree].into_iter().zip(of_job)) {
+            let strategy = if family == Family::Tree { "tree-central" } else { "sharded-direct" };
             let row = CellRow { ranks: 2 * nodes, nodes: *nodes, ..cell(number, strategy, family, 4) };
             let sample = |block| Sample { cell: number, block, seconds: *seconds, ..Sample::default() };
             file.push(timed(row, *seconds, None), (0..20).map(sample).collect(), vec![]);
@@ -66,7 +63,7 @@ pub fn jobs(seconds: &[[f64; 2]], nodes: &[u64]) -> ResultFile {
             estimate,
             ci_low: Some(estimate / 1.01),
             ci_high: Some(estimate * 1.01),
-            verdict: "slower".into(),
+            verdict: Verdict::Slower,
             ..RatioRow::default()
         }]);
     }
@@ -84,17 +81,17 @@ pub fn file() -> ResultFile {
     });
     let mut file = ResultFile::new(r#"{"name": "first-look"}"#.into(), environment);
 
-    let mut direct = timed(cell(0, "sharded-direct", "sharded", 4), 0.012345, Some((0.0121, 0.0126)));
+    let mut direct = timed(cell(0, "sharded-direct", Family::Sharded, 4), 0.012345, Some((0.0121, 0.0126)));
     direct.memory = MemoryRow { resident: 2 << 20, accumulators: 1 << 20, staging: 1 << 19, result: 0 };
     direct.aggregator = MemoryRow { resident: 0, ..direct.memory };
     direct.aggregating_bytes = 3 << 19;
     direct.verification = verified(0, 0, 1e-7);
-    direct.stopped = "precise".into();
+    direct.stopped = Some(StopReason::Precise);
     (direct.looks, direct.blocks, direct.warm_up_samples) = (1, 10, 2);
     (direct.lag1_autocorrelation, direct.effective_samples) = (Some(0.25), Some(6.0));
     direct.share_of_limit = Some(0.5);
     direct.limit_bytes = 84_000_252;
-    direct.limit_part = "memory".into();
+    direct.limit_part = Some(Bottleneck::Memory);
     direct.limit_seconds = Some(0.006_172_5);
     let sample = |block| Sample {
         block,
@@ -107,19 +104,19 @@ pub fn file() -> ResultFile {
     let ranks = vec![RankMemory { predicted: direct.memory, ..RankMemory::default() }; 4];
     file.push(direct, vec![sample(0), sample(1)], ranks);
 
-    let mut tree = timed(cell(1, "tree-lambda-fl", "tree", 1), 0.95, None);
+    let mut tree = timed(cell(1, "tree-lambda-fl", Family::Tree, 1), 0.95, None);
     tree.memory = MemoryRow { result: 1 << 19, ..MemoryRow::default() };
     tree.verification = verified(7, 2, 2e-7);
     file.push(tree, vec![], vec![]);
 
-    let mut infeasible = cell(2, "native-reduce-scatter-block", "sharded", 16);
+    let mut infeasible = cell(2, "native-reduce-scatter-block", Family::Library, 16);
     infeasible.flow = "whole".into();
     infeasible.samples = 0;
     infeasible.status = Status::Infeasible;
     infeasible.reason = "needs 12 GiB, the ceiling is 1 GiB".into();
     file.push(infeasible, vec![], vec![]);
 
-    let mut wrong = timed(cell(3, "tree-binomial", "tree", 1), 1e-5, None);
+    let mut wrong = timed(cell(3, "tree-binomial", Family::Tree, 1), 1e-5, None);
     wrong.verification = verified(1_000_003, 4_278_190_080, f64::INFINITY);
     if let Some(found) = &mut wrong.verification {
         found.wrong_elements = 3;

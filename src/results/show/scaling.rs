@@ -15,6 +15,7 @@ use super::page::{Align, Grid, paragraph, printable};
 use crate::gradient::Dtype;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
+use crate::roofline::share::Bottleneck;
 
 /// How the work of a series goes with its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,10 +37,10 @@ pub struct Series {
     /// Model.
     pub model: String,
     /// Element type.
-    pub dtype: String,
-    /// Flow; `auto` whatever it came to.
+    pub dtype: Dtype,
+    /// Flow; `auto` for every chunk size that it came to.
     pub flow: String,
-    /// What else tells it from others: roles, way inside a node, order, phase, residency, ceiling.
+    /// The other properties that are the same along the series: roles, way inside a node, order, end, residency, ceiling.
     pub terms: String,
     /// How its work goes with its nodes.
     pub kind: Kind,
@@ -73,9 +74,9 @@ pub struct Point {
     /// Least time that the busiest memory system or wire allows, over the median.
     pub share_of_limit: Option<f64>,
     /// Which of them.
-    pub limit_part: String,
-    /// `ok`, or what became of the cell.
-    pub status: String,
+    pub limit_part: Option<Bottleneck>,
+    /// Outcome of the cell.
+    pub status: Status,
 }
 
 impl Point {
@@ -84,16 +85,18 @@ impl Point {
     }
 }
 
-/// What must be the same along a series.
-fn key(cell: &CellRow) -> [String; 5] {
+/// Strategy, model, element type, flow and terms of a series.
+type SeriesKey = (String, String, Dtype, String, String);
+
+fn key(cell: &CellRow) -> SeriesKey {
     let flow = if cell.flow.starts_with("auto") { "auto" } else { &cell.flow };
     let ceiling =
         cell.ceiling_bytes.map_or(String::new(), |bytes| format!(", ceiling {} MiB", mebibytes(bytes as u64)));
     let terms = format!(
-        "{}, {}, order {}, {}, {}{ceiling}",
-        cell.roles, cell.intra_node, cell.order, cell.phase, cell.residency
+        "{}, {}, order {}, end {}, {}{ceiling}",
+        cell.roles, cell.intra_node, cell.order, cell.end, cell.residency
     );
-    [cell.strategy.clone(), cell.model.clone(), cell.dtype.clone(), flow.to_owned(), terms]
+    (cell.strategy.clone(), cell.model.clone(), cell.dtype, flow.to_owned(), terms)
 }
 
 /// Every series of the file that has more than one number of nodes, in the order of its first cells.
@@ -101,7 +104,7 @@ fn key(cell: &CellRow) -> [String; 5] {
 /// N, M and |θ| may follow the nodes: where a strategy has several of them, the first ones of each number of nodes belong
 /// together, then the second ones, as the experiment lists them.
 pub fn series(file: &ResultFile) -> Vec<Series> {
-    let mut keys: Vec<[String; 5]> = Vec::new();
+    let mut keys: Vec<SeriesKey> = Vec::new();
     for cell in &file.cells {
         let key = key(cell);
         if !keys.contains(&key) {
@@ -129,7 +132,7 @@ pub fn series(file: &ResultFile) -> Vec<Series> {
         for place in 0..most {
             let points = by_nodes.iter().filter_map(|(_, sizes)| sizes.get(place)).map(|rows| point(rows)).collect();
             if let Some(points) = with_efficiency(points) {
-                let [strategy, model, dtype, flow, terms] = wanted.clone();
+                let (strategy, model, dtype, flow, terms) = wanted.clone();
                 all.push(Series { strategy, model, dtype, flow, terms, kind: kind(&points), points });
             }
         }
@@ -139,7 +142,7 @@ pub fn series(file: &ResultFile) -> Vec<Series> {
 
 /// The rows of one number of nodes, of one job or several.
 fn point(rows: &[&CellRow]) -> Point {
-    let ok: Vec<&&CellRow> = rows.iter().filter(|row| row.status == Status::Ok && row.median_s.is_some()).collect();
+    let ok: Vec<&&CellRow> = rows.iter().filter(|row| row.timed().is_some()).collect();
     let middle = |values: Vec<f64>| crate::stats::summarise(&values).map(|summary| summary.median);
     let first = rows[0];
     Point {
@@ -157,8 +160,8 @@ fn point(rows: &[&CellRow]) -> Point {
         efficiency: None,
         efficiency_interval: None,
         share_of_limit: middle(ok.iter().filter_map(|row| row.share_of_limit).collect()),
-        limit_part: ok.first().map_or(String::new(), |row| row.limit_part.clone()),
-        status: if ok.is_empty() { first.status.name().to_owned() } else { Status::Ok.name().to_owned() },
+        limit_part: ok.first().and_then(|row| row.limit_part),
+        status: if ok.is_empty() { first.status } else { Status::Ok },
     }
 }
 
@@ -204,9 +207,9 @@ pub fn scaling(file: &ResultFile) -> String {
         paragraph(&mut page, text, 0);
         return page;
     }
-    let mut headings: Vec<(String, String, String, Kind)> = Vec::new();
+    let mut headings: Vec<(String, Dtype, String, Kind)> = Vec::new();
     for one in &all {
-        let heading = (one.model.clone(), one.dtype.clone(), one.terms.clone(), one.kind);
+        let heading = (one.model.clone(), one.dtype, one.terms.clone(), one.kind);
         if !headings.contains(&heading) {
             headings.push(heading);
         }
@@ -237,7 +240,7 @@ pub fn scaling(file: &ResultFile) -> String {
             ]
             .to_vec(),
         );
-        let same = |one: &&Series| (one.model.clone(), one.dtype.clone(), one.terms.clone(), one.kind) == heading;
+        let same = |one: &&Series| (one.model.clone(), one.dtype, one.terms.clone(), one.kind) == heading;
         for one in all.iter().filter(same) {
             one.points.iter().enumerate().for_each(|(index, point)| grid.push(line(one, point, index == 0)));
         }
@@ -253,17 +256,15 @@ pub fn scaling(file: &ResultFile) -> String {
 
 fn line(series: &Series, point: &Point, first: bool) -> Vec<String> {
     let none = || "-".to_owned();
-    let bytes =
-        Dtype::ALL.into_iter().find(|dtype| dtype.name() == series.dtype).map_or(4, |dtype| dtype.size() as u64);
     let (name, flow) = if first {
         (format!("  {}", printable(&series.strategy)), printable(&series.flow))
     } else {
         Default::default()
     };
     let mut line = vec![name, flow, point.nodes.to_string(), point.ranks.to_string(), point.clients.to_string()];
-    line.extend([point.shards.to_string(), mebibytes(point.elements * bytes)]);
+    line.extend([point.shards.to_string(), mebibytes(point.elements * series.dtype.size() as u64)]);
     match point.median_s {
-        None => line.extend([point.status.clone(), none()]),
+        None => line.extend([point.status.to_string(), none()]),
         Some(median) => {
             let unit = TimeUnit::of(median);
             line.push(format!("{} {}", unit.show(median), unit.name));
@@ -274,7 +275,9 @@ fn line(series: &Series, point: &Point, first: bool) -> Vec<String> {
             });
         }
     }
-    line.push(point.share_of_limit.map_or_else(none, |share| format!("{share:.3} {}", point.limit_part)));
+    line.push(point.share_of_limit.map_or_else(none, |share| {
+        format!("{share:.3} {}", point.limit_part.map_or_else(String::new, |part| part.to_string()))
+    }));
     line
 }
 
@@ -287,7 +290,6 @@ mod tests {
             cell: nodes,
             strategy: "sharded-ring".into(),
             model: "m".into(),
-            dtype: "f32".into(),
             flow: if nodes == 1 { "auto (1MiB)".into() } else { "auto (60KiB)".into() },
             nodes,
             ranks: 2 * nodes,

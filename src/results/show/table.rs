@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use strum::VariantArray;
 
 use super::answer::{answer, warnings};
 use super::beaten_limits::beaten_limits;
@@ -10,7 +11,6 @@ use super::interference::interference;
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, WIDTH, list, paragraph, printable};
 use super::view::View;
-use crate::gradient::element::Dtype;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
 
@@ -57,16 +57,16 @@ type Fact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
 type NamedFact = (&'static str, fn(&CellRow) -> String);
 const FACTS: [NamedFact; 13] = [
     ("model", |cell| printable(&cell.model)),
-    ("MiB", gradient_size),
-    ("dtype", |cell| printable(&cell.dtype)),
+    ("MiB", |cell| mebibytes(cell.gradient_bytes())),
+    ("dtype", |cell| cell.dtype.to_string()),
     ("N", |cell| cell.clients.to_string()),
     ("ranks", |cell| cell.ranks.to_string()),
     ("nodes", |cell| cell.nodes.to_string()),
-    ("roles", |cell| printable(&cell.roles)),
-    ("intra-node", |cell| printable(&cell.intra_node)),
-    ("order", |cell| printable(&cell.order)),
-    ("phase", |cell| printable(&cell.phase)),
-    ("residency", |cell| printable(&cell.residency)),
+    ("roles", |cell| cell.roles.to_string()),
+    ("intra-node", |cell| cell.intra_node.to_string()),
+    ("order", |cell| cell.order.to_string()),
+    ("end", |cell| cell.end.to_string()),
+    ("residency", |cell| cell.residency.to_string()),
     ("ceiling", |cell| {
         cell.ceiling_bytes.map_or("none".into(), |bytes| format!("{} MiB", about_mebibytes(bytes as u64)))
     }),
@@ -108,7 +108,8 @@ pub fn table(file: &ResultFile) -> String {
 fn header(page: &mut String, file: &ResultFile) {
     let name = file.experiment_name().unwrap_or_else(|| "(experiment without a name)".to_owned());
     let of_status = |status| file.cells.iter().filter(|cell| cell.status == status).count();
-    let counts = Status::ALL.map(|status| format!("{} {}", of_status(status), status.name())).join(", ");
+    let counts = Status::VARIANTS.iter().map(|status| format!("{} {status}", of_status(*status)));
+    let counts = counts.collect::<Vec<String>>().join(", ");
     let missed = match file.samples.iter().filter(|sample| !sample.is_valid()).count() {
         0 => String::new(),
         missed => format!(", {missed} of them without effect, as a rank missed the start"),
@@ -170,13 +171,6 @@ fn environment_fact(name: &str, value: &Value) -> Option<String> {
     fits.then(|| format!("{} {text}", name.replace('_', " ")))
 }
 
-fn gradient_size(cell: &CellRow) -> String {
-    match Dtype::ALL.into_iter().find(|dtype| dtype.name() == cell.dtype) {
-        Some(dtype) => mebibytes(cell.elements.saturating_mul(dtype.size() as u64)),
-        None => NONE.to_owned(),
-    }
-}
-
 fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_>) {
     let facts = FACTS.into_iter().map(|(name, value)| -> Fact<'_> { (name, Box::new(value)) });
     let transport: Fact<'_> = ("MPI", Box::new(|cell| printable(view.transport(cell).unwrap_or_default())));
@@ -193,8 +187,8 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
         }
     }
     shared.extend(spread(cells.iter().copied(), |cell| cell.samples).map(|samples| format!("samples {samples}")));
-    if let Some(timed) = cells.iter().find(|cell| !cell.stopped.is_empty()) {
-        shared.push(format!("{} blocks (stopped: {})", timed.blocks, printable(&timed.stopped)));
+    if let Some((reason, timed)) = cells.iter().find_map(|cell| Some((cell.stopped?, cell))) {
+        shared.push(format!("{} blocks (stopped: {reason})", timed.blocks));
     }
     if let Some(first) = shared.first_mut() {
         first.insert_str(0, &format!("comparison {number}: "));
@@ -203,9 +197,9 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
 
     // Of each size of jobs there is one.
     let first = |cell: &CellRow| {
-        let rivals = cells.iter().filter(|rival| rival.status == Status::Ok && rival.comparison == cell.comparison);
-        let fastest = rivals.filter_map(|rival| rival.median_s).reduce(f64::min);
-        cell.status == Status::Ok && cell.median_s.is_some() && cell.median_s == fastest
+        let rivals = cells.iter().filter(|rival| (rival.comparison, rival.end) == (cell.comparison, cell.end));
+        let fastest = rivals.filter_map(|rival| rival.timed()).reduce(f64::min);
+        cell.timed().is_some() && cell.timed() == fastest
     };
     let column = |name, align, goes, text: &dyn Fn(&CellRow) -> String| Column {
         name,
@@ -301,7 +295,7 @@ fn short(count: u64) -> String {
 /// The median with its unit, and its interval in the same unit.
 fn times(cell: &CellRow) -> [String; 2] {
     if cell.status != Status::Ok {
-        return [cell.status.name(), NONE].map(str::to_owned);
+        return [cell.status.to_string(), NONE.to_owned()];
     }
     let Some(median) = cell.median_s else { return [NONE, NONE].map(str::to_owned) };
     let unit = TimeUnit::of(median);
@@ -324,7 +318,7 @@ fn reasons(page: &mut String, cells: &[CellRow]) {
             let worst = significant(found.max_relative_error_vs_exact);
             place += &format!(", {} wrong elements, relative error up to {worst}", found.wrong_elements);
         }
-        paragraph(page, &format!("{place}: {}: {reason}", cell.status.name()), 2);
+        paragraph(page, &format!("{place}: {}: {reason}", cell.status), 2);
     }
 }
 
@@ -389,7 +383,7 @@ mod tests {
     #[test]
     fn what_differs_within_a_comparison_is_a_column() {
         let mut file = samples::file();
-        file.cells[1].order = "arrival".into();
+        file.cells[1].order = crate::plan::Order::Arrival;
         let page = table(&file);
         assert!(!page.contains("order client,"), "{page}");
         assert!(page.lines().any(|line| line.starts_with("  tree-lambda-fl") && line.contains("arrival")), "{page}");

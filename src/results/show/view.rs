@@ -59,7 +59,7 @@ impl<'f> View<'f> {
                 p_holm: row.p_holm,
                 p_same_holm: row.p_same_holm,
                 margin: row.margin,
-                verdict: row.verdict.clone(),
+                verdict: row.verdict,
                 ..RatioRow::default()
             });
         }
@@ -106,12 +106,7 @@ impl<'f> View<'f> {
 /// One cell as several jobs have measured it: of times the geometric mean over the jobs in which all went well, of memory
 /// and errors the greatest, of what became of it the worst.
 fn together(rows: &[&CellRow]) -> CellRow {
-    let severity = |cell: &&&CellRow| match cell.status {
-        Status::Ok => 0,
-        Status::Infeasible => 1,
-        Status::Failed => 2,
-    };
-    let (Some(worst), true) = (rows.iter().max_by_key(severity), rows.len() > 1) else {
+    let (Some(worst), true) = (rows.iter().max_by_key(|cell| cell.status), rows.len() > 1) else {
         return rows.first().map(|row| (*row).clone()).unwrap_or_default();
     };
     let well: Vec<&CellRow> = rows.iter().copied().filter(|row| row.status == Status::Ok).collect();
@@ -121,9 +116,7 @@ fn together(rows: &[&CellRow]) -> CellRow {
     };
     let median = mean(|row| row.median_s);
     let greatest = |value: fn(&CellRow) -> Option<f64>| rows.iter().filter_map(|row| value(row)).reduce(f64::max);
-    let mut stopped: Vec<&str> = well.iter().map(|row| row.stopped.as_str()).collect();
-    stopped.sort_unstable();
-    stopped.dedup();
+    let stopped = well.first().and_then(|row| row.stopped);
     CellRow {
         median_s: median.map(|median| median.estimate),
         ci_low_s: median.and_then(|median| median.interval).map(|interval| interval.low),
@@ -133,7 +126,7 @@ fn together(rows: &[&CellRow]) -> CellRow {
         share_of_limit: mean(|row| row.share_of_limit).map(|share| share.estimate),
         samples: rows.iter().map(|row| row.samples).sum(),
         blocks: rows.iter().map(|row| row.blocks).sum(),
-        stopped: stopped.join(", "),
+        stopped: stopped.filter(|_| well.iter().all(|row| row.stopped == stopped)),
         kernel: rows.iter().filter_map(|row| row.kernel).max_by_key(|seen: &KernelMemory| seen.round),
         library_bytes: greatest(|row| row.library_bytes),
         group_peak_bytes: greatest(|row| row.group_peak_bytes),

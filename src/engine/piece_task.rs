@@ -1,15 +1,18 @@
-//! One aggregator while it works: posts receives, sums what has arrived, in order, and makes its sum known.
+//! A sum that works piece by piece: it posts receives, sums all inputs of a piece in order as they arrive, and makes its sum
+//! known. Its memory is a few pieces, whatever the number of inputs.
 
 use std::sync::atomic::Ordering;
 
-use crate::engine::entry::Entry;
+use crate::engine::EngineError;
+use crate::engine::entry::{Entry, Located};
 use crate::engine::kernels::{self, Start, Store, Term};
 use crate::engine::reach::map_for_reading;
-use crate::engine::round::{EngineError, Spec, send_tag};
+use crate::engine::spec::Spec;
+use crate::engine::token::Token;
 use crate::engine::transport::Transport;
-use crate::gradient::{Accumulator, Element, Range, source};
-use crate::plan::part::{Feed, Hold, Task};
-use crate::plan::{Order, Output};
+use crate::gradient::{Accumulator, Element, Range};
+use crate::plan::Order;
+use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
 
 /// Elements that are summed at one go while messages are under way: between goes MPI gets to move them.
 const GO: usize = 256 * 1024;
@@ -18,13 +21,13 @@ const GO: usize = 256 * 1024;
 const STREAMED_FROM: usize = 8 << 20;
 
 /// One input, as the aggregator reads it.
-enum Reading<E: Element> {
+enum PieceSource<E: Element> {
     /// Where it lies: element 0 of the gradient.
     InPlace { data: *const E, weight: E::Acc },
     /// Through slots: the `place`th of the staged inputs of each piece. Without a weight it is a partial sum.
     Staged { place: u64, weight: Option<E::Acc>, produces: Option<u64> },
     /// A partial sum of this node, as far as it has been produced.
-    Growing { entry: *const Entry, base: *const E::Acc, start: u64, ring: Option<u64> },
+    Growing { task: TaskRef, located: Located, start: u64, ring: Option<u64> },
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -35,7 +38,7 @@ enum Slot {
 }
 
 /// Where the sum goes.
-enum Sum<E: Element> {
+enum Destination<E: Element> {
     /// To the result, divided; `scratch` where the sum is kept in the wider type meanwhile (null: summed at one go, or
     /// in the result itself).
     Result { out: *mut E, scratch: *mut E::Acc },
@@ -45,16 +48,16 @@ enum Sum<E: Element> {
     Nothing,
 }
 
-pub(super) struct RunTask<E: Element> {
-    pub task: Task,
+pub(super) struct PieceTask<E: Element> {
+    pub task: SumTask,
     index: usize,
     order: Order,
-    readings: Vec<Reading<E>>,
+    readings: Vec<PieceSource<E>>,
     staged: Vec<usize>,
     slots: Vec<Slot>,
     slot_base: *mut u8,
-    sum: Sum<E>,
-    entry: *const Entry,
+    sum: Destination<E>,
+    located: Located,
     divisor: E::Acc,
     piece: u64,
     /// Inputs summed into the current piece, in order; for arrival order, `summed` says which.
@@ -69,28 +72,23 @@ pub(super) struct RunTask<E: Element> {
     pub problem: Option<String>,
 }
 
-/// The token of a receive into `slot` of task `index`. Sends have the top bit set.
-pub(super) fn receive_token(index: usize, slot: u64) -> usize {
-    (index << 16) | slot as usize
-}
-
 /// Memory that a task uses.
-pub(super) struct Places<E: Element> {
+pub(super) struct PieceMemory<E: Element> {
     pub slots: *mut u8,
     pub out: *mut E,
     pub scratch: *mut E::Acc,
     pub hold: *mut E::Acc,
-    pub entry: *const Entry,
+    pub located: Located,
 }
 
-impl<E: Element> RunTask<E> {
+impl<E: Element> PieceTask<E> {
     /// `resident` yields where a client's gradient begins; inputs that are partial sums of this node are connected
-    /// later, by [`RunTask::connect`].
+    /// later, by [`PieceTask::connect`].
     pub fn new(
-        task: Task,
+        task: SumTask,
         index: usize,
         spec: &Spec<'_>,
-        places: Places<E>,
+        memory: PieceMemory<E>,
         resident: impl Fn(usize, u64) -> *const E,
     ) -> Self {
         let weight = |client: u64| E::Acc::from_f64(spec.problem.weights[client as usize]);
@@ -103,34 +101,37 @@ impl<E: Element> RunTask<E> {
             }
             readings.push(match *feed {
                 Feed::Resident { client, rank } => {
-                    Reading::InPlace { data: resident(rank, client), weight: weight(client) }
+                    PieceSource::InPlace { data: resident(rank, client), weight: weight(client) }
                 }
                 Feed::Produced { client } => {
-                    Reading::Staged { place, weight: Some(weight(client)), produces: Some(client) }
+                    PieceSource::Staged { place, weight: Some(weight(client)), produces: Some(client) }
                 }
-                Feed::Gradient { client, .. } => {
-                    Reading::Staged { place, weight: Some(weight(client)), produces: None }
+                Feed::Received { client, .. } | Feed::Delivered { client, .. } => {
+                    PieceSource::Staged { place, weight: client.map(weight), produces: None }
                 }
-                Feed::Partial { .. } => Reading::Staged { place, weight: None, produces: None },
-                Feed::Shared { range, .. } => {
-                    Reading::Growing { entry: std::ptr::null(), base: std::ptr::null(), start: range.start, ring: None }
+                Feed::Growing { task, range, hold } => {
+                    let ring = match hold {
+                        Hold::Ring(pieces) => Some(pieces.max(1)),
+                        _ => None,
+                    };
+                    PieceSource::Growing { task, located: Located::NOWHERE, start: range.start, ring }
                 }
             });
         }
         let sum = match task.hold {
-            Hold::Result => Sum::Result { out: places.out, scratch: places.scratch },
-            Hold::Full => Sum::Partial { base: places.hold, ring: None },
-            Hold::Ring(pieces) => Sum::Partial { base: places.hold, ring: Some(pieces.max(1)) },
-            Hold::PassThrough => Sum::Nothing,
+            Hold::Result => Destination::Result { out: memory.out, scratch: memory.scratch },
+            Hold::Full => Destination::Partial { base: memory.hold, ring: None },
+            Hold::Ring(pieces) => Destination::Partial { base: memory.hold, ring: Some(pieces.max(1)) },
+            Hold::PassThrough => Destination::Nothing,
         };
-        RunTask {
+        PieceTask {
             index,
             order: spec.terms.order,
             slots: vec![Slot::Free; task.slots as usize],
-            slot_base: places.slots,
+            slot_base: memory.slots,
             sum,
-            entry: places.entry,
-            divisor: E::Acc::from_f64(task.aggregator.weight),
+            located: memory.located,
+            divisor: E::Acc::from_f64(task.weight),
             piece: 0,
             next: 0,
             summed: vec![false; readings.len()],
@@ -145,29 +146,20 @@ impl<E: Element> RunTask<E> {
         }
     }
 
-    /// Tells the inputs that are partial sums of this node where to read: `locate` yields the entry and the start of
-    /// the sum of the aggregator with this ordinal on this rank.
-    pub fn connect(&mut self, locate: impl Fn(usize, usize) -> (*const Entry, *const u8)) {
-        for (feed, reading) in self.task.feeds.iter().zip(&mut self.readings) {
-            if let (Feed::Shared { rank, ordinal, hold, .. }, Reading::Growing { entry, base, ring, .. }) =
-                (feed, reading)
-            {
-                let (at, sum) = locate(*rank, *ordinal);
-                *entry = at;
-                *base = sum.cast();
-                *ring = match hold {
-                    Hold::Ring(pieces) => Some((*pieces).max(1)),
-                    _ => None,
-                };
+    /// Tells the inputs that are partial sums of this node where to read.
+    pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
+        for source in &mut self.readings {
+            if let PieceSource::Growing { task, located, .. } = source {
+                *located = locate(*task);
             }
         }
     }
 
     /// Maps the gradients that this task will read where they lie.
     pub fn reach_gradients(&self) {
-        let range = self.task.aggregator.range;
+        let range = self.task.range;
         for reading in &self.readings {
-            if let Reading::InPlace { data, .. } = *reading {
+            if let PieceSource::InPlace { data, .. } = *reading {
                 let bytes = range.len() as usize * size_of::<E>();
                 map_for_reading(data.wrapping_add(range.start as usize).cast(), bytes);
             }
@@ -176,14 +168,15 @@ impl<E: Element> RunTask<E> {
 
     /// Maps the sums of others that this task will read where they grow.
     pub fn reach_sums(&self) {
-        let range = self.task.aggregator.range;
+        let range = self.task.range;
         for reading in &self.readings {
-            if let Reading::Growing { base, start, ring, .. } = *reading {
+            if let PieceSource::Growing { located, start, ring, .. } = *reading {
                 let (from, elements) = match ring {
                     Some(pieces) => (0, pieces * self.task.piece),
                     None => (range.start - start, range.len()),
                 };
-                map_for_reading(base.wrapping_add(from as usize).cast(), elements as usize * size_of::<E::Acc>());
+                let first = located.base.cast::<E::Acc>().wrapping_add(from as usize);
+                map_for_reading(first.cast(), elements as usize * size_of::<E::Acc>());
             }
         }
     }
@@ -203,13 +196,12 @@ impl<E: Element> RunTask<E> {
     }
 
     fn entry(&self) -> &Entry {
-        // SAFETY: entries live in memory of the round, which outlives its tasks.
-        unsafe { &*self.entry }
+        self.located.entry()
     }
 
     /// True when the sum is complete.
     pub fn is_done(&self) -> bool {
-        self.piece == self.task.pieces || matches!(self.sum, Sum::Nothing)
+        self.piece == self.task.pieces || matches!(self.sum, Destination::Nothing)
     }
 
     /// A message for `slot` is complete.
@@ -219,15 +211,13 @@ impl<E: Element> RunTask<E> {
 
     /// What it waits for, for a person who has to find out why nothing moves.
     pub fn waits_for(&self) -> String {
-        let id = self.task.aggregator.id;
         let input = match self.task.feeds.get(self.next) {
-            Some(Feed::Gradient { client, rank, .. }) => format!("client {client} from rank {rank}"),
-            Some(Feed::Partial { aggregator, rank, .. } | Feed::Shared { aggregator, rank, .. }) => {
-                format!("aggregator {aggregator} on rank {rank}")
-            }
+            Some(Feed::Received { client: Some(client), rank, .. }) => format!("client {client} from rank {rank}"),
+            Some(Feed::Received { rank, .. }) => format!("a partial sum from rank {rank}"),
+            Some(Feed::Growing { task, .. }) => format!("a partial sum of rank {}", task.rank),
             _ => "its consumer".to_owned(),
         };
-        format!("aggregator {id} waits for {input}, piece {} of {}", self.piece, self.task.pieces)
+        format!("step {} waits for {input}, piece {} of {}", self.task.step, self.piece, self.task.pieces)
     }
 
     fn slot_at(&self, slot: u64) -> *mut u8 {
@@ -236,7 +226,7 @@ impl<E: Element> RunTask<E> {
 
     /// Bytes of a staged input's piece.
     fn staged_bytes(feed: &Feed, range: Range) -> usize {
-        let size = if matches!(feed, Feed::Partial { .. }) { size_of::<E::Acc>() } else { size_of::<E>() };
+        let size = if feed.is_wide() { size_of::<E::Acc>() } else { size_of::<E>() };
         range.len() as usize * size
     }
 
@@ -253,11 +243,11 @@ impl<E: Element> RunTask<E> {
             }
             let range = self.task.piece_range(self.posted / inputs);
             let feed = self.task.feeds[self.staged[(self.posted % inputs) as usize]];
-            if let Feed::Gradient { rank, tag, .. } | Feed::Partial { rank, tag, .. } = feed {
+            if let Feed::Received { rank, tag, .. } = feed {
                 let bytes = Self::staged_bytes(&feed, range);
-                let token = receive_token(self.index, slot);
+                let token = Token::Sum { task: self.index, slot: slot as usize }.number();
                 // SAFETY: the slot is free, so nobody uses it until the message is complete.
-                unsafe { transport.receive(token, rank, send_tag(tag), self.slot_at(slot), bytes)? };
+                unsafe { transport.receive(token, rank, tag, self.slot_at(slot), bytes)? };
             }
             self.slots[slot as usize] = Slot::Posted;
             self.posted += 1;
@@ -268,10 +258,10 @@ impl<E: Element> RunTask<E> {
     /// The term of input `at` for `range`, if it is there.
     fn term(&mut self, at: usize, range: Range, spec: &Spec<'_>) -> Option<Term<E>> {
         match self.readings[at] {
-            Reading::InPlace { data, weight } => {
+            PieceSource::InPlace { data, weight } => {
                 Some(Term::Weighted { data: data.wrapping_add(range.start as usize), weight })
             }
-            Reading::Staged { place, weight, produces } => {
+            PieceSource::Staged { place, weight, produces } => {
                 let sequence = self.piece * self.staged.len() as u64 + place;
                 let slot = sequence % self.slots.len() as u64;
                 if sequence >= self.posted {
@@ -292,12 +282,11 @@ impl<E: Element> RunTask<E> {
                     None => Term::Partial(data.cast()),
                 })
             }
-            Reading::Growing { entry, base, start, ring } => {
-                // SAFETY: connected to an entry that lives as long as the round.
-                let produced = unsafe { (*entry).produced.load(Ordering::Acquire) };
-                if produced < range.end - start {
+            PieceSource::Growing { located, start, ring, .. } => {
+                if located.produced() < range.end - start {
                     return None;
                 }
+                let base = located.base.cast::<E::Acc>();
                 Some(Term::Partial(match ring {
                     Some(ring) => base.wrapping_add(((self.piece % ring) * self.task.piece) as usize),
                     None => base.wrapping_add((range.start - start) as usize),
@@ -307,7 +296,7 @@ impl<E: Element> RunTask<E> {
     }
 
     fn produce(&mut self, client: u64, range: Range, out: *mut E, spec: &Spec<'_>) {
-        let (seconds, problem) = produce(spec, client, range, out);
+        let (seconds, problem) = spec.produce(client, range, out);
         self.producing += seconds;
         self.problem = self.problem.take().or(problem);
     }
@@ -323,7 +312,7 @@ impl<E: Element> RunTask<E> {
             return Ok(false);
         }
         self.post(transport)?;
-        if let Sum::Partial { ring: Some(ring), .. } = self.sum
+        if let Destination::Partial { ring: Some(ring), .. } = self.sum
             && self.next == 0
             && self.piece >= ring
             && self.entry().consumed.load(Ordering::Acquire) < self.piece + 1 - ring
@@ -344,7 +333,7 @@ impl<E: Element> RunTask<E> {
             self.piece += 1;
             self.next = 0;
             self.summed.fill(false);
-            self.entry().produced.store(range.end - self.task.aggregator.range.start, Ordering::Release);
+            self.entry().produced.store(range.end - self.task.range.start, Ordering::Release);
         }
         self.post(transport)?;
         Ok(true)
@@ -379,10 +368,10 @@ impl<E: Element> RunTask<E> {
     ) -> Result<(), EngineError> {
         let length = range.len() as usize;
         let start = if self.next == 0 { Start::Fresh } else { Start::Continue };
-        let offset = (range.start - self.task.aggregator.range.start) as usize;
+        let offset = (range.start - self.task.range.start) as usize;
         // Past the cache: a result in its only pass, of whatever pieces, and a sum that nobody takes before all of it is
         // there.
-        let elements = if self.task.hold == Hold::Result { self.task.aggregator.range.len() as usize } else { length };
+        let elements = if self.task.hold == Hold::Result { self.task.range.len() as usize } else { length };
         let large = elements * size_of::<E::Acc>() >= STREAMED_FROM;
         let store = if large && last && self.next == 0 { Store::Streaming } else { Store::Cached };
         let mut at = 0;
@@ -393,14 +382,14 @@ impl<E: Element> RunTask<E> {
             // were complete when they were collected, and nobody else writes the sum.
             unsafe {
                 match self.sum {
-                    Sum::Partial { base, ring } => {
+                    Destination::Partial { base, ring } => {
                         let piece = match ring {
                             Some(ring) => base.add(((self.piece % ring) * self.task.piece) as usize),
                             None => base.add(offset),
                         };
                         kernels::accumulate(start, &self.terms, piece.add(at), go, store);
                     }
-                    Sum::Result { out, scratch } => {
+                    Destination::Result { out, scratch } => {
                         let out = out.add(offset + at);
                         let acc =
                             if size_of::<E>() == size_of::<E::Acc>() { out.cast() } else { scratch.wrapping_add(at) };
@@ -410,7 +399,7 @@ impl<E: Element> RunTask<E> {
                             kernels::accumulate(start, &self.terms, acc, go, Store::Cached);
                         }
                     }
-                    Sum::Nothing => {}
+                    Destination::Nothing => {}
                 }
                 for term in &mut self.terms {
                     *term = match *term {
@@ -432,69 +421,27 @@ impl<E: Element> RunTask<E> {
         for at in &self.taken {
             self.summed[*at] = true;
             match self.readings[*at] {
-                Reading::InPlace { .. } => {}
-                Reading::Staged { place, .. } => {
+                PieceSource::InPlace { .. } => {}
+                PieceSource::Staged { place, .. } => {
                     let sequence = self.piece * self.staged.len() as u64 + place;
                     let slots = self.slots.len() as u64;
                     self.slots[(sequence % slots) as usize] = Slot::Free;
                 }
-                Reading::Growing { entry, ring, .. } => {
+                PieceSource::Growing { located, ring, .. } => {
                     if ring.is_some() {
-                        // SAFETY: as in `term`.
-                        unsafe { (*entry).consumed.store(self.piece + 1, Ordering::Release) };
+                        located.entry().consumed.store(self.piece + 1, Ordering::Release);
                     }
                 }
             }
         }
     }
 
-    /// Where the elements of `range` of the partial sum lie once produced, for sending: `piece` is their number.
-    pub fn partial_at(&self, piece: u64, range: Range) -> *const u8 {
-        match self.sum {
-            Sum::Partial { base, ring: Some(ring) } => {
-                base.wrapping_add(((piece % ring) * self.task.piece) as usize).cast_const().cast()
-            }
-            Sum::Partial { base, ring: None } => {
-                base.wrapping_add((range.start - self.task.aggregator.range.start) as usize).cast_const().cast()
-            }
-            Sum::Result { .. } | Sum::Nothing => std::ptr::null(),
-        }
-    }
-
-    /// True if elements up to `end` of the partial sum are complete.
-    pub fn has_produced(&self, end: u64) -> bool {
-        self.entry().produced.load(Ordering::Relaxed) >= end - self.task.aggregator.range.start
-    }
-
-    /// The consumer elsewhere has taken every piece before `piece`.
-    pub fn sent_up_to(&self, piece: u64) {
-        self.entry().consumed.store(piece, Ordering::Relaxed);
-    }
-
-    /// True if the sum enters a collective.
-    pub fn is_collective(&self) -> bool {
-        self.task.aggregator.output == Output::Collective
-    }
-
     /// What enters the collective: the sum, or the one gradient that needs none.
     pub fn collective_input(&self) -> *const E::Acc {
         match (&self.sum, self.readings.first()) {
-            (Sum::Partial { base, .. }, _) => base.cast_const(),
-            (Sum::Nothing, Some(Reading::InPlace { data, .. })) => data.cast(),
+            (Destination::Partial { base, .. }, _) => base.cast_const(),
+            (Destination::Nothing, Some(PieceSource::InPlace { data, .. })) => data.cast(),
             _ => std::ptr::null(),
         }
     }
-}
-
-/// Produces elements of a streamed gradient; yields the seconds that it took and, where it failed, why. The elements
-/// are then not a number, so that no sum that they enter can pass for a result.
-pub(super) fn produce<E: Element>(spec: &Spec<'_>, client: u64, range: Range, out: *mut E) -> (f64, Option<String>) {
-    let begun = std::time::Instant::now();
-    // SAFETY: the caller's buffer has room for a piece, and is used by nobody else.
-    let out = unsafe { std::slice::from_raw_parts_mut(out, range.len() as usize) };
-    let problem = source::read(spec.source, client as usize, range, out).err().map(|error| {
-        out.fill(E::from_f64(f64::NAN));
-        error.to_string()
-    });
-    (begun.elapsed().as_secs_f64(), problem)
 }

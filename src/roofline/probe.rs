@@ -1,18 +1,20 @@
-//! Measures everything, and puts together what the ranks say.
+//! The probe: it measures all limits of the machine and combines the records of the ranks.
 
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::figures::{
-    Limits, MemoryPasses, NodeLimits, NodePair, PairLimits, SumRate, WireLimits, WirePasses, fastest, greatest,
+    MachineLimits, MemoryPasses, NodeLimits, NodePair, PairLimits, SumRate, WireLimits, WirePasses, fastest, greatest,
 };
-use super::places::Places;
-use super::wire::{ALL_NODES, Arrival, BACK, FURTHER, Patterns, WireRecord};
-use super::{memory, sums, wire};
+use super::gather::gather_everywhere;
+use super::memory::probe_memory;
+use super::places::RankMap;
+use super::sums::probe_sums;
+use super::wire::{ALL_NODES, Arrival, BACK, FURTHER, Patterns, WireRecord, probe_wires};
 use crate::engine::transport::{Transport, TransportError};
 
-/// One rank's part.
+/// The measurements of one rank.
 #[derive(Default, Serialize, Deserialize)]
 struct Record {
     memory: Vec<MemoryPasses>,
@@ -20,35 +22,29 @@ struct Record {
     wire: WireRecord,
 }
 
-/// Measures the limits of the nodes and wires that the ranks are on; every rank learns them. Takes about a second on one
-/// node, and a few across slow wires. Collective; nothing else may be under way.
+/// Measures the limits of the nodes and wires on which the ranks run. Every rank receives them. It takes about a second
+/// on one node and a few seconds across slow wires. Collective; no other messages may be under way.
 ///
-/// What cannot be measured for want of memory is missing, and a note says why.
+/// A limit that cannot be measured for lack of memory is missing, and a note gives the reason.
 ///
 /// # Errors
-/// Those of the transport.
-pub fn measure(transport: &mut dyn Transport) -> Result<Limits, TransportError> {
+/// [`TransportError`] if the transport fails.
+pub fn probe(transport: &mut dyn Transport) -> Result<MachineLimits, TransportError> {
     let begun = Instant::now();
-    let places = Places::find(transport)?;
+    let places = RankMap::find(transport)?;
     let patterns = Patterns::of(&places);
     let mut notes = Vec::new();
     let record = Record {
-        memory: memory::measure(transport, &places, &mut notes)?,
-        sums: sums::measure(transport, &places)?,
-        wire: wire::measure(transport, &places, &patterns, &mut notes)?,
+        memory: probe_memory(transport, &places, &mut notes)?,
+        sums: probe_sums(transport, &places)?,
+        wire: probe_wires(transport, &places, &patterns, &mut notes)?,
     };
-    // Numbers and names only: serialising them does not fail.
-    let all = transport.gather(&serde_json::to_vec(&record).unwrap_or_default())?;
-    let limits = all.map(|all| {
-        let records: Vec<Record> = all.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default()).collect();
-        let seconds = begun.elapsed().as_secs_f64();
-        serde_json::to_vec(&Limits { notes, seconds, ..conclude(&places, &patterns, records) }).unwrap_or_default()
-    });
-    let limits = transport.broadcast(limits.unwrap_or_default())?;
-    Ok(serde_json::from_slice(&limits).unwrap_or_default())
+    let records = gather_everywhere(transport, &record)?;
+    let limits = conclude(&places, &patterns, records);
+    Ok(MachineLimits { notes, seconds: begun.elapsed().as_secs_f64(), ..limits })
 }
 
-fn conclude(places: &Places, patterns: &Patterns, mut records: Vec<Record>) -> Limits {
+fn conclude(places: &RankMap, patterns: &Patterns, mut records: Vec<Record>) -> MachineLimits {
     let wires: Vec<WireRecord> = records.iter_mut().map(|record| std::mem::take(&mut record.wire)).collect();
     let nodes = places.nodes.iter().enumerate().map(|(index, node)| {
         let mut limits = NodeLimits {
@@ -69,17 +65,17 @@ fn conclude(places: &Places, patterns: &Patterns, mut records: Vec<Record>) -> L
     let [within_node, between_nodes] = [0, 1].map(|which| pair(places, patterns, &wires, which));
     let node_pairs = node_pairs(places, patterns, &wires);
     let wires = all_nodes(places, patterns, &wires);
-    Limits { nodes, within_node, between_nodes, wires, node_pairs, ..Limits::default() }
+    MachineLimits { nodes, within_node, between_nodes, wires, node_pairs, ..MachineLimits::default() }
 }
 
-/// Every stream of the patterns in which each node sends to one other.
-fn node_pairs(places: &Places, patterns: &Patterns, wires: &[WireRecord]) -> Vec<NodePair> {
+/// Collects the streams of all patterns in which each node sends to one other node.
+fn node_pairs(places: &RankMap, patterns: &Patterns, wires: &[WireRecord]) -> Vec<NodePair> {
     let node = |rank: usize| places.nodes.iter().position(|node| node.ranks.contains(&rank));
     let mut pairs = Vec::new();
-    for pattern in std::iter::once(ALL_NODES).chain(FURTHER..patterns.flows.len()) {
-        for flow in patterns.flows.get(pattern).into_iter().flatten() {
-            let rates = arrivals(wires, flow.to, pattern).iter().filter_map(|one| rate(std::iter::once(*one)));
-            if let (Some(from), Some(to), Some(bytes_per_s)) = (node(flow.from), node(flow.to), greatest(rates)) {
+    for pattern in std::iter::once(ALL_NODES).chain(FURTHER..patterns.streams.len()) {
+        for stream in patterns.streams.get(pattern).into_iter().flatten() {
+            let rates = arrivals(wires, stream.to, pattern).iter().filter_map(|one| rate(std::iter::once(*one)));
+            if let (Some(from), Some(to), Some(bytes_per_s)) = (node(stream.from), node(stream.to), greatest(rates)) {
                 pairs.push(NodePair { from, to, bytes_per_s });
             }
         }
@@ -87,20 +83,20 @@ fn node_pairs(places: &Places, patterns: &Patterns, wires: &[WireRecord]) -> Vec
     pairs
 }
 
-/// What arrived at `rank` in each pass of a pattern.
+/// Returns the arrivals at `rank` in each pass of a pattern.
 fn arrivals(wires: &[WireRecord], rank: usize, pattern: usize) -> &[Arrival] {
     wires.get(rank).and_then(|record| record.arrivals.get(pattern)).map_or(&[], Vec::as_slice)
 }
 
-/// Bytes/s of what arrived at several ranks of one node in one pass: all their bytes, from the first start to the last
-/// end, since rates of streams that did not quite overlap must not be added.
+/// Returns the bandwidth into several ranks of one node in one pass, bytes/s: all their bytes over the time from the
+/// first start to the last end. Rates of streams that overlap only partly must not be added.
 fn rate(arrivals: impl Iterator<Item = Arrival> + Clone) -> Option<f64> {
     let (start, end) = (arrivals.clone().map(|a| a.start).min()?, arrivals.clone().map(|a| a.end).max()?);
     let bytes: u64 = arrivals.map(|a| a.bytes).sum();
     (end > start).then(|| bytes as f64 / ((end - start) as f64 * 1e-9))
 }
 
-fn pair(places: &Places, patterns: &Patterns, wires: &[WireRecord], which: usize) -> Option<PairLimits> {
+fn pair(places: &RankMap, patterns: &Patterns, wires: &[WireRecord], which: usize) -> Option<PairLimits> {
     let ranks = patterns.pairs[which]?;
     let latencies = wires.get(ranks[0])?.latencies[which].clone();
     let rates = |rank: usize, pattern: usize| -> Vec<f64> {
@@ -108,7 +104,7 @@ fn pair(places: &Places, patterns: &Patterns, wires: &[WireRecord], which: usize
     };
     let one_way = rates(ranks[1], 2 * which);
     let one_way_back = if which == 1 { rates(ranks[0], BACK) } else { Vec::new() };
-    // Between two nodes the pattern of all nodes is the same as both ways, and it alone was carried out.
+    // Between two nodes the pattern of all nodes is the same as both ways, and only it was carried out.
     let both = if which == 1 && places.nodes.len() == 2 { ALL_NODES } else { 2 * which + 1 };
     let both_ways: Vec<f64> =
         rates(ranks[0], both).into_iter().zip(rates(ranks[1], both)).map(|(a, b)| a.min(b)).collect();
@@ -125,10 +121,10 @@ fn pair(places: &Places, patterns: &Patterns, wires: &[WireRecord], which: usize
     })
 }
 
-fn all_nodes(places: &Places, patterns: &Patterns, wires: &[WireRecord]) -> Option<WireLimits> {
+fn all_nodes(places: &RankMap, patterns: &Patterns, wires: &[WireRecord]) -> Option<WireLimits> {
     let mut found = Vec::new();
-    for (pattern, flows) in
-        patterns.flows.iter().enumerate().take(BACK).skip(ALL_NODES).filter(|(_, flows)| !flows.is_empty())
+    for (pattern, streams) in
+        patterns.streams.iter().enumerate().take(BACK).skip(ALL_NODES).filter(|(_, streams)| !streams.is_empty())
     {
         let most = places.nodes[0].ranks.iter().map(|rank| arrivals(wires, *rank, pattern).len()).max().unwrap_or(0);
         let into = |ranks: &[usize], pass: usize| {
@@ -136,7 +132,7 @@ fn all_nodes(places: &Places, patterns: &Patterns, wires: &[WireRecord]) -> Opti
         };
         let passes = (0..most).map(|pass| places.nodes.iter().filter_map(|node| into(&node.ranks, pass)).collect());
         let bytes_per_s: Vec<Vec<f64>> = passes.collect();
-        found.push(WirePasses { ranks_per_node: flows.len() / places.nodes.len(), bytes_per_s });
+        found.push(WirePasses { ranks_per_node: streams.len() / places.nodes.len(), bytes_per_s });
     }
     let means =
         found.iter().flat_map(|passes| &passes.bytes_per_s).map(|pass| pass.iter().sum::<f64>() / pass.len() as f64);
@@ -161,7 +157,7 @@ mod tests {
     /// Three nodes of one rank; the wires' figure is the mean over the nodes of the best pass.
     #[test]
     fn wires_are_taken_over_all_nodes() {
-        let places = Places::of(0, &[0, 1, 2], &[]);
+        let places = RankMap::of(0, &[0, 1, 2], &[]);
         let patterns = Patterns::of(&places);
         let arrive = |nanoseconds: [u64; 2]| nanoseconds.map(|end| Arrival { start: 0, end, bytes: 1200 }).to_vec();
         let wires: Vec<WireRecord> = [[100, 400], [200, 400], [300, 400]]

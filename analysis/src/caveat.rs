@@ -1,0 +1,147 @@
+//! Limits of the use of numbers.
+
+use std::fmt;
+
+use gradshard::results::row::{CellRow, Status};
+
+use crate::number::percent;
+use crate::source::Comparison;
+
+/// A reason not to use numbers for something. Counts are cells of the `all` that were timed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Caveat {
+    /// Ranks share cores.
+    CoresShared,
+    /// Other programs, or the lack of cores, disturbed some cells.
+    Disturbed {
+        /// Cells that were disturbed.
+        cells: usize,
+        /// Cells that were timed.
+        all: usize,
+        /// The disturbance of the cell with the largest share of disturbed samples.
+        worst: String,
+    },
+    /// Some cells were faster than the limits that were measured before them.
+    BeatenLimits {
+        /// These cells.
+        cells: usize,
+        /// Cells that were timed.
+        all: usize,
+    },
+    /// The times of some cells had not settled.
+    Drift {
+        /// These cells.
+        cells: usize,
+        /// Cells that were timed.
+        all: usize,
+    },
+    /// Rounds whose common start a rank missed.
+    MissedWindows(u64),
+    /// Some cells have too few rounds for an interval.
+    FewRounds {
+        /// These cells.
+        cells: usize,
+        /// Cells that were timed.
+        all: usize,
+    },
+    /// The numbers are those of a single job.
+    OneJob,
+    /// One of two sides that are compared is a single job.
+    OneJobASide,
+    /// The picture shows a single round.
+    OneRound,
+    /// The picture shows differences in the last bits.
+    LastBits,
+    /// The numbers are calculated.
+    Calculation {
+        /// Root mean square error of predictions that the fit did not know, as a part of 1.
+        left_out: f64,
+    },
+}
+
+impl Caveat {
+    /// True if it limits the use of times, and of nothing else.
+    pub fn is_about_times(&self) -> bool {
+        use Caveat::{CoresShared, Disturbed, Drift, FewRounds, MissedWindows, OneRound};
+        matches!(self, CoresShared | Disturbed { .. } | Drift { .. } | FewRounds { .. } | MissedWindows(_) | OneRound)
+    }
+}
+
+impl fmt::Display for Caveat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Caveat::CoresShared => {
+                f.write_str("not for absolute times: ranks share cores, so times are also the scheduler's")
+            }
+            Caveat::Disturbed { cells, all, worst } => {
+                let which = if *cells == 1 { "of it" } else { "of the one most disturbed" };
+                write!(
+                    f,
+                    "disturbed, so not to be relied on: {cells} of {all} cells; {which}: {worst}; measure again on a quiet \
+                     machine"
+                )
+            }
+            Caveat::BeatenLimits { cells, all } => write!(
+                f,
+                "not for shares of the limit: {cells} of {all} cells were faster than the limits measured before them allow"
+            ),
+            Caveat::Drift { cells, all } => write!(f, "{cells} of {all} cells had not settled: interference or drift"),
+            Caveat::MissedWindows(rounds) => {
+                write!(f, "{rounds} more rounds are left out, as a rank missed the common start")
+            }
+            Caveat::FewRounds { cells, all } => write!(f, "{cells} of {all} cells have too few rounds for an interval"),
+            Caveat::OneJob => f.write_str("one job: says nothing of other allocations of the same cluster"),
+            Caveat::OneJobASide => f.write_str(
+                "one job a side: its rounds share one allocation, so a change may be the allocation's; run several jobs with \
+                 one label (LABEL=FILE)",
+            ),
+            Caveat::OneRound => f.write_str("one round of many: not for comparing strategies"),
+            Caveat::LastBits => {
+                f.write_str("a difference in the last bits is not an error: floating-point addition is not associative")
+            }
+            Caveat::Calculation { left_out } => write!(
+                f,
+                "a calculation: calibrated on published runs (Barrak 2026, {} off where left out), not measured by this file",
+                percent(*left_out)
+            ),
+        }
+    }
+}
+
+/// The caveats of the numbers of `comparisons`, each once, with the number of cells it holds for. With a single job never
+/// empty.
+pub fn caveats(comparisons: &[&Comparison<'_>], jobs: usize) -> Vec<Caveat> {
+    let mut caveats = Vec::new();
+    if comparisons.iter().any(|comparison| comparison.source.says("cores_shared")) {
+        caveats.push(Caveat::CoresShared);
+    }
+    let cells = comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied());
+    let timed: Vec<&CellRow> = cells.filter(|cell| cell.status == Status::Ok && cell.samples > 0).collect();
+    let all = timed.len();
+    let count = |of: fn(&CellRow) -> bool| timed.iter().filter(|cell| of(cell)).count();
+    let share = |cell: &CellRow| cell.disturbed_samples.unwrap_or(0.0);
+    let disturbed = timed.iter().filter_map(|cell| Some((share(cell), cell.disturbance()?)));
+    if let Some((_, worst)) = disturbed.max_by(|one, other| one.0.total_cmp(&other.0)) {
+        caveats.push(Caveat::Disturbed { cells: count(|cell| cell.interference.is_some()), all, worst });
+    }
+    let beaten = count(CellRow::beats_its_limit);
+    if beaten > 0 {
+        caveats.push(Caveat::BeatenLimits { cells: beaten, all });
+    }
+    let drifting = count(|cell| cell.drifts);
+    if drifting > 0 {
+        caveats.push(Caveat::Drift { cells: drifting, all });
+    }
+    let missed: u64 = timed.iter().map(|cell| cell.missed_windows).sum();
+    if missed > 0 {
+        caveats.push(Caveat::MissedWindows(missed));
+    }
+    let few = count(|cell| cell.ci_low_s.is_none());
+    if few > 0 {
+        caveats.push(Caveat::FewRounds { cells: few, all });
+    }
+    if jobs < 2 {
+        caveats.push(Caveat::OneJob);
+    }
+    caveats
+}

@@ -1,0 +1,231 @@
+//! The MPI library's part of a round: its calls in order over the local sums, and the division.
+
+use crate::engine::kernels::{self, Start, Store, Term};
+use crate::engine::ledger::{Ledger, Purpose};
+use crate::engine::transport::{Collectives, Transport};
+use crate::engine::{Buffer, EngineError};
+use crate::gradient::{Accumulator, Dtype, Element, Range};
+use crate::plan::lowering::LibraryCall;
+use crate::plan::{Call, call};
+
+/// One call, with the buffers that it fills.
+struct Stage {
+    call: Call,
+    /// One list of counts a call of MPI: one, or as many as a gradient beyond C's int needs.
+    counts: Vec<Vec<i32>>,
+    ranges: Vec<Range>,
+    /// The output in the type of the sum: before the division, and where finished elements are narrower.
+    wide: Option<Buffer>,
+    /// The output in the type of the gradients: from the division on.
+    narrow: Option<Buffer>,
+    divides: bool,
+}
+
+pub(super) struct LibraryCalls<E: Element> {
+    stages: Vec<Stage>,
+    divisor: E::Acc,
+    rank: usize,
+    elements: u64,
+    element: std::marker::PhantomData<E>,
+}
+
+impl<E: Element> LibraryCalls<E> {
+    /// Makes room for the outputs of `calls`.
+    ///
+    /// # Errors
+    /// The transport has no MPI library, a call cannot count the elements, or there is no memory.
+    pub fn prepare(
+        calls: Vec<LibraryCall>,
+        (elements, divisor): (u64, f64),
+        ledger: &Ledger,
+        transport: &mut dyn Transport,
+    ) -> Result<Self, EngineError> {
+        let rank = transport.rank();
+        let names = call::names(&calls.iter().map(|call| call.call).collect::<Vec<_>>());
+        let Some(library) = transport.collectives() else {
+            return Err(EngineError::Unsupported(format!("{names} needs MPI: run under mpirun or srun")));
+        };
+        let most = library.most_elements();
+        let too_long = || {
+            EngineError::Unsupported(format!("{names} counts elements in C ints: {elements} elements are beyond it"))
+        };
+        let divides = calls.iter().position(|call| call.divides).unwrap_or(0);
+        let mut stages = Vec::with_capacity(calls.len());
+        for (number, LibraryCall { call, ranges, .. }) in calls.into_iter().enumerate() {
+            let one_call = match call {
+                // Cut into blocks by the transport.
+                Call::Reduce { .. } | Call::Allreduce | Call::Broadcast { .. } => false,
+                Call::ReduceScatter | Call::Allgather => false,
+                _ => true,
+            };
+            if one_call && call.input_elements(elements, ranges.len()) > most {
+                return Err(too_long());
+            }
+            let counts = match call {
+                Call::ReduceScatter | Call::IreduceScatter => counts(&ranges, most).ok_or_else(too_long)?,
+                _ => Vec::new(),
+            };
+            let room = call.output_elements(ranges[rank].len()) as usize;
+            let same = size_of::<E>() == size_of::<E::Acc>();
+            let buffer = |size: usize, purpose| Buffer::entered(room * size, ledger, purpose);
+            let wide = number < divides || (number == divides && !same);
+            let wide = wide.then(|| buffer(size_of::<E::Acc>(), Purpose::Accumulators)).transpose()?;
+            let narrow = (number >= divides).then(|| buffer(size_of::<E>(), Purpose::Result)).transpose()?;
+            stages.push(Stage { call, counts, ranges, wide, narrow, divides: number == divides });
+        }
+        Ok(LibraryCalls {
+            stages,
+            divisor: E::Acc::from_f64(divisor),
+            rank,
+            elements,
+            element: std::marker::PhantomData,
+        })
+    }
+
+    /// Makes the calls. `input` is this rank's local sum over the whole gradient.
+    pub fn run(&mut self, input: *const E::Acc, transport: &mut dyn Transport) -> Result<(), EngineError> {
+        let Some(library) = transport.collectives() else {
+            return Err(EngineError::Unsupported("the library's collectives need MPI".to_owned()));
+        };
+        let mut from: *const u8 = input.cast();
+        let mut held: Vec<Range> = vec![Range::new(0, self.elements); self.stages[0].ranges.len()];
+        for stage in &self.stages {
+            let finished_before = stage.wide.is_none() && !stage.divides;
+            let dtype = if finished_before { E::DTYPE } else { <E::Acc as Accumulator>::DTYPE };
+            let output = stage.wide.as_ref().or(stage.narrow.as_ref()).map_or(std::ptr::null_mut(), Buffer::as_ptr);
+            // SAFETY: the input holds what the stage before left on this rank, the output has room for what this one
+            // leaves, and every rank has the same ranges.
+            unsafe { self.call(library, stage, (dtype, &held), from, output)? };
+            if stage.divides {
+                self.divide(stage, output);
+            }
+            from = stage
+                .narrow
+                .as_ref()
+                .or(stage.wide.as_ref())
+                .map_or(std::ptr::null(), |buffer| buffer.as_ptr().cast_const());
+            held.clone_from(&stage.ranges);
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// `send` holds this rank's elements of `held`, `receive` has room for those of the stage; they do not overlap.
+    unsafe fn call(
+        &self,
+        library: &mut dyn Collectives,
+        stage: &Stage,
+        (dtype, held): (Dtype, &[Range]),
+        send: *const u8,
+        receive: *mut u8,
+    ) -> Result<(), EngineError> {
+        let parts = |ranges: &[Range]| ranges.iter().map(|range| (range.start, range.len())).collect::<Vec<_>>();
+        let size = dtype.size();
+        // SAFETY: as for this function.
+        unsafe {
+            match stage.call {
+                Call::Reduce { root } => library.reduce(dtype, send, receive, self.elements, root)?,
+                Call::Allreduce => library.allreduce(dtype, send, receive, self.elements)?,
+                Call::ReduceScatterBlock { block } => library.reduce_scatter_block(dtype, send, receive, block)?,
+                Call::IreduceScatter => library.ireduce_scatter(dtype, send, receive, &stage.counts[0])?,
+                Call::ReduceScatter => {
+                    let (mut from, mut to) = (0, 0);
+                    for counts in &stage.counts {
+                        library.reduce_scatter(dtype, send.wrapping_add(from), receive.wrapping_add(to), counts)?;
+                        from += counts.iter().map(|count| *count as usize * size).sum::<usize>();
+                        to += counts[self.rank] as usize * size;
+                    }
+                }
+                Call::Scatter { root } => library.scatter(dtype, root, send, receive, &parts(&stage.ranges))?,
+                Call::Gather { root } => library.gather_parts(dtype, Some(root), send, receive, &parts(held))?,
+                Call::Allgather if self.elements > library.most_elements() => {
+                    let bytes = |(start, length)| (start * size as u64, length * size as u64);
+                    let parts: Vec<_> = parts(held).into_iter().map(bytes).collect();
+                    library.allgather(send, receive, &parts)?;
+                }
+                Call::Allgather => library.gather_parts(dtype, None, send, receive, &parts(held))?,
+                Call::Broadcast { root } => {
+                    let bytes = self.elements * size as u64;
+                    if root == self.rank {
+                        std::ptr::copy_nonoverlapping(send, receive, bytes as usize);
+                    }
+                    library.broadcast_from(root, receive, bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Divides the sums that this rank holds after `stage`.
+    fn divide(&self, stage: &Stage, sums: *mut u8) {
+        let length = stage.ranges[self.rank].len() as usize;
+        let Some(out) = stage.narrow.as_ref().filter(|_| length > 0) else { return };
+        let terms = [Term::<E>::Partial(sums.cast_const().cast())];
+        // SAFETY: both buffers have room for the rank's range; where they are one, each element is read before it is written.
+        unsafe {
+            kernels::accumulate_and_finish(
+                Start::Fresh,
+                std::ptr::null_mut(),
+                &terms,
+                out.as_ptr().cast(),
+                self.divisor,
+                length,
+                Store::Cached,
+            );
+        }
+    }
+
+    fn output(&self, stage: &Stage) -> Option<(Range, *const E)> {
+        let range = stage.ranges[self.rank];
+        stage.narrow.as_ref().map(|buffer| (range, buffer.as_ptr().cast_const().cast()))
+    }
+
+    /// The finished elements for which this rank answers: over all ranks, each element once.
+    pub fn answers(&self) -> Option<(Range, *const E)> {
+        let stage = self.stages.iter().find(|stage| stage.divides)?;
+        let everywhere = stage.call == Call::Allreduce;
+        self.output(stage).filter(|_| !everywhere || self.rank == 0)
+    }
+
+    /// The finished elements that this rank holds after the last call.
+    pub fn kept(&self) -> Option<(Range, *const E)> {
+        self.output(self.stages.last()?)
+    }
+}
+
+/// The counts of each call. Ranges follow each other in rank order, so a call that covers a run of elements gives each
+/// rank the part of its range that lies in the run: a gradient longer than `most` needs several calls, and the input
+/// of each is contiguous. None if a rank's count would still be beyond a C int.
+fn counts(ranges: &[Range], most: u64) -> Option<Vec<Vec<i32>>> {
+    let elements = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+    let most = most.clamp(1, i32::MAX as u64);
+    let calls = elements.div_ceil(most).max(1);
+    (0..calls)
+        .map(|call| {
+            let run = Range::new(call * most, ((call + 1) * most).min(elements));
+            ranges.iter().map(|range| i32::try_from(range.intersect(run).len()).ok()).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_call_where_it_fits() {
+        let ranges = [Range::new(0, 3), Range::new(0, 0), Range::new(3, 7)];
+        assert_eq!(counts(&ranges, 100), Some(vec![vec![3, 0, 4]]));
+    }
+
+    #[test]
+    fn long_gradients_take_several_calls_in_element_order() {
+        let ranges = [Range::new(0, 5), Range::new(5, 8)];
+        assert_eq!(counts(&ranges, 3), Some(vec![vec![3, 0], vec![2, 1], vec![0, 2]]));
+    }
+
+    #[test]
+    fn an_empty_gradient_is_one_empty_call() {
+        assert_eq!(counts(&[Range::new(0, 0); 2], 10), Some(vec![vec![0, 0]]));
+    }
+}

@@ -1,0 +1,189 @@
+//! One stream of messages from this rank: pieces of gradients, of partial sums or of finished ranges.
+
+use std::sync::atomic::Ordering;
+
+use crate::engine::EngineError;
+use crate::engine::entry::Located;
+use crate::engine::spec::Spec;
+use crate::engine::token::Token;
+use crate::engine::transport::Transport;
+use crate::gradient::{Element, Range};
+use crate::plan::lowering::{Origin, Outgoing, TaskRef};
+
+/// The memory from which consecutive elements of a stream come.
+#[derive(Clone, Copy)]
+pub(super) enum Place<E> {
+    /// Element 0 of a resident gradient.
+    Resident(*const E),
+    /// A client whose gradient is produced while the clock runs.
+    Produced(u64),
+    /// A task: where it is, the first element that it holds, and the pieces of its ring.
+    Task(Located, u64, Option<u64>),
+}
+
+/// A run of a stream's elements.
+struct Run<E> {
+    place: Place<E>,
+    range: Range,
+    /// Bytes of an element.
+    width: usize,
+    /// Elements of the stream before it.
+    before: u64,
+}
+
+pub(super) struct RunOutgoing<E> {
+    pub stream: Outgoing,
+    index: usize,
+    runs: Vec<Run<E>>,
+    elements: u64,
+    slots: *mut u8,
+    next: u64,
+    /// The pieces under way, by slot.
+    under_way: Vec<Option<u64>>,
+    /// Seconds spent producing streamed gradients.
+    pub producing: f64,
+    /// The first error of a producer.
+    pub problem: Option<String>,
+}
+
+impl<E: Element> RunOutgoing<E> {
+    /// `places` yields the memory of each segment; `slots` has room for the stream's slots.
+    pub fn new(stream: Outgoing, index: usize, places: Vec<Place<E>>, slots: *mut u8) -> Self {
+        let mut elements = 0;
+        let mut runs = Vec::with_capacity(places.len());
+        for (segment, place) in stream.segments.iter().zip(places) {
+            let width = if segment.wide { size_of::<E::Acc>() } else { size_of::<E>() };
+            runs.push(Run { place, range: segment.range, width, before: elements });
+            elements += segment.range.len();
+        }
+        let under_way = vec![None; stream.depth as usize];
+        RunOutgoing { stream, index, runs, elements, slots, next: 0, under_way, producing: 0.0, problem: None }
+    }
+
+    /// Tells the stream where the tasks lie whose elements it sends.
+    pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
+        for (run, segment) in self.runs.iter_mut().zip(&self.stream.segments) {
+            if let (Place::Task(located, ..), Origin::Task { task, .. }) = (&mut run.place, segment.origin) {
+                *located = locate(task);
+            }
+        }
+    }
+
+    /// Makes ready for another round.
+    pub fn reset(&mut self) {
+        self.next = 0;
+        self.under_way.fill(None);
+        self.producing = 0.0;
+        self.problem = None;
+    }
+
+    /// True when every piece is under way or has left.
+    pub fn is_over(&self) -> bool {
+        self.next == self.stream.pieces
+    }
+
+    /// True when every piece has left.
+    pub fn is_done(&self) -> bool {
+        self.is_over() && self.under_way.iter().all(Option::is_none)
+    }
+
+    /// Bytes of a piece, at most.
+    pub fn piece_bytes(&self) -> u64 {
+        self.stream.piece * size_of::<E::Acc>() as u64
+    }
+
+    /// Its state, for a person who has to find out why nothing moves.
+    pub fn waits_for(&self) -> String {
+        format!("piece {} of {} for rank {} has not been taken", self.next, self.stream.pieces, self.stream.to)
+    }
+
+    /// The message in `slot` has left.
+    pub fn left(&mut self, slot: usize) {
+        self.under_way[slot] = None;
+        if let [Run { place: Place::Task(located, _, Some(_)), .. }] = self.runs[..] {
+            let oldest = self.under_way.iter().flatten().min().copied();
+            located.entry().consumed.store(oldest.unwrap_or(self.next), Ordering::Release);
+        }
+    }
+
+    /// The runs that the next piece consists of, each with its elements of the piece.
+    fn next_runs(&self) -> impl Iterator<Item = (&Run<E>, Range)> {
+        let from = self.next * self.stream.piece;
+        let to = (from + self.stream.piece).min(self.elements);
+        let first = self.runs.partition_point(|run| run.before + run.range.len() <= from);
+        self.runs[first..].iter().take_while(move |run| run.before < to).map(move |run| {
+            let start = run.range.start + from.saturating_sub(run.before);
+            let end = run.range.start + (to - run.before).min(run.range.len());
+            (run, Range::new(start, end))
+        })
+    }
+
+    fn is_there(&self) -> bool {
+        self.next_runs().all(|(run, range)| match run.place {
+            Place::Task(located, start, _) => located.produced() >= range.end - start,
+            Place::Resident(_) | Place::Produced(_) => true,
+        })
+    }
+
+    /// The memory of elements that lie somewhere already.
+    fn address(&self, run: &Run<E>, range: Range) -> *const u8 {
+        match run.place {
+            Place::Resident(gradient) => gradient.wrapping_add(range.start as usize).cast(),
+            Place::Task(located, start, None) => located.base.wrapping_add((range.start - start) as usize * run.width),
+            Place::Task(located, _, Some(ring)) => {
+                located.base.wrapping_add(((self.next % ring) * self.stream.piece) as usize * run.width)
+            }
+            Place::Produced(_) => std::ptr::null(),
+        }
+    }
+
+    /// Packs or produces the next piece into `slot`. Yields its bytes.
+    fn fill(&mut self, slot: *mut u8, spec: &Spec<'_>) -> usize {
+        let mut at = slot;
+        let (mut producing, mut problem) = (0.0, None);
+        for (run, range) in self.next_runs() {
+            let bytes = range.len() as usize * run.width;
+            match run.place {
+                Place::Produced(client) => {
+                    let (seconds, failed) = spec.produce(client, range, at.cast::<E>());
+                    producing += seconds;
+                    problem = problem.or(failed);
+                }
+                // SAFETY: the elements are complete, and the slot has room for a piece and is free.
+                _ => unsafe { std::ptr::copy_nonoverlapping(self.address(run, range), at, bytes) },
+            }
+            at = at.wrapping_add(bytes);
+        }
+        self.producing += producing;
+        self.problem = self.problem.take().or(problem);
+        at.addr() - slot.addr()
+    }
+
+    /// Sends the next piece if it is there. Returns true if it was.
+    pub fn step(&mut self, spec: &Spec<'_>, transport: &mut dyn Transport) -> Result<bool, EngineError> {
+        if self.is_over() {
+            return Ok(false);
+        }
+        let slot = (self.next % self.stream.depth) as usize;
+        if self.under_way[slot].is_some() || !self.is_there() {
+            return Ok(false);
+        }
+        let (data, bytes) = if self.stream.slot_bytes > 0 {
+            let memory = self.slots.wrapping_add(slot * self.stream.slot_bytes as usize);
+            let bytes = self.fill(memory, spec);
+            (memory.cast_const(), bytes)
+        } else {
+            let mut runs = self.next_runs();
+            let first = runs.next().map(|(run, range)| (self.address(run, range), range.len() as usize * run.width));
+            let (data, bytes) = first.unwrap_or((std::ptr::null(), 0));
+            (data, runs.fold(bytes, |bytes, (run, range)| bytes + range.len() as usize * run.width))
+        };
+        let token = Token::Outgoing { stream: self.index, slot }.number();
+        // SAFETY: the piece stays as it is until it has left: gradients do not change, a slot is refilled and a ring's
+        // piece overwritten only after `left`.
+        unsafe { transport.send(token, self.stream.to, self.stream.tag, data, bytes)? };
+        self.under_way[slot] = Some(self.next);
+        self.next += 1;
+        Ok(true)
+    }
+}

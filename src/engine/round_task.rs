@@ -1,0 +1,269 @@
+//! A sum of a plan in rounds: it takes its inputs one after another, each whole, and keeps all of its sum meanwhile.
+
+use std::sync::atomic::Ordering;
+
+use crate::engine::EngineError;
+use crate::engine::entry::Located;
+use crate::engine::kernels::{self, Start, Store, Term};
+use crate::engine::reach::map_for_reading;
+use crate::engine::spec::Spec;
+use crate::engine::transport::Transport;
+use crate::gradient::{Accumulator, Element, Range};
+use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
+
+/// Elements that are summed at one go: between goes MPI gets to move messages.
+const GO: u64 = 256 * 1024;
+
+/// One input, as the sum reads it.
+enum Source<E: Element> {
+    /// Element 0 of a gradient that lies in memory.
+    Resident { gradient: *const E, weight: E::Acc },
+    /// A client of this rank, produced piece by piece.
+    Produced { client: u64, weight: E::Acc },
+    /// A partial sum of this node as it grows, and the first element that it holds.
+    Growing { task: TaskRef, located: Located, start: u64 },
+    /// A stream brings it; without a weight it is a partial sum.
+    Delivered { weight: Option<E::Acc> },
+}
+
+pub(super) struct RoundTask<E: Element> {
+    pub task: SumTask,
+    sources: Vec<Source<E>>,
+    /// Elements that each input has been summed up to. No input is ahead of the one before it.
+    done: Vec<u64>,
+    /// The sum in the accumulation type.
+    acc: *mut E::Acc,
+    /// The finished range; null for a partial sum.
+    out: *mut E,
+    located: Located,
+    divisor: E::Acc,
+    /// Where pieces are produced.
+    slot: *mut u8,
+    terms: Vec<Term<E>>,
+    /// Seconds spent producing streamed gradients.
+    pub producing: f64,
+    /// The first error of a producer; the round goes on, so that no other rank waits for ever.
+    pub problem: Option<String>,
+}
+
+/// Memory of a sum in rounds.
+pub(super) struct RoundMemory<E: Element> {
+    /// The sum, if it is partial.
+    pub hold: *mut E::Acc,
+    /// The finished range, if it is divided.
+    pub out: *mut E,
+    /// Accumulators for a finished range whose type is too narrow to sum in.
+    pub scratch: *mut E::Acc,
+    pub slot: *mut u8,
+    pub located: Located,
+}
+
+impl<E: Element> RoundTask<E> {
+    /// `resident` yields element 0 of a client's gradient on a rank. Growing inputs are connected later.
+    pub fn new(
+        task: SumTask,
+        spec: &Spec<'_>,
+        memory: RoundMemory<E>,
+        resident: impl Fn(usize, u64) -> *const E,
+    ) -> Self {
+        let weight = |client: u64| E::Acc::from_f64(spec.problem.weights[client as usize]);
+        let source = |feed: &Feed| match *feed {
+            Feed::Resident { client, rank } => {
+                Source::Resident { gradient: resident(rank, client), weight: weight(client) }
+            }
+            Feed::Produced { client } => Source::Produced { client, weight: weight(client) },
+            Feed::Growing { task, range, .. } => {
+                Source::Growing { task, located: Located::NOWHERE, start: range.start }
+            }
+            Feed::Delivered { client, .. } | Feed::Received { client, .. } => {
+                Source::Delivered { weight: client.map(weight) }
+            }
+        };
+        let finishes = task.hold == Hold::Result;
+        let acc = match (finishes, size_of::<E>() == size_of::<E::Acc>()) {
+            (false, _) => memory.hold,
+            (true, true) => memory.out.cast(),
+            (true, false) => memory.scratch,
+        };
+        RoundTask {
+            sources: task.feeds.iter().map(source).collect(),
+            done: vec![0; task.feeds.len()],
+            acc,
+            out: if finishes { memory.out } else { std::ptr::null_mut() },
+            located: memory.located,
+            divisor: E::Acc::from_f64(task.weight),
+            slot: memory.slot,
+            terms: Vec::with_capacity(task.feeds.len()),
+            producing: 0.0,
+            problem: None,
+            task,
+        }
+    }
+
+    /// Tells the inputs that are partial sums of this node where to read.
+    pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
+        for source in &mut self.sources {
+            if let Source::Growing { task, located, .. } = source {
+                *located = locate(*task);
+            }
+        }
+    }
+
+    /// Maps the gradients that it will read where they lie.
+    pub fn reach_gradients(&self) {
+        let range = self.task.range;
+        for source in &self.sources {
+            if let Source::Resident { gradient, .. } = *source {
+                let bytes = range.len() as usize * size_of::<E>();
+                map_for_reading(gradient.wrapping_add(range.start as usize).cast(), bytes);
+            }
+        }
+    }
+
+    /// Maps the sums of others that it will read as they grow.
+    pub fn reach_sums(&self) {
+        let range = self.task.range;
+        for source in &self.sources {
+            if let Source::Growing { located, start, .. } = *source {
+                let first = located.base.cast::<E::Acc>().wrapping_add((range.start - start) as usize);
+                map_for_reading(first.cast(), range.len() as usize * size_of::<E::Acc>());
+            }
+        }
+    }
+
+    /// Makes ready for another round.
+    pub fn reset(&mut self) {
+        self.done.fill(0);
+        self.producing = 0.0;
+        self.problem = None;
+        self.located.entry().produced.store(0, Ordering::Relaxed);
+    }
+
+    /// True when the sum is complete.
+    pub fn is_done(&self) -> bool {
+        self.done.last().is_none_or(|done| *done == self.task.range.len())
+    }
+
+    /// Its state, for a person who has to find out why nothing moves.
+    pub fn waits_for(&self) -> String {
+        let length = self.task.range.len();
+        let input = self.done.iter().position(|done| *done < length).map(|input| self.task.feeds[input]);
+        format!("step {} waits for {input:?}", self.task.step)
+    }
+
+    /// Elements up to which input `input` may be summed: no further than the one before it.
+    fn limit(&self, input: usize) -> u64 {
+        input.checked_sub(1).map_or(self.task.range.len(), |before| self.done[before])
+    }
+
+    /// Adds `range` of input `input` from `data`, if the inputs before have been summed so far. Returns true if it did.
+    pub fn take(&mut self, input: usize, range: Range, data: *const u8) -> bool {
+        let from = range.start - self.task.range.start;
+        if from != self.done[input] || from + range.len() > self.limit(input) {
+            return false;
+        }
+        let Source::Delivered { weight } = self.sources[input] else { return false };
+        self.terms.clear();
+        self.terms.push(match weight {
+            Some(weight) => Term::Weighted { data: data.cast(), weight },
+            None => Term::Partial(data.cast()),
+        });
+        self.add(input, input, from, range.len());
+        true
+    }
+
+    /// Adds the terms, which are those of inputs `first` to `last`, to `length` elements from `from` on.
+    fn add(&mut self, first: usize, last: usize, from: u64, length: u64) {
+        let start = if first == 0 { Start::Fresh } else { Start::Continue };
+        let finishes = last + 1 == self.sources.len();
+        // SAFETY: every term has `length` elements, the sum and the finished range hold the task's range, and nobody else
+        // writes them.
+        unsafe {
+            let acc = self.acc.add(from as usize);
+            if finishes && !self.out.is_null() {
+                let out = self.out.add(from as usize);
+                kernels::accumulate_and_finish(
+                    start,
+                    acc,
+                    &self.terms,
+                    out,
+                    self.divisor,
+                    length as usize,
+                    Store::Cached,
+                );
+            } else {
+                kernels::accumulate(start, &self.terms, acc, length as usize, Store::Cached);
+            }
+        }
+        self.done[first..=last].fill(from + length);
+        if finishes {
+            self.located.entry().produced.store(from + length, Ordering::Release);
+        }
+    }
+
+    /// Sums what is at hand without a message. Returns true if anything was done.
+    pub fn step(
+        &mut self,
+        spec: &Spec<'_>,
+        transport: &mut dyn Transport,
+        tokens: &mut Vec<usize>,
+    ) -> Result<bool, EngineError> {
+        if self.is_done() {
+            return Ok(false);
+        }
+        let mut progress = false;
+        let mut input = 0;
+        while input < self.sources.len() {
+            let (from, limit) = (self.done[input], self.limit(input));
+            let (last, length) = if from < limit { self.gather(input, from, limit, spec) } else { (input, 0) };
+            if length == 0 {
+                input += 1;
+                continue;
+            }
+            self.add(input, last, from, length);
+            progress = true;
+            if transport.under_way() > 0 {
+                transport.completed(tokens)?;
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Collects the terms for elements from `from` on: those of `input`, and of the inputs after it that lie in memory as
+    /// well. Yields the last of them and how many elements there are.
+    fn gather(&mut self, input: usize, from: u64, limit: u64, spec: &Spec<'_>) -> (usize, u64) {
+        self.terms.clear();
+        let element = self.task.range.start + from;
+        match self.sources[input] {
+            Source::Resident { .. } => {
+                let mut last = input;
+                for (at, source) in self.sources.iter().enumerate().skip(input) {
+                    let Source::Resident { gradient, weight } = *source else { break };
+                    if self.done[at] != from {
+                        break;
+                    }
+                    self.terms.push(Term::Weighted { data: gradient.wrapping_add(element as usize), weight });
+                    last = at;
+                }
+                (last, GO.min(limit - from))
+            }
+            Source::Produced { client, weight } => {
+                let length = self.task.piece.min(limit - from);
+                let slot = self.slot.cast::<E>();
+                let (seconds, problem) = spec.produce(client, Range::new(element, element + length), slot);
+                self.producing += seconds;
+                self.problem = self.problem.take().or(problem);
+                self.terms.push(Term::Weighted { data: slot.cast_const(), weight });
+                (input, length)
+            }
+            Source::Growing { located, start, .. } => {
+                let skipped = self.task.range.start - start;
+                let there = located.produced().saturating_sub(skipped).min(limit);
+                let data = located.base.cast::<E::Acc>().wrapping_add((element - start) as usize);
+                self.terms.push(Term::Partial(data));
+                (input, there.saturating_sub(from).min(GO))
+            }
+            Source::Delivered { .. } => (input, 0),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! One round of one cell: memory, timing, and what ranks report of it to rank 0.
+
+use std::sync::Arc;
+
+use crate::engine::transport::{Transport, gather_numbers};
+use crate::engine::{EngineError, Residents, Round, Spec};
+use crate::gradient::Element;
+use crate::job::comparison::Session;
+use crate::job::contender::{Contender, SentByRanks};
+use crate::job::rank_memory;
+use crate::job::room::binary;
+use crate::job::settle::settle;
+use crate::job::timing::{self, Timing, Told};
+use crate::job::verification::{digest_of_all, verify_end, verify_result};
+use crate::job::{JobError, keep};
+use crate::memory::Limit;
+use crate::plan::memory::Memory;
+use crate::results::row::Status;
+
+/// The places of numbers in a rank's record of a round, after those of its [`Timing`].
+const PRODUCING: usize = timing::NUMBERS;
+const DIGEST: usize = PRODUCING + 1;
+const HELD: usize = DIGEST + 1;
+const MESSAGES: usize = HELD + 1;
+const BYTES: usize = MESSAGES + 1;
+const MEMORY: usize = BYTES + 1;
+
+/// The records of all ranks of one round, put together on rank 0.
+struct Gathered {
+    told: Told,
+    /// The digest of the whole result.
+    digest: u64,
+    /// The digest of the finished ranges that each rank held.
+    held: Vec<u64>,
+}
+
+impl<E: Element> Session<'_, '_, E> {
+    /// Carries the cell out once and checks that all memory was given back. Yields all ranks' times on rank 0; None
+    /// elsewhere, or if the cell has failed. Collective.
+    pub(super) fn one_round(
+        &mut self,
+        transport: &mut dyn Transport,
+        contender: &mut Contender<'_>,
+    ) -> Result<Option<Told>, JobError> {
+        if let Some(signal) = self.job.request.stop.asked(transport)? {
+            return Err(JobError::Stopped { signal, saved: None });
+        }
+        if self.job.prepared.experiment.enforce && transport.rank() == 0 {
+            let entered = self.job.book.running.enter(contender.cell.index);
+            entered.map_err(|error| JobError::Output(error.to_string()))?;
+        }
+        let before = self.residents.ledger().current();
+        let told = self.carry_out(transport, contender)?;
+        let after = self.residents.ledger().current();
+        let leaked = if after == before {
+            Ok(())
+        } else {
+            Err(format!(
+                "rank {}: {} bytes were held before the round and {} after it: some of its memory was not given back",
+                transport.rank(),
+                before.total(),
+                after.total()
+            ))
+        };
+        Ok(if contender.agrees(transport, leaked)? { told } else { None })
+    }
+
+    fn carry_out(
+        &mut self,
+        transport: &mut dyn Transport,
+        contender: &mut Contender<'_>,
+    ) -> Result<Option<Told>, JobError> {
+        let Some(plan) = contender.plan.clone() else { return Ok(None) };
+        let problem = Arc::clone(&contender.problem);
+        let spec = Spec {
+            plan: plan.as_ref(),
+            problem: &problem,
+            layout: &self.layout,
+            terms: contender.terms,
+            source: self.source,
+        };
+        let probe = self.watch.begin();
+        let enforce = self.job.prepared.experiment.enforce;
+        let limit = contender.ceiling_here(enforce).map(Limit::allow).transpose();
+        if enforce {
+            let refused = limit.as_ref().err().map(|error| format!("RLIMIT_DATA cannot enforce its ceiling: {error}"));
+            if !contender.agrees(transport, refused.map_or(Ok(()), Err))? {
+                return Ok(None);
+            }
+        }
+        let Some(mut round) = allocate(transport, contender, spec, &self.residents, enforce)? else {
+            return Ok(None);
+        };
+        let reached = self.watch.reach(&round);
+        round.reset();
+        let sent = transport.sent();
+        let timing = Timing::of(self.job.sync, transport, |transport| round.run(transport))?;
+        let sent = transport.sent().since(sent);
+        transport.barrier()?;
+        let watched = self.watch.end(probe, &round, reached);
+        // The limit is for the round alone: the checks below look at the result and need memory of their own.
+        drop(limit);
+
+        let problem = round.problem().map_or(Ok(()), |problem| Err(problem.to_owned()));
+        if !contender.agrees(transport, problem)? {
+            return Ok(None);
+        }
+        let digest = digest_of_all(&round.results());
+        let held = digest.wrapping_add(digest_of_all(&round.received()));
+        let record = [round.producing_seconds().to_bits(), digest, held, sent.messages, sent.bytes];
+        let record = [timing.numbers().as_slice(), &record, &watched.numbers()].concat();
+        let gathered = self.gather(transport, contender, &record)?;
+        self.verify_if_new(transport, contender, &round, gathered.as_ref())?;
+        Ok(gathered.filter(|_| contender.runs()).map(|gathered| gathered.told))
+    }
+
+    /// Sends each rank's record to rank 0, which enters memory and messages into the cell. Collective.
+    fn gather(
+        &self,
+        transport: &mut dyn Transport,
+        contender: &mut Contender<'_>,
+        record: &[u64],
+    ) -> Result<Option<Gathered>, JobError> {
+        let Some(told) = gather_numbers(transport, record)? else { return Ok(None) };
+        for (memory, numbers) in contender.memory.iter_mut().zip(&told) {
+            rank_memory::add(memory, &numbers[MEMORY..]);
+        }
+        let pick = |at: usize| told.iter().map(|of| of[at]).collect::<Vec<u64>>();
+        let messages = pick(MESSAGES);
+        contender.sent = SentByRanks {
+            messages_max: messages.iter().copied().max().unwrap_or(0),
+            messages_total: messages.iter().sum(),
+            bytes_max: pick(BYTES).into_iter().max().unwrap_or(0),
+        };
+        let producing = pick(PRODUCING).into_iter().map(f64::from_bits).collect();
+        Ok(Some(Gathered {
+            told: Told::new(self.job.sync.start(), transport.node_of(), &told, producing),
+            digest: pick(DIGEST).into_iter().fold(0, u64::wrapping_add),
+            held: pick(HELD),
+        }))
+    }
+
+    /// Verifies the result, and keeps it if the request asks for that, unless every rank holds the same as after the last
+    /// round that was verified. Collective.
+    fn verify_if_new(
+        &self,
+        transport: &mut dyn Transport,
+        contender: &mut Contender<'_>,
+        round: &Round<'_, E>,
+        gathered: Option<&Gathered>,
+    ) -> Result<(), JobError> {
+        let new = gathered.is_some_and(|now| {
+            contender.verification.is_none() || contender.digest != now.digest || contender.held != now.held
+        });
+        if transport.max(u64::from(new))? == 0 {
+            return Ok(());
+        }
+        let results = round.results();
+        verify_result(transport, contender, self.source, &results)?;
+        verify_end(transport, contender, &self.layout, round, gathered.map_or(0, |now| now.digest))?;
+        if let Some(now) = gathered {
+            contender.digest = now.digest;
+            contender.held.clone_from(&now.held);
+        }
+        if !contender.kept
+            && contender.runs()
+            && let Some(directory) = &self.job.request.keep_result
+        {
+            let name = keep::file_name(self.comparison, contender.cell);
+            let kept = keep::write(transport, &directory.join(name), self.comparison.elements, &results)?;
+            kept.map_err(JobError::Output)?;
+            contender.kept = true;
+        }
+        Ok(())
+    }
+}
+
+/// Allocates the round's memory and checks that it is as much as was predicted. None if the cell has ended. Collective.
+fn allocate<'r, E: Element>(
+    transport: &mut dyn Transport,
+    contender: &mut Contender<'_>,
+    spec: Spec<'r>,
+    residents: &'r Residents<E>,
+    enforce: bool,
+) -> Result<Option<Round<'r, E>>, JobError> {
+    let made = Round::prepare_lowered(spec, contender.lowering.clone(), residents, transport);
+    let out_of_memory = matches!(made, Err(EngineError::Memory(_)));
+    let out_of_memory = transport.max(u64::from(out_of_memory))? > 0;
+    let round = match settle(transport, made)? {
+        Ok(round) => round,
+        Err(reason) => {
+            let under = match contender.cell.ceiling.filter(|_| enforce) {
+                Some(bytes) => format!(", under a ceiling of {} that RLIMIT_DATA enforces", binary(bytes)),
+                None => String::new(),
+            };
+            let status = if out_of_memory { Status::Infeasible } else { Status::Failed };
+            contender.ends(status, format!("{reason}{under}"));
+            return Ok(None);
+        }
+    };
+    let tracked = as_predicted(transport.rank(), contender.predicted.all, round.tracked());
+    Ok(contender.agrees(transport, tracked)?.then_some(round))
+}
+
+/// Err unless the bytes that were allocated are those that were predicted.
+fn as_predicted(rank: usize, predicted: Memory, tracked: Memory) -> Result<(), String> {
+    if tracked == predicted {
+        return Ok(());
+    }
+    Err(format!("rank {rank} allocated {tracked:?}, but {predicted:?} was predicted: one of them is wrong"))
+}

@@ -1,0 +1,120 @@
+//! Verification of a round: the sums themselves, and the ranges that each rank holds at the end.
+
+use crate::engine::transport::{Transport, gather_numbers};
+use crate::engine::verify::{self, Verification};
+use crate::engine::{EngineError, Round};
+use crate::gradient::{Element, Range, Source};
+use crate::job::JobError;
+use crate::job::contender::Contender;
+use crate::job::settle::settle;
+use crate::plan::{End, Layout};
+use crate::results::row::Status;
+
+/// Compares all ranks' results with the reference; a wrong element fails the cell.
+pub fn verify_result<E: Element>(
+    transport: &mut dyn Transport,
+    contender: &mut Contender<'_>,
+    source: &dyn Source,
+    results: &[(Range, &[E])],
+) -> Result<(), JobError> {
+    let found = verify::verify::<E>(&contender.problem, source, results);
+    let found = match settle(transport, found.map_err(EngineError::Source))? {
+        Ok(found) => found,
+        Err(reason) => {
+            contender.ends(Status::Failed, format!("cannot be verified: {reason}"));
+            return Ok(());
+        }
+    };
+    let all = gather_numbers(transport, &found.to_numbers())?;
+    let elements = contender.problem.elements;
+    let mut verdict = Ok(());
+    if let Some(all) = all {
+        let of_all = all
+            .iter()
+            .filter_map(|numbers| Verification::from_numbers(numbers))
+            .fold(Verification::default(), Verification::merge);
+        verdict = judge(&of_all, elements);
+        let before = contender.verification.take().unwrap_or_default();
+        contender.verification = Some(Verification { elements, ..of_all.merge(before) });
+    }
+    contender.agrees(transport, verdict)?;
+    Ok(())
+}
+
+/// Err with the number of wrong elements, or if elements are missing.
+fn judge(found: &Verification, elements: u64) -> Result<(), String> {
+    if found.elements != elements {
+        return Err(format!("the result has {} elements, not {elements}", found.elements));
+    }
+    match found.first_wrong {
+        None => Ok(()),
+        Some(first) => Err(format!(
+            "{} of {elements} elements are wrong, beyond what any order of summation can cause; the first is element {first}",
+            found.wrong
+        )),
+    }
+}
+
+/// Checks that every rank holds the ranges that the cell's end wants there, and fails the cell if one does not. `digest` is
+/// that of the whole result, on rank 0. Collective.
+pub fn verify_end<E: Element>(
+    transport: &mut dyn Transport,
+    contender: &mut Contender<'_>,
+    layout: &Layout,
+    round: &Round<'_, E>,
+    digest: u64,
+) -> Result<(), JobError> {
+    let Some(plan) = &contender.plan else { return Ok(()) };
+    let kept = round.kept();
+    let elements = kept.iter().map(|(range, _)| range.len()).sum();
+    let holds = gather_numbers(transport, &[digest_of_all(&kept), elements])?.map_or(Ok(()), |told| {
+        let wanted: Vec<_> = (0..told.len()).map(|rank| plan.wanted(&contender.problem, layout, rank)).collect();
+        if let Some(rank) = (0..told.len()).find(|rank| told[*rank][1] != wanted[*rank].len()) {
+            return Err(format!("rank {rank} holds {} elements at the end, not {}", told[rank][1], wanted[rank].len()));
+        }
+        let whole = |rank: &usize| wanted[*rank].len() == contender.problem.elements;
+        let all = told.iter().map(|of| of[0]).fold(0, u64::wrapping_add);
+        let right = match contender.problem.end {
+            End::Scattered => all == digest,
+            End::Root | End::Everywhere => (0..told.len()).filter(whole).all(|rank| told[rank][0] == digest),
+        };
+        if right { Ok(()) } else { Err("a rank does not hold the result that was aggregated".to_owned()) }
+    });
+    contender.agrees(transport, holds)?;
+    Ok(())
+}
+
+/// The digest of several ranges together.
+pub fn digest_of_all<E: Element>(ranges: &[(Range, &[E])]) -> u64 {
+    ranges.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add)
+}
+
+/// A number that tells results apart: the same for the same elements at the same places, however ranges are cut.
+/// Multiplication by odd constants and a fold, summed, so that ranks' digests add up.
+fn digest<E: Element>(range: Range, elements: &[E]) -> u64 {
+    let mut sum = 0u64;
+    for (at, element) in (range.start..).zip(elements) {
+        let bits = match E::DTYPE.size() {
+            8 => bytemuck::cast::<f64, u64>(element.to_f64()),
+            _ => u64::from(bytemuck::cast::<f32, u32>(element.to_f64() as f32)),
+        };
+        let mixed = (bits ^ at.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        sum = sum.wrapping_add(mixed ^ (mixed >> 32));
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_add_up_over_cuts_and_see_every_place() {
+        let elements = [1.0f32, -2.0, 3.5, 0.0, 9.0];
+        let whole = digest(Range::new(10, 15), &elements);
+        let cut = digest(Range::new(10, 12), &elements[..2]).wrapping_add(digest(Range::new(12, 15), &elements[2..]));
+        assert_eq!(whole, cut);
+        let swapped = [1.0f32, 3.5, -2.0, 0.0, 9.0];
+        assert_ne!(whole, digest(Range::new(10, 15), &swapped));
+    }
+}

@@ -1,0 +1,60 @@
+//! Families: what a plan is, read from its steps and not from a strategy's name.
+
+use crate::plan::{Call, End, Input, Kind, Layout, Plan, Problem};
+
+/// The answer that a strategy stands for.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Family {
+    #[default]
+    /// The gradient is split: several ranks finish ranges of the result.
+    Sharded,
+    /// Clients are split: sums of some of them are summed further, and one rank finishes the result.
+    Tree,
+    /// One rank takes every client's gradient and finishes the result.
+    Server,
+    /// A collective of the MPI library sums, by an algorithm of its own.
+    Library,
+}
+
+/// The family of a plan.
+///
+/// A strategy that shards is a tree where it has one shard: a ring of one shard is a chain. With one aggregating rank alone
+/// several shards still count as sharded.
+pub fn family(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Family {
+    if plan.calls().iter().copied().any(Call::reduces) {
+        return Family::Library;
+    }
+    let mut finishers: Option<usize> = None;
+    let mut straight = true;
+    for part in 0..plan.parts() {
+        for step in plan.part(part) {
+            let Kind::Sum { divided, .. } = step.kind else { continue };
+            straight &= divided && step.inputs.iter().all(|input| matches!(input, Input::Client(_)));
+            if divided && *finishers.get_or_insert(step.rank) != step.rank {
+                return Family::Sharded;
+            }
+        }
+    }
+    if problem.shards > 1 && layout.aggregator_ranks().len() == 1 && problem.end != End::Scattered {
+        return Family::Sharded;
+    }
+    if straight { Family::Server } else { Family::Tree }
+}
