@@ -27,6 +27,7 @@ fn dedicated(strategies: &[&str], elements: u64) -> Value {
         "strategies": strategies,
         "flow": ["64KiB", "whole"],
         "roles": {"dedicated": 3},
+        "end": "scattered",
         "repeat": {"blocks": 1, "warmup": 0}
     })
 }
@@ -46,7 +47,9 @@ fn the_kernel_sees_what_was_predicted() {
         let mut own = 0;
         for cell in cells(&place, "memory.h5") {
             if cell["status"] == "infeasible" {
-                assert!(cell["strategy"].as_str().unwrap().starts_with("native-"), "{cell}");
+                // Three ranks that aggregate are no power of two.
+                let strategy = cell["strategy"].as_str().unwrap();
+                assert!(strategy.starts_with("native-") || strategy == "sharded-bine", "{cell}");
                 continue;
             }
             assert_eq!(cell["status"], "ok", "{cell}");

@@ -88,6 +88,7 @@ step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "lints without MPI" cargo clippy --locked --no-default-features --all-targets -- -D warnings
 step "unit tests" cargo test --locked --workspace --no-fail-fast --lib --bins
 step "documentation examples" cargo test --locked --workspace --doc
+step "the example strategy" cargo run --locked --example own_strategy
 # Each test starts a job of several ranks: one job at a time, or they share cores and time out.
 step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --test '*' -- --test-threads=1
 if [ "$quick" = no ]; then
