@@ -34,7 +34,7 @@ pub struct RunArgs {
     no_limits: bool,
     /// When to ask the kernel, before and after a round, what ranks hold; alternate shows what asking costs
     #[arg(long, value_enum, default_value = "every", value_name = "ROUNDS")]
-    watch: Watch,
+    watch: WatchedRounds,
     /// Try cells that are predicted to exceed their ceiling
     #[arg(long)]
     ignore_prediction: bool,
@@ -55,7 +55,7 @@ pub struct RunArgs {
 
 /// Rounds in which the kernel is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Watch {
+enum WatchedRounds {
     /// Every round
     Every,
     /// The rounds of every second block
@@ -64,12 +64,12 @@ enum Watch {
     Never,
 }
 
-impl From<Watch> for Watching {
-    fn from(watch: Watch) -> Watching {
+impl From<WatchedRounds> for Watching {
+    fn from(watch: WatchedRounds) -> Watching {
         match watch {
-            Watch::Every => Watching::Every,
-            Watch::Alternate => Watching::Alternate,
-            Watch::Never => Watching::Never,
+            WatchedRounds::Every => Watching::Every,
+            WatchedRounds::Alternate => Watching::Alternate,
+            WatchedRounds::Never => Watching::Never,
         }
     }
 }
