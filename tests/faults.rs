@@ -49,7 +49,7 @@ fn long_job(place: &Place) {
 fn a_killed_rank_ends_the_job_and_costs_only_what_was_not_finished() {
     let place = Place::new();
     long_job(&place);
-    let mut job = place.mpi(3).args(["run", "long.json"]).limit(60).start();
+    let mut job = place.mpi(3).args(["run", "long.json", "--no-limits"]).limit(60).start();
     job.wait_until("the second comparison", |job| job.said().contains("[2/2]"));
     job.kill_rank(1);
     let killed = std::time::Instant::now();
@@ -67,7 +67,7 @@ fn an_interrupted_launcher_leaves_no_rank_behind() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let place = Place::new();
         long_job(&place);
-        let mut job = place.mpi(3).args(["run", "long.json"]).limit(60).start();
+        let mut job = place.mpi(3).args(["run", "long.json", "--no-limits"]).limit(60).start();
         job.wait_until("the first comparison", |job| job.said().contains("[1/2]"));
         job.signal(signal);
         let finished = job.finish();

@@ -25,7 +25,8 @@ fn run(place: &Place, name: &str, experiment: &Value, ranks: usize) -> Vec<Value
     let file = place.write(&format!("{name}.json"), experiment.to_string());
     let output = place.path(format!("{name}.h5"));
     let arguments = [Path::new("run"), &file, Path::new("--output"), &output, Path::new("--keep-result")];
-    let finished = place.mpi(ranks).args(arguments).args([place.path(name)]).limit(300).run();
+    let finished =
+        place.mpi(ranks).args(arguments).args([place.path(name).as_path(), Path::new("--no-limits")]).limit(300).run();
     finished.success();
     let shown = place.gradshard().args([Path::new("show"), &output]).args(["--format", "json"]).run().json();
     let cells = shown["cells"].as_array().unwrap().clone();

@@ -9,7 +9,8 @@
 //! are short, so that on a busy machine some run undisturbed.
 //!
 //! Arrays are larger than the last-level caches that the ranks can reach. Each array of all workers together is four
-//! times as large, as STREAM requires. For one worker alone, all three arrays together are.
+//! times as large, as STREAM requires. For one worker alone, all three arrays together are. With caches of more than
+//! 170 MiB, all arrays of all workers together have 2 GiB, because the first touch of more would take many seconds.
 
 use super::figures::{Access, MemoryKind, MemoryPasses};
 use super::gate::NodeGate;
@@ -23,9 +24,9 @@ use crate::engine::transport::{Transport, TransportError, agree};
 const TIMES_CACHE: u64 = 4;
 /// Assumed size of a last-level cache if hwloc knows none, bytes.
 const CACHE: u64 = 32 << 20;
-/// The largest size of all arrays of a node, bytes. Touching more would take seconds, and caches larger than a third of
-/// this are rare.
-const MOST: u64 = 6 << 30;
+/// The largest size of all arrays of a node, bytes. A virtual machine may need eight seconds to touch 4 GiB for the first
+/// time: 2 GiB of private memory and 2 GiB of shared windows.
+const MOST: u64 = 2 << 30;
 /// The probe takes at most 1 / this of the memory that is free.
 const PART_OF_ROOM: u64 = 4;
 /// Bytes between the ends of arrays. Streams at equal offsets within their pages would use the same cache sets.
@@ -252,6 +253,10 @@ mod tests {
         // With 64 ranks each has 2 MiB of each array; a worker alone has three arrays of 128 / 3 MiB.
         let alone = ((128usize << 20).div_ceil(3) / 4).next_multiple_of(BLOCK);
         assert_eq!(lengths(&node(64, 64, 32 << 20, 1), None).0, Lengths { alone, together: 512 << 10 });
+        // A cache of 480 MiB: 2 GiB in all, shared by two workers with three arrays each, still more than twice the cache.
+        let elements = ((2usize << 30) / 6 / size_of::<f32>()).next_multiple_of(BLOCK);
+        let expected = Lengths { alone: elements, together: elements };
+        assert_eq!(lengths(&node(2, 2, 480 << 20, 1), None), (expected, None));
     }
 
     #[test]

@@ -22,8 +22,8 @@ struct Record {
     wire: WireRecord,
 }
 
-/// Measures the limits of the nodes and wires on which the ranks run. Every rank receives them. It takes about a second
-/// on one node and a few seconds across slow wires. Collective; no other messages may be under way.
+/// Measures the limits of the nodes and wires on which the ranks run. Every rank receives them. It takes one or two
+/// seconds on one node, more with caches of hundreds of MiB, and a few seconds across slow wires. Collective; no other messages may be under way.
 ///
 /// A limit that cannot be measured for lack of memory is missing, and a note gives the reason.
 ///
