@@ -3,11 +3,11 @@
 
 pub mod ceiling;
 pub mod cost;
-#[allow(unsafe_code, clippy::undocumented_unsafe_blocks, clippy::too_many_lines)]
+#[allow(unsafe_code)]
 pub mod engine;
 pub mod experiment;
 pub mod gradient;
-#[allow(clippy::too_many_lines)]
+
 pub mod job;
 pub mod machine;
 #[allow(unsafe_code)]
@@ -15,7 +15,7 @@ pub mod memory;
 #[cfg(feature = "mpi")]
 #[allow(unsafe_code)]
 pub mod mpi;
-#[allow(clippy::too_many_lines)]
+
 pub mod plan;
 pub mod results;
 #[allow(unsafe_code)]

@@ -5,7 +5,7 @@ use std::fmt;
 use gradshard::results::row::{CellRow, Status};
 
 use crate::number::percent;
-use crate::source::Comparison;
+use crate::source::Compared;
 
 /// A reason not to use numbers for something. Counts are cells of the `all` that were timed.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,7 +110,7 @@ impl fmt::Display for Caveat {
 
 /// The caveats of the numbers of `comparisons`, each once, with the number of cells it holds for. With a single job never
 /// empty.
-pub fn caveats(comparisons: &[&Comparison<'_>], jobs: usize) -> Vec<Caveat> {
+pub fn caveats(comparisons: &[&Compared<'_>], jobs: usize) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     if comparisons.iter().any(|comparison| comparison.source.says("cores_shared")) {
         caveats.push(Caveat::CoresShared);

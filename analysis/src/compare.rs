@@ -6,7 +6,7 @@ use gradshard::results::row::{CellRow, Status};
 use gradshard::stats::holm::holm;
 use gradshard::stats::{Alpha, Interval, between_jobs, unpaired};
 
-use crate::source::{Comparison, Source};
+use crate::source::{Compared, OpenFile};
 
 /// What makes two cells of different files the same measurement.
 type Key = ([String; 4], Vec<u64>);
@@ -92,12 +92,12 @@ pub struct Side<'f> {
 
 impl<'f> Side<'f> {
     /// All cells of some files.
-    pub fn of(sources: impl IntoIterator<Item = &'f Source>) -> Side<'f> {
+    pub fn of(sources: impl IntoIterator<Item = &'f OpenFile>) -> Side<'f> {
         let mut cells: BTreeMap<Key, Vec<(&CellRow, Vec<f64>)>> = BTreeMap::new();
         for source in sources {
             for comparison in source.comparisons() {
                 for cell in &comparison.contest.cells {
-                    cells.entry(key(cell)).or_default().push((cell, Comparison::seconds(&comparison, cell)));
+                    cells.entry(key(cell)).or_default().push((cell, Compared::seconds(&comparison, cell)));
                 }
             }
         }
@@ -248,7 +248,7 @@ mod tests {
     use gradshard::results::ResultFile;
     use gradshard::results::row::{Sample, VerificationRow};
 
-    fn source(times: &[f64], change: impl Fn(&mut CellRow)) -> Source {
+    fn source(times: &[f64], change: impl Fn(&mut CellRow)) -> OpenFile {
         let mut file = ResultFile::new("{}".into(), serde_json::json!({}));
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -271,10 +271,10 @@ mod tests {
             ..Sample::default()
         };
         file.push(cell, times.iter().enumerate().map(sample).collect(), vec![]);
-        Source { label: "x".into(), path: "x.h5".into(), file }
+        OpenFile { label: "x".into(), path: "x.h5".into(), file }
     }
 
-    fn change(before: &Source, now: &Source) -> Change {
+    fn change(before: &OpenFile, now: &OpenFile) -> Change {
         compare(&Side::of([before]), &Side::of([now]), "x", 0.05)[0].change
     }
 

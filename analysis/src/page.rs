@@ -10,7 +10,7 @@ use crate::figure::Figure;
 use crate::number::{NONE, bytes, counted, grouped, interval, percent, rate, seconds, trimmed};
 use crate::render::RenderError;
 use crate::report::{Answer, Mood, Report, Section};
-use crate::source::{Comparison, Source};
+use crate::source::{Compared, OpenFile};
 use crate::style::variables;
 
 /// Answers that stand on the page at once; the others open on demand.
@@ -28,7 +28,7 @@ const JSON: usize = 30_000;
 ///
 /// # Errors
 /// Those of the figures.
-pub fn page(report: &Report<'_>, sources: &[Source], baseline: &[Source]) -> Result<String, RenderError> {
+pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) -> Result<String, RenderError> {
     let labels: Vec<&str> = sources.iter().map(|source| source.label.as_str()).collect();
     let title = if labels.len() > 3 { counted(labels.len(), "file") } else { labels.join(", ") };
     let sections = report.sections.iter().map(section).collect::<Result<Vec<Markup>, RenderError>>()?;
@@ -84,7 +84,7 @@ fn answers(answers: &[Answer]) -> Markup {
     }
 }
 
-fn warnings(report: &Report<'_>, sources: &[Source]) -> Markup {
+fn warnings(report: &Report<'_>, sources: &[OpenFile]) -> Markup {
     let cells: usize = sources.iter().map(|source| source.file.cells.len()).sum();
     let rounds: usize = sources.iter().map(|source| source.file.samples.len()).sum();
     let of = |status: Status| sources.iter().flat_map(|s| &s.file.cells).filter(|cell| cell.status == status).count();
@@ -145,7 +145,7 @@ fn tables(report: &Report<'_>) -> Markup {
     }
 }
 
-fn table(comparison: &Comparison<'_>, whole: bool) -> Markup {
+fn table(comparison: &Compared<'_>, whole: bool) -> Markup {
     let contest = &comparison.contest;
     let best = comparison.best_of_each();
     let left_out = if whole { 0 } else { contest.cells.len() - best.len() };
@@ -173,7 +173,7 @@ fn table(comparison: &Comparison<'_>, whole: bool) -> Markup {
     }
 }
 
-fn row(comparison: &Comparison<'_>, cell: &CellRow, best: bool) -> Markup {
+fn row(comparison: &Compared<'_>, cell: &CellRow, best: bool) -> Markup {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     let median = or_none(cell.median_s.map(seconds));
     let ends = cell.ci_low_s.zip(cell.ci_high_s).zip(cell.median_s);
@@ -228,7 +228,7 @@ fn pairs(pairs: &[Pair]) -> Markup {
     }
 }
 
-fn environment(source: &Source) -> Markup {
+fn environment(source: &OpenFile) -> Markup {
     let file = &source.file;
     let mut facts: Vec<(String, String)> = vec![
         ("file".into(), source.path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned())),

@@ -61,7 +61,7 @@ pub enum Mark {
 
 /// A line of the legend.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct LegendEntry {
     /// What is shown beside the text.
     pub sign: Sign,
     /// The text.
@@ -91,7 +91,7 @@ pub struct Picture {
     /// What is drawn, in this order.
     pub marks: Vec<Mark>,
     /// What its signs mean.
-    pub legend: Vec<Entry>,
+    pub legend: Vec<LegendEntry>,
     /// Height of the field in pixels.
     pub height: u32,
 }
@@ -158,7 +158,7 @@ impl Picture {
     /// Adds a line to the legend, once.
     pub fn explain(&mut self, sign: Sign, text: &str) {
         if !self.legend.iter().any(|entry| entry.text == text) {
-            self.legend.push(Entry { sign, text: text.to_owned() });
+            self.legend.push(LegendEntry { sign, text: text.to_owned() });
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::plots::{
     Context, ForestRow, PriceError, Prices, agreement, cost, distribution, forest, memory_over_shards,
     memory_over_size, over_nodes, over_shards, over_size, rounds, share, timelines,
 };
-use crate::source::{Comparison, Source};
+use crate::source::{Compared, OpenFile};
 use crate::style::of_strategy;
 
 /// An answer, and how sure it is.
@@ -66,7 +66,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Report<'s> {
     /// Every comparison of the files, not of the baseline.
-    pub comparisons: Vec<Comparison<'s>>,
+    pub comparisons: Vec<Compared<'s>>,
     /// The answers, those about regressions first.
     pub answers: Vec<Answer>,
     /// What none of the numbers may be used for.
@@ -78,7 +78,7 @@ pub struct Report<'s> {
 }
 
 /// Jobs with each label.
-fn jobs(sources: &[Source]) -> BTreeMap<&str, usize> {
+fn jobs(sources: &[OpenFile]) -> BTreeMap<&str, usize> {
     let mut jobs: BTreeMap<&str, usize> = BTreeMap::new();
     sources.iter().for_each(|source| *jobs.entry(&source.label).or_default() += 1);
     jobs
@@ -89,8 +89,8 @@ fn jobs(sources: &[Source]) -> BTreeMap<&str, usize> {
 ///
 /// # Errors
 /// A cell whose cost cannot be calculated.
-pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits) -> Result<Report<'s>, PriceError> {
-    let comparisons: Vec<Comparison<'_>> = sources.iter().flat_map(Source::comparisons).collect();
+pub fn report<'s>(sources: &'s [OpenFile], baseline: &'s [OpenFile], limits: Limits) -> Result<Report<'s>, PriceError> {
+    let comparisons: Vec<Compared<'_>> = sources.iter().flat_map(OpenFile::comparisons).collect();
     let jobs = jobs(sources);
     let several = sources.len() > 1;
     let (pairs, mut answers) = side_by_side(sources, baseline, limits);
@@ -129,7 +129,7 @@ fn capitalised(text: &str) -> String {
     signs.next().map_or(String::new(), |first| first.to_uppercase().chain(signs).collect())
 }
 
-fn side_by_side(sources: &[Source], baseline: &[Source], limits: Limits) -> (Vec<Pair>, Vec<Answer>) {
+fn side_by_side(sources: &[OpenFile], baseline: &[OpenFile], limits: Limits) -> (Vec<Pair>, Vec<Answer>) {
     let mut labels: Vec<&str> = Vec::new();
     for source in sources {
         if !labels.contains(&source.label.as_str()) {
@@ -162,7 +162,7 @@ fn side_by_side(sources: &[Source], baseline: &[Source], limits: Limits) -> (Vec
 /// Rows of a forest plot between files.
 const CHANGES: usize = 24;
 
-fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64) -> Option<Section> {
+fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: f64) -> Option<Section> {
     let base = baseline.first().or(sources.first())?.label.clone();
     let mut timed: Vec<&Pair> = pairs.iter().filter(|pair| pair.ratio.is_some()).collect();
     // Those that changed most first; all others are in the table.
@@ -221,10 +221,10 @@ type Facts = (String, Vec<String>);
 
 /// Comparisons that share a label and `facts`.
 fn series<'c, 's>(
-    comparisons: &'c [Comparison<'s>],
+    comparisons: &'c [Compared<'s>],
     facts: impl Fn(&CellRow) -> Vec<String>,
-) -> BTreeMap<Facts, Vec<&'c Comparison<'s>>> {
-    let mut series: BTreeMap<Facts, Vec<&Comparison<'_>>> = BTreeMap::new();
+) -> BTreeMap<Facts, Vec<&'c Compared<'s>>> {
+    let mut series: BTreeMap<Facts, Vec<&Compared<'_>>> = BTreeMap::new();
     for comparison in comparisons {
         let Some(first) = comparison.contest.cells.first() else { continue };
         series.entry((comparison.source.label.clone(), facts(first))).or_default().push(comparison);
@@ -235,7 +235,7 @@ fn series<'c, 's>(
 /// Series that get figures.
 const SERIES: usize = 4;
 
-fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<Section> {
+fn overview(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<Section> {
     let place = |cell: &CellRow| {
         vec![
             cell.dtype.to_string(),
@@ -297,7 +297,7 @@ fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec
     }
 }
 
-fn details(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>, several: bool, most: usize) -> Vec<Section> {
+fn details(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>, several: bool, most: usize) -> Vec<Section> {
     let shown = comparisons.len().min(most);
     let chosen = |row: usize| if shown > 1 { row * (comparisons.len() - 1) / (shown - 1) } else { 0 };
     let mut sections: Vec<Section> = (0..shown)
@@ -331,7 +331,7 @@ fn details(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>, several
     sections
 }
 
-fn ratios_of(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+fn ratios_of(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let contest = &comparison.contest;
     let fastest = contest.fastest()?;
     let best = comparison.best_of_each();
@@ -373,7 +373,7 @@ fn ratios_of(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
 const PRICED: usize = 2;
 
 /// What the same strategies cost on functions: of no machine, so once for all files.
-fn costs(comparisons: &[Comparison<'_>]) -> Result<Option<Section>, PriceError> {
+fn costs(comparisons: &[Compared<'_>]) -> Result<Option<Section>, PriceError> {
     let mut of: BTreeMap<(u64, Dtype), Vec<&CellRow>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied()) {
         of.entry((cell.clients, cell.dtype)).or_default().push(cell);

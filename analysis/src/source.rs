@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// A result file with the name that it has in the report.
 #[derive(Debug)]
-pub struct Source {
+pub struct OpenFile {
     /// `LABEL` of `LABEL=FILE`, or the file's name without its ending.
     pub label: String,
     /// Where it lies.
@@ -21,32 +21,32 @@ pub struct Source {
 
 /// One comparison of one file, with its samples.
 #[derive(Debug)]
-pub struct Comparison<'f> {
+pub struct Compared<'f> {
     /// The file that it is from.
-    pub source: &'f Source,
+    pub source: &'f OpenFile,
     /// Its cells, ratios and answer.
     pub contest: Contest<'f>,
     /// The timed rounds of each cell, in the order of their blocks.
     pub samples: BTreeMap<u64, Vec<&'f Sample>>,
 }
 
-impl Source {
+impl OpenFile {
     /// Opens `FILE` or `LABEL=FILE`. A path that exists as it stands is a path, whatever signs it has.
     ///
     /// # Errors
     /// Those of [`ResultFile::open`].
-    pub fn open(argument: &str) -> Result<Source, ResultError> {
+    pub fn open(argument: &str) -> Result<OpenFile, ResultError> {
         let whole = PathBuf::from(argument);
         let (label, path) = match argument.split_once('=') {
             Some((label, path)) if !whole.exists() && !label.is_empty() => (label.to_owned(), PathBuf::from(path)),
             _ => (whole.file_stem().map_or(argument.into(), |stem| stem.to_string_lossy().into_owned()), whole),
         };
         let file = ResultFile::open(&path)?;
-        Ok(Source { label, path, file })
+        Ok(OpenFile { label, path, file })
     }
 
     /// Its comparisons, in the order of their numbers.
-    pub fn comparisons(&self) -> Vec<Comparison<'_>> {
+    pub fn comparisons(&self) -> Vec<Compared<'_>> {
         let mut of_cell: BTreeMap<u64, Vec<&Sample>> = BTreeMap::new();
         // Rounds without a common start are used for nothing.
         for sample in self.file.samples.iter().filter(|sample| sample.is_valid()) {
@@ -59,7 +59,7 @@ impl Source {
             .map(|contest| {
                 let cells = with_samples(contest.clone());
                 let samples = cells.into_iter().filter_map(|cell| Some((cell, of_cell.get(&cell)?.clone()))).collect();
-                Comparison { source: self, contest, samples }
+                Compared { source: self, contest, samples }
             })
             .collect()
     }
@@ -75,7 +75,7 @@ impl Source {
     }
 }
 
-impl<'f> Comparison<'f> {
+impl<'f> Compared<'f> {
     /// The best cell of each strategy that was timed, fastest first; then, for each strategy that was not, its first cell.
     pub fn best_of_each(&self) -> Vec<&'f CellRow> {
         let mut best: BTreeMap<&str, &'f CellRow> = BTreeMap::new();
@@ -144,7 +144,7 @@ mod tests {
             file.push(row, vec![], vec![]);
         }
         file.cells[1].share_of_limit = Some(1.2);
-        let source = Source { label: "x".into(), path: "x.h5".into(), file };
+        let source = OpenFile { label: "x".into(), path: "x.h5".into(), file };
         let comparisons = source.comparisons();
         let found = caveats(&comparisons.iter().collect::<Vec<_>>(), 2);
         let worst = "in 50 % of the samples a rank was put off its core".to_owned();
@@ -170,7 +170,7 @@ mod tests {
         ] {
             file.push(row, vec![], vec![]);
         }
-        let source = Source { label: "x".into(), path: "x.h5".into(), file };
+        let source = OpenFile { label: "x".into(), path: "x.h5".into(), file };
         let comparisons = source.comparisons();
         assert_eq!(comparisons.len(), 1);
         let best: Vec<u64> = comparisons[0].best_of_each().iter().map(|cell| cell.cell).collect();

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use gradshard::results::column::Row;
 
 use crate::compare::Pair;
-use crate::source::Source;
+use crate::source::OpenFile;
 
 /// Every cell of every file: its label, then the columns of `/cells`.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn cells(sources: &[Source], out: impl Write) -> io::Result<()> {
+pub fn cells(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     rows(sources, out, |source| &source.file.cells)
 }
 
@@ -19,11 +19,11 @@ pub fn cells(sources: &[Source], out: impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the writer.
-pub fn ratios(sources: &[Source], out: impl Write) -> io::Result<()> {
+pub fn ratios(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     rows(sources, out, |source| &source.file.ratios)
 }
 
-fn rows<R: Row>(sources: &[Source], out: impl Write, of: impl Fn(&Source) -> &Vec<R>) -> io::Result<()> {
+fn rows<R: Row>(sources: &[OpenFile], out: impl Write, of: impl Fn(&OpenFile) -> &Vec<R>) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record(std::iter::once("label").chain(R::COLUMNS.iter().map(|column| column.name)))?;
     for source in sources {
@@ -38,7 +38,7 @@ fn rows<R: Row>(sources: &[Source], out: impl Write, of: impl Fn(&Source) -> &Ve
 ///
 /// # Errors
 /// Those of the writer.
-pub fn answers(sources: &[Source], out: impl Write) -> io::Result<()> {
+pub fn answers(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record(["label", "comparison", "of", "answer"])?;
     for source in sources {

@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::page::page;
 use crate::png::Rasteriser;
 use crate::report::{Limits, report};
-use crate::source::Source;
+use crate::source::OpenFile;
 use crate::tables;
 
 /// What there is to say when all is written.
@@ -26,7 +26,7 @@ pub struct Written {
 /// # Errors
 /// A file that cannot be read as a result file; a baseline with no cell in common; a directory that cannot be written.
 pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
-    let open = |names: &[String]| names.iter().map(|name| Source::open(name)).collect::<Result<Vec<Source>, _>>();
+    let open = |names: &[String]| names.iter().map(|name| OpenFile::open(name)).collect::<Result<Vec<OpenFile>, _>>();
     let (sources, baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);
     let limits = Limits { comparisons: arguments.comparisons, margin: arguments.margin, subset: arguments.subset };
     let report = report(&sources, &baseline, limits)?;

@@ -12,7 +12,7 @@ const TIMED_OUT: [i32; 2] = [124, 137];
 
 /// A command that starts ranks, such as `mpirun -n 4`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Launcher {
+pub struct JobLauncher {
     words: Vec<String>,
 }
 
@@ -25,21 +25,21 @@ pub enum Ended {
     TimedOut,
 }
 
-impl Launcher {
+impl JobLauncher {
     /// As a person writes it: words between blanks. None where there is none.
-    pub fn parse(text: &str) -> Option<Launcher> {
+    pub fn parse(text: &str) -> Option<JobLauncher> {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        (!words.is_empty()).then_some(Launcher { words })
+        (!words.is_empty()).then_some(JobLauncher { words })
     }
 
     /// `srun` inside an allocation of Slurm, else what `GRADSHARD_MPIRUN` names, else `mpirun`; for so many ranks.
-    pub fn usual(ranks: usize) -> Launcher {
+    pub fn usual(ranks: usize) -> JobLauncher {
         let program = match std::env::var("GRADSHARD_MPIRUN") {
             Ok(program) if !program.is_empty() => program,
             _ if std::env::var_os("SLURM_JOB_ID").is_some() => "srun".to_owned(),
             _ => "mpirun".to_owned(),
         };
-        Launcher { words: vec![program, "-n".to_owned(), ranks.to_string()] }
+        JobLauncher { words: vec![program, "-n".to_owned(), ranks.to_string()] }
     }
 
     /// The command line that starts `program` with `arguments`.
@@ -84,16 +84,16 @@ mod tests {
 
     #[test]
     fn words_between_blanks() {
-        let launcher = Launcher::parse("  mpirun -n  4 ").map(|launcher| launcher.text());
+        let launcher = JobLauncher::parse("  mpirun -n  4 ").map(|launcher| launcher.text());
         assert_eq!(launcher.as_deref(), Some("mpirun -n 4"));
-        assert_eq!(Launcher::parse(" "), None);
+        assert_eq!(JobLauncher::parse(" "), None);
     }
 
     #[test]
     fn what_takes_too_long_is_ended() -> Result<(), Box<dyn std::error::Error>> {
         let directory = tempfile::tempdir()?;
         let said = directory.path().join("said");
-        let Some(launcher) = Launcher::parse("env") else { return Err("no launcher".into()) };
+        let Some(launcher) = JobLauncher::parse("env") else { return Err("no launcher".into()) };
         let (patience, sleep) = (Duration::from_millis(200), Path::new("sleep"));
         let ended = launcher.run_within(patience, sleep, &["60".into()], &said)?;
         assert!(matches!(ended, Ended::TimedOut), "{ended:?}");

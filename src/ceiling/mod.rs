@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use launch::Launcher;
-pub use probe::Outcome;
+pub use launch::JobLauncher;
+pub use probe::TrialOutcome;
 pub use search::Try;
 
 use search::search;
@@ -28,7 +28,7 @@ const MOST_ELEMENTS: u64 = 1 << 40;
 
 /// What is searched, and how jobs are started.
 #[derive(Debug)]
-pub struct Request {
+pub struct CeilingRequest {
     /// The experiment whose strategies, shards, flows and clients are taken; its models are replaced.
     pub experiment: PathBuf,
     /// Bytes that one aggregator may hold.
@@ -36,7 +36,7 @@ pub struct Request {
     /// Only these strategies; None: all of the experiment.
     pub strategies: Option<Vec<String>>,
     /// How a job is started.
-    pub launcher: Launcher,
+    pub launcher: JobLauncher,
     /// Ranks of a job.
     pub ranks: usize,
     /// Nodes that they are on, in blocks.
@@ -72,7 +72,7 @@ pub struct Ceiling {
     /// The longest that went over the predicted.
     pub measured_over_predicted: Option<f64>,
     /// Every try, in order.
-    pub tries: Vec<Try<Outcome>>,
+    pub tries: Vec<Try<TrialOutcome>>,
 }
 
 /// Told of every try while the search goes on.
@@ -80,14 +80,14 @@ pub trait Watcher {
     /// A search begins: of how many, which, for what, with the predicted bytes of the gradient.
     fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>);
     /// A job has been tried with a gradient of so many bytes.
-    fn tried(&mut self, bytes: u64, outcome: &Outcome);
+    fn tried(&mut self, bytes: u64, outcome: &TrialOutcome);
 }
 
 /// Searches every cell of the experiment.
 ///
 /// # Errors
 /// The experiment cannot be used, or takes its gradients from files; no job can be started.
-pub fn find(request: &Request, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>, JobError> {
+pub fn find(request: &CeilingRequest, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>, JobError> {
     let written = probe::Template::read(&request.experiment, request.strategies.as_deref(), request.ranks)?;
     let node_of: Vec<usize> = (0..request.ranks).map(|rank| rank * request.nodes / request.ranks).collect();
     let prepared = Prepared::understand(&written.with_elements(1), &request.experiment, &node_of)?;
@@ -147,7 +147,7 @@ fn predicted(
     prepared: &Prepared,
     comparison: &Comparison,
     cell: &Cell,
-    request: &Request,
+    request: &CeilingRequest,
 ) -> Result<Option<u64>, JobError> {
     let node_of: Vec<usize> = (0..request.ranks).map(|rank| rank * request.nodes / request.ranks).collect();
     let Ok(layout) = Layout::new(&node_of, comparison.roles).map(std::sync::Arc::new) else { return Ok(None) };

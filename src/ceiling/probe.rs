@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Request;
+use super::CeilingRequest;
 use super::launch::Ended;
-use super::search::Verdict;
+use super::search::Judged;
 use crate::experiment::{Cell, Comparison};
 use crate::job::JobError;
 use crate::results::ResultFile;
@@ -18,7 +18,7 @@ use crate::results::row::Status;
 /// What became of a try.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "outcome", content = "detail")]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// The gradient was aggregated, and the result verified.
     Ok,
     /// The job refused it and went on to its end.
@@ -29,19 +29,19 @@ pub enum Outcome {
     Hung(String),
 }
 
-impl Verdict for Outcome {
+impl Judged for TrialOutcome {
     fn went(&self) -> bool {
-        *self == Outcome::Ok
+        *self == TrialOutcome::Ok
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for TrialOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Ok => f.write_str("ok"),
-            Outcome::Refused(why) => write!(f, "refused: {why}"),
-            Outcome::Died(how) => write!(f, "died: {how}"),
-            Outcome::Hung(how) => write!(f, "hung: {how}"),
+            TrialOutcome::Ok => f.write_str("ok"),
+            TrialOutcome::Refused(why) => write!(f, "refused: {why}"),
+            TrialOutcome::Died(how) => write!(f, "died: {how}"),
+            TrialOutcome::Hung(how) => write!(f, "hung: {how}"),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Template {
 ///
 /// # Errors
 /// The job cannot be started, or refuses the experiment itself.
-pub fn run(experiment: &str, place: &Path, request: &Request) -> Result<Outcome, JobError> {
+pub fn run(experiment: &str, place: &Path, request: &CeilingRequest) -> Result<TrialOutcome, JobError> {
     let broken = |what: &str, error: &dyn fmt::Display| JobError::Output(format!("{what}: {error}"));
     let (file, output, said) = (place.join("probe.json"), place.join("probe.h5"), place.join("said"));
     fs::write(&file, experiment).map_err(|error| broken("probe.json", &error))?;
@@ -134,7 +134,7 @@ pub fn run(experiment: &str, place: &Path, request: &Request) -> Result<Outcome,
     };
     let status = match ended {
         Ended::TimedOut => {
-            return Ok(Outcome::Hung(format!("no end after {} s", request.patience.as_secs_f64())));
+            return Ok(TrialOutcome::Hung(format!("no end after {} s", request.patience.as_secs_f64())));
         }
         Ended::Itself(status) => status,
     };
@@ -147,8 +147,8 @@ pub fn run(experiment: &str, place: &Path, request: &Request) -> Result<Outcome,
     }
     let row = ResultFile::open(&output).ok().and_then(|results| results.cells.into_iter().next());
     Ok(match row {
-        Some(row) if status.success() && row.status == Status::Ok => Outcome::Ok,
-        Some(row) => Outcome::Refused(row.reason),
-        None => Outcome::Died(format!("{status}; {}", last_words())),
+        Some(row) if status.success() && row.status == Status::Ok => TrialOutcome::Ok,
+        Some(row) => TrialOutcome::Refused(row.reason),
+        None => TrialOutcome::Died(format!("{status}; {}", last_words())),
     })
 }

@@ -12,7 +12,7 @@ pub struct Try<O> {
 }
 
 /// Whether a try went.
-pub trait Verdict {
+pub trait Judged {
     /// True if it did.
     fn went(&self) -> bool;
 }
@@ -26,7 +26,7 @@ pub struct Found<O> {
     pub tries: Vec<Try<O>>,
 }
 
-impl<O: Verdict> Found<O> {
+impl<O: Judged> Found<O> {
     /// The smallest try that did not go.
     pub fn refused(&self) -> Option<&Try<O>> {
         self.tries.iter().filter(|tried| !tried.outcome.went()).min_by_key(|tried| tried.size)
@@ -38,7 +38,7 @@ const STEP: f64 = 1.05;
 
 /// Finds the largest size from 1 to `most` that goes, to within `resolution` of it (a share), where every size below one
 /// that goes does so too. Begins at `guess`, and goes away from it by steps that double. `attempt` yields None to give up.
-pub fn search<O: Verdict>(
+pub fn search<O: Judged>(
     guess: u64,
     most: u64,
     resolution: f64,
@@ -84,7 +84,7 @@ fn scaled(size: u64, by: f64) -> u64 {
 mod tests {
     use super::*;
 
-    impl Verdict for bool {
+    impl Judged for bool {
         fn went(&self) -> bool {
             *self
         }

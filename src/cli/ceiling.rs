@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
-use gradshard::ceiling::{self, Ceiling, Launcher, Outcome, Request, Watcher};
+use gradshard::ceiling::{self, Ceiling, CeilingRequest, JobLauncher, TrialOutcome, Watcher};
 use gradshard::experiment::Size;
 use gradshard::job::JobError;
 use serde_json::json;
@@ -64,7 +64,7 @@ impl Watcher for Lines {
         eprintln!("[{}/{of}] {what}: {predicted}", at + 1);
     }
 
-    fn tried(&mut self, bytes: u64, outcome: &Outcome) {
+    fn tried(&mut self, bytes: u64, outcome: &TrialOutcome) {
         eprintln!("  {} MiB: {outcome}", mebibytes(bytes));
     }
 }
@@ -85,10 +85,10 @@ pub fn ceiling(args: &CeilingArgs) -> Result<(), Failure> {
         return Err(input(anyhow!("--nodes {nodes}: there are only {ranks} ranks")));
     }
     let launcher = match &args.launch {
-        Some(text) => Launcher::parse(text).ok_or_else(|| input(anyhow!("--launch: names no command")))?,
-        None => Launcher::usual(ranks),
+        Some(text) => JobLauncher::parse(text).ok_or_else(|| input(anyhow!("--launch: names no command")))?,
+        None => JobLauncher::usual(ranks),
     };
-    let request = Request {
+    let request = CeilingRequest {
         experiment: args.experiment.clone(),
         limit: args.limit,
         strategies: args.strategies.clone(),
@@ -118,7 +118,7 @@ pub fn ceiling(args: &CeilingArgs) -> Result<(), Failure> {
     })
 }
 
-fn table(found: &[Ceiling], request: &Request) -> String {
+fn table(found: &[Ceiling], request: &CeilingRequest) -> String {
     let mut text = format!(
         "largest gradient with {} for an aggregator (RLIMIT_DATA), {} ranks; elements, and MiB\n\n{:<28} {:>3} {:>8} {:>14} \
          {:>9} {:>14} {:>9} {:>7} {:>5}\n",

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use gradshard::experiment::Size;
 use gradshard::gradient::Dtype;
-use gradshard::plan::picture::Picture;
+use gradshard::plan::picture::PlanPicture;
 use gradshard::plan::strategies::Sharding;
 use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
 
@@ -106,7 +106,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { args.intra_node };
     let residency = if args.streamed { Residency::Streamed } else { Residency::Resident };
     let flow = flow(args, elements, dtype)?;
-    let picture = Picture {
+    let picture = PlanPicture {
         strategy: strategy.name(),
         plan: plan.as_ref(),
         problem: &problem,

@@ -1,6 +1,6 @@
 //! The MPI library's part of a round: its calls in order over the local sums, and the division.
 
-use crate::engine::kernels::{self, Start, Store, Term};
+use crate::engine::kernels::{self, Store, SumStart, Term};
 use crate::engine::ledger::{Ledger, Purpose};
 use crate::engine::transport::{Collectives, Transport};
 use crate::engine::{Buffer, EngineError};
@@ -164,7 +164,7 @@ impl<E: Element> LibraryCalls<E> {
         // SAFETY: both buffers have room for the rank's range; where they are one, each element is read before it is written.
         unsafe {
             kernels::accumulate_and_finish(
-                Start::Fresh,
+                SumStart::Fresh,
                 std::ptr::null_mut(),
                 &terms,
                 out.as_ptr().cast(),

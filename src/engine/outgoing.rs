@@ -12,7 +12,7 @@ use crate::plan::lowering::{Origin, Outgoing, TaskRef};
 
 /// The memory from which consecutive elements of a stream come.
 #[derive(Clone, Copy)]
-pub(super) enum Place<E> {
+pub(super) enum SentFrom<E> {
     /// Element 0 of a resident gradient.
     Resident(*const E),
     /// A client whose gradient is produced while the clock runs.
@@ -23,7 +23,7 @@ pub(super) enum Place<E> {
 
 /// A run of a stream's elements.
 struct Run<E> {
-    place: Place<E>,
+    place: SentFrom<E>,
     range: Range,
     /// Bytes of an element.
     width: usize,
@@ -48,7 +48,7 @@ pub(super) struct RunOutgoing<E> {
 
 impl<E: Element> RunOutgoing<E> {
     /// `places` yields the memory of each segment; `slots` has room for the stream's slots.
-    pub fn new(stream: Outgoing, index: usize, places: Vec<Place<E>>, slots: *mut u8) -> Self {
+    pub fn new(stream: Outgoing, index: usize, places: Vec<SentFrom<E>>, slots: *mut u8) -> Self {
         let mut elements = 0;
         let mut runs = Vec::with_capacity(places.len());
         for (segment, place) in stream.segments.iter().zip(places) {
@@ -63,7 +63,7 @@ impl<E: Element> RunOutgoing<E> {
     /// Tells the stream where the tasks lie whose elements it sends.
     pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
         for (run, segment) in self.runs.iter_mut().zip(&self.stream.segments) {
-            if let (Place::Task(located, ..), Origin::Task { task, .. }) = (&mut run.place, segment.origin) {
+            if let (SentFrom::Task(located, ..), Origin::Task { task, .. }) = (&mut run.place, segment.origin) {
                 *located = locate(task);
             }
         }
@@ -100,7 +100,7 @@ impl<E: Element> RunOutgoing<E> {
     /// The message in `slot` has left.
     pub fn left(&mut self, slot: usize) {
         self.under_way[slot] = None;
-        if let [Run { place: Place::Task(located, _, Some(_)), .. }] = self.runs[..] {
+        if let [Run { place: SentFrom::Task(located, _, Some(_)), .. }] = self.runs[..] {
             let oldest = self.under_way.iter().flatten().min().copied();
             located.entry().consumed.store(oldest.unwrap_or(self.next), Ordering::Release);
         }
@@ -120,20 +120,22 @@ impl<E: Element> RunOutgoing<E> {
 
     fn is_there(&self) -> bool {
         self.next_runs().all(|(run, range)| match run.place {
-            Place::Task(located, start, _) => located.produced() >= range.end - start,
-            Place::Resident(_) | Place::Produced(_) => true,
+            SentFrom::Task(located, start, _) => located.produced() >= range.end - start,
+            SentFrom::Resident(_) | SentFrom::Produced(_) => true,
         })
     }
 
     /// The memory of elements that lie somewhere already.
     fn address(&self, run: &Run<E>, range: Range) -> *const u8 {
         match run.place {
-            Place::Resident(gradient) => gradient.wrapping_add(range.start as usize).cast(),
-            Place::Task(located, start, None) => located.base.wrapping_add((range.start - start) as usize * run.width),
-            Place::Task(located, _, Some(ring)) => {
+            SentFrom::Resident(gradient) => gradient.wrapping_add(range.start as usize).cast(),
+            SentFrom::Task(located, start, None) => {
+                located.base.wrapping_add((range.start - start) as usize * run.width)
+            }
+            SentFrom::Task(located, _, Some(ring)) => {
                 located.base.wrapping_add(((self.next % ring) * self.stream.piece) as usize * run.width)
             }
-            Place::Produced(_) => std::ptr::null(),
+            SentFrom::Produced(_) => std::ptr::null(),
         }
     }
 
@@ -144,7 +146,7 @@ impl<E: Element> RunOutgoing<E> {
         for (run, range) in self.next_runs() {
             let bytes = range.len() as usize * run.width;
             match run.place {
-                Place::Produced(client) => {
+                SentFrom::Produced(client) => {
                     let (seconds, failed) = spec.produce(client, range, at.cast::<E>());
                     producing += seconds;
                     problem = problem.or(failed);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::EngineError;
 use crate::engine::entry::{Entry, Located};
-use crate::engine::kernels::{self, Start, Store, Term};
+use crate::engine::kernels::{self, Store, SumStart, Term};
 use crate::engine::reach::map_for_reading;
 use crate::engine::spec::Spec;
 use crate::engine::token::Token;
@@ -367,7 +367,7 @@ impl<E: Element> PieceTask<E> {
         tokens: &mut Vec<usize>,
     ) -> Result<(), EngineError> {
         let length = range.len() as usize;
-        let start = if self.next == 0 { Start::Fresh } else { Start::Continue };
+        let start = if self.next == 0 { SumStart::Fresh } else { SumStart::Continue };
         let offset = (range.start - self.task.range.start) as usize;
         // Past the cache: a result in its only pass, of whatever pieces, and a sum that nobody takes before all of it is
         // there.

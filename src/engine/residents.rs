@@ -9,7 +9,7 @@ use crate::gradient::{Element, Range, Source, source};
 use crate::plan::memory::gradient_stride;
 use crate::plan::{Layout, Problem};
 
-enum Place {
+enum Storage {
     /// Every rank of the node can read it.
     Shared(Box<dyn Shared>),
     /// Only this rank can.
@@ -20,7 +20,7 @@ enum Place {
 
 /// The gradients of one rank's clients, one after another, and the way to those of its neighbours.
 pub struct Residents<E> {
-    place: Place,
+    place: Storage,
     rank: usize,
     /// Bytes from the beginning of a gradient to that of the next.
     stride: u64,
@@ -38,7 +38,7 @@ impl<E: Element> Residents<E> {
     pub fn none() -> Self {
         let ledger = Ledger::new();
         let entry = ledger.enter(Purpose::Resident, 0);
-        Residents { place: Place::Nowhere, rank: 0, stride: 0, ledger, _entry: entry, element: PhantomData }
+        Residents { place: Storage::Nowhere, rank: 0, stride: 0, ledger, _entry: entry, element: PhantomData }
     }
 
     /// Reads the gradients of this rank's clients from `source` into memory, shared with the node's other ranks when
@@ -55,9 +55,9 @@ impl<E: Element> Residents<E> {
         let stride = gradient_stride(problem.elements, size_of::<E>());
         let bytes = ((clients.end - clients.start) * stride) as usize;
         let place = if shared {
-            Place::Shared(transport.share(bytes)?)
+            Storage::Shared(transport.share(bytes)?)
         } else {
-            Place::Private(Buffer::zeroed(bytes).map_err(EngineError::Memory)?)
+            Storage::Private(Buffer::zeroed(bytes).map_err(EngineError::Memory)?)
         };
         let ledger = Ledger::new();
         let entry = ledger.enter(Purpose::Resident, bytes as u64);
@@ -85,9 +85,9 @@ impl<E: Element> Residents<E> {
     /// shared, one of its node.
     pub fn gradient(&self, rank: usize, index: u64) -> *const E {
         let base = match &self.place {
-            Place::Shared(region) => region.of(rank).cast_const(),
-            Place::Private(buffer) if rank == self.rank => buffer.as_ptr().cast_const(),
-            Place::Private(_) | Place::Nowhere => std::ptr::null(),
+            Storage::Shared(region) => region.of(rank).cast_const(),
+            Storage::Private(buffer) if rank == self.rank => buffer.as_ptr().cast_const(),
+            Storage::Private(_) | Storage::Nowhere => std::ptr::null(),
         };
         base.wrapping_add((index * self.stride) as usize).cast::<E>()
     }

@@ -7,7 +7,7 @@ use crate::engine::entry::{Entry, Located};
 use crate::engine::incoming::RunIncoming;
 use crate::engine::ledger::{Entered, Ledger, Purpose};
 use crate::engine::library::LibraryCalls;
-use crate::engine::outgoing::{Place, RunOutgoing};
+use crate::engine::outgoing::{RunOutgoing, SentFrom};
 use crate::engine::pace::Pace;
 use crate::engine::piece_task::{PieceMemory, PieceTask};
 use crate::engine::round_task::{RoundMemory, RoundTask};
@@ -181,9 +181,9 @@ impl<'a, E: Element> Round<'a, E> {
             let slots = stock.take(stream.depth * stream.slot_bytes, Purpose::Staging)?;
             let streamed = spec.terms.residency == Residency::Streamed;
             let places = stream.segments.iter().map(|segment| match segment.origin {
-                Origin::Gradient { client } if streamed => Place::Produced(client),
-                Origin::Gradient { client } => Place::Resident(resident(rank, client)),
-                Origin::Task { start, ring, .. } => Place::Task(Located::NOWHERE, start, ring),
+                Origin::Gradient { client } if streamed => SentFrom::Produced(client),
+                Origin::Gradient { client } => SentFrom::Resident(resident(rank, client)),
+                Origin::Task { start, ring, .. } => SentFrom::Task(Located::NOWHERE, start, ring),
             });
             let places = places.collect();
             Ok(RunOutgoing::new(stream, index, places, slots))

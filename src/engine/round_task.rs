@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::EngineError;
 use crate::engine::entry::Located;
-use crate::engine::kernels::{self, Start, Store, Term};
+use crate::engine::kernels::{self, Store, SumStart, Term};
 use crate::engine::reach::map_for_reading;
 use crate::engine::spec::Spec;
 use crate::engine::transport::Transport;
@@ -15,7 +15,7 @@ use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
 const GO: u64 = 256 * 1024;
 
 /// One input, as the sum reads it.
-enum Source<E: Element> {
+enum RoundInput<E: Element> {
     /// Element 0 of a gradient that lies in memory.
     Resident { gradient: *const E, weight: E::Acc },
     /// A client of this rank, produced piece by piece.
@@ -28,7 +28,7 @@ enum Source<E: Element> {
 
 pub(super) struct RoundTask<E: Element> {
     pub task: SumTask,
-    sources: Vec<Source<E>>,
+    sources: Vec<RoundInput<E>>,
     /// Elements that each input has been summed up to. No input is ahead of the one before it.
     done: Vec<u64>,
     /// The sum in the accumulation type.
@@ -69,14 +69,14 @@ impl<E: Element> RoundTask<E> {
         let weight = |client: u64| E::Acc::from_f64(spec.problem.weights[client as usize]);
         let source = |feed: &Feed| match *feed {
             Feed::Resident { client, rank } => {
-                Source::Resident { gradient: resident(rank, client), weight: weight(client) }
+                RoundInput::Resident { gradient: resident(rank, client), weight: weight(client) }
             }
-            Feed::Produced { client } => Source::Produced { client, weight: weight(client) },
+            Feed::Produced { client } => RoundInput::Produced { client, weight: weight(client) },
             Feed::Growing { task, range, .. } => {
-                Source::Growing { task, located: Located::NOWHERE, start: range.start }
+                RoundInput::Growing { task, located: Located::NOWHERE, start: range.start }
             }
             Feed::Delivered { client, .. } | Feed::Received { client, .. } => {
-                Source::Delivered { weight: client.map(weight) }
+                RoundInput::Delivered { weight: client.map(weight) }
             }
         };
         let finishes = task.hold == Hold::Result;
@@ -103,7 +103,7 @@ impl<E: Element> RoundTask<E> {
     /// Tells the inputs that are partial sums of this node where to read.
     pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
         for source in &mut self.sources {
-            if let Source::Growing { task, located, .. } = source {
+            if let RoundInput::Growing { task, located, .. } = source {
                 *located = locate(*task);
             }
         }
@@ -113,7 +113,7 @@ impl<E: Element> RoundTask<E> {
     pub fn reach_gradients(&self) {
         let range = self.task.range;
         for source in &self.sources {
-            if let Source::Resident { gradient, .. } = *source {
+            if let RoundInput::Resident { gradient, .. } = *source {
                 let bytes = range.len() as usize * size_of::<E>();
                 map_for_reading(gradient.wrapping_add(range.start as usize).cast(), bytes);
             }
@@ -124,7 +124,7 @@ impl<E: Element> RoundTask<E> {
     pub fn reach_sums(&self) {
         let range = self.task.range;
         for source in &self.sources {
-            if let Source::Growing { located, start, .. } = *source {
+            if let RoundInput::Growing { located, start, .. } = *source {
                 let first = located.base.cast::<E::Acc>().wrapping_add((range.start - start) as usize);
                 map_for_reading(first.cast(), range.len() as usize * size_of::<E::Acc>());
             }
@@ -162,7 +162,7 @@ impl<E: Element> RoundTask<E> {
         if from != self.done[input] || from + range.len() > self.limit(input) {
             return false;
         }
-        let Source::Delivered { weight } = self.sources[input] else { return false };
+        let RoundInput::Delivered { weight } = self.sources[input] else { return false };
         self.terms.clear();
         self.terms.push(match weight {
             Some(weight) => Term::Weighted { data: data.cast(), weight },
@@ -174,7 +174,7 @@ impl<E: Element> RoundTask<E> {
 
     /// Adds the terms, which are those of inputs `first` to `last`, to `length` elements from `from` on.
     fn add(&mut self, first: usize, last: usize, from: u64, length: u64) {
-        let start = if first == 0 { Start::Fresh } else { Start::Continue };
+        let start = if first == 0 { SumStart::Fresh } else { SumStart::Continue };
         let finishes = last + 1 == self.sources.len();
         // SAFETY: every term has `length` elements, the sum and the finished range hold the task's range, and nobody else
         // writes them.
@@ -235,10 +235,10 @@ impl<E: Element> RoundTask<E> {
         self.terms.clear();
         let element = self.task.range.start + from;
         match self.sources[input] {
-            Source::Resident { .. } => {
+            RoundInput::Resident { .. } => {
                 let mut last = input;
                 for (at, source) in self.sources.iter().enumerate().skip(input) {
-                    let Source::Resident { gradient, weight } = *source else { break };
+                    let RoundInput::Resident { gradient, weight } = *source else { break };
                     if self.done[at] != from {
                         break;
                     }
@@ -247,7 +247,7 @@ impl<E: Element> RoundTask<E> {
                 }
                 (last, GO.min(limit - from))
             }
-            Source::Produced { client, weight } => {
+            RoundInput::Produced { client, weight } => {
                 let length = self.task.piece.min(limit - from);
                 let slot = self.slot.cast::<E>();
                 let (seconds, problem) = spec.produce(client, Range::new(element, element + length), slot);
@@ -256,14 +256,14 @@ impl<E: Element> RoundTask<E> {
                 self.terms.push(Term::Weighted { data: slot.cast_const(), weight });
                 (input, length)
             }
-            Source::Growing { located, start, .. } => {
+            RoundInput::Growing { located, start, .. } => {
                 let skipped = self.task.range.start - start;
                 let there = located.produced().saturating_sub(skipped).min(limit);
                 let data = located.base.cast::<E::Acc>().wrapping_add((element - start) as usize);
                 self.terms.push(Term::Partial(data));
                 (input, there.saturating_sub(from).min(GO))
             }
-            Source::Delivered { .. } => (input, 0),
+            RoundInput::Delivered { .. } => (input, 0),
         }
     }
 }

@@ -7,10 +7,10 @@ use crate::engine::Residents;
 use crate::engine::transport::Transport;
 use crate::experiment::Comparison;
 use crate::gradient::{Element, Source};
-use crate::job::contender::{Circumstances, Contender, Measured, Place, make_ready, row};
+use crate::job::contender::{CellPlace, Circumstances, Contender, Measured, make_ready, row};
 use crate::job::disturbance::{BlockWatch, Disturbance};
 use crate::job::rank_memory::{Watch, Watching};
-use crate::job::ratios::{self, Timed};
+use crate::job::ratios::{self, TimedCell};
 use crate::job::settle::settle;
 use crate::job::setup::terms_of;
 use crate::job::start::misses_too_many;
@@ -27,7 +27,7 @@ const MOST_MISSED: u32 = 5;
 
 /// The rows that a comparison yields; on rank 0.
 #[derive(Default)]
-pub struct Outcome {
+pub struct ComparisonRows {
     /// A row for each cell, with its samples and memory.
     pub cells: Vec<Measured>,
     /// Each cell's ratio to the fastest one.
@@ -45,7 +45,7 @@ pub fn measure(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
     comparison: &Comparison,
-) -> Result<Outcome, JobError> {
+) -> Result<ComparisonRows, JobError> {
     let repeat = &job.prepared.experiment.repeat;
     job.progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), repeat);
     with_element!(comparison.dtype, E => measure_as::<E>(transport, job, comparison))
@@ -96,11 +96,11 @@ fn measure_as<E: Element>(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
     comparison: &Comparison,
-) -> Result<Outcome, JobError> {
+) -> Result<ComparisonRows, JobError> {
     let prepared = job.prepared;
     let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
     let source = source.as_dyn();
-    let place = Place::of(transport);
+    let place = CellPlace::of(transport);
     let keep = job.request.keep_result.is_some();
     let contenders = comparison.cells.iter().map(|cell| {
         let strategy = prepared.strategy(&cell.strategy)?;
@@ -120,7 +120,7 @@ fn measure_as<E: Element>(
         job.progress.note(&format!("{name}: {}: {}", contender.status, contender.reason));
     }
     if transport.rank() != 0 {
-        return Ok(Outcome::default());
+        return Ok(ComparisonRows::default());
     }
     let precision = prepared.experiment.repeat.precision;
     let ratios = stopped
@@ -134,7 +134,7 @@ fn measure_as<E: Element>(
         other_load: disturbance.other_load(),
     };
     let cells = contenders.into_iter().map(|c| row(c, comparison, &circumstances)).collect();
-    Ok(Outcome { cells, ratios: ratios.unwrap_or_default(), blocks: disturbance.rows })
+    Ok(ComparisonRows { cells, ratios: ratios.unwrap_or_default(), blocks: disturbance.rows })
 }
 
 /// Plans the cells and loads the gradients. None if no cell can run; each then has its status and reason. Collective.
@@ -293,6 +293,6 @@ impl<E: Element> Session<'_, '_, E> {
 }
 
 /// The times of the cells that nothing is wrong with.
-fn timed(contenders: &[Contender<'_>]) -> Vec<Timed> {
-    contenders.iter().filter(|c| c.runs()).map(|c| Timed::new(c.cell.index, &c.samples)).collect()
+fn timed(contenders: &[Contender<'_>]) -> Vec<TimedCell> {
+    contenders.iter().filter(|c| c.runs()).map(|c| TimedCell::new(c.cell.index, &c.samples)).collect()
 }

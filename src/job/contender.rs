@@ -77,25 +77,25 @@ pub struct Contender<'p> {
 
 /// The number of ranks and nodes that measure a comparison.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct CellPlace {
     /// Ranks.
     pub ranks: usize,
     /// Nodes that these ranks are on.
     pub nodes: usize,
 }
 
-impl Place {
+impl CellPlace {
     /// The ranks and nodes of this transport.
-    pub fn of(transport: &dyn Transport) -> Place {
+    pub fn of(transport: &dyn Transport) -> CellPlace {
         let nodes = transport.node_of().iter().collect::<BTreeSet<_>>().len();
-        Place { ranks: transport.ranks(), nodes }
+        CellPlace { ranks: transport.ranks(), nodes }
     }
 }
 
 /// The facts of a comparison that its cells' rows repeat.
 pub struct Circumstances<'s> {
     /// Where it ran.
-    pub place: Place,
+    pub place: CellPlace,
     /// True if the system enforced ceilings.
     pub enforced: bool,
     /// True if some ranks had to share cores.
@@ -254,7 +254,7 @@ pub fn identity(
     cell: &experiment::Cell,
     strategy: &dyn Strategy,
     terms: &Terms,
-    place: Place,
+    place: CellPlace,
 ) -> CellRow {
     let flow = match (cell.flow, terms.flow) {
         (experiment::FlowChoice::Auto, plan::Flow::Chunk { elements }) => {

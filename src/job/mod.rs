@@ -246,7 +246,7 @@ fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running,
     let node_of = group::node_of(node_of, comparison.nodes);
     let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
     let terms = setup::terms_of(comparison, cell, strategy, nodes);
-    let place = contender::Place { ranks: node_of.len(), nodes };
+    let place = contender::CellPlace { ranks: node_of.len(), nodes };
     let row = contender::identity(comparison, cell, strategy, &terms, place);
     Some(CellRow { status: Status::Infeasible, reason, enforced_by: contender::ENFORCED_BY.to_owned(), ..row })
 }

@@ -9,16 +9,16 @@ use crate::stats::{
 pub const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
 /// A cell's times, of the blocks in which it was timed, in their order.
-pub struct Timed {
+pub struct TimedCell {
     cell: u64,
     /// Block and seconds.
     blocks: Vec<(u64, f64)>,
 }
 
-impl Timed {
+impl TimedCell {
     /// The times of a cell: of those samples that are valid.
     pub fn new(cell: u64, samples: &[Sample]) -> Self {
-        Timed {
+        TimedCell {
             cell,
             blocks: samples
                 .iter()
@@ -38,13 +38,13 @@ impl Timed {
 }
 
 /// The cell with the least median; the first of several. None if none was timed.
-fn fastest(cells: &[Timed]) -> Option<&Timed> {
+fn fastest(cells: &[TimedCell]) -> Option<&TimedCell> {
     let timed = cells.iter().filter_map(|cell| Some((cell.median()?, cell)));
     timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
 }
 
 /// The cells that are compared with the fastest one.
-fn others<'c>(cells: &'c [Timed], fastest: &'c Timed) -> impl Iterator<Item = &'c Timed> {
+fn others<'c>(cells: &'c [TimedCell], fastest: &'c TimedCell) -> impl Iterator<Item = &'c TimedCell> {
     cells.iter().filter(|cell| cell.cell != fastest.cell)
 }
 
@@ -56,7 +56,7 @@ fn pairs(cells: usize) -> usize {
 /// The greatest relative half-width of the intervals, at level `alpha`, of all ratios to the fastest cell; of a cell
 /// alone, of its median. None if one of them cannot be had yet, or if with so few blocks no verdict on any of them could
 /// be reached however much they differ: narrow intervals without a verdict would be no place to stop.
-pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
+pub fn widest(cells: &[TimedCell], alpha: Alpha) -> Option<f64> {
     let fastest = fastest(cells)?;
     if let [alone] = cells {
         return summarise_at(&alone.seconds(), alpha)?.relative_half_width();
@@ -75,9 +75,9 @@ pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
 /// The family is the comparison. Which cell is the fastest is seen in the same samples, and the apparently fastest of
 /// several equal cells is one that was lucky; so Holm's adjustment counts every pair of cells, of which those with the
 /// fastest are some, as if the rest had shown nothing. That holds whichever cell turns out to be the fastest.
-pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
+pub fn against_the_fastest(comparison: u64, cells: &[TimedCell], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
     let Some(fastest) = fastest(cells) else { return Vec::new() };
-    let found: Vec<(&Timed, LogRatios, Evidence)> = others(cells, fastest)
+    let found: Vec<(&TimedCell, LogRatios, Evidence)> = others(cells, fastest)
         .filter_map(|cell| {
             let ratios = LogRatios::pair(&cell.blocks, &fastest.blocks).ok()?;
             let evidence = Evidence::at(&ratios, margin, &stopped.look, ALPHA)?;
@@ -88,7 +88,7 @@ pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stoppe
     let mut family: Vec<Evidence> = found.iter().map(|(_, _, evidence)| *evidence).collect();
     family.resize(pairs(cells.len()).max(family.len()), nothing);
     let judged = judge(&family, margin, ALPHA);
-    let row = |((cell, ratios, evidence), judgement): ((&Timed, LogRatios, Evidence), Judgement)| {
+    let row = |((cell, ratios, evidence), judgement): ((&TimedCell, LogRatios, Evidence), Judgement)| {
         let interval = ratios.ratio(stopped.look.alpha).and_then(|ratio| ratio.interval);
         RatioRow {
             job: 0,
@@ -120,23 +120,23 @@ mod tests {
     use crate::stats::{StopReason, Stopping, StoppingRule, Verdict};
 
     /// Cells whose times are `factors` s, give or take a few per cent that blocks and cells have of their own.
-    fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<Timed> {
+    fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<TimedCell> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut noise = || ((0..3).map(|_| random.random::<f64>()).sum::<f64>() - 1.5) * 0.05;
         let of_blocks: Vec<f64> = (0..blocks).map(|_| noise()).collect();
         let mut timed = |factor: f64| (0..).zip(of_blocks.iter().map(|b| factor * (b + noise()).exp())).collect();
-        (0..).zip(factors).map(|(cell, factor)| Timed { cell, blocks: timed(*factor) }).collect()
+        (0..).zip(factors).map(|(cell, factor)| TimedCell { cell, blocks: timed(*factor) }).collect()
     }
 
     /// As the comparison's loop does it, with all blocks given beforehand.
-    fn measured(all: &[Timed], precision: f64) -> (Stopped, Vec<RatioRow>) {
+    fn measured(all: &[TimedCell], precision: f64) -> (Stopped, Vec<RatioRow>) {
         let max_blocks = all[0].blocks.len() as u64;
         let rule = StoppingRule { alpha: ALPHA, target: precision, max_seconds: 1e9, max_blocks };
         let mut stopping = Stopping::new(rule);
         for blocks in 1.. {
-            let so_far: Vec<Timed> = all
+            let so_far: Vec<TimedCell> = all
                 .iter()
-                .map(|timed| Timed { cell: timed.cell, blocks: timed.blocks[..blocks as usize].to_vec() })
+                .map(|timed| TimedCell { cell: timed.cell, blocks: timed.blocks[..blocks as usize].to_vec() })
                 .collect();
             if let Some(stopped) = stopping.after_block(blocks, 0.0, |alpha| widest(&so_far, alpha)) {
                 return (stopped, against_the_fastest(7, &so_far, precision, &stopped));
@@ -200,9 +200,9 @@ mod tests {
     /// of 5 %. So ten blocks are not enough, be they as alike as they may.
     #[test]
     fn narrow_intervals_that_allow_no_verdict_do_not_stop() {
-        let exact = |cells: u64| -> Vec<Timed> {
+        let exact = |cells: u64| -> Vec<TimedCell> {
             let blocks = |cell: u64| (0..40).map(|block| (block, 1.0 + cell as f64)).collect();
-            (0..cells).map(|cell| Timed { cell, blocks: blocks(cell) }).collect()
+            (0..cells).map(|cell| TimedCell { cell, blocks: blocks(cell) }).collect()
         };
         assert_eq!(measured(&exact(2), 0.02).0.look.blocks, 10);
         let (stopped, rows) = measured(&exact(7), 0.02);
@@ -215,11 +215,11 @@ mod tests {
         let stopped = measured(&cells(&[1.0], 10, 1), 0.02).0;
         assert_eq!(widest(&[], ALPHA), None);
         assert!(against_the_fastest(0, &[], 0.02, &stopped).is_empty());
-        let apart = [Timed { cell: 0, blocks: vec![(0, 1.0)] }, Timed { cell: 1, blocks: vec![(1, 2.0)] }];
+        let apart = [TimedCell { cell: 0, blocks: vec![(0, 1.0)] }, TimedCell { cell: 1, blocks: vec![(1, 2.0)] }];
         assert_eq!(widest(&apart, ALPHA), None);
         assert!(against_the_fastest(0, &apart, 0.02, &stopped).is_empty());
         // A time of zero has no ratio.
-        let zero = [Timed { cell: 0, blocks: vec![(0, 0.0)] }, Timed { cell: 1, blocks: vec![(0, 2.0)] }];
+        let zero = [TimedCell { cell: 0, blocks: vec![(0, 0.0)] }, TimedCell { cell: 1, blocks: vec![(0, 2.0)] }];
         assert!(against_the_fastest(0, &zero, 0.02, &stopped).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 //! kernel's killing.
 
 use crate::engine::transport::{Transport, TransportError, agree, gather_numbers};
-use crate::machine::memory::Memory as NodeMemory;
+use crate::machine::memory::RankRoom;
 
 /// Refuses, on every rank alike, if the ranks of some node want more bytes than it has. `want` is this rank's, and
 /// `shared` of them go to windows that the node shares. Collective.
@@ -21,7 +21,7 @@ pub fn ask(
         let ranks = node_of.iter().enumerate().filter(|(_, other)| **other == node);
         ranks.filter_map(|(rank, _)| numbers.get(2 * rank + place)).sum()
     };
-    let memory = NodeMemory::here();
+    let memory = RankRoom::here();
     let mut verdict = Ok(());
     let limits = [
         (on_node(0), memory.available_for_new_memory(), "memory"),

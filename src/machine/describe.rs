@@ -2,7 +2,7 @@
 
 use super::core_sharing::crowds;
 use super::index_set::IndexSet;
-use super::memory::{Memory, Room};
+use super::memory::{RankRoom, Room};
 use super::rank::{RankMachine, by_node};
 use super::topology::NodeTopology;
 use std::collections::BTreeSet;
@@ -115,7 +115,7 @@ fn caches_and_numa(topology: &NodeTopology) -> Vec<String> {
 }
 
 /// Lines on the node's memory, as its first rank sees it.
-fn memory(memory: &Memory) -> Vec<String> {
+fn memory(memory: &RankRoom) -> Vec<String> {
     let size = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), bytes_text);
     let mut line = format!("  memory    {}, {} available", size(memory.total_bytes), size(memory.available_bytes));
     match (&memory.cgroup, memory.cgroup_version) {

@@ -11,7 +11,7 @@ use std::path::Path;
 /// What limits the memory of one process. Every number is in bytes; all but the resource limits are shared by the ranks
 /// of a node. None: not readable, or no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct RankRoom {
     /// Memory of the node that the kernel uses (MemTotal of /proc/meminfo).
     pub total_bytes: Option<u64>,
     /// What the kernel thinks can be taken without swapping (MemAvailable).
@@ -59,7 +59,7 @@ pub struct Room {
     pub limited_by: String,
 }
 
-impl Memory {
+impl RankRoom {
     /// That of the calling process, now.
     pub fn here() -> Self {
         Self::read(Path::new("/"))
@@ -76,7 +76,7 @@ impl Memory {
         };
         let (cgroup_version, cgroup) = tightest_cgroup(root);
         let shared = file_system_space(&root.join("dev/shm"));
-        Memory {
+        RankRoom {
             total_bytes: kibibytes(&meminfo, "MemTotal"),
             available_bytes: kibibytes(&meminfo, "MemAvailable"),
             cgroup_version,

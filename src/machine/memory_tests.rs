@@ -27,7 +27,7 @@ const V2_MOUNT: (&str, &str) = ("proc/self/mountinfo", "25 1 0:22 / /sys/fs/cgro
 #[test]
 fn without_limits_the_kernels_estimate_counts() -> Outcome {
     let root = machine(&[MEMINFO])?;
-    let memory = Memory::read(root.path());
+    let memory = RankRoom::read(root.path());
     assert_eq!((memory.total_bytes, memory.available_bytes), (Some(16 * GIB), Some(8 * GIB)));
     assert_eq!((memory.cgroup_version, &memory.cgroup), (None, &None));
     let room = memory.available_for_new_memory().ok_or("no room")?;
@@ -49,7 +49,7 @@ fn a_parents_limit_of_version_2_binds() -> Outcome {
         ("sys/fs/cgroup/job/memory.current", "3221225472\n"),
         ("sys/fs/cgroup/job/memory.stat", "anon 5\ninactive_file 1073741824\nactive_file 7\n"),
     ])?;
-    let memory = Memory::read(root.path());
+    let memory = RankRoom::read(root.path());
     assert_eq!(memory.cgroup_version, Some(CgroupVersion::V2));
     let limit = memory.cgroup.as_ref().ok_or("no limit")?;
     // 4 GiB allowed, 3 GiB used, of which 1 GiB is cache that can go.
@@ -66,7 +66,7 @@ fn version_1_unlimited_and_limited() -> Outcome {
     let group = ("proc/self/cgroup", "3:memory:/a\n");
     let parent = ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
     let unlimited = [MEMINFO, mount, group, parent, ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", parent.1)];
-    let memory = Memory::read(machine(&unlimited)?.path());
+    let memory = RankRoom::read(machine(&unlimited)?.path());
     assert_eq!((memory.cgroup_version, &memory.cgroup), (Some(CgroupVersion::V1), &None));
 
     let limited = [
@@ -77,7 +77,7 @@ fn version_1_unlimited_and_limited() -> Outcome {
         ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1073741824\n"),
         ("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "2147483648\n"),
     ];
-    let memory = Memory::read(machine(&limited)?.path());
+    let memory = RankRoom::read(machine(&limited)?.path());
     let room = memory.available_for_new_memory().ok_or("no room")?;
     // Used more than allowed (the limit was lowered): nothing is left, not a number below zero.
     assert_eq!(room.bytes, 0);
@@ -91,13 +91,13 @@ fn resource_limits_bind_private_or_both() -> Outcome {
                   Max data size             1073741824           unlimited            bytes     \n\
                   Max address space         unlimited            unlimited            bytes     \n";
     let status = ("proc/self/status", "Name:\tx\nVmSize:\t 2097152 kB\nVmData:\t  524288 kB\n");
-    let memory = Memory::read(machine(&[MEMINFO, status, ("proc/self/limits", limits)])?.path());
+    let memory = RankRoom::read(machine(&[MEMINFO, status, ("proc/self/limits", limits)])?.path());
     assert_eq!((memory.data_limit_left_bytes, memory.address_space_left_bytes), (Some(GIB / 2), None));
     assert_eq!(memory.available_for_new_memory().map(|room| room.bytes), Some(GIB / 2));
     assert_eq!(memory.available_for_shared_windows().map(|room| room.bytes), Some(8 * GIB));
 
     let limits = limits.replace("Max address space         unlimited ", "Max address space         3221225472");
-    let memory = Memory::read(machine(&[MEMINFO, status, ("proc/self/limits", &limits)])?.path());
+    let memory = RankRoom::read(machine(&[MEMINFO, status, ("proc/self/limits", &limits)])?.path());
     assert_eq!(memory.address_space_left_bytes, Some(GIB));
     assert_eq!(memory.available_for_shared_windows().map(|room| room.bytes), Some(GIB));
     Ok(())
@@ -105,17 +105,17 @@ fn resource_limits_bind_private_or_both() -> Outcome {
 
 #[test]
 fn shared_windows_need_room_in_dev_shm() {
-    let mut memory = Memory { available_bytes: Some(8 * GIB), ..Memory::default() };
+    let mut memory = RankRoom { available_bytes: Some(8 * GIB), ..RankRoom::default() };
     memory.shared_memory_free_bytes = Some(64 << 20);
     let room = memory.available_for_shared_windows();
     assert_eq!(room, Some(Room { bytes: 64 << 20, limited_by: "free space of /dev/shm".to_owned() }));
     assert_eq!(memory.available_for_new_memory().map(|room| room.bytes), Some(8 * GIB));
-    assert_eq!(Memory::default().available_for_new_memory(), None);
+    assert_eq!(RankRoom::default().available_for_new_memory(), None);
 }
 
 #[test]
 fn this_machine_agrees_with_df() -> Outcome {
-    let memory = Memory::here();
+    let memory = RankRoom::here();
     assert!(memory.total_bytes >= memory.available_bytes && memory.available_bytes > Some(0));
     let df = std::process::Command::new("df").args(["-B1", "--output=size", "/dev/shm"]).output()?;
     let said = String::from_utf8_lossy(&df.stdout).lines().nth(1).and_then(|size| size.trim().parse().ok());

@@ -2,7 +2,7 @@
 
 use super::binding::Binding;
 use super::environment::Environment;
-use super::memory::Memory;
+use super::memory::RankRoom;
 use super::topology::NodeTopology;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub struct RankMachine {
     /// Where the rank may run; None where that could not be read.
     pub binding: Option<Binding>,
     /// Memory limits.
-    pub memory: Memory,
+    pub memory: RankRoom,
     /// What could not be read, and why.
     pub problems: Vec<String>,
 }
@@ -47,7 +47,7 @@ impl RankMachine {
             environment: Environment::here(),
             topology,
             binding,
-            memory: Memory::here(),
+            memory: RankRoom::here(),
             problems,
         }
     }

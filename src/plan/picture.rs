@@ -10,7 +10,7 @@ use crate::plan::memory::{Memory, predict};
 use crate::plan::{Fault, Input, Kind, Layout, Plan, Problem, Step, Tally, Terms, call, parts};
 
 /// Everything that a picture shows beside the plan itself.
-pub struct Picture<'a> {
+pub struct PlanPicture<'a> {
     /// The strategy's name.
     pub strategy: &'a str,
     /// The plan.
@@ -78,7 +78,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// Consecutive ranks that need the same memory.
-fn memory_runs(picture: &Picture<'_>) -> Vec<(usize, usize, Memory)> {
+fn memory_runs(picture: &PlanPicture<'_>) -> Vec<(usize, usize, Memory)> {
     let mut runs: Vec<(usize, usize, Memory)> = Vec::new();
     for rank in 0..picture.layout.ranks() {
         let memory = predict(picture.plan, picture.problem, picture.layout, &picture.terms, rank);
@@ -90,7 +90,7 @@ fn memory_runs(picture: &Picture<'_>) -> Vec<(usize, usize, Memory)> {
     runs
 }
 
-impl Picture<'_> {
+impl PlanPicture<'_> {
     /// For a person.
     pub fn text(&self, out: &mut impl Write) -> fmt::Result {
         let (problem, layout, terms) = (self.problem, self.layout, &self.terms);

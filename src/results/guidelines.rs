@@ -105,7 +105,7 @@ pub struct Findings {
 
 /// One cell as one job has measured it.
 #[derive(Clone, Copy)]
-struct Timed<'f> {
+struct TimedPair<'f> {
     row: &'f CellRow,
     times: &'f [(u64, f64)],
 }
@@ -125,7 +125,7 @@ pub fn guidelines(file: &ResultFile) -> Findings {
         let of = cells.entry((Point::of(file, row), row.comparison)).or_default();
         let timed = times.get(&(row.job, row.cell)).filter(|_| row.status == Status::Ok && row.median_s.is_some());
         if let Some(times) = timed {
-            of.entry((row.strategy.as_str(), row.end, row.shards)).or_default().push(Timed { row, times });
+            of.entry((row.strategy.as_str(), row.end, row.shards)).or_default().push(TimedPair { row, times });
         }
     }
     let mut found = Vec::new();
@@ -179,9 +179,9 @@ pub fn guidelines(file: &ResultFile) -> Findings {
 /// By size of the jobs and comparison.
 type Cells<'f> = BTreeMap<(Point, u64), Sides<'f>>;
 /// By strategy, end and number of shards: one for each job.
-type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<Timed<'f>>>;
+type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<TimedPair<'f>>>;
 /// By number of elements: one for each job.
-type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<Timed<'f>>>;
+type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<TimedPair<'f>>>;
 
 /// Gradients of neighbouring sizes that differ in nothing else: the smaller should not take longer.
 fn sizes(
@@ -220,11 +220,12 @@ fn ratio(
     file: &ResultFile,
     guideline: &'static str,
     at: String,
-    one: &[Timed<'_>],
-    other: &[Timed<'_>],
+    one: &[TimedPair<'_>],
+    other: &[TimedPair<'_>],
 ) -> Option<(Tested, Evidence)> {
-    let of_job =
-        |side: &Timed<'_>| file.ratios.iter().find(|r| (r.job, r.comparison) == (side.row.job, side.row.comparison));
+    let of_job = |side: &TimedPair<'_>| {
+        file.ratios.iter().find(|r| (r.job, r.comparison) == (side.row.job, side.row.comparison))
+    };
     let margin = one.iter().chain(other).find_map(|side| Some(of_job(side)?.margin)).unwrap_or(0.0);
     let mut pairs = Vec::new();
     for side in one {

@@ -9,7 +9,7 @@ use super::gather::gather_everywhere;
 use crate::engine::transport::{Transport, TransportError};
 use crate::machine::binding::affinity;
 use crate::machine::index_set::IndexSet;
-use crate::machine::memory::Memory;
+use crate::machine::memory::RankRoom;
 use crate::machine::topology::NodeTopology;
 
 /// One rank's account of its hardware.
@@ -29,7 +29,7 @@ pub struct Account {
 
 impl Account {
     fn here() -> Account {
-        let memory = Memory::here();
+        let memory = RankRoom::here();
         let mut account = Account {
             room: memory.available_for_new_memory().map(|room| room.bytes),
             shared_room: memory.available_for_shared_windows().map(|room| room.bytes),

@@ -8,11 +8,11 @@ use crate::caveat::Caveat;
 use crate::figure::Figure;
 use crate::number::{grouped, percent};
 use crate::picture::Picture;
-use crate::source::Comparison;
+use crate::source::Compared;
 use crate::style::{BETTER, MUTED, of_strategy};
 
 /// One bar a strategy: the share of elements that differ from the reference in any bit. None where nothing was verified.
-pub fn agreement(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+pub fn agreement(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let rows: Vec<&CellRow> =
         comparison.best_of_each().into_iter().filter(|cell| cell.verification.is_some() && cell.elements > 0).collect();
     let first = rows.first()?;

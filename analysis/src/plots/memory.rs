@@ -11,12 +11,12 @@ use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::picture::{Picture, Sign};
 use crate::render::NOT_DONE;
-use crate::source::Comparison;
+use crate::source::Compared;
 use crate::style::{INK, LIMIT, MUTED, OTHER, Style, of_strategy};
 
 /// Memory against M in one comparison; strategies that do not shard are lines. None where nothing was predicted, or all
 /// have the same M.
-pub fn memory_over_shards(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+pub fn memory_over_shards(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let shards: Vec<f64> = comparison.contest.cells.iter().map(|cell| cell.shards as f64).collect();
     let sharded = |cell: &&&CellRow| cell.family == Family::Sharded;
     let several = comparison.contest.cells.iter().filter(sharded).any(|cell| {
@@ -30,7 +30,7 @@ pub fn memory_over_shards(comparison: &Comparison<'_>, context: &Context) -> Opt
 }
 
 /// Memory against the size of the gradient, of comparisons that differ in the model alone. None with a single size.
-pub fn memory_over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Option<Figure> {
+pub fn memory_over_size(comparisons: &[&Compared<'_>], context: &Context) -> Option<Figure> {
     let of = |cell: &CellRow| cell.gradient_bytes() as f64;
     let mut sizes: Vec<f64> = comparisons.iter().flat_map(|c| c.contest.cells.iter()).map(|cell| of(cell)).collect();
     sizes.sort_by(f64::total_cmp);
@@ -44,7 +44,7 @@ pub fn memory_over_size(comparisons: &[&Comparison<'_>], context: &Context) -> O
 
 /// Of a strategy at a place the cell that takes least, as that is the one to choose where memory is short.
 fn figure(
-    comparisons: &[&Comparison<'_>],
+    comparisons: &[&Compared<'_>],
     context: &Context,
     (slug, words): (&str, &str),
     x: Axis,

@@ -11,7 +11,7 @@ use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::{bytes, time, trimmed};
 use crate::picture::{Picture, Sign};
-use crate::source::Comparison;
+use crate::source::Compared;
 use crate::style::{LIMIT, of_strategy};
 
 /// What is on the horizontal axis.
@@ -30,7 +30,7 @@ struct Over {
 
 /// Time and throughput of each strategy's best cell against the size of the gradient. Comparisons that differ in the
 /// model alone.
-pub fn over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figure> {
+pub fn over_size(comparisons: &[&Compared<'_>], context: &Context) -> Vec<Figure> {
     let over = Over {
         slug: "size",
         words: "model size",
@@ -42,14 +42,14 @@ pub fn over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figu
 }
 
 /// The same against the number of nodes. Comparisons that differ in ranks and nodes alone.
-pub fn over_nodes(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figure> {
+pub fn over_nodes(comparisons: &[&Compared<'_>], context: &Context) -> Vec<Figure> {
     let of = |cell: &CellRow| cell.nodes as f64;
     let over = Over { slug: "nodes", words: "nodes", axis: "nodes", text: plain, of };
     figures(comparisons, context, &over)
 }
 
 /// The same against M, of one comparison: each strategy that was timed with several M, and for the others a dashed line.
-pub fn over_shards(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure> {
+pub fn over_shards(comparison: &Compared<'_>, context: &Context) -> Vec<Figure> {
     let of = |cell: &CellRow| cell.shards as f64;
     let over = Over { slug: "shards", words: "number of shards", axis: "shards M", text: plain, of };
     figures(&[comparison], context, &over)
@@ -57,23 +57,23 @@ pub fn over_shards(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure
 
 /// A cell's median with its interval.
 #[derive(Clone, Copy)]
-struct Timed<'f> {
+struct TimedPoint<'f> {
     at: f64,
     cell: &'f CellRow,
     median: f64,
 }
 
-fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> Vec<Figure> {
+fn figures(comparisons: &[&Compared<'_>], context: &Context, over: &Over) -> Vec<Figure> {
     // The best cell of each strategy at each place.
-    let mut best: BTreeMap<&str, Vec<Timed<'_>>> = BTreeMap::new();
+    let mut best: BTreeMap<&str, Vec<TimedPoint<'_>>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| &comparison.contest.cells) {
         let at = (over.of)(cell);
         let Some(median) = cell.timed() else { continue };
         let of_strategy = best.entry(&cell.strategy).or_default();
         match of_strategy.iter_mut().find(|timed| timed.at == at) {
             Some(held) if held.median <= median => {}
-            Some(held) => *held = Timed { at, cell, median },
-            None => of_strategy.push(Timed { at, cell, median }),
+            Some(held) => *held = TimedPoint { at, cell, median },
+            None => of_strategy.push(TimedPoint { at, cell, median }),
         }
     }
     best.values_mut().for_each(|timed| timed.sort_by(|one, other| one.at.total_cmp(&other.at)));
@@ -100,7 +100,7 @@ fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> V
         caveats: caveats(comparisons, context.jobs),
     };
     let mut figures = Vec::new();
-    let values = |timed: &Timed<'_>| {
+    let values = |timed: &TimedPoint<'_>| {
         [
             timed.median,
             timed.cell.ci_low_s.unwrap_or(timed.median),
@@ -111,7 +111,7 @@ fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> V
     if let Some(picture) = draw(&best, over, &places, "time of a round", time, values) {
         figures.push(figure("time", "Time of a round", "Median time", picture));
     }
-    let values = |timed: &Timed<'_>| values(timed).map(|seconds| timed.cell.gradient_bytes() as f64 / seconds);
+    let values = |timed: &TimedPoint<'_>| values(timed).map(|seconds| timed.cell.gradient_bytes() as f64 / seconds);
     if let Some(picture) = draw(&best, over, &places, "bytes of one gradient a second", tick, values) {
         figures.push(figure("throughput", "Throughput", "Bytes of one gradient over the median time", picture));
     }
@@ -125,12 +125,12 @@ fn tick(bytes_per_second: f64) -> String {
 
 /// `values` yields the value at the median, at the two ends of the interval, and at the limit.
 fn draw(
-    best: &BTreeMap<&str, Vec<Timed<'_>>>,
+    best: &BTreeMap<&str, Vec<TimedPoint<'_>>>,
     over: &Over,
     places: &[f64],
     title: &str,
     text: fn(f64) -> String,
-    values: impl Fn(&Timed<'_>) -> [f64; 4],
+    values: impl Fn(&TimedPoint<'_>) -> [f64; 4],
 ) -> Option<Picture> {
     let x = Axis::powers(over.axis, places.iter().copied(), over.text)?;
     let all: Vec<f64> = best.values().flatten().flat_map(&values).collect();
@@ -158,7 +158,10 @@ fn draw(
 }
 
 /// The limit at each place: of strategies that end in the same places it is the same, so one line a family at most.
-fn limits(best: &BTreeMap<&str, Vec<Timed<'_>>>, values: &impl Fn(&Timed<'_>) -> [f64; 4]) -> Vec<Vec<(f64, f64)>> {
+fn limits(
+    best: &BTreeMap<&str, Vec<TimedPoint<'_>>>,
+    values: &impl Fn(&TimedPoint<'_>) -> [f64; 4],
+) -> Vec<Vec<(f64, f64)>> {
     let mut of_family: BTreeMap<Family, BTreeMap<u64, (f64, f64)>> = BTreeMap::new();
     for timed in best.values().flatten().filter(|timed| timed.cell.limit_seconds.is_some()) {
         let least = of_family.entry(timed.cell.family).or_default();

@@ -8,7 +8,7 @@ use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::time;
 use crate::picture::{Picture, Sign};
-use crate::source::Comparison;
+use crate::source::Compared;
 use crate::style::of_strategy;
 
 /// Strategies whose lines can be told apart in one picture.
@@ -17,7 +17,7 @@ const LINES: usize = 8;
 const POINTS: usize = 300;
 
 /// Times over blocks, one line a strategy: drift and interference show. None with fewer than three blocks.
-pub fn rounds(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+pub fn rounds(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let mut rows: Vec<_> = comparison.best_of_each().into_iter().filter(|cell| cell.status == Status::Ok).collect();
     let of_all = rows.len();
     rows.truncate(LINES);

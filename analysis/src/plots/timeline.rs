@@ -9,19 +9,19 @@ use crate::caveat::{Caveat, caveats};
 use crate::figure::Figure;
 use crate::number::{seconds, time};
 use crate::picture::{Picture, Sign};
-use crate::source::Comparison;
+use crate::source::Compared;
 use crate::style::{MUTED, OTHER, of_strategy};
 
 /// Ranks that get a row of their own; of more, as many at even distances.
 const RANKS: usize = 24;
 
 /// A round of the best sharded strategy and one of the best tree, each the one whose time is nearest to the median.
-pub fn timelines(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure> {
+pub fn timelines(comparison: &Compared<'_>, context: &Context) -> Vec<Figure> {
     let of = |family| comparison.contest.best(family).and_then(|cell| timeline(comparison, cell, context));
     [of(Family::Sharded), of(Family::Tree)].into_iter().flatten().collect()
 }
 
-fn timeline(comparison: &Comparison<'_>, cell: &CellRow, context: &Context) -> Option<Figure> {
+fn timeline(comparison: &Compared<'_>, cell: &CellRow, context: &Context) -> Option<Figure> {
     let median = cell.median_s?;
     let samples: &[&Sample] = comparison.samples.get(&cell.cell)?;
     let off = |sample: &Sample| (sample.seconds - median).abs();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::ValueEnum;
-use gradshard::ceiling::Launcher;
+use gradshard::ceiling::JobLauncher;
 use gradshard::job::{Stop, output_path};
 use gradshard::results::Running;
 
@@ -21,7 +21,7 @@ pub fn run(command: &str, args: &RunArgs, stop: &Stop) -> Result<(), Failure> {
     if gradshard::mpi::launcher().is_some() {
         return Err(input(anyhow!("--launch starts the launcher itself: call gradshard without mpirun or srun")));
     }
-    let launcher = Launcher::parse(command).ok_or_else(|| input(anyhow!("--launch: names no command")))?;
+    let launcher = JobLauncher::parse(command).ok_or_else(|| input(anyhow!("--launch: names no command")))?;
     let program = std::env::current_exe()?;
     let output = match &args.output {
         Some(output) => output.clone(),

@@ -9,6 +9,7 @@ mod read;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod total;
 mod variant;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -35,7 +36,7 @@ pub enum Term<E: Element> {
 
 /// Where a sum starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum SumStart {
     /// With the first term.
     Fresh,
     /// With the sum of earlier terms that the accumulator already holds.
@@ -61,7 +62,7 @@ pub enum Store {
 /// Every pointer in `terms`, and `acc`, must be aligned to its type and valid for `len` elements: terms (and `acc`,
 /// where `start` is `Continue`) initialised and not written by anyone meanwhile, `acc` writable and not accessed by
 /// anyone else. A term may be the very memory of `acc`, element on element, but must not overlap it shifted.
-pub unsafe fn accumulate<E: Element>(start: Start, terms: &[Term<E>], acc: *mut E::Acc, len: usize, store: Store) {
+pub unsafe fn accumulate<E: Element>(start: SumStart, terms: &[Term<E>], acc: *mut E::Acc, len: usize, store: Store) {
     // SAFETY: passed on to the caller; the best variant is available.
     unsafe { accumulate_with(Variant::best(), start, terms, acc, len, store) }
 }
@@ -75,7 +76,7 @@ pub unsafe fn accumulate<E: Element>(start: Start, terms: &[Term<E>], acc: *mut 
 /// `Continue`. `acc` and terms may be the very memory of `out`, element on element (hence of the same element size),
 /// but must not overlap it otherwise.
 pub unsafe fn accumulate_and_finish<E: Element>(
-    start: Start,
+    start: SumStart,
     acc: *const E::Acc,
     terms: &[Term<E>],
     out: *mut E,
@@ -93,15 +94,15 @@ pub unsafe fn accumulate_and_finish<E: Element>(
 /// As for [`accumulate`], and `variant` must be one of [`Variant::available`].
 pub unsafe fn accumulate_with<E: Element>(
     variant: Variant,
-    start: Start,
+    start: SumStart,
     terms: &[Term<E>],
     acc: *mut E::Acc,
     len: usize,
     store: Store,
 ) {
     let (lead, store) = match start {
-        Start::Fresh => (None, store),
-        Start::Continue => (Some(acc.cast_const()), Store::Cached),
+        SumStart::Fresh => (None, store),
+        SumStart::Continue => (Some(acc.cast_const()), Store::Cached),
     };
     let sum = Sum { lead, terms, target: Target::Partial(acc), store, len };
     // SAFETY: the caller's promise.
@@ -115,7 +116,7 @@ pub unsafe fn accumulate_with<E: Element>(
 #[allow(clippy::too_many_arguments)]
 pub unsafe fn accumulate_and_finish_with<E: Element>(
     variant: Variant,
-    start: Start,
+    start: SumStart,
     acc: *const E::Acc,
     terms: &[Term<E>],
     out: *mut E,
@@ -124,9 +125,9 @@ pub unsafe fn accumulate_and_finish_with<E: Element>(
     store: Store,
 ) {
     let (lead, store) = match start {
-        Start::Fresh => (None, store),
-        Start::Continue if acc.addr() == out.addr() => (Some(acc), Store::Cached),
-        Start::Continue => (Some(acc), store),
+        SumStart::Fresh => (None, store),
+        SumStart::Continue if acc.addr() == out.addr() => (Some(acc), Store::Cached),
+        SumStart::Continue => (Some(acc), store),
     };
     let sum = Sum { lead, terms, target: Target::Finished { out, divisor }, store, len };
     // SAFETY: the caller's promise.

@@ -1,13 +1,11 @@
 //! Reading and nothing else: how fast memory can be read bounds every sum of many inputs.
 
-use super::lanes::{Lanes, Plain};
+use super::lanes::Plain;
+use super::total::total;
 use super::variant::Variant;
 
 #[cfg(target_arch = "x86_64")]
 use super::x86;
-
-/// Sums that run side by side, so that no addition waits for the one before.
-const CHAINS: usize = 4;
 
 /// Reads `len` elements and returns some sum of them, rounded in no particular order: only that each was read counts. Uses
 /// the fastest variant that this machine has.
@@ -18,39 +16,12 @@ pub unsafe fn read(data: *const f32, len: usize) -> f32 {
     // SAFETY: the caller's promise; the best variant is available.
     unsafe {
         match Variant::best() {
-            Variant::Plain => body::<Plain<f32, 4>>(data, len),
+            Variant::Plain => total::<Plain<f32, 4>>(data, len),
             #[cfg(target_arch = "x86_64")]
             Variant::Avx2 => x86::avx2_read(data, len),
             #[cfg(target_arch = "x86_64")]
             Variant::Avx512 => x86::avx512_read(data, len),
         }
-    }
-}
-
-/// # Safety
-/// As for [`read`], and `V` may be used here.
-#[inline(always)]
-pub(super) unsafe fn body<V: Lanes<f32>>(data: *const f32, len: usize) -> f32 {
-    // SAFETY: every step stays inside 0..len; the sums are stored into an array that has room for them.
-    unsafe {
-        let mut sums = [V::splat(0.0); CHAINS];
-        let mut at = 0;
-        while len - at >= CHAINS * V::WIDTH {
-            let values: [V; CHAINS] = std::array::from_fn(|chain| V::load(data.add(at + chain * V::WIDTH)));
-            sums = std::array::from_fn(|chain| sums[chain].add(values[chain]));
-            at += CHAINS * V::WIDTH;
-        }
-        let mut total = 0.0;
-        let mut lanes = [0.0f32; 16];
-        for sum in sums {
-            sum.store(lanes.as_mut_ptr());
-            total += lanes[..V::WIDTH].iter().sum::<f32>();
-        }
-        while at < len {
-            total += *data.add(at);
-            at += 1;
-        }
-        total
     }
 }
 
@@ -67,7 +38,7 @@ mod tests {
             // SAFETY: the vector's own elements; every variant is asked only where it is available.
             unsafe {
                 assert_eq!(read(data.as_ptr(), len), expected, "{len}");
-                assert_eq!(body::<Plain<f32, 4>>(data.as_ptr(), len), expected, "{len}");
+                assert_eq!(total::<Plain<f32, 4>>(data.as_ptr(), len), expected, "{len}");
                 #[cfg(target_arch = "x86_64")]
                 if Variant::Avx2.is_available() {
                     assert_eq!(x86::avx2_read(data.as_ptr(), len), expected, "{len}");

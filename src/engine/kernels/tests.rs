@@ -19,7 +19,7 @@ enum Input<E: Element> {
 /// Everything that a sum takes, in memory of its own. Every vector has `offset` values before the range.
 #[derive(Clone, Debug)]
 struct Case<E: Element> {
-    start: Start,
+    start: SumStart,
     acc: Vec<E::Acc>,
     inputs: Vec<Input<E>>,
     divisor: E::Acc,
@@ -39,7 +39,7 @@ fn same_element<E: Element>(a: E, b: E) -> bool {
 fn expected<E: Element>(case: &Case<E>, fused: impl Fn(E::Acc, E::Acc, E::Acc) -> E::Acc) -> Vec<E::Acc> {
     (case.offset..case.offset + case.len)
         .map(|i| {
-            let mut sum = (case.start == Start::Continue).then(|| case.acc[i]);
+            let mut sum = (case.start == SumStart::Continue).then(|| case.acc[i]);
             for input in &case.inputs {
                 sum = Some(match (sum, input) {
                     (None, Input::Weighted(data, weight)) => *weight * data[i].widen(),
@@ -87,8 +87,8 @@ impl<E: Element> Case<E> {
         let canary = E::from_f64(77.0);
         let mut out = vec![canary; self.acc.len()];
         let acc = match self.start {
-            Start::Fresh => std::ptr::null(),
-            Start::Continue => self.acc[self.offset..].as_ptr(),
+            SumStart::Fresh => std::ptr::null(),
+            SumStart::Continue => self.acc[self.offset..].as_ptr(),
         };
         let to = out[self.offset..].as_mut_ptr();
         // SAFETY: every vector holds offset + len values and more.
@@ -143,7 +143,7 @@ enum Mix {
 
 fn case<E: Element>(
     random: &mut ChaCha8Rng,
-    start: Start,
+    start: SumStart,
     arity: usize,
     mix: Mix,
     offset: usize,
@@ -169,11 +169,11 @@ fn every_arity<E: Element>() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     for arity in 0..=20 {
         for (mix, start) in [
-            (Mix::Weighted, Start::Fresh),
-            (Mix::Weighted, Start::Continue),
-            (Mix::Partial, Start::Fresh),
-            (Mix::Both, Start::Fresh),
-            (Mix::Both, Start::Continue),
+            (Mix::Weighted, SumStart::Fresh),
+            (Mix::Weighted, SumStart::Continue),
+            (Mix::Partial, SumStart::Fresh),
+            (Mix::Both, SumStart::Fresh),
+            (Mix::Both, SumStart::Continue),
         ] {
             for (offset, len) in [(0, 0), (0, 1), (1, 7), (3, 211)] {
                 case::<E>(&mut random, start, arity, mix, offset, len).check();
@@ -186,10 +186,10 @@ fn long_ranges<E: Element>() {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     for (offset, len) in [(0, (16 << 10) - 1), (5, (16 << 10) + 1), (1, 100_003)] {
         for (arity, mix, start) in [
-            (1, Mix::Weighted, Start::Fresh),
-            (2, Mix::Weighted, Start::Continue),
-            (9, Mix::Both, Start::Fresh),
-            (20, Mix::Both, Start::Continue),
+            (1, Mix::Weighted, SumStart::Fresh),
+            (2, Mix::Weighted, SumStart::Continue),
+            (9, Mix::Both, SumStart::Fresh),
+            (20, Mix::Both, SumStart::Continue),
         ] {
             case::<E>(&mut random, start, arity, mix, offset, len).check();
         }
@@ -224,7 +224,7 @@ fn a_small_sum_by_hand() {
     let mut out = [0.0f32; 3];
     // SAFETY: each array holds three values.
     unsafe {
-        accumulate_and_finish(Start::Fresh, std::ptr::null(), &terms, out.as_mut_ptr(), 4.0, 3, Store::Cached);
+        accumulate_and_finish(SumStart::Fresh, std::ptr::null(), &terms, out.as_mut_ptr(), 4.0, 3, Store::Cached);
     }
     assert_eq!(out, [3.25, 3.5, 0.375]);
 }
@@ -234,10 +234,10 @@ fn no_terms_make_zero_and_continuing_without_terms_changes_nothing() {
     for variant in Variant::available() {
         let mut acc = [f32::NAN, 5.0];
         // SAFETY: the array holds two values.
-        unsafe { accumulate_with::<f32>(variant, Start::Continue, &[], acc.as_mut_ptr(), 2, Store::Cached) };
+        unsafe { accumulate_with::<f32>(variant, SumStart::Continue, &[], acc.as_mut_ptr(), 2, Store::Cached) };
         assert!(acc[0].is_nan() && acc[1] == 5.0);
         // SAFETY: the array holds two values.
-        unsafe { accumulate_with::<f32>(variant, Start::Fresh, &[], acc.as_mut_ptr(), 2, Store::Streaming) };
+        unsafe { accumulate_with::<f32>(variant, SumStart::Fresh, &[], acc.as_mut_ptr(), 2, Store::Streaming) };
         assert_eq!(acc.map(f32::to_bits), [0, 0]);
     }
 }
@@ -248,7 +248,7 @@ fn a_first_product_keeps_the_sign_of_zero() {
     let mut acc = [1.0f64; 3];
     let terms = [Term::<f64>::Weighted { data: data.as_ptr(), weight: 2.0 }];
     // SAFETY: each array holds three values.
-    unsafe { accumulate(Start::Fresh, &terms, acc.as_mut_ptr(), 3, Store::Cached) };
+    unsafe { accumulate(SumStart::Fresh, &terms, acc.as_mut_ptr(), 3, Store::Cached) };
     assert!(acc.iter().all(|value| value.to_bits() == (-0.0f64).to_bits()));
 }
 
@@ -256,7 +256,7 @@ fn a_first_product_keeps_the_sign_of_zero() {
 #[test]
 fn fused_reordered_or_multiplied_by_the_reciprocal_would_be_seen() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
-    let case = case::<f32>(&mut random, Start::Fresh, 5, Mix::Weighted, 0, 1000);
+    let case = case::<f32>(&mut random, SumStart::Fresh, 5, Mix::Weighted, 0, 1000);
     let (got, _) = case.sum(Variant::best(), Store::Cached);
     let differs = |other: &[f32]| (0..case.len).filter(|&i| !same(got[i], other[i])).count();
 
@@ -275,7 +275,7 @@ fn fused_reordered_or_multiplied_by_the_reciprocal_would_be_seen() {
 fn in_place() {
     let mut random = ChaCha8Rng::seed_from_u64(4);
     for (arity, len) in [(0, 37), (1, 1), (3, 1000), (20, 9001)] {
-        let case = case::<f32>(&mut random, Start::Continue, arity, Mix::Both, 1, len);
+        let case = case::<f32>(&mut random, SumStart::Continue, arity, Mix::Both, 1, len);
         let sum = expected(&case, separately);
         for variant in Variant::available() {
             for store in [Store::Cached, Store::Streaming] {
@@ -292,9 +292,9 @@ fn in_place() {
                 let mut terms = case.terms();
                 terms.push(Term::Partial(at));
                 // SAFETY: as above; the last term is the output's own elements.
-                unsafe { accumulate_with(variant, Start::Fresh, &terms, at, len, store) };
+                unsafe { accumulate_with(variant, SumStart::Fresh, &terms, at, len, store) };
                 let mut own = case.clone();
-                (own.start, own.acc) = (Start::Fresh, case.acc.clone());
+                (own.start, own.acc) = (SumStart::Fresh, case.acc.clone());
                 own.inputs.push(Input::Partial(case.acc.clone()));
                 let want = expected(&own, separately);
                 assert!((0..len).all(|i| same(acc[1 + i], want[i])), "{variant:?} {store:?} {arity}");
@@ -307,17 +307,17 @@ fn in_place() {
 #[test]
 fn continued_sums_equal_whole_ones() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
-    let case = case::<f16>(&mut random, Start::Fresh, 13, Mix::Both, 0, 5003);
+    let case = case::<f16>(&mut random, SumStart::Fresh, 13, Mix::Both, 0, 5003);
     let want = expected(&case, separately);
     let terms = case.terms();
     let mut acc = vec![0.0f32; case.len];
     let mut out = vec![f16::ZERO; case.len];
     // SAFETY: every vector holds len values and more.
     unsafe {
-        accumulate(Start::Fresh, &terms[..3], acc.as_mut_ptr(), case.len, Store::Streaming);
-        accumulate(Start::Continue, &terms[3..12], acc.as_mut_ptr(), case.len, Store::Streaming);
+        accumulate(SumStart::Fresh, &terms[..3], acc.as_mut_ptr(), case.len, Store::Streaming);
+        accumulate(SumStart::Continue, &terms[3..12], acc.as_mut_ptr(), case.len, Store::Streaming);
         let (acc, out) = (acc.as_ptr(), out.as_mut_ptr());
-        accumulate_and_finish(Start::Continue, acc, &terms[12..], out, case.divisor, case.len, Store::Streaming);
+        accumulate_and_finish(SumStart::Continue, acc, &terms[12..], out, case.divisor, case.len, Store::Streaming);
     }
     assert!((0..case.len).all(|i| same_element(out[i], f16::from_f32_const(want[i] / case.divisor))));
 }
@@ -333,11 +333,11 @@ fn conversions_equal_those_in_software() {
         let len = wide.len();
         let term = [Term::Weighted { data: halves.as_ptr(), weight: 1.0 }];
         // SAFETY: both vectors hold len values.
-        unsafe { accumulate_with(variant, Start::Fresh, &term, wide.as_mut_ptr(), len, Store::Cached) };
+        unsafe { accumulate_with(variant, SumStart::Fresh, &term, wide.as_mut_ptr(), len, Store::Cached) };
         assert!((0..len).all(|i| same(wide[i], halves[i].to_f32_const())), "{variant:?}");
         let term = [Term::Weighted { data: brains.as_ptr(), weight: 1.0 }];
         // SAFETY: both vectors hold len values.
-        unsafe { accumulate_with(variant, Start::Fresh, &term, wide.as_mut_ptr(), len, Store::Cached) };
+        unsafe { accumulate_with(variant, SumStart::Fresh, &term, wide.as_mut_ptr(), len, Store::Cached) };
         assert!((0..len).all(|i| same(wide[i], brains[i].to_f32_const())), "{variant:?}");
 
         let len = sums.len();
@@ -345,13 +345,13 @@ fn conversions_equal_those_in_software() {
         let mut out = vec![f16::ZERO; len];
         // SAFETY: both vectors hold len values.
         unsafe {
-            accumulate_and_finish_with(variant, Start::Continue, acc, &[], out.as_mut_ptr(), 1.0, len, cached);
+            accumulate_and_finish_with(variant, SumStart::Continue, acc, &[], out.as_mut_ptr(), 1.0, len, cached);
         }
         assert!((0..len).all(|i| same_element(out[i], f16::from_f32_const(sums[i]))), "{variant:?}");
         let mut out = vec![bf16::ZERO; len];
         // SAFETY: both vectors hold len values.
         unsafe {
-            accumulate_and_finish_with(variant, Start::Continue, acc, &[], out.as_mut_ptr(), 1.0, len, cached);
+            accumulate_and_finish_with(variant, SumStart::Continue, acc, &[], out.as_mut_ptr(), 1.0, len, cached);
         }
         assert!((0..len).all(|i| same_element(out[i], bf16::from_f32_const(sums[i]))), "{variant:?}");
     }
@@ -377,7 +377,7 @@ fn arbitrary<E: Element>(seed: u64, arity: usize, offset: usize, len: usize, con
             Input::Partial(sums)
         });
     }
-    let start = if continued { Start::Continue } else { Start::Fresh };
+    let start = if continued { SumStart::Continue } else { SumStart::Fresh };
     Case { start, divisor: sums()[0], acc, inputs, offset, len }
 }
 

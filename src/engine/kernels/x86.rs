@@ -5,67 +5,48 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::lanes::Lanes;
-use super::read::body;
 use super::sum::{Sum, in_blocks, is_together, together};
+use super::total::total;
+
+/// Functions of [`Lanes`], each an expression of vector instructions.
+macro_rules! lane_functions {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? { $value:expr })*) => {$(
+        #[inline(always)]
+        unsafe fn $name($($argument: $type),*) $(-> $result)? {
+            // SAFETY: the caller of a function of `Lanes` promises that the machine has the instructions, and that a
+            // pointer is valid for as many elements as the vector holds.
+            unsafe { $value }
+        }
+    )*};
+}
 
 macro_rules! arithmetic {
     ($acc:ty, $splat:ident, $load:ident, $mul:ident, $add:ident, $div:ident, $store:ident, $stream:ident) => {
-        #[inline(always)]
-        unsafe fn splat(value: $acc) -> Self {
-            // SAFETY: the trait's promise; likewise below.
-            unsafe { $splat(value) }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const $acc) -> Self {
-            unsafe { $load(from) }
-        }
-        #[inline(always)]
-        unsafe fn mul(self, other: Self) -> Self {
-            unsafe { $mul(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn add(self, other: Self) -> Self {
-            unsafe { $add(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn div(self, other: Self) -> Self {
-            unsafe { $div(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn store(self, to: *mut $acc) {
-            unsafe { $store(to, self) }
-        }
-        #[inline(always)]
-        unsafe fn stream(self, to: *mut $acc) {
-            unsafe { $stream(to, self) }
+        lane_functions! {
+            fn splat(value: $acc) -> Self { $splat(value) }
+            fn load(from: *const $acc) -> Self { $load(from) }
+            fn mul(self: Self, other: Self) -> Self { $mul(self, other) }
+            fn add(self: Self, other: Self) -> Self { $add(self, other) }
+            fn div(self: Self, other: Self) -> Self { $div(self, other) }
+            fn store(self: Self, to: *mut $acc) { $store(to, self) }
+            fn stream(self: Self, to: *mut $acc) { $stream(to, self) }
         }
     };
 }
 
 /// Lanes whose elements are the accumulation type itself.
 macro_rules! wide {
-    ($vector:ty, $width:expr, $acc:ty, $load:ident, $store:ident, $stream:ident, $($rest:ident),*) => {
+    ($vector:ty, $width:expr, $acc:ty, $load:ident, $store:ident, $stream:ident, $splat:ident, $mul:ident, $add:ident,
+     $div:ident) => {
         impl Lanes<$acc> for $vector {
             const WIDTH: usize = $width;
-            wide!(@arithmetic $acc, $load, $store, $stream, $($rest),*);
-
-            #[inline(always)]
-            unsafe fn widen(from: *const $acc) -> Self {
-                // SAFETY: the trait's promise; likewise below.
-                unsafe { $load(from) }
-            }
-            #[inline(always)]
-            unsafe fn narrow(self, to: *mut $acc) {
-                unsafe { $store(to, self) }
-            }
-            #[inline(always)]
-            unsafe fn narrow_stream(self, to: *mut $acc) {
-                unsafe { $stream(to, self) }
+            arithmetic!($acc, $splat, $load, $mul, $add, $div, $store, $stream);
+            lane_functions! {
+                fn widen(from: *const $acc) -> Self { $load(from) }
+                fn narrow(self: Self, to: *mut $acc) { $store(to, self) }
+                fn narrow_stream(self: Self, to: *mut $acc) { $stream(to, self) }
             }
         }
-    };
-    (@arithmetic $acc:ty, $load:ident, $store:ident, $stream:ident, $splat:ident, $mul:ident, $add:ident, $div:ident) => {
-        arithmetic!($acc, $splat, $load, $mul, $add, $div, $store, $stream);
     };
 }
 
@@ -76,19 +57,10 @@ macro_rules! half_width {
         impl Lanes<$element> for $vector {
             const WIDTH: usize = $width;
             arithmetic!(f32, $($arithmetic),*);
-
-            #[inline(always)]
-            unsafe fn widen(from: *const $element) -> Self {
-                // SAFETY: the trait's promise; likewise below.
-                unsafe { $widen($load(from.cast())) }
-            }
-            #[inline(always)]
-            unsafe fn narrow(self, to: *mut $element) {
-                unsafe { $store(to.cast::<$bits>(), $narrow(self)) }
-            }
-            #[inline(always)]
-            unsafe fn narrow_stream(self, to: *mut $element) {
-                unsafe { $stream(to.cast::<$bits>(), $narrow(self)) }
+            lane_functions! {
+                fn widen(from: *const $element) -> Self { $widen($load(from.cast())) }
+                fn narrow(self: Self, to: *mut $element) { $store(to.cast::<$bits>(), $narrow(self)) }
+                fn narrow_stream(self: Self, to: *mut $element) { $stream(to.cast::<$bits>(), $narrow(self)) }
             }
         }
     };
@@ -309,7 +281,7 @@ macro_rules! reading {
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name(data: *const f32, len: usize) -> f32 {
             // SAFETY: the caller's promise; this function is compiled for what the lanes need.
-            unsafe { body::<$vector>(data, len) }
+            unsafe { total::<$vector>(data, len) }
         }
     };
 }

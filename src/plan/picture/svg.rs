@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use super::{Picture, flow_name, grouped};
+use super::{PlanPicture, flow_name, grouped};
 use crate::plan::{Input, Kind, Step, parts};
 
 /// Things of one kind that are drawn one by one; more are drawn by rank, and more ranks by node.
@@ -21,7 +21,7 @@ const LEFT: f64 = 96.0;
 const TOP: f64 = 86.0;
 
 /// A place in the drawing: the box, the column (0 for clients), and within it whatever is not drawn together.
-type Place = (usize, u32, u64);
+type Dot = (usize, u32, u64);
 
 /// What is drawn at a place.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +44,8 @@ struct Edge {
 
 #[derive(Debug, Default)]
 struct Drawing {
-    items: BTreeMap<Place, Item>,
-    edges: BTreeMap<(Place, Place), Edge>,
+    items: BTreeMap<Dot, Item>,
+    edges: BTreeMap<(Dot, Dot), Edge>,
 }
 
 /// How finely a kind of thing is drawn.
@@ -74,7 +74,7 @@ impl Grain {
     }
 }
 
-impl Picture<'_> {
+impl PlanPicture<'_> {
     /// As SVG, light and dark. Refused, with the number of inputs, where it would take minutes.
     pub fn svg(&self, out: &mut impl Write) -> Result<(), String> {
         if self.edges() > MOST_INPUTS {
@@ -141,7 +141,7 @@ impl Picture<'_> {
 }
 
 impl Drawing {
-    fn add(&mut self, at: Place, number: u64, elements: u64, output: &'static str) {
+    fn add(&mut self, at: Dot, number: u64, elements: u64, output: &'static str) {
         let item = self.items.entry(at).or_insert(Item { first: number, output, ..Item::default() });
         item.last = number;
         item.count += 1;
@@ -151,7 +151,7 @@ impl Drawing {
         }
     }
 
-    fn join(&mut self, (from, one): (Place, usize), (to, other): (Place, usize), bytes: u64, same_node: bool) {
+    fn join(&mut self, (from, one): (Dot, usize), (to, other): (Dot, usize), bytes: u64, same_node: bool) {
         let edge = self.edges.entry((from, to)).or_default();
         edge.bytes += bytes;
         edge.between_nodes |= !same_node;
@@ -177,7 +177,7 @@ const STYLE: &str = "text{font:12px sans-serif;fill:#1c2126}.small{font-size:10.
     .small{fill:#a3acb4;stroke:#16191c}.ground{fill:#16191c}.box{fill:#20252a;stroke:#444c54}.client{fill:#4fb3f0}.partial{fill:#f5b041}\
     .result{fill:#7fe0cf}.copy{fill:#b5cf45}.library{fill:#c98bf5}.rank{stroke:#4b535b}.node{stroke:#a3acb4}.wire{stroke:#ff8a65}.bad{fill:#ff8a75}}";
 
-fn write_svg(picture: &Picture<'_>, drawing: &Drawing, out: &mut impl Write) -> fmt::Result {
+fn write_svg(picture: &PlanPicture<'_>, drawing: &Drawing, out: &mut impl Write) -> fmt::Result {
     let columns = drawing.items.keys().map(|(_, column, _)| *column).max().unwrap_or(0);
     let wide = (LEFT + COLUMN * f64::from(columns + 1) + 10.0).max(620.0);
     // Each box is as high as its fullest column.
@@ -193,7 +193,7 @@ fn write_svg(picture: &Picture<'_>, drawing: &Drawing, out: &mut impl Write) -> 
         tops.insert(*at, (top, height));
         top += height + 12.0;
     }
-    let mut places: BTreeMap<Place, (f64, f64)> = BTreeMap::new();
+    let mut places: BTreeMap<Dot, (f64, f64)> = BTreeMap::new();
     let mut filled: BTreeMap<(usize, u32), u64> = BTreeMap::new();
     for place in drawing.items.keys() {
         let (at, column, _) = *place;
@@ -258,7 +258,7 @@ fn write_svg(picture: &Picture<'_>, drawing: &Drawing, out: &mut impl Write) -> 
     )
 }
 
-fn write_head(picture: &Picture<'_>, columns: u32, out: &mut impl Write) -> fmt::Result {
+fn write_head(picture: &PlanPicture<'_>, columns: u32, out: &mut impl Write) -> fmt::Result {
     let (problem, layout) = (picture.problem, picture.layout);
     writeln!(
         out,
@@ -286,7 +286,7 @@ fn write_head(picture: &Picture<'_>, columns: u32, out: &mut impl Write) -> fmt:
     Ok(())
 }
 
-fn box_name(picture: &Picture<'_>, at: usize) -> String {
+fn box_name(picture: &PlanPicture<'_>, at: usize) -> String {
     let nodes = picture.layout.nodes();
     let each = nodes.div_ceil(MOST_BOXES);
     let (first, last) = (at * each, ((at + 1) * each).min(nodes) - 1);
@@ -294,7 +294,7 @@ fn box_name(picture: &Picture<'_>, at: usize) -> String {
 }
 
 fn write_item(
-    picture: &Picture<'_>,
+    picture: &PlanPicture<'_>,
     column: u32,
     item: &Item,
     (x, y): (f64, f64),
@@ -346,7 +346,7 @@ mod tests {
             residency: Residency::Resident,
         };
         let checked = check(plan.as_ref(), &problem, &layout);
-        let picture = Picture { strategy, plan: plan.as_ref(), problem: &problem, layout: &layout, terms, checked };
+        let picture = PlanPicture { strategy, plan: plan.as_ref(), problem: &problem, layout: &layout, terms, checked };
         let mut text = String::new();
         picture.svg(&mut text).expect("drawn");
         text

@@ -20,7 +20,7 @@ use crate::roofline::share::Bottleneck;
 /// How the work of a series goes with its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum Scaling {
     /// The same work on any number of nodes.
     Strong,
     /// The same work for each node.
@@ -43,14 +43,14 @@ pub struct Series {
     /// The other properties that are the same along the series: roles, way inside a node, order, end, residency, ceiling.
     pub terms: String,
     /// How its work goes with its nodes.
-    pub kind: Kind,
+    pub kind: Scaling,
     /// By nodes, ascending; at least two numbers of nodes.
-    pub points: Vec<Point>,
+    pub points: Vec<ScalingPoint>,
 }
 
 /// One number of nodes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Point {
+pub struct ScalingPoint {
     /// Nodes.
     pub nodes: u64,
     /// Ranks on all of them.
@@ -79,7 +79,7 @@ pub struct Point {
     pub status: Status,
 }
 
-impl Point {
+impl ScalingPoint {
     fn work(&self) -> f64 {
         self.clients as f64 * self.elements as f64
     }
@@ -141,11 +141,11 @@ pub fn series(file: &ResultFile) -> Vec<Series> {
 }
 
 /// The rows of one number of nodes, of one job or several.
-fn point(rows: &[&CellRow]) -> Point {
+fn point(rows: &[&CellRow]) -> ScalingPoint {
     let ok: Vec<&&CellRow> = rows.iter().filter(|row| row.timed().is_some()).collect();
     let middle = |values: Vec<f64>| crate::stats::summarise(&values).map(|summary| summary.median);
     let first = rows[0];
-    Point {
+    ScalingPoint {
         nodes: first.nodes,
         ranks: first.ranks,
         clients: first.clients,
@@ -166,7 +166,7 @@ fn point(rows: &[&CellRow]) -> Point {
 }
 
 /// None with fewer than two numbers of nodes.
-fn with_efficiency(mut points: Vec<Point>) -> Option<Vec<Point>> {
+fn with_efficiency(mut points: Vec<ScalingPoint>) -> Option<Vec<ScalingPoint>> {
     let base = points.first()?.clone();
     points.get(1)?;
     for point in &mut points {
@@ -182,18 +182,18 @@ fn with_efficiency(mut points: Vec<Point>) -> Option<Vec<Point>> {
     Some(points)
 }
 
-fn kind(points: &[Point]) -> Kind {
+fn kind(points: &[ScalingPoint]) -> Scaling {
     // Shards that do not divide evenly, and nodes with a rank less than others, must not count.
-    let near = |work: &dyn Fn(&Point) -> f64| {
+    let near = |work: &dyn Fn(&ScalingPoint) -> f64| {
         let first = work(&points[0]);
         points.iter().all(|point| (work(point) / first - 1.0).abs() < 0.01)
     };
-    if near(&Point::work) {
-        Kind::Strong
+    if near(&ScalingPoint::work) {
+        Scaling::Strong
     } else if near(&|point| point.work() / point.nodes as f64) {
-        Kind::Weak
+        Scaling::Weak
     } else {
-        Kind::Mixed
+        Scaling::Mixed
     }
 }
 
@@ -207,7 +207,7 @@ pub fn scaling(file: &ResultFile) -> String {
         paragraph(&mut page, text, 0);
         return page;
     }
-    let mut headings: Vec<(String, Dtype, String, Kind)> = Vec::new();
+    let mut headings: Vec<(String, Dtype, String, Scaling)> = Vec::new();
     for one in &all {
         let heading = (one.model.clone(), one.dtype, one.terms.clone(), one.kind);
         if !headings.contains(&heading) {
@@ -220,9 +220,9 @@ pub fn scaling(file: &ResultFile) -> String {
         }
         let (model, dtype, terms, kind) = &heading;
         let kind = match kind {
-            Kind::Strong => "strong scaling (N and |θ| the same)",
-            Kind::Weak => "weak scaling (N·|θ| in proportion to the nodes)",
-            Kind::Mixed => "N·|θ| neither the same nor in proportion to the nodes",
+            Scaling::Strong => "strong scaling (N and |θ| the same)",
+            Scaling::Weak => "weak scaling (N·|θ| in proportion to the nodes)",
+            Scaling::Mixed => "N·|θ| neither the same nor in proportion to the nodes",
         };
         paragraph(&mut page, &format!("{}, {dtype}, {terms}: {kind}", printable(model)), 2);
         let mut grid = Grid::new(
@@ -254,7 +254,7 @@ pub fn scaling(file: &ResultFile) -> String {
     page
 }
 
-fn line(series: &Series, point: &Point, first: bool) -> Vec<String> {
+fn line(series: &Series, point: &ScalingPoint, first: bool) -> Vec<String> {
     let none = || "-".to_owned();
     let (name, flow) = if first {
         (format!("  {}", printable(&series.strategy)), printable(&series.flow))
@@ -313,7 +313,7 @@ mod tests {
     fn the_same_work_on_more_nodes() {
         let file = file(vec![cell(4, 20, 100, Some(4.0)), cell(1, 20, 100, Some(8.0)), cell(2, 20, 100, Some(5.0))]);
         let all = series(&file);
-        assert_eq!((all.len(), all[0].kind, all[0].flow.as_str()), (1, Kind::Strong, "auto"));
+        assert_eq!((all.len(), all[0].kind, all[0].flow.as_str()), (1, Scaling::Strong, "auto"));
         let found: Vec<(u64, f64)> = all[0].points.iter().map(|p| (p.nodes, p.efficiency.unwrap())).collect();
         assert_eq!(found, [(1, 1.0), (2, 0.8), (4, 0.5)]);
         // 8 · 0.9 / (2 · 5 · 1.1) and 8 · 1.1 / (2 · 5 · 0.9).
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn work_that_grows_with_the_nodes() {
         let all = series(&file(vec![cell(2, 4, 100, Some(8.0)), cell(4, 8, 100, Some(10.0)), cell(8, 16, 100, None)]));
-        assert_eq!(all[0].kind, Kind::Weak);
+        assert_eq!(all[0].kind, Scaling::Weak);
         let found: Vec<Option<f64>> = all[0].points.iter().map(|point| point.efficiency).collect();
         assert_eq!(found, [Some(1.0), Some(0.8), None]);
         let page = scaling(&file(vec![cell(2, 4, 100, Some(8.0)), cell(8, 16, 100, None)]));

@@ -38,7 +38,7 @@ const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient o
 const BAR: usize = 8;
 
 /// A column of a comparison's table.
-struct Column {
+struct TableColumn {
     name: &'static str,
     align: Align,
     /// Which columns go first where a line would be too long: those with the smallest number. None: it stays.
@@ -46,14 +46,14 @@ struct Column {
     texts: Vec<String>,
 }
 
-impl Column {
+impl TableColumn {
     fn width(&self) -> usize {
         self.texts.iter().map(|text| text.chars().count()).chain([self.name.chars().count()]).max().unwrap_or(0)
     }
 }
 
 /// What the cells of a comparison usually share: named once above it, and a column only where they differ.
-type Fact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
+type ViewFact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
 type NamedFact = (&'static str, fn(&CellRow) -> String);
 const FACTS: [NamedFact; 13] = [
     ("model", |cell| printable(&cell.model)),
@@ -172,10 +172,10 @@ fn environment_fact(name: &str, value: &Value) -> Option<String> {
 }
 
 fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_>) {
-    let facts = FACTS.into_iter().map(|(name, value)| -> Fact<'_> { (name, Box::new(value)) });
-    let transport: Fact<'_> = ("MPI", Box::new(|cell| printable(view.transport(cell).unwrap_or_default())));
+    let facts = FACTS.into_iter().map(|(name, value)| -> ViewFact<'_> { (name, Box::new(value)) });
+    let transport: ViewFact<'_> = ("MPI", Box::new(|cell| printable(view.transport(cell).unwrap_or_default())));
     let transport = cells.iter().any(|cell| view.transport(cell).is_some()).then_some(transport);
-    let jobs: Fact<'_> =
+    let jobs: ViewFact<'_> =
         ("jobs", Box::new(|cell| view.jobs(cell.comparison).map_or("1".to_owned(), |jobs| jobs.to_string())));
     let jobs = cells.iter().any(|cell| view.jobs(cell.comparison).is_some()).then_some(jobs);
     let (mut shared, mut differing) = (Vec::new(), Vec::new());
@@ -201,7 +201,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
         let fastest = rivals.filter_map(|rival| rival.timed()).reduce(f64::min);
         cell.timed().is_some() && cell.timed() == fastest
     };
-    let column = |name, align, goes, text: &dyn Fn(&CellRow) -> String| Column {
+    let column = |name, align, goes, text: &dyn Fn(&CellRow) -> String| TableColumn {
         name,
         align,
         goes,
@@ -238,7 +238,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
 }
 
 /// Prints the columns that fit, and says which do not.
-fn print_columns(page: &mut String, mut columns: Vec<Column>, rows: usize) {
+fn print_columns(page: &mut String, mut columns: Vec<TableColumn>, rows: usize) {
     let mut gone = Vec::new();
     while columns.iter().map(|column| column.width() + 1).sum::<usize>() > WIDTH + 1 {
         let next = (0..columns.len()).filter(|at| columns[*at].goes.is_some()).min_by_key(|at| columns[*at].goes);
