@@ -1,5 +1,5 @@
-//! The experiment as written. Every field has a default; what a default stands for is settled in
-//! [`resolve()`](crate::experiment::resolve::resolve).
+//! The experiment as written. Every field has a default, which [`resolve()`](crate::experiment::resolve::resolve)
+//! interprets.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,7 +19,8 @@ use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
 use crate::plan::{End, IntraNode, Order, Roles};
 
-// The comments on fields become the descriptions in configs/experiment.schema.json, which editors show.
+// Doc comments of the fields become descriptions in configs/experiment.schema.json, which editors show. Regenerate it
+// after a change.
 
 /// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles, intra_node, order
 /// or end spans a sweep: every combination is measured.
@@ -47,8 +48,8 @@ pub struct WrittenExperiment {
     pub description: Option<String>,
 
     /// Models, which give gradients their lengths |θ|: names of the catalogue, numbers of elements, or a name with a
-    /// number of elements, or with bytes for each rank that aggregates. Needed with synthetic gradients; with gradients from files |θ| is what the files say, and
-    /// this must be left out.
+    /// number of elements, or with bytes for each rank that aggregates. Needed with synthetic gradients; with gradients
+    /// from files |θ| is what the files say, and this must be left out.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<ModelChoice>")]
     pub models: Option<OneOrMany<ModelChoice>>,
