@@ -1,13 +1,13 @@
-//! Starts a job under MPI's launcher, and ends it when it takes too long.
+//! Starts a job under an MPI launcher and ends it if it takes too long.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// Seconds that a job has to end after it was asked to, before it is killed.
+/// Seconds between the request that a job end and its being killed.
 const GRACE: u32 = 10;
-/// Exit code of timeout(1) where it had to end what it started: 124, or 128 + 9 where that had to be killed.
+/// Exit codes of timeout(1) after it ended its command: 124, or 137 (128 + SIGKILL) if the command had to be killed.
 const TIMED_OUT: [i32; 2] = [124, 137];
 
 /// A command that starts ranks, such as `mpirun -n 4`.
@@ -19,21 +19,22 @@ pub struct JobLauncher {
 /// How a job ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Ended {
-    /// By itself.
+    /// The job ended by itself.
     Itself(ExitStatus),
-    /// It took too long and was ended.
+    /// The job exceeded its time limit and was ended.
     TimedOut,
 }
 
-impl JobLauncher {
-    /// As a person writes it: words between blanks. None where there is none.
-    pub fn parse(text: &str) -> Option<JobLauncher> {
+impl Launcher {
+    /// Splits a command line at blanks, without quoting rules. None if it has no words.
+    pub fn parse(text: &str) -> Option<Launcher> {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         (!words.is_empty()).then_some(JobLauncher { words })
     }
 
-    /// `srun` inside an allocation of Slurm, else what `GRADSHARD_MPIRUN` names, else `mpirun`; for so many ranks.
-    pub fn usual(ranks: usize) -> JobLauncher {
+    /// Returns the default launcher for `ranks` ranks: the program in `GRADSHARD_MPIRUN`, else `srun` inside a Slurm
+    /// allocation, else `mpirun`.
+    pub fn usual(ranks: usize) -> Launcher {
         let program = match std::env::var("GRADSHARD_MPIRUN") {
             Ok(program) if !program.is_empty() => program,
             _ if std::env::var_os("SLURM_JOB_ID").is_some() => "srun".to_owned(),
@@ -42,19 +43,19 @@ impl JobLauncher {
         JobLauncher { words: vec![program, "-n".to_owned(), ranks.to_string()] }
     }
 
-    /// The command line that starts `program` with `arguments`.
+    /// Returns the command that starts `program` with `arguments`.
     pub fn command(&self, program: &Path, arguments: &[PathBuf]) -> Command {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).arg(program).args(arguments);
         command
     }
 
-    /// Runs a job with nothing on its standard input and output, what it says going to `said`.
+    /// Runs a job without standard input or output; its standard error goes to the file `said`.
     ///
-    /// The time limit is kept by timeout(1), so that a job ends within it even if this process is killed meanwhile.
+    /// timeout(1) keeps the time limit, so the job ends within it even if this process is killed.
     ///
     /// # Errors
-    /// The launcher cannot be started.
+    /// If `said` cannot be created or timeout(1) cannot be started.
     pub fn run_within(
         &self,
         patience: Duration,
@@ -72,7 +73,7 @@ impl JobLauncher {
         Ok(Ended::Itself(status))
     }
 
-    /// As a person would write it.
+    /// Returns the launcher's command line, words joined by blanks.
     pub fn text(&self) -> String {
         self.words.join(" ")
     }

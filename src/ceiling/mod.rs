@@ -1,5 +1,5 @@
-//! The largest gradient that a strategy aggregates under a memory limit: predicted from plans, and found by trying, one
-//! fresh job a try, with the limit enforced.
+//! Finds the largest gradient that a strategy can aggregate under a memory limit. It is predicted from plans and then
+//! found by trial. Each trial is a job of its own with the limit enforced.
 
 mod launch;
 mod probe;
@@ -21,73 +21,74 @@ use crate::job::{JobError, Prepared};
 use crate::plan::Layout;
 use crate::plan::memory::predict_rank;
 
-/// The widest gap between the largest gradient that went and the smallest that did not, as a share of the former.
+/// A search ends when the largest passing and the smallest failing gradient differ by at most this share of the former.
 pub const RESOLUTION: f64 = 0.01;
-/// No gradient is longer: elements.
+/// Longest gradient that is tried, elements.
 const MOST_ELEMENTS: u64 = 1 << 40;
 
-/// What is searched, and how jobs are started.
+/// The experiment to search, the limit, and how to start jobs.
 #[derive(Debug)]
-pub struct CeilingRequest {
-    /// The experiment whose strategies, shards, flows and clients are taken; its models are replaced.
+pub struct Request {
+    /// The experiment that gives strategies, shards, flows and clients; its models are replaced.
     pub experiment: PathBuf,
-    /// Bytes that one aggregator may hold.
+    /// Limit on the memory of one aggregator, bytes.
     pub limit: u64,
-    /// Only these strategies; None: all of the experiment.
+    /// The strategies to search; None searches all of the experiment's.
     pub strategies: Option<Vec<String>>,
-    /// How a job is started.
-    pub launcher: JobLauncher,
-    /// Ranks of a job.
+    /// Command that starts a job's ranks.
+    pub launcher: Launcher,
+    /// Number of ranks of a job.
     pub ranks: usize,
-    /// Nodes that they are on, in blocks.
+    /// Number of nodes of a job; ranks are assigned to them in blocks.
     pub nodes: usize,
-    /// How long one job may take.
+    /// Time limit of one job.
     pub patience: Duration,
 }
 
-/// What was found for one cell.
+/// The result of the search for one cell.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ceiling {
-    /// Strategy.
+    /// Name of the strategy.
     pub strategy: String,
-    /// M.
+    /// Number of shards, M.
     pub shards: u64,
-    /// Flow.
+    /// Name of the flow.
     pub flow: String,
-    /// Element type.
+    /// Name of the element type.
     pub dtype: String,
-    /// Bytes of an element.
+    /// Bytes per element.
     pub element_bytes: u64,
-    /// N.
+    /// Number of clients, N.
     pub clients: u64,
-    /// The longest gradient whose aggregators are predicted to stay under the limit, elements; None where the strategy
-    /// has no plan for these ranks.
+    /// The longest gradient predicted to fit under the limit on every rank, elements. 0 if not even one element fits;
+    /// None if the strategy has no plan for these ranks.
     pub predicted_elements: Option<u64>,
-    /// The longest gradient that went, elements; None where not even one element did.
+    /// The longest gradient that passed, elements; None if none did.
     pub largest_elements: Option<u64>,
-    /// The shortest that did not.
+    /// The shortest gradient that failed, elements; None if none did.
     pub refused_elements: Option<u64>,
-    /// What became of it.
+    /// Outcome of the shortest gradient that failed; empty if none did.
     pub refused_because: String,
-    /// The longest that went over the predicted.
+    /// `largest_elements` / `predicted_elements`.
     pub measured_over_predicted: Option<f64>,
-    /// Every try, in order.
-    pub tries: Vec<Try<TrialOutcome>>,
+    /// All trials in order.
+    pub tries: Vec<Try<Outcome>>,
 }
 
-/// Told of every try while the search goes on.
+/// Receives the progress of a search.
 pub trait Watcher {
-    /// A search begins: of how many, which, for what, with the predicted bytes of the gradient.
+    /// Called when the search for cell `at` of `of`, described by `what`, begins. `predicted` is the predicted size of
+    /// the largest gradient, bytes.
     fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>);
-    /// A job has been tried with a gradient of so many bytes.
-    fn tried(&mut self, bytes: u64, outcome: &TrialOutcome);
+    /// Called after each trial with the gradient's size in bytes.
+    fn tried(&mut self, bytes: u64, outcome: &Outcome);
 }
 
 /// Searches every cell of the experiment.
 ///
 /// # Errors
-/// The experiment cannot be used, or takes its gradients from files; no job can be started.
-pub fn find(request: &CeilingRequest, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>, JobError> {
+/// If the experiment is invalid, fixes `nodes` or takes gradients from files, or if a job cannot be started.
+pub fn find(request: &Request, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>, JobError> {
     let written = probe::Template::read(&request.experiment, request.strategies.as_deref(), request.ranks)?;
     let node_of: Vec<usize> = (0..request.ranks).map(|rank| rank * request.nodes / request.ranks).collect();
     let prepared = Prepared::understand(&written.with_elements(1), &request.experiment, &node_of)?;
@@ -142,7 +143,8 @@ pub fn find(request: &CeilingRequest, watcher: &mut dyn Watcher) -> Result<Vec<C
     Ok(all)
 }
 
-/// The longest gradient whose heaviest aggregator is predicted to stay under the limit. None without a plan.
+/// Returns the longest gradient for which every rank's predicted peak memory is within the limit, elements. None if the
+/// strategy has no plan.
 fn predicted(
     prepared: &Prepared,
     comparison: &Comparison,

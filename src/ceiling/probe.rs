@@ -1,4 +1,4 @@
-//! One try: a job of its own, with one cell, one round and the limit enforced.
+//! One trial: a job with one cell, one round and the limit enforced.
 
 use std::fmt;
 use std::fs;
@@ -15,17 +15,17 @@ use crate::job::JobError;
 use crate::results::ResultFile;
 use crate::results::row::Status;
 
-/// What became of a try.
+/// The outcome of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "outcome", content = "detail")]
-pub enum TrialOutcome {
-    /// The gradient was aggregated, and the result verified.
+pub enum Outcome {
+    /// The gradient was aggregated and the result verified.
     Ok,
-    /// The job refused it and went on to its end.
+    /// The job wrote a result, but its cell did not succeed. Holds the reason.
     Refused(String),
-    /// The job died.
+    /// The job wrote no result. Holds its exit status and last message.
     Died(String),
-    /// It took longer than a job may.
+    /// The job exceeded its time limit.
     Hung(String),
 }
 
@@ -46,14 +46,14 @@ impl fmt::Display for TrialOutcome {
     }
 }
 
-/// An experiment of which single cells are tried.
+/// An experiment whose cells are tried one at a time.
 pub struct Template {
     experiment: Value,
 }
 
 impl Template {
-    /// Reads the experiment at `path`, with only `strategies` where they are given. Where it names no roles, all ranks
-    /// but one aggregate: clients' own gradients then do not count.
+    /// Reads the experiment at `path`, restricted to `strategies` if given. If it names no roles, all ranks but one
+    /// become dedicated aggregators, so that the clients' gradients do not count towards their memory.
     pub fn read(path: &Path, strategies: Option<&[String]>, ranks: usize) -> Result<Template, JobError> {
         let wrong = |problem: String| JobError::Input(format!("{}: {problem}", path.display()));
         let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
@@ -78,14 +78,15 @@ impl Template {
         Ok(Template { experiment })
     }
 
-    /// The experiment with a gradient of this length as its only model.
+    /// Returns the experiment with a gradient of this length as its only model.
     pub fn with_elements(&self, elements: u64) -> String {
         let mut experiment = self.experiment.clone();
         experiment["models"] = json!([{"name": "probe", "elements": elements}]);
         experiment.to_string()
     }
 
-    /// An experiment of one cell under an enforced ceiling.
+    /// Returns the experiment reduced to one cell with a gradient of `elements` elements, under an enforced ceiling of
+    /// `limit` bytes.
     pub fn of_cell(&self, comparison: &Comparison, cell: &Cell, elements: u64, limit: u64) -> String {
         let mut experiment = self.experiment.clone();
         let fields = [
@@ -111,15 +112,15 @@ impl Template {
     }
 }
 
-/// Runs a job of one cell in the directory `place`.
+/// Runs a job of one cell with its files in the directory `place`.
 ///
 /// # Errors
-/// The job cannot be started, or refuses the experiment itself.
-pub fn run(experiment: &str, place: &Path, request: &CeilingRequest) -> Result<TrialOutcome, JobError> {
+/// If the job cannot be started or rejects the experiment.
+pub fn run(experiment: &str, place: &Path, request: &Request) -> Result<Outcome, JobError> {
     let broken = |what: &str, error: &dyn fmt::Display| JobError::Output(format!("{what}: {error}"));
     let (file, output, said) = (place.join("probe.json"), place.join("probe.h5"), place.join("said"));
     fs::write(&file, experiment).map_err(|error| broken("probe.json", &error))?;
-    // Of an earlier try.
+    // A result of an earlier trial must not be taken for this one's.
     let _ = fs::remove_file(&output);
     let program = std::env::current_exe().map_err(|error| broken("gradshard", &error))?;
     let words = ["run", "--force", "--no-limits", "--ignore-prediction", "--output"];
@@ -138,7 +139,7 @@ pub fn run(experiment: &str, place: &Path, request: &CeilingRequest) -> Result<T
         }
         Ended::Itself(status) => status,
     };
-    // As shells and timeout(1) say that a command was not found, or cannot be run.
+    // Exit codes 126 and 127 of shells and timeout(1): the command cannot be run, or was not found.
     if matches!(status.code(), Some(126 | 127)) && !output.exists() {
         return Err(JobError::Input(format!("{}: {}", request.launcher.text(), last_words())));
     }

@@ -1,44 +1,45 @@
-//! Bisection between a size that goes and one that does not, starting from a guess.
+//! Bisection between a size that passes and one that fails, starting from a guess.
 
 use serde::Serialize;
 
-/// One try.
+/// One trial.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Try<O> {
-    /// What was tried.
+    /// The size that was tried.
     pub size: u64,
-    /// What became of it.
+    /// The outcome.
     pub outcome: O,
 }
 
-/// Whether a try went.
-pub trait Judged {
-    /// True if it did.
+/// Tells whether a trial passed.
+pub trait Verdict {
+    /// Returns true if the trial passed.
     fn went(&self) -> bool;
 }
 
-/// What a search has found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found<O> {
-    /// The largest size that went; None where none did.
+    /// The largest size that passed; None if none did.
     pub largest: Option<u64>,
-    /// Every try, in order.
+    /// All trials in order.
     pub tries: Vec<Try<O>>,
 }
 
-impl<O: Judged> Found<O> {
-    /// The smallest try that did not go.
+impl<O: Verdict> Found<O> {
+    /// Returns the smallest trial that failed.
     pub fn refused(&self) -> Option<&Try<O>> {
         self.tries.iter().filter(|tried| !tried.outcome.went()).min_by_key(|tried| tried.size)
     }
 }
 
-/// How far beyond a bound that held the next one is tried.
+/// Factor of the first step away from the guess.
 const STEP: f64 = 1.05;
 
-/// Finds the largest size from 1 to `most` that goes, to within `resolution` of it (a share), where every size below one
-/// that goes does so too. Begins at `guess`, and goes away from it by steps that double. `attempt` yields None to give up.
-pub fn search<O: Judged>(
+/// Finds the largest size in 1..=`most` that passes, to within the share `resolution` of it. Assumes that every smaller
+/// size passes too. The search starts at `guess` and moves away from it in growing steps until it has a size that
+/// passes and one that fails, then bisects. It ends early if `attempt` returns None.
+pub fn search<O: Verdict>(
     guess: u64,
     most: u64,
     resolution: f64,
@@ -70,7 +71,7 @@ pub fn search<O: Judged>(
             }
             (None, None) => break,
         };
-        // 5 %, 10 %, 22 %, 48 %, then twice and more.
+        // The factors are 1.05, 1.10, 1.22, 1.48, 2.18, …
         factor *= factor;
     }
     Found { largest, tries }

@@ -1,8 +1,9 @@
-//! Comparisons and their cells: the points of a sweep, in a fixed order.
+//! Comparisons and their cells: the points of a sweep in a fixed order.
 //!
-//! The order, and so the numbers of comparisons and cells, is that of nested loops over the lists as written, the
-//! slowest first: nodes, models, dtype, clients, roles, end (these make the comparisons), then strategies, shards, flow,
-//! intra_node, order, ceiling (the cells of one). Numbers start at 0; cells are numbered through all comparisons. The same
+//! Comparisons and cells are numbered from 0 by nested loops over the lists as written. From the outermost loop
+//! inwards, nodes, models, dtype, clients, roles and end make the comparisons; strategies, shards, flow, intra_node,
+//! order and ceiling make the cells of one. Cell numbers continue through all comparisons. The same experiment always
+//! yields the same numbers.
 //! experiment always gets the same numbers.
 
 use std::fmt;
@@ -13,20 +14,20 @@ use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
 use crate::plan::{End, IntraNode, Order, Residency, Roles};
 
-/// One problem on one layout, whose cells are measured together, in blocks.
+/// A problem on a layout. Its cells are measured together, in blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
     /// Number within the experiment, from 0.
     pub index: u64,
-    /// Runs on the first so many of the job's nodes; None: on all of them.
+    /// Number of the job's first nodes that it runs on; None uses all.
     pub nodes: Option<u64>,
     /// Name of the model.
     pub model: String,
-    /// |θ|.
+    /// Number of elements, |θ|.
     pub elements: u64,
     /// Element type.
     pub dtype: Dtype,
-    /// N.
+    /// Number of clients, N.
     pub clients: u64,
     /// Which ranks aggregate.
     pub roles: Roles,
@@ -39,7 +40,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Bytes of one gradient, |θ| times the size of an element.
+    /// Returns the size of one gradient, bytes.
     pub fn gradient_bytes(&self) -> u64 {
         self.elements * self.dtype.size() as u64
     }
@@ -64,15 +65,15 @@ pub struct Cell {
     pub index: u64,
     /// Name of the strategy.
     pub strategy: String,
-    /// M; 1 for a strategy that does not heed it.
+    /// Number of shards, M; 1 for a strategy without shards.
     pub shards: u64,
-    /// How data moves through an aggregator; `whole` for a strategy that does not heed it.
+    /// How data moves through an aggregator; `whole` for a strategy without a choice of flow.
     pub flow: FlowChoice,
     /// How data passes between ranks of one node.
     pub intra_node: IntraNode,
     /// The order of summation.
     pub order: Order,
-    /// Memory limit on one aggregator, bytes; None: no limit.
+    /// Memory limit on one aggregator, bytes; None for no limit.
     pub ceiling: Option<u64>,
 }
 
@@ -87,7 +88,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// The lists that the cells of a comparison run through, none empty.
+/// The lists that the cells of a comparison are made from; none is empty.
 pub(crate) struct Variants<'a> {
     pub strategies: &'a [String],
     pub shards: &'a [u64],
@@ -98,7 +99,7 @@ pub(crate) struct Variants<'a> {
 }
 
 impl Variants<'_> {
-    /// Number of cells of one comparison. Does not build them, so that a huge sweep can be refused.
+    /// Returns the number of cells of one comparison without building them, so that a huge sweep can be rejected.
     pub fn count(&self, end: End, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
         let lengths = |strategy: &String| self.heeded(end, knobs(strategy)).lengths();
         let product =
@@ -106,7 +107,7 @@ impl Variants<'_> {
         self.strategies.iter().map(lengths).map(product).fold(0, u64::saturating_add)
     }
 
-    /// The cells of one comparison, numbered from `first`. Asks `knobs` what a strategy heeds.
+    /// Builds the cells of one comparison, numbered from `first`. `knobs` tells which settings a strategy uses.
     pub fn cells(&self, first: u64, end: End, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
         let mut cells = Vec::new();
         for strategy in self.strategies {
@@ -139,7 +140,7 @@ impl Variants<'_> {
     }
 }
 
-/// What one strategy's cells run through.
+/// The lists that apply to one strategy; those of settings that it ignores are reduced to one value.
 struct Heeded<'a> {
     shards: &'a [u64],
     flow: &'a [FlowChoice],

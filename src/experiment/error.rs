@@ -1,32 +1,32 @@
-//! What can be wrong with an experiment file.
+//! Errors of experiment files.
 
 use std::path::PathBuf;
 
-/// Why an experiment is refused: the file, the field in it, what is wrong and what would be right.
+/// The reason why an experiment is rejected: the file, the field, the fault and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExperimentError {
-    /// The text is no JSON, or a value cannot be what its field is.
+    /// The text is not JSON, or a value does not suit its field.
     #[error("{}: {}{problem}, at line {line} column {column}", file.display(), prefix(field))]
     Text {
         /// The experiment file.
         file: PathBuf,
-        /// The field, as `repeat.blocks` or `shards[2]`; empty for the whole text.
+        /// The field, such as `repeat.blocks` or `shards[2]`; empty for the whole text.
         field: String,
-        /// What is wrong and what would be right.
+        /// The fault and its remedy.
         problem: String,
         /// Line, from 1.
         line: usize,
         /// Column, from 1.
         column: usize,
     },
-    /// Values that do not go together, or a name that nothing has.
+    /// Values contradict each other, or a name is unknown.
     #[error("{}: {}{problem}", file.display(), prefix(field))]
     Meaning {
         /// The experiment file.
         file: PathBuf,
-        /// The field, as `strategies[2]`; empty for the whole experiment.
+        /// The field, such as `strategies[2]`; empty for the whole experiment.
         field: String,
-        /// What is wrong and what would be right.
+        /// The fault and its remedy.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Where the clients' gradients come from, as written.
+//! The source of the clients' gradients, as written in an experiment.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,34 +17,34 @@ use crate::experiment::weights::Weights;
 use crate::gradient::source::FileKind;
 use crate::plan::Residency;
 
-/// Where the clients' gradients come from, what they weigh and how they are held.
+/// The source, the weights and the residency of the clients' gradients.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Gradients {
-    /// Random numbers, the same for the same seed.
+    /// Random numbers, determined by the seed.
     Synthetic {
-        /// Start of the random sequence.
+        /// Seed of the random sequence.
         seed: u64,
         /// The clients' weights; never a key.
         weights: Weights,
         /// How clients hold their gradients.
         residency: Residency,
     },
-    /// Files that hold the clients' gradients and say N and |θ|.
+    /// Files with the clients' gradients, which determine N and |θ|.
     Files {
-        /// What the files are.
+        /// Format of the files.
         format: FileKind,
-        /// A file, a directory or a glob. As written it is relative to the experiment file.
+        /// A file, a directory or a glob; as written, relative to the experiment file.
         path: PathBuf,
         /// The clients' weights.
         weights: Weights,
-        /// The dataset or group of an HDF5 file; None takes what lies at its top.
+        /// The dataset or group of an HDF5 file; None is the root group.
         dataset: Option<String>,
         /// How clients hold their gradients.
         residency: Residency,
     },
 }
 
-/// What `"source"` names.
+/// The values of `"source"`.
 #[derive(Clone, Copy, PartialEq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "lowercase")]
 enum SourceName {
@@ -58,7 +58,8 @@ impl Named for SourceName {
     const WHAT: &'static str = "source";
 }
 
-/// Every field that any source has. Read flat, because serde's tagged enums buffer and lose the place of an error.
+/// The fields of all sources together. They are read without a tagged enum, because serde buffers tagged enums and
+/// loses the position of an error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -132,21 +133,21 @@ impl Fields {
 }
 
 impl Gradients {
-    /// The clients' weights.
+    /// Returns the clients' weights.
     pub fn weights(&self) -> &Weights {
         match self {
             Gradients::Synthetic { weights, .. } | Gradients::Files { weights, .. } => weights,
         }
     }
 
-    /// How clients hold their gradients.
+    /// Returns how clients hold their gradients.
     pub fn residency(&self) -> Residency {
         match self {
             Gradients::Synthetic { residency, .. } | Gradients::Files { residency, .. } => *residency,
         }
     }
 
-    /// The same with a relative path taken from `base_dir`.
+    /// Returns the same with a relative path resolved against `base_dir`.
     pub fn located(&self, base_dir: &Path) -> Gradients {
         let mut located = self.clone();
         if let Gradients::Files { path, .. } = &mut located {

@@ -1,4 +1,4 @@
-//! What a sweep can turn besides the strategy: roles, flow, the way inside a node, order, end; and memory ceilings.
+//! Reads the settings of a sweep other than the strategy: roles, flow, intra_node, order, end and memory ceilings.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -92,7 +92,7 @@ pub enum FlowChoice {
     Whole,
     /// A pipeline of chunks.
     Chunk {
-        /// Bytes of a chunk, above 0.
+        /// Size of a chunk, bytes; above 0.
         bytes: u64,
     },
     /// A pipeline whose chunk size is chosen automatically.
@@ -109,7 +109,7 @@ impl fmt::Display for FlowChoice {
     }
 }
 
-/// Reads a size, or text that `word` knows; `expected` is what to say of anything else.
+/// Reads a size, or a text that `word` recognises. `expected` is the error message for anything else.
 fn size_or<'de, D, T>(
     deserializer: D,
     size: fn(u64) -> T,
@@ -142,7 +142,7 @@ where
     deserializer.deserialize_any(SizeOr { size, word, expected })
 }
 
-/// True for text that is meant as a size and not as a name.
+/// Returns true if a text is meant as a size rather than a name.
 fn looks_like_size(text: &str) -> bool {
     text.trim_start().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
 }
@@ -185,10 +185,10 @@ impl JsonSchema for FlowChoice {
     }
 }
 
-/// A memory limit on one aggregator, as written.
+/// A memory limit on one aggregator, as written in an experiment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CeilingChoice {
-    /// Bytes.
+    /// A limit in bytes.
     Bytes(u64),
     /// The name of a preset.
     Preset(String),

@@ -1,7 +1,7 @@
-//! The experiment: JSON as written, read with precise errors ([`parse`]), resolved and validated ([`resolve()`]) into
-//! the cells that will be measured.
+//! Experiments: JSON as written, read with precise errors ([`parse`]), then resolved and validated ([`resolve()`]) into
+//! the cells to measure.
 //!
-//! Nothing here opens a file: what the catalogue, the files and the strategies say is handed in.
+//! This module opens no files; the caller passes in what it needs of the catalogue, the files and the strategies.
 
 pub mod cells;
 pub mod error;

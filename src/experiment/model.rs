@@ -1,4 +1,4 @@
-//! Models as written: a name from the catalogue, a length, or a name with a length.
+//! Models as written in an experiment: a name from the catalogue, a length, or a name with a length.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,28 +12,28 @@ use crate::experiment::numbers::Elements;
 use crate::experiment::one_or_many::SweepValue;
 use crate::experiment::size::Size;
 
-/// The longest name of a model or an experiment: it becomes part of file names.
+/// Greatest length of the name of a model or an experiment, bytes. Names become part of file names.
 const LONGEST_NAME: usize = 100;
 
-/// A model as written.
+/// A model as written in an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelChoice {
-    /// The name of a model of the catalogue.
+    /// The name of a model in the catalogue.
     Catalogue(String),
-    /// Only a length; its decimal text is its name.
+    /// A number of elements, which in decimal is also the name.
     Length(u64),
-    /// A name of the experimenter's own.
+    /// A model defined in the experiment.
     Own {
         /// The name.
         name: String,
-        /// |θ|.
+        /// Number of elements, |θ|.
         elements: u64,
     },
-    /// A gradient that grows with the ranks, as weak scaling wants.
+    /// A gradient that grows with the number of ranks, for weak scaling.
     PerAggregator {
         /// The name.
         name: String,
-        /// Bytes of the gradient for each rank that may aggregate.
+        /// Size of the gradient for each rank that may aggregate, bytes.
         bytes: u64,
     },
 }
@@ -64,7 +64,7 @@ fn some_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>,
     Size::read(deserializer).map(Some)
 }
 
-/// Why `name` cannot be part of a file name; None if it can.
+/// Explains why `name` cannot be part of a file name; None if it can.
 pub(crate) fn unfit_name(name: &str) -> Option<String> {
     let odd = |c: char| c.is_control() || "/\\:".contains(c);
     if name.trim().is_empty() {
@@ -106,7 +106,7 @@ impl SweepValue for ModelChoice {
                 Ok(ModelChoice::Catalogue(name.to_string()))
             }
             fn visit_u64<E: de::Error>(self, elements: u64) -> Result<ModelChoice, E> {
-                // Through the number's own visitor, which knows the range.
+                // The number's own visitor checks the range.
                 Elements::visitor().visit_u64(elements).map(|elements| ModelChoice::Length(elements.0))
             }
             fn visit_i64<E: de::Error>(self, elements: i64) -> Result<ModelChoice, E> {

@@ -1,4 +1,4 @@
-//! Names out of a known set, and what to say about one that is not in it.
+//! Names from a known set, and messages about unknown ones.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use crate::gradient::Dtype;
 use crate::gradient::source::FileKind;
 use crate::plan::{End, IntraNode, Order, Residency};
 
-/// Below this likeness a known name is no help as a suggestion.
+/// Least similarity of a known name for it to be suggested.
 const ALIKE: f64 = 0.5;
 
-/// A setting whose values are written as one of a few words, the names of its variants.
+/// A setting with a fixed set of values, written as the names of its variants.
 pub trait Named: Copy + PartialEq + VariantArray + Into<&'static str> {
-    /// The setting, for messages: `order`.
+    /// Name of the setting in messages, such as `order`.
     const WHAT: &'static str;
 
-    /// Every word.
+    /// Returns the names of all values.
     fn names() -> Vec<&'static str> {
         Self::VARIANTS.iter().map(|value| (*value).into()).collect()
     }
@@ -54,23 +54,23 @@ impl<T: Named> SweepValue for T {
     }
 }
 
-/// `"a", "b"`.
+/// Formats a list such as `"a", "b"`.
 fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The known name most like `name`, if one is like it at all.
+/// Returns the known name most similar to `name`, if any is similar enough.
 pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_lowercase();
     let likeness = |known: &str| {
         let known = known.to_lowercase();
         let edits = strsim::normalized_damerau_levenshtein(&name, &known);
-        // Half a name is a good hint even where most letters are missing: "ring" for "sharded-ring".
+        // Part of a name is a good hint even if most letters are missing, such as "ring" for "sharded-ring".
         let part = name.len() > 2 && (known.contains(&name) || name.contains(&known));
         if part { edits.max(ALIKE) } else { edits }
     };
     let scored = known.iter().map(|known| (likeness(known), *known));
-    // The first of equals: max_by would take the last.
+    // Of equally similar names the first counts; max_by would return the last.
     let best = scored.fold(None, |best: Option<(f64, &str)>, this| match best {
         Some(best) if best.0 >= this.0 => Some(best),
         _ => Some(this),
@@ -78,12 +78,12 @@ pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     best.filter(|(score, _)| *score >= ALIKE).map(|(_, known)| known)
 }
 
-/// ` did you mean "…"?`, if a known name is like `name`; otherwise nothing.
+/// Returns ` did you mean "…"?` if a known name is similar to `name`, otherwise an empty text.
 pub(crate) fn hint(name: &str, known: &[&str]) -> String {
     closest(name, known).map_or(String::new(), |best| format!(" did you mean {best:?}?"))
 }
 
-/// What to say about a name that is not known: what it was meant to name, the known name most like it, and all of them.
+/// Makes the message for an unknown name: the kind of name, the most similar known name, and all known names.
 pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     format!("unknown {what} {name:?};{} known: {}", hint(name, known), known.join(", "))
 }

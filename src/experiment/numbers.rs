@@ -1,4 +1,4 @@
-//! The numbers of an experiment: counts, numbers of elements, weights, seconds. Each refuses what it cannot mean.
+//! Numbers in an experiment, with checks of their range: counts, numbers of elements, weights, seconds.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,11 +16,11 @@ pub struct WholeNumber<const MIN: u64, const MAX: u64>(pub u64);
 
 /// A number of clients, shards, ranks or blocks.
 pub type Count = WholeNumber<1, { u32::MAX as u64 }>;
-/// As [`Count`], or none.
+/// A [`Count`] or 0.
 pub type CountOrNone = WholeNumber<0, { u32::MAX as u64 }>;
-/// A number of elements. 2⁵³ is what every program that reads JSON can hold exactly.
+/// A number of elements. Programs that read JSON hold numbers up to 2⁵³ exactly.
 pub type Elements = WholeNumber<1, { 1 << 53 }>;
-/// The start of a random sequence.
+/// The seed of a random sequence.
 pub type Seed = WholeNumber<0, { u64::MAX }>;
 
 impl<const MIN: u64, const MAX: u64> Visitor<'_> for WholeNumber<MIN, MAX> {
@@ -51,15 +51,15 @@ impl<const MIN: u64, const MAX: u64> SweepValue for WholeNumber<MIN, MAX> {
 }
 
 impl<const MIN: u64, const MAX: u64> WholeNumber<MIN, MAX> {
-    /// The largest number.
+    /// Greatest number allowed.
     pub const MAX: u64 = MAX;
 
-    /// What turns a number into one of this range, or into an error that says what is expected.
+    /// Returns the visitor that reads a number of this range. Its errors name what is expected.
     pub(crate) fn visitor() -> Self {
         WholeNumber(MIN)
     }
 
-    /// Reads the number itself, for fields that no sweep runs through.
+    /// Reads the bare number, for fields that cannot span a sweep.
     pub fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         Self::read(deserializer).map(|number| number.0)
     }
@@ -95,31 +95,31 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for WholeNumber<MIN, MAX> {
     }
 }
 
-/// A number above zero whose range `Q` gives.
+/// A number above zero whose range depends on `Q`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Real<Q>(pub f64, PhantomData<Q>);
 
-/// What a [`Real`] measures; decides what is in range.
+/// The quantity that a [`Real`] measures, which determines its range.
 pub trait WrittenQuantity: 'static {
-    /// What is expected, for messages.
+    /// Description of the expected value, for messages.
     const EXPECTED: &'static str;
-    /// True for a value that makes sense.
+    /// Returns true if the value is in range.
     fn accepts(value: f64) -> bool;
 }
 
-/// [`Weight`].
+/// The quantity of [`Weight`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OfClient {}
 
 impl WrittenQuantity for OfClient {
     const EXPECTED: &'static str = "a weight: a number above 0 that single precision can hold";
     fn accepts(value: f64) -> bool {
-        // A normal number in single precision too, where sums over f32 gradients take it.
+        // It must be a normal number in single precision as well, in which sums over f32 gradients are formed.
         value > 0.0 && (value as f32).is_normal()
     }
 }
 
-/// [`Seconds`].
+/// The quantity of [`Seconds`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OfTime {}
 
@@ -130,7 +130,7 @@ impl WrittenQuantity for OfTime {
     }
 }
 
-/// [`Precision`].
+/// The quantity of [`Precision`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OfInterval {}
 
@@ -145,7 +145,7 @@ impl WrittenQuantity for OfInterval {
 pub type Weight = Real<OfClient>;
 /// A time limit in seconds.
 pub type Seconds = Real<OfTime>;
-/// How narrow an interval is to be: half its width, as a part of what it is for.
+/// The target precision of an interval: half its width relative to the estimate.
 pub type Precision = Real<OfInterval>;
 
 impl<Q: WrittenQuantity> Visitor<'_> for Real<Q> {
@@ -172,12 +172,12 @@ impl<Q: WrittenQuantity> Visitor<'_> for Real<Q> {
 }
 
 impl<Q: WrittenQuantity> Real<Q> {
-    /// What turns a number into one of this range, or into an error that says what is expected.
+    /// Returns the visitor that reads a number of this range. Its errors name what is expected.
     pub(crate) fn visitor() -> Self {
         Real(0.0, PhantomData)
     }
 
-    /// Reads the number itself.
+    /// Reads the bare number.
     pub fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         deserializer.deserialize_any(Self::visitor()).map(|number| number.0)
     }

@@ -1,5 +1,5 @@
-//! How objects and their fields are read: objects as objects only, as a derived Deserialize would take a list of the
-//! fields' values too; optional fields without null.
+//! Reads objects and optional fields. Objects must be JSON objects, whereas a derived Deserialize would also accept a
+//! list of the fields' values. Optional fields must not be null.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// Reads `T`, a struct with named fields, from a JSON object and from nothing else.
+/// Reads `T`, a struct with named fields, from a JSON object only.
 pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct ObjectVisitor<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
@@ -22,7 +22,7 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     deserializer.deserialize_any(ObjectVisitor(PhantomData))
 }
 
-/// Reads a field that is there: as its type, so that null is refused.
+/// Reads a field that is present. Null is rejected unless `T` accepts it.
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

@@ -1,6 +1,7 @@
-//! One value or a list: how every field that can span a sweep is written.
+//! One value or a list: the notation of every field that can span a sweep.
 //!
-//! Hand-written, because serde's untagged enums buffer the value and lose the place and the reason of an error.
+//! Reading is implemented by hand, because serde's untagged enums buffer the value and lose position and reason of an
+//! error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,23 +12,23 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 
-/// A value that a sweep can run through.
+/// A value that can vary in a sweep.
 pub trait SweepValue: Sized {
-    /// Reads one value. Its errors say what is expected in the words of an experiment.
+    /// Reads one value. Errors describe the expected value in the terms of an experiment.
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 }
 
-/// One value, or a list of at least one, no two the same.
+/// One value, or a non-empty list of distinct values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OneOrMany<T> {
-    /// Written without brackets.
+    /// A value without brackets.
     One(T),
-    /// Written as a list.
+    /// A list.
     Many(Vec<T>),
 }
 
 impl<T> OneOrMany<T> {
-    /// The values, at least one.
+    /// Returns the values, at least one.
     pub fn values(&self) -> &[T] {
         match self {
             OneOrMany::One(value) => std::slice::from_ref(value),
@@ -35,7 +36,7 @@ impl<T> OneOrMany<T> {
         }
     }
 
-    /// Where value `index` is in the file: `shards`, or `shards[2]` in a list.
+    /// Returns the field name of value `index`: `shards`, or `shards[2]` in a list.
     pub fn place(&self, field: &str, index: usize) -> String {
         match self {
             OneOrMany::One(_) => field.to_string(),
@@ -44,7 +45,8 @@ impl<T> OneOrMany<T> {
     }
 }
 
-/// Reads an entry of a list and compares it with those before it, inside the entry, so that the error has its place.
+/// Reads an entry of a list and compares it with the earlier ones. It does so while reading the entry, so that an error
+/// has the entry's position.
 struct NextValue<'a, T>(&'a [T]);
 
 impl<'de, T: SweepValue + PartialEq> DeserializeSeed<'de> for NextValue<'_, T> {
@@ -59,7 +61,7 @@ impl<'de, T: SweepValue + PartialEq> DeserializeSeed<'de> for NextValue<'_, T> {
     }
 }
 
-/// What to say of an entry that equals the one at index `earlier`.
+/// Makes the message for an entry that equals the one at index `earlier`.
 pub(crate) fn twice(earlier: usize) -> String {
     format!("the same as entry [{earlier}]; a list must not hold a value twice")
 }

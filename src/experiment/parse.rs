@@ -1,4 +1,4 @@
-//! Reads an experiment's text. An error names the file, the field, the line and what would be right.
+//! Reads an experiment's text. Errors name the file, the field, the line and the remedy.
 
 use serde::de::{Deserialize, Deserializer};
 use serde_path_to_error::{Path, Segment};
@@ -8,7 +8,7 @@ use crate::experiment::names::unknown;
 use crate::experiment::object::object;
 use crate::experiment::written::WrittenExperiment;
 
-/// Reads `text`, the contents of `file`; the file itself is not opened. Names that only the caller can know (models,
+/// Reads `text`, the contents of `file`, without opening the file. Names that only the caller knows (models,
 /// strategies, presets) are checked by [`resolve()`](crate::experiment::resolve::resolve).
 pub fn parse(text: &str, file: &std::path::Path) -> Result<WrittenExperiment, ExperimentError> {
     let mut written: WrittenExperiment = json(text, file)?;
@@ -16,8 +16,8 @@ pub fn parse(text: &str, file: &std::path::Path) -> Result<WrittenExperiment, Ex
     Ok(written)
 }
 
-/// Reads `text`, the contents of `file`, as a JSON object of type `T`. A refusal says where in `file`, and what would be
-/// right.
+/// Reads `text`, the contents of `file`, as a JSON object of type `T`. Errors name the position in `file` and the
+/// remedy.
 pub fn json<T: serde::de::DeserializeOwned>(text: &str, file: &std::path::Path) -> Result<T, ExperimentError> {
     struct Text<T>(T);
     impl<'de, T: Deserialize<'de>> Deserialize<'de> for Text<T> {
@@ -26,7 +26,7 @@ pub fn json<T: serde::de::DeserializeOwned>(text: &str, file: &std::path::Path) 
         }
     }
 
-    // Some editors begin a file with a byte order mark, which JSON does not know.
+    // Some editors begin a file with a byte order mark, which JSON does not allow.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut json = serde_json::Deserializer::from_str(text);
     let Text(read) = serde_path_to_error::deserialize(&mut json)
@@ -35,8 +35,8 @@ pub fn json<T: serde::de::DeserializeOwned>(text: &str, file: &std::path::Path) 
     Ok(read)
 }
 
-/// The field at `path`, as `repeat.blocks` or `shards[2]`; empty for the whole text. A place whose name could not be
-/// read adds nothing to where the line and column already point.
+/// Returns the field at `path`, such as `repeat.blocks` or `shards[2]`; empty for the whole text. Segments whose name
+/// could not be read are omitted, as line and column point there.
 fn field(path: &Path) -> String {
     let mut field = String::new();
     for segment in path {
@@ -52,7 +52,7 @@ fn field(path: &Path) -> String {
     field
 }
 
-/// The refusal of a field that experiments had before `end`.
+/// The error for the field that was replaced by `end`.
 const PHASE_IS_END: &str = "is now called end: write \"end\": \"everywhere\" for \"round\"; for \"aggregate\" \
                             write \"end\": \"scattered\" (sharded strategies) or \"root\" (trees)";
 
@@ -63,13 +63,13 @@ fn refusal(file: &std::path::Path, field: String, error: &serde_json::Error) -> 
     ExperimentError::Text { file: file.to_path_buf(), field, problem: in_our_words(problem), line, column }
 }
 
-/// Says what serde says about fields as gradshard says it elsewhere. serde tells these apart by their wording only;
-/// what is not recognised stays as it is.
+/// Rewrites serde's messages about fields in gradshard's words. serde distinguishes them only by their text; other
+/// messages are unchanged.
 fn in_our_words(problem: &str) -> String {
     if let Some((name, known)) =
         problem.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "))
     {
-        // `a` | `a` or `b` | one of `a`, `b`, `c`: every second piece between backticks.
+        // serde lists `a` | `a` or `b` | one of `a`, `b`, `c`: the names are every second piece between backticks.
         let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
         if name == "phase" && known.contains(&"end") {
             return PHASE_IS_END.into();

@@ -1,4 +1,4 @@
-//! Counts that may follow the number of ranks, as weak scaling wants: `4`, or `{"per_rank": 2}`.
+//! Counts that may grow with the number of ranks, for weak scaling: `4`, or `{"per_rank": 2}`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,17 +11,17 @@ use serde::{Serialize, Serializer};
 use crate::experiment::numbers::Count;
 use crate::experiment::one_or_many::SweepValue;
 
-/// A number of clients or shards as written.
+/// A number of clients or shards, as written in an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scaled {
-    /// The same on any number of ranks.
+    /// The same number for any number of ranks.
     Fixed(u64),
-    /// So many for each rank that may host them.
+    /// A number for each rank that may host them.
     PerRank(u64),
 }
 
 impl Scaled {
-    /// The number where `ranks` ranks may host them; None where it is beyond what a [`Count`] holds.
+    /// Returns the number if `ranks` ranks may host them; None if it exceeds [`Count::MAX`].
     pub fn on(self, ranks: u64) -> Option<u64> {
         match self {
             Scaled::Fixed(count) => Some(count),
@@ -39,7 +39,7 @@ impl fmt::Display for Scaled {
     }
 }
 
-/// What [`Scaled`] looks like where it is no plain number.
+/// The error for an invalid object.
 const FORM: &str = "write a number, or {\"per_rank\": number} with nothing else in it";
 
 impl SweepValue for Scaled {
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_count_for_each_rank() {
         assert_eq!((Scaled::Fixed(4).on(7), Scaled::PerRank(2).on(7)), (Some(4), Some(14)));
-        // Nobody hosts them: the layout is refused elsewhere, and there is no cell of 0 clients.
+        // With no hosts the layout is rejected elsewhere, so there are never cells with 0 clients.
         assert_eq!(Scaled::PerRank(2).on(0), Some(2));
         assert_eq!(Scaled::PerRank(u64::from(u32::MAX)).on(2), None);
     }

@@ -1,4 +1,5 @@
-//! From what is written to what will be measured: defaults settled, names looked up, values checked against each other.
+//! Resolves the written experiment into the cells to measure: fills in defaults, looks up names, and checks values
+//! against each other.
 
 use std::path::Path;
 
@@ -19,86 +20,86 @@ use crate::gradient::Dtype;
 use crate::plan::Roles;
 use crate::plan::strategies::Knobs;
 
-/// N where the experiment names none.
+/// Number of clients, N, if the experiment names none.
 const DEFAULT_CLIENTS: u64 = 20;
-/// The type where neither the experiment nor a file names one.
+/// Element type if neither the experiment nor a file determines it.
 const DEFAULT_DTYPE: Dtype = Dtype::F32;
-/// More cells than anyone measures: a sweep beyond it is a slip, and is refused before it fills memory.
+/// Greatest number of cells. A larger sweep is assumed to be a mistake and is rejected before it fills memory.
 const MOST_CELLS: u64 = 100_000;
 
-/// What opened files of gradients say.
+/// Properties of the opened gradient files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileFacts {
-    /// N.
+    /// Number of clients, N.
     pub clients: u64,
-    /// |θ|.
+    /// Number of elements, |θ|.
     pub elements: u64,
-    /// The type that they hold.
+    /// Element type of the files.
     pub dtype: Dtype,
 }
 
-/// A model of the catalogue: its canonical name and |θ|; or why there is none of that name and which there are.
+/// Looks up a model of the catalogue: returns its canonical name and |θ|, or a message with the known names.
 pub type Catalogue<'a> = &'a dyn Fn(&str) -> Result<(String, u64), String>;
 
-/// Ranks that may host what an experiment counts by ranks.
+/// Numbers of ranks by which an experiment's counts may scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hosts {
-    /// Ranks that may host clients.
+    /// Number of ranks that may host clients.
     pub clients: u64,
-    /// Ranks that may aggregate.
+    /// Number of ranks that may aggregate.
     pub aggregators: u64,
 }
 
-/// Who hosts what on the first so many nodes (None: all of them) with these roles; or why there are no such nodes.
+/// Counts the hosts on the first given number of nodes (None for all) with these roles; fails if there are fewer nodes.
 pub type HostsOf<'a> = &'a dyn Fn(Option<u64>, Roles) -> Result<Hosts, String>;
 
-/// What only the caller knows.
+/// Facts that the caller provides.
 pub struct Known<'a> {
-    /// The job's nodes and ranks.
+    /// Counts the hosts on the job's nodes.
     pub places: HostsOf<'a>,
-    /// Every strategy.
+    /// Names of all strategies.
     pub strategies: &'a [&'a str],
-    /// What a strategy of these heeds.
+    /// Returns the settings that a strategy uses.
     pub knobs: &'a dyn Fn(&str) -> Knobs,
     /// The catalogue of models.
     pub catalogue: Catalogue<'a>,
-    /// Every preset of ceilings, with its bytes.
+    /// Names of all ceiling presets, with their bytes.
     pub ceilings: &'a [(&'a str, u64)],
-    /// What the files of gradients say; None if they are synthetic.
+    /// Properties of the gradient files; None if gradients are synthetic.
     pub files: Option<FileFacts>,
 }
 
-/// An experiment, resolved and valid.
+/// A resolved and valid experiment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Experiment {
-    /// Its name, fit for file names.
+    /// Name, suitable for file names.
     pub name: String,
-    /// What it is for.
+    /// Purpose of the experiment.
     pub description: Option<String>,
-    /// Where gradients come from, a path taken from the base directory.
+    /// Source of the gradients, its path resolved against the base directory.
     pub gradients: Gradients,
-    /// How often and how long each comparison is measured.
+    /// Number and duration of repetitions of each comparison.
     pub repeat: Repeat,
-    /// Whether the system enforces the cells' ceilings.
+    /// Whether the operating system enforces the cells' ceilings.
     pub enforce: bool,
-    /// What is measured, at least one comparison of at least one cell, in the order of their numbers.
+    /// The comparisons in the order of their numbers: at least one, each with at least one cell.
     pub comparisons: Vec<Comparison>,
 }
 
 impl Experiment {
-    /// Number of cells in all comparisons.
+    /// Returns the number of cells in all comparisons.
     pub fn cell_count(&self) -> u64 {
         self.comparisons.iter().map(|comparison| comparison.cells.len() as u64).sum()
     }
 
-    /// Every cell with its comparison, in the order of their numbers.
+    /// Returns every cell with its comparison, in the order of their numbers.
     pub fn cells(&self) -> impl Iterator<Item = (&Comparison, &Cell)> {
         self.comparisons.iter().flat_map(|comparison| comparison.cells.iter().map(move |cell| (comparison, cell)))
     }
 }
 
-/// Resolves `written`, taking a relative path of gradients from `base_dir`, the directory of the experiment file.
-/// Errors name the field and what would be right.
+/// Resolves `written`. A relative path of gradients starts at `base_dir`, the directory of the experiment file. Errors
+/// name the field and the remedy.
 pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) -> Result<Experiment, ExperimentError> {
     let resolver = Resolver { written, known };
     let name = resolver.name()?;
@@ -117,7 +118,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         Some(nodes) => nodes.values().iter().map(|nodes| Some(nodes.0)).collect(),
         None => vec![None],
     };
-    // As many as there are written: how large each is changes no number of cells.
+    // Only the count of entries matters here, since the number of cells does not depend on their values.
     let unscaled = vec![1; written.shards.values().len()];
     let variants = Variants {
         strategies: &strategies,
@@ -180,10 +181,10 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
     })
 }
 
-/// What gives a gradient its length.
+/// The length of a gradient, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Length {
-    /// |θ|.
+    /// Number of elements, |θ|.
     Elements(u64),
     /// Bytes for each rank that may aggregate.
     PerAggregator(u64),
@@ -210,7 +211,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// What the files say, where gradients come from files.
+    /// Returns the properties of the gradient files; None if gradients are synthetic.
     fn files(&self) -> Result<Option<FileFacts>, ExperimentError> {
         let Gradients::Files { path, .. } = &self.written.gradients else { return Ok(None) };
         match self.known.files {
@@ -228,7 +229,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Who hosts what on the first `nodes` nodes, entry `at` of the list.
+    /// Counts the hosts on the first `nodes` nodes, which are entry `at` of the list.
     fn hosts(&self, at: usize, nodes: Option<u64>, roles: Roles) -> Result<Hosts, ExperimentError> {
         match (self.known.places)(nodes, roles) {
             Ok(hosts) => Ok(hosts),
@@ -246,14 +247,14 @@ impl Resolver<'_> {
         }
     }
 
-    /// M of each entry of the list.
+    /// Returns the number of shards M for each entry of the list.
     fn shards(&self, hosts: Hosts) -> Result<Vec<u64>, ExperimentError> {
         let shards = &self.written.shards;
         let counts = shards.values().iter().enumerate();
         counts.map(|(at, count)| self.scaled(shards.place("shards", at), *count, hosts.aggregators)).collect()
     }
 
-    /// |θ| of entry `at` of the models.
+    /// Returns the number of elements |θ| of entry `at` of the models.
     fn elements(&self, at: usize, length: Length, dtype: Dtype, hosts: Hosts) -> Result<u64, ExperimentError> {
         let bytes = match length {
             Length::Elements(elements) => return Ok(elements),
@@ -279,11 +280,11 @@ impl Resolver<'_> {
         }
     }
 
-    /// Names and lengths.
+    /// Returns names and lengths of the models.
     fn models(&self, experiment: &str, files: Option<FileFacts>) -> Result<Vec<(String, Length)>, ExperimentError> {
         match (&self.written.models, &self.written.gradients, files) {
             (None, Gradients::Files { path, .. }, Some(files)) => {
-                // A glob's last part names no data set.
+                // If the last part of the path is a glob, it is not used as a name.
                 let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
                 let plain = stem.filter(|stem| unfit_name(stem).is_none() && !stem.contains(['*', '?', '[']));
                 Ok(vec![(plain.unwrap_or_else(|| experiment.to_string()), Length::Elements(files.elements))])
@@ -314,7 +315,8 @@ impl Resolver<'_> {
                     Err(problem) => return self.refuse(place, problem),
                 },
             };
-            // Two names of one catalogue model, or an own model with a catalogue model's name: rows could not be told apart.
+            // Reject two names of the same catalogue model, and an own model named like one of the catalogue: their
+            // rows could not be distinguished.
             if let Some(earlier) = found.iter().position(|(name, _)| *name == model.0) {
                 return self.refuse(place, format!("named {:?}, {}", model.0, twice(earlier)));
             }
@@ -327,7 +329,7 @@ impl Resolver<'_> {
         match (&self.written.clients, files) {
             (None, Some(files)) => Ok(vec![Scaled::Fixed(files.clients)]),
             (None, None) => match self.written.gradients.weights() {
-                // As many weights, as many clients.
+                // There are as many clients as weights.
                 Weights::Each(weights) => Ok(vec![Scaled::Fixed(weights.len() as u64)]),
                 _ => Ok(vec![Scaled::Fixed(DEFAULT_CLIENTS)]),
             },
@@ -406,7 +408,7 @@ impl Resolver<'_> {
         self.refuse(place, format!("{elements} {dtype} elements of {clients} clients are 2^63 bytes or more"))
     }
 
-    /// In bytes; a single None where there is no limit.
+    /// Returns the ceilings in bytes; a single None if there is no limit.
     fn ceilings(&self) -> Result<Vec<Option<u64>>, ExperimentError> {
         let Some(ceilings) = &self.written.ceiling else {
             if self.written.enforce {

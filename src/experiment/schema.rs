@@ -1,14 +1,14 @@
-//! The JSON schema of an experiment, which editors use to complete, describe and check.
+//! The JSON schema of experiments, by which editors complete, describe and check them.
 
 use serde_json::{Value, json};
 
 use crate::experiment::written::WrittenExperiment;
 
-/// The schema, made from the types. `strategies` are the names that an experiment may list; `models`, those of the
-/// catalogue, are offered as examples, since an experiment may name its own.
+/// Generates the schema from the types. `strategies` are the allowed names. `models` are names from the catalogue,
+/// offered as examples, since an experiment may define its own.
 ///
 /// # Errors
-/// If the generated schema is not shaped as expected, names the place.
+/// If the generated schema has an unexpected shape; names the place.
 pub fn schema(strategies: &[&str], models: &[&str]) -> Result<Value, String> {
     let mut schema = schemars::schema_for!(WrittenExperiment).to_value();
     let names = json!({"enum": strategies, "description": "The name of a strategy."});
@@ -26,7 +26,7 @@ pub fn schema(strategies: &[&str], models: &[&str]) -> Result<Value, String> {
     Ok(schema)
 }
 
-/// Descriptions come from comments, whose line ends mean nothing.
+/// Joins the lines of descriptions, which come from doc comments.
 fn fold_lines(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

@@ -1,4 +1,4 @@
-//! Sizes in bytes, as people write them.
+//! Sizes in bytes as people write them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::experiment::one_or_many::SweepValue;
 
-/// Unit names and their bytes. Where two texts for a size are equally good, the earlier unit is shown.
+/// Unit names with their bytes. If two texts for a size are equally short, the earlier unit is shown.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("TB", 1_000_000_000_000),
@@ -23,21 +23,21 @@ const UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-/// Decimals that [`Size`] shows at most, so that 1.5MiB is shown as such and 1000003B is not 1.000003MB.
+/// Greatest number of decimals that [`Size`] shows. It shows 1.5MiB, but 1000003B rather than 1.000003MB.
 const SHOWN_DECIMALS: usize = 2;
 
-/// Decimals that are read at most: with them, numerator times unit stays below 2¹²⁸.
+/// Greatest number of decimals that are read. With these, numerator times unit stays below 2¹²⁸.
 const READ_DECIMALS: usize = 20;
 
-/// A number of bytes. Read from a JSON number or from text such as `4096`, `1MiB`, `1.5 GiB`, `250MB`; shown as the
-/// shortest text that stands for exactly that number.
+/// A number of bytes. It is read from a JSON number or from a text such as `4096`, `1MiB`, `1.5 GiB` or `250MB`, and
+/// shown as the shortest text with exactly that value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
-/// Why a text is no size, and what would be.
+/// The reason why a text is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SizeError {
-    /// No number at the start.
+    /// The text does not begin with a number.
     #[error("{0:?} is no size; write bytes, or a number with a unit such as \"1MiB\"")]
     NoNumber(String),
     /// The unit is unknown.
@@ -50,24 +50,25 @@ pub enum SizeError {
         /// Its unit.
         unit: String,
     },
-    /// Decimals beyond what is read.
+    /// The number has too many decimals.
     #[error("{0:?} has more than 20 decimals")]
     Decimals(String),
-    /// A fraction of a byte.
+    /// The size is not a whole number of bytes.
     #[error("{0:?} is not a whole number of bytes")]
     Fraction(String),
-    /// More than 2⁶⁴ − 1 bytes.
+    /// The size exceeds 2⁶⁴ − 1 bytes.
     #[error("{0:?} is more than 2^64 - 1 bytes")]
     TooLarge(String),
 }
 
 impl Size {
-    /// The number of bytes.
+    /// Returns the number of bytes.
     pub fn bytes(self) -> u64 {
         self.0
     }
 
-    /// The decimal text of this size in `unit` bytes, if exact with few decimals and not below 1.
+    /// Returns this size as a decimal number of units of `unit` bytes; None if it is below 1 or needs too many
+    /// decimals.
     fn decimal_in(self, unit: u64) -> Option<String> {
         let (whole, mut rest) = (self.0 / unit, u128::from(self.0 % unit));
         let mut text = whole.to_string();
@@ -96,7 +97,7 @@ impl fmt::Display for Size {
             return f.pad("0B");
         }
         let texts = UNITS.iter().filter_map(|(name, unit)| Some(self.decimal_in(*unit)? + name));
-        // B is always exact, so there is a text.
+        // A text in B is always exact, so there is at least one.
         let shortest = texts.min_by_key(|text| (text.len(), text.contains('.'))).unwrap_or_default();
         f.pad(&shortest)
     }

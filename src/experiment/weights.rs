@@ -1,4 +1,4 @@
-//! The clients' weights, as written.
+//! The clients' weights as written in an experiment.
 
 use std::borrow::Cow;
 use std::fmt;

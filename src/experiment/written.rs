@@ -1,5 +1,5 @@
-//! The experiment as written. Every field has a default; what a default stands for is settled in
-//! [`resolve()`](crate::experiment::resolve::resolve).
+//! The experiment as written. Every field has a default, which [`resolve()`](crate::experiment::resolve::resolve)
+//! interprets.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,10 +19,11 @@ use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
 use crate::plan::{End, IntraNode, Order, Roles};
 
-// The comments on fields become the descriptions in configs/experiment.schema.json, which editors show.
+// Doc comments of the fields become descriptions in configs/experiment.schema.json, which editors show. Regenerate it
+// after a change.
 
-/// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles, intra_node, order
-/// or end spans a sweep: every combination is measured.
+/// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles, intra_node,
+/// order or end spans a sweep: every combination is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "gradshard experiment", example = example())]
@@ -47,8 +48,8 @@ pub struct WrittenExperiment {
     pub description: Option<String>,
 
     /// Models, which give gradients their lengths |θ|: names of the catalogue, numbers of elements, or a name with a
-    /// number of elements, or with bytes for each rank that aggregates. Needed with synthetic gradients; with gradients from files |θ| is what the files say, and
-    /// this must be left out.
+    /// number of elements, or with bytes for each rank that aggregates. Needed with synthetic gradients; with gradients
+    /// from files |θ| is what the files say, and this must be left out.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<ModelChoice>")]
     pub models: Option<OneOrMany<ModelChoice>>,
@@ -64,19 +65,21 @@ pub struct WrittenExperiment {
     #[schemars(with = "OneOrMany<Dtype>")]
     pub dtype: Option<OneOrMany<Dtype>>,
 
-    /// Numbers of nodes, each of them the first so many of the job's. A job that has fewer is refused. Default: all of the
-    /// job's nodes.
+    /// Numbers of nodes, each of them the first so many of the job's. A job that has fewer is refused. Default: all of
+    /// the job's nodes.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Count>", example = [1, 2, 4, 8])]
     pub nodes: Option<OneOrMany<Count>>,
 
-    /// Numbers of clients N, or {"per_rank": so many for each rank that hosts clients}. Default 20, or as many as there are
-    /// weights in a list. With gradients from files N is what the files say: leave this out, or write the same number.
+    /// Numbers of clients N, or {"per_rank": so many for each rank that hosts clients}. Default 20, or as many as there
+    /// are weights in a list. With gradients from files N is what the files say: leave this out, or write the same
+    /// number.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Scaled>", example = 20, example = [5, 20, 100])]
     pub clients: Option<OneOrMany<Scaled>>,
 
-    /// Numbers of shards M, or {"per_rank": so many for each rank that aggregates}, for strategies that shard. Default 4.
+    /// Numbers of shards M, or {"per_rank": so many for each rank that aggregates}, for strategies that shard. Default
+    /// 4.
     #[serde(default = "default_shards")]
     #[schemars(example = [1, 4, 16])]
     pub shards: OneOrMany<Scaled>,
@@ -103,7 +106,8 @@ pub struct WrittenExperiment {
     #[serde(default = "default_order")]
     pub order: OneOrMany<Order>,
 
-    /// The state in which a round ends, up to which it is timed. Each end is a comparison of its own. Default everywhere.
+    /// The state in which a round ends, up to which it is timed. Each end is a comparison of its own. Default
+    /// everywhere.
     #[serde(default = "default_end")]
     pub end: OneOrMany<End>,
 

@@ -35,15 +35,15 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Every type that gradshard knows.
+    /// All element types, in the order of the enum.
     pub const ALL: [Dtype; 4] = [Dtype::F32, Dtype::F64, Dtype::F16, Dtype::Bf16];
 
-    /// The name used in experiments, tables and files.
+    /// Returns the name used in experiments, tables and files.
     pub fn name(self) -> &'static str {
         self.into()
     }
 
-    /// Bytes of one element.
+    /// Returns the size of one element, bytes.
     pub fn size(self) -> usize {
         match self {
             Dtype::F32 => 4,
@@ -52,7 +52,7 @@ impl Dtype {
         }
     }
 
-    /// Bytes of one element of the type in which sums are accumulated.
+    /// Returns the size of one element of the accumulation type, bytes.
     pub fn accumulator_size(self) -> usize {
         match self {
             Dtype::F64 => 8,
@@ -61,7 +61,7 @@ impl Dtype {
     }
 }
 
-/// The type in which sums are formed: `f32` or `f64`. Every operation rounds once to nearest, ties to even.
+/// A type in which sums are formed: `f32` or `f64`. Every operation rounds once to nearest, ties to even.
 pub trait Accumulator:
     Copy
     + Send
@@ -75,14 +75,14 @@ pub trait Accumulator:
     + std::ops::Mul<Output = Self>
     + std::ops::Div<Output = Self>
 {
-    /// The type's own name as a gradient type.
+    /// The gradient type with the same format.
     const DTYPE: Dtype;
-    /// Half an ulp of 1: the unit round-off, 2⁻²⁴ or 2⁻⁵³.
+    /// Unit round-off, half an ulp of 1: 2⁻²⁴ or 2⁻⁵³.
     const UNIT_ROUNDOFF: f64;
 
-    /// The nearest value of this type.
+    /// Rounds to the nearest value of this type.
     fn from_f64(value: f64) -> Self;
-    /// This value, exactly.
+    /// Converts exactly.
     fn to_f64(self) -> f64;
 }
 
@@ -114,36 +114,37 @@ impl Accumulator for f64 {
 pub trait Element: Copy + Send + Sync + 'static + bytemuck::Pod + PartialEq + std::fmt::Debug {
     /// The type in which products and sums of elements are formed.
     type Acc: Accumulator;
-    /// The type's name.
+    /// The type's value of [`Dtype`].
     const DTYPE: Dtype;
-    /// Half an ulp of 1 in this type: what rounding a finished sum to it may cost, relatively.
+    /// Unit round-off of this type, half an ulp of 1. It bounds the relative error of rounding a finished sum to the
+    /// type.
     const UNIT_ROUNDOFF: f64;
 
-    /// The same value in the accumulation type, exactly.
+    /// Converts exactly to the accumulation type.
     fn widen(self) -> Self::Acc;
-    /// The nearest value of this type.
+    /// Rounds to the nearest value of this type.
     fn narrow(value: Self::Acc) -> Self;
-    /// The nearest value of this type.
+    /// Rounds to the nearest value of this type.
     fn from_f64(value: f64) -> Self;
-    /// This value, exactly.
+    /// Converts exactly.
     fn to_f64(self) -> f64;
-    /// A whole number that grows with the value and by one from each value to the next, so that the difference of two
-    /// is their distance in units in the last place. −0 and +0 are the same place.
+    /// Numbers the values of the type in ascending order, so that the difference of two numbers is the distance of the
+    /// values in units in the last place. −0 and +0 have the same number.
     fn place(self) -> i64;
 }
 
-/// Maps sign-and-magnitude bits (magnitude in the low `bits` − 1 bits) to a number that grows with the value.
+/// Maps sign-magnitude bits (magnitude in the low `bits` − 1 bits) to a number that grows with the value.
 fn place_of(raw: u64, bits: u32) -> i64 {
     let sign = 1u64 << (bits - 1);
     let magnitude = (raw & (sign - 1)) as i64;
     if raw & sign == 0 { magnitude } else { -magnitude }
 }
 
-/// `value` in binary32, rounded to odd: cut off, with the last bit set when anything was cut off.
+/// Rounds to binary32 by rounding to odd: truncates, and sets the last bit if the result is inexact.
 ///
-/// Rounding this to a type of at most 22 significant bits gives what one rounding of `value` would have given, which
-/// rounding to nearest twice does not (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved
-/// algorithms using rounding to odd", 2008).
+/// A further rounding to a type of at most 22 significant bits then equals a single rounding of `value`. Two roundings
+/// to nearest lack this property (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms
+/// using rounding to odd", 2008).
 fn to_odd(value: f64) -> f32 {
     let near = value as f32;
     if value.is_nan() || f64::from(near) == value {
@@ -196,7 +197,7 @@ element!(
     bf16::to_f64
 );
 
-/// Runs `$body` with `$type` standing for the element type that `$dtype` names.
+/// Evaluates `$body` with `$type` as the element type named by `$dtype`.
 #[macro_export]
 macro_rules! with_element {
     ($dtype:expr, $type:ident => $body:expr) => {

@@ -1,5 +1,4 @@
-//! Gradients: their element types, where clients' gradients come from, the models that give them their lengths,
-//! and the shards that cut them.
+//! Gradients: their element types, their sources, the models that give their lengths, and the shards that divide them.
 
 pub mod element;
 pub mod models;

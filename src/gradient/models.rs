@@ -1,7 +1,7 @@
-//! The model catalogue: real models by name, with the number of their trainable parameters, |θ|, and their layers.
+//! The model catalogue: real models with the number of their trainable parameters, |θ|, and their layers.
 //!
-//! Each count was published by someone else and is checked, in this module's tests, against the sum of the layers that
-//! the architecture's rule yields.
+//! The counts are published figures. Tests of this module compare them with the sum over the layers that follow from
+//! the architecture.
 
 use layers::Layers;
 
@@ -14,44 +14,44 @@ pub use layers::Layer;
 /// A model of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
-    /// Its name in experiments and results.
+    /// Name in experiments and results.
     pub name: &'static str,
-    /// |θ|: trainable parameters.
+    /// Number of trainable parameters, |θ|.
     pub elements: u64,
-    /// Its architecture, and who published the count.
+    /// Architecture and publisher of the count.
     pub about: &'static str,
-    /// Other names that it goes by.
+    /// Alternative names.
     aliases: &'static [&'static str],
-    /// Writes its layers; None where it has none.
+    /// Writes the model's layers; None if it has none.
     rule: Option<fn(&mut Layers)>,
 }
 
-/// No model goes by the name.
+/// The error of a name that no model has.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("no model is called \"{name}\"{}; known are {}", did_you_mean(.nearest), known())]
 pub struct UnknownModel {
-    /// The name that was asked for.
+    /// The name requested.
     pub name: String,
-    /// The nearest name of the catalogue, if one is near.
+    /// The most similar name of the catalogue, if any is similar.
     pub nearest: Option<&'static str>,
 }
 
-/// The part of a message that proposes `nearest`.
+/// Returns the part of the message that suggests `nearest`.
 fn did_you_mean(nearest: &Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
 }
 
-/// All names.
+/// Returns all names, separated by commas.
 fn known() -> String {
     CATALOGUE.iter().map(|model| model.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Every model, smallest first within each family.
+/// Returns all models, grouped by family.
 pub fn catalogue() -> &'static [Model] {
     CATALOGUE
 }
 
-/// The model called `name`; capitals, hyphens, underscores, points and spaces make no difference.
+/// Finds a model by name or alias. Case, hyphens, underscores, points, slashes and spaces are ignored.
 pub fn find(name: &str) -> Result<&'static Model, UnknownModel> {
     let wanted = plain(name);
     let names = |model: &'static Model| std::iter::once(model.name).chain(model.aliases.iter().copied());
@@ -60,19 +60,19 @@ pub fn find(name: &str) -> Result<&'static Model, UnknownModel> {
     }
     let near = CATALOGUE.iter().flat_map(|model| names(model).map(move |name| (model.name, name)));
     let near = near.map(|(model, name)| (strsim::damerau_levenshtein(&plain(name), &wanted), model)).min();
-    // A third of a name wrong is a slip of the keyboard; more is another name.
+    // A name is suggested if at most a third of the characters differ.
     let nearest = near.filter(|(distance, _)| distance * 3 <= wanted.len()).map(|(_, model)| model);
     Err(UnknownModel { name: name.into(), nearest })
 }
 
-/// The layers of the model called `name`, in the order and by the names of its library's parameters; None if there is
-/// no such model, or if it has no layers.
+/// Returns the layers of the model called `name`, in the order and with the names of its library's parameters. None if
+/// there is no such model or it has no layers.
 pub fn layers(name: &str) -> Option<Vec<Layer>> {
     find(name).ok()?.layers()
 }
 
 impl Model {
-    /// Its layers, in the order and by the names of its library's parameters; None if it has none.
+    /// Returns the layers in the order and with the names of the library's parameters; None if the model has none.
     pub fn layers(&self) -> Option<Vec<Layer>> {
         let rule = self.rule?;
         let mut layers = Layers::default();
@@ -81,7 +81,7 @@ impl Model {
     }
 }
 
-/// `name` as names are compared.
+/// Reduces `name` to the form in which names are compared.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ' | '/')).flat_map(char::to_lowercase).collect()
 }
@@ -266,8 +266,8 @@ mod tests {
         assert_eq!(find("synthetic-5gib").unwrap().elements * 4, 5 << 30);
     }
 
-    /// Parameter tensors: of ResNet-18, MobileNetV2 and ViT-B/16 len(list(model.parameters())) in torchvision; of
-    /// Qwen2.5-0.5B and Llama 3 8B the tensors in their safetensors headers (290 and 291).
+    /// The numbers of parameter tensors are len(list(model.parameters())) in torchvision for ResNet-18, MobileNetV2 and
+    /// ViT-B/16, and the tensors in the safetensors headers (290 and 291) for Qwen2.5-0.5B and Llama 3 8B.
     #[test]
     fn layers_are_as_many_as_the_libraries_have() {
         let count = |name| layers(name).unwrap().len();

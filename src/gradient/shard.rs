@@ -1,8 +1,8 @@
-//! Shards: how a gradient is cut into contiguous element ranges.
+//! Shards: the contiguous element ranges that a gradient is divided into.
 
 use serde::{Deserialize, Serialize};
 
-/// A contiguous range of elements, `start` included, `end` not.
+/// A contiguous range of elements, including `start` and excluding `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Range {
     /// First element.
@@ -12,33 +12,33 @@ pub struct Range {
 }
 
 impl Range {
-    /// The range from `start` up to, not including, `end`.
+    /// Makes the range from `start` to `end`, excluding `end`.
     pub const fn new(start: u64, end: u64) -> Self {
         Range { start, end }
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     pub const fn len(self) -> u64 {
         self.end - self.start
     }
 
-    /// True if there is no element in it.
+    /// Returns true if the range has no elements.
     pub const fn is_empty(self) -> bool {
         self.start == self.end
     }
 
-    /// True if every element of `other` is in this range. An empty `other` is in every range.
+    /// Returns true if every element of `other` is in this range. An empty `other` is in every range.
     pub const fn contains(self, other: Range) -> bool {
         other.is_empty() || (self.start <= other.start && other.end <= self.end)
     }
 
-    /// The elements that both ranges hold; empty where they share none.
+    /// Returns the elements common to both ranges; empty if there are none.
     pub fn intersect(self, other: Range) -> Range {
         let start = self.start.max(other.start);
         Range { start, end: self.end.min(other.end).max(start) }
     }
 
-    /// As a range of indices into a slice that begins with element `origin`.
+    /// Converts to indices into a slice whose first element is `origin`.
     pub fn indices_from(self, origin: u64) -> std::ops::Range<usize> {
         (self.start - origin) as usize..(self.end - origin) as usize
     }
@@ -50,7 +50,7 @@ impl std::fmt::Display for Range {
     }
 }
 
-/// The elements of shard `index` of `shards`: the first `elements mod shards` shards have one element more.
+/// Returns the elements of shard `index` of `shards`. The first `elements mod shards` shards have one element more.
 pub fn shard_range(elements: u64, shards: u64, index: u64) -> Range {
     let (base, longer) = (elements / shards, elements % shards);
     let start = index * base + index.min(longer);

@@ -1,4 +1,4 @@
-//! Where clients' gradients come from. A source knows N, |θ| and the weights, and hands out any range of any client.
+//! Sources of the clients' gradients. A source knows N, |θ| and the weights, and reads any range of any client.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub mod weights;
 pub use open::{FileKind, open_files};
 pub use synthetic::Synthetic;
 
-/// What can be wrong with a source of gradients. Each names the file, the place in it and what would be right.
+/// Errors of gradient sources. Each message names the file, the place in it and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// A file cannot be read.
@@ -26,57 +26,57 @@ pub enum SourceError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// A file's contents are not what its format or the experiment asks for.
+    /// A file's contents violate its format or do not match the experiment.
     #[error("{path}: {problem}")]
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong and what would be right.
+        /// The fault and its remedy.
         problem: String,
     },
-    /// The request itself is wrong (no files found, weights that are no weights, ...).
+    /// The request itself is invalid, such as a pattern that matches no file, or weights that are not positive.
     #[error("{0}")]
     Request(String),
 }
 
 impl SourceError {
-    /// `problem` with the contents of `path`.
+    /// Makes the error of a `problem` with the contents of `path`.
     fn content(path: &std::path::Path, problem: impl Into<String>) -> Self {
         SourceError::Content { path: path.to_owned(), problem: problem.into() }
     }
 
-    /// What the system said when `path` was read.
+    /// Makes the error of a failed read of `path`.
     fn io(path: &std::path::Path, cause: std::io::Error) -> Self {
         SourceError::Io { path: path.to_owned(), cause }
     }
 }
 
-/// Gradients of N clients of `elements` elements each.
+/// Gradients of N clients with `elements` elements each.
 ///
-/// Reading needs only `&self`, from any thread.
+/// Any thread may read, as reading needs only `&self`.
 pub trait Source: Send + Sync {
-    /// Number of clients, N.
+    /// Returns the number of clients, N.
     fn clients(&self) -> usize;
-    /// Elements of a gradient, |θ|.
+    /// Returns the number of elements of a gradient, |θ|.
     fn elements(&self) -> u64;
-    /// The clients' weights, N of them, each finite and above zero.
+    /// Returns the weights of the N clients. Each is finite and above zero.
     fn weights(&self) -> &[f64];
-    /// The type that the source stores; None for a generator, which yields every type.
+    /// Returns the type that the source stores; None for a generator, which yields every type.
     fn stored_dtype(&self) -> Option<Dtype>;
-    /// Writes elements `range` of `client`'s gradient to `out`, `range.len()` elements of type `dtype`, as bytes in
-    /// native order. A stored type other than `dtype` is rounded to nearest.
+    /// Writes elements `range` of `client`'s gradient to `out`: `range.len()` elements of type `dtype` as bytes in
+    /// native order. Elements of another stored type are rounded to nearest.
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError>;
 }
 
-/// Writes elements `range` of `client`'s gradient to `out`, which has `range.len()` elements.
+/// Writes elements `range` of `client`'s gradient to `out`, which must have `range.len()` elements.
 pub fn read<E: Element>(source: &dyn Source, client: usize, range: Range, out: &mut [E]) -> Result<(), SourceError> {
     source.read_bytes(client, range, E::DTYPE, bytemuck::cast_slice_mut(out))
 }
 
-/// Refuses a read of a client or of elements that `source` does not have, or into a buffer of another length.
+/// Rejects a read of a client or of elements that `source` does not have, or into a buffer of the wrong length.
 fn check_read(
     source: &dyn Source,
     client: usize,

@@ -1,4 +1,4 @@
-//! One comparison: its cells are made ready, run once to be verified, then timed in blocks.
+//! Measures one comparison: prepares its cells, runs each once for verification, then times them in blocks.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,25 +22,25 @@ use crate::stats::{BlockOrder, Stopped, Stopping, StoppingRule};
 use crate::sync::Start;
 use crate::with_element;
 
-/// A round that has missed its window this often begins behind a barrier.
+/// Number of attempts at a round with missed windows, after which rounds begin behind a barrier.
 const MOST_MISSED: u32 = 5;
 
-/// The rows that a comparison yields; on rank 0.
+/// The rows that a comparison yields, on rank 0.
 #[derive(Default)]
-pub struct ComparisonRows {
-    /// A row for each cell, with its samples and memory.
+pub struct Outcome {
+    /// A row for each cell, with samples and memory.
     pub cells: Vec<Measured>,
-    /// Each cell's ratio to the fastest one.
+    /// The ratio of each cell to the fastest one.
     pub ratios: Vec<RatioRow>,
-    /// The machine's load during each block.
+    /// The load of the machine during each block.
     pub blocks: Vec<BlockRow>,
 }
 
-/// Measures a comparison. Collective. The outcome has its rows on rank 0 and is empty elsewhere.
+/// Measures a comparison. The outcome has the rows on rank 0 and is empty elsewhere. Collective.
 ///
 /// # Errors
-/// The ranks have lost each other, a signal stopped the job, or a file cannot be read or written. A cell that fails ends
-/// as a row with its status.
+/// If ranks lost contact, a signal stopped the job, or a file cannot be read or written. A cell that fails becomes a
+/// row with its status.
 pub fn measure(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
@@ -51,7 +51,7 @@ pub fn measure(
     with_element!(comparison.dtype, E => measure_as::<E>(transport, job, comparison))
 }
 
-/// Bytes of clients' gradients that this rank keeps for `comparison`, and whether its node shares them.
+/// Returns the bytes of clients' gradients that this rank keeps for `comparison`, and whether its node shares them.
 pub fn resident_bytes(
     prepared: &Prepared,
     comparison: &Comparison,
@@ -70,8 +70,7 @@ pub fn resident_bytes(
     Ok((bytes, shared))
 }
 
-/// How a comparison goes on after a block. Ranks take the greatest of their answers, so the order of the variants is that
-/// of precedence.
+/// The action after a block. Ranks agree on the greatest of their values, so the variants are ordered by precedence.
 #[derive(Clone, Copy)]
 enum Next {
     GoOn,
@@ -80,7 +79,7 @@ enum Next {
     Stop,
 }
 
-/// A comparison whose gradients are loaded and whose rounds can begin.
+/// A comparison whose gradients are loaded, so that rounds can begin.
 pub(super) struct Session<'s, 'j, E: Element> {
     pub(super) job: &'s mut JobContext<'j>,
     pub(super) comparison: &'s Comparison,
@@ -91,7 +90,7 @@ pub(super) struct Session<'s, 'j, E: Element> {
     disturbance: Disturbance,
 }
 
-/// As [`measure`], for gradients of element type `E`.
+/// Like [`measure`], for gradients of element type `E`.
 fn measure_as<E: Element>(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
@@ -137,7 +136,8 @@ fn measure_as<E: Element>(
     Ok(ComparisonRows { cells, ratios: ratios.unwrap_or_default(), blocks: disturbance.rows })
 }
 
-/// Plans the cells and loads the gradients. None if no cell can run; each then has its status and reason. Collective.
+/// Plans the cells and loads the gradients. None if no cell can run, in which case each has its status and reason.
+/// Collective.
 fn prepare_session<'s, 'j, E: Element>(
     transport: &mut dyn Transport,
     job: &'s mut JobContext<'j>,
@@ -177,15 +177,15 @@ fn prepare_session<'s, 'j, E: Element>(
 }
 
 impl<E: Element> Session<'_, '_, E> {
-    /// Verifies every cell in an untimed round, warms up, then times blocks until the stopping rule has enough. Yields why
-    /// it stopped, on rank 0; None elsewhere, or if every cell failed before. Collective.
+    /// Verifies every cell in an untimed round, warms up, then times blocks until the stopping rule is satisfied.
+    /// Returns the reason for stopping on rank 0; None elsewhere or if all cells failed. Collective.
     fn run(
         &mut self,
         transport: &mut dyn Transport,
         contenders: &mut [Contender<'_>],
     ) -> Result<Option<Stopped>, JobError> {
         let repeat = &self.job.prepared.experiment.repeat;
-        // Without warm-up the first timed round is the one that is verified.
+        // Without warm-up the first timed round is verified.
         for _ in 0..repeat.warmup {
             for contender in contenders.iter_mut().filter(|c| c.runs()) {
                 self.one_round(transport, contender)?;
@@ -209,7 +209,7 @@ impl<E: Element> Session<'_, '_, E> {
             self.time_block(transport, contenders, block, orders.next_block())?;
             let spent = begun.elapsed().as_secs_f64();
             self.job.progress.block(block + 1, spent);
-            // Rank 0's clock and samples decide for all.
+            // Rank 0's clock and samples decide for all ranks.
             let stopped = match transport.rank() {
                 0 => stopping.after_block(block + 1, spent, |alpha| {
                     let reached = ratios::widest(&timed(contenders), alpha);
@@ -226,7 +226,7 @@ impl<E: Element> Session<'_, '_, E> {
         Ok(None)
     }
 
-    /// Times one round of each cell, in the order of `order`: indices into `contenders`. Collective.
+    /// Times one round of each cell. `order` has indices into `contenders`. Collective.
     fn time_block(
         &mut self,
         transport: &mut dyn Transport,
@@ -243,8 +243,8 @@ impl<E: Element> Session<'_, '_, E> {
             }
             self.job.progress.cell(contender.strategy.name());
             let (cell, place) = (contender.cell.index, place as u64);
-            // A block without a sample of some cell is worth nothing to its ratios, so a round whose window was missed
-            // is repeated at once; the last time behind a barrier, which cannot be missed.
+            // A block without a sample of some cell does not contribute to its ratios. So a round with a missed window
+            // is repeated at once, and in the end behind a barrier, which cannot be missed.
             for missed in 1.. {
                 let told = self.one_round(transport, contender)?;
                 let is_missed = told.as_ref().is_some_and(|told| !told.sample.is_valid());
@@ -267,8 +267,8 @@ impl<E: Element> Session<'_, '_, E> {
         Ok(watch.end(transport, self.job.sync, &mut self.disturbance)?)
     }
 
-    /// True if another block follows, with the clocks refreshed or a barrier in the window's place where that is due.
-    /// `enough` is rank 0's: its stopping rule ends the comparison. Collective.
+    /// Returns true if another block follows. Refreshes the clocks or switches from windows to barriers if needed.
+    /// `enough` counts on rank 0: its stopping rule ends the comparison. Collective.
     fn goes_on(&mut self, transport: &mut dyn Transport, enough: bool) -> Result<bool, JobError> {
         let windows = self.job.sync.start() == Start::Window;
         let next = if enough {
@@ -280,7 +280,7 @@ impl<E: Element> Session<'_, '_, E> {
         } else {
             Next::GoOn
         };
-        // One exchange for all: the greatest answer counts.
+        // A single reduction decides; the greatest value counts.
         let next = transport.max(next as u64)?;
         if next == Next::FallBack as u64 {
             self.job.progress.note("more than half of the windows were missed: from now on a barrier begins rounds");
@@ -292,7 +292,7 @@ impl<E: Element> Session<'_, '_, E> {
     }
 }
 
-/// The times of the cells that nothing is wrong with.
-fn timed(contenders: &[Contender<'_>]) -> Vec<TimedCell> {
-    contenders.iter().filter(|c| c.runs()).map(|c| TimedCell::new(c.cell.index, &c.samples)).collect()
+/// Returns the times of the cells that have not failed.
+fn timed(contenders: &[Contender<'_>]) -> Vec<Timed> {
+    contenders.iter().filter(|c| c.runs()).map(|c| Timed::new(c.cell.index, &c.samples)).collect()
 }

@@ -1,4 +1,4 @@
-//! One cell on its way through its comparison: planned, predicted, and in the end a row.
+//! One cell during its comparison: its plan, its prediction and its final row.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,98 +16,99 @@ use crate::results::row::{CellRow, Hosting, MemoryRow, RankMemory, Sample, Statu
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
-/// What enforces ceilings.
+/// Name of the mechanism that enforces ceilings.
 pub const ENFORCED_BY: &str = "RLIMIT_DATA";
 
 /// A cell's row, its samples, and the memory of each rank.
 pub type Measured = (CellRow, Vec<Sample>, Vec<RankMemory>);
 
-/// Messages of a round, over all ranks.
+/// Numbers of messages in a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SentByRanks {
-    /// Messages of the rank that sends most.
+    /// Messages of the rank that sends the most.
     pub messages_max: u64,
-    /// Messages of all ranks.
+    /// Messages of all ranks together.
     pub messages_total: u64,
-    /// Bytes in messages of the rank that sends most.
+    /// Bytes of messages of the rank that sends the most bytes.
     pub bytes_max: u64,
 }
 
-/// One cell on its way through the comparison. The same on every rank, but for what only rank 0 collects.
+/// One cell during its comparison. It is equal on all ranks, except for the data collected on rank 0.
 pub struct Contender<'p> {
-    /// As the experiment has it.
+    /// The cell in the experiment.
     pub cell: &'p experiment::Cell,
-    /// Its strategy.
+    /// The cell's strategy.
     pub strategy: &'static dyn Strategy,
-    /// Flow, order and the rest.
+    /// Flow, order and other terms.
     pub terms: Terms,
-    /// What is aggregated.
+    /// The problem to aggregate.
     pub problem: Arc<Problem>,
-    /// None where there is none.
+    /// The plan; None if there is none.
     pub plan: Option<Arc<dyn Plan>>,
-    /// This rank's share of the plan.
+    /// This rank's part of the plan.
     pub lowering: Lowering,
-    /// The plan's family, where it has been read from the plan.
+    /// Family of the plan; None before planning.
     pub family: Option<Family>,
-    /// Digests of the finished ranges that each rank held after the last round that was verified; on rank 0.
+    /// Digest of the finished ranges on each rank after the last verified round; on rank 0.
     pub held: Vec<u64>,
-    /// Messages that ranks sent in a round; on rank 0.
+    /// Messages that the ranks sent in a round; on rank 0.
     pub sent: SentByRanks,
-    /// What has become of it so far.
+    /// Current status.
     pub status: Status,
-    /// Why, where it is not ok.
+    /// Reason for a status other than ok.
     pub reason: String,
-    /// Memory of this rank.
+    /// Predicted memory of this rank.
     pub predicted: RankPrediction,
-    /// Which ranks aggregate; on rank 0.
+    /// Whether each rank aggregates; on rank 0.
     pub aggregating: Vec<bool>,
-    /// What the aggregator that holds most needs; on rank 0.
+    /// Predicted memory of the largest aggregator; on rank 0.
     pub heaviest: MemoryRow,
-    /// Of each rank; on rank 0.
+    /// Memory of each rank; on rank 0.
     pub memory: Vec<RankMemory>,
-    /// On rank 0.
+    /// Result of the verification; on rank 0.
     pub verification: Option<Verification>,
-    /// Of the last round that was verified; on rank 0.
+    /// Digest of the last verified result; on rank 0.
     pub digest: u64,
-    /// The result has been kept, or is not to be. Every rank must know, as all of them take part in the writing.
+    /// Whether the result has been written or need not be. All ranks must know, since writing is collective.
     pub kept: bool,
-    /// On rank 0.
+    /// Samples of the cell; on rank 0.
     pub samples: Vec<Sample>,
 }
 
-/// The number of ranks and nodes that measure a comparison.
+/// The numbers of ranks and nodes that measure a comparison.
 #[derive(Clone, Copy, Debug)]
-pub struct CellPlace {
-    /// Ranks.
+pub struct Place {
+    /// Number of ranks.
     pub ranks: usize,
-    /// Nodes that these ranks are on.
+    /// Number of nodes of these ranks.
     pub nodes: usize,
 }
 
-impl CellPlace {
-    /// The ranks and nodes of this transport.
-    pub fn of(transport: &dyn Transport) -> CellPlace {
+impl Place {
+    /// Counts the ranks and nodes of a transport.
+    pub fn of(transport: &dyn Transport) -> Place {
         let nodes = transport.node_of().iter().collect::<BTreeSet<_>>().len();
         CellPlace { ranks: transport.ranks(), nodes }
     }
 }
 
-/// The facts of a comparison that its cells' rows repeat.
+/// Facts of a comparison that are part of each cell's row.
 pub struct Circumstances<'s> {
-    /// Where it ran.
-    pub place: CellPlace,
-    /// True if the system enforced ceilings.
+    /// Numbers of ranks and nodes.
+    pub place: Place,
+    /// Whether the operating system enforced ceilings.
     pub enforced: bool,
-    /// True if some ranks had to share cores.
+    /// Whether some ranks had to share cores.
     pub cores_shared: bool,
-    /// Why the timing ended; None if it never began.
+    /// Reason for the end of the timing; None if it never began.
     pub stopped: Option<&'s Stopped>,
-    /// The share of a node's cores that other processes had, 0 to 1; None where the kernel does not say.
+    /// Greatest share over nodes of a node's cores used by other processes, 0 to 1; None if the kernel does not report
+    /// it.
     pub other_load: Option<f64>,
 }
 
 impl<'p> Contender<'p> {
-    /// A cell that has not been planned yet.
+    /// Makes a cell without a plan.
     pub fn new(
         cell: &'p experiment::Cell,
         strategy: &'static dyn Strategy,
@@ -137,15 +138,16 @@ impl<'p> Contender<'p> {
         }
     }
 
-    /// It will not run, or not again.
+    /// Ends the cell with a status and a reason. It does not run again.
     pub fn ends(&mut self, status: Status, reason: String) {
         self.status = status;
         self.reason = reason;
     }
 
-    /// Private memory that this rank may take for the round, bytes, where its ceiling is enforced: the ceiling for the
-    /// aggregator that holds most, what its others and its clients are predicted to need, less what aggregators keep in
-    /// shared windows, which the system does not count. None where nothing is enforced, or the rank does not aggregate.
+    /// Returns the private memory that this rank may use for the round under an enforced ceiling, bytes. This is the
+    /// ceiling for the largest aggregator, plus the predicted need of the rank's other aggregators and clients, less
+    /// what aggregators keep in shared windows, which RLIMIT_DATA does not count. None without enforcement or if the
+    /// rank does not aggregate.
     pub fn ceiling_here(&self, enforce: bool) -> Option<u64> {
         let ceiling = self.cell.ceiling.filter(|_| enforce)?;
         let RankPrediction { all, aggregators, heaviest, aggregating_shared, .. } = self.predicted;
@@ -153,7 +155,8 @@ impl<'p> Contender<'p> {
         (aggregators > 0).then(|| (ceiling + others).saturating_sub(aggregating_shared))
     }
 
-    /// True if `verdict` is Ok on every rank; otherwise the cell has failed for the first rank's reason. Collective.
+    /// Returns true if `verdict` is Ok on every rank. Otherwise the cell fails with the reason of the first such rank.
+    /// Collective.
     pub fn agrees(
         &mut self,
         transport: &mut dyn Transport,
@@ -166,13 +169,13 @@ impl<'p> Contender<'p> {
         Ok(agreed.is_ok())
     }
 
-    /// True as long as nothing is wrong with it.
+    /// Returns true while the cell's status is ok.
     pub fn runs(&self) -> bool {
         self.status == Status::Ok
     }
 }
 
-/// Plans and checks a cell, predicts its memory, and says if it cannot run here. Collective.
+/// Plans and checks a cell and predicts its memory. Ends the cell if it cannot run here. Collective.
 pub fn make_ready(
     transport: &mut dyn Transport,
     contender: &mut Contender<'_>,
@@ -191,7 +194,7 @@ pub fn make_ready(
             return Ok(());
         }
     };
-    // The plan is the same everywhere; one rank's look at the whole of it will do.
+    // The plan is equal on all ranks, so one rank checks it.
     let verdict = if transport.rank() == 0 {
         check(plan.as_ref(), &contender.problem, layout).map(|_| ()).map_err(|fault| format!("unsound plan: {fault}"))
     } else {
@@ -229,7 +232,7 @@ pub fn make_ready(
     Ok(())
 }
 
-/// What is said of an aggregator that is predicted to need more than its ceiling.
+/// Returns an error message if an aggregator's predicted memory exceeds the ceiling.
 fn fits(aggregator: &MemoryRow, ceiling: u64) -> Result<(), String> {
     let needs = aggregator.total();
     if needs <= ceiling {
@@ -248,7 +251,7 @@ fn fits(aggregator: &MemoryRow, ceiling: u64) -> Result<(), String> {
     ))
 }
 
-/// A row that says what the cell is, and not what became of it.
+/// Makes a row with the cell's identity but no measurements.
 pub fn identity(
     comparison: &Comparison,
     cell: &experiment::Cell,
@@ -285,9 +288,10 @@ pub fn identity(
     }
 }
 
-/// The row, the samples and the memory of a cell that has been through everything.
+/// Returns the row, samples and memory of a finished cell.
 ///
-/// The median's interval is at the level of the last look, so that all looks together miss in 5 of 100.
+/// The median's interval has the level of the last look, so that over all looks together it misses with probability 5
+/// %.
 pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Circumstances<'_>) -> Measured {
     let Circumstances { place, enforced, cores_shared, stopped, other_load } = *circumstances;
     let stopped = stopped.filter(|_| contender.status == Status::Ok);
@@ -352,14 +356,14 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
         message_bytes_max: contender.sent.bytes_max,
         status: contender.status,
         reason: contender.reason,
-        // The share of the machine's limit is for whoever has measured that.
+        // Columns on the share of the machine's limit are filled in by [`share`](super::share).
         ..identity(comparison, contender.cell, strategy, &contender.terms, place)
     };
     (cell, contender.samples, contender.memory)
 }
 
-/// The median over rounds of the share of the time that the slowest producer spent producing streamed gradients; None
-/// where nothing was produced.
+/// Returns the median over rounds of the share of time that the slowest producer spent generating streamed gradients;
+/// None if nothing was generated.
 fn producing_share(samples: &[&Sample]) -> Option<f64> {
     let share = |sample: &&Sample| {
         let longest = sample.rank_producing_seconds.iter().copied().fold(0.0, f64::max);

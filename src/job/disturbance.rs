@@ -1,4 +1,5 @@
-//! What the machine did while the blocks of a comparison ran: read between blocks, never in a round.
+//! Records the load of the machine during the blocks of a comparison. Readings are taken between rounds, never within
+//! one.
 
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -10,40 +11,40 @@ use crate::results::row::{BlockRow, BlockStart};
 use crate::stats::interference::OtherLoad;
 use crate::sync::{Start, Synchroniser};
 
-/// Stands for what is not known.
+/// Encodes a missing value.
 const NONE: u64 = u64::MAX;
 
-/// All blocks of a comparison so far; on rank 0.
+/// The load during all blocks of a comparison so far; on rank 0.
 #[derive(Default)]
 pub struct Disturbance {
-    /// One row a block.
+    /// One row for each block.
     pub rows: Vec<BlockRow>,
-    /// Of each node; empty where a kernel is silent.
+    /// Load by other processes on each node; empty if some node does not report it.
     others: BTreeMap<usize, OtherLoad>,
 }
 
 impl Disturbance {
-    /// The share of a node's cores that others had, the node where it is most.
+    /// Returns the share of cores used by other processes on the node where it is greatest, 0 to 1.
     pub fn other_load(&self) -> Option<f64> {
         self.others.values().filter_map(OtherLoad::share).reduce(f64::max)
     }
 
-    /// Rounds that were timed, and those of them in which a rank missed the window.
+    /// Returns the number of timed rounds and how many of them had a missed window.
     pub fn rounds(&self) -> (u64, u64) {
         self.rows.iter().fold((0, 0), |(all, missed), row| (all + row.rounds, missed + row.missed_windows))
     }
 }
 
-/// A block under way on one rank.
+/// Observes one block on one rank.
 pub struct BlockWatch {
     began_unix_s: f64,
     begun: Instant,
     own: Usage,
-    /// On the first rank of each node.
+    /// Load of the node; only on its first rank.
     load: Option<Load>,
-    /// What rounds have told; on rank 0.
+    /// Sums over the rounds so far; on rank 0.
     row: BlockRow,
-    /// Of each rank; on rank 0.
+    /// Seconds off core and involuntary switches of each rank; on rank 0.
     ranks: Vec<(f64, u64)>,
 }
 
@@ -60,7 +61,7 @@ fn start_of(sync: &Synchroniser) -> BlockStart {
 }
 
 impl BlockWatch {
-    /// Before a block.
+    /// Call before a block.
     pub fn begin(transport: &dyn Transport, comparison: u64, block: u64, sync: &Synchroniser) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let start = start_of(sync);
@@ -74,7 +75,7 @@ impl BlockWatch {
         }
     }
 
-    /// Adds what a round has told; on rank 0.
+    /// Adds the records of a round; on rank 0.
     pub fn add(&mut self, told: &Told) {
         self.row.rounds += 1;
         self.row.missed_windows += u64::from(!told.sample.is_valid());
@@ -87,7 +88,7 @@ impl BlockWatch {
         }
     }
 
-    /// After the block: its row and its load, on rank 0. Collective.
+    /// Call after the block. Adds its row and load to `into` on rank 0. Collective.
     pub fn end(
         self,
         transport: &mut dyn Transport,
@@ -137,19 +138,19 @@ impl BlockWatch {
     }
 }
 
-/// A node's cores during a block, seconds but for the last.
+/// The load of a node's cores during a block: times in s, and the number of cores.
 #[derive(Debug, Default)]
 struct LoadOfNode {
     seconds: f64,
     own: f64,
     busy: f64,
     stolen: f64,
-    /// 0 where the kernel is silent.
+    /// Number of cores; 0 if the kernel does not report the load.
     cores: f64,
 }
 
 impl LoadOfNode {
-    /// Of every node, from what each rank has told.
+    /// Computes the load of every node from the numbers of all ranks.
     fn of(node_of: &[usize], told: &[Vec<u64>]) -> BTreeMap<usize, LoadOfNode> {
         let mut nodes: BTreeMap<usize, LoadOfNode> = BTreeMap::new();
         for (node, numbers) in node_of.iter().zip(told) {
@@ -204,7 +205,7 @@ mod tests {
         assert_eq!((row.rounds, row.missed_windows, row.clock_residual_s), (2, 1, None));
         assert_eq!((row.involuntary_switches, row.involuntary_switches_max), (8, 5));
         assert_eq!((row.minor_faults, row.major_faults, row.off_core_seconds_max), (12, 2, 1.25));
-        // 2001-09-09 is long ago.
+        // 1e9 s after 1970 is 2001-09-09.
         assert!(row.began_unix_s > 1e9 && row.seconds >= 0.0 && row.own_core_seconds > 0.0);
         assert!(row.busy_core_seconds.is_some() && row.cores >= 2, "{row:?}");
     }

@@ -1,4 +1,4 @@
-//! What an experiment would do: its cells, and the memory that they are predicted to need.
+//! Shows what an experiment would do: its cells and their predicted memory.
 
 use std::fmt::Write;
 
@@ -8,8 +8,8 @@ use crate::job::{JobError, Request, group};
 use crate::plan::memory::predict;
 use crate::plan::strategies;
 
-/// A table of cells with the memory of the busiest rank and of all ranks together, predicted. Collective; the text is
-/// rank 0's.
+/// Returns a table of the cells with the predicted memory of the busiest rank and of all ranks together. The text is on
+/// rank 0. Collective.
 pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<String, JobError> {
     let prepared = setup::prepare(transport, request, strategies::all())?;
     if transport.rank() != 0 {

@@ -1,4 +1,4 @@
-//! The environment of a job: the machine as every rank describes it, gathered for the result file.
+//! The environment of a job: the descriptions of the machine by all ranks, gathered for the result file.
 
 use serde::Serialize;
 
@@ -10,16 +10,16 @@ use crate::machine::rank::RankMachine;
 use crate::machine::{Placement, Spread, cores_shared, placement};
 use crate::roofline::MachineLimits;
 
-/// Every rank's description, on rank 0; None elsewhere. Collective.
+/// Gathers every rank's description on rank 0; None elsewhere. Collective.
 pub fn machines(transport: &mut dyn Transport) -> Result<Option<Vec<RankMachine>>, TransportError> {
     let here = RankMachine::here(transport.rank(), &transport.name());
-    // A description that does not survive the way is left out; the others still say what they know.
+    // A description that cannot be decoded is omitted; the others remain.
     let bytes = serde_json::to_vec(&here).unwrap_or_default();
     let all = transport.gather(&bytes)?;
     Ok(all.map(|all| all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect()))
 }
 
-/// The environment of a result file: each field is a key of its JSON object. Rank 0's.
+/// The environment in a result file, made on rank 0. Each field is a key of its JSON object.
 #[derive(Serialize)]
 pub struct JobEnvironment<'l> {
     transport: String,
@@ -30,25 +30,25 @@ pub struct JobEnvironment<'l> {
     nodes: usize,
     #[serde(rename = "spread")]
     spread_text: String,
-    /// Reasons to doubt that ranks are spread over nodes as the scheduler was asked.
+    /// Inconsistencies in how ranks are spread over nodes, in sentences.
     pub spread_doubts: Vec<String>,
     ranks_per_node: Vec<usize>,
-    /// True if some ranks must share cores.
+    /// Whether some ranks must share cores.
     pub cores_shared: bool,
     #[serde(flatten)]
     placement: Placement,
     node_of_rank: Vec<usize>,
     limits: Option<&'l MachineLimits>,
     machines: Vec<RankMachine>,
-    /// How rounds begin; None until that has been chosen.
+    /// How rounds begin; None until this is chosen.
     #[serde(flatten)]
     pub start: Option<StartFacts>,
 }
 
-/// Describes the job with the machine's `limits`, where they were measured, on rank 0; None elsewhere. Collective.
+/// Describes the job and the machine's measured `limits`, if any, on rank 0; None elsewhere. Collective.
 ///
 /// # Errors
-/// Those of the transport.
+/// If the transport fails.
 pub fn gather<'l>(
     transport: &mut dyn Transport,
     limits: Option<&'l MachineLimits>,

@@ -1,5 +1,5 @@
-//! Comparisons on the same number of nodes, carried out by the ranks of the job's first so many nodes while the others
-//! sleep. One job, one file, one library that was started once: numbers of nodes then differ in nothing else.
+//! Runs comparisons on a given number of nodes: the ranks of the job's first nodes carry them out, and the others
+//! sleep. As all are part of one job with one start of the MPI library, comparisons differ in the number of nodes only.
 
 use std::collections::BTreeSet;
 
@@ -8,39 +8,39 @@ use crate::experiment::Comparison;
 use crate::job::{JobContext, JobError, Progress, Quiet, comparison, save, share, start};
 use crate::roofline::MachineLimits;
 
-/// Comparisons that follow each other on the same nodes.
+/// Consecutive comparisons on the same nodes.
 pub struct Group<'e> {
-    /// The first so many nodes; None: all.
+    /// Number of the job's first nodes to use; None uses all.
     pub nodes: Option<u64>,
-    /// At least one.
+    /// The comparisons, at least one.
     pub comparisons: &'e [Comparison],
 }
 
-/// The comparisons in their order, cut where the number of nodes changes.
+/// Splits the comparisons into groups where the number of nodes changes, and keeps their order.
 pub fn groups(comparisons: &[Comparison]) -> Vec<Group<'_>> {
     let same = comparisons.chunk_by(|one, next| one.nodes == next.nodes);
     same.map(|comparisons| Group { nodes: comparisons[0].nodes, comparisons }).collect()
 }
 
-/// The ranks that measure on the first `nodes` nodes of `node_of`, ascending; None: all of them.
+/// Returns the ranks that measure on the first `nodes` nodes of `node_of`, in ascending order; None selects all.
 pub fn members(node_of: &[usize], nodes: Option<u64>) -> Vec<usize> {
     ranks_of_first_nodes(node_of, nodes.map_or(usize::MAX, |nodes| nodes as usize))
 }
 
-/// The nodes of these ranks.
+/// Returns the nodes of these ranks.
 pub fn node_of(node_of: &[usize], nodes: Option<u64>) -> Vec<usize> {
     members(node_of, nodes).into_iter().map(|rank| node_of[rank]).collect()
 }
 
-/// How a group ended on one rank, as a number that all ranks can take the greatest of.
+/// Codes of how a group ended on one rank. The greatest over all ranks decides.
 const WELL: u64 = 0;
 const OUTPUT: u64 = 1;
 const INPUT: u64 = 2;
-/// And the signal's number.
+/// Stopped by a signal, whose number is added.
 const STOPPED: u64 = 3;
 
-/// Measures the group's comparisons. `limits` are the job's where they are known; else they are measured here, if asked
-/// for. Collective over all ranks of the job.
+/// Measures the group's comparisons. If `limits` is None, the limits are measured here on request. Collective over all
+/// ranks of the job.
 pub fn measure(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
@@ -63,14 +63,14 @@ pub fn measure(
             if let Err(JobError::Lost(_)) = done {
                 return done;
             }
-            // No rank leaves the others while they still look for its messages.
+            // A rank must not leave while others may still wait for its messages.
             first.barrier()?;
             done
         }
         None => Ok(()),
     };
     transport.rest()?;
-    // What is wrong those learn too that slept.
+    // Ranks that slept learn of errors as well.
     let (kind, said) = match done {
         Ok(()) => (WELL, Ok(())),
         Err(JobError::Input(said)) => (INPUT, Err(said)),
@@ -90,7 +90,7 @@ pub fn measure(
     }
 }
 
-/// The same on the ranks that measure.
+/// Measures the group's comparisons on the participating ranks.
 fn on_nodes(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
@@ -141,7 +141,7 @@ mod tests {
     use crate::job::{Request, Watching, run};
     use crate::results::ResultFile;
 
-    /// Three nodes of 2, 1 and 1 ranks.
+    /// Three nodes with 2, 1 and 1 ranks.
     const NODE_OF: [usize; 4] = [0, 0, 1, 2];
 
     fn job(experiment: serde_json::Value, nodes: Option<Vec<u64>>) -> Vec<Result<Option<ResultFile>, String>> {
@@ -181,7 +181,7 @@ mod tests {
         assert!(all[1..].iter().all(|other| *other == Ok(None)));
         let found: Vec<(u64, u64, u64, u64)> =
             results.cells.iter().map(|row| (row.nodes, row.ranks, row.clients, row.elements)).collect();
-        // 2 and 4 ranks: 2 clients and 100 f32 each.
+        // 2 and 4 ranks, with 2 clients and 100 f32 each.
         assert_eq!(found, [(1, 2, 4, 200), (1, 2, 4, 200), (3, 4, 8, 400), (3, 4, 8, 400)]);
         assert!(results.cells.iter().all(|row| row.status == crate::results::row::Status::Ok), "{:?}", results.cells);
         assert!(results.samples.iter().all(|sample| sample.rank_seconds.len() == if sample.cell < 2 { 2 } else { 4 }));

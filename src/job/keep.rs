@@ -1,4 +1,4 @@
-//! `--keep-result`: a cell's aggregated gradient as npy, so that anyone can check it with a program of their own.
+//! Writes a cell's aggregated gradient as npy for `--keep-result`, so that other programs can check it.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,10 +9,10 @@ use crate::engine::transport::{Transport, TransportError, agree};
 use crate::experiment::{Cell, Comparison};
 use crate::gradient::{Dtype, Element, Range};
 
-/// Elements that travel to rank 0 at a time.
+/// Number of elements sent to rank 0 at a time.
 const BLOCK: u64 = 1 << 22;
 
-/// The file of a cell: its number, and what it is.
+/// Returns the file name of a cell's result, made of its number and its settings.
 pub fn file_name(comparison: &Comparison, cell: &Cell) -> String {
     let plain = |text: String| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' }).collect()
@@ -22,8 +22,8 @@ pub fn file_name(comparison: &Comparison, cell: &Cell) -> String {
     plain(format!("cell-{index:04}_{strategy}_{model}_{dtype}_N{clients}_M{shards}_{flow}.npy"))
 }
 
-/// Writes the ranges that all ranks hold to one file on rank 0. numpy has no bfloat16, so that type is widened to
-/// f32, exactly. Collective; the inner error is the file's, on every rank alike.
+/// Writes the ranges of all ranks to one file on rank 0. numpy has no bfloat16, so that type is widened to f32, which
+/// is exact. The inner error is that of the file, equal on all ranks. Collective.
 pub fn write<E: Element>(
     transport: &mut dyn Transport,
     path: &Path,
@@ -72,7 +72,8 @@ pub fn write<E: Element>(
     agree(transport, kept)
 }
 
-/// The header of a one-dimensional npy file, version 1.0 (NumPy Enhancement Proposal 1), padded to 64 bytes.
+/// Makes the header of a one-dimensional npy file of version 1.0 (NumPy Enhancement Proposal 1), padded to a multiple
+/// of 64 bytes.
 fn header(dtype: &str, elements: u64) -> Vec<u8> {
     let mut text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({elements},), }}");
     while (10 + text.len() + 1) % 64 != 0 {

@@ -1,6 +1,6 @@
-//! A job: one experiment carried out over one transport, from the file that a person wrote to the file of results.
+//! Jobs: one experiment carried out over one transport, from the experiment file to the result file.
 //!
-//! Every rank calls [`run`]; rank 0 owns the output and whatever is printed.
+//! Every rank calls [`run`]. Rank 0 owns the output file and the progress display.
 
 mod comparison;
 mod contender;
@@ -39,33 +39,33 @@ use crate::results::row::{CellRow, Status};
 use crate::results::{Output, ResultError, ResultFile, Running};
 use crate::sync::Synchroniser;
 
-/// What a person asked for.
+/// The options of a job.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The experiment file.
     pub experiment: PathBuf,
-    /// The result file; None: the experiment's name with `.h5`, in the current directory.
+    /// The result file; None for the experiment's name with `.h5`, in the current directory.
     pub output: Option<PathBuf>,
-    /// Measure on these numbers of nodes instead of the experiment's own.
+    /// Numbers of nodes to measure on, in place of the experiment's own.
     pub nodes: Option<Vec<u64>>,
-    /// Replace the result file if it exists.
+    /// Whether to replace an existing result file.
     pub force: bool,
-    /// Where each cell's aggregated gradient is written as npy.
+    /// Directory for each cell's aggregated gradient as npy.
     pub keep_result: Option<PathBuf>,
-    /// Go on with the result file if it exists: cells that it holds are not measured again.
+    /// Whether to continue an existing result file without measuring its cells again.
     pub resume: bool,
-    /// Measure the machine's limits first, for the share of the limit.
+    /// Whether to measure the machine's limits first, for the share of the limit.
     pub limits: bool,
-    /// In which rounds the kernel is asked what ranks hold.
+    /// The rounds in which the kernel's memory counters are read.
     pub watch: Watching,
-    /// Try cells that are predicted to exceed their ceiling.
+    /// Whether to run cells that are predicted to exceed their ceiling.
     pub ignore_prediction: bool,
-    /// Whether the job is to stop before its end.
+    /// Tells whether the job has been asked to stop.
     pub stop: Stop,
 }
 
 impl Request {
-    /// The request for an experiment file with everything else as a plain run has it.
+    /// Makes the request of a plain run of an experiment file.
     pub fn new(experiment: PathBuf) -> Request {
         Request {
             experiment,
@@ -82,24 +82,24 @@ impl Request {
     }
 }
 
-/// How a job can end badly.
+/// The ways in which a job can fail.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// What was asked for is wrong; nothing has run and nothing was written. The same on every rank.
+    /// The request or the experiment is invalid, or there is no room for it. Equal on all ranks.
     #[error("{0}")]
     Input(String),
-    /// The ranks have lost each other; the job must be ended from outside.
+    /// The ranks lost contact; the job must be killed from outside.
     #[error(transparent)]
     Lost(#[from] EngineError),
     /// The result file cannot be written.
     #[error("{0}")]
     Output(String),
-    /// A signal asked the job to stop, between two rounds. Finished comparisons are saved. The same on every rank.
+    /// A signal stopped the job between two rounds. Finished comparisons are saved. Equal on all ranks.
     #[error("stopped by a signal")]
     Stopped {
         /// The signal's number.
         signal: i32,
-        /// Where finished comparisons are, and how many cells that is; on rank 0.
+        /// The result file, and the number of cells in it; on rank 0.
         saved: Option<(PathBuf, usize)>,
     },
 }
@@ -110,16 +110,16 @@ impl From<TransportError> for JobError {
     }
 }
 
-/// What rank 0 has in the end.
+/// The outcome of a job on rank 0.
 #[derive(Debug)]
 pub struct Finished {
-    /// Everything that was measured.
+    /// All measurements.
     pub results: ResultFile,
-    /// Where it is stored.
+    /// Path of the result file.
     pub path: PathBuf,
 }
 
-/// Carries the experiment out. Collective. Yields the results on rank 0, None elsewhere.
+/// Carries out the experiment. Returns the results on rank 0, None elsewhere. Collective.
 pub fn run(
     transport: &mut dyn Transport,
     request: &Request,
@@ -128,7 +128,7 @@ pub fn run(
     run_with(strategies::all(), transport, request, progress)
 }
 
-/// As [`run`], with strategies of the caller's own: the experiment's names are theirs.
+/// Like [`run`], with the caller's own strategies, which the experiment names.
 pub fn run_with(
     strategies: &'static [&'static dyn Strategy],
     transport: &mut dyn Transport,
@@ -136,7 +136,7 @@ pub fn run_with(
     progress: &mut dyn Progress,
 ) -> Result<Option<Finished>, JobError> {
     let mut prepared = setup::prepare(transport, request, strategies)?;
-    // The limit is a process's: ranks that are threads of one would lower and lift each other's.
+    // The limit applies to a process. Ranks that are threads of one process would change each other's.
     if prepared.experiment.enforce && !transport.has_own_process() {
         let path = request.experiment.display();
         return Err(JobError::Input(format!(
@@ -155,7 +155,7 @@ pub fn run_with(
     }
     leave_out_what_is_done(transport, &mut prepared, results.as_ref())?;
     let groups = group::groups(&prepared.experiment.comparisons);
-    // Measured for each number of nodes, just before its cells; where there is one, its limits are the job's.
+    // With several numbers of nodes, limits are measured for each just before its cells. Otherwise they are the job's.
     let limits = match groups.as_slice() {
         [only] if request.limits && only.nodes.is_none() => {
             progress.note("measuring the machine's limits");
@@ -174,7 +174,7 @@ pub fn run_with(
         }
         environment.spread_doubts.iter().for_each(|doubt| progress.note(doubt));
         environment.start = Some(start);
-        // A file whose environment is no object is refused when it is saved.
+        // An environment that is no JSON object makes saving the file fail.
         let stored = serde_json::to_value(&*environment).unwrap_or_default();
         match &mut results {
             Some(results) => results.resumed(&stored),
@@ -199,18 +199,18 @@ pub fn run_with(
     Ok(output.zip(results).map(|(output, results)| Finished { path: output.path().to_path_buf(), results }))
 }
 
-/// The state of a job that all of its comparisons share.
+/// The state that all comparisons of a job share.
 struct JobContext<'j> {
     prepared: &'j Prepared,
     request: &'j Request,
     sync: &'j mut Synchroniser,
-    /// True if some ranks must share cores; known on rank 0.
+    /// Whether some ranks must share cores; known on rank 0.
     cores_shared: bool,
     book: &'j mut Book,
     progress: &'j mut dyn Progress,
 }
 
-/// The result file under way, on rank 0; both options are None elsewhere.
+/// The result file in progress, on rank 0; both options are None elsewhere.
 struct Book {
     output: Option<Output>,
     results: Option<ResultFile>,
@@ -218,10 +218,10 @@ struct Book {
 }
 
 impl Book {
-    /// The error as the job ends with it: one that was stopped says what is saved.
+    /// Closes the book after an error. The error of a stopped job is completed with what was saved.
     fn closed_after(self, error: JobError) -> JobError {
         let JobError::Stopped { signal, .. } = error else { return error };
-        // It is not the cell's fault that nothing came of it.
+        // The interrupted cell is not to blame, so it is not marked as having died.
         if self.output.is_some() {
             self.running.clear();
         }
@@ -230,8 +230,7 @@ impl Book {
     }
 }
 
-/// The row of the cell that the last job ran when it died, under a ceiling that the system enforced; None where it did
-/// not die so.
+/// Returns the row of the cell during which the previous job died under an enforced ceiling; None if it did not.
 fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running, node_of: &[usize]) -> Option<CellRow> {
     let cell = running.left().filter(|_| prepared.experiment.enforce)?;
     if results.cells.iter().any(|row| row.cell == cell) {
@@ -251,7 +250,7 @@ fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running,
     Some(CellRow { status: Status::Infeasible, reason, enforced_by: contender::ENFORCED_BY.to_owned(), ..row })
 }
 
-/// Leaves out the cells that the result file already holds. Collective.
+/// Removes the cells that the result file already has. Collective.
 fn leave_out_what_is_done(
     transport: &mut dyn Transport,
     prepared: &mut Prepared,
@@ -270,7 +269,7 @@ fn leave_out_what_is_done(
     Ok(())
 }
 
-/// Rank 0 saves; all ranks learn whether it could.
+/// Saves on rank 0; all ranks learn whether it succeeded.
 fn save(
     transport: &mut dyn Transport,
     output: &mut Option<Output>,
@@ -283,7 +282,7 @@ fn save(
     crate::engine::transport::agree(transport, saved)?.map_err(JobError::Output)
 }
 
-/// What is said where the file cannot be written. What it lacks is kept elsewhere, if that can be.
+/// Returns the message for a failed save. Unsaved measurements are written to a rescue file if possible.
 fn not_saved(error: &ResultError, output: &Output, results: &ResultFile) -> String {
     let path = output.path().display();
     let again = "free space or raise the quota there, and go on with --resume";
@@ -299,13 +298,13 @@ fn not_saved(error: &ResultError, output: &Output, results: &ResultFile) -> Stri
     }
 }
 
-/// Refuses the job if the gradients of some comparison do not fit into some node's memory.
+/// Rejects the job if the gradients of some comparison do not fit into some node's memory.
 fn room_for_gradients(transport: &mut dyn Transport, prepared: &Prepared) -> Result<(), JobError> {
     let all = transport.node_of().to_vec();
     for comparison in &prepared.experiment.comparisons {
         let members = group::members(&all, comparison.nodes);
         let node_of: Vec<usize> = members.iter().map(|rank| all[*rank]).collect();
-        // Where roles do not fit the ranks there is nothing to load; its cells become infeasible rows.
+        // If roles do not suit the ranks there is nothing to load; the cells become infeasible rows.
         let Ok(layout) = prepared.layout(comparison, &node_of) else { continue };
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
         let (bytes, shared) = match members.binary_search(&transport.rank()) {

@@ -1,4 +1,4 @@
-//! One round of one cell: memory, timing, and what ranks report of it to rank 0.
+//! Runs one round of one cell: memory, timing, and the records that ranks send to rank 0.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::memory::Limit;
 use crate::plan::memory::Memory;
 use crate::results::row::Status;
 
-/// The places of numbers in a rank's record of a round, after those of its [`Timing`].
+/// Indices of numbers in a rank's record of a round, which begins with those of its [`Timing`].
 const PRODUCING: usize = timing::NUMBERS;
 const DIGEST: usize = PRODUCING + 1;
 const HELD: usize = DIGEST + 1;
@@ -25,18 +25,18 @@ const MESSAGES: usize = HELD + 1;
 const BYTES: usize = MESSAGES + 1;
 const MEMORY: usize = BYTES + 1;
 
-/// The records of all ranks of one round, put together on rank 0.
+/// The records of all ranks of one round, on rank 0.
 struct Gathered {
     told: Told,
-    /// The digest of the whole result.
+    /// Digest of the whole result.
     digest: u64,
-    /// The digest of the finished ranges that each rank held.
+    /// Digest of the finished ranges on each rank.
     held: Vec<u64>,
 }
 
 impl<E: Element> Session<'_, '_, E> {
-    /// Carries the cell out once and checks that all memory was given back. Yields all ranks' times on rank 0; None
-    /// elsewhere, or if the cell has failed. Collective.
+    /// Runs the cell once and checks that all its memory was freed. Returns all ranks' times on rank 0; None elsewhere
+    /// or if the cell has failed. Collective.
     pub(super) fn one_round(
         &mut self,
         transport: &mut dyn Transport,
@@ -98,7 +98,7 @@ impl<E: Element> Session<'_, '_, E> {
         let sent = transport.sent().since(sent);
         transport.barrier()?;
         let watched = self.watch.end(probe, &round, reached);
-        // The limit is for the round alone: the checks below look at the result and need memory of their own.
+        // The limit applies to the round alone, as the checks below need memory of their own.
         drop(limit);
 
         let problem = round.problem().map_or(Ok(()), |problem| Err(problem.to_owned()));
@@ -114,7 +114,7 @@ impl<E: Element> Session<'_, '_, E> {
         Ok(gathered.filter(|_| contender.runs()).map(|gathered| gathered.told))
     }
 
-    /// Sends each rank's record to rank 0, which enters memory and messages into the cell. Collective.
+    /// Gathers each rank's record on rank 0, which stores memory and messages in the cell. Collective.
     fn gather(
         &self,
         transport: &mut dyn Transport,
@@ -140,8 +140,8 @@ impl<E: Element> Session<'_, '_, E> {
         }))
     }
 
-    /// Verifies the result, and keeps it if the request asks for that, unless every rank holds the same as after the last
-    /// round that was verified. Collective.
+    /// Verifies the result, and writes it if the request asks for that, unless every rank holds the same as after the
+    /// last verified round. Collective.
     fn verify_if_new(
         &self,
         transport: &mut dyn Transport,
@@ -175,7 +175,7 @@ impl<E: Element> Session<'_, '_, E> {
     }
 }
 
-/// Allocates the round's memory and checks that it is as much as was predicted. None if the cell has ended. Collective.
+/// Allocates the round's memory and compares its size with the prediction. None if the cell has ended. Collective.
 fn allocate<'r, E: Element>(
     transport: &mut dyn Transport,
     contender: &mut Contender<'_>,
@@ -202,7 +202,7 @@ fn allocate<'r, E: Element>(
     Ok(contender.agrees(transport, tracked)?.then_some(round))
 }
 
-/// Err unless the bytes that were allocated are those that were predicted.
+/// Returns an error if the allocated bytes differ from the predicted ones.
 fn as_predicted(rank: usize, predicted: Memory, tracked: Memory) -> Result<(), String> {
     if tracked == predicted {
         return Ok(());

@@ -1,28 +1,29 @@
-//! What a job says while it runs. On rank 0 only.
+//! The progress of a running job. Used on rank 0 only.
 
 use crate::experiment::Repeat;
 
-/// Listens to a job.
+/// Receives the progress of a job.
 pub trait Progress {
-    /// The job begins.
+    /// Called when the job begins.
     fn begin(&mut self, comparisons: usize, cells: u64);
-    /// A comparison begins; `what` describes it, and it is repeated as `repeat` says.
+    /// Called when a comparison begins. `what` describes it; `repeat` has its repetitions.
     fn comparison(&mut self, index: u64, what: &str, cells: usize, repeat: &Repeat);
-    /// A cell of the current block begins. Called between rounds, so it must not take long.
+    /// Called when a cell of the current block begins. It is called between rounds, so it must return quickly.
     fn cell(&mut self, strategy: &str);
-    /// A block of the current comparison has ended, `seconds` after the first began.
+    /// Called after block `done` of the current comparison, `seconds` after the first began.
     fn block(&mut self, done: u64, seconds: f64);
-    /// The comparison's intervals have been looked at: the greatest relative half-width, None where there is none yet.
+    /// Called after a look at the comparison's intervals with the greatest relative half-width; None if there is none
+    /// yet.
     fn look(&mut self, reached: Option<f64>);
-    /// What came of a comparison is saved.
+    /// Called when the results of a comparison are saved.
     fn finished(&mut self, index: u64);
-    /// Something worth a line: what is being done, or a cell that cannot run.
+    /// Called with a line of text, such as on a step of the job or a cell that cannot run.
     fn note(&mut self, text: &str);
-    /// The job has ended.
+    /// Called when the job has ended.
     fn end(&mut self);
 }
 
-/// Says nothing.
+/// Ignores all progress.
 pub struct Quiet;
 
 impl Progress for Quiet {

@@ -1,4 +1,4 @@
-//! Memory of one rank as it is watched during a round, and as numbers that ranks send to the first.
+//! Observes the memory of one rank during a round, and encodes it as numbers that are sent to rank 0.
 
 use crate::engine::Round;
 use crate::gradient::Element;
@@ -6,36 +6,36 @@ use crate::memory::{GroupPeak, KernelMemory, Probe, Seen};
 use crate::plan::memory::Memory;
 use crate::results::row::{MemoryRow, RankMemory};
 
-/// Stands for what is not known. No process holds as many bytes.
+/// Encodes a missing value; no process holds as many bytes.
 const NONE: u64 = u64::MAX;
-/// Numbers that [`Watched::numbers`] yields.
+/// Count of numbers that [`Watched::numbers`] returns.
 const NUMBERS: usize = 9;
 
-/// The purposes in the order of [`row`].
+/// Returns memory by purpose, in the order of [`row`].
 pub fn purposes(memory: Memory) -> [u64; 4] {
     [memory.resident, memory.accumulators, memory.staging, memory.result]
 }
 
-/// A row from numbers in the order of [`purposes`].
+/// Makes a row from numbers in the order of [`purposes`].
 pub fn row(numbers: &[u64]) -> MemoryRow {
     let at = |index: usize| numbers.get(index).copied().unwrap_or_default();
     MemoryRow { resident: at(0), accumulators: at(1), staging: at(2), result: at(3) }
 }
 
-/// In which rounds the kernel is asked, before the clock starts and after it stops, what ranks hold.
+/// The rounds in which the kernel's memory counters are read, before the clock starts and after it stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Watching {
-    /// In all of them.
+    /// All rounds.
     #[default]
     Every,
-    /// In those of even blocks, and in the ones before the first block: to see in one run what watching costs.
+    /// Rounds of even blocks and those before the first block, so that one run shows the cost of reading the counters.
     Alternate,
-    /// In none.
+    /// No rounds.
     Never,
 }
 
 impl Watching {
-    /// True in this block.
+    /// Returns true if the counters are read in this block.
     fn includes(self, block: u64) -> bool {
         match self {
             Watching::Every => true,
@@ -45,22 +45,22 @@ impl Watching {
     }
 }
 
-/// What this rank's process holds beside rounds, known from one round to the next of a comparison.
+/// The memory of this rank's process apart from rounds, kept over the rounds of a comparison.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// Where ranks share a process, which the kernel does not tell apart, none.
+    /// The rounds to observe. None if ranks share a process, as the kernel does not distinguish them.
     when: Watching,
-    /// False in a round that is not watched.
+    /// Whether the current round is observed.
     on: bool,
-    /// What this rank's clients' gradients took when they were loaded.
+    /// Memory that this rank's gradients took when they were loaded, bytes.
     resident: u64,
-    /// Pages of neighbours' gradients that are mapped.
+    /// Pages of other ranks' gradients that are mapped, bytes.
     neighbours: u64,
     group: Option<GroupPeak>,
 }
 
 impl Watch {
-    /// Loads gradients by `load`, and sees what they take.
+    /// Loads gradients by `load` and measures their memory.
     pub fn over_loading<T>(when: Watching, load: impl FnOnce() -> T) -> (Watch, T) {
         let on = when != Watching::Never;
         let held = || if on { Seen::now().map_or(0, |seen| seen.held()) } else { 0 };
@@ -70,12 +70,12 @@ impl Watch {
         (Watch { when, on, resident, neighbours: 0, group: if on { GroupPeak::find() } else { None } }, loaded)
     }
 
-    /// What follows is in this block.
+    /// Begins a block.
     pub fn block(&mut self, block: u64) {
         self.on = self.when.includes(block);
     }
 
-    /// Before the round's memory is asked for: peaks are the round's from here on, where they can be reset.
+    /// Call before the round allocates memory. Resets the peaks to the current values, if they can be reset.
     pub fn begin(&self) -> Option<Probe> {
         if !self.on {
             return None;
@@ -86,7 +86,8 @@ impl Watch {
         Probe::begin()
     }
 
-    /// Maps what the round will read of neighbours' memory. What that adds to this process' pages.
+    /// Maps the pages of other ranks' memory that the round will read. Returns how much they add to this process's
+    /// pages.
     pub fn reach<E: Element>(&mut self, round: &Round<'_, E>) -> Reached {
         let held = || if self.on { Seen::now().map_or(0, |seen| seen.held()) } else { 0 };
         let before = held();
@@ -96,35 +97,35 @@ impl Watch {
         Reached { gradients: between.saturating_sub(before), sums: held().saturating_sub(between) }
     }
 
-    /// After the round, before its memory is given back.
+    /// Call after the round, before its memory is freed.
     pub fn end<E: Element>(&mut self, probe: Option<Probe>, round: &Round<'_, E>, reached: Reached) -> Watched {
         let all = reached.gradients + reached.sums;
         let kernel = probe.and_then(|probe| probe.end(self.resident, self.neighbours, all));
-        // The gradients stay mapped until the comparison ends.
+        // Gradients stay mapped until the comparison ends.
         self.neighbours += reached.gradients;
         let group_peak = self.group.as_ref().filter(|_| self.on).and_then(GroupPeak::bytes);
         Watched { tracked: round.tracked(), kernel, group_peak }
     }
 }
 
-/// Bytes of neighbours' pages that a round has mapped.
+/// Other ranks' pages that a round has mapped, bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Reached {
     gradients: u64,
     sums: u64,
 }
 
-/// What was seen of one round on this rank.
+/// The memory observed in one round on this rank.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched {
-    /// Allocated by gradshard's own code.
+    /// Memory allocated by gradshard's own code.
     pub tracked: Memory,
     kernel: Option<KernelMemory>,
     group_peak: Option<u64>,
 }
 
 impl Watched {
-    /// For the first rank.
+    /// Encodes the values for rank 0.
     pub fn numbers(&self) -> [u64; NUMBERS] {
         let [resident, accumulators, staging, result] = purposes(self.tracked);
         let kernel = self.kernel.map(|seen| [seen.round, seen.resident, seen.baseline, seen.neighbours]);
@@ -134,7 +135,7 @@ impl Watched {
     }
 }
 
-/// Adds a round's numbers to what is known of a rank: the kernel's figures are those of the round that took most.
+/// Merges a round's numbers into those of a rank. Of the kernel's figures the round with the greatest peak is kept.
 pub fn add(memory: &mut RankMemory, numbers: &[u64]) {
     let [.., round, resident, baseline, neighbours, group_peak] = *numbers else { return };
     memory.tracked = Some(row(numbers));

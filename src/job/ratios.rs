@@ -1,22 +1,23 @@
-//! How the cells of a comparison compare with its fastest one: whether that is known well enough, and what is claimed.
+//! Compares the cells of a comparison with its fastest one: whether the ratios are precise enough, and what can be
+//! claimed.
 
 use crate::results::row::{RatioRow, Sample};
 use crate::stats::{
     Alpha, Autocorrelation, Evidence, Judgement, LogRatios, Stopped, judge, least_blocks, summarise, summarise_at,
 };
 
-/// What all looks at a comparison together may spend.
+/// Error probability of all looks at a comparison together.
 pub const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
-/// A cell's times, of the blocks in which it was timed, in their order.
-pub struct TimedCell {
+/// The times of a cell, by block, in the order of blocks.
+pub struct Timed {
     cell: u64,
-    /// Block and seconds.
+    /// Block number and time, s.
     blocks: Vec<(u64, f64)>,
 }
 
-impl TimedCell {
-    /// The times of a cell: of those samples that are valid.
+impl Timed {
+    /// Collects the times of a cell's valid samples.
     pub fn new(cell: u64, samples: &[Sample]) -> Self {
         TimedCell {
             cell,
@@ -37,26 +38,26 @@ impl TimedCell {
     }
 }
 
-/// The cell with the least median; the first of several. None if none was timed.
-fn fastest(cells: &[TimedCell]) -> Option<&TimedCell> {
+/// Returns the cell with the least median, the first of equals; None if none was timed.
+fn fastest(cells: &[Timed]) -> Option<&Timed> {
     let timed = cells.iter().filter_map(|cell| Some((cell.median()?, cell)));
     timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
 }
 
-/// The cells that are compared with the fastest one.
-fn others<'c>(cells: &'c [TimedCell], fastest: &'c TimedCell) -> impl Iterator<Item = &'c TimedCell> {
+/// Returns the cells other than the fastest.
+fn others<'c>(cells: &'c [Timed], fastest: &'c Timed) -> impl Iterator<Item = &'c Timed> {
     cells.iter().filter(|cell| cell.cell != fastest.cell)
 }
 
-/// Pairs among `cells` cells.
+/// Returns the number of pairs among `cells` cells.
 fn pairs(cells: usize) -> usize {
     cells * cells.saturating_sub(1) / 2
 }
 
-/// The greatest relative half-width of the intervals, at level `alpha`, of all ratios to the fastest cell; of a cell
-/// alone, of its median. None if one of them cannot be had yet, or if with so few blocks no verdict on any of them could
-/// be reached however much they differ: narrow intervals without a verdict would be no place to stop.
-pub fn widest(cells: &[TimedCell], alpha: Alpha) -> Option<f64> {
+/// Returns the greatest relative half-width, at level `alpha`, of the intervals of all ratios to the fastest cell; for
+/// a single cell, of its median. None if an interval is not available yet. Also None if there are so few blocks that no
+/// verdict could be significant, however large the difference; stopping then would be premature.
+pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
     let fastest = fastest(cells)?;
     if let [alone] = cells {
         return summarise_at(&alone.seconds(), alpha)?.relative_half_width();
@@ -69,13 +70,13 @@ pub fn widest(cells: &[TimedCell], alpha: Alpha) -> Option<f64> {
     })
 }
 
-/// Every cell's ratio to the fastest one, with what may be claimed of it. Ratios within `margin` (0.02 is 2 %) are called
-/// the same. A cell without a block in common with the fastest has none.
+/// Returns every cell's ratio to the fastest one, with a verdict. Ratios within `margin` (0.02 is 2 %) count as the
+/// same. A cell without a block in common with the fastest is omitted.
 ///
-/// The family is the comparison. Which cell is the fastest is seen in the same samples, and the apparently fastest of
-/// several equal cells is one that was lucky; so Holm's adjustment counts every pair of cells, of which those with the
-/// fastest are some, as if the rest had shown nothing. That holds whichever cell turns out to be the fastest.
-pub fn against_the_fastest(comparison: u64, cells: &[TimedCell], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
+/// The family of tests is the comparison. The fastest cell is chosen by the same samples, and among equal cells the
+/// apparently fastest was merely lucky. So Holm's adjustment counts all pairs of cells, treating pairs without the
+/// fastest cell as having p = 1. This is valid whichever cell turns out to be the fastest.
+pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
     let Some(fastest) = fastest(cells) else { return Vec::new() };
     let found: Vec<(&TimedCell, LogRatios, Evidence)> = others(cells, fastest)
         .filter_map(|cell| {
@@ -119,8 +120,8 @@ mod tests {
     use super::*;
     use crate::stats::{StopReason, Stopping, StoppingRule, Verdict};
 
-    /// Cells whose times are `factors` s, give or take a few per cent that blocks and cells have of their own.
-    fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<TimedCell> {
+    /// Makes cells with times of `factors` s and a few per cent of noise by block and by cell.
+    fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<Timed> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut noise = || ((0..3).map(|_| random.random::<f64>()).sum::<f64>() - 1.5) * 0.05;
         let of_blocks: Vec<f64> = (0..blocks).map(|_| noise()).collect();
@@ -128,8 +129,8 @@ mod tests {
         (0..).zip(factors).map(|(cell, factor)| TimedCell { cell, blocks: timed(*factor) }).collect()
     }
 
-    /// As the comparison's loop does it, with all blocks given beforehand.
-    fn measured(all: &[TimedCell], precision: f64) -> (Stopped, Vec<RatioRow>) {
+    /// Runs the stopping rule as the comparison's loop does, with all blocks given.
+    fn measured(all: &[Timed], precision: f64) -> (Stopped, Vec<RatioRow>) {
         let max_blocks = all[0].blocks.len() as u64;
         let rule = StoppingRule { alpha: ALPHA, target: precision, max_seconds: 1e9, max_blocks };
         let mut stopping = Stopping::new(rule);
@@ -163,13 +164,13 @@ mod tests {
         }
     }
 
-    /// Six equally fast cells: any of fifteen pairs might be claimed to differ, at most 5 times in 100. Counting only the
-    /// five pairs with the apparently fastest cell claims one 8 times in 100.
+    /// With six equally fast cells, some of the fifteen pairs may be said to differ with probability at most 5 %. If
+    /// only the five pairs with the apparently fastest cell were counted, the probability would be 8 %.
     #[test]
     fn equal_cells_are_rarely_said_to_differ_though_the_fastest_is_chosen_afterwards() {
         const TIMES: u64 = 2000;
         let differs = |seed: &u64| {
-            // Without a margin, so that nothing is called the same before it is called different.
+            // Without a margin nothing is called the same before it is called different.
             let (_, rows) = measured(&cells(&[1.0; 6], 10, *seed), 1e-12);
             rows.iter().any(|row| row.verdict != Verdict::Undecided)
         };
@@ -177,7 +178,7 @@ mod tests {
         assert!(claimed as f64 <= 0.05 * TIMES as f64, "{claimed} of {TIMES}");
     }
 
-    /// Stopping at a half-width of 1 % leaves an interval that just about fits into a margin of 1 %; a narrower one fits.
+    /// Stopping at a half-width of 1 % leaves an interval that barely fits into a margin of 1 %; a narrower one fits.
     #[test]
     fn equal_cells_are_the_same_where_the_interval_lies_inside_the_margin() {
         let equal = cells(&[1.0, 1.001], 640, 3);
@@ -196,8 +197,8 @@ mod tests {
         assert_eq!(measured(&alone, 1e-6).0.reason, StopReason::Blocks);
     }
 
-    /// Seven cells make 21 pairs: with 10 blocks the least p-value is 2 / 1024, and 21 times as much is no verdict at half
-    /// of 5 %. So ten blocks are not enough, be they as alike as they may.
+    /// Seven cells make 21 pairs. With 10 blocks the least p-value is 2 / 1024; 21 times that exceeds half of 5 %. So
+    /// ten blocks are too few, however small the noise.
     #[test]
     fn narrow_intervals_that_allow_no_verdict_do_not_stop() {
         let exact = |cells: u64| -> Vec<TimedCell> {

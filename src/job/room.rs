@@ -1,11 +1,11 @@
-//! Is there room? Asked before memory is touched, so that a model larger than memory ends in a sentence and not in the
-//! kernel's killing.
+//! Checks whether memory suffices before it is touched, so that a model that does not fit ends with a message and not
+//! with the out-of-memory killer.
 
 use crate::engine::transport::{Transport, TransportError, agree, gather_numbers};
 use crate::machine::memory::RankRoom;
 
-/// Refuses, on every rank alike, if the ranks of some node want more bytes than it has. `want` is this rank's, and
-/// `shared` of them go to windows that the node shares. Collective.
+/// Returns an error, equal on all ranks, if the ranks of some node want more bytes than it has. `want` are this rank's
+/// bytes, of which `shared` go to windows that the node shares. Collective.
 pub fn ask(
     transport: &mut dyn Transport,
     what: &str,
@@ -44,7 +44,7 @@ pub fn ask(
     agree(transport, verdict)
 }
 
-/// Bytes in MiB or GiB, for a sentence.
+/// Formats bytes in MiB or GiB.
 pub fn binary(bytes: u64) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 10_240.0 { format!("{mib:.1} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }

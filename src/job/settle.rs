@@ -1,10 +1,10 @@
-//! One rank's failure turned into every rank's.
+//! Turns a failure of one rank into a failure of all ranks.
 
 use crate::engine::transport::{Transport, agree};
 use crate::engine::{EngineError, TransportError};
 use crate::job::JobError;
 
-/// Turns one rank's failure into every rank's: Err with the first reason. A lost transport stays an error. Collective.
+/// Returns the value, or on every rank the first failing rank's reason. A lost transport stays an error. Collective.
 pub fn settle<T>(transport: &mut dyn Transport, mine: Result<T, EngineError>) -> Result<Result<T, String>, JobError> {
     let verdict = match &mine {
         Ok(_) => Ok(()),
@@ -21,7 +21,7 @@ pub fn settle<T>(transport: &mut dyn Transport, mine: Result<T, EngineError>) ->
     })
 }
 
-/// True if ranks can no longer talk. Shared memory that does not suffice is found before anybody waits.
+/// Returns true if ranks can no longer communicate. A lack of shared memory is found before any rank waits.
 fn is_lost(error: &TransportError) -> bool {
     match error {
         TransportError::Memory(_) => false,

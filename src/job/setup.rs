@@ -1,5 +1,5 @@
-//! From the experiment file to what every rank needs before the first round. Whatever is wrong is found here, by all
-//! ranks alike, and said once.
+//! Prepares every rank for the first round, starting from the experiment file. Faults are found here by all ranks alike
+//! and reported once.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,30 +14,30 @@ use crate::plan::strategies::{self, Knobs, Strategy};
 use crate::plan::{Flow, IntraNode, Layout, Problem, Roles, Terms};
 use crate::results::{Output, ResultFile};
 
-/// Memory presets that `ceiling` knows by name: sizes of AWS Lambda functions, whose MB are MiB. 3,008 is the most that
-/// new accounts get, 10,240 the most there is (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+/// Presets of `ceiling`: sizes of AWS Lambda functions, whose MB are MiB. New accounts get at most 3,008; the maximum
+/// is 10,240 (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 pub const CEILINGS: &[(&str, u64)] =
     &[("lambda-512mib", 512 << 20), ("lambda-3008mib", 3008 << 20), ("lambda-10240mib", 10240 << 20)];
 
-/// An experiment that every rank has read and found sound.
+/// An experiment that every rank has read and found valid.
 pub struct Prepared {
-    /// The file's text, byte for byte.
+    /// Text of the experiment as it is stored in the result file.
     pub text: String,
-    /// What it asks for.
+    /// The resolved experiment.
     pub experiment: Experiment,
-    /// Gradients that come from files; None where they are synthetic.
+    /// Gradients from files; None if they are synthetic.
     files: Option<Box<dyn Source>>,
-    /// What the names of strategies stand for.
+    /// The strategies that the experiment may name.
     strategies: &'static [&'static dyn Strategy],
 }
 
 impl Prepared {
-    /// The strategy of a name that the experiment's reader has already found to exist.
+    /// Returns the strategy of a name. Names in the experiment were checked when it was read.
     pub fn strategy(&self, name: &str) -> Result<&'static dyn Strategy, JobError> {
         named(self.strategies, name).ok_or_else(|| JobError::Input(format!("strategies: unknown strategy {name:?}")))
     }
 
-    /// The gradients of `comparison`.
+    /// Returns the gradients of `comparison`.
     pub fn source(&self, comparison: &Comparison) -> Result<SourceOf<'_>, SourceError> {
         match (&self.files, &self.experiment.gradients) {
             (Some(files), _) => Ok(SourceOf::Files(files.as_ref())),
@@ -54,7 +54,7 @@ impl Prepared {
         }
     }
 
-    /// What a strategy is asked to plan: `shards` shards of `comparison`'s gradients.
+    /// Makes the problem for a strategy: `shards` shards of `comparison`'s gradients.
     pub fn problem(&self, comparison: &Comparison, source: &dyn Source, shards: u64) -> Arc<Problem> {
         Arc::new(Problem {
             elements: comparison.elements,
@@ -64,12 +64,12 @@ impl Prepared {
         })
     }
 
-    /// As [`Prepared::problem`], where weights change nothing and no gradient is needed.
+    /// Like [`Prepared::problem`] with equal weights, where weights do not matter. It needs no gradients.
     pub fn unweighted(&self, comparison: &Comparison, shards: u64) -> Arc<Problem> {
         Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards).ending(comparison.end))
     }
 
-    /// What a cell adds to its plan on `nodes` nodes.
+    /// Returns the terms of a cell on `nodes` nodes.
     pub fn terms(
         &self,
         comparison: &Comparison,
@@ -80,28 +80,28 @@ impl Prepared {
         terms_of(comparison, cell, strategy, nodes)
     }
 
-    /// Understands an experiment's text for ranks on the nodes that `node_of` names, by all of gradshard's strategies.
-    /// `path` is the file that errors name, and where relative paths begin.
+    /// Parses and resolves an experiment's text for ranks on the nodes `node_of`, with all of gradshard's strategies.
+    /// `path` is the file named in errors and the base of relative paths.
     pub fn understand(text: &str, path: &Path, node_of: &[usize]) -> Result<Prepared, JobError> {
         understand(text, path, node_of, strategies::all()).map_err(JobError::Input)
     }
 
-    /// Who hosts what on these nodes, those of the ranks that measure the comparison.
+    /// Returns the layout on these nodes, which are those of the ranks that measure the comparison.
     pub fn layout(&self, comparison: &Comparison, node_of: &[usize]) -> Result<Arc<Layout>, String> {
         Layout::new(node_of, comparison.roles).map(Arc::new).map_err(|error| error.to_string())
     }
 }
 
-/// Gradients of one comparison.
+/// The gradients of one comparison.
 pub enum SourceOf<'a> {
-    /// From files, open for the whole job.
+    /// Gradients from files, open for the whole job.
     Files(&'a dyn Source),
-    /// Generated.
+    /// Generated gradients.
     Synthetic(Synthetic),
 }
 
 impl SourceOf<'_> {
-    /// As any source.
+    /// Returns the source as a trait object.
     pub fn as_dyn(&self) -> &dyn Source {
         match self {
             SourceOf::Files(files) => *files,
@@ -114,7 +114,7 @@ fn named(strategies: &'static [&'static dyn Strategy], name: &str) -> Option<&'s
     strategies.iter().copied().find(|strategy| strategy.name() == name)
 }
 
-/// What a cell adds to its plan on `nodes` nodes.
+/// Returns the terms of a cell on `nodes` nodes.
 pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy, nodes: usize) -> Terms {
     let size = comparison.dtype.size() as u64;
     let flow = match cell.flow {
@@ -128,7 +128,7 @@ pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn
     Terms { dtype: comparison.dtype, flow, intra_node, order: cell.order, residency: comparison.residency }
 }
 
-/// Reads the experiment on rank 0 and understands it on every rank, its strategies being some of `strategies`.
+/// Reads the experiment on rank 0, then parses and resolves it on every rank with `strategies` as the known ones.
 /// Collective.
 pub fn prepare(
     transport: &mut dyn Transport,
@@ -164,10 +164,10 @@ pub fn prepare(
     }
 }
 
-/// The experiment with these numbers of nodes in place of its own: the text that is stored, so that a file says what was
-/// carried out.
+/// Replaces the numbers of nodes in the experiment's text. The new text is stored, so that the result file describes
+/// what was carried out.
 fn on_nodes(text: &str, path: &Path, nodes: &[u64]) -> Result<String, String> {
-    // Refused as it stands in the file, not as it is written anew.
+    // Faults are reported as in the file, not as in the new text.
     experiment::parse(text, path).map_err(|error| error.to_string())?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut object: serde_json::Value =
@@ -176,7 +176,7 @@ fn on_nodes(text: &str, path: &Path, nodes: &[u64]) -> Result<String, String> {
     serde_json::to_string_pretty(&object).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Who hosts what on the first `nodes` nodes of `node_of`.
+/// Counts the hosts on the first `nodes` nodes of `node_of`.
 fn hosts(node_of: &[usize], nodes: Option<u64>, roles: Roles) -> Result<Hosts, String> {
     let there = node_of.iter().collect::<BTreeSet<_>>().len();
     let wanted = nodes.map_or(there, |nodes| nodes as usize);
@@ -186,7 +186,7 @@ fn hosts(node_of: &[usize], nodes: Option<u64>, roles: Roles) -> Result<Hosts, S
         ));
     }
     let members: Vec<usize> = ranks_of_first_nodes(node_of, wanted).into_iter().map(|rank| node_of[rank]).collect();
-    // Where roles do not fit the ranks the cells become rows that say so.
+    // If roles do not suit the ranks, the cells become rows that say so.
     let ranks = members.len() as u64;
     Ok(Layout::new(&members, roles).map_or(Hosts { clients: ranks, aggregators: ranks }, |layout| Hosts {
         clients: layout.client_ranks().len() as u64,
@@ -229,8 +229,8 @@ fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, S
     open_files(*format, &pattern, base, weights, dataset.as_deref()).map(Some)
 }
 
-/// Claims the result file on rank 0, before anything runs, with what is in it already where the job is to go on.
-/// Collective; nothing on other ranks.
+/// Claims the result file on rank 0 before anything runs. Returns its contents if the job continues it. Other ranks get
+/// None. Collective.
 pub fn claim_output(
     transport: &mut dyn Transport,
     request: &Request,
@@ -259,19 +259,19 @@ pub fn claim_output(
     Ok(claimed)
 }
 
-/// The result file where none is named.
+/// Returns the default path of the result file.
 fn default_output(experiment: &Experiment) -> PathBuf {
     PathBuf::from(format!("{}.h5", experiment.name))
 }
 
-/// The result file of an experiment for which none is named.
+/// Returns the default path of the result file of an experiment file.
 ///
 /// # Errors
-/// The experiment cannot be used.
+/// If the experiment is invalid.
 pub fn output_path(experiment: &Path) -> Result<PathBuf, JobError> {
     let text = std::fs::read_to_string(experiment)
         .map_err(|error| JobError::Input(format!("{}: {error}", experiment.display())))?;
-    // Its name does not depend on the nodes, and these are as many as any job has.
+    // The name does not depend on the nodes, so as many are assumed as the experiment asks for.
     let written = experiment::parse(&text, experiment).map_err(|error| JobError::Input(error.to_string()))?;
     let most = written.nodes.iter().flat_map(|nodes| nodes.values()).map(|nodes| nodes.0 as usize).max();
     let node_of: Vec<usize> = (0..most.unwrap_or(1)).collect();

@@ -1,4 +1,4 @@
-//! How far a cell is from the limit of the machine: its columns of the result file.
+//! Computes how far a cell is from the machine's limit, for columns of the result file.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::results::row::CellRow;
 use crate::roofline::MachineLimits;
 use crate::roofline::share::least;
 
-/// Fills in the least bytes, part and time of the row's cell, and the share of it that the median is. A cell without a
-/// plan, or on a machine that was not measured, has none.
+/// Fills in the least bytes, the limiting part and the least time of the row's cell, and the ratio of that time to the
+/// median. A cell without a plan, or without limits for its parts, stays without them.
 pub fn fill(
     row: &mut CellRow,
     prepared: &Prepared,
@@ -22,7 +22,7 @@ pub fn fill(
     let Some(cell) = comparison.cells.iter().find(|cell| cell.index == row.cell) else { return Ok(()) };
     let strategy = prepared.strategy(&cell.strategy)?;
     let Ok(layout) = prepared.layout(comparison, node_of) else { return Ok(()) };
-    // Weights change no byte.
+    // Weights do not change the number of bytes.
     let problem = Arc::new(Problem::unweighted(comparison.elements, comparison.clients, cell.shards));
     let Ok(plan) = strategy.plan(&problem, &layout) else { return Ok(()) };
     let terms = terms_of(comparison, cell, strategy, layout.nodes());

@@ -1,4 +1,4 @@
-//! How the rounds of a job begin: what the experiment asks for, as far as the machine allows.
+//! Chooses how the rounds of a job begin: as the experiment asks, if the machine permits.
 
 use serde::Serialize;
 
@@ -6,23 +6,23 @@ use crate::engine::transport::{Transport, TransportError};
 use crate::experiment;
 use crate::sync::{LocalClock, Start, Synchroniser};
 
-/// Missed windows are judged after at least this many rounds of a comparison.
+/// Number of rounds of a comparison before missed windows are judged.
 const ENOUGH_ROUNDS: u64 = 10;
 
-/// How rounds begin, as the environment of a result file says it.
+/// How rounds begin, as recorded in the environment of a result file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StartFacts {
     start: &'static str,
     start_reason: &'static str,
-    /// Clocks that the ranks read; None behind a barrier.
+    /// Number of different clocks of the ranks; None with a barrier.
     clocks: Option<usize>,
 }
 
-/// Chooses how ranks begin: as the experiment asks, or behind a barrier if they share cores, because a rank that waits for
-/// a window occupies the core that another rank may need. `cores_shared` may be known on rank 0 alone. Collective.
+/// Chooses how ranks begin: as the experiment asks, or behind a barrier if ranks share cores, because a rank that waits
+/// for a window occupies a core that another may need. `cores_shared` only needs to be known on rank 0. Collective.
 ///
 /// # Errors
-/// Those of the transport.
+/// If the transport fails.
 pub fn synchroniser(
     transport: &mut dyn Transport,
     asked: experiment::StartRule,
@@ -41,7 +41,7 @@ pub fn synchroniser(
     Ok((synchroniser, facts))
 }
 
-/// True if so many windows are missed that the barrier must do: more than half, which leaves too few samples.
+/// Returns true if more than half of the windows were missed, so that too few samples remain and barriers are needed.
 pub fn misses_too_many((rounds, missed): (u64, u64)) -> bool {
     rounds >= ENOUGH_ROUNDS && 2 * missed > rounds
 }

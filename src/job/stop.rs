@@ -1,4 +1,4 @@
-//! A job that is asked to stop: Slurm's signal before the time limit, a person's Ctrl-C.
+//! Requests to stop a job: Slurm's signal before the time limit, or Ctrl-C.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::engine::TransportError;
 use crate::engine::transport::Transport;
 
-/// Whether this process has been asked to stop, and by which signal. Clones share the answer.
+/// Records whether this process was asked to stop, and by which signal. Clones share the record.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
-    /// Where the signal's number is to be put, for a handler. 0: nobody has asked.
+    /// Returns the place for a handler to store the signal's number; 0 means no request.
     pub fn flag(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.0)
     }
 
-    /// The signal that any rank was sent; None if none was. Every rank learns the same, so that none waits for another
-    /// that has gone. Collective.
+    /// Returns the signal that some rank received, or None. All ranks get the same answer, so that none waits for one
+    /// that has stopped. Collective.
     ///
     /// # Errors
-    /// Those of the transport.
+    /// If the transport fails.
     pub fn asked(&self, transport: &mut dyn Transport) -> Result<Option<i32>, TransportError> {
         let here = self.0.load(Ordering::Relaxed) as u64;
         let signal = transport.max(here)?;

@@ -1,4 +1,4 @@
-//! The time of one round: taken on every rank, told to the first as numbers, put together there.
+//! The time of one round: measured on every rank, sent to rank 0 as numbers, and combined there.
 
 use std::cell::Cell;
 
@@ -9,13 +9,13 @@ use crate::results::row::Sample;
 use crate::stats::clock::Course;
 use crate::sync::{Start, Synchroniser};
 
-/// Numbers that [`Timing::numbers`] yields.
+/// Count of numbers that [`Timing::numbers`] returns.
 pub const NUMBERS: usize = 6;
 
-/// What a rank knows of its own time in a round.
+/// A rank's own times of a round.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
-    /// Since the window opened; behind a barrier, on the rank's clock. ns.
+    /// Start, ns: since the window opened, or with a barrier on the rank's own clock.
     start: u64,
     end: u64,
     off_core_ns: u64,
@@ -23,23 +23,23 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Runs `round` when all ranks are to begin. What the kernel counts is read after all have come and before any begins,
-    /// and after the end: never while the clock runs. Collective.
+    /// Runs `round` when all ranks begin. The kernel's counters are read after all ranks have arrived and before any
+    /// begins, and after the end, never while the clock runs. Collective.
     pub fn of<E: From<TransportError>>(
         sync: &mut Synchroniser,
         transport: &mut dyn Transport,
         round: impl FnOnce(&mut dyn Transport) -> Result<(), E>,
     ) -> Result<Timing, E> {
         let before = Cell::new((Usage::default(), 0));
-        // In this order, so that the time on the core is read around that of the wall: what the readings take then makes no
-        // rank look disturbed.
+        // The CPU time is read around the wall-clock time. In this order the time for the readings does not make a rank
+        // look disturbed.
         let begun = sync.begin(transport, || before.set((Usage::of(false), node_clock())))?;
         round(transport)?;
         let end = sync.clock().now();
         let ended = node_clock();
         let (usage, looked) = before.get();
         let usage = Usage::of(false).since(&usage);
-        // Waiting for the window, which lies between, is on the core.
+        // The wait for the window, which lies in between, is spent on the core.
         let off_core_ns = (ended - looked).saturating_sub(usage.cpu_ns);
         let (start, end) = match begun.window {
             Some(window) => (begun.at.saturating_sub(window), sync.since(window, end)),
@@ -48,7 +48,7 @@ impl Timing {
         Ok(Timing { start, end, off_core_ns, usage })
     }
 
-    /// For the first rank.
+    /// Encodes the values for rank 0.
     pub fn numbers(&self) -> [u64; NUMBERS] {
         let Usage { involuntary_switches, minor_faults, major_faults, .. } = self.usage;
         [self.start, self.end, self.off_core_ns, involuntary_switches, minor_faults, major_faults]
@@ -61,16 +61,16 @@ impl Timing {
     }
 }
 
-/// All ranks' times of a round.
+/// The times of all ranks in a round.
 pub struct Told {
-    /// The sample, but for its cell, block and place.
+    /// The sample, without cell, block and place.
     pub sample: Sample,
-    /// Of each rank, seconds off its core and what the kernel counted.
+    /// For each rank, seconds off its core and the kernel's counters.
     pub usage: Vec<(f64, Usage)>,
 }
 
 impl Told {
-    /// From what every rank has told, in rank order: its [`Timing::numbers`], and its seconds spent producing.
+    /// Combines every rank's [`Timing::numbers`] in `told`, in rank order, and its seconds spent producing gradients.
     pub fn new(start: Start, node_of: &[usize], told: &[Vec<u64>], producing: Vec<f64>) -> Told {
         let timings: Vec<Timing> = told.iter().map(|numbers| Timing::from_numbers(numbers)).collect();
         let starts: Vec<u64> = timings.iter().map(|timing| timing.start).collect();

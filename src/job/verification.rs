@@ -1,4 +1,4 @@
-//! Verification of a round: the sums themselves, and the ranges that each rank holds at the end.
+//! Verifies a round: the sums, and the ranges that each rank holds at the end.
 
 use crate::engine::transport::{Transport, gather_numbers};
 use crate::engine::verify::{self, Verification};
@@ -10,7 +10,7 @@ use crate::job::settle::settle;
 use crate::plan::{End, Layout};
 use crate::results::row::Status;
 
-/// Compares all ranks' results with the reference; a wrong element fails the cell.
+/// Compares all ranks' results with the reference; a wrong element fails the cell. Collective.
 pub fn verify_result<E: Element>(
     transport: &mut dyn Transport,
     contender: &mut Contender<'_>,
@@ -41,7 +41,7 @@ pub fn verify_result<E: Element>(
     Ok(())
 }
 
-/// Err with the number of wrong elements, or if elements are missing.
+/// Returns an error if elements are wrong or missing.
 fn judge(found: &Verification, elements: u64) -> Result<(), String> {
     if found.elements != elements {
         return Err(format!("the result has {} elements, not {elements}", found.elements));
@@ -55,8 +55,8 @@ fn judge(found: &Verification, elements: u64) -> Result<(), String> {
     }
 }
 
-/// Checks that every rank holds the ranges that the cell's end wants there, and fails the cell if one does not. `digest` is
-/// that of the whole result, on rank 0. Collective.
+/// Checks that every rank holds the ranges that the cell's end requires, and fails the cell if not. `digest` is that of
+/// the whole result, on rank 0. Collective.
 pub fn verify_end<E: Element>(
     transport: &mut dyn Transport,
     contender: &mut Contender<'_>,
@@ -84,13 +84,13 @@ pub fn verify_end<E: Element>(
     Ok(())
 }
 
-/// The digest of several ranges together.
+/// Returns the digest of several ranges together.
 pub fn digest_of_all<E: Element>(ranges: &[(Range, &[E])]) -> u64 {
     ranges.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add)
 }
 
-/// A number that tells results apart: the same for the same elements at the same places, however ranges are cut.
-/// Multiplication by odd constants and a fold, summed, so that ranks' digests add up.
+/// Computes a hash of a result that does not depend on how it is divided into ranges. Each element is mixed with its
+/// index by multiplication with odd constants and a fold. The values are summed, so that ranks' digests add up.
 fn digest<E: Element>(range: Range, elements: &[E]) -> u64 {
     let mut sum = 0u64;
     for (at, element) in (range.start..).zip(elements) {

@@ -1,4 +1,4 @@
-//! Where a rank may run: its CPUs, their cores and NUMA nodes, and whether anything holds it there.
+//! Reads where a rank may run: its CPUs with their cores and NUMA nodes, and whether it is bound to them.
 
 use super::cpu_quota::CpuQuota;
 use super::index_set::IndexSet;
@@ -9,37 +9,37 @@ use hwloc::object::types::ObjectType;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// Where one process may run.
+/// The CPUs that one process may run on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
     /// CPUs that the calling thread may run on (sched_getaffinity).
     pub cpus: IndexSet,
-    /// CPUs that any thread of the process may run on (hwloc). More than `cpus` where the MPI library runs unbound
-    /// threads of its own. Empty where hwloc could not say.
+    /// CPUs that any thread of the process may run on (hwloc). They exceed `cpus` if the MPI library has unbound
+    /// threads. Empty if hwloc cannot tell.
     pub process_cpus: IndexSet,
-    /// Cores of `cpus`, by hwloc's logical number. Two ranks with a core in common may slow each other.
+    /// Cores of `cpus`, by hwloc's logical index. Ranks that share a core may slow each other down.
     pub cores: IndexSet,
     /// NUMA nodes of `cpus`.
     pub numa_nodes: IndexSet,
-    /// The CPU it ran on when asked.
+    /// The CPU that the thread was running on when this was read.
     pub current_cpu: Option<usize>,
-    /// Whether `cpus` is the whole machine: neither the launcher nor a control group confines it.
+    /// Whether `cpus` is the whole machine, so that neither the launcher nor a control group restricts it.
     pub whole_machine: bool,
-    /// Limit on CPU time, if any.
+    /// Limit on CPU time, if there is one.
     pub cpu_quota: Option<CpuQuota>,
 }
 
-/// The calling thread's CPUs, as the kernel has them.
+/// Returns the CPUs that the kernel allows the calling thread to run on.
 ///
 /// # Errors
-/// What sched_getaffinity says.
+/// If sched_getaffinity fails.
 pub fn affinity() -> io::Result<IndexSet> {
     let bits = libc::c_ulong::BITS as usize;
-    // The kernel refuses a mask smaller than its own (EINVAL), and its size cannot be asked for.
+    // The kernel rejects a mask smaller than its own (EINVAL) and does not report its size.
     for cpus in [1 << 10, 1 << 13, 1 << 16, 1 << 20] {
         let mut mask: Vec<libc::c_ulong> = vec![0; cpus / bits];
-        // SAFETY: `mask` is writable, zeroed memory of exactly the size passed, aligned as the kernel's mask is; 0 means
-        // the calling thread.
+        // SAFETY: `mask` is writable memory of the size passed and aligned like the kernel's mask. 0 means the calling
+        // thread.
         let result =
             unsafe { libc::sched_getaffinity(0, mask.len() * size_of::<libc::c_ulong>(), mask.as_mut_ptr().cast()) };
         if result == 0 {
@@ -54,29 +54,29 @@ pub fn affinity() -> io::Result<IndexSet> {
 }
 
 impl Binding {
-    /// That of the calling thread. `topology` must be this node's, as `NodeTopology::here` makes it.
+    /// Reads the binding of the calling thread. `topology` must be this node's, as from `NodeTopology::here`.
     ///
     /// # Errors
-    /// Where the kernel does not tell the CPUs.
+    /// If the kernel does not report the CPUs.
     pub fn here(topology: &Topology) -> io::Result<Self> {
         let mut binding = Self::of_cpus(topology, affinity()?);
         binding.process_cpus = topology
             .cpu_binding(CpuBindingFlags::PROCESS)
             .map(|set| set.iter_set().map(usize::from).collect())
             .unwrap_or_default();
-        // SAFETY: no arguments, no memory touched.
+        // SAFETY: sched_getcpu takes no arguments and touches no memory.
         binding.current_cpu = usize::try_from(unsafe { libc::sched_getcpu() }).ok();
         binding.cpu_quota = CpuQuota::here();
         Ok(binding)
     }
 
-    /// Cores and NUMA nodes of `cpus` on a topology.
+    /// Finds the cores and NUMA nodes of `cpus` in a topology.
     pub(super) fn of_cpus(topology: &Topology, cpus: IndexSet) -> Self {
         let mut set = CpuSet::new();
         for cpu in cpus.iter().filter_map(|cpu| hwloc::bitmap::BitmapIndex::try_from(cpu).ok()) {
             set.set(cpu);
         }
-        // Any CPU of a core makes it shared, not only all of its CPUs.
+        // A core counts if any of its CPUs is in the set.
         let touched = |object_type: ObjectType, os_index: bool| {
             topology
                 .objects_with_type(object_type)
@@ -87,7 +87,7 @@ impl Binding {
                 })
                 .collect()
         };
-        // Some virtual machines show CPUs and no cores: each CPU then counts as one.
+        // Some virtual machines report CPUs but no cores; each CPU then counts as a core.
         let core =
             if topology.objects_with_type(ObjectType::Core).len() == 0 { ObjectType::PU } else { ObjectType::Core };
         let machine: IndexSet = topology.cpuset().iter_set().map(usize::from).collect();
@@ -139,7 +139,7 @@ mod tests {
         Ok(())
     }
 
-    /// A thread bound to one CPU is seen there and nowhere else; the process as a whole is not confined by it.
+    /// A thread bound to one CPU is reported on that CPU only, while the process as a whole is not bound to it.
     #[test]
     fn a_bound_thread_is_seen_bound() -> Result<(), Box<dyn Error>> {
         let (_, topology) = super::super::topology::NodeTopology::here()?;

@@ -1,35 +1,36 @@
-//! What this binary was built from and with. build.rs bakes it in.
+//! Describes this binary: its sources, compiler and options. build.rs records them at build time.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the binary comes from: two results compare only if this is equal, or the difference is known.
+/// The origin of the binary. Two results are comparable only if it is equal or the difference is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildFacts {
     /// Version of the crate.
     pub version: String,
     /// Git commit of the sources, or `unknown`.
     pub git_revision: String,
-    /// Whether the sources that were built differ from that commit: `yes`, `no` or `unknown`.
+    /// Whether the sources differed from that commit when they were built: `yes`, `no` or `unknown`.
     pub git_changed: String,
-    /// As `rustc --version` says.
+    /// The output of `rustc --version`.
     pub rustc: String,
-    /// RUSTFLAGS in force, empty where none.
+    /// RUSTFLAGS of the build; empty if none.
     pub rustflags: String,
     /// Target triple.
     pub target: String,
-    /// Instructions that the compiler may use everywhere, with commas between; the kernels choose more at run time.
+    /// CPU features that the compiler may use everywhere, separated by commas. The kernels choose further ones at run
+    /// time.
     #[serde(default)]
     pub target_features: String,
     /// Cargo's profile: `debug` or `release`.
     pub profile: String,
     /// Optimisation level: `0` to `3`, `s` or `z`.
     pub opt_level: String,
-    /// Whether built to talk MPI.
+    /// Whether the binary was built with MPI.
     pub mpi: bool,
 }
 
 impl BuildFacts {
-    /// Those of the running binary.
+    /// Returns the facts of the running binary.
     pub fn here() -> Self {
         BuildFacts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -45,7 +46,7 @@ impl BuildFacts {
         }
     }
 
-    /// One line for people. A binary that was not optimised says so.
+    /// Returns one line for people, which includes the profile and the optimisation level.
     pub fn summary(&self) -> String {
         let short: String = self.git_revision.chars().take(12).collect();
         let changed = match self.git_changed.as_str() {

@@ -1,5 +1,5 @@
-//! Finds the control groups that hold this process: version 1, version 2 or both, own group first, then its parents. A
-//! parent's limit binds as the own one does.
+//! Finds the control groups of this process in version 1, version 2 or both: its own group, then its parents. A
+//! parent's limit applies as well.
 
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CgroupVersion {
-    /// One hierarchy a controller.
+    /// One hierarchy for each controller.
     V1,
-    /// One hierarchy for all.
+    /// One hierarchy for all controllers.
     V2,
 }
 
 impl CgroupVersion {
-    /// `v1` or `v2`.
+    /// Returns `v1` or `v2`.
     pub fn name(self) -> &'static str {
         match self {
             CgroupVersion::V1 => "v1",
@@ -28,30 +28,30 @@ impl CgroupVersion {
 /// The directory of one control group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CgroupDirectory {
-    /// Which interface its files have.
+    /// The interface that its files follow.
     pub version: CgroupVersion,
-    /// Where it is.
+    /// The directory's path.
     pub path: PathBuf,
 }
 
 /// One line of /proc/self/mountinfo that mounts control groups.
 struct Mount {
     version: CgroupVersion,
-    /// The group shown at the mount point; not `/` in a container that sees the host's paths.
+    /// The group visible at the mount point. In a container that sees the host's paths it is not `/`.
     shown: String,
     point: PathBuf,
     options: Vec<String>,
 }
 
-/// The directories that may limit `controller` (`memory`, `cpu`) for this process, innermost first. Empty where none is
-/// mounted. `root` is `/`; tests give another.
+/// Returns the directories that may limit `controller` (`memory`, `cpu`) for this process, innermost first. Empty if
+/// none is mounted. `root` is `/`, except in tests.
 pub fn directories(root: &Path, controller: &str) -> Vec<CgroupDirectory> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mountinfo = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
     let mounts: Vec<Mount> = mountinfo.lines().filter_map(parse_mount).collect();
     let mut found = Vec::new();
     for line in groups.lines() {
-        // number:controllers:path; version 2 has number 0 and names no controller.
+        // The format is number:controllers:path. Version 2 has number 0 and no controllers.
         let mut fields = line.splitn(3, ':');
         let (Some(number), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
             continue;
@@ -60,7 +60,7 @@ pub fn directories(root: &Path, controller: &str) -> Vec<CgroupDirectory> {
         if version == CgroupVersion::V1 && !controllers.split(',').any(|name| name == controller) {
             continue;
         }
-        // Of mounts one over the other the last is the one that is seen.
+        // If mounts cover each other, the last one is visible.
         let mount = mounts.iter().rfind(|mount| {
             mount.version == version
                 && (version == CgroupVersion::V2 || mount.options.iter().any(|option| option == controller))
@@ -72,10 +72,10 @@ pub fn directories(root: &Path, controller: &str) -> Vec<CgroupDirectory> {
     found
 }
 
-/// The group `path` as seen under the mount, then each parent up to the mount point.
+/// Returns the directory of group `path` below the mount, then those of its parents up to the mount point.
 fn upwards(root: &Path, mount: &Mount, path: &str) -> impl Iterator<Item = PathBuf> {
     let point = root.join(mount.point.strip_prefix("/").unwrap_or(&mount.point));
-    // A path outside what is mounted (`/..` in a cgroup namespace) leaves only the mount point to look at.
+    // A path outside the mounted group (`/..` in a cgroup namespace) leaves only the mount point.
     let inside = Path::new(path)
         .strip_prefix(&mount.shown)
         .ok()
@@ -86,7 +86,7 @@ fn upwards(root: &Path, mount: &Mount, path: &str) -> impl Iterator<Item = PathB
     parts.into_iter()
 }
 
-/// `36 35 98:0 /shown /point rw,… shared:1 - cgroup2 source options`
+/// Parses a line such as `36 35 98:0 /shown /point rw,… shared:1 - cgroup2 source options`.
 fn parse_mount(line: &str) -> Option<Mount> {
     let (before, after) = line.split_once(" - ")?;
     let mut before = before.split(' ').skip(3);

@@ -1,20 +1,21 @@
-//! The commands that started a run: gradshard's own, and the launcher's, whose options bind ranks and choose transports.
+//! Reads the command lines that started a run: gradshard's own, and the launcher's, whose options bind ranks and choose
+//! transports.
 
 use std::fs;
 use std::path::Path;
 
-/// Launchers by the names of their programs, without what a package adds to them (`mpirun.openmpi`).
+/// Program names of launchers, without suffixes of packages such as in `mpirun.openmpi`.
 const LAUNCHERS: [&str; 8] = ["mpirun", "mpiexec", "orterun", "prterun", "srun", "flux", "jsrun", "aprun"];
-/// Processes between a rank and its launcher, at most.
+/// Greatest number of parent processes searched for the launcher.
 const MOST_PARENTS: usize = 8;
 
-/// The words of this process's own command line; the program without its directory.
+/// Returns the words of this process's command line, the program without its directory.
 pub fn own() -> Vec<String> {
     words(Path::new("/proc/self/cmdline")).map(|words| told(&words, None)).unwrap_or_default()
 }
 
-/// The words of the launcher's command line up to the program that it starts; None where none of this process's parents
-/// is a launcher, as on nodes other than the launcher's own. Values of variables are left out: they may be secrets.
+/// Returns the words of the launcher's command line up to the program that it starts. None if no parent of this process
+/// is a launcher, as on nodes other than the launcher's. Values of variables are omitted, as they may be secrets.
 pub fn launcher() -> Option<Vec<String>> {
     let own = words(Path::new("/proc/self/cmdline"))?;
     let program = file_name(own.first()?).to_owned();
@@ -46,12 +47,12 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Words that may be told, up to `program`, of the first the name alone.
+/// Returns the words that may be recorded, up to `program`; of the first word only the file name.
 fn told(words: &[String], program: Option<&str>) -> Vec<String> {
     let first = words.first().map(|first| file_name(first).to_owned());
     let rest = words.iter().skip(1).take_while(|word| program.is_none_or(|program| file_name(word) != program));
     let without_value = |word: &String| match word.split_once('=') {
-        // A variable for the ranks, as `-x NAME=VALUE` has it; an option's value is no secret.
+        // A variable for the ranks, as in `-x NAME=VALUE`. Values of options are no secrets.
         Some((name, _)) if !name.starts_with('-') => format!("{name}=…"),
         _ => word.clone(),
     };

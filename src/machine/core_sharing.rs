@@ -1,28 +1,28 @@
-//! Which ranks cannot each have a core of their own. They take turns on a core, and what is then measured is the
-//! scheduler.
+//! Finds ranks that cannot each have a core of their own. Such ranks take turns on a core, and measurements then
+//! reflect the scheduler.
 
 use super::index_set::IndexSet;
 use super::rank::{RankMachine, by_node};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Ranks of one node that are more than the cores they may use together.
+/// A group of ranks of one node that outnumber the cores available to them together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crowd {
-    /// The node.
+    /// Name of the node.
     pub node: String,
-    /// The ranks.
+    /// The ranks of the group.
     pub ranks: IndexSet,
-    /// All the cores that any of them may use.
+    /// All cores that any of the ranks may use.
     pub cores: IndexSet,
 }
 
-/// Whether some ranks of a node are more than the cores they may use together, be it because of the binding or because
+/// Returns whether ranks of some node outnumber the cores available to them together, because of the binding or because
 /// the node is small.
 pub fn cores_shared(ranks: &[RankMachine]) -> bool {
     !crowds(ranks).is_empty()
 }
 
-/// Every such group. Ranks whose binding is unknown are left out: nothing can be said of them.
+/// Returns all such groups. Ranks with unknown binding are left out.
 pub fn crowds(ranks: &[RankMachine]) -> Vec<Crowd> {
     let mut found = Vec::new();
     for (node, ranks) in by_node(ranks) {
@@ -33,10 +33,11 @@ pub fn crowds(ranks: &[RankMachine]) -> Vec<Crowd> {
     found
 }
 
-/// Groups of (rank, cores it may use) that outnumber their cores. By Hall's theorem there is none exactly if every rank
-/// can be given a core of its own; where that fails, the ranks and cores met on the way make the group.
+/// Returns groups of ranks that outnumber their cores; `ranks` has (rank, cores it may use). By Hall's theorem there is
+/// no such group exactly if every rank can have a core of its own. Where this fails, the ranks and cores visited by the
+/// search form a group.
 fn crowds_of(ranks: &[(usize, &IndexSet)]) -> Vec<(IndexSet, IndexSet)> {
-    // core -> place in `ranks` of the one that has it
+    // core -> index in `ranks` of the rank that holds it
     let mut owner: BTreeMap<usize, usize> = BTreeMap::new();
     let mut crowds: Vec<(BTreeSet<usize>, BTreeSet<usize>)> = Vec::new();
     for place in 0..ranks.len() {
@@ -45,7 +46,7 @@ fn crowds_of(ranks: &[(usize, &IndexSet)]) -> Vec<(IndexSet, IndexSet)> {
         };
         let mut crowd: (BTreeSet<usize>, BTreeSet<usize>) =
             (met.into_iter().map(|place| ranks[place].0).collect(), cores);
-        // Ranks that compete for a core in common are one crowd.
+        // Groups with a core in common are merged.
         let (same, apart): (Vec<_>, Vec<_>) = crowds.into_iter().partition(|(_, cores)| !cores.is_disjoint(&crowd.1));
         for (ranks, cores) in same {
             crowd.0.extend(ranks);
@@ -58,15 +59,15 @@ fn crowds_of(ranks: &[(usize, &IndexSet)]) -> Vec<(IndexSet, IndexSet)> {
     crowds.into_iter().map(|(ranks, cores)| (indices(ranks), indices(cores))).collect()
 }
 
-/// Looks for a core for the rank at `place`, moving others to cores that they may use too: breadth first, so that no
-/// depth of recursion depends on the number of ranks. In vain: the ranks (places) and cores that were met, which are
-/// all that the rank competes with.
+/// Assigns a core to the rank at `place`, moving other ranks to other cores that they may use. The search is breadth
+/// first, so that recursion depth does not depend on the number of ranks. On failure it returns the indices of the
+/// ranks and the cores visited, which are all that the rank competes with.
 fn give_core(
     ranks: &[(usize, &IndexSet)],
     place: usize,
     owner: &mut BTreeMap<usize, usize>,
 ) -> Result<(), (BTreeSet<usize>, BTreeSet<usize>)> {
-    // core -> the rank that would take it, and the core which that rank would leave
+    // core -> the rank that would take it, and the core that this rank would leave
     let mut reached: BTreeMap<usize, (usize, Option<usize>)> = BTreeMap::new();
     let mut met = BTreeSet::from([place]);
     let mut queue = std::collections::VecDeque::from([(place, None)]);
@@ -123,18 +124,18 @@ mod tests {
     fn more_ranks_than_cores() {
         assert_eq!(crowds_in(&["0-1", "0-1", "0-1", "0-1"]), [group("0-3", "0-1")]);
         assert_eq!(crowds_in(&["0", "0"]), [group("0-1", "0")]);
-        // The node as a whole has cores enough, ranks 1 and 2 do not.
+        // The node has enough cores as a whole, but ranks 1 and 2 do not.
         assert_eq!(crowds_in(&["1-7", "0", "0"]), [group("1-2", "0")]);
-        // Two crowds that have nothing to do with each other.
+        // Two independent groups.
         assert_eq!(crowds_in(&["0", "0", "5", "5", "5"]), [group("0-1", "0"), group("2-4", "5")]);
         assert_eq!(crowds_in(&["0-1", "1-2", "0,2", "0-2"]), [group("0-3", "0-2")]);
-        // A late rank joins two crowds to one, or belongs to a part of one.
+        // A later rank merges two groups, or belongs to part of one.
         assert_eq!(crowds_in(&["0", "0", "1", "1", "0-1"]), [group("0-4", "0-1")]);
         assert_eq!(crowds_in(&["0", "1", "0-1", "0"]), [group("0-3", "0-1")]);
     }
 
     proptest! {
-        /// Against the definition: some subset of the ranks outnumbers its cores.
+        /// Compares with the definition: some subset of the ranks outnumbers its cores.
         #[test]
         fn a_crowd_exactly_where_a_subset_outnumbers_its_cores(masks in prop::collection::vec(1_u8..64, 0..7)) {
             let sets: Vec<IndexSet> =

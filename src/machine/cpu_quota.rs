@@ -1,21 +1,22 @@
-//! CPU time that control groups grant, in CPUs. A container may see 64 CPUs and be stopped after two CPUs' worth.
+//! Reads the CPU time that control groups grant, in CPUs. A container may see 64 CPUs and yet be limited to the time of
+//! two.
 
 use super::cgroup::{self, CgroupVersion};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// The tightest limit on CPU time over the own group and its parents.
+/// The tightest limit on CPU time among the process's control group and its parents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CpuQuota {
-    /// CPUs' worth of time that all processes of the group may use together.
+    /// CPU time per wall-clock time that all processes of the group may use together, in CPUs.
     pub cpus: f64,
-    /// The file that holds it.
+    /// The file that holds the limit.
     pub file: String,
 }
 
 impl CpuQuota {
-    /// That of the calling process; None where there is none.
+    /// Returns the limit of the calling process; None if there is none.
     pub fn here() -> Option<Self> {
         Self::read(Path::new("/"))
     }
@@ -32,7 +33,7 @@ impl CpuQuota {
                 }
                 CgroupVersion::V1 => ("cpu.cfs_quota_us", text("cpu.cfs_quota_us"), text("cpu.cfs_period_us")),
             };
-            // No limit is `max` in version 2 and -1 in version 1.
+            // "No limit" is `max` in version 2 and -1 in version 1.
             let number = |text: Option<String>| text?.trim().parse::<f64>().ok().filter(|number| *number > 0.0);
             let (Some(quota), Some(period)) = (number(quota), number(period)) else {
                 continue;

@@ -1,4 +1,4 @@
-//! The text of `gradshard machine`: nodes, hardware, binding and memory of all ranks, and what to worry about.
+//! The text of `gradshard machine`: nodes, hardware, binding and memory of all ranks, with warnings.
 
 use super::core_sharing::crowds;
 use super::index_set::IndexSet;
@@ -8,8 +8,8 @@ use super::topology::NodeTopology;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Describes where a job runs, from the accounts of all its ranks in rank order. Lines that begin with `!` speak of
-/// what makes measurements worse.
+/// Describes where a job runs, given the records of all ranks in rank order. Lines that begin with `!` are warnings
+/// about conditions that degrade measurements.
 pub fn describe(ranks: &[RankMachine]) -> String {
     let mut lines = Vec::new();
     let Some(first) = ranks.first() else {
@@ -57,12 +57,12 @@ pub fn describe(ranks: &[RankMachine]) -> String {
     text
 }
 
-/// Whether hardware and system read the same.
+/// Returns whether the hardware and system lines of two ranks are equal.
 fn alike(one: &RankMachine, other: &RankMachine) -> bool {
     one.topology.is_some() && hardware(one) == hardware(other)
 }
 
-/// Lines on the node's hardware and kernel.
+/// Returns the lines on the node's hardware and kernel.
 fn hardware(rank: &RankMachine) -> Vec<String> {
     let environment = &rank.environment;
     let mut lines = Vec::new();
@@ -114,8 +114,8 @@ fn caches_and_numa(topology: &NodeTopology) -> Vec<String> {
     lines
 }
 
-/// Lines on the node's memory, as its first rank sees it.
-fn memory(memory: &RankRoom) -> Vec<String> {
+/// Returns the lines on the node's memory as reported by its first rank.
+fn memory(memory: &Memory) -> Vec<String> {
     let size = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), bytes_text);
     let mut line = format!("  memory    {}, {} available", size(memory.total_bytes), size(memory.available_bytes));
     match (&memory.cgroup, memory.cgroup_version) {
@@ -144,7 +144,7 @@ fn memory(memory: &RankRoom) -> Vec<String> {
     ]
 }
 
-/// One line for ranks in a row that are bound alike.
+/// Returns one line for each run of consecutive ranks with the same binding.
 fn bindings(members: &[&RankMachine]) -> Vec<String> {
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
     for rank in members {
@@ -174,7 +174,7 @@ fn binding_text(rank: &RankMachine) -> String {
     text
 }
 
-/// What should be the same for all ranks and is not.
+/// Returns a line for each property that should be the same on all ranks but differs.
 fn differences(ranks: &[RankMachine]) -> Vec<String> {
     let values = |of: &dyn Fn(&RankMachine) -> String| ranks.iter().map(of).collect::<BTreeSet<String>>();
     [
@@ -204,11 +204,11 @@ fn ranks_text(ranks: &IndexSet) -> String {
     format!("rank{} {ranks}", if ranks.len() == 1 { "" } else { "s" })
 }
 
-/// Three digits and a binary unit.
+/// Formats a size with up to three digits and a binary unit.
 fn bytes_text(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let (mut value, mut unit) = (bytes as f64, 0);
-    // From 999.5 on, three digits would round up to a thousand.
+    // At 999.5 and above, three digits would round to 1000.
     while value >= 999.5 && unit + 1 < units.len() {
         value /= 1024.0;
         unit += 1;

@@ -1,4 +1,4 @@
-//! Jobs on made-up nodes, described.
+//! Tests descriptions of jobs on made-up nodes.
 
 use super::super::binding::Binding;
 use super::*;
@@ -56,7 +56,7 @@ fn shared_cores_and_differences_are_flagged() -> Outcome {
     assert!(text.contains("! ranks have different MPI libraries: Other MPI 3 | Some MPI 1.2\n"), "{text}");
     assert!(text.contains("  ! rank 2: something\n"), "{text}");
     assert!(text.contains("  rank 1: binding unknown\n"), "{text}");
-    // Nothing is claimed of a rank whose binding is unknown.
+    // Ranks with unknown binding are not reported.
     assert!(!super::super::cores_shared(&ranks));
     Ok(())
 }

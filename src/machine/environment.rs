@@ -1,5 +1,5 @@
-//! The node's software and settings that sway a measurement: kernel, processor model, frequency governor, clock, huge
-//! pages.
+//! Reads the software and settings of the node that affect measurements, such as kernel, processor model, frequency
+//! governor, clock and huge pages.
 
 use super::build_facts::BuildFacts;
 use super::launcher::Launcher;
@@ -10,49 +10,49 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// What a rank can say of its node beside hardware and memory. None: the kernel does not tell.
+/// A rank's record of its node apart from hardware and memory. A field is None if the kernel does not report it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
-    /// Name of the node. Ranks with equal names are on one node.
+    /// Name of the node. Ranks with equal names count as being on one node.
     pub hostname: String,
     /// `Linux` and its release.
     pub kernel: String,
     /// Processor model.
     pub cpu_model: Option<String>,
-    /// Frequency governors in use over all CPUs, such as `performance`. Anything else makes times wander.
+    /// Frequency governors in use over all CPUs, separated by commas. With any but `performance`, times vary more.
     pub governors: Option<String>,
-    /// Clock source; other than `tsc` reading the time may take a microsecond.
+    /// Clock source. With any but `tsc`, reading the time may take a microsecond.
     pub clock_source: Option<String>,
     /// Transparent huge pages for private memory: `always`, `madvise` or `never`.
     pub huge_pages: Option<String>,
-    /// Transparent huge pages for shared memory, so for shared windows.
+    /// Transparent huge pages for shared memory, which includes shared windows.
     pub huge_pages_shared: Option<String>,
-    /// Whether the kernel moves pages between NUMA nodes by itself.
+    /// Whether the kernel moves pages between NUMA nodes by itself (NUMA balancing).
     pub numa_balancing: Option<bool>,
-    /// TCP's congestion control, which decides over Ethernet between nodes.
+    /// TCP congestion control, which affects Ethernet between nodes.
     #[serde(default)]
     pub tcp_congestion_control: Option<String>,
-    /// Whether TCP begins slowly again after a pause. Rounds follow pauses: where it does, long links lose time.
+    /// Whether TCP restarts with slow start after an idle time. Rounds follow pauses, so this slows long links.
     #[serde(default)]
     pub tcp_slow_start_after_idle: Option<bool>,
-    /// When this was asked, UTC.
+    /// Time of this record, UTC.
     pub started: String,
-    /// The binary.
+    /// The build of the binary.
     pub build: BuildFacts,
-    /// The job and the MPI library's settings.
+    /// Environment variables of the job and of the MPI library.
     pub launcher: Launcher,
-    /// Settings that stand in files of the MPI library, line by line.
+    /// Settings in configuration files of the MPI library: lines by file.
     #[serde(default)]
     pub parameter_files: BTreeMap<String, Vec<String>>,
 }
 
 impl Environment {
-    /// That of the calling process.
+    /// Reads the environment of the calling process.
     pub fn here() -> Self {
         Self::read(Path::new("/"))
     }
 
-    /// As `here`, with the kernel's files below another root.
+    /// Like `here`, with the kernel's files below another root.
     fn read(root: &Path) -> Self {
         let line = |path: &str| {
             let text = fs::read_to_string(root.join(path)).ok()?;
@@ -79,12 +79,12 @@ impl Environment {
     }
 }
 
-/// The bracketed word of `always [madvise] never`.
+/// Returns the bracketed word of a text such as `always [madvise] never`.
 fn chosen(choices: &str) -> Option<&str> {
     choices.split_once('[')?.1.split_once(']').map(|(word, _)| word)
 }
 
-/// `model name` on x86, `cpu` on POWER; ARM names none here.
+/// Returns the processor model: `model name` on x86, `cpu` on POWER. On ARM, /proc/cpuinfo has none.
 fn cpu_model(cpuinfo: &str) -> Option<String> {
     cpuinfo.lines().filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
         let value = value.trim();
@@ -92,7 +92,7 @@ fn cpu_model(cpuinfo: &str) -> Option<String> {
     })
 }
 
-/// The different governors of all CPUs below `cpus`, sorted, with commas between; None where none is readable.
+/// Returns the distinct governors of all CPUs below `cpus`, sorted and separated by commas; None if none is readable.
 fn governors(cpus: &Path) -> Option<String> {
     let found: BTreeSet<String> = fs::read_dir(cpus)
         .ok()?

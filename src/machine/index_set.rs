@@ -1,41 +1,41 @@
-//! A set of CPU, core or NUMA node numbers, written as Linux writes them: `0-3,8`.
+//! A set of CPU, core or NUMA node numbers, written in Linux's list format, such as `0-3,8`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// What is wrong with a list of numbers.
+/// The error of a text that is no list of numbers.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{list}`: `{part}` is neither a number nor a rising range such as 0-3")]
 pub struct IndexSetError {
-    /// The whole list as given.
+    /// The whole list.
     pub list: String,
-    /// The part that could not be read.
+    /// The part that is invalid.
     pub part: String,
 }
 
-/// Numbers of CPUs, cores or NUMA nodes. Serialised as a list string, so that a node of 256 CPUs costs five bytes.
+/// Numbers of CPUs, cores or NUMA nodes. It is serialised as a list string, so that 256 CPUs take five bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IndexSet(BTreeSet<usize>);
 
 impl IndexSet {
-    /// How many numbers the set holds.
+    /// Returns how many numbers the set holds.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether the set holds nothing.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The numbers, rising.
+    /// Returns the numbers in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().copied()
     }
 
-    /// Whether every number of `other` is in this set.
+    /// Returns whether every number of `other` is in this set.
     pub fn includes(&self, other: &IndexSet) -> bool {
         other.0.is_subset(&self.0)
     }

@@ -1,19 +1,19 @@
-//! What the launcher and the user said in environment variables: the job's shape, and the settings of the MPI library.
-//! Only names known to be free of secrets are read.
+//! Reads environment variables set by the launcher and the user: the shape of the job and settings of the MPI library.
+//! Variables that may hold secrets are skipped.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Variables worth keeping with a result.
+/// Environment variables recorded with a result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launcher {
     /// Facts of the job: scheduler, nodes, tasks.
     pub job: BTreeMap<String, String>,
-    /// Settings of the MPI library and its transports that the user, a site or mpirun's options made.
+    /// Settings of the MPI library and its transports, set by the user, the site or options of mpirun.
     pub settings: BTreeMap<String, String>,
 }
 
-/// Names of job facts taken as they are.
+/// Names of variables that are facts of the job.
 const JOB_NAMES: [&str; 25] = [
     "SLURM_NNODES",
     "SLURM_NTASKS",
@@ -42,11 +42,12 @@ const JOB_NAMES: [&str; 25] = [
     "FLUX_JOB_ID",
 ];
 
-/// What makes a setting of an MPI library or of the transports under it.
+/// Prefixes of settings of MPI libraries and of their transports.
 const SETTING_PREFIXES: [&str; 10] =
     ["OMPI_MCA_", "PRTE_MCA_", "MPICH_", "MPIR_CVAR_", "HYDRA_", "I_MPI_", "MV2_", "UCX_", "FI_", "PSM2_"];
 
-/// What Open MPI's launcher tells its ranks through the same names as settings: addresses, keys, directories of the job.
+/// Prefixes of variables by which launchers pass addresses, keys and directories of the job to ranks. They are named
+/// like settings but are none.
 const LAUNCHER_WIRING: [&str; 10] = [
     "OMPI_MCA_orte_",
     "OMPI_MCA_plm",
@@ -60,7 +61,7 @@ const LAUNCHER_WIRING: [&str; 10] = [
     "MPIR_CVAR_CH3_INTERFACE_HOSTNAME",
 ];
 
-/// Parts of a name, between underscores, that speak of secrets or of persons.
+/// Parts of names, between underscores, that indicate secrets or personal data.
 const PRIVATE_PARTS: [&str; 15] = [
     "KEY",
     "TOKEN",
@@ -80,16 +81,16 @@ const PRIVATE_PARTS: [&str; 15] = [
 ];
 
 impl Launcher {
-    /// Those of the calling process.
+    /// Reads the variables of the calling process.
     pub fn here() -> Self {
-        // vars() would panic on a value that is not UTF-8.
+        // vars() would panic at a value that is not UTF-8.
         Self::from_variables(
             std::env::vars_os()
                 .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
         )
     }
 
-    /// Picks from any variables.
+    /// Selects from the given variables.
     pub fn from_variables(variables: impl Iterator<Item = (String, String)>) -> Self {
         let mut launcher = Launcher::default();
         for (name, value) in variables {

@@ -1,5 +1,5 @@
-//! How much memory a rank may still take, and which file says so: the kernel's estimate, control groups, resource
-//! limits, and the file system that shared windows live in.
+//! Reads how much more memory a rank may allocate and which limit decides: the kernel's estimate, control groups,
+//! resource limits, or the file system of shared windows.
 
 use super::cgroup::{self, CgroupVersion};
 use serde::{Deserialize, Serialize};
@@ -8,21 +8,21 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What limits the memory of one process. Every number is in bytes; all but the resource limits are shared by the ranks
-/// of a node. None: not readable, or no limit.
+/// The memory limits of one process, in bytes. The ranks of a node share all but the resource limits. A field is None
+/// if it cannot be read or there is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RankRoom {
-    /// Memory of the node that the kernel uses (MemTotal of /proc/meminfo).
+pub struct Memory {
+    /// Usable memory of the node (MemTotal of /proc/meminfo).
     pub total_bytes: Option<u64>,
-    /// What the kernel thinks can be taken without swapping (MemAvailable).
+    /// The kernel's estimate of memory that can be allocated without swapping (MemAvailable).
     pub available_bytes: Option<u64>,
-    /// Whose memory controller holds this process; None where no control group counts memory.
+    /// Version of the memory controller that holds this process; None if no control group counts memory.
     pub cgroup_version: Option<CgroupVersion>,
-    /// The control group, own or parent, that leaves least room; None where none has a limit.
+    /// The control group, own or parent, with the least memory left; None if none has a limit.
     pub cgroup: Option<CgroupLimit>,
-    /// What RLIMIT_DATA leaves for private memory.
+    /// Private memory that RLIMIT_DATA still allows.
     pub data_limit_left_bytes: Option<u64>,
-    /// What RLIMIT_AS leaves for private and shared memory.
+    /// Private and shared memory that RLIMIT_AS still allows.
     pub address_space_left_bytes: Option<u64>,
     /// Size of /dev/shm, where MPI libraries put shared windows.
     pub shared_memory_bytes: Option<u64>,
@@ -33,39 +33,39 @@ pub struct RankRoom {
 /// A control group's memory limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupLimit {
-    /// Which interface.
+    /// Version of the control group.
     pub version: CgroupVersion,
     /// The file that holds the limit.
     pub file: String,
-    /// The limit.
+    /// The limit, bytes.
     pub limit_bytes: u64,
-    /// What the group uses and the kernel cannot simply take back: usage less inactive page cache.
+    /// Usage that the kernel cannot easily reclaim, bytes: total usage less inactive page cache.
     pub used_bytes: u64,
 }
 
 impl CgroupLimit {
-    /// What the limit leaves.
+    /// Returns the memory left under the limit, bytes.
     pub fn left_bytes(&self) -> u64 {
         self.limit_bytes.saturating_sub(self.used_bytes)
     }
 }
 
-/// Memory that can be had, and what stands in the way of more.
+/// Memory that can still be allocated, and the limit that decides it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
-    /// Bytes.
+    /// Memory available, bytes.
     pub bytes: u64,
-    /// What would have to grow for more: a file, a resource limit.
+    /// The file or resource limit that would have to be raised for more.
     pub limited_by: String,
 }
 
-impl RankRoom {
-    /// That of the calling process, now.
+impl Memory {
+    /// Reads the current limits of the calling process.
     pub fn here() -> Self {
         Self::read(Path::new("/"))
     }
 
-    /// As `here`, below another root than `/`, so that tests can lay out machines.
+    /// Like `here`, below another root than `/`, for tests.
     fn read(root: &Path) -> Self {
         let meminfo = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
         let status = fs::read_to_string(root.join("proc/self/status")).unwrap_or_default();
@@ -88,21 +88,21 @@ impl RankRoom {
         }
     }
 
-    /// The most private memory that this process can still take: the least of what the kernel has, the control groups
-    /// leave and the resource limits leave. Ranks of a node take from the same; None where nothing could be read.
+    /// Returns the most private memory that this process can still allocate: the least that the kernel, control groups
+    /// and resource limits allow. The ranks of a node share it. None if nothing could be read.
     pub fn available_for_new_memory(&self) -> Option<Room> {
         let data = self.data_limit_left_bytes.map(|bytes| (bytes, "RLIMIT_DATA (ulimit -d)".to_owned()));
         least(self.node_limits().chain(data))
     }
 
-    /// The most memory that shared windows can still take. As `available_for_new_memory`, with the free space of
-    /// /dev/shm in place of RLIMIT_DATA, which does not count shared pages.
+    /// Returns the most memory that shared windows can still use. Like `available_for_new_memory`, but with the free
+    /// space of /dev/shm in place of RLIMIT_DATA, which does not count shared pages.
     pub fn available_for_shared_windows(&self) -> Option<Room> {
         let shared = self.shared_memory_free_bytes.map(|bytes| (bytes, "free space of /dev/shm".to_owned()));
         least(self.node_limits().chain(shared))
     }
 
-    /// The limits that bind private and shared memory alike.
+    /// Returns the limits that apply to private and shared memory alike.
     fn node_limits(&self) -> impl Iterator<Item = (u64, String)> {
         let available = self.available_bytes.map(|bytes| (bytes, "MemAvailable of /proc/meminfo".to_owned()));
         let cgroup = self.cgroup.as_ref().map(|cgroup| (cgroup.left_bytes(), cgroup.file.clone()));
@@ -115,19 +115,19 @@ fn least(limits: impl Iterator<Item = (u64, String)>) -> Option<Room> {
     limits.min_by_key(|(bytes, _)| *bytes).map(|(bytes, limited_by)| Room { bytes, limited_by })
 }
 
-/// `Name:   123 kB` of /proc/meminfo and /proc/self/status, in bytes.
+/// Parses a line `Name:   123 kB` of /proc/meminfo or /proc/self/status, in bytes.
 fn kibibytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The soft limit of a line of /proc/self/limits; None where it is `unlimited`.
+/// Parses the soft limit in a line of /proc/self/limits; None if `unlimited`.
 fn resource_limit(limits: &str, name: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The interface whose memory controller holds the process, and the group that leaves least room.
+/// Returns the version of the memory controller that holds the process, and the group with the least memory left.
 fn tightest_cgroup(root: &Path) -> (Option<CgroupVersion>, Option<CgroupLimit>) {
     let mut version = None;
     let mut tightest: Option<CgroupLimit> = None;
@@ -138,7 +138,7 @@ fn tightest_cgroup(root: &Path) -> (Option<CgroupVersion>, Option<CgroupLimit>) 
         };
         let file = directory.path.join(limit);
         let Ok(text) = fs::read_to_string(&file) else {
-            // The top group of version 2 has no limit file, though groups below it count memory.
+            // The root group of version 2 has no limit file, although groups below it count memory.
             continue;
         };
         version = version.or(Some(directory.version));
@@ -164,11 +164,11 @@ fn tightest_cgroup(root: &Path) -> (Option<CgroupVersion>, Option<CgroupLimit>) 
     (version, tightest)
 }
 
-/// Size and free bytes (for processes without privilege) of the file system that holds `path`.
+/// Returns size and free bytes (for unprivileged processes) of the file system that holds `path`.
 fn file_system_space(path: &Path) -> Option<(u64, u64)> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     let mut space = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: `path` is a C string that outlives the call, `space` is writable memory of the type asked for.
+    // SAFETY: `path` is a C string that outlives the call; `space` is writable memory of the required type.
     let result = unsafe { libc::statvfs(path.as_ptr(), space.as_mut_ptr()) };
     if result != 0 {
         return None;

@@ -1,4 +1,4 @@
-//! Machines laid out as files, so that limits that this machine does not have are met too.
+//! Machines laid out as files, so that limits can be tested that this machine does not have.
 
 use super::*;
 use std::error::Error;
@@ -32,7 +32,7 @@ fn without_limits_the_kernels_estimate_counts() -> Outcome {
     assert_eq!((memory.cgroup_version, &memory.cgroup), (None, &None));
     let room = memory.available_for_new_memory().ok_or("no room")?;
     assert_eq!((room.bytes, room.limited_by.as_str()), (8 * GIB, "MemAvailable of /proc/meminfo"));
-    // No /dev/shm below this root: nothing is claimed of it.
+    // There is no /dev/shm below this root, so nothing is reported about it.
     assert_eq!(memory.shared_memory_free_bytes, None);
     Ok(())
 }
@@ -52,7 +52,7 @@ fn a_parents_limit_of_version_2_binds() -> Outcome {
     let memory = RankRoom::read(root.path());
     assert_eq!(memory.cgroup_version, Some(CgroupVersion::V2));
     let limit = memory.cgroup.as_ref().ok_or("no limit")?;
-    // 4 GiB allowed, 3 GiB used, of which 1 GiB is cache that can go.
+    // 4 GiB are allowed and 3 GiB used, of which 1 GiB is reclaimable cache.
     assert_eq!((limit.limit_bytes, limit.used_bytes, limit.left_bytes()), (4 * GIB, 2 * GIB, 2 * GIB));
     assert!(limit.file.ends_with("sys/fs/cgroup/job/memory.max"), "{}", limit.file);
     let room = memory.available_for_new_memory().ok_or("no room")?;
@@ -79,7 +79,7 @@ fn version_1_unlimited_and_limited() -> Outcome {
     ];
     let memory = RankRoom::read(machine(&limited)?.path());
     let room = memory.available_for_new_memory().ok_or("no room")?;
-    // Used more than allowed (the limit was lowered): nothing is left, not a number below zero.
+    // More is used than allowed (the limit was lowered), so nothing is left.
     assert_eq!(room.bytes, 0);
     assert!(room.limited_by.ends_with("a/memory.limit_in_bytes"), "{}", room.limited_by);
     Ok(())

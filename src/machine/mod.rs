@@ -1,5 +1,5 @@
-//! Where a rank runs: hardware, binding, memory limits, and the software and settings that sway a measurement. No MPI
-//! here: each rank describes itself, someone else gathers.
+//! Describes where a rank runs: hardware, binding, memory limits, and software and settings that affect measurements.
+//! This module does not use MPI; each rank describes itself and the caller gathers the records.
 
 #[allow(unsafe_code)]
 pub mod binding;

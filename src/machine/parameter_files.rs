@@ -1,14 +1,14 @@
-//! Settings of Open MPI that stand in files instead of variables.
+//! Reads settings of Open MPI in configuration files.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Where Open MPI looks, as it is told to people: a user's own file, and those of usual installations.
+/// Files read by Open MPI, in the form shown to people: the user's own and those of common installations.
 const FILES: [&str; 3] =
     ["~/.openmpi/mca-params.conf", "/etc/openmpi/openmpi-mca-params.conf", "/etc/openmpi-mca-params.conf"];
 
-/// The lines of each file that set something; files that set nothing are left out.
+/// Returns the lines of each file that set something. Files without any are left out.
 pub fn read() -> BTreeMap<String, Vec<String>> {
     let home = std::env::var_os("HOME");
     let found = FILES.iter().filter_map(|name| {
@@ -21,7 +21,7 @@ pub fn read() -> BTreeMap<String, Vec<String>> {
     found.filter(|(_, lines)| !lines.is_empty()).collect()
 }
 
-/// Lines that are neither empty nor comments.
+/// Returns the lines that are neither empty nor comments.
 fn settings(text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()

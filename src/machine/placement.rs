@@ -1,19 +1,20 @@
-//! Whether ranks stay where they are, in words for a table: binding, and what it means for first touch.
+//! Describes in words how ranks are bound and what this means for first-touch memory placement.
 
 use super::index_set::IndexSet;
 use super::rank::{RankMachine, by_node};
 
-/// How the launcher has placed the ranks.
+/// The binding and memory placement of ranks.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Placement {
-    /// Whether ranks are bound to part of their node.
+    /// Whether ranks are bound to part of their node, in words.
     pub binding: String,
-    /// Whether memory that a rank touches first stays near it. Every rank touches its own gradients, sums and windows
-    /// before a round, so the kernel puts them on the NUMA node that it runs on then; only binding keeps it there.
+    /// Whether memory stays near the rank that touches it first, in words. Every rank touches its gradients, sums and
+    /// windows before a round, so the kernel places them on the rank's current NUMA node. Only binding keeps the rank
+    /// there.
     pub first_touch: String,
 }
 
-/// The placement of all ranks of a job.
+/// Describes the placement of all ranks of a job.
 pub fn placement(ranks: &[RankMachine]) -> Placement {
     let unknown = ranks.iter().filter(|rank| rank.binding.is_none() || rank.topology.is_none()).count();
     if unknown > 0 {
@@ -45,7 +46,7 @@ pub fn placement(ranks: &[RankMachine]) -> Placement {
     Placement { binding, first_touch }
 }
 
-/// True if nothing but the job's own limits confines the rank, and there is more than one core to choose from.
+/// Returns true if a rank may use several cores and all CPUs that are allowed to the job.
 fn is_free(rank: &RankMachine) -> bool {
     let (Some(binding), Some(topology)) = (&rank.binding, &rank.topology) else { return false };
     binding.cores.len() > 1 && binding.cpus.includes(&topology.allowed_cpus)
@@ -79,7 +80,7 @@ mod tests {
             (one, vec!["0-3", "0-3"], "no rank is bound: the kernel may", "one NUMA node everywhere"),
             (two, vec!["0-1", "2-3"], "every rank is bound", "every rank is bound to one NUMA node"),
             (two, vec!["0-1", "0-3"], "1 of 2 ranks are not bound", "1 of 2 ranks may run on several NUMA nodes"),
-            // Bound, but across both.
+            // The rank is bound, but across both NUMA nodes.
             (two, vec!["1-2", "0"], "every rank is bound", "1 of 2 ranks may run on several NUMA nodes"),
         ] {
             let found = placed(machine, &cpus)?;

@@ -1,4 +1,4 @@
-//! All that one rank says of where it runs.
+//! The complete record of where one rank runs.
 
 use super::binding::Binding;
 use super::environment::Environment;
@@ -7,28 +7,28 @@ use super::topology::NodeTopology;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One rank's account. Goes from rank to rank as JSON, and into the result file.
+/// The record of one rank. It is sent between ranks as JSON and stored in the result file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankMachine {
     /// The rank.
     pub rank: usize,
-    /// The MPI library and its version as it gives them itself; empty without MPI.
+    /// The MPI library's own version string; empty without MPI.
     pub mpi_library: String,
-    /// Node, kernel, settings, build, job.
+    /// Node, kernel, settings, build and job.
     pub environment: Environment,
-    /// The node's hardware; None where hwloc refused, `problems` says why.
+    /// The node's hardware. None if hwloc failed; `problems` has the reason.
     pub topology: Option<NodeTopology>,
-    /// Where the rank may run; None where that could not be read.
+    /// The rank's binding; None if it could not be read.
     pub binding: Option<Binding>,
     /// Memory limits.
-    pub memory: RankRoom,
-    /// What could not be read, and why.
+    pub memory: Memory,
+    /// Everything that could not be read, with reasons.
     pub problems: Vec<String>,
 }
 
 impl RankMachine {
-    /// Asks the kernel and hwloc. Call it on the thread that will work, since a binding is a thread's. What cannot be
-    /// read becomes one of `problems`, never an error: a run must not fail for want of a description.
+    /// Reads the record from the kernel and hwloc. Call it on the working thread, as bindings belong to threads.
+    /// Failures are added to `problems`, as a run must not fail because it cannot be described.
     pub fn here(rank: usize, mpi_library: &str) -> Self {
         let mut problems = Vec::new();
         let (topology, binding) = match NodeTopology::here() {
@@ -52,13 +52,13 @@ impl RankMachine {
         }
     }
 
-    /// Name of the rank's node.
+    /// Returns the name of the rank's node.
     pub fn node(&self) -> &str {
         &self.environment.hostname
     }
 }
 
-/// Ranks by node: nodes in the order of their lowest place in `ranks`.
+/// Groups ranks by node. Nodes are in the order of their first rank in `ranks`.
 pub fn by_node(ranks: &[RankMachine]) -> Vec<(&str, Vec<&RankMachine>)> {
     let mut place: BTreeMap<&str, usize> = BTreeMap::new();
     let mut nodes: Vec<(&str, Vec<&RankMachine>)> = Vec::new();
@@ -72,10 +72,10 @@ pub fn by_node(ranks: &[RankMachine]) -> Vec<(&str, Vec<&RankMachine>)> {
     nodes
 }
 
-/// The accounts of all ranks as one JSON array, for programs.
+/// Returns the records of all ranks as a JSON array.
 ///
 /// # Errors
-/// None is known; serde_json's is passed on.
+/// If serde_json fails, which is not known to happen.
 pub fn to_json(ranks: &[RankMachine]) -> serde_json::Result<String> {
     serde_json::to_string_pretty(ranks)
 }

@@ -1,21 +1,21 @@
-//! How ranks are spread over nodes, in words for a table, and whether everybody who counts them agrees: the MPI library
-//! (which ranks can share memory), the host names, and Slurm.
+//! Describes in words how ranks are spread over nodes, and compares the counts of the MPI library (ranks that can share
+//! memory), the host names and Slurm.
 
 use std::collections::BTreeMap;
 
-/// Ranks on nodes.
+/// The distribution of ranks over nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spread {
-    /// Ranks of each node, nodes by their first ranks.
+    /// Number of ranks on each node. Nodes are in the order of their first rank.
     pub ranks_per_node: Vec<usize>,
-    /// The same in words.
+    /// The distribution in words.
     pub text: String,
-    /// True if every node has as many.
+    /// True if all nodes have the same number of ranks.
     pub even: bool,
 }
 
 impl Spread {
-    /// Of ranks on the nodes that `node_of` names.
+    /// Computes the distribution, given the node of each rank.
     pub fn of(node_of: &[usize]) -> Spread {
         let mut names: Vec<usize> = Vec::new();
         let mut ranks_per_node: Vec<usize> = Vec::new();
@@ -47,8 +47,8 @@ impl Spread {
         Spread { ranks_per_node, text, even }
     }
 
-    /// What does not fit together, in sentences. `hosts` are the names of the ranks' hosts; `job` is what the launcher left
-    /// in the environment.
+    /// Returns sentences on inconsistent counts. `hosts` are the host names of the ranks; `job` are environment
+    /// variables from the launcher.
     pub fn doubts(&self, hosts: &[&str], job: &BTreeMap<String, String>) -> Vec<String> {
         let mut doubts = Vec::new();
         let mut names: Vec<&str> = hosts.to_vec();
@@ -62,7 +62,7 @@ impl Spread {
                 names.len()
             ));
         }
-        // Under mpirun the variable counts mpirun's own daemons.
+        // Under mpirun this variable counts mpirun's daemons.
         let others = ["OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"];
         if let Some(text) =
             job.get("SLURM_STEP_TASKS_PER_NODE").filter(|_| !others.iter().any(|it| job.contains_key(*it)))
@@ -79,7 +79,7 @@ impl Spread {
     }
 }
 
-/// Slurm's way to write counts, such as `4,2,1(x2)`; None for any other text.
+/// Parses Slurm's notation of counts, such as `4,2,1(x2)`; None for any other text.
 fn slurm_counts(text: &str) -> Option<Vec<usize>> {
     let mut counts = Vec::new();
     for part in text.split(',') {

@@ -1,4 +1,4 @@
-//! The node's hardware as hwloc sees it.
+//! Reads the node's hardware with hwloc.
 
 use super::index_set::IndexSet;
 use hwloc::Topology;
@@ -8,67 +8,68 @@ use hwloc::object::types::ObjectType;
 use hwloc::topology::builder::BuildFlags;
 use serde::{Deserialize, Serialize};
 
-/// Why the hardware could not be read.
+/// The error of a failure to read the hardware.
 #[derive(Debug, thiserror::Error)]
 #[error("hwloc cannot read this node's topology ({step}): {reason}; `lstopo` shows what hwloc sees")]
 pub struct TopologyError {
-    /// What was being done.
+    /// The step that failed.
     pub step: &'static str,
-    /// What hwloc said.
+    /// hwloc's message.
     pub reason: String,
 }
 
-/// Packages, NUMA nodes, caches, cores and CPUs of one node, all of them, also those this process may not use.
+/// All packages, NUMA nodes, caches, cores and CPUs of one node, including those not allowed to this process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeTopology {
-    /// Processor packages.
+    /// Number of processor packages.
     pub packages: usize,
-    /// Cores.
+    /// Number of cores.
     pub cores: usize,
-    /// CPUs: processing units, the hardware threads that the kernel schedules on, by the kernel's number.
+    /// CPUs in Linux's sense (hardware threads), by the kernel's numbers.
     pub cpus: IndexSet,
-    /// CPUs that the control group or the administrator leaves to this process.
+    /// CPUs that the control group or the administrator allows to this process.
     pub allowed_cpus: IndexSet,
     /// NUMA nodes.
     pub numa_nodes: Vec<NumaNode>,
-    /// Data and unified caches, first level first.
+    /// Data and unified caches, lowest level first.
     pub caches: Vec<CacheLevel>,
-    /// Processor model as hwloc knows it; empty where it does not.
+    /// Processor model reported by hwloc; empty if unknown.
     pub cpu_model: String,
-    /// Version of the hwloc interface.
+    /// Version of hwloc's API.
     pub hwloc_version: String,
 }
 
 /// One NUMA node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumaNode {
-    /// The kernel's number.
+    /// The kernel's number of the node.
     pub index: usize,
-    /// CPUs near it.
+    /// CPUs local to the node.
     pub cpus: IndexSet,
-    /// Its memory in bytes as the kernel gives it at boot; memory added later may be missing here.
+    /// Local memory that the kernel reports at boot, bytes. Memory added later may be missing.
     pub memory_bytes: u64,
 }
 
 /// Caches of the same level and size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheLevel {
-    /// `L1`, `L2`, `L3` …
+    /// Name of the level: `L1`, `L2`, `L3` …
     pub name: String,
-    /// Size of one in bytes.
+    /// Size of one cache, bytes.
     pub bytes: u64,
-    /// How many there are.
+    /// Number of such caches.
     pub count: usize,
 }
 
 impl NodeTopology {
-    /// Asks hwloc for this node. The handle is returned too: bindings are read with it, and it takes milliseconds to
-    /// make.
+    /// Reads this node's hardware. Also returns hwloc's handle, which reading bindings requires and which takes
+    /// milliseconds to create.
     ///
     /// # Errors
-    /// Where hwloc refuses.
+    /// If hwloc fails.
     pub fn here() -> Result<(NodeTopology, Topology), TopologyError> {
-        // Without this flag hwloc hides what a control group forbids, and a confined rank would seem to own a machine.
+        // Without this flag hwloc hides CPUs forbidden by a control group, so that a confined rank would seem to own
+        // the machine.
         let handle = Topology::builder()
             .with_flags(BuildFlags::INCLUDE_DISALLOWED)
             .map_err(|error| TopologyError { step: "flags", reason: error.to_string() })?
@@ -77,7 +78,7 @@ impl NodeTopology {
         Ok((Self::from_handle(&handle), handle))
     }
 
-    /// Reads what a loaded topology says.
+    /// Reads a loaded topology.
     pub(super) fn from_handle(handle: &Topology) -> NodeTopology {
         let cpus = |object: &TopologyObject| match object.cpuset() {
             Some(set) => set.iter_set().map(usize::from).collect(),
@@ -114,7 +115,7 @@ impl NodeTopology {
     }
 }
 
-/// Data and unified caches counted by level and size.
+/// Counts data and unified caches by level and size.
 fn caches(handle: &Topology) -> Vec<CacheLevel> {
     let levels = [
         ("L1", ObjectType::L1Cache),
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
     use std::error::Error;
 
-    /// hwloc's synthetic machines have known shapes.
+    /// Synthetic machines of hwloc have known shapes.
     #[test]
     fn a_two_package_machine() -> Result<(), Box<dyn Error>> {
         let text = "pack:2 [numa(memory=1073741824)] l3:1(size=33554432) l2:4(size=1048576) core:1 pu:2";
@@ -158,7 +159,7 @@ mod tests {
         Ok(())
     }
 
-    /// The kernel and hwloc must agree on the number of CPUs.
+    /// The kernel and hwloc agree on the number of CPUs.
     #[test]
     fn this_machine_has_the_kernels_cpus() -> Result<(), Box<dyn Error>> {
         let (node, _) = NodeTopology::here()?;

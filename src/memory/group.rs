@@ -1,4 +1,4 @@
-//! The peak of the control group that holds this process: what a scheduler's memory limit is compared with.
+//! The memory peak of the control group that holds this process, which schedulers compare with their limit.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -6,16 +6,16 @@ use std::path::Path;
 
 use crate::machine::cgroup::{self, CgroupVersion};
 
-/// The peak counter of one control group. All ranks of a node's job are usually in one group: the peak is theirs
-/// together, with shared memory and page cache in it.
+/// The peak counter of one control group. The ranks of a job on one node usually share a group. The peak is then their
+/// common one; it includes shared memory and page cache.
 #[derive(Debug)]
 pub struct GroupPeak {
-    /// Kept open: version 2 resets the peak that is read through the very file that was written.
+    /// Kept open because version 2 resets the peak only for reads through the file descriptor that was written to.
     file: File,
 }
 
 impl GroupPeak {
-    /// That of the innermost group with a memory controller; None where there is none, or its peak cannot be read.
+    /// Finds the innermost group with a memory controller. None if there is none or its peak cannot be read.
     pub fn find() -> Option<GroupPeak> {
         GroupPeak::below(Path::new("/"))
     }
@@ -32,17 +32,17 @@ impl GroupPeak {
         peaks.into_iter().find(|peak| peak.bytes().is_some())
     }
 
-    /// The peak since the group was made or reset.
+    /// Returns the peak since the group was created or the peak was reset, bytes.
     pub fn bytes(&self) -> Option<u64> {
         let mut text = [0; 32];
         let length = self.file.read_at(&mut text, 0).ok()?;
         std::str::from_utf8(&text[..length]).ok()?.trim().parse().ok()
     }
 
-    /// Sets the peak back to what is used now. False where that is not allowed: version 2 before Linux 6.12, and most
-    /// users; the peak is then that of the group's life.
+    /// Resets the peak to the current usage. Returns false if that is not permitted (version 2 before Linux 6.12, and
+    /// most users); the peak then covers the group's whole life.
     pub fn reset(&self) -> bool {
-        // Any text will do for version 2, version 1 wants a zero.
+        // Version 2 accepts any text; version 1 requires a number.
         self.file.write_at(b"0", 0).is_ok()
     }
 }
@@ -68,7 +68,7 @@ mod tests {
         let Some(innermost) = GroupPeak::below(root.path()) else { return Err("not found".into()) };
         assert_eq!(innermost.bytes(), Some(1024));
         assert!(innermost.reset());
-        // A real counter falls to what is used; this file's first digit was overwritten.
+        // A real counter falls to the current usage. In this plain file the first digit is overwritten.
         assert_eq!(innermost.bytes(), Some(24));
         Ok(())
     }

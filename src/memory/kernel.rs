@@ -1,7 +1,8 @@
-//! What this process holds, as the kernel counts it: /proc/self/status, and the peak that /proc/self/clear_refs resets.
+//! The memory of this process as the kernel counts it in /proc/self/status. Its peak is reset through
+//! /proc/self/clear_refs.
 //!
-//! RSS counts a page of a neighbour's shared window from the moment it is read. So the pages that a round will read are
-//! mapped before its clock starts, what that adds to RSS is known, and is taken off the peak again.
+//! RSS counts a page of another rank's shared window from its first access. The pages that a round will read are
+//! therefore mapped before its clock starts, and their size is subtracted from the peak.
 
 use std::fs;
 use std::io::Write;
@@ -11,23 +12,23 @@ use serde::{Deserialize, Serialize};
 /// Resident pages of this process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Private memory (RssAnon).
+    /// Anonymous private memory (RssAnon).
     pub private: u64,
-    /// Shared memory that it has touched, its own and others' (RssShmem).
+    /// Shared memory that the process has touched, its own and other ranks' (RssShmem).
     pub shared: u64,
-    /// Pages of files, such as its code (RssFile). They are the page cache's, and can be taken back.
+    /// Pages mapped from files, such as code (RssFile). They belong to the page cache and can be reclaimed.
     pub file: u64,
-    /// The most that the three together have been since the peak was reset (VmHWM).
+    /// Peak of the sum of the three since its last reset (VmHWM).
     pub peak: u64,
-    /// Private memory that it has asked for, touched or not: what RLIMIT_DATA limits (VmData).
+    /// Private memory that the process has requested, touched or not (VmData); RLIMIT_DATA limits it.
     pub data: u64,
 }
 
 impl Seen {
-    /// Now. None where the kernel does not say.
+    /// Reads the current values; None if /proc/self/status lacks them.
     ///
-    /// The kernel keeps these counts for each processor and adds them up; on kernels before 6.17 a count may lag by up
-    /// to a few hundred KiB for each processor that the process has run on.
+    /// The kernel keeps these counts per CPU. Before Linux 6.17 a value may lag by up to a few hundred KiB for each CPU
+    /// that the process has run on.
     pub fn now() -> Option<Seen> {
         Seen::parse(&fs::read_to_string("/proc/self/status").ok()?)
     }
@@ -46,34 +47,34 @@ impl Seen {
         })
     }
 
-    /// Private and shared pages.
+    /// Returns private and shared memory, bytes.
     pub fn held(&self) -> u64 {
         self.private + self.shared
     }
 }
 
-/// What the kernel saw of one round on one rank, in bytes. A neighbour's memory that was merely read is in none of them
-/// but its own.
+/// The kernel's view of one round on one rank, bytes. Another rank's memory that was only read appears in `neighbours`
+/// alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelMemory {
-    /// Peak of the round beyond the baseline: private pages and own shared ones, gradshard's and the MPI library's.
+    /// Peak of the round above the baseline: private pages and own shared pages, of gradshard and of the MPI library.
     pub round: u64,
-    /// What the clients' resident gradients took when they were loaded.
+    /// Memory that the clients' resident gradients took when they were loaded.
     pub resident: u64,
-    /// What the process held before the round, without the gradients: the program and what the MPI library keeps.
+    /// Memory held before the round without the gradients: the program and what the MPI library keeps.
     pub baseline: u64,
-    /// Pages of neighbours' windows that are mapped to be read.
+    /// Pages of other ranks' windows that are mapped for reading.
     pub neighbours: u64,
 }
 
 impl KernelMemory {
-    /// The round and the gradients: what compares with the prediction.
+    /// Returns the memory of the round and the gradients, bytes. It is compared with the prediction.
     pub fn total(&self) -> u64 {
         self.round + self.resident
     }
 }
 
-/// Watches one round. Nothing of it runs while the round's clock does.
+/// Measures the memory of one round. None of its work runs while the round is timed.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     before: Seen,
@@ -81,19 +82,19 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Before the round's memory is asked for. None where the kernel does not say what a process holds.
+    /// Call before the round allocates memory. None if the kernel does not report the memory of a process.
     pub fn begin() -> Option<Probe> {
         give_back();
-        // A container may show /proc but not let it be written; the peak is then that of the end of the round.
+        // In some containers /proc is read-only; the value at the end of the round then stands in for the peak.
         let resettable = reset_peak();
         Some(Probe { before: Seen::now()?, resettable })
     }
 
-    /// After the round, before its memory is given back. `resident` is what this rank's own gradients took, `known`
-    /// the neighbours' pages that were mapped before the round, `reached` those that it mapped itself.
+    /// Call after the round, before its memory is freed. `resident` are the bytes of this rank's own gradients, `known`
+    /// those of other ranks' pages mapped before the round, `reached` those of other ranks' pages mapped by the round.
     pub fn end(&self, resident: u64, known: u64, reached: u64) -> Option<KernelMemory> {
         let after = Seen::now()?;
-        // Pages of code that came in meanwhile are no memory of the round.
+        // File pages, such as code loaded meanwhile, do not count as the round's memory.
         let peak = if self.resettable { after.peak.saturating_sub(after.file) } else { after.held() };
         Some(account(self.before.held(), peak.max(after.held()), resident, known, reached))
     }
@@ -109,15 +110,15 @@ fn account(before: u64, peak: u64, resident: u64, known: u64, reached: u64) -> K
     }
 }
 
-/// Sets VmHWM back to what is held now; false where the kernel does not allow it.
+/// Resets VmHWM to the current RSS; false if the kernel does not permit it.
 fn reset_peak() -> bool {
     fs::OpenOptions::new().write(true).open("/proc/self/clear_refs").and_then(|mut file| file.write_all(b"5")).is_ok()
 }
 
-/// Gives the allocator's free pages back, so that the round's small buffers do not hide in what earlier ones left.
+/// Returns the allocator's free pages to the kernel, so that the round's small buffers do not reuse them unnoticed.
 fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: no arguments that could be wrong; it only touches the allocator's free memory.
+    // SAFETY: malloc_trim takes any padding and only touches the allocator's free memory.
     unsafe {
         libc::malloc_trim(0);
     }
@@ -127,7 +128,7 @@ fn give_back() {
 mod tests {
     use super::*;
 
-    /// As a kernel prints it.
+    /// Text as the kernel prints it.
     const STATUS: &str = "Name:\tgradshard\nVmPeak:\t  229000 kB\nVmHWM:\t   30720 kB\nVmRSS:\t   20480 kB\nRssAnon:\t   \
                           10240 kB\nRssFile:\t    4096 kB\nRssShmem:\t    6144 kB\nVmData:\t   65536 kB\n";
 
@@ -139,8 +140,8 @@ mod tests {
         assert_eq!(Seen::parse("Name:\tgradshard\n"), None);
     }
 
-    /// 100 before, of which 30 gradients and 20 of neighbours; a peak of 175 with 5 more of neighbours: 70 are the
-    /// round's.
+    /// 100 bytes before the round, including 30 of gradients and 20 of neighbours. The peak is 175, including 5 more of
+    /// neighbours. So 70 are the round's.
     #[test]
     fn neighbours_pages_are_nobodys_but_their_own() {
         let seen = account(100, 175, 30, 20, 5);
@@ -148,7 +149,7 @@ mod tests {
         assert_eq!(seen.total(), 100);
     }
 
-    /// Memory that is taken and given back between the two looks is seen all the same; memory taken before is not.
+    /// Memory allocated and freed between the two readings is counted; memory allocated before is not.
     #[test]
     fn a_peak_in_between_is_seen() {
         const BYTES: usize = 64 << 20;
@@ -158,7 +159,7 @@ mod tests {
         drop(touched());
         let seen = probe.end(0, 0, 0).unwrap();
         drop(kept);
-        // Other tests of this process allocate meanwhile, so only the lower bound is sharp.
+        // Other tests of this process allocate meanwhile, so only the lower bound holds.
         assert!(!probe.resettable || seen.round >= BYTES as u64 * 9 / 10, "{seen:?}");
     }
 }

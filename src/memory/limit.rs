@@ -1,24 +1,24 @@
-//! A limit on this process's private memory that the kernel enforces while it stands: RLIMIT_DATA.
+//! A limit on this process's private memory (RLIMIT_DATA), enforced by the kernel.
 
 use std::io;
 
 use crate::memory::Seen;
 
-/// What the allocator and the runtime may take beside the buffers of a round, bytes: its arenas grow by steps.
+/// Bytes allowed for the allocator and the runtime in addition to a round's buffers; allocator arenas grow in steps.
 pub const RUNTIME_ROOM: u64 = 4 << 20;
 
-/// While this lives, private memory beyond the limit is refused: mmap and malloc fail.
+/// While this value lives, mmap and malloc fail if private memory would exceed the limit.
 #[derive(Debug)]
 pub struct Limit {
     before: libc::rlimit,
 }
 
 impl Limit {
-    /// Allows `bytes` more private memory than the process has asked for until now, and [`RUNTIME_ROOM`]. Shared windows
-    /// are not counted. A limit that stood before is only ever lowered.
+    /// Allows `bytes` and [`RUNTIME_ROOM`] of private memory beyond what the process has requested so far. Shared
+    /// windows are not counted. An existing limit is never raised.
     ///
     /// # Errors
-    /// The kernel does not say what the process has asked for, or refuses the limit.
+    /// If the kernel does not report VmData or refuses the limit.
     pub fn allow(bytes: u64) -> io::Result<Limit> {
         let now = Seen::now().ok_or_else(|| io::Error::other("/proc/self/status does not say VmData"))?;
         let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -34,13 +34,13 @@ impl Limit {
 
 impl Drop for Limit {
     fn drop(&mut self) {
-        // The soft limit may be raised up to the hard one, which was not touched.
+        // The soft limit may be raised again up to the hard limit, which was not changed.
         let _ = set(self.before);
     }
 }
 
 fn set(limit: libc::rlimit) -> io::Result<()> {
-    // SAFETY: a limit of this process; the struct is only read.
+    // SAFETY: the call only reads `limit`.
     if unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) } != 0 {
         return Err(io::Error::last_os_error());
     }

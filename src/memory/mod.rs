@@ -1,4 +1,4 @@
-//! What the kernel says a process holds, and limits that it enforces.
+//! The kernel's account of this process's memory, and limits that the kernel enforces.
 
 mod group;
 mod kernel;

@@ -1,15 +1,15 @@
-//! The barrier: dissemination, written by hand, so that it is the same with every library, size and layout. A library's
-//! own barrier changes its algorithm with the number of ranks, and bends the curve that is being measured.
+//! A dissemination barrier of our own, so that it is the same with every MPI library, message size and layout. A
+//! library's barrier changes its algorithm with the number of ranks and thereby distorts measurements over ranks.
 
 use super::exchange::Exchange;
 use crate::engine::transport::{Transport, TransportError};
 
-/// Returns when every rank has called it; with the greatest of all ranks' values. Collective.
+/// Returns the greatest of all ranks' values once every rank has called it. Collective.
 ///
-/// In step k a rank tells the rank 2ᵏ after it the greatest value that it knows, and is told by the rank 2ᵏ before it; after
-/// ⌈log₂ P⌉ steps it has heard, directly or not, of everybody (Hensgen, Finkel and Manber, Two algorithms for barrier
-/// synchronization, Int. J. Parallel Programming 17, 1988). Hearing of a rank twice does no harm to a maximum, so any P
-/// will do.
+/// In step k a rank sends the greatest value it knows to the rank 2ᵏ after it and receives from the rank 2ᵏ before it.
+/// After ⌈log₂ P⌉ steps it has heard from every rank, directly or not (Hensgen, Finkel and Manber, Two algorithms for
+/// barrier synchronization, Int. J. Parallel Programming 17, 1988). P need not be a power of two, as a maximum may
+/// include a value twice.
 pub(super) fn meet(exchange: &mut Exchange, transport: &mut dyn Transport, value: u64) -> Result<u64, TransportError> {
     let (rank, ranks) = (transport.rank(), transport.ranks());
     let mut greatest = value;
@@ -38,7 +38,7 @@ mod tests {
                 let mut exchange = Exchange::new();
                 let rank = transport.rank();
                 for turn in 0..50 {
-                    // Another one is last every time.
+                    // Each turn another rank arrives last.
                     if turn % ranks == rank {
                         std::thread::sleep(std::time::Duration::from_micros(200));
                     }

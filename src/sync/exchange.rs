@@ -1,18 +1,19 @@
-//! Small messages: a few numbers to one rank, a few from another.
+//! Exchanges small messages of a few numbers between two ranks.
 
 use crate::engine::transport::{Transport, TransportError};
 
-/// Numbers in a message.
+/// Count of numbers in a message.
 pub(super) const NUMBERS: usize = 3;
-/// The numbers of a message.
+/// The content of a message.
 pub(super) type Numbers = [u64; NUMBERS];
 
 const SENT: usize = 0;
 const RECEIVED: usize = 1;
 
-/// What messages are sent from and arrive in. There must be no other message under way on the rank.
+/// Buffers of messages sent and received. The rank may have no other messages in flight.
 pub(super) struct Exchange {
-    /// What is sent, then what is received. On the heap, where it stays should a transport fail halfway.
+    /// The message to send and the message received. Boxed so that the memory can be leaked if a transport fails
+    /// midway.
     numbers: Box<[Numbers; 2]>,
     tokens: Vec<usize>,
 }
@@ -22,8 +23,8 @@ impl Exchange {
         Exchange { numbers: Box::default(), tokens: Vec::with_capacity(2) }
     }
 
-    /// Sends `numbers` to one rank and receives the numbers of another, which may be the same; returns when both is
-    /// done. The tag is the greatest there is, which the engine leaves free.
+    /// Sends `numbers` to rank `to` and receives the message of rank `from`; the two may be equal. Returns when both
+    /// are complete. Uses the greatest tag, which the engine leaves free.
     pub fn swap(
         &mut self,
         transport: &mut dyn Transport,
@@ -34,7 +35,7 @@ impl Exchange {
         self.numbers[0] = numbers;
         let swapped = self.carry_out(transport, to, from);
         if swapped.is_err() {
-            // The transport may still use what it was given.
+            // The transport may still access the buffers, so they are leaked.
             Box::leak(std::mem::take(&mut self.numbers));
         }
         swapped.map(|()| self.numbers[1])
@@ -50,11 +51,11 @@ impl Exchange {
         let [sent, received] = self.numbers.as_mut();
         let bytes = size_of::<Numbers>();
         if let Some(from) = from {
-            // SAFETY: ours alone until the token is yielded; kept for ever if it never is.
+            // SAFETY: nothing else uses the buffer until the token is returned; it is leaked if that never happens.
             unsafe { transport.receive(RECEIVED, from, tag, received.as_mut_ptr().cast(), bytes)? };
         }
         if let Some(to) = to {
-            // SAFETY: as above, and not written before.
+            // SAFETY: as above; the buffer is not written until then.
             unsafe { transport.send(SENT, to, tag, sent.as_ptr().cast(), bytes)? };
         }
         let mut missing = usize::from(from.is_some()) + usize::from(to.is_some());

@@ -1,4 +1,5 @@
-//! One clock for all ranks: rank 0's. Ranks on another clock learn its offset and drift by ping-pong.
+//! The clock of rank 0 as the common clock of all ranks. Ranks with another clock estimate its offset and drift by
+//! ping-pong.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +9,17 @@ use super::exchange::Exchange;
 use crate::engine::transport::{Transport, TransportError, gather_numbers};
 use crate::stats::clock_model::{ClockModel, ClockReading};
 
-/// Ping-pongs for a reading, of which the fastest counts. Waiting in a queue only ever adds to what one takes, so the
-/// fastest was disturbed least.
+/// Number of ping-pongs per reading; the fastest one is used. Queueing can only lengthen a ping-pong, so the fastest
+/// was disturbed least.
 const PING_PONGS: usize = 64;
 
-/// How a rank's clock stands to rank 0's.
+/// Relation of a rank's clock to rank 0's.
 enum Standing {
-    /// It is rank 0's.
+    /// The rank uses rank 0's clock.
     Same,
-    /// It is another, which this rank compares with rank 0's for itself and for the ranks named.
+    /// The rank uses another clock, and compares it with rank 0's for itself and for these ranks.
     Leads(Vec<usize>),
-    /// It is another, which the rank named compares.
+    /// The rank uses another clock, which this rank compares with rank 0's.
     Follows(usize),
 }
 
@@ -27,25 +28,25 @@ pub struct GlobalClock {
     own: LocalClock,
     standing: Standing,
     model: ClockModel,
-    /// Ranks that rank 0 plays ping-pong with.
+    /// Ranks that compare their clock with rank 0's.
     leaders: Vec<usize>,
     clocks: Option<usize>,
-    /// The worst of all ranks' last surprise, ns; None before a second reading.
+    /// Greatest prediction error over all ranks at the last reading, ns; None before a second reading.
     residual: Option<u64>,
 }
 
 impl GlobalClock {
-    /// This rank's own clock, compared with none.
+    /// Wraps this rank's own clock without any comparison.
     pub(super) fn unread(own: LocalClock) -> Self {
         let (standing, model) = (Standing::Same, ClockModel::default());
         GlobalClock { own, standing, model, leaders: Vec::new(), clocks: None, residual: None }
     }
 
-    /// Finds out who has which clock, and reads those that are not rank 0's. Collective.
+    /// Determines which ranks share a clock and compares the others with rank 0's. Collective.
     ///
-    /// Ranks of one node on a clock of one name share it. Ranks of different nodes may share one too (virtual nodes of one
-    /// machine do), but its name alone does not prove it, as copied machines have the same: such a clock is rank 0's if
-    /// the first reading allows it.
+    /// Ranks of one node whose clocks have the same name share the clock. So may ranks of different nodes, such as
+    /// virtual nodes of one machine. There the name is no proof, since cloned machines have equal names; such a clock
+    /// counts as rank 0's if the first reading is compatible with an offset of zero.
     pub(super) fn new(
         own: LocalClock,
         exchange: &mut Exchange,
@@ -54,7 +55,8 @@ impl GlobalClock {
         let rank = transport.rank();
         let names = transport.gather(own.name.as_bytes())?.unwrap_or_default();
         let node_of = transport.node_of().to_vec();
-        // The first rank on each clock, of each rank.
+        // For each rank, the first rank on the same clock; then for each rank, whether its clock is named like rank
+        // 0's.
         let mut first: BTreeMap<(usize, &[u8]), u64> = BTreeMap::new();
         let told: Vec<u64> = (0..)
             .zip(&names)
@@ -79,7 +81,7 @@ impl GlobalClock {
         } else if let Some(reading) = reading {
             clock.model.add(reading);
         }
-        // Every rank learns which clocks are rank 0's after all.
+        // Tell every rank which clocks turned out to be rank 0's.
         let ones = gather_numbers(transport, &[u64::from(one)])?.unwrap_or_default();
         let ones = transport.broadcast(ones.iter().map(|one| one.first().copied().unwrap_or(0) as u8).collect())?;
         clock.leaders.retain(|leader| ones[*leader] == 0);
@@ -87,38 +89,38 @@ impl GlobalClock {
         Ok(clock)
     }
 
-    /// Different clocks among all ranks'; None if nobody has looked.
+    /// Returns the number of different clocks over all ranks; None if it was not determined.
     pub fn clocks(&self) -> Option<usize> {
         self.clocks
     }
 
-    /// This rank's own clock, ns.
+    /// Reads this rank's own clock, ns.
     pub fn now(&self) -> u64 {
         self.own.now()
     }
 
-    /// Rank 0's clock when this rank's reads `local`.
+    /// Converts the time `local` of this rank's clock to rank 0's clock, ns.
     pub fn reference(&self, local: u64) -> u64 {
         self.model.reference(local)
     }
 
-    /// This rank's clock when rank 0's reads `reference`.
+    /// Converts the time `reference` of rank 0's clock to this rank's clock, ns.
     pub fn local(&self, reference: u64) -> u64 {
         self.model.local(reference)
     }
 
-    /// How far off the ranks' knowledge was when it was last put to the test, the worst of all ranks', ns; None where all
-    /// have one clock, or before a second reading.
+    /// Returns the greatest difference over all ranks between predicted and measured offset at the last reading, ns.
+    /// None if all ranks share one clock or before a second reading.
     pub fn residual(&self) -> Option<u64> {
         self.residual
     }
 
-    /// True if this rank compares its clock with rank 0's, and knows it less well than it could.
+    /// Returns true if this rank compares its clock with rank 0's and a new reading would improve its estimate.
     pub fn is_stale(&self) -> bool {
         matches!(self.standing, Standing::Leads(_)) && self.model.is_stale(self.now())
     }
 
-    /// Compares all clocks with rank 0's once more. Collective.
+    /// Compares all clocks with rank 0's again. Collective.
     pub(super) fn refresh(
         &mut self,
         exchange: &mut Exchange,
@@ -133,14 +135,14 @@ impl GlobalClock {
         Ok(())
     }
 
-    /// Rank 0 plays ping-pong with one leader after another, so that they do not disturb each other; leaders pass on what
-    /// they have read. None for a rank on rank 0's clock.
+    /// Rank 0 exchanges ping-pongs with one leader after another, so that they do not disturb each other. Leaders pass
+    /// the reading to their followers. Returns None on ranks with rank 0's clock.
     fn read(
         &self,
         exchange: &mut Exchange,
         transport: &mut dyn Transport,
     ) -> Result<Option<ClockReading>, TransportError> {
-        // Ranks that still come from elsewhere would make the first ones wait.
+        // Wait for all ranks, so that late arrivals do not delay the first ping-pongs.
         meet(exchange, transport, 0)?;
         if transport.rank() == 0 {
             for leader in &self.leaders {
@@ -181,7 +183,7 @@ mod tests {
     use crate::engine::node_clock::node_clock;
     use crate::engine::run_threads;
 
-    /// Three nodes whose clocks began at different times and run at different rates.
+    /// Three nodes whose clocks have different offsets and rates.
     fn clock_of(node: usize) -> LocalClock {
         let begin = node_clock();
         let (offset, ppm) = [(0u64, 0i64), (7_000_000_000_000, 30), (1_000_000, -40)][node];
@@ -191,7 +193,7 @@ mod tests {
         })
     }
 
-    /// What each rank makes of its clock, beside the true time, which threads of one process can see: the difference, ns.
+    /// Compares each rank's estimate with the true time, which threads of one process can read: differences in ns.
     #[test]
     fn ranks_learn_rank_0s_clock() {
         let node_of = [0, 0, 2, 1, 1, 2];
@@ -205,7 +207,7 @@ mod tests {
                 clock.refresh(&mut exchange, transport).expect("threads");
             }
             assert!(clock.residual().is_some());
-            // The best of several, as threads are taken off their cores between the two readings.
+            // The best of 100, as a thread may be preempted between the two readings.
             let look = || {
                 let before = node_clock();
                 let global = clock.reference(clock.now());
@@ -215,7 +217,7 @@ mod tests {
             };
             (0..100).map(|_| look()).min().map(|(_, off)| off)
         });
-        // Some µs where nothing disturbs; other tests do.
+        // A few µs if undisturbed; other tests do disturb.
         assert!(off.iter().all(|off| off.is_some_and(|off| off < 200_000)), "{off:?}");
     }
 
@@ -231,7 +233,7 @@ mod tests {
             });
             assert!(found.iter().all(|(of_rank, _)| *of_rank == Some(clocks)), "{found:?}");
             let off = found[1].1.abs_diff(5_000_000_000_000 - shift);
-            // Not a nanosecond where it is known to be the same clock.
+            // Exact if it is known to be the same clock.
             assert!(found[1].1 == found[2].1 && if shift == 0 { off == 0 } else { off < 10_000_000_000 }, "{found:?}");
         }
     }

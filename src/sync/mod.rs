@@ -1,7 +1,7 @@
-//! How ranks begin a round together: behind a barrier of our own, or at a moment agreed upon beforehand.
+//! Lets ranks begin a round together: after a barrier of our own, or at an agreed time.
 //!
-//! Messages here are two or three numbers between two ranks, over whatever connects them. What is made of clocks'
-//! readings is in [`measure::clock_model`](crate::stats::clock_model).
+//! Messages here are three numbers between two ranks over any transport. The arithmetic on clock readings is in
+//! [`stats::clock_model`](crate::stats::clock_model).
 
 mod dissemination;
 #[allow(unsafe_code)]

@@ -5,26 +5,26 @@ use super::exchange::Exchange;
 use super::{GlobalClock, LocalClock};
 use crate::engine::transport::{Transport, TransportError};
 
-/// The time between the last arrival and the opening of a window, ns: at least what a rank's first steps after the
-/// meeting need, at most what nobody minds.
+/// Bounds of the time between the last arrival and the opening of a window, ns. A rank needs the least to act on the
+/// outcome of the barrier; the most bounds the waste of time.
 const LEAST_LEAD: u64 = 20_000;
 const MOST_LEAD: u64 = 20_000_000;
-/// Of what a meeting takes.
+/// The time before a window opens, in barrier durations.
 const LEAD_MEETINGS: u64 = 8;
-/// Meetings that are timed to know what one takes.
+/// Number of barriers timed to find the duration of one.
 const TIMED_MEETINGS: usize = 21;
 
-/// What begins a round.
+/// How a round begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// A moment on rank 0's clock, agreed upon when all are ready. Ranks wait for it on their cores.
+    /// At a time on rank 0's clock, agreed upon when all ranks are ready. Ranks wait for it by spinning.
     Window,
-    /// Leaving the barrier.
+    /// When a rank leaves the barrier.
     Barrier,
 }
 
 impl Start {
-    /// The name in files.
+    /// Returns the name in experiment and result files.
     pub fn name(self) -> &'static str {
         match self {
             Start::Window => "window",
@@ -33,16 +33,16 @@ impl Start {
     }
 }
 
-/// A round that has begun on this rank.
+/// The start of a round on this rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begun {
-    /// This rank's clock at its start, ns.
+    /// Time of this rank's start on its own clock, ns.
     pub at: u64,
-    /// This rank's clock when the window opened, ns; None behind a barrier.
+    /// Time on this rank's clock when the window opened, ns; None with a barrier.
     pub window: Option<u64>,
 }
 
-/// Lets ranks begin together.
+/// Lets ranks begin rounds together.
 pub struct Synchroniser {
     exchange: Exchange,
     clock: GlobalClock,
@@ -51,7 +51,7 @@ pub struct Synchroniser {
 }
 
 impl Synchroniser {
-    /// For windows, finds out about clocks and what a meeting takes. Collective; `start` must be the same everywhere.
+    /// For windows, compares the clocks and times a barrier. Collective; `start` must be equal on all ranks.
     pub fn new(own: LocalClock, start: Start, transport: &mut dyn Transport) -> Result<Self, TransportError> {
         let mut exchange = Exchange::new();
         if start == Start::Barrier {
@@ -69,37 +69,37 @@ impl Synchroniser {
         Ok(Synchroniser { exchange, clock, start, lead })
     }
 
-    /// What begins rounds.
+    /// Returns how rounds begin.
     pub fn start(&self) -> Start {
         self.start
     }
 
-    /// From now on the barrier begins rounds. To be called on every rank.
+    /// Switches to barriers. Must be called on every rank.
     pub fn fall_back(&mut self) {
         self.start = Start::Barrier;
     }
 
-    /// The clock of all ranks.
+    /// Returns the common clock of all ranks.
     pub fn clock(&self) -> &GlobalClock {
         &self.clock
     }
 
-    /// True if windows need another look at this rank's clock.
+    /// Returns true if windows need a new reading of this rank's clock.
     pub fn is_stale(&self) -> bool {
         self.start == Start::Window && self.clock.is_stale()
     }
 
-    /// Compares clocks once more. Collective.
+    /// Compares the clocks again. Collective.
     pub fn refresh(&mut self, transport: &mut dyn Transport) -> Result<(), TransportError> {
         self.clock.refresh(&mut self.exchange, transport)
     }
 
-    /// Returns when this rank is to begin, at the same moment everywhere as far as the start allows. Collective.
+    /// Returns when this rank shall begin: at the same time on all ranks, as closely as the start allows. Collective.
     ///
-    /// `between` is called when all have come and before any begins, for what must be seen last.
+    /// `between` is called after all ranks have arrived and before any begins.
     ///
-    /// Every rank offers the moment of its own arrival and some time beside; the barrier finds the latest of the offers,
-    /// which is the window's opening.
+    /// Every rank offers the time of its arrival plus a lead. The barrier finds the latest offer, at which the window
+    /// opens.
     pub fn begin(&mut self, transport: &mut dyn Transport, between: impl FnOnce()) -> Result<Begun, TransportError> {
         let clock = &self.clock;
         if self.start == Start::Barrier {
@@ -112,7 +112,7 @@ impl Synchroniser {
         between();
         let mut at = clock.now();
         if at > window {
-            // Too short for this rank: it offers more time from now on, and the latest offer counts.
+            // The lead was too short for this rank. It doubles it from now on; the latest offer still decides.
             self.lead = (2 * self.lead).min(MOST_LEAD);
         }
         while at < window {
@@ -122,7 +122,8 @@ impl Synchroniser {
         Ok(Begun { at, window: Some(window) })
     }
 
-    /// What rank 0's clock says between the opening of a window and now, by this rank's clock, ns.
+    /// Returns the time on rank 0's clock between the opening of a window and `now`, ns. Both are given on this rank's
+    /// clock.
     pub fn since(&self, window: u64, now: u64) -> u64 {
         self.clock.reference(now).saturating_sub(self.clock.reference(window))
     }
@@ -142,7 +143,7 @@ mod tests {
         LocalClock::new(format!("clock {node}"), move || node_clock() + node as u64 * 5_000_000_000)
     }
 
-    /// Windows open at one moment of the true time, whatever the ranks' clocks say and whoever is last.
+    /// Windows open at the same true time, whatever the ranks' clocks show and whichever rank arrives last.
     #[test]
     fn windows_open_at_one_moment() {
         for node_of in
@@ -167,7 +168,7 @@ mod tests {
             for turn in 0..20 {
                 let moments: Vec<u64> = opened.iter().map(|of_rank| of_rank[turn].0).collect();
                 let spread = moments.iter().max().unwrap() - moments.iter().min().unwrap();
-                // Exact on one clock, some µs on several; other tests take the cores.
+                // Exact on one clock, a few µs on several; other tests use the cores.
                 let one_clock = node_of.iter().all(|node| *node == 0);
                 assert!(if one_clock { spread == 0 } else { spread < 300_000 }, "{node_of:?}: {moments:?}");
                 if turn > 0 {

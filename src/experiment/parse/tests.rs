@@ -1,4 +1,4 @@
-//! What is read from a text, and the exact words in which a wrong one is refused.
+//! Tests the parsed values, and the exact messages for invalid texts.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ fn refused(text: &str) -> String {
     parse(text, Path::new("configs/x.json")).expect_err(text).to_string()
 }
 
-/// What is said of `text`, without the file before it and the place in the text after it.
+/// Returns the message for `text` without the file before it and the position after it.
 fn problem(text: &str) -> String {
     let message = refused(text);
     let message = message.strip_prefix("configs/x.json: ").unwrap();
@@ -296,7 +296,8 @@ fn weights_are_above_zero() {
     }
 }
 
-/// Without serde_json's float_roundtrip the first two are read as 9.999999999999999e-31 and 80.51234567890123.
+/// Without serde_json's feature float_roundtrip the first two would be read as 9.999999999999999e-31 and
+/// 80.51234567890123.
 #[test]
 fn weights_are_read_to_the_last_bit() {
     for (text, bits) in [

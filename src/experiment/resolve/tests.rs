@@ -1,4 +1,4 @@
-//! The cells that an experiment spans, and the exact words in which values that do not go together are refused.
+//! Tests the cells that an experiment spans, and the exact messages for contradictory values.
 
 use super::*;
 use crate::experiment::parse::parse;
@@ -33,7 +33,7 @@ fn resolved_with(
     let written = parse(text, Path::new("configs/x.json")).unwrap_or_else(|error| panic!("{error}"));
     let places = |nodes: Option<u64>, roles: Roles| match nodes {
         Some(nodes) if nodes > 4 => Err(format!("{nodes} nodes; there are 4")),
-        // Two ranks a node, of which the first's only aggregates where roles are dedicated.
+        // Each node has two ranks. With dedicated roles the first one only aggregates.
         nodes => {
             let ranks = 2 * nodes.unwrap_or(4);
             let aggregators = if let Roles::Dedicated(Some(asked)) = roles { asked } else { ranks };
@@ -86,7 +86,7 @@ fn defaults_are_settled() {
     assert_eq!(comparison.cells[0].to_string(), "sharded-direct, M = 4, flow whole, shared, order client");
 }
 
-/// Written out by hand from the description of the order in `cells`.
+/// Written by hand from the description of the order in `cells`.
 #[test]
 fn cells_are_numbered_as_nested_loops() {
     let experiment = resolved(
@@ -109,7 +109,7 @@ fn cells_are_numbered_as_nested_loops() {
             (7, "odd", 11, 3, Scattered),
         ]
     );
-    // native-reduce heeds nothing: 1 cell. sharded-direct: 2 × 2. tree-lifl heeds the flow only: 2.
+    // native-reduce uses none of the settings: 1 cell. sharded-direct: 2 × 2. tree-lifl uses the flow only: 2.
     let chunk = FlowChoice::Chunk { bytes: 8 };
     for (at, comparison) in experiment.comparisons.iter().enumerate() {
         let cells: Vec<(u64, &str, u64, FlowChoice)> =
@@ -335,7 +335,7 @@ fn without_a_name_the_file_gives_it() {
     assert!(error.starts_with(".json: name: missing, and the file's own name is \".json\" does not fit"), "{error}");
 }
 
-/// Two ranks a node, at most four nodes: see `resolved_with`.
+/// Two ranks on each node and at most four nodes; see `resolved_with`.
 #[test]
 fn what_follows_the_ranks() {
     let experiment = resolved(
@@ -347,8 +347,8 @@ fn what_follows_the_ranks() {
         .iter()
         .map(|c| (c.nodes, c.elements, c.clients, c.cells.iter().map(|cell| cell.shards).collect()))
         .collect();
-    // 256 f32 for each of 2 and 8 ranks. Where both entries of shards are the same both are measured, so that numbers
-    // of cells do not depend on the ranks.
+    // 256 f32 for each of 2 and 8 ranks. If two entries of shards coincide, both are measured, so that cell numbers do
+    // not depend on the ranks.
     assert_eq!(found, [(Some(1), 512, 6, vec![2, 2]), (Some(4), 2048, 24, vec![2, 8])]);
     assert!(experiment.comparisons[0].to_string().starts_with("1 node: weak (512 f32), 6 clients"));
     let numbers: Vec<u64> = experiment.cells().map(|(_, cell)| cell.index).collect();

@@ -1,4 +1,4 @@
-//! The committed schema is the one that the types yield, and the committed experiments are valid.
+//! The committed schema matches the types, and the committed experiments are valid.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn the_schema_has_every_field_and_says_what_it_is() {
     let schema = generated();
     let fields = schema["properties"].as_object().unwrap();
     let names: Vec<&str> = fields.keys().map(String::as_str).collect();
-    // As in what is said of an unknown field, which the derived reader lists.
+    // The order is that of the message on an unknown field, which lists the derived reader's fields.
     let error = parse("{\"zzz\": 1}", Path::new("x")).unwrap_err().to_string();
     let known = error.split("known: ").nth(1).unwrap().split(", at line").next().unwrap();
     assert_eq!(names.join(", "), known);
@@ -74,7 +74,7 @@ fn every_reference_of_the_schema_leads_somewhere() {
     assert!(walk(&schema, &schema) > 10);
 }
 
-/// Comparisons counted by hand from the lists in the files.
+/// The numbers of comparisons were counted by hand from the lists in the files.
 #[test]
 fn every_committed_experiment_is_what_it_says() {
     let mut found = Vec::new();

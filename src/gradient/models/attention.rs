@@ -1,4 +1,4 @@
-//! Transformers, and adapters to them.
+//! Layers of transformers and of adapters to them.
 
 use super::layers::Layers;
 
@@ -22,7 +22,7 @@ pub(super) fn vit_b_16(to: &mut Layers) {
     to.linear("heads.head", 1000, width);
 }
 
-/// transformers' BertModel, uncased.
+/// BertModel of transformers, uncased.
 pub(super) fn bert(to: &mut Layers, width: u64, layers: u64) {
     to.weight("embeddings.word_embeddings", &[30522, width]);
     to.weight("embeddings.position_embeddings", &[512, width]);
@@ -41,7 +41,7 @@ pub(super) fn bert(to: &mut Layers, width: u64, layers: u64) {
     to.linear("pooler.dense", width, width);
 }
 
-/// transformers' DistilBertModel, uncased: half of BERT's layers, neither token types nor pooler.
+/// DistilBertModel of transformers, uncased: half of BERT's layers, no token types and no pooler.
 pub(super) fn distilbert(to: &mut Layers) {
     let width = 768;
     to.weight("embeddings.word_embeddings", &[30522, width]);
@@ -59,13 +59,13 @@ pub(super) fn distilbert(to: &mut Layers) {
     }
 }
 
-/// transformers' GPT2LMHeadModel, whose head is the token embedding.
+/// GPT2LMHeadModel of transformers, whose head is the token embedding.
 pub(super) fn gpt2(to: &mut Layers, width: u64, layers: u64) {
     to.weight("transformer.wte", &[50257, width]);
     to.weight("transformer.wpe", &[1024, width]);
     for layer in 0..layers {
         let at = |part: &str| format!("transformer.h.{layer}.{part}");
-        // Its linear layers are stored the other way round: [inputs, outputs].
+        // Linear layers of GPT-2 are stored transposed: [inputs, outputs].
         let turned = |to: &mut Layers, part: &str, inputs: u64, outputs: u64| {
             to.weight(&at(part), &[inputs, outputs]);
             to.tensor(format!("{}.bias", at(part)), &[outputs]);
@@ -87,11 +87,11 @@ pub(super) struct Llama {
     layers: u64,
     /// Width of the feed-forward layers.
     inner: u64,
-    /// Width of keys and values: fewer heads than queries have.
+    /// Width of keys and values. There are fewer of their heads than of query heads.
     keys: u64,
-    /// Queries, keys and values have a bias (Qwen).
+    /// Whether queries, keys and values have a bias (Qwen).
     bias: bool,
-    /// The head is the token embedding.
+    /// Whether the head is the token embedding.
     tied: bool,
 }
 
@@ -104,7 +104,7 @@ pub(super) const LLAMA_3_2_1B: Llama =
 pub(super) const LLAMA_3_8B: Llama =
     Llama { vocabulary: 128_256, width: 4096, layers: 32, inner: 14_336, keys: 8 * 128, bias: false, tied: false };
 
-/// transformers' LlamaForCausalLM and Qwen2ForCausalLM.
+/// LlamaForCausalLM and Qwen2ForCausalLM of transformers.
 pub(super) fn llama(to: &mut Layers, model: &Llama) {
     let (width, keys) = (model.width, model.keys);
     to.weight("model.embed_tokens", &[model.vocabulary, width]);
@@ -131,7 +131,8 @@ pub(super) fn llama(to: &mut Layers, model: &Llama) {
     }
 }
 
-/// peft's LoRA adapters of rank 16 on the queries and values of Llama 3 8B: what is sent where only they are trained.
+/// LoRA adapters of peft with rank 16 on the queries and values of Llama 3 8B. They are what clients send if only the
+/// adapters are trained.
 pub(super) fn lora_llama_3_8b(to: &mut Layers) {
     let (rank, model) = (16, &LLAMA_3_8B);
     for layer in 0..model.layers {

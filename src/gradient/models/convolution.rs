@@ -1,8 +1,8 @@
-//! Convolutional networks and perceptrons.
+//! Layers of convolutional networks and perceptrons.
 
 use super::layers::Layers;
 
-/// A square convolution without bias and the batch normalisation after it.
+/// A square convolution without bias, followed by batch normalisation.
 fn conv_norm(to: &mut Layers, conv: &str, norm: &str, outputs: u64, inputs: u64, size: u64) {
     to.weight(conv, &[outputs, inputs, size, size]);
     to.norm(norm, outputs);
@@ -15,14 +15,15 @@ pub(super) fn digits_mlp(to: &mut Layers) {
     to.linear("fc3", 10, 256);
 }
 
-/// The FedAvg paper's 2NN: two hidden layers of 200.
+/// The 2NN of the FedAvg paper: two hidden layers of 200 units.
 pub(super) fn fedavg_2nn(to: &mut Layers) {
     to.linear("fc1", 200, 28 * 28);
     to.linear("fc2", 200, 200);
     to.linear("fc3", 10, 200);
 }
 
-/// The FedAvg paper's CNN: 5x5 convolutions of 32 and 64 channels that keep the size, each halved after by pooling.
+/// The CNN of the FedAvg paper: 5x5 convolutions with 32 and 64 channels and "same" padding, each followed by 2x2
+/// pooling.
 pub(super) fn fedavg_cnn(to: &mut Layers) {
     to.biased("conv1", &[32, 1, 5, 5]);
     to.biased("conv2", &[64, 32, 5, 5]);
@@ -38,7 +39,7 @@ pub(super) fn resnet_basic(to: &mut Layers, blocks: [u64; 4], classes: u64) {
     });
 }
 
-/// ResNet of bottleneck blocks (50, 101, 152): 1x1, 3x3 and 1x1 convolutions, four times as wide at the end.
+/// ResNet of bottleneck blocks (50, 101, 152): 1x1, 3x3 and 1x1 convolutions, the last one four times as wide.
 pub(super) fn resnet_bottleneck(to: &mut Layers, blocks: [u64; 4], classes: u64) {
     resnet(to, blocks, classes, 4, |to, block, inputs, width| {
         conv_norm(to, &format!("{block}.conv1"), &format!("{block}.bn1"), width, inputs, 1);
@@ -47,7 +48,7 @@ pub(super) fn resnet_bottleneck(to: &mut Layers, blocks: [u64; 4], classes: u64)
     });
 }
 
-/// What all ResNets share. `block` writes a block's convolutions, given its name, its inputs and its width.
+/// The layers that all ResNets share. `block` writes a block's convolutions, given its name, input channels and width.
 fn resnet(
     to: &mut Layers,
     blocks: [u64; 4],
@@ -63,7 +64,8 @@ fn resnet(
             let name = format!("layer{}.{index}", stage + 1);
             block(to, &name, inputs, width);
             let outputs = width * expansion;
-            // The shortcut needs a convolution where the number of channels, or the stride with it, changes.
+            // The shortcut needs a convolution if the number of channels or the stride changes; the stride only changes
+            // with it.
             if inputs != outputs {
                 conv_norm(to, &format!("{name}.downsample.0"), &format!("{name}.downsample.1"), outputs, inputs, 1);
             }
@@ -73,7 +75,7 @@ fn resnet(
     to.linear("fc", classes, inputs);
 }
 
-/// VGG-16, configuration D: 3x3 convolutions with bias, pooling where the width is 0 here.
+/// VGG-16, configuration D: 3x3 convolutions with bias. A width of 0 stands for pooling.
 pub(super) fn vgg16(to: &mut Layers, classes: u64) {
     let widths = [64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0];
     let (mut inputs, mut index) = (3, 0);
@@ -84,7 +86,7 @@ pub(super) fn vgg16(to: &mut Layers, classes: u64) {
         }
         to.biased(&format!("features.{index}"), &[width, inputs, 3, 3]);
         inputs = width;
-        // The activation after it has a place in the sequence too.
+        // The activation takes an index too.
         index += 2;
     }
     to.linear("classifier.0", 4096, 512 * 7 * 7);
@@ -92,7 +94,7 @@ pub(super) fn vgg16(to: &mut Layers, classes: u64) {
     to.linear("classifier.6", classes, 4096);
 }
 
-/// MobileNetV2 of width 1: inverted residuals, by (expansion, channels, repeats) of table 2 of its paper.
+/// MobileNetV2 of width 1: inverted residuals with (expansion, channels, repeats) from table 2 of its paper.
 pub(super) fn mobilenet_v2(to: &mut Layers) {
     conv_norm(to, "features.0.0", "features.0.1", 32, 3, 3);
     let (mut inputs, mut index) = (32, 1);

@@ -1,8 +1,8 @@
-//! From a stored element type to another, rounded once to nearest, ties to even.
+//! Converts elements from one type to another, rounded once to nearest, ties to even.
 
 use crate::gradient::Element;
 
-/// Writes each element of `from` to `to`, rounded to the nearest value of type `D`. Both have the same length.
+/// Writes each element of `from` to `to`, rounded to the nearest value of type `D`. Both slices have the same length.
 pub(super) fn convert<S: Element, D: Element>(from: &[S], to: &mut [D]) {
     debug_assert_eq!(from.len(), to.len());
     for (source, target) in from.iter().zip(to) {
@@ -24,15 +24,15 @@ mod tests {
 
     #[test]
     fn rounds_once() {
-        // 1 + 2^-11 lies half way between the f16 neighbours 1 and 1 + 2^-10; a little more must round up, and does
-        // not if it is rounded to f32 first, which drops the little more.
+        // 1 + 2^-11 lies half way between the f16 neighbours 1 and 1 + 2^-10, so a slightly greater number must round
+        // up. It does not if it is rounded to f32 first, which drops the difference.
         let value = 1.0 + 2f64.powi(-11) + 2f64.powi(-40);
         assert_eq!(f16::from_f32(value as f32).to_bits(), 0x3c00, "two roundings go wrong");
         assert_eq!(one::<f64, f16>(value).to_bits(), 0x3c01);
         assert_eq!(one::<f64, f16>(-value).to_bits(), 0xbc01);
         let value = 1.0 + 2f64.powi(-8) + 2f64.powi(-50);
         assert_eq!(one::<f64, bf16>(value).to_bits(), 0x3f81);
-        // A little less than half way, rounded up by the first of two roundings.
+        // A number slightly below half way, which the first of two roundings would round up to half way.
         let value = 1.0 + 2f64.powi(-10) + 2f64.powi(-11) - 2f64.powi(-40);
         assert_eq!(one::<f64, f16>(value).to_bits(), 0x3c01);
     }

@@ -1,13 +1,13 @@
-//! Which files a path of an experiment stands for.
+//! Finds the files that a path in an experiment denotes.
 
 use std::path::{Path, PathBuf};
 
 use crate::gradient::SourceError;
 
-/// The files that `pattern` stands for, relative to `base`: a file, every file in a directory whose extension is one
-/// of `extensions`, or what a glob matches. In byte order of their paths; hidden files are left out.
+/// Finds the files that `pattern` denotes, relative to `base`: a file, the files of a directory with one of the
+/// `extensions`, or the matches of a glob. They are in byte order of their paths; hidden files are left out.
 ///
-/// The second value is true if `pattern` named the one file itself.
+/// The second value is true if `pattern` names a single file itself.
 pub(super) fn files(pattern: &str, base: &Path, extensions: &[&str]) -> Result<(Vec<PathBuf>, bool), SourceError> {
     let path = base.join(pattern);
     if path.is_file() {
@@ -39,7 +39,7 @@ pub(super) fn files(pattern: &str, base: &Path, extensions: &[&str]) -> Result<(
         )));
     }
     for file in &found {
-        // Follows links, so that a broken one is named here and not skipped: it is a client that would be missing.
+        // This follows links, so that a broken link is an error and not a missing client.
         std::fs::metadata(file).map_err(|cause| SourceError::io(file, cause))?;
     }
     found.retain(|file| !file.is_dir());
@@ -47,7 +47,7 @@ pub(super) fn files(pattern: &str, base: &Path, extensions: &[&str]) -> Result<(
     Ok((found, false))
 }
 
-/// What `pattern` matches, taken relative to `base`.
+/// Returns the matches of `pattern`, relative to `base`.
 fn globbed(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let Some(base_text) = base.to_str() else {
         return Err(SourceError::Request(format!(
@@ -55,7 +55,7 @@ fn globbed(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, SourceError> {
             base.display()
         )));
     };
-    // Brackets and stars in the name of the base directory are no part of the pattern.
+    // Brackets and stars in the name of the base directory are not part of the pattern.
     let escaped = glob::Pattern::escape(base_text);
     let full = Path::new(&escaped).join(pattern);
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };

@@ -1,8 +1,8 @@
-//! Gradients in HDF5 files: one dataset \[clients, elements\], or a one-dimensional dataset a client, side by side in a
-//! group or in a file each.
+//! Gradients in HDF5 files: either one dataset \[clients, elements\], or a one-dimensional dataset for each client in
+//! one group or in a file each.
 //!
-//! Weights are the attribute `weights` or `num_samples`: of a two-dimensional dataset an array of one for each client,
-//! of a client's own dataset a number.
+//! The attribute `weights` or `num_samples` holds the weights: an array with one for each client on a two-dimensional
+//! dataset, a number on a client's own dataset.
 
 use std::path::{Path, PathBuf};
 
@@ -17,13 +17,13 @@ use super::{check_read, weights};
 use crate::gradient::{Dtype, Element, Range, Source, SourceError};
 use crate::with_element;
 
-/// The attributes that may hold weights.
+/// Names of attributes that may hold weights.
 const WEIGHTS: [&str; 2] = ["weights", "num_samples"];
 
 /// Gradients in HDF5 files.
 ///
-/// Datasets stored in one piece are read where they lie, past the HDF5 library and its lock; others (chunked,
-/// compressed, big-endian) by hyperslab, a block at a time.
+/// Contiguous datasets are read directly from the file, without the HDF5 library and its lock. Others (chunked,
+/// compressed, big-endian) are read by hyperslab, one block at a time.
 pub struct Hdf5 {
     clients: Vec<Hdf5Client>,
     files: Vec<StoredFile>,
@@ -32,17 +32,17 @@ pub struct Hdf5 {
     weights: Vec<f64>,
 }
 
-/// Where a client's gradient is.
+/// The location of a client's gradient.
 struct Hdf5Client {
     file: usize,
     dataset: Dataset,
-    /// Its row, where the dataset has two dimensions.
+    /// The client's row, if the dataset has two dimensions.
     row: Option<usize>,
-    /// Where its first element lies in the file, where it is stored in one piece.
+    /// Offset of the client's first element in the file, bytes, if the dataset is contiguous.
     offset: Option<u64>,
 }
 
-/// A dataset that gradients can be.
+/// A dataset that may hold gradients.
 struct StoredDataset {
     file: usize,
     name: String,
@@ -53,9 +53,9 @@ struct StoredDataset {
 }
 
 impl Hdf5 {
-    /// The gradients in `files`, under the name `dataset`, which is a dataset or a group of them; None is the file's
-    /// top. One file holds all clients, as a two-dimensional dataset or as one-dimensional ones in byte order of their
-    /// names; of several, each holds one client. `weights`, if given, take the place of those in the files.
+    /// Opens the gradients in `files`. `dataset` names a dataset or a group of datasets; None is the root group. A
+    /// single file holds all clients, as one two-dimensional dataset or as one-dimensional datasets in byte order of
+    /// their names. Of several files each holds one client. `asked` tells where the weights come from.
     pub fn open(files: &[PathBuf], dataset: Option<&str>, asked: &Weights) -> Result<Self, SourceError> {
         let mut found = Vec::new();
         for (index, path) in files.iter().enumerate() {
@@ -187,17 +187,17 @@ impl Hdf5Client {
 }
 
 impl StoredDataset {
-    /// Elements of a client.
+    /// Returns the number of elements of a client.
     fn elements(&self) -> u64 {
         self.shape.last().map_or(0, |&elements| elements as u64)
     }
 
-    /// The dataset for a message.
+    /// Describes the dataset for a message.
     fn shown(&self) -> String {
         format!("\"{}\" {:?}", self.name, self.shape)
     }
 
-    /// The weights in the dataset's attributes, one for each of its clients; None for those without.
+    /// Returns the weights in the dataset's attributes, one for each of its clients; all None without the attribute.
     fn weights(&self, path: &Path, key: Option<&str>) -> Result<Vec<Option<f64>>, SourceError> {
         let clients = if let [rows, _] = self.shape[..] { rows } else { 1 };
         let library = |cause| in_library(path, &self.name, &cause);
@@ -231,9 +231,9 @@ impl StoredDataset {
     }
 }
 
-/// The datasets of `path` that hold its clients: the one that `name` names, or those in the group that it names.
+/// Returns the datasets of `path` that hold its clients: the dataset called `name`, or those in the group of that name.
 fn datasets(path: &Path, file: usize, name: Option<&str>) -> Result<Vec<StoredDataset>, SourceError> {
-    // The library's own message on a file that is missing or is no HDF5 is a stack of its internals.
+    // The library's own message for a missing file or one that is not HDF5 is a dump of its internals.
     std::fs::File::open(path).map_err(|cause| SourceError::io(path, cause))?;
     let opened = File::open(path)
         .map_err(|cause| SourceError::content(path, format!("cannot be opened as an HDF5 file: {cause}")))?;
@@ -257,7 +257,7 @@ fn datasets(path: &Path, file: usize, name: Option<&str>) -> Result<Vec<StoredDa
     in_group(path, file, &group, &format!("group \"{name}\""))
 }
 
-/// The datasets in `group`: either one of two dimensions or any number of one dimension.
+/// Returns the datasets in `group`: one of two dimensions, or any number of one dimension.
 fn in_group(path: &Path, file: usize, group: &Group, shown: &str) -> Result<Vec<StoredDataset>, SourceError> {
     let mut datasets = group.datasets().map_err(|cause| in_library(path, shown, &cause))?;
     datasets.sort_by_key(|dataset| dataset.name());
@@ -276,7 +276,7 @@ fn in_group(path: &Path, file: usize, group: &Group, shown: &str) -> Result<Vec<
     datasets.into_iter().map(|dataset| found(path, file, dataset)).collect()
 }
 
-/// What `dataset` is, if gradients can be of its type.
+/// Describes `dataset`, if its type is one of gradients.
 fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, SourceError> {
     let name = dataset.name();
     let library = |cause| in_library(path, &name, &cause);
@@ -285,7 +285,8 @@ fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, So
         Ok(TypeDescriptor::Float(FloatSize::U4)) => Some((Dtype::F32, Datatype::from_type::<f32>())),
         Ok(TypeDescriptor::Float(FloatSize::U8)) => Some((Dtype::F64, Datatype::from_type::<f64>())),
         Ok(TypeDescriptor::Float(FloatSize::U2)) => {
-            // Two bytes may be any split into exponent and significand; HDF5 has no name of its own for any.
+            // HDF5 has no name for half precision, and floats of two bytes may split exponent and significand
+            // differently.
             let half = Datatype::from_type::<f16>();
             half.as_ref().is_ok_and(|half| *half == stored).then_some((Dtype::F16, half))
         }
@@ -300,7 +301,7 @@ fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, So
     let native = native.map_err(library)?;
     let shape = dataset.shape();
     let bytes = shape.iter().map(|&n| n as u64).product::<u64>() * dtype.size() as u64;
-    // Big-endian numbers have to pass through the library. An offset there is only for data in one piece.
+    // Big-endian numbers must pass through the library. Only contiguous datasets have an offset.
     let offset = if stored == native { dataset.offset() } else { None };
     if let Some(offset) = offset {
         let length = std::fs::metadata(path).map_err(|cause| SourceError::io(path, cause))?.len();
@@ -314,7 +315,7 @@ fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, So
     Ok(StoredDataset { file, name, dataset, shape, dtype, offset })
 }
 
-/// What the HDF5 library said on `object` of `path`.
+/// Makes the error of an HDF5 failure on `object` of `path`.
 fn in_library(path: &Path, object: &str, cause: &::hdf5::Error) -> SourceError {
     SourceError::content(path, format!("{object}: {cause}"))
 }

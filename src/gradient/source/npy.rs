@@ -1,4 +1,4 @@
-//! Gradients in numpy's npy files: a one-dimensional file a client, or one file of shape \[clients, elements\].
+//! Gradients in numpy's npy files: a one-dimensional file for each client, or one file of shape \[clients, elements\].
 
 use std::fs::File;
 use std::io::{BufReader, Seek};
@@ -11,28 +11,28 @@ use super::weights::Weights;
 use super::{check_read, weights};
 use crate::gradient::{Dtype, Range, Source, SourceError};
 
-/// Gradients in npy files. Reads are made where the numbers lie; nothing is kept in memory.
+/// Gradients in npy files. Elements are read directly from the file and not cached.
 #[derive(Debug)]
 pub struct Npy {
     files: Vec<StoredFile>,
-    /// File of each client, and where its first element lies.
+    /// File of each client, and the offset of its first element there, bytes.
     clients: Vec<(usize, u64)>,
     dtype: Dtype,
     elements: u64,
     weights: Vec<f64>,
 }
 
-/// What a file's header says.
+/// The contents of a file's header.
 struct NpyFile {
     dtype: Dtype,
     shape: Vec<u64>,
-    /// Bytes before the first element.
+    /// Number of bytes before the first element.
     offset: u64,
 }
 
 impl Npy {
-    /// The gradients in `files`: one of shape \[clients, elements\], or a one-dimensional one a client, in this order.
-    /// Without `weights` each client weighs 1.
+    /// Opens the gradients in `files`: one file of shape \[clients, elements\], or a one-dimensional file for each
+    /// client, in this order. Clients weigh 1 unless `asked` gives weights.
     pub fn open(files: &[PathBuf], asked: &Weights) -> Result<Self, SourceError> {
         let Some(first_path) = files.first() else {
             return Err(SourceError::Request("no npy file was given".into()));
@@ -98,8 +98,8 @@ impl Source for Npy {
     }
 }
 
-/// Reads the header of `path` and checks that the array is one that gradients can be: of one dimension or two, of
-/// little-endian floats, rows after one another, and as long as the file.
+/// Reads the header of `path` and checks that the array may hold gradients: one or two dimensions, little-endian
+/// floats, row-major order, and a size that matches the file's length.
 fn header(path: &Path) -> Result<NpyFile, SourceError> {
     let io = |cause| SourceError::io(path, cause);
     let wrong = |problem: String| SourceError::content(path, problem);
@@ -132,7 +132,7 @@ fn header(path: &Path) -> Result<NpyFile, SourceError> {
     }
 }
 
-/// The element type of numpy's `dtype`, or what is wrong with it.
+/// Returns the element type for numpy's `dtype`, or an error message.
 fn element_type(dtype: &DType) -> Result<Dtype, String> {
     let described = dtype.descr();
     let refused = |advice: &str| Err(format!("stores {described}; {advice}"));
@@ -156,7 +156,7 @@ mod tests {
     use super::super::{FileKind, open_files, read};
     use super::*;
 
-    /// An npy file of version 1, written as its specification says.
+    /// Makes an npy file of version 1 according to its specification.
     fn npy(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
         let fortran = if fortran { "True" } else { "False" };
         let mut header = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}");

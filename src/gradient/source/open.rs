@@ -37,7 +37,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// How the names of such files end: what is taken from a directory.
+    /// Returns the extensions by which such files are found in a directory.
     pub fn extensions(self) -> &'static [&'static str] {
         match self {
             FileKind::Safetensors => &["safetensors"],
@@ -47,11 +47,11 @@ impl FileKind {
     }
 }
 
-/// The gradients of the files that `pattern` stands for: a file, a directory (all its files with the kind's endings)
-/// or a glob, relative to `base_dir`. Clients are numbered in byte order of the files' paths.
+/// Opens the gradients of the files that `pattern` denotes: a file, a directory (all its files with the kind's
+/// extensions) or a glob, relative to `base_dir`. Clients are numbered in byte order of the files' paths.
 ///
-/// `weights` says whether those of the files count. `dataset` is the dataset or group of an HDF5 file; None
-/// takes what lies at its top. Only headers are read here.
+/// `weights` tells where the clients' weights come from. `dataset` is the dataset or group of an HDF5 file; None is its
+/// root group. Only headers are read here.
 pub fn open_files(
     kind: FileKind,
     pattern: &str,

@@ -1,7 +1,8 @@
-//! Gradients in safetensors files: a file a client, or one file of all clients, each client's tensors under a prefix.
+//! Gradients in safetensors files: a file for each client, or one file of all clients with a name prefix for each
+//! client's tensors.
 //!
-//! A gradient is its client's tensors one after another in byte order of their names. Weights are the header's
-//! metadata: `num_samples` in a client's own file, `client_00.num_samples` in a shared one (the prefix and its
+//! A gradient is the client's tensors concatenated in byte order of their names. The header's metadata holds the
+//! weights: `num_samples` in a client's own file, `client_00.num_samples` in a shared one (the prefix with its
 //! separator, then the key).
 
 use std::collections::BTreeMap;
@@ -16,23 +17,23 @@ mod header;
 
 use header::{Header, Tensor};
 
-/// The metadata key of a client's weight, unless another is asked for.
+/// Default metadata key of a client's weight.
 pub const WEIGHT_KEY: &str = "num_samples";
 
-/// Which tensors of the files are one client's.
+/// The rule by which tensors are assigned to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// All tensors of a file: a file a client, in the order given.
+    /// Each file is a client, in the given order.
     Files,
-    /// Those whose names begin alike, up to the first `.` or `/`: one file holds all clients, in byte order of these
-    /// prefixes.
+    /// One file holds all clients. Tensors whose names agree up to the first `.` or `/` are one client's; clients are
+    /// in byte order of these prefixes.
     Prefixes,
-    /// `Prefixes` if there is one file and its metadata does not have the weight key alone, as a client's own file
-    /// would; `Files` otherwise.
+    /// `Prefixes` if there is one file without the bare weight key in its metadata, which a client's own file would
+    /// have; `Files` otherwise.
     Detect,
 }
 
-/// Gradients in safetensors files. Only headers are kept in memory; reads are made where the numbers lie.
+/// Gradients in safetensors files. Only headers are kept in memory; elements are read directly from the file.
 #[derive(Debug)]
 pub struct Safetensors {
     files: Vec<StoredFile>,
@@ -43,19 +44,19 @@ pub struct Safetensors {
     weights: Vec<f64>,
 }
 
-/// One client as the header of its file tells of it.
+/// One client as described by the header of its file.
 struct SafetensorsClient<'a> {
     file: usize,
     header: &'a Header,
-    /// What comes before its tensors' names: a prefix with its separator, or nothing.
+    /// Prefix of its tensors' names, including the separator; empty if the file holds one client.
     prefix: &'a str,
-    /// By name without the prefix.
+    /// The tensors by name without the prefix.
     tensors: BTreeMap<&'a str, &'a Tensor>,
 }
 
 impl Safetensors {
-    /// The gradients in `files`, split into clients as `split` says. `weights`, if given, take the place of those in
-    /// the metadata under `key`; where no client has any, each weighs 1.
+    /// Opens the gradients in `files`, assigned to clients by `split`. `asked` tells where the weights come from: the
+    /// experiment or the metadata. If no client has any, each weighs 1.
     pub fn open(files: &[PathBuf], split: Split, asked: &Weights) -> Result<Self, SourceError> {
         let key = asked.key().unwrap_or(WEIGHT_KEY);
         let headers = files.iter().map(|path| Header::read(path)).collect::<Result<Vec<_>, _>>()?;
@@ -125,7 +126,7 @@ impl Source for Safetensors {
     }
 }
 
-/// The clients of one file, by what their tensors' names begin with.
+/// Groups the tensors of one file into clients by the prefixes of their names.
 fn by_prefix(header: &Header) -> Result<Vec<SafetensorsClient<'_>>, SourceError> {
     let mut clients: BTreeMap<&str, BTreeMap<&str, &Tensor>> = BTreeMap::new();
     for (name, tensor) in &header.tensors {
@@ -144,7 +145,7 @@ fn by_prefix(header: &Header) -> Result<Vec<SafetensorsClient<'_>>, SourceError>
     Ok(clients.into_iter().map(|(prefix, tensors)| SafetensorsClient { file: 0, header, prefix, tensors }).collect())
 }
 
-/// The type of all tensors.
+/// Returns the common type of all tensors.
 fn one_dtype(headers: &[Header]) -> Result<Dtype, SourceError> {
     let mut seen: Option<(Dtype, &str, &Header)> = None;
     for header in headers {
@@ -178,7 +179,7 @@ fn one_dtype(headers: &[Header]) -> Result<Dtype, SourceError> {
     seen.map(|(dtype, ..)| dtype).ok_or_else(|| SourceError::content(&headers[0].path, "holds no tensor"))
 }
 
-/// How the tensors of `client` differ from those of `first`, if they do.
+/// Describes how the tensors of `client` differ from those of `first`; None if they do not.
 fn difference(client: &SafetensorsClient, first: &SafetensorsClient) -> Option<String> {
     let shown = |client: &SafetensorsClient| match client.prefix {
         "" => client.header.path.display().to_string(),
@@ -202,7 +203,7 @@ fn difference(client: &SafetensorsClient, first: &SafetensorsClient) -> Option<S
     None
 }
 
-/// The weight of `client` in its file's metadata, if there.
+/// Returns the weight of `client` in its file's metadata; None if it is absent.
 fn weight(client: &SafetensorsClient, key: &str) -> Result<Option<f64>, SourceError> {
     let key = format!("{}{key}", client.prefix);
     let Some(text) = client.header.metadata.get(&key) else {
@@ -217,7 +218,7 @@ fn weight(client: &SafetensorsClient, key: &str) -> Result<Option<f64>, SourceEr
     }
 }
 
-/// Where the elements of `client` lie: a run for each stretch of tensors that follow one another in the file too.
+/// Returns the runs of `client`'s elements. Tensors that are consecutive in the file as well share a run.
 fn runs(client: &SafetensorsClient, dtype: Dtype) -> Vec<StoredRun> {
     let mut runs: Vec<StoredRun> = Vec::new();
     let mut start = 0;

@@ -1,5 +1,5 @@
-//! Elements that a file stores as plain little-endian numbers, one after another: read where they lie, with no map and
-//! no cache of our own, so that a read of the stored type goes from the file straight into the caller's memory.
+//! Reads elements that a file stores as consecutive little-endian numbers. Neither a memory map nor a cache is used, so
+//! that a read of the stored type goes directly from the file into the caller's memory.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,10 +12,10 @@ use crate::with_element;
 
 const _: () = assert!(cfg!(target_endian = "little"), "stored elements are little-endian and are read as they are");
 
-/// Elements converted at a time, where the type asked for is not the stored one.
+/// Number of elements converted at a time, if the requested type differs from the stored one.
 const BLOCK: u64 = 8192;
 
-/// A file that is opened when it is first read, so that a process holds open only the files of the clients it reads.
+/// A file that is opened at its first read, so that a process only holds open the files of the clients it reads.
 #[derive(Debug)]
 pub(super) struct StoredFile {
     path: PathBuf,
@@ -23,12 +23,12 @@ pub(super) struct StoredFile {
 }
 
 impl StoredFile {
-    /// The file at `path`.
+    /// Wraps the file at `path` without opening it.
     pub(super) fn new(path: &Path) -> Self {
         StoredFile { path: path.to_owned(), file: OnceLock::new() }
     }
 
-    /// Where it is.
+    /// Returns the file's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -52,17 +52,17 @@ impl StoredFile {
     }
 }
 
-/// Elements of a gradient that lie one after another in a file.
+/// Elements of a gradient that are contiguous in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StoredRun {
-    /// Which elements of the gradient.
+    /// The elements' range in the gradient.
     pub(super) range: Range,
-    /// Where the first of them begins, in bytes from the beginning of the file.
+    /// Offset of the first of them in the file, bytes.
     pub(super) offset: u64,
 }
 
-/// Writes elements `range` to `out` as `dtype`. `runs`, in order of elements, tile the gradient; they lie in `file` and
-/// store type `stored`. `out` has exactly that many bytes.
+/// Writes elements `range` to `out` as `dtype`. `runs` are in order of elements and cover the gradient; they are stored
+/// in `file` as type `stored`. `out` has exactly the bytes of `range`.
 pub(super) fn read_runs(
     file: &StoredFile,
     runs: &[StoredRun],
@@ -93,8 +93,8 @@ pub(super) fn read_runs(
     Ok(())
 }
 
-/// Fills `out`, bytes of `elements` elements of type `D`, block by block with what `read` yields as type `S`. `read` is
-/// given the index of the block's first element.
+/// Fills `out`, the bytes of `elements` elements of type `D`, in blocks that `read` yields as type `S`. `read` receives
+/// the index of the block's first element.
 pub(super) fn in_blocks<S: Element, D: Element>(
     elements: u64,
     out: &mut [u8],

@@ -1,10 +1,10 @@
-//! Made-up gradients: a pure function of seed, client and element, so that any rank can make any range of any client
-//! again, in chunks of any length, to the bit and on any machine.
+//! Synthetic gradients, a pure function of seed, client and element. Any rank can generate any range of any client, in
+//! chunks of any length and on any machine, with identical bits.
 //!
 //! # The recipe
-//! With `mix(z)` the output of SplitMix64 for state z (Steele, Lea, Flood, "Fast splittable pseudorandom number
-//! generators", 2014) and `low(x)` the 32-bit mixer lowbias32 (Chris Wellons, "Prospecting for hash functions", 2018;
-//! shifts 16, 15, 16, factors 0x7feb352d and 0x846ca68b), all integers wrapping:
+//! Here `mix(z)` is the output of SplitMix64 for state z (Steele, Lea, Flood, "Fast splittable pseudorandom number
+//! generators", 2014). `low(x)` is the 32-bit mixer lowbias32 (Chris Wellons, "Prospecting for hash functions", 2018;
+//! shifts 16, 15, 16, factors 0x7feb352d and 0x846ca68b). All integers wrap.
 //!
 //! 1. `key = mix(mix(mix(seed) ^ client) ^ (element >> 32))`
 //! 2. `x = low((element mod 2³²) ^ (key mod 2³²))` and `y = low(x ^ (key >> 32))`
@@ -12,10 +12,10 @@
 //!    normal, of mean 0 and standard deviation 65536/√3 ≈ 37837
 //! 4. `value = sum · 2.643e-7`, of standard deviation about 0.01
 //!
-//! `sum` is exact in binary32, the factor is rounded to the type of the product, and the product is rounded once: in
-//! binary64 for f64, in binary32 for f32; f16 and bf16 are the f32 value rounded to them. The factor is no power of two,
-//! so significands are full and sums over clients do round. In numpy, for f32:
-//! `np.float32(sum) * np.float32(2.643e-7)`.
+//! `sum` is exact in binary32. The factor is rounded to the type of the product, and the product is rounded once: in
+//! binary64 for f64, in binary32 for f32. f16 and bf16 are the rounded f32 value. The factor is not a power of two, so
+//! that significands are full and sums over clients need rounding. In numpy, for f32: `np.float32(sum) *
+//! np.float32(2.643e-7)`.
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -23,12 +23,12 @@ use half::{bf16, f16};
 use super::{check_read, weights};
 use crate::gradient::{Dtype, Range, Source, SourceError};
 
-/// What one step of the sum of four uniforms is worth.
+/// Factor from the sum of four uniform numbers to an element.
 const STEP: f64 = 2.643e-7;
-/// Elements made at a time for a type that is not made in place. A block of binary32 stays in the L1 cache.
+/// Number of elements generated at a time if they cannot be generated in place. A block of binary32 fits the L1 cache.
 const BLOCK: usize = 1024;
 
-/// Made-up gradients of N clients.
+/// Synthetic gradients of N clients.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
     seed: u64,
@@ -37,14 +37,14 @@ pub struct Synthetic {
 }
 
 impl Synthetic {
-    /// Gradients of `elements` elements for `clients` clients. Fails where `weights` are not the weights of that many
-    /// clients (see [`weights::checked`]).
+    /// Makes gradients of `elements` elements for `clients` clients. It is an error if `weights` are not valid for that
+    /// many clients (see [`weights::checked`]).
     pub fn new(seed: u64, clients: usize, elements: u64, weights: Vec<f64>) -> Result<Self, SourceError> {
         Ok(Synthetic { seed, elements, weights: weights::checked(weights, clients)? })
     }
 
-    /// Calls `fill` once for each part of `range` that one pair of keys covers: with the part's first element mod 2³²,
-    /// its keys, and its indices counted from the start of `range`.
+    /// Calls `fill` for each part of `range` that shares a pair of keys, with the part's first element mod 2³², its
+    /// keys, and its indices relative to the start of `range`.
     fn parts(&self, client: usize, range: Range, mut fill: impl FnMut(u32, [u32; 2], std::ops::Range<usize>)) {
         let mut at = range.start;
         while at < range.end {
@@ -104,14 +104,14 @@ impl Source for Synthetic {
     }
 }
 
-/// Calls `fill` for blocks of `out`, each with its first element.
+/// Calls `fill` for each block of `out` with the number of the block's first element.
 fn blocks<T>(out: &mut [T], first: u32, mut fill: impl FnMut(&mut [T], u32)) {
     for (block, out) in out.chunks_mut(BLOCK).enumerate() {
         fill(out, first.wrapping_add((block * BLOCK) as u32));
     }
 }
 
-/// Fills `out`, bytes of elements of type `T`, where they lie if they lie aligned, and through a buffer if not.
+/// Fills `out`, bytes of elements of type `T`: in place if they are aligned, else through a buffer.
 fn in_place<T: bytemuck::Pod>(out: &mut [u8], first: u32, keys: [u32; 2], fill: impl Fn(&mut [T], u32, [u32; 2])) {
     if let Ok(out) = bytemuck::try_cast_slice_mut(out) {
         return fill(out, first, keys);
@@ -124,7 +124,7 @@ fn in_place<T: bytemuck::Pod>(out: &mut [u8], first: u32, keys: [u32; 2], fill: 
     }
 }
 
-/// SplitMix64's output for state `state`.
+/// Returns SplitMix64's output for `state`.
 fn mix(state: u64) -> u64 {
     let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -132,7 +132,7 @@ fn mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// lowbias32.
+/// Computes lowbias32.
 #[inline(always)]
 fn low(x: u32) -> u32 {
     let x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
@@ -140,7 +140,7 @@ fn low(x: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// Step 2 and 3 of the recipe.
+/// Computes steps 2 and 3 of the recipe.
 #[inline(always)]
 fn sum(element: u32, [key_x, key_y]: [u32; 2]) -> i32 {
     let x = low(element ^ key_x);
@@ -148,8 +148,8 @@ fn sum(element: u32, [key_x, key_y]: [u32; 2]) -> i32 {
     ((x & 0xffff) + (x >> 16) + (y & 0xffff) + (y >> 16)) as i32 - 2 * 0xffff
 }
 
-/// Defines `$fill`, which writes the elements from `first` on to `out`, compiled once for any machine and once more
-/// for the vectors of `$feature`, to be chosen when it runs. Each value is the same: nothing is contracted.
+/// Defines `$fill`, which writes the elements from `first` on to `out`. It is compiled for the baseline and for wider
+/// x86 vectors, and chosen at run time. All versions yield the same values, as products and sums are not contracted.
 macro_rules! fill {
     ($fill:ident, $type:ty) => {
         fn $fill(out: &mut [$type], first: u32, keys: [u32; 2]) {
@@ -170,11 +170,11 @@ macro_rules! fill {
                     body(out, first, keys)
                 }
                 if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
-                    // SAFETY: the processor has just been found to have AVX-512 F and DQ.
+                    // SAFETY: the processor was found to have AVX-512 F and DQ.
                     return unsafe { avx512(out, first, keys) };
                 }
                 if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has just been found to have AVX2.
+                    // SAFETY: the processor was found to have AVX2.
                     return unsafe { avx2(out, first, keys) };
                 }
             }
@@ -193,7 +193,8 @@ mod tests {
     use super::super::read;
     use super::*;
 
-    /// What this Python prints (numpy and ml_dtypes), for the arguments of `total` listed here:
+    /// The expected values are the output of this Python (numpy and ml_dtypes) for the arguments of `total` listed
+    /// here:
     ///
     /// ```text
     /// M64, M32 = 2**64 - 1, 2**32 - 1
@@ -236,7 +237,7 @@ mod tests {
         }
     }
 
-    /// SHA-256 of the bytes of the same Python's values for seed 9, client 2, elements 0 to 10006.
+    /// SHA-256 of the bytes of that Python's values for seed 9, client 2, elements 0 to 10006.
     #[test]
     fn is_what_the_recipe_says_for_every_one_of_many() {
         let source = Synthetic::new(9, 3, 10_007, vec![1.0; 3]).unwrap();
@@ -258,7 +259,7 @@ mod tests {
 
     #[test]
     fn chunks_make_the_whole() {
-        // Across the place where the keys change, and longer than a block.
+        // The range crosses the element at which the keys change, and is longer than a block.
         let start = (1u64 << 32) - 2500;
         let source = Synthetic::new(3, 1, 1 << 33, vec![1.0]).unwrap();
         for dtype in Dtype::ALL {
@@ -269,7 +270,7 @@ mod tests {
                 let mut pieces = Vec::new();
                 for at in (0..5003).step_by(chunk) {
                     let range = Range::new(start + at as u64, start + (at + chunk).min(5003) as u64);
-                    // One byte further on, so that nothing is aligned.
+                    // Offset by one byte, so that nothing is aligned.
                     let mut piece = vec![0u8; range.len() as usize * size + 1];
                     source.read_bytes(0, range, dtype, &mut piece[1..]).unwrap();
                     pieces.extend_from_slice(&piece[1..]);
@@ -294,10 +295,10 @@ mod tests {
         let variance = of(&a, &a);
         assert!(mean(&a).abs() < 5.0 * 0.01 / 256.0);
         assert!((variance.sqrt() - 0.01).abs() < 0.0002, "{variance}");
-        // The kurtosis of four uniforms is 3 - 1.2/4.
+        // The kurtosis of a sum of four uniforms is 3 - 1.2/4.
         let squares: Vec<f64> = a.iter().map(|x| x * x).collect();
         assert!((of(&squares, &squares) / (variance * variance) - 2.7).abs() < 0.1);
-        // Correlations of 65536 pairs are below five standard deviations.
+        // Correlations over 65536 pairs are below five standard deviations.
         for other in [&b[..], &c[..], &a[1..]] {
             assert!((of(&a, other) / variance).abs() < 5.0 / 256.0);
         }

@@ -1,23 +1,23 @@
-//! What makes a list of numbers the clients' weights.
+//! The clients' weights: their origin and their validity.
 
 use crate::gradient::SourceError;
 
-/// Where the clients' weights come from.
+/// The origin of the clients' weights.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Weights {
-    /// What the files say under their usual key; 1 for every client where they say nothing, and for generated gradients.
+    /// The files' usual key; 1 for every client if no file has it, and for generated gradients.
     #[default]
     Stored,
-    /// The same for all.
+    /// The same weight for all clients.
     All(f64),
-    /// One a client, in client order.
+    /// One weight for each client, in client order.
     Each(Vec<f64>),
-    /// What the files say under this key, which every client must have.
+    /// This key of the files, which every client must have.
     Key(String),
 }
 
 impl Weights {
-    /// The key under which the files' weights are, if it was named.
+    /// Returns the files' key for weights, if one was named.
     pub fn key(&self) -> Option<&str> {
         match self {
             Weights::Key(key) => Some(key),
@@ -25,7 +25,7 @@ impl Weights {
         }
     }
 
-    /// The weights of `clients` clients; None if they are in files, or if there are not as many.
+    /// Returns the weights of `clients` clients; None if they are in files or their number differs.
     pub fn of(&self, clients: u64) -> Option<Vec<f64>> {
         let all = |weight| Some(vec![weight; usize::try_from(clients).ok()?]);
         match self {
@@ -37,8 +37,8 @@ impl Weights {
     }
 }
 
-/// `weights` if they are the weights of `clients` clients: that many, each finite and above zero, and all of them and
-/// their sum within binary32, in which sums over f32, f16 and bf16 gradients are formed.
+/// Returns `weights` if they are valid for `clients` clients: as many, each finite and above zero, and each and their
+/// sum within the range of binary32, in which sums over f32, f16 and bf16 gradients are formed.
 pub fn checked(weights: Vec<f64>, clients: usize) -> Result<Vec<f64>, SourceError> {
     if weights.len() != clients {
         return Err(SourceError::Request(format!(
@@ -67,8 +67,8 @@ pub fn checked(weights: Vec<f64>, clients: usize) -> Result<Vec<f64>, SourceErro
     Ok(weights)
 }
 
-/// The weights of the clients of files, as `asked` for. `found[k]` is what the files say of client k; `missing` says,
-/// for the k of a client without one, what to do.
+/// Returns the weights of clients in files, chosen by `asked`. `found[k]` is the weight in the file of client k.
+/// `missing(k)` makes the error for a client k without one.
 pub(super) fn asked_or_found(
     asked: &Weights,
     found: &[Option<f64>],
@@ -118,7 +118,7 @@ mod tests {
         for (asked, found) in [(&Weights::Stored, [Some(2.0), None]), (&key, [Some(2.0), None])] {
             assert!(asked_or_found(asked, &found, missing).unwrap_err().to_string().contains("no weight for 1"));
         }
-        // A key that was asked for by name must be there.
+        // A key requested by name must be present.
         assert!(asked_or_found(&key, &[None, None], missing).unwrap_err().to_string().contains("no weight for 0"));
     }
 }

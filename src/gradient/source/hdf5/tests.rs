@@ -12,7 +12,7 @@ fn fault(base: &Path, pattern: &str, dataset: Option<&str>) -> String {
     open(base, pattern, dataset).err().expect("should be refused").to_string()
 }
 
-/// Clients 0 to `rows` − 1 of 17 elements: client · 100 + element.
+/// Clients 0 to `rows` − 1 with 17 elements each, of value 100 · client + element.
 fn table(rows: usize) -> ndarray::Array2<f32> {
     ndarray::Array2::from_shape_fn((rows, 17), |(client, element)| (client * 100 + element) as f32)
 }

@@ -10,38 +10,38 @@ use ::safetensors::tensor::Metadata;
 
 use crate::gradient::{Dtype, SourceError};
 
-/// The longest header that the format allows, in bytes.
+/// Greatest length of a header that the format allows, bytes.
 const LONGEST: u64 = 100_000_000;
 
-/// What a file says it holds.
+/// The contents of a file's header.
 pub(super) struct Header {
     pub(super) path: PathBuf,
-    /// The file's own remarks: the `__metadata__` entry.
+    /// The `__metadata__` entry.
     pub(super) metadata: HashMap<String, String>,
-    /// By name, in byte order.
+    /// The tensors by name, in byte order.
     pub(super) tensors: BTreeMap<String, Tensor>,
 }
 
 /// One tensor of a file.
 pub(super) struct Tensor {
-    /// Its type; None if a gradient cannot have it.
+    /// Element type; None if it is not one of gradients.
     pub(super) dtype: Option<Dtype>,
-    /// Its type in the format's own words.
+    /// Element type in the format's notation.
     pub(super) stored_as: String,
     pub(super) shape: Vec<usize>,
-    /// Where it begins, in bytes from the beginning of the file.
+    /// Offset of the tensor in the file, bytes.
     pub(super) offset: u64,
 }
 
 impl Tensor {
-    /// Number of elements.
+    /// Returns the number of elements.
     pub(super) fn elements(&self) -> u64 {
         self.shape.iter().map(|&n| n as u64).product()
     }
 }
 
 impl Header {
-    /// Reads the header of `path`, and no more. Fails if it is damaged, or if the file is not as long as it says.
+    /// Reads only the header of `path`. It is an error if the header is damaged or disagrees with the file's length.
     pub(super) fn read(path: &Path) -> Result<Self, SourceError> {
         let io = |cause| SourceError::io(path, cause);
         let wrong = |problem: String| SourceError::content(path, problem);
@@ -66,8 +66,8 @@ impl Header {
         }
         let mut text = vec![0; size as usize];
         file.read_exact(&mut text).map_err(io)?;
-        // The crate checks here that shapes, types and offsets agree and that tensors leave no gap. Its read_metadata
-        // would want the whole file in memory.
+        // Parsing checks that shapes, types and offsets agree and that tensors leave no gap. The crate's read_metadata
+        // would need the whole file in memory.
         let parsed: Metadata =
             serde_json::from_slice(&text).map_err(|cause| wrong(format!("has a damaged header: {cause}")))?;
         let begin = 8 + size;

@@ -1,4 +1,4 @@
-//! Files are written here byte by byte, so that nothing but the format's own description is trusted.
+//! The files are built byte by byte here, so that the tests rely on the specification of the format alone.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::super::{FileKind, open_files, read};
 use super::*;
 use crate::gradient::source::weights::Weights;
 
-/// A file of the tensors `(name, type, shape, bytes)`, in this order, with `metadata`.
+/// Makes a file of the tensors `(name, type, shape, bytes)`, in this order, with `metadata`.
 fn bytes(tensors: &[(&str, &str, &[u64], &[u8])], metadata: Value) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     if !metadata.is_null() {
@@ -30,7 +30,7 @@ fn f32s(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// A client's file: tensors b = [10, 11], a = [1, 2, 3; 4, 5, 6] plus `add` each, b before a in the file.
+/// Makes a client's file: tensors b = [10, 11] and a = [1, 2, 3; 4, 5, 6], each plus `add`; b precedes a in the file.
 fn client(add: f32, metadata: Value) -> Vec<u8> {
     let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0].map(|x: f32| x + add), [10.0 + add, 11.0 + add]);
     bytes(&[("b", "F32", &[2], &f32s(&b)), ("a", "F32", &[2, 3], &f32s(&a))], metadata)
@@ -60,7 +60,7 @@ fn a_file_a_client_in_order_of_names() {
         assert_eq!(source.weights(), [2.5, 7.0, 1.0]);
         let mut all = [0f32; 8];
         read(&*source, 1, Range::new(0, 8), &mut all).unwrap();
-        // a comes before b in the gradient, whatever the order in the file.
+        // a precedes b in the gradient, whatever the order in the file.
         assert_eq!(all, [101.0, 102.0, 103.0, 104.0, 105.0, 106.0, 110.0, 111.0]);
         let mut part = [0f64; 3];
         read(&*source, 2, Range::new(5, 8), &mut part).unwrap();
@@ -94,7 +94,7 @@ fn one_file_of_all_clients() {
     assert_eq!(out, [9.0, 1.0, 2.0]);
     read(&*source, 1, Range::new(0, 3), &mut out).unwrap();
     assert_eq!(out, [8.0, 3.0, 4.0]);
-    // The same file found by a glob is one client.
+    // The same file found by a glob is a single client.
     assert_eq!(open(home.path(), "*.safetensors").unwrap().clients(), 1);
     std::fs::write(&path, bytes(tensors, json!({"client_01.num_samples": "5"}))).unwrap();
     assert!(fault(home.path(), "all.safetensors").contains("\"client_00.num_samples\""));
@@ -190,8 +190,9 @@ fn clients_must_be_alike() {
     assert!(fault(home.path(), ".").contains("no metadata \"num_samples\""));
 }
 
-/// The 20 real updates of configs/data/digits. The sum is what Python computed from them: hashlib.sha256 over
-/// np.concatenate([d[k].ravel() for k in sorted(d)]).tobytes() of d = safetensors.numpy.load_file(f), client by client.
+/// The 20 real updates of configs/data/digits. Python computed the expected hash: hashlib.sha256 over
+/// np.concatenate([d[k].ravel() for k in sorted(d)]).tobytes() for d = safetensors.numpy.load_file(f), client by
+/// client.
 #[test]
 fn the_digits_are_whole() {
     let source = open(Path::new(env!("CARGO_MANIFEST_DIR")), "configs/data/digits").unwrap();
@@ -206,7 +207,7 @@ fn the_digits_are_whole() {
     let mut sum = Sha256::new();
     let mut values = vec![0f32; 85_002];
     for client in 0..20 {
-        // In uneven pieces, so that ranges are put to the test too.
+        // Uneven pieces test ranges too.
         for (start, end) in [(0, 1), (1, 40_009), (40_009, 85_002)] {
             read(&*source, client, Range::new(start, end), &mut values[start as usize..end as usize]).unwrap();
         }
