@@ -44,7 +44,7 @@ pub struct PlanArgs {
     /// How ranks of one node reach each other's data
     #[arg(long, default_value = "shared", value_parser = named::<IntraNode>())]
     intra_node: IntraNode,
-    /// Where the result must be when the round ends [default: where the strategy's sums leave it]
+    /// State in which the round must end [default: the state in which the strategy's sums leave the result]
     #[arg(long, value_parser = named::<End>())]
     end: Option<End>,
     /// Produce the clients' gradients while the round runs, instead of keeping them in memory
