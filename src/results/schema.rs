@@ -26,10 +26,9 @@
 //!
 //! A new column is one line in its row's table, with the next [`SCHEMA_VERSION`]. Older files stay readable:
 //!
-//! - Files before 5 have the column `phase` instead of `end`. `round` is read as `everywhere`, `aggregate` as
-//!   `scattered` for
-//!   the family sharded and as `root` for the family tree. The MPI library's calls (`native-…`), which those files count
-//!   among the two families, are read as the family `library`.
+//! - Files before 5 have the column `phase` instead of `end`. `round` is read as `everywhere`. `aggregate` is read as
+//!   `scattered` for the family sharded and as `root` for the family tree. The MPI library's calls (`native-…`), which
+//!   those files count among the two families, are read as the family `library`.
 //! - Files before 5 describe `interference` in a sentence.
 
 /// Version of the layout. It rises with every added column or object, and readers refuse newer versions.
