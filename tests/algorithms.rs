@@ -1,5 +1,6 @@
-//! The algorithms against their definitions: messages, bytes, depths and what crosses between groups, counted from every
-//! rank's share of the plan and compared with figures worked out here or published with the algorithm.
+//! Tests the algorithms against their definitions: messages, bytes, depths, and bytes that cross between groups of
+//! ranks. These are counted from every rank's lowering and compared with figures calculated here or published with the
+//! algorithm.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -10,7 +11,7 @@ use gradshard::plan::lowering::Feed;
 use gradshard::plan::{End, Flow, IntraNode, Layout, Lowering, Order, Plan, Problem, Residency, Roles, Terms};
 use gradshard::plan::{check, lower, strategies};
 
-/// Elements that every number of ranks up to 257 leaves some remainder of.
+/// Number of elements that no number of ranks from 2 to 257 divides.
 const ELEMENTS: u64 = 1_000_003;
 
 struct Planned {
@@ -28,7 +29,7 @@ fn planned(strategy: &str, ranks: usize, clients: u64, shards: u64, end: End) ->
 }
 
 impl Planned {
-    /// Every rank's share, whole objects in messages.
+    /// Lowers the plan for every rank, with whole objects and messages inside nodes.
     fn shares(&self) -> Vec<Lowering> {
         let terms = Terms {
             dtype: Dtype::F32,
@@ -46,7 +47,7 @@ fn ceil_log2(n: usize) -> u32 {
     usize::BITS - (n - 1).leading_zeros()
 }
 
-/// Elements that a rank receives.
+/// Number of elements that a rank receives.
 fn received(share: &Lowering) -> u64 {
     let streams = share.incoming.iter().flat_map(|stream| &stream.segments).map(|segment| segment.range.len());
     let of_sum = |task: &gradshard::plan::lowering::SumTask| {
@@ -84,7 +85,8 @@ fn no_rank_takes_more_than_its_share() {
             let shares = planned(strategy, ranks, ranks as u64, ranks as u64, End::Scattered).shares();
             let busiest = shares.iter().map(received).max().unwrap_or(0);
             let (p, least) = (ranks as u64, ELEMENTS - ELEMENTS.div_ceil(ranks as u64));
-            // (P−1)/P of a gradient; shards differ by one element, of which a rank takes P−1 times its own in a star.
+            // A rank receives (P−1)/P of a gradient. Shards differ by one element, and in a star a rank receives its
+            // shard P−1 times.
             assert!((least..=least + p).contains(&busiest), "{strategy} on {ranks}: {busiest} and not {least}");
         }
     }
@@ -97,7 +99,7 @@ fn good_trees_take_one_gradient_a_rank() {
             for clients in [1, ranks as u64 - 1, ranks as u64, 20] {
                 let planned = planned(strategy, ranks, clients, 1, End::Root);
                 let busiest = planned.shares().iter().map(received).max().unwrap_or(0);
-                // Halves of an odd number of elements differ by one.
+                // The halves of an odd number of elements differ by one.
                 assert!(busiest <= ELEMENTS + 1, "{strategy}, {ranks} ranks, {clients} clients: {busiest}");
                 let tally = check(planned.plan.as_ref(), &planned.problem, &planned.layout).expect("sound");
                 let most = if strategy == "tree-two" { ceil_log2(ranks) + 2 } else { ranks as u32 };
@@ -107,8 +109,8 @@ fn good_trees_take_one_gradient_a_rank() {
     }
 }
 
-/// Gradients that leave or enter a group of 4 of 16 ranks, on average over the groups: ALGORITHMS in the literature count
-/// bytes that cross, in gradients, over all groups, by 4.
+/// The published figure is the number of elements that all groups of 4 of 16 ranks send to other groups, divided by the
+/// elements of a gradient.
 #[test]
 fn what_crosses_between_groups_is_as_published() {
     let crossing = |strategy: &str| {
@@ -136,7 +138,7 @@ fn what_crosses_between_groups_is_as_published() {
     }
 }
 
-/// The way back of an algorithm in rounds is an allgather of as many rounds.
+/// The allgather after the reduce-scatter takes the same number of messages, ⌈log₂P⌉ per rank.
 #[test]
 fn the_way_back_takes_as_many_messages() {
     for strategy in ["sharded-halving", "sharded-circulant", "sharded-radix"] {

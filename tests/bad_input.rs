@@ -1,5 +1,5 @@
-//! Input that cannot be used ends every rank within seconds, with exit code 2 and one message that says what is wrong
-//! and what would be right; nothing is printed, overwritten or left behind. Under MPI and on threads alike.
+//! Tests that bad input ends every rank within seconds, with exit code 2 and one message that names the problem and the
+//! remedy. Nothing is printed, overwritten or left behind. This holds under MPI and on threads.
 
 mod harness;
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use harness::{Place, Start, repository};
 use serde_json::{Value, json};
 
-/// An experiment that would run.
+/// An experiment that runs.
 fn good() -> Value {
     json!({
         "models": 97,
@@ -21,7 +21,7 @@ fn good() -> Value {
     })
 }
 
-/// A good experiment in which `field` is another.
+/// A good experiment in which `field` has another value.
 fn with(field: &str, value: Value) -> Value {
     let mut experiment = good();
     experiment[field] = value;
@@ -32,14 +32,14 @@ fn from_files(source: &str, path: &str) -> Value {
     json!({"gradients": {"source": source, "path": path}, "strategies": ["sharded-direct"]})
 }
 
-/// `gradshard run` in both ways of having several ranks.
+/// `gradshard run` with several ranks, under MPI and on threads.
 fn both(place: &Place) -> [(&'static str, Start); 2] {
     let threads = place.gradshard().args(["run", "--threads", "3"]);
     [("under MPI", place.mpi(3).args(["run"])), ("on threads", threads)]
 }
 
-/// Runs with `arguments`, with a limit that only a job that hangs meets; it must refuse with all of `parts` and leave
-/// the place as it was.
+/// Asserts that a run with `arguments` refuses them with a message that has all of `parts`, and leaves the directory
+/// unchanged. Only a job that hangs reaches the time limit.
 fn refuses(place: &Place, arguments: &[&str], parts: &[&str]) {
     for (way, start) in both(place) {
         let before = place.contents();
@@ -50,7 +50,7 @@ fn refuses(place: &Place, arguments: &[&str], parts: &[&str]) {
     }
 }
 
-/// The same for an experiment that is the only thing wrong.
+/// Asserts that a run refuses the experiment with a message that has all of `parts`.
 fn refuses_experiment(experiment: &Value, parts: &[&str]) {
     let place = Place::new();
     place.write("e.json", experiment.to_string());
@@ -69,7 +69,7 @@ fn a_good_experiment_runs() {
 #[test]
 fn no_experiment_there() {
     refuses(&Place::new(), &["missing.json"], &["missing.json", "No such file"]);
-    // A directory is none either.
+    // A directory is not an experiment file.
     let place = Place::new();
     place.write("directory/file", "");
     refuses(&place, &["directory"], &["directory"]);
@@ -125,7 +125,7 @@ fn weights_that_are_none() {
     refuses_experiment(&with("gradients", few), &["gradients.weights", "5"]);
 }
 
-/// A safetensors file with one f32 tensor, and metadata.
+/// A safetensors file with one f32 tensor and the metadata entry `num_samples`.
 fn safetensors(elements: usize, samples: &str) -> Vec<u8> {
     let header = format!(
         r#"{{"__metadata__":{{"num_samples":"{samples}"}},"w":{{"dtype":"F32","shape":[{elements}],"data_offsets":[0,{}]}}}}"#,
@@ -144,7 +144,7 @@ fn weights_in_files_that_are_none() {
         place.write("in/a.safetensors", safetensors(10, "7"));
         place.write("in/b.safetensors", safetensors(10, samples));
         place.write("e.json", from_files("safetensors", "in").to_string());
-        // One way will do for most of them.
+        // Most cases run only on threads, to save time.
         let before = place.contents();
         place.gradshard().args(["run", "--threads", "3", "e.json"]).run().refused(&["e.json", "gradients", "weight"]);
         assert!(place.contents() == before);
@@ -174,7 +174,7 @@ fn no_gradients_there() {
 #[test]
 fn a_truncated_file_of_gradients() {
     let whole = safetensors(10, "7");
-    // In the length, in the header, in the numbers.
+    // The file is cut off in the length, in the header, and in the numbers.
     for length in [0, 5, 20, whole.len() - 1] {
         let place = Place::new();
         place.write("in/a.safetensors", &whole);
@@ -238,7 +238,7 @@ fn an_output_that_exists() {
 
 #[test]
 fn a_model_larger_than_memory() {
-    // 80 TB and 4 TB: beyond what any node has.
+    // 80 TB and 4 TB are more than the memory of any node.
     for (elements, clients) in [(1_000_000_000_000u64, 20), (50_000_000_000, 20)] {
         let mut experiment = with("models", json!([{"name": "huge", "elements": elements}]));
         experiment["clients"] = json!(clients);
@@ -246,13 +246,13 @@ fn a_model_larger_than_memory() {
         place.write("e.json", experiment.to_string());
         refuses(&place, &["e.json"], &["huge", "memory", "streamed"]);
     }
-    // Beyond what a file offset can count.
+    // These bytes exceed the largest file offset.
     let mut experiment = with("models", json!([1u64 << 53]));
     experiment["clients"] = json!(300);
     refuses_experiment(&experiment, &["models[0]", "2^63"]);
 }
 
-/// One gradient fits, N of them do not; and streamed, where nothing is resident but the sums still do not fit.
+/// One gradient fits, but N of them do not. With streamed gradients, the sums alone do not fit.
 #[test]
 fn gradients_larger_than_memory() {
     let gibibytes = |place: &Path| {
@@ -261,12 +261,12 @@ fn gradients_larger_than_memory() {
         total.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / (1 << 20)
     };
     let memory = gibibytes(Path::new("/proc/meminfo")).max(1);
-    // f32: a gradient of a quarter of the memory, five of them.
+    // A gradient of f32 takes a quarter of the memory, and there are five.
     let mut experiment = with("models", json!([{"name": "large", "elements": memory * (1 << 28) / 4}]));
     let place = Place::new();
     place.write("e.json", experiment.to_string());
     refuses(&place, &["e.json"], &["large", "GiB", "memory", "streamed"]);
-    // 200 GB in one gradient, or more where the machine is larger.
+    // One gradient takes 200 GB, or more on a larger machine.
     let elements = (memory * (1 << 28)).max(50_000_000_000);
     experiment["models"] = json!([{"name": "huge", "elements": elements}]);
     experiment["clients"] = json!(1);
@@ -275,7 +275,7 @@ fn gradients_larger_than_memory() {
     experiment["gradients"]["residency"] = json!("streamed");
     place.write("streamed.json", experiment.to_string());
     for (_, start) in both(&place) {
-        // Nothing to load: every cell says for itself that its sums do not fit.
+        // Nothing is loaded, so every cell reports that its sums do not fit.
         start.args(["streamed.json", "--force"]).limit(60).run().success();
         let shown = place.gradshard().args(["show", "streamed.h5", "--format", "json"]).run().json();
         for cell in shown["cells"].as_array().unwrap() {
@@ -317,13 +317,13 @@ fn a_wrong_command_line() {
     ] {
         place.gradshard().args(arguments).run().refused(parts);
     }
-    // Not a result file.
+    // Cargo.toml is not a result file.
     let manifest = repository().join("Cargo.toml");
     place.gradshard().args([Path::new("show"), &manifest]).run().refused(&["Cargo.toml"]);
 }
 
-/// A rank may end before another has said why all of them end, and a launcher then ends that one: so the one that
-/// speaks must have spoken before any may end.
+/// A launcher ends all ranks when one of them ends with an error. Therefore no rank may end before the message is
+/// printed.
 #[test]
 fn the_message_is_never_lost() {
     let place = Place::new();

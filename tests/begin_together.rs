@@ -1,6 +1,6 @@
-//! Ranks begin rounds together, under MPI's launcher: behind the barrier, and at windows on one clock and on several.
-//!
-//! The job's processes are this test program itself, told to run `rank_of_a_job`. And what a result file says of it.
+//! Tests that ranks under MPI's launcher begin rounds together: after a barrier, and at windows on one clock and on
+//! several. The job's processes run this test program with `rank_of_a_job`. Further tests check a result file's figures
+//! on the starts.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![cfg(feature = "mpi")]
@@ -21,15 +21,16 @@ use harness::{Place, launcher};
 use serde_json::json;
 
 const TURNS: usize = 12;
-/// Pretended clocks differ by this, ns.
+/// Difference between the simulated clocks of consecutive ranks in ns.
 const APART: u64 = 5_000_000_000;
 
-/// When the rank had come, when its window opened (or, behind the barrier, 0) and when it began, on the machine's clock.
+/// Runs the turns on one rank. Returns three times per turn in ns on the machine's clock: the rank's arrival, the
+/// opening of its window (0 with a barrier), and its start. The rank's own clock is `ahead` ns ahead of the machine's.
 fn turns(transport: &mut dyn Transport, mut sync: Synchroniser, ahead: u64) -> Vec<u64> {
     let (rank, ranks) = (transport.rank(), transport.ranks());
     let mut seen = Vec::new();
     for turn in 0..TURNS {
-        // Another rank is the last every time.
+        // Each turn another rank is the last to arrive.
         if turn % ranks == rank {
             std::thread::sleep(Duration::from_millis(3));
         }
@@ -43,12 +44,13 @@ fn turns(transport: &mut dyn Transport, mut sync: Synchroniser, ahead: u64) -> V
     seen
 }
 
-/// The turns of all ranks: for each, those of every rank.
+/// Regroups the ranks' times: for each turn, the three times of every rank.
 fn by_turn(all: &[Vec<u64>]) -> Vec<Vec<[u64; 3]>> {
     (0..TURNS).map(|turn| all.iter().map(|rank| rank[3 * turn..][..3].try_into().unwrap()).collect()).collect()
 }
 
-/// On rank 0: nobody begins before everybody has come. Of the windows' openings, how far apart they were at most, ns.
+/// On rank 0, asserts that no rank begins before all have arrived, up to `error` ns. Returns the largest distance
+/// between the windows' openings of a turn in ns.
 fn check(all: Option<Vec<Vec<u64>>>, windows: bool, error: u64) -> u64 {
     let mut apart = 0;
     let Some(all) = all else { return apart };
@@ -63,7 +65,7 @@ fn check(all: Option<Vec<Vec<u64>>>, windows: bool, error: u64) -> u64 {
     apart
 }
 
-/// Not a test of its own: one rank of a job that a test below starts.
+/// One rank of a job that a test below starts. It is not a test by itself.
 #[test]
 #[ignore = "is run by the other tests, under MPI's launcher"]
 fn rank_of_a_job() {
@@ -83,7 +85,7 @@ fn rank_of_a_job() {
     let sync = Synchroniser::new(LocalClock::of_node(), Start::Window, transport).unwrap();
     assert_eq!(sync.clock().clocks(), Some(1));
     let seen = turns(transport, sync, 0);
-    // On one clock to the nanosecond.
+    // On one clock the openings are equal.
     assert_eq!(check_on_first(transport, &seen, true, 0), 0);
 
     let ahead = rank as u64 * APART;
@@ -91,7 +93,7 @@ fn rank_of_a_job() {
     let sync = Synchroniser::new(clock, Start::Window, transport).unwrap();
     assert_eq!(sync.clock().clocks(), Some(ranks));
     let seen = turns(transport, sync, ahead);
-    // Ranks may take turns on a core between the two readings of a ping-pong, a few ms each; clocks are 5 s apart.
+    // Between the two readings of a ping-pong, ranks that share a core may wait some ms. The clocks are 5 s apart.
     let error = 20_000_000;
     let apart = check_on_first(transport, &seen, true, error);
     assert!(apart < error, "windows opened {apart} ns apart");
@@ -137,11 +139,11 @@ fn measured(place: &Place, name: &str, start: &str, threads: usize) -> ResultFil
     ResultFile::open(output).unwrap()
 }
 
-/// The file's own figures, put together once more from its samples.
+/// Checks the file's figures against its samples.
 fn check_file(file: &ResultFile, start: &str) {
     assert_eq!(file.environment["start"], start);
     let (cells, blocks) = (file.cells.len() as u64, file.blocks.len() as u64);
-    // Rounds whose window was missed come beside those that count.
+    // The samples also contain rounds in which a rank missed the window.
     let valid = file.samples.iter().filter(|sample| sample.late_ranks == 0).count();
     assert_eq!((cells, blocks, valid), (3, 12, 36));
     let mut before = 0.0;
@@ -151,7 +153,7 @@ fn check_file(file: &ResultFile, start: &str) {
         assert_eq!(block.missed_windows, of_block().filter(|sample| sample.late_ranks > 0).count() as u64);
         assert_eq!(block.involuntary_switches, of_block().map(|sample| sample.involuntary_switches).sum::<u64>());
         assert!(block.involuntary_switches_max <= block.involuntary_switches);
-        // Times of the wall: begun in order, and not before the last one's end.
+        // Blocks begin in order, and not before the previous one's end.
         assert!(block.began_unix_s >= before && block.seconds > 0.0, "{block:?}");
         before = block.began_unix_s;
         assert!(block.own_core_seconds > 0.0 && block.cores > 0 && block.busy_core_seconds.is_some(), "{block:?}");
@@ -166,7 +168,7 @@ fn check_file(file: &ResultFile, start: &str) {
         let in_window = began_by == BlockStart::Window;
         let late = sample.rank_start_seconds.iter().filter(|start| in_window && **start > 1e-6).count() as u64;
         assert_eq!(sample.late_ranks, late, "{sample:?}");
-        // The last end, from each rank's start and own time.
+        // The sample's time is the last end, calculated from each rank's start and own time.
         let ends = sample.rank_start_seconds.iter().zip(&sample.rank_seconds).map(|(start, own)| start + own);
         let last = ends.fold(0.0, f64::max);
         assert!((sample.seconds - last).abs() < 2e-9, "{sample:?}");
@@ -195,7 +197,7 @@ fn the_file_says_how_rounds_began_and_what_was_missed() {
     if cores >= 2 {
         check_file(&measured(&place, "window", "window", 2), "window");
     }
-    // Windows are not for ranks that share cores.
+    // Ranks that share cores use a barrier instead of windows.
     let file = measured(&place, "shared", "window", 2 * cores + 1);
     check_file(&file, "barrier");
     assert!(file.environment["start_reason"].as_str().unwrap().contains("share cores"));

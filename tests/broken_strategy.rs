@@ -1,5 +1,5 @@
-//! Strategies that are wrong, and a transport that is: the check refuses the plan, verification finds the elements,
-//! and the job turns the cell failed.
+//! Tests with broken strategies and a broken transport: the check refuses the plan, verification finds the wrong
+//! elements, and the cell becomes failed.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unsafe_code)]
 
@@ -25,7 +25,7 @@ const ELEMENTS: u64 = 101;
 const CLIENTS: u64 = 5;
 const RANKS: usize = 3;
 
-/// What is wrong with a [`Broken`] strategy.
+/// The defect of a [`Broken`] strategy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Defect {
     None,
@@ -35,10 +35,11 @@ enum Defect {
     WeighsWrongly,
 }
 
-/// Two halves, each summed by an aggregator of its own straight from the clients; and what spoils it.
+/// A strategy with two halves, each summed by its own aggregator directly from the clients. The fields are the name and
+/// the defect.
 struct Broken(&'static str, Defect);
 
-/// A sum of everything straight from the clients.
+/// A sum step on level 1.
 fn sum(rank: usize, range: Range, inputs: Vec<Input>, weight: f64, divided: bool) -> Step {
     Step { rank, range, inputs, kind: Kind::Sum { weight, divided }, level: 1, shards: 1 }
 }
@@ -95,7 +96,7 @@ fn problem() -> (Arc<Problem>, Arc<Layout>, Synthetic) {
     (Arc::new(problem), Arc::new(Layout::even(RANKS, 1, Roles::Colocated).unwrap()), source)
 }
 
-/// Carries a plan out that nobody has checked, and verifies what comes of it.
+/// Carries out a plan without checking it, and verifies the result.
 fn carry_out_unchecked(strategy: &dyn Strategy, flow: Flow, intra_node: IntraNode) -> Verification {
     let (problem, layout, source) = problem();
     let plan = strategy.plan(&problem, &layout).unwrap();
@@ -130,7 +131,7 @@ fn verification_finds_every_wrong_element_of_an_unchecked_plan() {
                 Defect::None => (ELEMENTS, 0, None),
                 Defect::DropsAClient => (ELEMENTS, 50, Some(51)),
                 Defect::CountsAClientTwice | Defect::WeighsWrongly => (ELEMENTS, 51, Some(0)),
-                // What is there is right; an element is missing, which the job's count of elements tells.
+                // The present elements are right. One element is missing, which the number of elements shows.
                 Defect::SumsTheWrongRange => (ELEMENTS - 1, 0, None),
             };
             assert_eq!((found.elements, found.wrong, found.first_wrong), (elements, wrong, first), "{:?}", broken.1);
@@ -139,7 +140,7 @@ fn verification_finds_every_wrong_element_of_an_unchecked_plan() {
     }
 }
 
-/// Runs the job on threads, and returns its rows; `around` may stand between it and its transport.
+/// Runs the job on threads and returns its rows. `around` may wrap the job's transport.
 fn job(
     strategies: &'static [&'static dyn Strategy],
     experiment: serde_json::Value,
@@ -183,7 +184,7 @@ fn the_job_refuses_a_broken_strategy_and_goes_on() {
     }
 }
 
-/// A plan that passes the check and is wrong all the same: it tells the check one weight and the engine another.
+/// A wrong plan that passes the check: it gives the check one weight and the engine another.
 struct Liar {
     plan: ExplicitPlan,
     asked: std::sync::atomic::AtomicU64,
@@ -213,7 +214,7 @@ impl Plan for Liar {
     }
     fn part(&self, part: u64) -> Vec<Step> {
         let mut steps = self.plan.part(part);
-        // The check asks first; whoever asks again hears the lie.
+        // The check asks first. Later callers get the wrong weight.
         let asked = self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if asked >= self.plan.parts()
             && let Kind::Sum { weight, .. } = &mut steps[0].kind
@@ -240,11 +241,11 @@ fn the_job_fails_a_strategy_that_deceives_the_check() {
     assert_eq!(lying.median_s, None);
 }
 
-/// A transport that turns one bit of one message on its way to rank 1.
+/// A transport that flips one bit of one message to rank 1.
 struct Corrupting<'t> {
     inner: &'t mut dyn Transport,
     receives: HashMap<usize, (*mut u8, usize)>,
-    /// Messages until the one that is spoilt.
+    /// Number of messages up to the corrupted one.
     left: u64,
 }
 
@@ -269,7 +270,7 @@ impl Transport for Corrupting<'_> {
         data: *const u8,
         bytes: usize,
     ) -> Result<(), TransportError> {
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller keeps the conditions of this function.
         unsafe { self.inner.send(token, to, tag, data, bytes) }
     }
     unsafe fn receive(
@@ -281,7 +282,7 @@ impl Transport for Corrupting<'_> {
         bytes: usize,
     ) -> Result<(), TransportError> {
         self.receives.insert(token, (data, bytes));
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller keeps the conditions of this function.
         unsafe { self.inner.receive(token, from, tag, data, bytes) }
     }
     fn completed(&mut self, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
@@ -289,13 +290,14 @@ impl Transport for Corrupting<'_> {
         self.inner.completed(tokens)?;
         for token in &tokens[known..] {
             let Some((data, bytes)) = self.receives.remove(token) else { continue };
-            // Shard 1 of 3: 34 of 101 elements. Others are of no round, but measure the machine.
+            // Messages of a round carry shard 1 of 3, 34 of 101 elements. Other messages measure the machine.
             if bytes != 34 * 4 {
                 continue;
             }
             self.left = self.left.wrapping_sub(1);
             if self.left == 0 {
-                // SAFETY: received just now, and not yet read. The bit is the first f32's sign.
+                // SAFETY: the message has just been received, and nobody has read it yet. The bit is the first f32's
+                // sign.
                 unsafe { *data.add(3) ^= 0x80 };
             }
         }
@@ -339,7 +341,7 @@ impl Transport for Corrupting<'_> {
     }
 }
 
-/// The job over a transport that spoils the `nth` message to rank 1.
+/// Runs the job over a transport that corrupts the `nth` message to rank 1.
 fn over_a_bad_wire(nth: u64) -> Vec<(Status, u64)> {
     let experiment = json!({
         "models": ELEMENTS, "clients": CLIENTS, "strategies": ["sharded-direct"], "shards": 3, "end": "scattered",
@@ -355,14 +357,14 @@ fn over_a_bad_wire(nth: u64) -> Vec<(Status, u64)> {
 
 #[test]
 fn one_turned_bit_of_one_message_fails_the_cell() {
-    // In the first round, and in a later one, whose result is not that of the round that was verified.
+    // The fault is in the first round, or in a later one, whose result is not the verified one.
     for nth in [1, 20] {
         assert_eq!(over_a_bad_wire(nth), [(Status::Failed, 1)], "message {nth}");
     }
     assert_eq!(over_a_bad_wire(0), [(Status::Ok, 0)]);
 }
 
-/// The number of a fault's kind. A new kind does not compile until it has one, and then some case must show it.
+/// The number of a fault's kind. The match is exhaustive, so a new kind needs a number here and a case in a test.
 fn kind(fault: &Fault) -> usize {
     match fault {
         Fault::ClientTwice { .. } => 0,
@@ -379,7 +381,7 @@ fn kind(fault: &Fault) -> usize {
 }
 const KINDS: usize = 10;
 
-/// Asserts that `found` is a fault of kind `expected`, and adds that to the kinds seen.
+/// Asserts that `found` is a fault of kind `expected`, and adds the kind to `seen`.
 fn expect_fault<T>(seen: &mut BTreeSet<usize>, what: &str, expected: usize, found: Result<T, Fault>) {
     let fault = found.err().unwrap_or_else(|| panic!("{what} was accepted"));
     assert_eq!(kind(&fault), expected, "{what}: {fault}");
@@ -393,7 +395,7 @@ fn check_finds_every_kind_of_fault() {
     let whole = Range::new(0, ELEMENTS);
     use Input::{Client, Step as Sum};
     let all = || (0..CLIENTS).map(Client).collect::<Vec<_>>();
-    // Weights 1 to 5: clients 0 and 1 weigh 3, the others 12.
+    // The weights are 1 to 5: clients 0 and 1 weigh 3 together, the others 12.
     let leaf = |rank, clients: std::ops::Range<u64>| {
         let weight = clients.clone().map(|k| (k + 1) as f64).sum();
         sum(rank, whole, clients.map(Client).collect(), weight, false)
@@ -438,13 +440,13 @@ fn check_finds_every_kind_of_fault() {
     fault("a lost sum", 8, one(vec![leaf(0, 0..2), root(all())]));
     let taken = sum(0, whole, all(), 15.0, true);
     fault("a result that is summed on", 8, one(vec![taken, root(vec![Sum(0)])]));
-    // One shard belongs to rank 0.
+    // A single shard belongs to rank 0.
     fault("a result on another rank", 9, one(vec![Step { rank: 1, ..root(all()) }]));
     assert_eq!(seen.len(), KINDS, "{seen:?}");
 }
 
-/// Two shards that every rank must hold at the end. The way back: straight from rank 0 for the first half, down a chain
-/// for the second.
+/// Every rank must hold both shards at the end. The first half is copied directly from rank 0, the second half along a
+/// chain.
 #[test]
 fn check_proves_that_the_round_ends_as_it_should() {
     let (problem, layout, _) = problem();
@@ -475,7 +477,7 @@ fn check_proves_that_the_round_ends_as_it_should() {
     let short = Range::new(ranges[1].start, ranges[1].end - 1);
     fault("a copy of a part", 9, found(&star, &[chain[0].clone(), chain[1].clone(), copy(2, short, 1, 3)]));
     fault("a copy of another range", 4, found(&star, &[chain[0].clone(), chain[1].clone(), copy(2, ranges[0], 1, 3)]));
-    // The copy on rank 1 is made on level 2, and one of it on that level cannot have it yet.
+    // The copy on rank 1 is made on level 2, so another step on level 2 cannot read it.
     fault(
         "a copy from a rank that has it not yet",
         7,
@@ -489,7 +491,7 @@ fn check_proves_that_the_round_ends_as_it_should() {
         copy(2, ranges[1], 1, 3),
     ];
     fault("a copy of what is not finished", 8, found(&star, &of_partial));
-    // With end root nobody but rank 0 needs the range.
+    // With the end root only rank 0 needs the range.
     let rooted = Problem::clone(&problem).ending(End::Root);
     let plan = ExplicitPlan::new(vec![star.clone(), vec![finished(ranges[1])]]);
     fault("a copy that nobody needs", 8, check(&plan, &rooted, &layout));

@@ -1,4 +1,4 @@
-//! What the commands print, read as a program would read it.
+//! Tests the output of the commands, read as a program reads it.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -39,8 +39,8 @@ fn strategies_are_listed() {
     }
 }
 
-/// torchvision counts 11,689,512 parameters of ResNet-18 and 138,357,544 of VGG-16. Here both have 10 classes, not
-/// 1,000: 990 less, each with 512 or 4,096 weights and a bias.
+/// torchvision counts 11,689,512 parameters of ResNet-18 and 138,357,544 of VGG-16 with 1,000 classes. Here both have
+/// 10 classes. Each of the 990 missing classes has 512 or 4,096 weights and a bias.
 #[test]
 fn models_are_listed_with_their_counts() {
     let place = Place::new();
@@ -75,7 +75,7 @@ fn the_machine_is_described_by_every_rank() {
     assert_eq!(described["machines"].as_array().map(Vec::len), Some(3), "{described:#}");
 }
 
-/// λ-FL with N = 20: ⌈√20⌉ = 5 clients a leaf, 4 leaves, one root.
+/// λ-FL with N = 20 has ⌈√20⌉ = 5 clients per leaf, 4 leaves and one root.
 #[test]
 fn plans_in_every_format() {
     let place = Place::new();
@@ -86,7 +86,7 @@ fn plans_in_every_format() {
     let json: Value = serde_json::from_str(&plan("json")).unwrap();
     let aggregators = json["steps"].as_array().unwrap_or_else(|| panic!("{json:#}"));
     assert_eq!(aggregators.len(), 5);
-    // Inputs are given as ranges of numbers.
+    // Inputs are printed as ranges of numbers.
     let count = |ranges: &Value| {
         let ranges = ranges.as_array().unwrap().iter();
         ranges.map(|range| range[1].as_u64().unwrap() - range[0].as_u64().unwrap()).sum::<u64>()
@@ -98,11 +98,11 @@ fn plans_in_every_format() {
     assert!(text.contains("tree-lambda-fl") && text.contains("sound") && text.contains("1000"), "{text}");
     let dot = plan("dot");
     assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}'), "{dot}");
-    // 20 clients to their leaves, 4 leaves to the root.
+    // There are 20 edges from clients to leaves, and 4 from leaves to the root.
     assert_eq!(dot.matches("->").count(), 24, "{dot}");
     let svg = plan("svg");
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{svg}");
-    // 20 clients, 4 leaves and a root, with the same 24 lines.
+    // There are 20 clients, 4 leaves and a root, with the same 24 edges.
     assert_eq!(
         ["<circle", "class=\"partial\"", "class=\"result\"", "class=\"edge"].map(|w| svg.matches(w).count()),
         [20, 4, 1, 24]
@@ -129,7 +129,7 @@ fn every_strategy_has_a_plan_to_show() {
     }
 }
 
-/// The names that other programs rely on.
+/// Other programs rely on these names.
 #[test]
 fn shown_results_have_the_promised_names() {
     let place = Place::new();
@@ -225,7 +225,7 @@ fn a_dry_run_shows_cells_and_memory_and_writes_nothing() {
         for name in strategies(&place) {
             assert!(text.contains(&format!("  {name}, M = ")), "{name}: {text}");
         }
-        // Four clients of 4 MiB are resident.
+        // Four gradients of 4 MiB are resident.
         assert!(text.contains("mine (1048576 f32), 4 clients") && text.contains("total: "), "{text}");
         assert!(text.contains("MiB on the busiest rank"), "{text}");
     }

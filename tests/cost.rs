@@ -1,4 +1,4 @@
-//! `gradshard cost`, read as a program would read it. Expected values are worked out by hand from published ones.
+//! Tests the output of `gradshard cost`. Expected values are calculated by hand from published ones.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -19,8 +19,9 @@ fn number(row: &Value, column: &str) -> f64 {
     row[column].as_f64().unwrap_or_else(|| panic!("no {column}: {row:#}"))
 }
 
-/// Memory by the rule, 3 · 128.08 + 450 and 3 · 512.32 + 450; requests 80 · 0.0004 + 4 · 0.005 and 24 · 0.0004 + 5 · 0.005
-/// dollars for 1,000 rounds, clients' 80 (0.0004 + 0.005) and 20 (0.0004 + 0.005).
+/// Memory follows the rule, 3 · 128.08 + 450 and 3 · 512.32 + 450 MiB. The functions' requests cost
+/// 80 · 0.0004 + 4 · 0.005 and 24 · 0.0004 + 5 · 0.005 dollars for 1,000 rounds, and the clients' requests cost
+/// 80 · (0.0004 + 0.005) and 20 · (0.0004 + 0.005) dollars.
 #[test]
 fn a_plan_is_priced() {
     let arguments = ["--model", "vgg16", "--strategy", "sharded-direct,tree-lambda-fl"];
@@ -34,11 +35,11 @@ fn a_plan_is_priced() {
         );
         let parts = number(row, "functions_usd") + requests + clients;
         assert!((number(row, "usd_per_1000_rounds") - parts).abs() < 1e-9, "{row}");
-        // Time of functions by their memory: GB-seconds at $0.0000166667, for 1,000 rounds.
+        // The functions' time times their memory costs $0.0000166667 per GB-second, here for 1,000 rounds.
         let functions = number(row, "function_s") * memory / 1024.0 * 0.0166667;
         assert!((number(row, "functions_usd") / functions - 1.0).abs() < 1e-6, "{row}");
     }
-    // Without clients, and with a cold start of a second for each of four functions.
+    // Prices without the clients' requests, and with a cold start of 1 s for each of four functions.
     let without = rows(&json(&[&arguments[..], &["--without-clients"]].concat()), "estimate");
     let less = number(&found[0], "usd_per_1000_rounds") - number(&without[0], "usd_per_1000_rounds");
     assert!((less - 0.432).abs() < 1e-9, "{less}");
@@ -47,7 +48,7 @@ fn a_plan_is_priced() {
     assert!((number(&cold[1], "latency_s") - number(&found[1], "latency_s") - 2.0).abs() < 1e-6);
 }
 
-/// Every form has the same numbers, and CSV one row a line.
+/// All formats have the same numbers, and CSV has one row per line.
 #[test]
 fn csv_and_text_say_what_json_says() {
     let place = Place::new();
@@ -60,14 +61,14 @@ fn csv_and_text_say_what_json_says() {
     assert_eq!(lines[1][at].parse::<f64>().unwrap(), number(&json[0], "usd_per_1000_rounds"));
     let text = place.gradshard().args(&arguments[..5]).run().success().to_owned();
     assert!(text.contains("sharded-direct") && text.lines().count() == 4, "{text}");
-    // Level by level it is the same time: four functions.
+    // The levels add up to the same time: there are four functions.
     let levels = rows(&self::json(&["--model", "vgg16", "--strategy", "sharded-direct", "--levels"]), "levels");
     let parts = ["mean_read_s", "mean_sum_s", "mean_write_s"].map(|part| number(&levels[0], part));
     assert!((4.0 * parts.iter().sum::<f64>() - number(&json[0], "function_s")).abs() < 1e-6, "{levels:?}");
 }
 
-/// Feasible, or not, as published; the ratio of 2.7 with the clients' traffic (10.167 + 0.108) / (3.383 + 0.432) and the
-/// published sweep.
+/// Cells are feasible or not as published. The ratio with the clients' requests is
+/// (10.167 + 0.108) / (3.383 + 0.432) = 2.7. The sweep is the published one.
 #[test]
 fn the_published_tables_stand_beside_ours() {
     let tables = json(&["tables"]);
@@ -89,11 +90,11 @@ fn the_published_tables_stand_beside_ours() {
     assert_eq!(rows(&tables, "idle").len(), 4);
 }
 
-/// A small experiment, measured on threads, by a node-hour of $36: a cent a second. Idle: 9.5 s of 10.
+/// A small experiment on threads, at $36 per node-hour, which is one cent per second. The server is idle for 9.5 s.
 #[test]
 fn what_was_measured_is_priced() {
     let place = Place::new();
-    // Behind a barrier: on a busy machine ranks may miss a start window, and then nothing is timed.
+    // Rounds begin after a barrier. On a busy machine ranks may miss windows, so that nothing is timed.
     let repeat = r#"{"blocks": 10, "start": "barrier"}"#;
     let experiment =
         format!(r#"{{"models": 1000, "clients": 4, "strategies": ["sharded-direct"], "repeat": {repeat}}}"#);
@@ -107,7 +108,7 @@ fn what_was_measured_is_priced() {
     let tables = place.gradshard().args(arguments).run().json();
     let row = &rows(&tables, "measured")[0];
     let median = number(row, "median_s");
-    // To a nanosecond.
+    // Equal up to a nanosecond.
     assert!((number(row, "usd_per_1000_rounds") - median * 0.01 * 1000.0).abs() < 1.1e-8, "{row}");
     assert!((number(row, "idle_usd") - 95.0).abs() < 1e-9, "{row}");
     assert!((number(row, "idle_percent") - 950.0 / (9.5 + median)).abs() < 1e-6, "{row}");
@@ -136,7 +137,7 @@ fn what_cannot_be_priced_is_refused() {
     ] {
         place.gradshard().args(["cost"]).args(arguments).run().refused(parts);
     }
-    // What the command line's own reader refuses has its own form.
+    // Errors of the command line parser have another form.
     for (arguments, part) in [
         (&["--clients", "0"][..], "write a whole number from 1"),
         (&["--flow", "0MiB"], "write whole, or a size such as 64MiB"),

@@ -1,4 +1,4 @@
-//! A run beside programs that take its cores says so: in its file, and where the result is shown.
+//! Tests that a run beside other programs on its cores reports the disturbance in its file and when it is shown.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use gradshard::stats::interference::Interference;
 use harness::Place;
 use serde_json::json;
 
-/// Programs that do nothing but take cores; ended when dropped.
+/// Programs that only keep cores busy. They are ended when this is dropped.
 struct Burners(Vec<Child>);
 
 impl Burners {
@@ -35,7 +35,7 @@ impl Drop for Burners {
     }
 }
 
-/// The program of a burner, which ends by itself should nobody end it.
+/// The program of a burner. It also ends by itself.
 #[test]
 #[ignore = "a burner's program"]
 fn burn() {
@@ -62,7 +62,8 @@ fn a_run_whose_cores_others_take_says_so() {
     let found = ResultFile::open(&output).unwrap();
     assert!(found.blocks.iter().map(|block| block.involuntary_switches).sum::<u64>() > 0);
     for cell in &found.cells {
-        // On two cores: four programs beside two ranks, so that two thirds are others'; on more cores, more.
+        // On two cores, four programs run beside two ranks, so two thirds of the load are other programs'. On more
+        // cores it is more.
         assert!(
             matches!(cell.interference, Some(Interference::OtherLoad | Interference::OtherLoadAndOffCore)),
             "{cell:?}"

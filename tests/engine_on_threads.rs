@@ -1,4 +1,4 @@
-//! Every strategy that needs no MPI, carried out on threads, against sums computed here.
+//! Tests every strategy that needs no MPI on threads against sums calculated here.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::memory::predict;
 use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
 
-/// Gradients by a formula of the test's own.
+/// Gradients by a formula of this test.
 struct Formula {
     elements: u64,
     weights: Vec<f64>,
@@ -58,7 +58,7 @@ struct Case {
     terms: Terms,
 }
 
-/// Carries a case out, twice in the same buffers, and returns the assembled result and all ranks' verification.
+/// Carries out a case twice in the same buffers. Returns the assembled result and the verification of all ranks.
 fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> {
     let weights: Vec<f64> = (0..case.clients).map(|k| (k % 7 + 1) as f64).collect();
     let source = Formula { elements: case.elements, weights: weights.clone() };
@@ -68,7 +68,7 @@ fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> 
     let layout = Arc::new(Layout::even(case.ranks, case.nodes, case.roles).ok()?);
     let plan = match strategy.plan(&problem, &layout) {
         Ok(plan) => plan,
-        // Bine trees alone have no plan for some numbers of ranks.
+        // Only Bine trees have no plan for some numbers of ranks.
         Err(infeasible) => {
             assert!(case.strategy == "sharded-bine" && infeasible.to_string().contains("power of two"), "{infeasible}");
             return None;
@@ -116,7 +116,7 @@ fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> 
         by_rank.push(held);
     }
     let result: Vec<E> = assemble(all);
-    // Every rank holds what the end asks for, by a rule of the test's own.
+    // Every rank holds the ranges that the end requires, by a rule of this test.
     let mut scattered = Vec::new();
     for (rank, held) in by_rank.into_iter().enumerate() {
         let held = assemble(held);
@@ -132,20 +132,20 @@ fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> 
             _ => assert!(held.is_empty(), "{} {:?} rank {rank}", case.strategy, case.terms),
         }
     }
-    // Ranks own consecutive shards, in their order.
+    // Ranks own consecutive shards in the order of the ranks.
     if case.end == End::Scattered {
         assert_eq!(scattered, result, "{} {:?}", case.strategy, case.terms);
     }
     Some((result, verdict))
 }
 
-/// The elements of ranges that tile the gradient, in order.
+/// Joins the elements of ranges that tile the gradient.
 fn assemble<E: Element>(mut ranges: Vec<(Range, Vec<E>)>) -> Vec<E> {
     ranges.sort_by_key(|(range, _)| (range.start, range.end));
     ranges.into_iter().flat_map(|(_, elements)| elements).collect()
 }
 
-/// The flat server in client order, written out.
+/// The result of the flat server in client order, calculated directly.
 fn flat_server_f32(elements: u64, clients: u64) -> Vec<f32> {
     (0..elements)
         .map(|i| {
@@ -254,7 +254,7 @@ fn every_end_leaves_the_result_where_it_should_be() {
                                 let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
                                 let case =
                                     Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
-                                // One rank cannot have dedicated roles, and Bine trees want powers of two.
+                                // One rank cannot have dedicated roles, and Bine trees need powers of two.
                                 let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
                                 assert_eq!((result.len() as u64, verdict.wrong), (elements, 0), "{strategy} {terms:?}");
                             }

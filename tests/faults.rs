@@ -1,4 +1,4 @@
-//! Ranks that panic, that are killed, that the wrong launcher started: the job ends soon, and whole.
+//! Tests that the whole job ends soon if a rank panics or is killed, or if the wrong launcher started the ranks.
 
 mod harness;
 
@@ -8,7 +8,7 @@ use gradshard::mpi::{World, launcher as started_by};
 use harness::{Place, is_installed, launcher};
 use serde_json::json;
 
-/// What the ranks of the next test do. By itself, without a launcher, it does nothing.
+/// The program of the next test's ranks. Without a launcher it does nothing.
 #[test]
 #[ignore = "a rank of another test's job"]
 fn rank_that_panics_or_waits() {
@@ -19,7 +19,7 @@ fn rank_that_panics_or_waits() {
     let all = world.communicator();
     all.barrier().unwrap();
     assert!(all.rank() != 1, "rank 1 gives up");
-    // For ever, were it not for the panic.
+    // Without the panic this rank would wait for ever.
     all.barrier().unwrap();
 }
 
@@ -35,7 +35,7 @@ fn a_panic_on_one_rank_ends_the_job() {
     assert!(finished.stderr.contains("rank 1 gives up"), "{finished:#?}");
 }
 
-/// Long enough to be interrupted.
+/// Writes an experiment that runs long enough to be interrupted.
 fn long_job(place: &Place) {
     let experiment = json!({
         "models": [{"name": "first", "elements": 97}, {"name": "second", "elements": 100_003}],
@@ -76,7 +76,7 @@ fn an_interrupted_launcher_leaves_no_rank_behind() {
     }
 }
 
-/// The other library's launcher starts as many worlds of one rank each, and would say nothing.
+/// The other library's launcher starts separate jobs of one rank each. Without a check this would go unnoticed.
 #[test]
 fn the_other_librarys_launcher_is_told_apart() {
     let library = gradshard::mpi::library_version().unwrap();

@@ -1,4 +1,4 @@
-//! An MPI library that does not let go in MPI_Finalize does not hang the job.
+//! Tests that an MPI library that hangs in MPI_Finalize does not hang the job.
 
 #![allow(unsafe_code)]
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use gradshard::mpi::{World, launcher as started_by};
 use harness::{Place, launcher};
 
-/// Stands before the library's own in this program.
+/// Replaces the library's function in this program.
 #[unsafe(no_mangle)]
 extern "C" fn MPI_Finalize() -> c_int {
     loop {
@@ -18,7 +18,7 @@ extern "C" fn MPI_Finalize() -> c_int {
     }
 }
 
-/// What the ranks of the next test do. By itself, without a launcher, it does nothing.
+/// The program of the next test's ranks. Without a launcher it does nothing.
 #[test]
 #[ignore = "a rank of another test's job"]
 fn rank_whose_library_never_ends() {
@@ -40,7 +40,7 @@ fn a_library_that_never_ends_is_left_alone() {
     let finished = place.under(&launcher(), 3, this).args(arguments).limit(60).run();
     assert!(finished.seconds < 20.0, "{finished:#?}");
     assert_eq!(finished.left_behind, 0, "{finished:#?}");
-    // Launchers end the others once one has ended without MPI_Finalize: at least one has said it.
+    // Launchers end the other ranks once one has ended without MPI_Finalize, so at least one prints the message.
     assert!(finished.stderr.contains("has waited enough"), "{finished:#?}");
     assert!(!finished.stderr.contains("has returned"), "{finished:#?}");
 }

@@ -1,4 +1,4 @@
-//! A result file is read by h5py and h5dump, which know nothing of gradshard.
+//! Tests that h5py and h5dump, which do not know gradshard, can read a result file.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use gradshard::stats::{StopReason, Verdict};
 use harness::{available, python, script};
 use serde_json::json;
 
-/// The contents that tests/python/read_result.py expects.
+/// Writes a file with the contents that tests/python/read_result.py expects.
 fn write(directory: &Path) -> PathBuf {
     let environment = json!({"mpi_library": "Open MPI", "cores": 2, "load": 0.5, "shared": true, "hosts": ["a", "b"]});
     let mut file = ResultFile::new("{ \"name\": \"first-look\", \"note\": \"θ\" }\n".into(), environment);
@@ -104,7 +104,7 @@ fn succeed(finished: Finished) -> String {
     out.into_owned()
 }
 
-/// The interpreter is `GRADSHARD_PYTHON`, or python3.
+/// The Python interpreter is `GRADSHARD_PYTHON`, or python3.
 #[test]
 fn h5py_reads_every_part() {
     let Some(mut python) = python("h5py") else { return };

@@ -1,7 +1,7 @@
-//! Killed at any moment: the file opens and holds every comparison that was finished, `--resume` measures the rest and
-//! nothing twice, and no process is left behind.
+//! Tests jobs that are killed at random moments. The file opens and holds every finished comparison, `--resume`
+//! measures only the rest, and no process is left behind.
 //!
-//! `GRADSHARD_KILLS` says how often (12 without it), `GRADSHARD_KILL_SEED` repeats a run.
+//! `GRADSHARD_KILLS` sets the number of kills (default 12), and `GRADSHARD_KILL_SEED` repeats a run.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -20,10 +20,10 @@ use serde_json::json;
 const RANKS: usize = 3;
 const COMPARISONS: u64 = 6;
 const CELLS: u64 = 2 * COMPARISONS;
-/// What gradshard promises to end with when it was asked to stop.
+/// Documented exit code of gradshard after a request to stop.
 const STOPPED: i32 = 3;
 
-/// Six comparisons of two cells, each a twentieth of a second.
+/// Writes an experiment of six comparisons of two cells. Each comparison takes 0.05 s.
 fn experiment(place: &Place) {
     let models: Vec<_> = (0..COMPARISONS).map(|m| json!({"name": format!("m{m}"), "elements": 1000 + m})).collect();
     let experiment = json!({
@@ -39,7 +39,7 @@ const RUN: [&str; 6] = ["run", "e.json", "--no-limits", "--output", "e.h5", "--r
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kill {
-    /// SIGKILL to one rank: it crashed, or the kernel's memory killer came.
+    /// SIGKILL to one rank, as after a crash or by the kernel's out-of-memory killer.
     Rank,
     /// SIGKILL to the launcher.
     Launcher,
@@ -49,9 +49,9 @@ enum Kill {
     AskRank,
     /// SIGUSR1 to one rank.
     WarnRank,
-    /// SIGTERM to every rank, as Slurm at a time limit.
+    /// SIGTERM to every rank, as Slurm sends it at a time limit.
     AskAll,
-    /// SIGUSR1 to every rank, as Slurm with --signal=USR1@60.
+    /// SIGUSR1 to every rank, as Slurm sends it with --signal=USR1@60.
     WarnAll,
 }
 
@@ -59,19 +59,20 @@ const KILLS: [Kill; 7] =
     [Kill::Rank, Kill::Launcher, Kill::AskLauncher, Kill::AskRank, Kill::WarnRank, Kill::AskAll, Kill::WarnAll];
 
 impl Kill {
-    /// Ranks that are asked end by themselves, with what gradshard promises.
+    /// True if ranks are asked to stop. They then end by themselves with the exit code [`STOPPED`].
     fn asks_ranks(self) -> bool {
         matches!(self, Kill::AskRank | Kill::WarnRank | Kill::AskAll | Kill::WarnAll)
     }
 }
 
-/// The finished comparisons that standard error speaks of.
+/// Numbers of the comparisons that standard error reports as finished, from 0.
 fn finished(text: &str) -> BTreeSet<u64> {
     let number = |line: &str| line.trim_start().strip_prefix("finished [")?.split('/').next()?.parse::<u64>().ok();
     text.lines().filter_map(number).map(|number| number - 1).collect()
 }
 
-/// The cells of the file by number, each of which must be there once, whole, with its comparison. None without a file.
+/// The cells of the file by number; empty without a file. Asserts that each cell is there once, is complete, and has
+/// all cells of its comparison beside it.
 fn cells(place: &Place, when: &str) -> BTreeMap<u64, CellRow> {
     let path = place.path("e.h5");
     if !path.exists() {
@@ -91,8 +92,8 @@ fn cells(place: &Place, when: &str) -> BTreeMap<u64, CellRow> {
     cells
 }
 
-/// Runs a job that is killed `delay` after its comparison `begun`, from 1, has begun; or after the start of it all, for 0.
-/// It may come to its end before. How it ended, and how many seconds after the kill.
+/// Runs a job and kills it `delay` after the start of comparison `begun` (from 1), or of the job if `begun` is 0. The
+/// job may end before. Returns its outcome, and the seconds from the kill to its end.
 fn killed(place: &Place, kill: Kill, rank: usize, begun: u64, delay: Duration) -> (Finished, f64) {
     let mut job = place.mpi(RANKS).args(RUN).limit(60).start();
     if begun > 0 {
@@ -128,17 +129,17 @@ fn whenever_a_job_is_killed_what_was_finished_stays_and_the_rest_is_resumed() {
     let begun = Instant::now();
     place.mpi(RANKS).args(RUN).run().success();
     let whole = begun.elapsed().as_secs_f64();
-    // The comparisons themselves take 0.05 s each; the rest is the start and the end.
+    // The comparisons take 0.05 s each. The rest is the start and the end of the job.
     let start = (whole - 0.05 * COMPARISONS as f64).max(0.05);
     assert_eq!(cells(&place, "undisturbed").len() as u64, CELLS);
 
     let mut tally: BTreeMap<(Kill, &str), usize> = BTreeMap::new();
     let mut done_before = Vec::new();
     for number in 0..kills {
-        // Each kind at the least as often as the others.
+        // The kinds of kills take turns.
         let kill = KILLS[number % KILLS.len()];
         let (rank, at) = (random.random_range(0..RANKS), random.random_range(0..=COMPARISONS));
-        // Counted from a comparison's beginning, so that moments are spread over the job however busy the machine is.
+        // The delay counts from a comparison's start, so kills are spread over the job on a busy machine, too.
         let delay = random.random::<f64>() * if at == 0 { start } else { 0.1 };
         let when = format!("seed {seed}, kill {number}: {kill:?} of rank {rank}, {delay:.3} s into {at}");
         let place = Place::new();
@@ -180,7 +181,7 @@ fn whenever_a_job_is_killed_what_was_finished_stays_and_the_rest_is_resumed() {
     }
     println!("cells that were saved before: {done_before:?}");
     println!("{kills} kills in {:.0} s", begun.elapsed().as_secs_f64());
-    // Kills that all come too early or too late would show nothing.
+    // The test would show nothing if all kills came too early or too late.
     assert!(kills < 10 || done_before.iter().any(|done| 0 < *done && (*done as u64) < CELLS), "{done_before:?}");
 }
 
@@ -188,7 +189,7 @@ fn rand_seed() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
-/// Every way of asking ends the job the same way: soon, with the code that is promised, saying how to go on.
+/// Each signal ends the job soon, with the documented exit code, and with a message on how to continue.
 #[test]
 fn a_job_that_is_asked_to_stop_says_how_to_go_on() {
     for (signal, name) in [(libc::SIGTERM, "SIGTERM"), (libc::SIGUSR1, "SIGUSR1"), (libc::SIGINT, "SIGINT")] {
@@ -207,7 +208,7 @@ fn a_job_that_is_asked_to_stop_says_how_to_go_on() {
     }
 }
 
-/// Without MPI the same.
+/// A job without MPI stops in the same way.
 #[test]
 fn threads_stop_too() {
     let place = Place::new();

@@ -1,6 +1,6 @@
-//! Measurements whose answer is known before, by the whole chain that a comparison goes through: ranks on threads that begin
-//! at windows, every rank's times, blocks in random order, the stopping rule, the judgement. Once with clocks that are made
-//! up, so that the counts are the same each time, and once with this machine's, and its noise.
+//! Tests the whole procedure of a comparison on cases with a known answer: ranks on threads that begin at windows,
+//! every rank's times, blocks in random order, the stopping rule, and the verdict. Simulated clocks make the counts
+//! reproducible. Other tests use this machine's clock and its noise.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -23,15 +23,16 @@ use rand_chacha::ChaCha8Rng;
 const RANKS: usize = 2;
 const ENOUGH: Duration = Duration::from_secs(25);
 
-/// One rank's clock, and what takes time on it: a round of something as slow as the factor.
+/// One rank's clock, and a function that runs a round. Its argument is the factor on the round's time.
 struct Machine {
     clock: LocalClock,
     round: Box<dyn FnMut(f64)>,
 }
 
 impl Machine {
-    /// Time that passes only when somebody looks, 20 ns a look, and in rounds: 100 µs, give or take 2 % (of the logarithm,
-    /// the sum of three uniform numbers), and now and then a round takes three times as long.
+    /// A simulated machine. Its time advances by 20 ns with each reading and by 100 µs with each round. The logarithm
+    /// of a round's time has noise with a standard deviation of 0.02, the sum of three uniform numbers. In 2 % of the
+    /// rounds the time is three times as long.
     fn made_up(seed: u64, rank: usize) -> Machine {
         let time = Rc::new(Cell::new(1_000_000_000u64));
         let looked = Rc::clone(&time);
@@ -48,7 +49,7 @@ impl Machine {
         Machine { clock: LocalClock::new("made up".to_owned(), now), round: Box::new(round) }
     }
 
-    /// This machine: arithmetic that waits for itself, some 30 µs.
+    /// This machine. A round is a chain of dependent arithmetic operations and takes about 30 µs.
     fn real() -> Machine {
         let round = |factor: f64| {
             let mut x = 0.5f64;
@@ -60,7 +61,7 @@ impl Machine {
     }
 }
 
-/// What came of a comparison.
+/// The outcome of a comparison.
 struct Compared {
     ratios: LogRatios,
     stopped: Stopped,
@@ -71,7 +72,7 @@ impl Compared {
     fn verdict(&self, margin: f64) -> Verdict {
         match Evidence::at(&self.ratios, margin, &self.stopped.look, Alpha::FIVE_PERCENT) {
             Some(evidence) => judge(&[evidence], margin, Alpha::FIVE_PERCENT)[0].verdict,
-            // Every block had a window that was missed.
+            // Every block had a missed window.
             None => Verdict::Undecided,
         }
     }
@@ -81,15 +82,15 @@ fn is_difference(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Faster | Verdict::Slower)
 }
 
-/// Two strategies, the first `slowdown` times as slow as the second, measured as a comparison is, `repetitions` times; on a
-/// machine whose cores others have, as often as goes into a time.
+/// Compares two strategies `repetitions` times, as the job does. The first is slower by the factor `slowdown`. Stops
+/// early if it takes longer than [`ENOUGH`], as on a busy machine.
 fn compare(
     repetitions: u64,
     slowdown: f64,
     rule: StoppingRule,
     machine: impl Fn(u64, usize) -> Machine + Sync,
 ) -> Vec<Compared> {
-    // Side by side they would take each other's cores.
+    // Comparisons at the same time would take each other's cores.
     static ONE: Mutex<()> = Mutex::new(());
     let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let all = run_threads(&[0; RANKS], |transport| {
@@ -118,7 +119,7 @@ fn one(
     let mut order = BlockOrder::new(seed, 0, 2);
     let mut stopping = Stopping::new(rule);
     let mut mine = Vec::new();
-    // Both alike in the first round that they run.
+    // A warm-up round that both strategies have in common.
     round(1.0);
     let mut look = 10;
     for blocks in 1..=rule.max_blocks {
@@ -128,7 +129,7 @@ fn one(
             let window = begun.window.unwrap();
             mine.push([cell as u64, blocks, begun.at - window, sync.since(window, sync.clock().now())]);
         }
-        // Between looks the rule decides nothing.
+        // The rule decides only at looks.
         if blocks != look && blocks != rule.max_blocks {
             continue;
         }
@@ -142,7 +143,8 @@ fn one(
     None
 }
 
-/// From every rank's cells, blocks, starts and ends.
+/// Applies the stopping rule. `all` has four numbers per round and rank: cell, block, start and end. None if the
+/// comparison goes on.
 fn judged(all: &[Vec<u64>], blocks: u64, stopping: &mut Stopping) -> Option<Compared> {
     let mut samples = [Vec::new(), Vec::new()];
     let mut missed = 0;
@@ -161,7 +163,7 @@ fn judged(all: &[Vec<u64>], blocks: u64, stopping: &mut Stopping) -> Option<Comp
     Some(Compared { ratios, stopped, missed })
 }
 
-/// 5 in 100, and three standard deviations of chance.
+/// Allowed number of false claims: 5 % of the repetitions, plus three standard deviations.
 fn allowed_by_chance(repetitions: u64) -> usize {
     let n = repetitions as f64;
     (0.05 * n + 3.0 * (0.05 * 0.95 * n).sqrt()) as usize
@@ -171,7 +173,7 @@ fn rule(target: f64, max_blocks: u64) -> StoppingRule {
     StoppingRule { alpha: Alpha::FIVE_PERCENT, target, max_seconds: 1e9, max_blocks }
 }
 
-/// The result of `measure`, and the disturbance by others while it ran, if there was one.
+/// The result of `measure`, and the disturbance by other programs while it ran, if there was one.
 fn watched<T>(measure: impl FnOnce() -> T) -> (T, Option<Interference>) {
     let usage = || gradshard::machine::Usage::of(true).cpu_ns;
     let (begun, before, own) = (std::time::Instant::now(), Load::now(), usage());
@@ -191,7 +193,7 @@ fn with_made_up_clocks_a_strategy_differs_from_itself_at_most_5_in_100_times() {
     let claims = all.iter().filter(|compared| is_difference(compared.verdict(0.0))).count();
     println!("made-up clocks, itself: {claims} of {} called different", all.len());
     assert!(claims <= all.len() / 20, "{claims} of {}", all.len());
-    // Made-up time is never late.
+    // With simulated clocks no window is missed.
     assert_eq!(all.iter().map(|compared| compared.missed).sum::<u64>(), 0);
 }
 
@@ -204,7 +206,7 @@ fn with_made_up_clocks_3_percent_are_found() {
     assert!(found * 20 >= all.len() * 19 && wrong == 0, "{found}, {wrong}");
 }
 
-/// Whatever else the machine does: others' noise must not make differences where there are none.
+/// Noise of other programs must not cause false claims.
 #[test]
 fn on_this_machine_a_strategy_differs_from_itself_at_most_5_in_100_times() {
     let (all, disturbed) = watched(|| compare(200, 1.0, rule(0.02, 40), |_, _| Machine::real()));
@@ -233,7 +235,7 @@ fn on_this_machine_3_percent_are_found() {
         "real noise, 3 % slower: found {found} of {times}, wrong {wrong}, median estimate {median:.4}; {disturbed:?}"
     );
     assert!(wrong <= 1, "{wrong} of {times}");
-    // Where others take the cores the interval is wider than 3 %, and nothing is claimed.
+    // If other programs take the cores, the interval is wider than 3 %, and there is no claim.
     if disturbed.is_none() && times == 40 {
         assert!(found >= times * 9 / 10, "{found} of {times}");
         assert!((median - 1.03).abs() < 0.005, "{median}");

@@ -1,5 +1,5 @@
-//! Memory under MPI: what the kernel sees is what was predicted, ceilings stop cells and not sweeps, and the search for
-//! the largest gradient finds the edge.
+//! Tests memory under MPI: the kernel's figures agree with the predictions, ceilings stop cells but not sweeps, and the
+//! search for the largest gradient finds the predicted size.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ fn cells(place: &Place, file: &str) -> Vec<Value> {
     shown["cells"].as_array().unwrap().clone()
 }
 
-/// Clients that produce chunks on the first rank, aggregators on the others.
+/// An experiment with streamed gradients and dedicated roles: clients on the first rank, aggregators on the others.
 fn dedicated(strategies: &[&str], elements: u64) -> Value {
     json!({
         "models": [{"name": "m", "elements": elements}],
@@ -47,7 +47,7 @@ fn the_kernel_sees_what_was_predicted() {
         let mut own = 0;
         for cell in cells(&place, "memory.h5") {
             if cell["status"] == "infeasible" {
-                // Three ranks that aggregate are no power of two.
+                // Three aggregating ranks are not a power of two.
                 let strategy = cell["strategy"].as_str().unwrap();
                 assert!(strategy.starts_with("native-") || strategy == "sharded-bine", "{cell}");
                 continue;
@@ -60,21 +60,21 @@ fn the_kernel_sees_what_was_predicted() {
             assert_eq!(memory["tracked"], memory["predicted"], "{cell}");
             let native = cell["strategy"].as_str().unwrap().starts_with("native-");
             let most = predicted * 103 / 100 + 8 * MIB;
-            // The library's own memory comes on top of what is predicted; a hand-written strategy takes none of it.
+            // The library's memory is not predicted. Strategies outside the library do not use it.
             assert!(native || round <= most, "{cell}");
-            // A dedicated rank holds no gradients. Below: pages that were there before, or huge ones that were split.
+            // A smaller figure is possible if pages were there before, or huge pages were split.
             let least = (predicted * 97 / 100).saturating_sub(8 * MIB);
             assert!(round >= least, "{cell}");
             let gradients = bytes(&kernel["resident"]);
             if residency == "streamed" {
                 assert!(gradients <= MIB, "{cell}");
             } else {
-                // One or two clients of 32 MiB.
+                // A rank hosts one or two clients with gradients of 32 MiB.
                 assert!((30 * MIB..=70 * MIB).contains(&gradients), "{cell}");
                 own += u64::from(bytes(&kernel["neighbours"]) > MIB);
             }
         }
-        // A neighbour's gradients, read where they lie, were told apart.
+        // Mapped gradients of neighbours were counted separately.
         assert!(residency == "streamed" || own > 0);
     }
 }
@@ -108,14 +108,15 @@ fn a_ceiling_stops_the_cells_that_are_predicted_to_exceed_it() {
             }
         }
     }
-    // A gradient is 12 MiB. sharded-direct whole: 4 of result and two slots of 4. λ-FL: the root's result is 12.
+    // A gradient is 12 MiB. sharded-direct with whole objects needs 4 MiB of result and two slots of 4 MiB. With λ-FL
+    // the root's result is 12 MiB.
     let expected =
         ["sharded-direct whole 10485760.0", "tree-lambda-fl 64KiB 10485760.0", "tree-lambda-fl whole 10485760.0"];
     let found: BTreeSet<&str> = infeasible.iter().map(String::as_str).collect();
     assert_eq!(found, BTreeSet::from(expected));
 }
 
-/// The library needs more than its plan says: the job dies of the cell, and the sweep goes on without it.
+/// The library needs more memory than predicted. The job dies in the cell, and the sweep continues without it.
 #[test]
 fn a_cell_that_kills_the_job_under_an_enforced_ceiling_becomes_a_row() {
     let place = Place::new();
@@ -141,7 +142,7 @@ fn a_cell_that_kills_the_job_under_an_enforced_ceiling_becomes_a_row() {
     assert_eq!(names, ["enforced.h5", "enforced.json"]);
 }
 
-/// Once more with what it has: nothing is measured twice. And with another experiment: refused.
+/// Resuming a complete file measures nothing. Resuming with another experiment is refused.
 #[test]
 fn a_resumed_run_does_what_is_left() {
     let place = Place::new();
@@ -157,7 +158,7 @@ fn a_resumed_run_does_what_is_left() {
     place.mpi(4).args(resume).run().refused(&["sweep.h5", "another experiment"]);
 }
 
-/// Each strategy's edge lies where the plan puts it: eight shards hold eight times what one aggregator does.
+/// The largest gradient of each strategy is the one that the plan predicts.
 #[test]
 fn the_search_finds_the_edge_that_was_predicted() {
     let place = Place::new();
@@ -174,12 +175,12 @@ fn the_search_finds_the_edge_that_was_predicted() {
     for edge in edges {
         let (predicted, ratio) = (&edge["predicted_elements"], edge["measured_over_predicted"].as_f64());
         match edge["strategy"].as_str().unwrap() {
-            // A result and two slots: a third of 24 MiB each.
+            // A result and two slots have a third of 24 MiB each.
             "sharded-direct" => assert_eq!(predicted, 4 * (8 * MIB / 4)),
-            // A leaf's sum and two gradients.
+            // A leaf has a sum and two gradients.
             _ => assert_eq!(predicted, 8 * MIB / 4),
         }
-        // The limit leaves the runtime 4 MiB.
+        // The limit has 4 MiB to spare for the runtime.
         let ratio = ratio.unwrap();
         assert!((0.99..=1.0 + 5.0 / 24.0).contains(&ratio), "{edge}");
         let tries = edge["tries"].as_array().unwrap();
@@ -188,7 +189,7 @@ fn the_search_finds_the_edge_that_was_predicted() {
     }
 }
 
-/// Threads of one process would lower and lift each other's limit.
+/// A limit applies to a process, so threads cannot have limits of their own.
 #[test]
 fn threads_cannot_have_ceilings_enforced() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! Result files of several jobs become one: from real jobs under MPI's launcher to the printed table.
+//! Tests merging the result files of several jobs under MPI's launcher, up to the printed table.
 
 mod harness;
 
@@ -24,7 +24,8 @@ fn shown(place: &Place, file: &str) -> Value {
     place.gradshard().args(["show", file, "--format", "json"]).run().json()
 }
 
-/// Three jobs of 2 ranks and one of 4: the ratios over the three are calculated here from what each says of itself.
+/// There are three jobs of 2 ranks and one of 4. The ratios over the three jobs are calculated here from their own
+/// ratios.
 #[test]
 fn jobs_are_the_outer_unit() {
     let place = Place::new();
@@ -43,7 +44,7 @@ fn jobs_are_the_outer_unit() {
         .map(|j| (j["file"].as_str().unwrap(), j["ranks"].as_u64().unwrap()))
         .collect();
     assert_eq!(jobs, [("a.h5", 2), ("b.h5", 2), ("c.h5", 2), ("d.h5", 4)]);
-    // Every job's own cells and ratios are there as it measured them.
+    // The merged file has every job's own cells and ratios unchanged.
     for (number, (file, _)) in jobs.iter().enumerate() {
         let own = shown(&place, file);
         for table in ["cells", "ratios"] {
@@ -62,7 +63,7 @@ fn jobs_are_the_outer_unit() {
     assert_eq!(pooled.len(), 2, "{pooled:?}");
     for row in pooled {
         assert_eq!((&row["jobs"], &row["ranks"]), (&json!(3), &json!(2)), "{row}");
-        // Where all three jobs have the same fastest cell, their own ratios are those that are pooled.
+        // If all three jobs have the same fastest cell, their own ratios are pooled.
         let ratios = all["ratios"]
             .as_array()
             .unwrap()
@@ -75,7 +76,7 @@ fn jobs_are_the_outer_unit() {
         }
         let mean = logs.iter().sum::<f64>() / 3.0;
         let deviation = (logs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
-        // Student's t of two degrees of freedom, 97.5 %.
+        // The 97.5 % quantile of Student's t with two degrees of freedom.
         let reach = 4.302_652_73 * deviation / 3f64.sqrt();
         for (name, expected) in
             [("estimate", mean), ("ci_low", mean - reach), ("ci_high", mean + reach), ("spread", deviation)]

@@ -1,4 +1,4 @@
-//! Jobs under MPI's launcher, from the experiment file to the kept result, against calculations of the tests' own.
+//! Tests jobs under MPI's launcher, from the experiment file to the kept result, against the tests' own calculations.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use harness::flat_server::{Type, assert_close, differing, flat_server, synthetic
 use harness::{Place, python, repository, script};
 use serde_json::{Value, json};
 
-/// What `gradshard strategies` lists: never written down here, so that a new strategy is tested from its first day.
+/// The strategies that `gradshard strategies` lists, so that a new strategy is tested automatically.
 fn strategies(place: &Place) -> Vec<String> {
     let list = place.gradshard().args(["strategies", "--format", "json"]).run().json();
     let names: Vec<String> = list.as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect();
@@ -20,7 +20,7 @@ fn strategies(place: &Place) -> Vec<String> {
     names
 }
 
-/// Runs an experiment on `ranks` ranks, keeping results in `kept`, and returns its cells.
+/// Runs an experiment on `ranks` ranks, keeps the results in a directory, and returns the cells.
 fn run(place: &Place, name: &str, experiment: &Value, ranks: usize) -> Vec<Value> {
     let file = place.write(&format!("{name}.json"), experiment.to_string());
     let output = place.path(format!("{name}.h5"));
@@ -37,7 +37,7 @@ fn run(place: &Place, name: &str, experiment: &Value, ranks: usize) -> Vec<Value
     cells
 }
 
-/// The kept results by the numbers of their cells.
+/// Paths of the kept results by the numbers of their cells.
 struct Kept(HashMap<u64, PathBuf>);
 
 impl Kept {
@@ -56,8 +56,8 @@ fn cell_of(file: &str) -> u64 {
     file.strip_prefix("cell-").and_then(|name| name.split('_').next()).and_then(|n| n.parse().ok()).expect(file)
 }
 
-/// True if the cell was carried out, as every cell must be: only collectives of the library that give every rank a part
-/// of the result, whatever its role, may refuse dedicated roles, and Bine trees numbers that are no powers of two.
+/// True if the cell was carried out. Every cell must be, with two exceptions. Collectives that give every rank a part
+/// of the result may refuse dedicated roles, and Bine trees may refuse numbers of ranks that are not powers of two.
 fn is_carried_out(cell: &Value) -> bool {
     let reason = cell["reason"].as_str().unwrap();
     if cell["status"] == "infeasible" {
@@ -72,7 +72,7 @@ fn is_carried_out(cell: &Value) -> bool {
     true
 }
 
-/// Checks a cell, and its kept result, against gradients and weights.
+/// Checks a cell and its kept result against gradients and weights. `flat` is the flat server's result.
 fn assert_right(cell: &Value, kept: &Kept, gradients: &[Vec<f64>], weights: &[f64], flat: &[f64]) {
     if !is_carried_out(cell) {
         return;
@@ -88,7 +88,7 @@ fn assert_right(cell: &Value, kept: &Kept, gradients: &[Vec<f64>], weights: &[f6
     }
 }
 
-/// Synthetic gradients by the recipe, with their flat sums, made once for each problem.
+/// Synthetic gradients, made once for each problem.
 #[derive(Default)]
 struct Problems(HashMap<(u64, u64, String), Gradients>);
 
@@ -110,24 +110,24 @@ impl Problems {
     }
 }
 
-/// True under a library whose ranks keep a core while they wait (MPICH): where they outnumber the cores, making shared
-/// memory alone takes tens of milliseconds, and thousands of cells as many minutes.
+/// True under MPICH, whose ranks keep a core busy while they wait. With more ranks than cores, creating shared memory
+/// takes tens of milliseconds, and thousands of cells take too long.
 fn waits_on_the_core(place: &Place) -> bool {
     let machine = place.mpi(1).args(["machine", "--format", "json"]).run().json();
     machine["machines"][0]["mpi_library"].as_str().unwrap().contains("MPICH")
 }
 
-/// One job: every strategy on every awkward problem with one type and one end; on more than 2 ranks that wait on the core,
-/// with one number of clients.
+/// Runs one job with every strategy on awkward problems, with one element type and one end. With MPICH on more than 2
+/// ranks it has one number of clients.
 fn sweep(ranks: usize, residency: &str, (dtype, end): (&str, &str), problems: &mut Problems) {
-    // No binary fraction, so that products round.
+    // 0.3 is not a binary fraction, so products are rounded.
     const WEIGHT: f64 = 0.3;
     let place = Place::new();
     let names = strategies(&place);
     let roles = if ranks == 1 { json!(["colocated"]) } else { json!(["colocated", "dedicated"]) };
     let thin = ranks > 2 && waits_on_the_core(&place);
     let clients: &[u64] = if thin { &[5] } else { &[1, 5, 20] };
-    // Fewer shards than ranks and more, in turn.
+    // Some jobs have fewer shards than ranks, others more.
     let shards = if ranks.is_multiple_of(2) { 3 } else { 16 };
     let experiment = json!({
         "models": [1, 97, 1009],
@@ -145,7 +145,7 @@ fn sweep(ranks: usize, residency: &str, (dtype, end): (&str, &str), problems: &m
     let cells = run(&place, "sweep", &experiment, ranks);
     for name in &names {
         let of_strategy = cells.iter().filter(|cell| cell["strategy"] == **name).count();
-        // Three models, numbers of clients, one or two roles.
+        // There are three models, the numbers of clients, and one or two roles.
         let comparisons = 3 * clients.len() * if ranks == 1 { 1 } else { 2 };
         assert!(of_strategy >= comparisons && of_strategy % comparisons == 0, "{name}: {of_strategy} cells");
     }
@@ -157,7 +157,7 @@ fn sweep(ranks: usize, residency: &str, (dtype, end): (&str, &str), problems: &m
     }
 }
 
-/// Types and ends, taken in turn: all of them with each number of ranks would make the jobs twelve times as long.
+/// Pairs of element type and end. Jobs use them in turn, as all pairs with each number of ranks would take too long.
 const TERMS: [(&str, &str); 7] = [
     ("bf16", "everywhere"),
     ("f32", "everywhere"),
@@ -184,7 +184,7 @@ fn every_strategy_with_streamed_gradients() {
     }
 }
 
-/// Weights that differ, every order of summation, roles with a number, and a sample a block.
+/// Tests different weights, every order of summation, a number of dedicated ranks, and several blocks.
 #[test]
 fn every_order_with_weights_of_their_own() {
     let place = Place::new();
@@ -209,7 +209,7 @@ fn every_order_with_weights_of_their_own() {
         let (low, middle, high) = (&cell["ci_low_s"], &cell["median_s"], &cell["ci_high_s"]);
         assert!(low.as_f64() <= middle.as_f64() && middle.as_f64() <= high.as_f64(), "{cell}");
         if cell["order"] == "arrival" {
-            // Summed anew in each round: the cell tells of all rounds together, the kept result of one.
+            // In arrival order each round sums differently. The cell covers all rounds, the kept result one of them.
             assert_close(&kept.of(cell), &gradients, &weights, Type::F32, &cell.to_string());
         } else {
             assert_right(cell, &kept, &gradients, &weights, &flat);
@@ -217,7 +217,7 @@ fn every_order_with_weights_of_their_own() {
     }
 }
 
-/// Roles that the ranks cannot take make rows with a reason, and the rest of the job goes on.
+/// Roles that are impossible with these ranks give rows with a reason, and the rest of the job continues.
 #[test]
 fn one_rank_cannot_have_dedicated_roles() {
     let place = Place::new();
@@ -232,7 +232,7 @@ fn one_rank_cannot_have_dedicated_roles() {
     }
 }
 
-/// The clients of configs/data/digits, read here with the safetensors crate: gradients and weights.
+/// Gradients and weights of the clients in configs/data/digits, read with the safetensors crate.
 fn digits() -> (Vec<Vec<f64>>, Vec<f64>) {
     let mut files: Vec<_> =
         fs::read_dir(repository().join("configs/data/digits")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -284,7 +284,7 @@ fn real_updates_equal_a_calculation_here() {
     }
 }
 
-/// The same once more with numpy, which reads the safetensors files itself.
+/// numpy reads the safetensors files itself and calculates the expected result.
 #[test]
 fn real_updates_equal_what_numpy_calculates() {
     let Some(mut python) = python("numpy, safetensors.numpy") else { return };
@@ -309,7 +309,7 @@ fn real_updates_equal_what_numpy_calculates() {
     }
 }
 
-/// The calculation that results are compared with finds what is wrong: a last bit, a missing client, a short file.
+/// The comparison with the expected result finds a wrong last bit, a missing client, and a short file.
 #[test]
 fn the_comparison_can_fail() {
     let gradients: Vec<Vec<f64>> = (0..3).map(|k| synthetic(SEED, k, 10, Type::F32)).collect();

@@ -1,4 +1,5 @@
-//! For any problem on any layout: real strategies' plans are sound, and what threads make of them is the weighted mean.
+//! Property tests over random problems and layouts: plans pass the check, and carrying them out on threads gives the
+//! weighted mean.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -12,7 +13,7 @@ use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, R
 use proptest::prelude::*;
 use strum::VariantArray;
 
-/// Small whole numbers, whose sums are exact in f64: any order of summation must give the same bits.
+/// Gradients of small integers. Their sums are exact in f64, so any order of summation must give the same bits.
 struct Whole {
     elements: u64,
     weights: Vec<f64>,
@@ -37,7 +38,7 @@ impl Source for Whole {
     }
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
         if dtype != Dtype::F64 {
-            // Where only memory is looked at.
+            // Other element types are used only by the memory test, which needs no values.
             return Ok(());
         }
         let out: &mut [f64] = bytemuck::cast_slice_mut(out);
@@ -77,10 +78,10 @@ fn cases() -> impl Strategy_<Value = Case> {
     })
 }
 
-// proptest's trait and gradshard's have one name.
+// proptest's and gradshard's traits have the same name.
 use proptest::strategy::Strategy as Strategy_;
 
-/// Prepares a round of elements of type E and gives it back: what this rank has allocated then, and what was predicted.
+/// Prepares a round of elements of type `E`. Returns this rank's allocated and predicted memory.
 fn allocated<E: Element>(
     transport: &mut dyn Transport,
     spec: Spec<'_>,
@@ -123,7 +124,7 @@ impl Case {
         }
     }
 
-    /// Σ wₖgₖ / Σ wₖ, summed in whole numbers.
+    /// The expected element, Σ wₖgₖ / Σ wₖ, summed in integers.
     fn mean(&self, element: u64) -> f64 {
         let weights = || self.weights.iter().map(|weight| i64::from(*weight));
         let sum: i64 = (0..).zip(weights()).map(|(client, weight)| weight * value(client, element)).sum();
@@ -193,7 +194,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
-    /// To the byte, for every hand-written strategy, flow, type and layout.
+    /// The figures are equal to the byte for every flow, type and layout, and every strategy that needs no MPI.
     #[test]
     fn what_is_allocated_is_what_is_predicted(case in cases(), dtype in prop::sample::select(Dtype::ALL.to_vec())) {
         let strategy = strategies::all()[case.strategy];

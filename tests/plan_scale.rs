@@ -1,6 +1,5 @@
-//! Plans for many ranks: every strategy plans and checks 1,024 ranks × 1,024 shards in seconds, in little memory, and
-//! GradsSharding 4,096 × 4,096. The times are printed; that they are bounded is what the test holds, with room for a slow
-//! machine.
+//! Tests that every strategy plans and checks 1,024 ranks × 1,024 shards in seconds and in little memory, and
+//! GradsSharding 4,096 × 4,096. The times are printed. The bounds on them allow for a slow machine.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -11,13 +10,13 @@ use gradshard::memory::Seen;
 use gradshard::plan::strategies::{self, Strategy};
 use gradshard::plan::{End, Layout, Problem, Roles, check, lower};
 
-/// Elements of VGG-16, so that shards are not empty.
+/// Elements of VGG-16, which are enough for shards that are not empty.
 const ELEMENTS: u64 = 138_357_544;
-/// Far more than is needed: planning in more than linear time would take minutes.
+/// Time limit, far above the expected time. Planning in more than linear time would take minutes.
 const MOST_TIME: Duration = Duration::from_secs(60);
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Seconds to plan and check, and to lower one rank's share.
+/// Times of planning and checking, and of lowering the plan for one rank.
 fn plan_and_check(strategy: &dyn Strategy, ranks: u64, nodes: usize, end: End) -> (Duration, Duration) {
     let shards = if strategy.knobs().heeds_shards(end) { ranks } else { 1 };
     let problem = Arc::new(Problem::unweighted(ELEMENTS, ranks, shards).ending(end));

@@ -1,4 +1,4 @@
-//! The file says why each comparison stopped, and under which conditions it was measured, so that it can be measured again.
+//! Tests that the file says why each comparison stopped, and under which conditions it was measured.
 
 mod harness;
 
@@ -8,7 +8,7 @@ use std::process::Command;
 use harness::{Place, repository};
 use serde_json::{Value, json};
 
-/// Runs one comparison repeated as `repeat` says; what the file holds.
+/// Runs one comparison with the settings `repeat`. Returns the file as JSON.
 fn run(place: &Place, name: &str, repeat: Value) -> Value {
     let experiment = json!({
         "models": [{"name": "m", "elements": 1009}],
@@ -28,7 +28,7 @@ fn run(place: &Place, name: &str, repeat: Value) -> Value {
 #[test]
 fn a_comparison_stops_for_the_reason_that_the_file_names() {
     let place = Place::new();
-    // A factor of two is soon reached, a billionth never.
+    // A relative precision of 1 is reached soon, 1e-9 never.
     let precise = run(&place, "precise", json!({"precision": 1.0, "blocks": 5120, "max_seconds": 60}));
     let budget = run(&place, "budget", json!({"precision": 1e-9, "blocks": 1_000_000, "max_seconds": 0.3}));
     let blocks = run(&place, "blocks", json!({"precision": 1e-9, "blocks": 7, "max_seconds": 60}));
@@ -40,20 +40,20 @@ fn a_comparison_stops_for_the_reason_that_the_file_names() {
         }
     }
     let ratio = |shown: &Value, name: &str| shown["ratios"][0][name].as_f64().unwrap();
-    // Looks come at 10, 20, 40 … blocks, and each spends half of what is left of 5 %.
+    // Looks are at 10, 20, 40 … blocks, and each spends half of the remaining significance level of 5 %.
     let (ran, looks) =
         (precise["cells"][0]["blocks"].as_u64().unwrap(), precise["cells"][0]["looks"].as_u64().unwrap());
     assert_eq!(ran, 10 << (looks - 1));
     assert!((ratio(&precise, "alpha") - 0.05 * 0.5f64.powi(looks as i32)).abs() < 1e-12, "{precise}");
     assert!((ratio(&precise, "ci_high") / ratio(&precise, "ci_low")).sqrt() - 1.0 <= 1.0, "{precise}");
-    // No block begins after the time is up, and one always runs.
+    // No block begins after the time is up, but at least one block runs.
     let spent = budget["cells"].as_array().unwrap().iter().map(|c| c["median_s"].as_f64().unwrap()).sum::<f64>();
     let ran = budget["cells"][0]["blocks"].as_u64().unwrap();
     assert!((1..1_000_000).contains(&ran) && spent * (ran as f64) < 3.0, "{ran} blocks of {spent} s");
     assert_eq!(blocks["cells"][0]["blocks"], 7);
 }
 
-/// Every fact is compared with what the system itself says here.
+/// Every recorded condition is compared with the system's own figure.
 #[test]
 fn what_a_run_was_made_under_can_be_read_again() {
     let place = Place::new();
@@ -92,12 +92,12 @@ fn what_a_run_was_made_under_can_be_read_again() {
         }
     }
     let git = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(repository()).output();
-    // An archive is no repository.
+    // The source may be an archive without a git repository.
     if let Some(revision) = git.ok().filter(|git| git.status.success()) {
         let found = machines[0]["environment"]["build"]["git_revision"].as_str().unwrap();
         assert_eq!(found, String::from_utf8_lossy(&revision.stdout).trim());
     }
-    // The experiment, byte for byte, with its hash.
+    // The file holds the experiment byte for byte, with its hash.
     let bytes = fs::read(place.path("e.json")).unwrap();
     let file = gradshard::results::ResultFile::open(place.path("e.h5")).unwrap();
     assert_eq!(file.experiment_json.as_bytes(), bytes);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every check of the repository: formatting, lints, unit tests, and the end-to-end tests under Open MPI and MPICH.
-# Installs what is missing where it may. Exits non-zero if anything failed; the others still run.
+# Runs every check of the repository: formatting, lints, unit tests, and the end-to-end tests under Open MPI and MPICH.
+# Installs missing packages where it can. If a check fails, the others still run, and the exit code is not zero.
 set -euo pipefail
 
 usage() {
@@ -41,7 +41,7 @@ if [ "$quick" = yes ]; then
 else
   prepare test openmpi mpich
 fi
-# More ranks than any test starts cores for.
+# 64 ranks are more than any test starts, so the settings for shared cores apply.
 openmpi_environment 64
 
 summary=()
@@ -56,14 +56,14 @@ stop() {
 }
 trap stop INT TERM
 
-# step HEADLINE COMMAND...: a headline, the command under a time limit, a line in the summary.
+# step HEADLINE COMMAND...: prints a headline, runs the command under a time limit, and adds a line to the summary.
 step() {
   local headline=$1 code=0 began=$SECONDS outcome
   shift
   printf '\n== %s\n' "$headline"
-  # timeout ends the step with all that it started, which is in a process group of its own; so an interrupt from the
-  # keyboard must be passed on to it. Without job control the shell would start it with interrupts ignored, and a test
-  # that interrupts a job would wait for ever.
+  # timeout ends the step with all its processes. They are in a separate process group, so an interrupt from the
+  # keyboard must be passed on to them. Without job control the shell would start the step with interrupts ignored, and
+  # a test that interrupts a job would wait for ever.
   set -m
   timeout --kill-after=30 "$limit" "$@" </dev/null &
   running=$!
@@ -84,15 +84,15 @@ if command -v shellcheck >/dev/null 2>&1; then
   step "job scripts, by shellcheck" shellcheck -x jobs/*.sh jobs/*.sbatch tests/run.sh tests/cluster/*.sh
 fi
 step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
-# The pure parts need no MPI; their tests are the same with it, and run below.
+# The library without MPI is only linted here. Its tests are the same with MPI, and run below.
 step "lints without MPI" cargo clippy --locked --no-default-features --all-targets -- -D warnings
 step "unit tests" cargo test --locked --workspace --no-fail-fast --lib --bins
 step "documentation examples" cargo test --locked --workspace --doc
 step "the example strategy" cargo run --locked --example own_strategy
-# Each test starts a job of several ranks: one job at a time, or they share cores and time out.
+# Each test starts a job of several ranks. Several jobs at a time would share cores and exceed their time limits.
 step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --test '*' -- --test-threads=1
 if [ "$quick" = no ]; then
-  # Tests that start no ranks are the same with any library.
+  # Tests that start no ranks do not depend on the MPI library, so they are not repeated.
   with_ranks=()
   for file in tests/*.rs; do
     if grep -q '\.mpi(\|launcher()' "$file"; then with_ranks+=(--test "$(basename "$file" .rs)"); fi
@@ -101,7 +101,7 @@ if [ "$quick" = no ]; then
     cargo test --locked --package gradshard --no-fail-fast "${with_ranks[@]}" --target-dir target/mpich -- --test-threads=1
 fi
 
-# Job scripts on a real Slurm of virtual nodes, with the programs that the tests above have built.
+# The job scripts run on a real Slurm with virtual nodes. They use the programs that the tests above have built.
 step "job scripts on virtual nodes" env GRADSHARD="$GRADSHARD_ROOT/target/debug/gradshard" \
   GRADSHARD_MPICH="$GRADSHARD_ROOT/target/mpich/debug/gradshard" tests/cluster/test-jobs.sh
 

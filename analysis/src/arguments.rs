@@ -1,33 +1,33 @@
-//! The command line.
+//! Defines the command line.
 
 use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Pictures, tables and one HTML page from result files of gradshard.
+/// Makes pictures, tables and one HTML page from result files of gradshard.
 ///
-/// Exit codes: 0, also where times differ without --baseline; 1 where a cell regressed against --baseline; 2 for bad
-/// input or a page that could not be written.
+/// Exit codes: 0: success, even if times differ without --baseline; 1: a cell regressed against --baseline; 2: bad
+/// input, or the page could not be written.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gradshard-report", version)]
 pub struct Arguments {
-    /// Result files of `gradshard run`, each FILE or LABEL=FILE. Files with the same label are jobs of one thing: they
-    /// are compared as such with other labels, and lie in the same curves
+    /// Result files of `gradshard run`, each FILE or LABEL=FILE. Files with the same label are repeated jobs: they are
+    /// compared together with other labels, and share curves
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
-    /// Directory for index.html, the pictures and the tables; made if it is not there
+    /// Directory for index.html, the pictures and the tables; created if necessary
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Result file that the others must not be worse than; several are several jobs of one baseline
+    /// Result file that the others must not be worse than; several files are jobs of one baseline
     #[arg(long, value_name = "FILE")]
     pub baseline: Vec<String>,
-    /// Changes of time and memory within this part of 1 do not count
+    /// Relative changes of time and memory up to this margin do not count
     #[arg(long, default_value_t = 0.05, value_parser = margin)]
     pub margin: f64,
-    /// With --baseline: cells that only the baseline has are no regression
+    /// With --baseline: do not count cells that only the baseline has as regressions
     #[arg(long, requires = "baseline")]
     pub subset: bool,
-    /// Comparisons that get figures of their own
+    /// Number of comparisons with figures of their own
     #[arg(long, value_name = "COUNT", default_value_t = 6)]
     pub comparisons: usize,
 }

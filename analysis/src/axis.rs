@@ -1,29 +1,30 @@
-//! Axes: from values to a range and its ticks.
+//! Axes of pictures: range, ticks, and the positions of values.
 
 use crate::number::{bytes, trimmed};
 
-/// An axis. Places on it are linear in the value or in its logarithm.
+/// An axis, linear or logarithmic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// What it shows, with the unit.
+    /// Title with the unit.
     pub title: String,
-    /// Whether places are linear in the logarithm.
+    /// True if the axis is logarithmic.
     pub log: bool,
     /// Value at its beginning.
     pub low: f64,
     /// Value at its end.
     pub high: f64,
-    /// Values with a line and a text.
+    /// Values with a grid line, and their texts.
     pub ticks: Vec<(f64, String)>,
-    /// Names of rows, from the top, where the axis has rows instead of values; row i is centred at −i.
+    /// Names of rows from the top, if the axis has rows instead of values. Row i is centred at −i.
     pub rows: Vec<String>,
 }
 
-/// The most ticks that stand apart on a narrow picture.
+/// Largest number of ticks whose texts do not overlap on a narrow picture.
 const MOST_TICKS: usize = 6;
 
 impl Axis {
-    /// A logarithmic axis over all positive `values`, ticks at 1, 2 and 5 times powers of ten. None without any.
+    /// A logarithmic axis over all positive `values`, with ticks at 1, 2 and 5 times powers of ten. None if there are
+    /// none.
     pub fn log(title: &str, values: impl Iterator<Item = f64>, text: fn(f64) -> String) -> Option<Axis> {
         let (low, high) = range(values.filter(|value| *value > 0.0))?;
         let (low, high) = widened(low, high, 0.06);
@@ -39,14 +40,14 @@ impl Axis {
             }
         }
         if ticks.len() < 3 {
-            // Less than a factor of two: as on a linear axis.
+            // A range of less than a factor of two gets the ticks of a linear axis.
             ticks = linear_ticks(low, high).into_iter().filter(|tick| *tick > 0.0).collect();
         }
         let ticks = ticks.into_iter().map(|tick| (tick, text(tick))).collect();
         Some(Axis { title: title.into(), log: true, low, high, ticks, rows: Vec::new() })
     }
 
-    /// A logarithmic axis with ticks at the values themselves, or where they are many at powers of two.
+    /// A logarithmic axis with ticks at the values themselves, or at powers of two if these would be too close.
     pub fn powers(title: &str, values: impl Iterator<Item = f64>, text: fn(f64) -> String) -> Option<Axis> {
         let mut there: Vec<f64> = values.filter(|value| *value > 0.0 && value.is_finite()).collect();
         there.sort_by(f64::total_cmp);
@@ -84,14 +85,13 @@ impl Axis {
         Axis { title: title.into(), log: false, low, high, ticks, rows: Vec::new() }
     }
 
-    /// Rows with a name each, from the top.
+    /// An axis of named rows, from the top.
     pub fn rows(names: Vec<String>) -> Axis {
         let low = -(names.len() as f64) + 0.5;
         Axis { title: String::new(), log: false, low, high: 0.5, ticks: Vec::new(), rows: names }
     }
 
-    /// Where a value lies: itself, or its logarithm. What is below the axis lies at its beginning, what is above at its
-    /// end.
+    /// Position of a value: the value, or its logarithm. Values outside the range are moved to its nearest end.
     pub fn place(&self, value: f64) -> f64 {
         let value = value.clamp(self.low, self.high);
         if self.log { value.ln() } else { value }
@@ -105,7 +105,7 @@ fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     })
 }
 
-/// The range with `part` of its logarithmic length more at both ends, and at least 15 %.
+/// The range, extended at both ends by `part` of its logarithmic length, and by at least a factor of 1.15.
 fn widened(low: f64, high: f64, part: f64) -> (f64, f64) {
     let factor = (high / low).powf(part).max(1.15);
     (low / factor, high * factor)

@@ -1,4 +1,4 @@
-//! Limits of the use of numbers.
+//! Caveats: limits on the use of the report's numbers.
 
 use std::fmt;
 
@@ -7,60 +7,60 @@ use gradshard::results::row::{CellRow, Status};
 use crate::number::percent;
 use crate::source::Compared;
 
-/// A reason not to use numbers for something. Counts are cells of the `all` that were timed.
+/// A reason not to use numbers for some purpose. `cells` counts the affected ones of `all` timed cells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Caveat {
     /// Ranks share cores.
     CoresShared,
-    /// Other programs, or the lack of cores, disturbed some cells.
+    /// Other programs disturbed some cells, or ranks lost their cores.
     Disturbed {
-        /// Cells that were disturbed.
+        /// Number of disturbed cells.
         cells: usize,
-        /// Cells that were timed.
+        /// Number of timed cells.
         all: usize,
         /// The disturbance of the cell with the largest share of disturbed samples.
         worst: String,
     },
     /// Some cells were faster than the limits that were measured before them.
     BeatenLimits {
-        /// These cells.
+        /// Number of these cells.
         cells: usize,
-        /// Cells that were timed.
+        /// Number of timed cells.
         all: usize,
     },
-    /// The times of some cells had not settled.
+    /// The times of some cells drift.
     Drift {
-        /// These cells.
+        /// Number of these cells.
         cells: usize,
-        /// Cells that were timed.
+        /// Number of timed cells.
         all: usize,
     },
-    /// Rounds whose common start a rank missed.
+    /// A rank missed the common start in this number of rounds, which are left out.
     MissedWindows(u64),
     /// Some cells have too few rounds for an interval.
     FewRounds {
-        /// These cells.
+        /// Number of these cells.
         cells: usize,
-        /// Cells that were timed.
+        /// Number of timed cells.
         all: usize,
     },
     /// The numbers are those of a single job.
     OneJob,
-    /// One of two sides that are compared is a single job.
+    /// One of the two compared sides is a single job.
     OneJobASide,
     /// The picture shows a single round.
     OneRound,
     /// The picture shows differences in the last bits.
     LastBits,
-    /// The numbers are calculated.
+    /// The numbers are calculated, not measured.
     Calculation {
-        /// Root mean square error of predictions that the fit did not know, as a part of 1.
+        /// Relative root mean square error of the predictions of deployments that were left out of the fit.
         left_out: f64,
     },
 }
 
 impl Caveat {
-    /// True if it limits the use of times, and of nothing else.
+    /// True if it limits only the use of times.
     pub fn is_about_times(&self) -> bool {
         use Caveat::{CoresShared, Disturbed, Drift, FewRounds, MissedWindows, OneRound};
         matches!(self, CoresShared | Disturbed { .. } | Drift { .. } | FewRounds { .. } | MissedWindows(_) | OneRound)
@@ -108,9 +108,9 @@ impl fmt::Display for Caveat {
     }
 }
 
-/// The caveats of the numbers of `comparisons`, each once, with the number of cells it holds for. With a single job never
-/// empty.
-pub fn caveats(comparisons: &[&Compared<'_>], jobs: usize) -> Vec<Caveat> {
+/// The caveats of `comparisons`, each once, with the number of cells that it affects. The list is never empty for a
+/// single job.
+pub fn caveats(comparisons: &[&Comparison<'_>], jobs: usize) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     if comparisons.iter().any(|comparison| comparison.source.says("cores_shared")) {
         caveats.push(Caveat::CoresShared);

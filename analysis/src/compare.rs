@@ -1,4 +1,4 @@
-//! Files side by side: every cell that two of them have, and what got slower than a baseline.
+//! Compares files cell by cell, and finds regressions against a baseline.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use gradshard::stats::{Alpha, Interval, between_jobs, unpaired};
 
 use crate::source::{Compared, OpenFile};
 
-/// What makes two cells of different files the same measurement.
+/// The properties that identify the same measurement in different files.
 type Key = ([String; 4], Vec<u64>);
 
 fn key(cell: &CellRow) -> Key {
@@ -21,67 +21,68 @@ fn key(cell: &CellRow) -> Key {
     )
 }
 
-/// What is said of a cell, compared with the baseline's.
+/// The outcome of comparing a cell with the baseline's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Change {
-    /// Slower by more than the margin.
+    /// The cell is slower by more than the margin.
     #[strum(to_string = "SLOWER")]
     Slower,
-    /// Faster by more than the margin.
+    /// The cell is faster by more than the margin.
     #[strum(to_string = "faster")]
     Faster,
-    /// Neither is shown.
+    /// The data show neither.
     #[strum(to_string = "no change shown")]
     NotShown,
-    /// The baseline timed it; here it failed, is infeasible, or is missing.
+    /// The baseline timed the cell; here it failed, is infeasible, or is missing.
     #[strum(to_string = "LOST")]
     Lost,
-    /// Equal to the flat server to the bit in the baseline, and not here.
+    /// The result equals the flat server to the bit in the baseline, but not here.
     #[strum(to_string = "BITS DIFFER")]
     Bits,
     /// An aggregating rank is predicted to hold more than in the baseline, by more than the margin.
     #[strum(to_string = "MORE MEMORY")]
     Memory,
-    /// Only here.
+    /// The baseline does not have the cell.
     #[strum(to_string = "new")]
     New,
 }
 
 impl Change {
-    /// Whether an acceptance test must fail for it.
+    /// True if an acceptance test must fail because of it.
     pub fn is_regression(self) -> bool {
         matches!(self, Change::Slower | Change::Lost | Change::Bits | Change::Memory)
     }
 }
 
-/// One cell of two sides.
+/// A cell on both sides of a comparison.
 #[derive(Clone, Debug)]
 pub struct Pair {
     /// The label that is compared with the baseline.
     pub label: String,
     /// Strategy, with M and flow.
     pub name: String,
-    /// Strategy alone.
+    /// Strategy without M and flow.
     pub strategy: String,
-    /// Model and where.
+    /// Model, element type, clients, ranks, nodes and end.
     pub place: String,
-    /// Medians of the baseline and here, seconds: of several jobs the geometric mean.
+    /// Medians in the baseline and here, in seconds; the geometric mean if there are several jobs.
     pub medians: [Option<f64>; 2],
-    /// Samples of the baseline and here.
+    /// Number of samples in the baseline and here.
     pub samples: [usize; 2],
-    /// Jobs of the baseline and here.
+    /// Number of jobs in the baseline and here.
     pub jobs: [usize; 2],
     /// Time here divided by the baseline's.
     pub ratio: Option<f64>,
-    /// Its 95 % interval: between jobs where there are two a side, else of the rounds of one job a side.
+    /// 95 % interval of the ratio, over jobs if both sides have two or more, otherwise over rounds.
     pub interval: Option<Interval>,
-    /// One-sided p-value of not being slower by more than the margin, adjusted for all cells of the comparison.
+    /// p-value of the null hypothesis that the cell is not slower by more than the margin, adjusted for all compared
+    /// cells.
     pub slower_p: f64,
-    /// The same of not being faster.
+    /// p-value of the null hypothesis that the cell is not faster by more than the margin, adjusted in the same way.
     pub faster_p: f64,
-    /// What is said of it.
+    /// The outcome.
     pub change: Change,
-    /// Why, where words are needed.
+    /// The reason for the outcome, if it needs one.
     pub reason: String,
 }
 
@@ -91,8 +92,8 @@ pub struct Side<'f> {
 }
 
 impl<'f> Side<'f> {
-    /// All cells of some files.
-    pub fn of(sources: impl IntoIterator<Item = &'f OpenFile>) -> Side<'f> {
+    /// All cells of the files.
+    pub fn of(sources: impl IntoIterator<Item = &'f Source>) -> Side<'f> {
         let mut cells: BTreeMap<Key, Vec<(&CellRow, Vec<f64>)>> = BTreeMap::new();
         for source in sources {
             for comparison in source.comparisons() {
@@ -105,8 +106,8 @@ impl<'f> Side<'f> {
     }
 }
 
-/// Compares every cell of both sides; ratios within 1 + `margin` count as no change. Cells that only one has are in it
-/// too. In the order of model, place and strategy.
+/// Compares every cell of both sides, including cells that only one side has. Ratios within 1 + `margin` count as no
+/// change.
 pub fn compare(baseline: &Side<'_>, here: &Side<'_>, label: &str, margin: f64) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     let none = Vec::new();
@@ -178,13 +179,13 @@ fn mean_of_logs(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| (sum / values.len() as f64).exp())
 }
 
-/// What does not depend on times.
+/// The part of the outcome that does not depend on times, and its reason.
 fn judge(sides: &[Vec<(CellRow, Vec<f64>)>; 2], before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> (Change, String) {
     if before.is_empty() {
         return (Change::New, String::new());
     }
     if sides[0].is_empty() {
-        // The baseline did not time it either.
+        // The baseline did not time the cell.
         return (Change::NotShown, "not timed in the baseline".to_owned());
     }
     let Some((first, _)) = sides[1].first() else {
@@ -211,7 +212,7 @@ fn judge(sides: &[Vec<(CellRow, Vec<f64>)>; 2], before: &Jobs<'_>, now: &Jobs<'_
     (Change::NotShown, String::new())
 }
 
-/// The answer of a comparison in a sentence.
+/// The outcome of a comparison of two sides in a sentence.
 pub fn sentence(pairs: &[Pair], baseline: &str, label: &str, margin: f64) -> String {
     let of = |change: Change| pairs.iter().filter(|pair| pair.change == change).count();
     let compared = pairs.iter().filter(|pair| pair.ratio.is_some()).count();
@@ -306,7 +307,7 @@ mod tests {
         assert_eq!(change(&base, &source(&TIMES, |cell| cell.aggregating_bytes = 105)), Change::NotShown);
     }
 
-    /// Two jobs a side that differ among themselves by as much as the sides do: no claim, whatever the rounds say.
+    /// With two jobs per side that differ as much as the sides do, there is no claim, whatever the rounds are.
     #[test]
     fn jobs_are_the_outer_unit() {
         let times = |factor: f64| source(&TIMES.map(|t| t * factor), |_| ());

@@ -1,4 +1,4 @@
-//! A picture with the words around it.
+//! A figure: a picture with its title, caption and caveats.
 
 use crate::caveat::Caveat;
 use crate::picture::Picture;
@@ -9,37 +9,37 @@ use crate::render::{Frame, RenderError, svg};
 pub struct Figure {
     /// Name of its files, without ending: lower-case words joined by hyphens.
     pub name: String,
-    /// What it shows.
+    /// The title.
     pub title: String,
     /// The picture.
     pub picture: Picture,
-    /// What is drawn: quantity, interval, sample count.
+    /// The drawn quantity, its interval, and the number of samples.
     pub caption: String,
-    /// Limits of its use.
+    /// Limits on its use.
     pub caveats: Vec<Caveat>,
 }
 
 impl Figure {
-    /// As a file of its own.
+    /// The SVG as a separate file, with title, caption and caveats.
     ///
     /// # Errors
-    /// Those of [`svg`].
+    /// The errors of [`svg`].
     pub fn standalone(&self) -> Result<String, RenderError> {
         let mut notes = vec![self.caption.clone()];
         notes.extend(self.caveats.iter().map(|caveat| format!("! {caveat}.")));
         svg(&self.picture, Some(Frame { title: &self.title, notes: &notes }))
     }
 
-    /// For the page, which has the words itself.
+    /// The SVG for the page, which contains the texts itself.
     ///
     /// # Errors
-    /// Those of [`svg`].
+    /// The errors of [`svg`].
     pub fn inline(&self) -> Result<String, RenderError> {
         svg(&self.picture, None)
     }
 }
 
-/// A text as a part of a file's name: lower-case letters, digits and single hyphens.
+/// Converts a text to a part of a file name: lower-case letters, digits and single hyphens.
 pub fn slug(text: &str) -> String {
     let words = text.to_lowercase();
     let words = words.split(|sign: char| !sign.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

@@ -1,5 +1,5 @@
-//! gradshard-report: result files of gradshard as one page that answers the question at a glance, with its pictures and
-//! tables beside it. Needs no MPI.
+//! gradshard-report: makes an HTML page from result files of gradshard, which answers whether to shard or to build a
+//! tree, and writes its pictures and tables as files. Needs no MPI.
 
 pub mod arguments;
 pub mod axis;

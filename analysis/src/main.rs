@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(written) => {
             let page = arguments.out.join("index.html");
             let text = format!("{}\n{}\n", written.answers.join("\n"), page.display());
-            // A reader that has seen enough is no error.
+            // A closed pipe is not an error.
             let _ = std::io::stdout().write_all(text.as_bytes());
             if written.regressions > 0 {
                 say(&format!("{} of the baseline's cells regressed", written.regressions));
@@ -29,6 +29,6 @@ fn main() -> ExitCode {
 }
 
 fn say(text: &str) {
-    // Where nobody listens there is nobody to tell of it.
+    // If standard error is closed, the failure cannot be reported anywhere.
     let _ = std::io::stderr().write_all(format!("gradshard-report: {text}\n").as_bytes());
 }

@@ -1,11 +1,11 @@
-//! Numbers as a reader wants them: few digits, a unit that fits.
+//! Formats numbers with few digits and a fitting unit.
 
 use gradshard::results::show::number::{TimeUnit, about};
 
-/// Stands where there is no value.
+/// Text of a missing value.
 pub const NONE: &str = "–";
 
-/// To `digits` significant digits, without zeros at the end.
+/// A number rounded to `digits` significant digits, without trailing zeros.
 pub fn trimmed(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".to_owned() } else { value.to_string() };
@@ -15,7 +15,7 @@ pub fn trimmed(value: f64, digits: usize) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// `2.5 ms`, for a tick.
+/// A time for a tick, such as `2.5 ms`.
 pub fn time(seconds: f64) -> String {
     let (name, per_second) = match seconds {
         s if s >= 0.9999 => ("s", 1.0),
@@ -26,19 +26,19 @@ pub fn time(seconds: f64) -> String {
     format!("{} {name}", trimmed(seconds * per_second, 3))
 }
 
-/// `34.65 ms`.
+/// A measured time to four digits, such as `34.65 ms`.
 pub fn seconds(seconds: f64) -> String {
     let unit = TimeUnit::of(seconds);
     format!("{} {}", unit.show(seconds), unit.name)
 }
 
-/// `26.70–36.61 ms`, both ends in the unit of `like`.
+/// An interval of times with both ends in the unit of `like`, such as `26.70–36.61 ms`.
 pub fn interval(low: f64, high: f64, like: f64) -> String {
     let unit = TimeUnit::of(like);
     format!("{}–{} {}", unit.show(low), unit.show(high), unit.name)
 }
 
-/// `128 MiB`: bytes in the unit that fits, three digits.
+/// Bytes in a fitting unit to three digits, such as `128 MiB`.
 pub fn bytes(bytes: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes, 0);
@@ -49,17 +49,17 @@ pub fn bytes(bytes: f64) -> String {
     format!("{} {}", trimmed(value, 3), UNITS[unit])
 }
 
-/// `1.29 GB/s`.
+/// A rate to three digits, such as `1.29 GB/s`.
 pub fn rate(bytes_per_second: f64) -> String {
     format!("{} GB/s", about(bytes_per_second / 1e9))
 }
 
-/// `56 %`.
+/// A fraction as a percentage to three digits, such as `56 %`.
 pub fn percent(part: f64) -> String {
     format!("{} %", trimmed(part * 100.0, 3))
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with its digits in groups of three.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -72,7 +72,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// `one`, `2 ones`: a count with its noun.
+/// A count with its noun, such as `1 file` and `2 files`.
 pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

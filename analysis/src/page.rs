@@ -1,4 +1,4 @@
-//! The page: one HTML file that needs no other.
+//! Makes the page, one HTML file that needs no other file.
 
 use gradshard::results::contest::Factor;
 use gradshard::results::row::{CellRow, Status};
@@ -13,22 +13,22 @@ use crate::report::{Answer, Mood, Report, Section};
 use crate::source::{Compared, OpenFile};
 use crate::style::variables;
 
-/// Answers that stand on the page at once; the others open on demand.
+/// Number of answers that the page shows at once. The others open on demand.
 const ANSWERS: usize = 12;
-/// Cells of one comparison's table; of more, the best of each strategy.
+/// Largest number of cells in a comparison's table. With more cells, it shows the best of each strategy.
 const CELLS: usize = 40;
-/// Rows of all these tables together before all of them show the best of each strategy only.
+/// Largest number of rows in all these tables together. With more rows, all show only the best of each strategy.
 const ROWS: usize = 400;
-/// Rows of the table of files side by side.
+/// Largest number of rows in the table that compares files.
 const PAIRS: usize = 200;
-/// Characters of the environment as JSON.
+/// Largest number of characters of the environment's JSON on the page.
 const JSON: usize = 30_000;
 
-/// The page.
+/// Makes the page.
 ///
 /// # Errors
-/// Those of the figures.
-pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) -> Result<String, RenderError> {
+/// The errors of the figures.
+pub fn page(report: &Report<'_>, sources: &[Source], baseline: &[Source]) -> Result<String, RenderError> {
     let labels: Vec<&str> = sources.iter().map(|source| source.label.as_str()).collect();
     let title = if labels.len() > 3 { counted(labels.len(), "file") } else { labels.join(", ") };
     let sections = report.sections.iter().map(section).collect::<Result<Vec<Markup>, RenderError>>()?;
@@ -238,7 +238,7 @@ fn environment(source: &OpenFile) -> Markup {
         ("gradshard".into(), format!("{}, schema {}", file.gradshard_version, file.schema_version)),
     ];
     scalars(&file.environment, "", &mut facts);
-    // What the first rank found; the others are in the JSON.
+    // The facts of rank 0; those of the other ranks are in the JSON.
     if let Some(first) = file.environment.get("machines").and_then(|machines| machines.get(0)) {
         nested(first, "rank 0", &mut facts);
     }

@@ -1,9 +1,9 @@
-//! A picture as data: axes, marks, a legend. What is drawn is decided here; how, in [`render`](crate::render).
+//! A picture as data: axes, marks, a legend. [`render`](crate::render) draws it.
 
 use crate::axis::Axis;
 use crate::style::{Colour, MarkShape, Style};
 
-/// Something drawn. Coordinates are values of the axes; rows are at 0, −1, −2 …
+/// An element of the picture. Coordinates are values of the axes. Rows are at 0, −1, −2 …
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mark {
     /// A line through points.
@@ -14,25 +14,25 @@ pub enum Mark {
         colour: Colour,
         /// Its width in pixels.
         width: f64,
-        /// Whether it is broken, as limits are.
+        /// True if it is dashed, as limits are.
         dashed: bool,
     },
     /// A mark of a strategy.
     Dot {
-        /// Where.
+        /// Its position.
         at: (f64, f64),
-        /// Colour and form.
+        /// Its colour and shape.
         style: Style,
         /// Its radius in pixels.
         radius: f64,
-        /// Whether only its outline is drawn.
+        /// True if only its outline is drawn.
         hollow: bool,
     },
     /// An interval: a line with a bar at each end.
     Whisker {
         /// One end.
         from: (f64, f64),
-        /// The other end, straight right of it or above it.
+        /// The other end, directly to the right of it or above it.
         to: (f64, f64),
         /// Its colour.
         colour: Colour,
@@ -41,62 +41,62 @@ pub enum Mark {
     Area {
         /// One corner.
         from: (f64, f64),
-        /// The corner across.
+        /// The opposite corner.
         to: (f64, f64),
         /// Its colour.
         colour: Colour,
     },
-    /// A word beside a place.
+    /// A short text.
     Word {
-        /// Where it stands.
+        /// Its position.
         at: (f64, f64),
-        /// The word.
+        /// The text.
         text: String,
         /// Its colour.
         colour: Colour,
-        /// Whether it ends there instead of beginning.
+        /// True if the text ends at the position, false if it begins there.
         ends: bool,
     },
 }
 
 /// A line of the legend.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LegendEntry {
-    /// What is shown beside the text.
+pub struct Entry {
+    /// The sign before the text.
     pub sign: Sign,
     /// The text.
     pub text: String,
 }
 
-/// What stands before a text of the legend.
+/// A sign before a text of the legend.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sign {
     /// A strategy's mark.
     Mark(Style),
-    /// A strategy's mark in outline.
+    /// The outline of a strategy's mark.
     Hollow(Style),
-    /// A broken line.
+    /// A dashed line.
     Dashed(Colour),
     /// A filled patch.
     Patch(Colour),
 }
 
-/// A picture without its words around it.
+/// A picture without title and caption.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
-    /// From left to right.
+    /// Horizontal axis, from left to right.
     pub x: Axis,
-    /// From bottom to top.
+    /// Vertical axis, from bottom to top.
     pub y: Axis,
-    /// What is drawn, in this order.
+    /// The elements in drawing order.
     pub marks: Vec<Mark>,
-    /// What its signs mean.
-    pub legend: Vec<LegendEntry>,
-    /// Height of the field in pixels.
+    /// The entries of the legend.
+    pub legend: Vec<Entry>,
+    /// Height of the plotting area in pixels.
     pub height: u32,
 }
 
-/// Height of a row in pixels: its name above, its marks below.
+/// Height of a row in pixels. It has the name above and the marks below.
 const ROW: u32 = 38;
 
 impl Picture {
@@ -111,7 +111,7 @@ impl Picture {
         Picture { x, y: Axis::rows(names), marks: Vec::new(), legend: Vec::new(), height }
     }
 
-    /// Adds a line through the points with a mark at each, and the strategy to the legend.
+    /// Adds a line through the points with a mark at each, and an entry in the legend.
     pub fn curve(&mut self, points: &[(f64, f64)], style: Style, text: &str) {
         self.line(points.to_vec(), style.colour, 1.8, false);
         for at in points {
@@ -125,12 +125,12 @@ impl Picture {
         self.marks.push(Mark::Line { points, colour, width, dashed });
     }
 
-    /// Adds a mark.
+    /// Adds a strategy's mark.
     pub fn dot(&mut self, at: (f64, f64), style: Style, hollow: bool) {
         self.marks.push(Mark::Dot { at, style, radius: 4.0, hollow });
     }
 
-    /// Adds a small mark, for one of many.
+    /// Adds a small circle, for one of many points.
     pub fn speck(&mut self, at: (f64, f64), colour: Colour) {
         self.marks.push(Mark::Dot {
             at,
@@ -150,12 +150,12 @@ impl Picture {
         self.marks.push(Mark::Area { from, to, colour });
     }
 
-    /// Adds a word that begins, or ends, at a place.
+    /// Adds a short text that begins, or with `ends` ends, at a position.
     pub fn word(&mut self, at: (f64, f64), text: String, colour: Colour, ends: bool) {
         self.marks.push(Mark::Word { at, text, colour, ends });
     }
 
-    /// Adds a line to the legend, once.
+    /// Adds an entry to the legend, unless it has one with the same text.
     pub fn explain(&mut self, sign: Sign, text: &str) {
         if !self.legend.iter().any(|entry| entry.text == text) {
             self.legend.push(LegendEntry { sign, text: text.to_owned() });

@@ -1,28 +1,28 @@
-//! SVG to PNG, by resvg, with a font of our own: a login node may have none.
+//! Converts SVG to PNG by resvg, with an embedded font, as a login node may have none.
 
 use std::sync::Arc;
 
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 
-/// Pixels of the PNG a pixel of the picture.
+/// Pixels of the PNG per pixel of the picture, in each direction.
 const SCALE: f32 = 2.0;
 
-/// Why a picture became no PNG. It would be a fault of this program.
+/// An SVG could not be converted. This would be a fault of this program.
 #[derive(Debug, thiserror::Error)]
 pub enum PngError {
-    /// The SVG was not understood.
+    /// The SVG is not valid.
     #[error("the SVG is not well-formed: {0}")]
     Svg(#[from] resvg::usvg::Error),
-    /// There was no memory for it, or it has no size.
+    /// The picture does not fit into memory, or has no size.
     #[error("a picture of {0} x {1} pixels cannot be held")]
     Size(u32, u32),
-    /// It could not be encoded.
+    /// The PNG could not be encoded.
     #[error("PNG: {0}")]
     Encoding(String),
 }
 
-/// Turns SVGs into PNGs; keeps the font between them.
+/// Converts SVGs to PNGs, and loads the font once.
 pub struct Rasteriser {
     options: Options<'static>,
 }
@@ -39,7 +39,7 @@ impl Default for Rasteriser {
 }
 
 impl Rasteriser {
-    /// The picture at twice its size.
+    /// Converts an SVG to a PNG of twice the size.
     ///
     /// # Errors
     /// See [`PngError`].

@@ -1,6 +1,6 @@
 //! Draws a picture as SVG, by plotters.
 //!
-//! plotters places things on whole pixels; so everything is drawn [`FINE`] times larger and shown smaller.
+//! plotters rounds positions to whole pixels. Therefore everything is drawn [`FINE`] times larger and shown smaller.
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -11,18 +11,18 @@ use crate::axis::Axis;
 use crate::picture::{Mark, Picture, Sign};
 use crate::style::{Colour, GRID, GROUND, INK, MUTED, MarkShape, OTHER, Style, colours};
 
-/// Width of a picture in pixels as shown: as wide as a phone, so that texts keep their size there.
+/// Displayed width of a picture in pixels. It fits on a phone, so texts keep their size there.
 pub const WIDTH: u32 = 440;
-/// How much finer it is drawn.
+/// Factor by which a picture is drawn larger than shown.
 const FINE: f64 = 4.0;
 /// Size of texts in pixels.
 const TEXT: f64 = 12.0;
 /// Height of a line of text in pixels.
 const LINE: u32 = 17;
-/// Characters of a line across the picture, at the width of a wide font.
+/// Characters of a line across the picture in a wide font.
 const LINE_CHARACTERS: usize = 66;
 
-/// A drawing that failed. It would be a fault of this program.
+/// A picture could not be drawn. This would be a fault of this program.
 #[derive(Debug, thiserror::Error)]
 #[error("the picture {title:?} could not be drawn: {detail}")]
 pub struct RenderError {
@@ -30,12 +30,12 @@ pub struct RenderError {
     detail: String,
 }
 
-/// What stands around a picture that is a file of its own.
+/// The texts around a picture in a file of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// Above it.
+    /// Title above the picture.
     pub title: &'a str,
-    /// Below it.
+    /// Paragraphs below the picture.
     pub notes: &'a [String],
 }
 
@@ -52,7 +52,7 @@ fn rgb(colour: Colour) -> RGBColor {
     RGBColor(part(1), part(3), part(5))
 }
 
-/// plotters divides sizes of fonts by 1.24 when it writes them.
+/// A font of this size in pixels. plotters divides font sizes by 1.24 in its output, which is undone here.
 fn font(colour: Colour, size: f64, bold: bool) -> TextStyle<'static> {
     let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
     let font = FontDesc::new(FontFamily::SansSerif, size * FINE * 1.24, style);
@@ -63,11 +63,11 @@ fn said(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// The picture as SVG. With a frame it is whole, in light colours; without, it is for a page: colours are CSS variables
-/// and the font is the page's.
+/// The picture as SVG. With a frame it is a complete file in light colours. Without a frame it is for a page: colours
+/// are CSS variables, and the font is the page's.
 ///
 /// # Errors
-/// The drawing library's, which does not fail on a string.
+/// The errors of the drawing library, which does not fail on a string.
 pub fn svg(picture: &Picture, frame: Option<Frame<'_>>) -> Result<String, RenderError> {
     let title = frame.map(|frame| frame.title).unwrap_or_default();
     let failed = |detail| RenderError { title: title.to_owned(), detail };
@@ -85,7 +85,7 @@ pub fn svg(picture: &Picture, frame: Option<Frame<'_>>) -> Result<String, Render
     Ok(text)
 }
 
-/// Lines of at most so many characters, broken between words.
+/// Breaks a text between words into lines of at most `most` characters.
 fn wrapped(text: &str, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -100,7 +100,7 @@ fn wrapped(text: &str, most: usize) -> Vec<String> {
     lines
 }
 
-/// Draws; the height in pixels.
+/// Draws the picture into `text`. Returns its height in pixels.
 fn draw(picture: &Picture, frame: Option<Frame<'_>>, text: &mut String) -> Drawn<u32> {
     let titles = frame.map(|frame| wrapped(frame.title, LINE_CHARACTERS - 14)).unwrap_or_default();
     let notes: Vec<String> =
@@ -140,10 +140,10 @@ fn draw(picture: &Picture, frame: Option<Frame<'_>>, text: &mut String) -> Drawn
     Ok(height)
 }
 
-/// Entries of the legend, two a row where they are short enough.
-fn legend_rows(picture: &Picture) -> Vec<Vec<&crate::picture::LegendEntry>> {
-    let mut rows: Vec<Vec<&crate::picture::LegendEntry>> = Vec::new();
-    let is_short = |entry: &&crate::picture::LegendEntry| entry.text.chars().count() <= LINE_CHARACTERS / 2 - 4;
+/// Entries of the legend by row, two per row if they are short enough.
+fn legend_rows(picture: &Picture) -> Vec<Vec<&crate::picture::Entry>> {
+    let mut rows: Vec<Vec<&crate::picture::Entry>> = Vec::new();
+    let is_short = |entry: &&crate::picture::Entry| entry.text.chars().count() <= LINE_CHARACTERS / 2 - 4;
     for entry in &picture.legend {
         match rows.last_mut() {
             Some(row) if row.len() == 1 && row.iter().all(is_short) && is_short(&entry) => row.push(entry),
@@ -176,7 +176,7 @@ fn draw_sign(area: &Area<'_>, sign: Sign, (x, y): (f64, f64)) -> Drawn {
     .map_err(said)
 }
 
-/// Room for the texts of the y axis, in pixels.
+/// Width of the texts of the y axis in pixels.
 fn left_of(axis: &Axis) -> f64 {
     let widest = axis.ticks.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0);
     if axis.rows.is_empty() { 12.0 + 7.0 * widest as f64 } else { 6.0 }
@@ -213,8 +213,8 @@ fn draw_field(picture: &Picture, root: &Area<'_>, area: &Area<'_>, below: u32) -
     Ok(())
 }
 
-/// Grid lines with their texts, and the axes.
-fn draw_ticks(field: &Axes<'_, '_>, picture: &Picture) -> Drawn {
+/// Draws the grid lines with their texts, and the axes.
+fn draw_ticks(field: &Field<'_, '_>, picture: &Picture) -> Drawn {
     let (x, y) = (&picture.x, &picture.y);
     let ends = |axis: &Axis| (axis.place(axis.low), axis.place(axis.high));
     let ((left, right), (bottom, top)) = (ends(x), ends(y));
@@ -242,8 +242,8 @@ fn draw_ticks(field: &Axes<'_, '_>, picture: &Picture) -> Drawn {
     if y.rows.is_empty() { line((left, bottom), (left, top), MUTED) } else { Ok(()) }
 }
 
-/// A broken line, in pieces of 6 pixels with gaps of 4.
-fn draw_dashed(field: &Axes<'_, '_>, points: &[(f64, f64)], style: ShapeStyle) -> Drawn {
+/// Draws a dashed line with dashes of 6 pixels and gaps of 4.
+fn draw_dashed(field: &Field<'_, '_>, points: &[(f64, f64)], style: ShapeStyle) -> Drawn {
     let area = field.plotting_area();
     for two in points.windows(2) {
         let (from, to) = (two[0], two[1]);
@@ -261,8 +261,8 @@ fn draw_dashed(field: &Axes<'_, '_>, points: &[(f64, f64)], style: ShapeStyle) -
     Ok(())
 }
 
-fn draw_mark(root: &Area<'_>, field: &Axes<'_, '_>, picture: &Picture, what: &Mark) -> Drawn {
-    // In a row the marks are below its name.
+fn draw_mark(root: &Area<'_>, field: &Field<'_, '_>, picture: &Picture, what: &Mark) -> Drawn {
+    // The marks of a row are below its name.
     let lower = if picture.y.rows.is_empty() { 0.0 } else { 0.2 };
     let place = |at: &(f64, f64)| (picture.x.place(at.0), picture.y.place(at.1) - lower);
     match what {
@@ -301,7 +301,7 @@ fn draw_mark(root: &Area<'_>, field: &Axes<'_, '_>, picture: &Picture, what: &Ma
     }
 }
 
-/// A mark of a strategy around a pixel.
+/// A strategy's mark around a pixel.
 fn mark<'a, B: DrawingBackend + 'a>(
     (x, y): (i32, i32),
     style: Style,
@@ -338,5 +338,5 @@ fn mark<'a, B: DrawingBackend + 'a>(
     }
 }
 
-/// The mark of a cell that was not carried out.
+/// The style of a cell that was not carried out.
 pub const NOT_DONE: Style = Style { colour: OTHER, shape: MarkShape::Cross };

@@ -1,4 +1,4 @@
-//! What a report holds: answers, figures and comparisons side by side, gathered from the files.
+//! Makes the contents of a report from the files: answers, figures and comparisons between files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,25 +18,25 @@ use crate::plots::{
 use crate::source::{Compared, OpenFile};
 use crate::style::of_strategy;
 
-/// An answer, and how sure it is.
+/// An answer, and its certainty.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// What it is about; empty where the text says so.
+    /// The subject; empty if the text contains it.
     pub of: String,
     /// The sentence.
     pub text: String,
-    /// How it is shown.
+    /// The way in which it is shown.
     pub mood: Mood,
 }
 
-/// How an answer is shown.
+/// The way in which an answer is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
-    /// Something was shown.
+    /// The data show something.
     Sure,
-    /// Nothing was.
+    /// The data do not show anything.
     Open,
-    /// A regression was.
+    /// The data show a regression.
     Bad,
 }
 
@@ -45,47 +45,46 @@ pub enum Mood {
 pub struct Section {
     /// The heading.
     pub title: String,
-    /// A line under it; may be empty.
+    /// A line below it; may be empty.
     pub note: String,
     /// The figures.
     pub figures: Vec<Figure>,
 }
 
-/// How much is drawn, and what counts as a change.
+/// Settings of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Comparisons that get figures of their own.
+    /// Number of comparisons with figures of their own.
     pub comparisons: usize,
-    /// Ratios within 1 + margin are no change between files.
+    /// Ratios within 1 + margin count as no change between files.
     pub margin: f64,
-    /// Whether cells that only the baseline has are left out.
+    /// True if cells that only the baseline has are left out.
     pub subset: bool,
 }
 
 /// A whole report.
 #[derive(Debug)]
 pub struct Report<'s> {
-    /// Every comparison of the files, not of the baseline.
-    pub comparisons: Vec<Compared<'s>>,
+    /// Every comparison of the files, without those of the baseline.
+    pub comparisons: Vec<Comparison<'s>>,
     /// The answers, those about regressions first.
     pub answers: Vec<Answer>,
-    /// What none of the numbers may be used for.
+    /// Caveats that apply to all numbers.
     pub caveats: Vec<Caveat>,
     /// The figures.
     pub sections: Vec<Section>,
-    /// Files side by side; empty with a single label and no baseline.
+    /// Compared cells of files; empty with a single label and no baseline.
     pub pairs: Vec<Pair>,
 }
 
-/// Jobs with each label.
-fn jobs(sources: &[OpenFile]) -> BTreeMap<&str, usize> {
+/// Number of jobs with each label.
+fn jobs(sources: &[Source]) -> BTreeMap<&str, usize> {
     let mut jobs: BTreeMap<&str, usize> = BTreeMap::new();
     sources.iter().for_each(|source| *jobs.entry(&source.label).or_default() += 1);
     jobs
 }
 
-/// Gathers the report of `sources`, of which `baseline` are what the others are compared with. Without a baseline the
-/// first label is what further ones are compared with.
+/// Makes the report of `sources`. Every label is compared with `baseline`, or without a baseline with the first label.
 ///
 /// # Errors
 /// A cell whose cost cannot be calculated.
@@ -121,7 +120,7 @@ pub fn report<'s>(sources: &'s [OpenFile], baseline: &'s [OpenFile], limits: Lim
 
 fn capitalised(text: &str) -> String {
     let first_word = text.split([' ', '.']).next().unwrap_or_default();
-    // Names of strategies stay as they are typed.
+    // Names of strategies keep their spelling.
     if first_word.contains('-') {
         return text.to_owned();
     }
@@ -159,13 +158,13 @@ fn side_by_side(sources: &[OpenFile], baseline: &[OpenFile], limits: Limits) -> 
     (pairs, answers)
 }
 
-/// Rows of a forest plot between files.
+/// Largest number of rows of a forest plot between files.
 const CHANGES: usize = 24;
 
 fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: f64) -> Option<Section> {
     let base = baseline.first().or(sources.first())?.label.clone();
     let mut timed: Vec<&Pair> = pairs.iter().filter(|pair| pair.ratio.is_some()).collect();
-    // Those that changed most first; all others are in the table.
+    // The cells with the largest changes are first. The table has all cells.
     timed.sort_by(|one, other| {
         let off = |pair: &Pair| {
             (!matches!(pair.change, Change::Slower | Change::Faster), -pair.ratio.unwrap_or(1.0).ln().abs())
@@ -219,7 +218,7 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
 
 type Facts = (String, Vec<String>);
 
-/// Comparisons that share a label and `facts`.
+/// Groups comparisons by label and `facts`.
 fn series<'c, 's>(
     comparisons: &'c [Compared<'s>],
     facts: impl Fn(&CellRow) -> Vec<String>,
@@ -232,7 +231,7 @@ fn series<'c, 's>(
     series
 }
 
-/// Series that get figures.
+/// Largest number of series with figures.
 const SERIES: usize = 4;
 
 fn overview(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<Section> {
@@ -263,7 +262,7 @@ fn overview(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<S
         let of = label.into_iter().chain(facts.iter().cloned()).collect::<Vec<String>>().join(", ");
         Context { prefix, of, jobs: 1 }
     };
-    // Clients that grow with the ranks.
+    // In weak scaling the number of clients grows with the number of ranks.
     let weak = |cell: &CellRow| {
         let mut facts = sweep(cell);
         facts[2] = match cell.clients.checked_rem(cell.ranks) {
@@ -369,11 +368,12 @@ fn ratios_of(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     )
 }
 
-/// Numbers of clients, and types, that get a figure of cost.
+/// Largest number of cost figures, one per number of clients and element type.
 const PRICED: usize = 2;
 
-/// What the same strategies cost on functions: of no machine, so once for all files.
-fn costs(comparisons: &[Compared<'_>]) -> Result<Option<Section>, PriceError> {
+/// The section with the cost of the same strategies on functions. It does not depend on the machine, so there is one
+/// for all files.
+fn costs(comparisons: &[Comparison<'_>]) -> Result<Option<Section>, PriceError> {
     let mut of: BTreeMap<(u64, Dtype), Vec<&CellRow>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied()) {
         of.entry((cell.clients, cell.dtype)).or_default().push(cell);
@@ -394,7 +394,7 @@ fn costs(comparisons: &[Compared<'_>]) -> Result<Option<Section>, PriceError> {
     Ok((!figures.is_empty()).then(|| Section { title: "What it would cost on functions".into(), note, figures }))
 }
 
-/// Gives every figure a name of its own.
+/// Makes the names of the figures unique.
 fn rename(sections: &mut [Section]) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for figure in sections.iter_mut().flat_map(|section| &mut section.figures) {

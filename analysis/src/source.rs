@@ -1,4 +1,4 @@
-//! Result files as they were named on the command line, and what their numbers may not be used for.
+//! Result files from the command line, and their comparisons.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,34 +8,34 @@ use gradshard::results::row::{CellRow, Sample, Status};
 use gradshard::results::{ResultError, ResultFile};
 use serde_json::Value;
 
-/// A result file with the name that it has in the report.
+/// A result file with its label in the report.
 #[derive(Debug)]
-pub struct OpenFile {
-    /// `LABEL` of `LABEL=FILE`, or the file's name without its ending.
+pub struct Source {
+    /// `LABEL` of `LABEL=FILE`, or the file's name without its extension.
     pub label: String,
-    /// Where it lies.
+    /// Path of the file.
     pub path: PathBuf,
-    /// What it holds.
+    /// Contents of the file.
     pub file: ResultFile,
 }
 
 /// One comparison of one file, with its samples.
 #[derive(Debug)]
-pub struct Compared<'f> {
-    /// The file that it is from.
-    pub source: &'f OpenFile,
+pub struct Comparison<'f> {
+    /// The file.
+    pub source: &'f Source,
     /// Its cells, ratios and answer.
     pub contest: Contest<'f>,
-    /// The timed rounds of each cell, in the order of their blocks.
+    /// The timed rounds of each cell by its number, in the order of their blocks.
     pub samples: BTreeMap<u64, Vec<&'f Sample>>,
 }
 
-impl OpenFile {
-    /// Opens `FILE` or `LABEL=FILE`. A path that exists as it stands is a path, whatever signs it has.
+impl Source {
+    /// Opens `FILE` or `LABEL=FILE`. An argument that is an existing path is a path, even if it contains `=`.
     ///
     /// # Errors
-    /// Those of [`ResultFile::open`].
-    pub fn open(argument: &str) -> Result<OpenFile, ResultError> {
+    /// The errors of [`ResultFile::open`].
+    pub fn open(argument: &str) -> Result<Source, ResultError> {
         let whole = PathBuf::from(argument);
         let (label, path) = match argument.split_once('=') {
             Some((label, path)) if !whole.exists() && !label.is_empty() => (label.to_owned(), PathBuf::from(path)),
@@ -48,7 +48,7 @@ impl OpenFile {
     /// Its comparisons, in the order of their numbers.
     pub fn comparisons(&self) -> Vec<Compared<'_>> {
         let mut of_cell: BTreeMap<u64, Vec<&Sample>> = BTreeMap::new();
-        // Rounds without a common start are used for nothing.
+        // Rounds without a common start are not used.
         for sample in self.file.samples.iter().filter(|sample| sample.is_valid()) {
             of_cell.entry(sample.cell).or_default().push(sample);
         }
@@ -64,19 +64,19 @@ impl OpenFile {
             .collect()
     }
 
-    /// A top-level truth of the environment.
+    /// True if the environment has this top-level entry with the value true.
     pub fn says(&self, name: &str) -> bool {
         self.file.environment.get(name) == Some(&Value::Bool(true))
     }
 
-    /// A top-level text of the environment, its first line.
+    /// First line of a top-level text of the environment.
     pub fn text(&self, name: &str) -> Option<String> {
         Some(self.file.environment.get(name)?.as_str()?.lines().next()?.to_owned())
     }
 }
 
-impl<'f> Compared<'f> {
-    /// The best cell of each strategy that was timed, fastest first; then, for each strategy that was not, its first cell.
+impl<'f> Comparison<'f> {
+    /// The best cell of each timed strategy, fastest first, then the first cell of each strategy that was not timed.
     pub fn best_of_each(&self) -> Vec<&'f CellRow> {
         let mut best: BTreeMap<&str, &'f CellRow> = BTreeMap::new();
         let time = |cell: &CellRow| match (cell.status, cell.median_s) {
@@ -99,13 +99,14 @@ impl<'f> Compared<'f> {
         self.samples.get(&cell.cell).into_iter().flatten().map(|sample| sample.seconds).collect()
     }
 
-    /// What tells it from every other comparison of the report.
+    /// The title, which distinguishes it from the other comparisons of the report. With `several` files it has the
+    /// label.
     pub fn title(&self, several: bool) -> String {
         let title = self.contest.title();
         if several { format!("{}: {title}", self.source.label) } else { title }
     }
 
-    /// `20 rounds a cell`, or `15 to 20`.
+    /// The number of rounds per cell, such as `n = 20 rounds a cell`, or a range.
     pub fn counts(&self) -> String {
         let timed = self.contest.cells.iter().map(|cell| cell.samples).filter(|samples| *samples > 0);
         match (timed.clone().min(), timed.max()) {
@@ -122,7 +123,7 @@ mod tests {
     use crate::caveat::{Caveat, caveats};
     use gradshard::stats::interference::Interference;
 
-    /// However many cells were disturbed, each in its own words, that is one caveat.
+    /// Several disturbed cells with different reasons give one caveat.
     #[test]
     fn a_reason_is_given_once_with_its_number_of_cells() {
         let mut file = ResultFile::new("{}".into(), serde_json::json!({}));

@@ -1,21 +1,21 @@
-//! Colours and marks. One colour and one mark a strategy, everywhere; light and dark.
+//! Colours and marks. Each strategy has one colour and one mark in all figures, on light and dark backgrounds.
 //!
-//! So many colours cannot all be told apart by everyone. So the mark tells too: strategies with the same mark have colours
-//! that stay apart under the common forms of colour blindness, which a test computes. A strategy's style follows from its
-//! position in the list of strategies, so that a new one needs no edit here.
+//! Not everyone can distinguish so many colours, so strategies also differ in their marks. Strategies with the same
+//! mark have colours that remain distinct under the common forms of colour blindness, which a test computes. A
+//! strategy's style follows from its position in the list of strategies, so a new strategy needs no edit here.
 
 use std::sync::LazyLock;
 
 use gradshard::plan::strategies::names;
 
-/// A colour on a light and on a dark ground, `#RRGGBB`, and its name as a CSS variable.
+/// A colour on a light and on a dark background, `#RRGGBB`, and the name of its CSS variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Colour {
     /// Name of the CSS variable, without the dashes before it.
     pub name: &'static str,
-    /// On white, and in the pictures that are files of their own.
+    /// Colour on white, and in separate picture files.
     pub light: &'static str,
-    /// On the dark page.
+    /// Colour on the dark page.
     pub dark: &'static str,
 }
 
@@ -29,34 +29,34 @@ pub const INK: Colour = colour("ink", "#1C2126", "#E6E9EC");
 pub const MUTED: Colour = colour("muted", "#5A636B", "#A3ACB4");
 /// Grid lines.
 pub const GRID: Colour = colour("grid", "#E2E5E8", "#343A40");
-/// The ground.
+/// The background.
 pub const GROUND: Colour = colour("ground", "#FFFFFF", "#16191C");
-/// What cannot be passed: the machine's limit, a ceiling.
+/// Limits of the machine, and ceilings.
 pub const LIMIT: Colour = colour("limit", "#A0002A", "#FF8095");
-/// A stretch within which differences do not count.
+/// A range within which differences do not count.
 pub const BAND: Colour = colour("band", "#DCE9F5", "#22384D");
-/// What got worse.
+/// Regressions.
 pub const WORSE: Colour = colour("worse", "#B8261A", "#FF8A75");
-/// What got better.
+/// Improvements.
 pub const BETTER: Colour = colour("better", "#10689A", "#6BB8EE");
 /// Strategies that this list does not know.
 pub const OTHER: Colour = colour("other", "#6B7178", "#9AA2AA");
 
-/// The colours that are not a strategy's.
+/// The colours that do not belong to a strategy.
 pub const PLAIN: [Colour; 9] = [INK, MUTED, GRID, GROUND, LIMIT, BAND, WORSE, BETTER, OTHER];
 
-/// The form of a mark.
+/// The shape of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MarkShape {
     /// A filled circle.
     Circle,
-    /// A square on a side.
+    /// A square standing on a side.
     Square,
     /// A triangle.
     Triangle,
-    /// A square on a corner.
+    /// A square standing on a corner.
     Diamond,
-    /// A cross: also the mark of cells that were not carried out.
+    /// A cross. It is also the mark of cells that were not carried out.
     Cross,
 }
 
@@ -72,16 +72,16 @@ pub struct Style {
     pub shape: MarkShape,
 }
 
-/// Hues of the strategies of one mark on the light and on the dark page, in degrees. Each has a lightness of its own, as
-/// colours that differ in lightness are told apart with every sight.
+/// Hues in degrees of the strategies with the same mark, each with its lightness on the light and the dark page. The
+/// lightness differs between hues, as this difference is visible with every form of colour blindness.
 const HUES: [(f64, [f64; 2]); 5] =
     [(235.0, [0.34, 0.82]), (5.0, [0.48, 0.54]), (170.0, [0.34, 0.80]), (245.0, [0.10, 0.64]), (5.0, [0.10, 0.74])];
 
-/// Colours by the number of a strategy; further ones repeat.
+/// Colours by the number of a strategy. They repeat for larger numbers.
 static COLOURS: LazyLock<Vec<Colour>> = LazyLock::new(|| (0..HUES.len() * SHAPES.len()).map(generated).collect());
 
-/// The colour of the strategy with this number: the mark changes from each to the next, the hue after every mark had its
-/// turn. The mark turns the hue a little, so that no two are the same.
+/// The colour of the strategy with this number. Consecutive strategies have different marks, and the hue changes after
+/// a cycle of all marks. The hue also depends slightly on the mark, so that no two colours are the same.
 fn generated(number: usize) -> Colour {
     let (shape, step) = (number % SHAPES.len(), number / SHAPES.len());
     let (hue, lightness) = HUES[step % HUES.len()];
@@ -100,7 +100,7 @@ fn hex(hue: f64, saturation: f64, lightness: f64) -> String {
     format!("#{:02X}{:02X}{:02X}", part(0.0), part(8.0), part(4.0))
 }
 
-/// The style of a strategy: by its position in the list of strategies; for a name that is not in it, by the letters.
+/// The style of a strategy by its position in the list of strategies, or by its letters if the list lacks it.
 pub fn of_strategy(strategy: &str) -> Style {
     let names = names();
     let others = || names.len() + strategy.bytes().map(usize::from).sum::<usize>();
@@ -112,12 +112,12 @@ pub fn style_of(position: usize) -> Style {
     Style { colour: COLOURS[position % COLOURS.len()], shape: SHAPES[position % SHAPES.len()] }
 }
 
-/// Every colour that a picture may have.
+/// Every colour that pictures use.
 pub fn colours() -> impl Iterator<Item = Colour> {
     PLAIN.into_iter().chain(COLOURS.iter().copied())
 }
 
-/// The colours as CSS variables; `dark` picks the dark ones.
+/// The colours as CSS variables; `dark` selects the dark ones.
 pub fn variables(dark: bool) -> String {
     let of = |colour: &Colour| if dark { colour.dark } else { colour.light };
     colours().map(|colour| format!("--{}:{};", colour.name, of(&colour))).collect()
@@ -141,13 +141,14 @@ mod tests {
         0.2126 * r + 0.7152 * g + 0.0722 * b
     }
 
-    /// WCAG 2.1: graphics need a contrast of 3:1 with their ground, text 4.5:1.
+    /// Contrast ratio of WCAG 2.1, which asks for 3:1 between graphics and background, and 4.5:1 for text.
     fn contrast(one: &str, other: &str) -> f64 {
         let (a, b) = (luminance(one), luminance(other));
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
 
-    /// Machado, Oliveira and Fernandes 2009, severity 1: protanopia, deuteranopia, tritanopia; and normal sight.
+    /// Matrices for protanopia, deuteranopia and tritanopia (Machado, Oliveira and Fernandes 2009, severity 1), and
+    /// normal sight.
     const SIGHTS: [[[f64; 3]; 3]; 4] = [
         [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
         [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
@@ -170,7 +171,7 @@ mod tests {
         (0..COLOURS.len()).map(style_of).collect()
     }
 
-    /// Room for more strategies than there are, each with a colour of its own.
+    /// There are more colours than strategies, and no two are the same.
     #[test]
     fn every_strategy_has_a_style_and_no_two_the_same() {
         assert!(names().len() <= COLOURS.len(), "{} strategies: HUES needs another one", names().len());
@@ -194,7 +195,7 @@ mod tests {
         }
     }
 
-    /// ΔE of 1976: 2.3 is just noticeable; 10 is plain.
+    /// The distance is ΔE of CIE 1976. A distance of 2.3 is just noticeable; 10 is clear.
     #[test]
     fn strategies_of_one_mark_are_told_apart_by_everyone() {
         let all = all();

@@ -1,4 +1,4 @@
-//! The tables as CSV.
+//! Writes the tables as CSV.
 
 use std::io::{self, Write};
 
@@ -7,19 +7,19 @@ use gradshard::results::column::Row;
 use crate::compare::Pair;
 use crate::source::OpenFile;
 
-/// Every cell of every file: its label, then the columns of `/cells`.
+/// Writes every cell of every file: the file's label, then the columns of `/cells`.
 ///
 /// # Errors
-/// Those of the writer.
-pub fn cells(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
+/// The errors of the writer.
+pub fn cells(sources: &[Source], out: impl Write) -> io::Result<()> {
     rows(sources, out, |source| &source.file.cells)
 }
 
-/// Every ratio of every file: its label, then the columns of `/ratios`.
+/// Writes every ratio of every file: the file's label, then the columns of `/ratios`.
 ///
 /// # Errors
-/// Those of the writer.
-pub fn ratios(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
+/// The errors of the writer.
+pub fn ratios(sources: &[Source], out: impl Write) -> io::Result<()> {
     rows(sources, out, |source| &source.file.ratios)
 }
 
@@ -34,11 +34,11 @@ fn rows<R: Row>(sources: &[OpenFile], out: impl Write, of: impl Fn(&OpenFile) ->
     table.flush()
 }
 
-/// The answers: label, comparison, model and what else tells it apart, sentence.
+/// Writes the answers: label, number of the comparison, its title, and the sentence.
 ///
 /// # Errors
-/// Those of the writer.
-pub fn answers(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
+/// The errors of the writer.
+pub fn answers(sources: &[Source], out: impl Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record(["label", "comparison", "of", "answer"])?;
     for source in sources {
@@ -55,10 +55,10 @@ pub fn answers(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     table.flush()
 }
 
-/// Every cell of the files side by side.
+/// Writes every compared cell of the files.
 ///
 /// # Errors
-/// Those of the writer.
+/// The errors of the writer.
 pub fn pairs(pairs: &[Pair], out: impl Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record([

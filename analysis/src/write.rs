@@ -1,4 +1,4 @@
-//! From arguments to files.
+//! Reads the files that the arguments name, and writes the report.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::report::{Limits, report};
 use crate::source::OpenFile;
 use crate::tables;
 
-/// What there is to say when all is written.
+/// The summary of a written report.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// The answers, one a line.
+    /// The answers, one per line.
     pub answers: Vec<String>,
     /// Cells that regressed against the baseline; 0 without one.
     pub regressions: usize,
@@ -24,7 +24,8 @@ pub struct Written {
 /// Reads the files and writes the page, the pictures and the tables.
 ///
 /// # Errors
-/// A file that cannot be read as a result file; a baseline with no cell in common; a directory that cannot be written.
+/// A file is not a readable result file, the baseline has no cell in common with the files, or the directory cannot be
+/// written.
 pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
     let open = |names: &[String]| names.iter().map(|name| OpenFile::open(name)).collect::<Result<Vec<OpenFile>, _>>();
     let (sources, baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);

@@ -1,4 +1,4 @@
-//! The whole program: what it writes is well-formed, needs nothing from elsewhere, and says what the file says.
+//! Tests the whole program: its output is well-formed, needs no other files, and agrees with the result file.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::too_many_lines)]
 
@@ -23,7 +23,7 @@ fn written(directory: &Path, arguments: &[&str], code: i32) -> (String, String) 
     (fs::read_to_string(out.join("index.html")).unwrap_or_default(), text(&finished))
 }
 
-/// The Python of the tests with h5py; None where it is not there, which CI does not allow.
+/// The Python of the tests with h5py; None if there is none. In CI this fails the test.
 fn python() -> Option<Command> {
     let python = std::env::var("GRADSHARD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let there = Command::new(&python).args(["-c", "import h5py"]).output().is_ok_and(|done| done.status.success());
@@ -38,8 +38,8 @@ fn script(name: &str) -> String {
     format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// h5py reads the file, Python's own html.parser, csv and xml the report: the answers, tables, marks and bars are where
-/// the file's numbers belong.
+/// h5py reads the result file, and Python's html.parser, csv and xml read the report. Answers, tables, marks and bars
+/// must agree with the file's numbers.
 #[test]
 fn the_report_says_what_the_file_says() {
     let directory = tempfile::tempdir().unwrap();
@@ -67,7 +67,7 @@ fn pictures_and_page_are_well_formed_and_need_nothing_from_elsewhere() {
             && page.contains("@media print")
             && page.contains("width=device-width")
     );
-    // Every colour of a picture in the page is a variable, so that it follows light and dark.
+    // Every colour of a picture in the page is a variable, so that it follows the light or dark mode.
     let body = page.split("</style>").nth(1).unwrap();
     assert!(!body.contains("fill=\"#") && !body.contains("stroke=\"#"), "a fixed colour");
     let mut pictures = 0;
@@ -103,18 +103,18 @@ fn a_regression_sets_the_exit_code() {
     let slow = save(directory.path(), "slow.h5", &made(2, 2, 20, 1.3));
     let (base, slow) = (base.to_str().unwrap(), slow.to_str().unwrap());
     let (page, said) = written(directory.path(), &[slow, "--baseline", base], 1);
-    // Two comparisons of two cells of sharded-direct each.
+    // There are two comparisons with two cells of sharded-direct each.
     assert!(said.contains("4 of the baseline's cells regressed"), "{said}");
     assert!(page.contains("class=\"bad\"") && page.contains("SLOWER"));
     let table = fs::read_to_string(directory.path().join("out/side-by-side.csv")).unwrap();
     let flagged: Vec<&str> = table.lines().filter(|line| line.contains("SLOWER")).collect();
     assert!(flagged.len() == 4 && flagged.iter().all(|line| line.contains("sharded-direct")), "{table}");
-    // The same file is no regression of itself, nor is the faster one.
+    // The same file and a faster file are no regressions.
     written(directory.path(), &[base, "--baseline", base], 0);
     written(directory.path(), &[base, "--baseline", slow], 0);
-    // Inside a margin of 50 % nothing is.
+    // With a margin of 50 % there is no regression.
     written(directory.path(), &[slow, "--baseline", base, "--margin", "0.5"], 0);
-    // Side by side without a baseline never fails.
+    // Without a baseline a comparison never fails.
     let (_, said) = written(directory.path(), &[&format!("before={base}"), &format!("after={slow}")], 0);
     assert!(said.contains("after against before: of 14 cells, 4 slower"), "{said}");
 }
@@ -146,13 +146,13 @@ fn what_is_no_result_file_is_refused() {
     assert!(page.contains("there is no answer yet"));
 }
 
-/// COST.md: with 20 clients and four shards, cheaper than λ-FL from 112 MiB [106, 120], checked there with numpy. What the
-/// MPI library does has no price, and no curve.
+/// According to COST.md, which checks it with numpy, sharding with 20 clients and four shards is cheaper than λ-FL from
+/// 112 MiB [106, 120] on. The MPI library's strategies have no price and no curve.
 #[test]
 fn cost_and_its_crossing_are_drawn_for_what_has_a_price() {
     let directory = tempfile::tempdir().unwrap();
     let mut file = made(1, 3, 12, 1.0);
-    // A model of 4 GiB, that only more shards than these would fit: then the most.
+    // A model of 4 GiB is infeasible with these M, so the largest M is used.
     for cell in &mut file.cells {
         cell.elements = 1 << 30;
     }
@@ -176,7 +176,7 @@ fn cost_and_its_crossing_are_drawn_for_what_has_a_price() {
     assert!(page.contains("Crossings are not looked for with more than 200 clients"));
 }
 
-/// 2,000 cells of 20 rounds: the page stays small.
+/// With 2,000 cells of 20 rounds the page remains small.
 #[test]
 fn a_file_of_two_thousand_cells_makes_a_small_page() {
     let directory = tempfile::tempdir().unwrap();
@@ -191,7 +191,7 @@ fn a_file_of_two_thousand_cells_makes_a_small_page() {
     assert!(seconds < 60.0, "{seconds} s");
 }
 
-/// The ten lines of README.md are the script's, and it runs.
+/// The script has the ten lines of README.md, and it runs.
 #[test]
 fn ten_lines_of_python_read_a_file() {
     let lines = fs::read_to_string(script("read_in_ten_lines.py")).unwrap();

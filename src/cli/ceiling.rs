@@ -1,4 +1,4 @@
-//! `gradshard ceiling`: the largest gradient that each strategy aggregates under a memory limit, by trying.
+//! `gradshard ceiling`: finds by trial the largest gradient that each strategy aggregates under a memory limit.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,27 +14,27 @@ use super::{Failure, ListFormat, input, print};
 
 #[derive(Args)]
 pub struct CeilingArgs {
-    /// The experiment whose strategies, shards, flows and clients are taken; its models are replaced
+    /// The experiment that gives the strategies, shards, flows and clients; its models are ignored
     experiment: PathBuf,
     /// Bytes that one aggregator may hold, such as 256MiB
     #[arg(long, value_parser = size)]
     limit: u64,
-    /// Only these strategies
+    /// Try only these strategies of the experiment
     #[arg(long, value_delimiter = ',', value_name = "STRATEGY")]
     strategies: Option<Vec<String>>,
-    /// Ranks of each job. Where the experiment names no roles all but one aggregate, and that one plays the clients
+    /// Ranks of each job. If the experiment names no roles, one rank plays the clients and the others aggregate
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(2..=4096))]
     ranks: u16,
-    /// Nodes that the ranks are on
+    /// Nodes over which the ranks are spread
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
     nodes: u16,
     /// The command that starts a job, such as "srun -n 9" [default: srun in an allocation of Slurm, else mpirun]
     #[arg(long, value_name = "COMMAND")]
     launch: Option<String>,
-    /// Seconds that one job may take
+    /// Time limit of one job in seconds
     #[arg(long, default_value_t = 600.0, value_name = "SECONDS", value_parser = seconds)]
     patience: f64,
-    /// How the outcome is printed
+    /// How to print the outcome
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     format: ListFormat,
 }
@@ -54,7 +54,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Says how the search goes, on standard error.
+/// Prints the progress of the search on standard error.
 struct Lines;
 
 impl Watcher for Lines {
@@ -73,7 +73,7 @@ fn mebibytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / f64::from(1 << 20))
 }
 
-/// Searches, and prints what was found.
+/// Runs the search and prints the largest gradients found.
 pub fn ceiling(args: &CeilingArgs) -> Result<(), Failure> {
     #[cfg(feature = "mpi")]
     if gradshard::mpi::launcher().is_some_and(|launcher| launcher.processes > 1) {

@@ -1,4 +1,4 @@
-//! `gradshard cost`: what aggregation costs, on functions and on nodes. Needs no MPI.
+//! `gradshard cost`: prices aggregation on cloud functions and on nodes. Needs no MPI.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ from.";
 pub struct CostArgs {
     #[command(subcommand)]
     what: Option<CostCommand>,
-    /// A result file: prices what was measured. Without it, and without a command, prices plans
+    /// A result file whose measured rounds are priced. Without a file and a command, plans are priced
     #[arg(conflicts_with_all = ["strategy", "model", "clients", "shards", "flow", "dtype", "ranks", "nodes",
                                 "memory", "limit", "cold_start", "throughput", "without_clients", "levels"])]
     result: Option<PathBuf>,
@@ -50,28 +50,28 @@ pub struct CostArgs {
 
 #[derive(Subcommand)]
 enum CostCommand {
-    /// The published tables, theirs beside ours, and why they differ
+    /// Compare the published tables with our estimates, and explain the differences
     Tables(tables::TablesArgs),
-    /// The gradient size from which sharding is cheaper, and faster, with its interval
+    /// Find the gradient sizes from which sharding is cheaper and faster, with intervals
     Crossover(crossover::CrossoverArgs),
-    /// The number of shards with the lowest cost, the lowest latency, and the frontier between
+    /// Find the numbers of shards with the lowest cost and the lowest latency, and the Pareto frontier between them
     BestShards(best_shards::BestShardsArgs),
-    /// Fit the model of time to measurements; residuals, left-out errors, parameters
+    /// Fit the model of time to measurements; print parameters, residuals and leave-one-out errors
     Calibrate(calibrate::CalibrateArgs),
 }
 
-// How tables are printed. (A doc comment would become the help of the commands that take it.)
+// Options for printing tables. (A doc comment would become the help of the commands that flatten this struct.)
 #[derive(Args, Clone)]
 struct OutputArgs {
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: TableFormat,
-    /// Print only this table; CSV is of one table
+    /// Print only this table; needed for CSV if there are several
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
 }
 
-/// Prices what is asked for.
+/// Runs the subcommand, or prices a result file or plans, and prints the tables.
 pub fn cost(args: &CostArgs) -> Result<(), Failure> {
     match (&args.what, &args.result) {
         (Some(CostCommand::Tables(args)), _) => out(&tables::sheets(args)?, &args.output),

@@ -1,4 +1,4 @@
-//! `gradshard machine`: what every rank runs on, and the limits of it.
+//! `gradshard machine`: describes the machine of every rank, and measures the machine's limits.
 
 use clap::Args;
 use gradshard::engine::Transport;
@@ -15,14 +15,14 @@ pub struct MachineArgs {
     format: ListFormat,
 }
 
-/// What is printed as JSON.
+/// The object that `--format json` prints.
 #[derive(Serialize)]
 struct MachineReport {
     machines: Vec<RankMachine>,
     limits: MachineLimits,
 }
 
-/// Prints what the ranks say, and what they measure, on rank 0.
+/// Collects the description of every rank, measures the limits, and prints both on rank 0.
 pub fn machine(args: &MachineArgs) -> Result<(), Failure> {
     #[cfg(feature = "mpi")]
     return super::under_mpi::with_mpi(|transport| report(transport, args));

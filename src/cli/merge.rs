@@ -9,18 +9,18 @@ use super::{Failure, input, say};
 
 #[derive(Args, Clone, Debug)]
 pub struct MergeArgs {
-    /// The merged file; jobs are added to it if it is there
+    /// The merged file; if it exists, jobs are added to it
     output: PathBuf,
-    /// Result files of jobs of one experiment, or merged ones
+    /// Result files of jobs of one experiment, or merged files
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
 }
 
-/// Merges, and says on standard error what was added, what was there already, and in what the jobs differ.
+/// Merges the files. Reports on standard error what was added, what was there already, and how the jobs differ.
 pub fn merge(args: &MergeArgs) -> Result<(), Failure> {
     use gradshard::results::ResultError;
     let (_, notes) = merge::merge(&args.output, &args.inputs).map_err(|error| match error {
-        // Nothing that was asked for is wrong: the system refused.
+        // The input is valid, but the operating system refused to write.
         MergeError::File(ResultError::Save { .. } | ResultError::Write { .. }) => Failure::Other(error.into()),
         error => input(error),
     })?;

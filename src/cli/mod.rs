@@ -1,4 +1,4 @@
-//! The command line: one file a command. They parse, call the library, print; there is no logic here.
+//! The command line. Each command has a file, which parses the arguments, calls the library, and prints.
 
 mod ceiling;
 mod cost;
@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;
-/// Exit code of a job that a signal asked to stop: what is missing can be measured by resuming it.
+/// Exit code of a job that a signal asked to stop. `run --resume` measures the rest.
 const STOPPED: u8 = 3;
 
 /// Shard the gradient, or build a tree? Measures, on this machine, how fast and in how much memory strategies
@@ -53,7 +53,7 @@ enum Command {
     Ceiling(ceiling::CeilingArgs),
     /// Price plans, on functions and on nodes; crossovers, the best number of shards, calibration
     Cost(Box<cost::CostArgs>),
-    /// Show who sums what where, without carrying it out
+    /// Show a plan, without carrying it out: who sums what, and where
     Plan(plan::PlanArgs),
     /// Print a result file
     Show(show::ShowArgs),
@@ -69,13 +69,13 @@ enum Command {
     Machine(machine::MachineArgs),
 }
 
-/// Why a command ended early, with the exit code that it ends with.
+/// The reason why a command ended early, which decides the exit code.
 enum Failure {
-    /// What was asked for cannot be done as asked.
+    /// The input cannot be used; exit code [`BAD_INPUT`].
     Input(anyhow::Error),
-    /// Something else went wrong.
+    /// Something else went wrong; exit code 1.
     Other(anyhow::Error),
-    /// It has been said, by this rank or another.
+    /// This rank or another has already printed the message; the field is the exit code.
     Said(u8),
 }
 
@@ -89,14 +89,14 @@ fn input(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Input(error.into())
 }
 
-/// Says `text` on standard error, in one write: launchers put their own lines between the parts of a message.
+/// Prints `text` on standard error in one write, as launchers insert their own lines between two writes.
 fn say(text: &str) {
     use std::io::Write;
-    // Where nobody listens there is nobody to tell of it.
+    // If standard error is closed, the failure cannot be reported anywhere.
     let _ = std::io::stderr().write_all(format!("gradshard: {text}\n").as_bytes());
 }
 
-/// True if a launcher started this process beside others, and another one is the one to speak.
+/// True if a launcher started this process and it is not the first one, which prints the messages for all.
 fn is_silent() -> bool {
     #[cfg(feature = "mpi")]
     return gradshard::mpi::launcher().is_some_and(|launcher| launcher.rank > 0);
@@ -104,8 +104,9 @@ fn is_silent() -> bool {
     false
 }
 
-/// How a process ends that leaves the speaking to the launcher's first, where MPI does not connect the two. Launchers
-/// end the others as soon as one has failed: the first must have spoken by then.
+/// The failure of a process that leaves the message to the launcher's first process, when MPI does not connect the
+/// two. It is delayed by a second: launchers end all processes as soon as one fails, and the first process must have
+/// printed its message by then.
 fn after_the_first() -> Failure {
     std::thread::sleep(std::time::Duration::from_secs(1));
     Failure::Said(BAD_INPUT)
@@ -147,7 +148,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints to standard output. A reader that has closed the pipe has seen enough; that is no error.
+/// Prints to standard output. A closed pipe is not an error.
 fn print(text: &str) -> Result<(), Failure> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
@@ -157,7 +158,7 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Reads a value of `T` by its name; the help lists the names.
+/// A parser for the values of `T` by name; the help lists the names.
 fn named<T>() -> impl clap::builder::TypedValueParser<Value = T>
 where
     T: strum::VariantArray

@@ -1,4 +1,4 @@
-//! `gradshard models`: lists the catalogue, or one model's layers.
+//! `gradshard models`: lists the models of the catalogue, or one model's layers.
 
 use clap::Args;
 use gradshard::gradient::models::{catalogue, find};
@@ -15,7 +15,7 @@ pub struct ModelsArgs {
     format: ListFormat,
 }
 
-/// Prints the list.
+/// Prints the models, or the layers of one model.
 pub fn models(args: &ModelsArgs) -> Result<(), Failure> {
     let Some(name) = &args.model else { return print(&list(args.format)) };
     let model = find(name).map_err(input)?;

@@ -14,7 +14,7 @@ use super::{Failure, input, named, print};
 
 #[derive(Args)]
 pub struct PlanArgs {
-    /// The strategy, one of those that `gradshard strategies` lists
+    /// The strategy; `gradshard strategies` lists them
     #[arg(long)]
     strategy: String,
     /// Clients N
@@ -29,7 +29,7 @@ pub struct PlanArgs {
     /// Ranks P
     #[arg(long, default_value_t = 4)]
     ranks: usize,
-    /// Nodes K, over which the ranks are spread in equal runs
+    /// Nodes K; each hosts an equal run of consecutive ranks
     #[arg(long, default_value_t = 1)]
     nodes: usize,
     /// How data moves through an aggregator: whole, auto, or the size of a chunk such as 1MiB
@@ -38,16 +38,16 @@ pub struct PlanArgs {
     /// Element type
     #[arg(long, default_value = "f32", value_parser = named::<Dtype>())]
     dtype: Dtype,
-    /// Ranks that only aggregate; without it every rank hosts clients and aggregators
+    /// Number of ranks that only aggregate [default: every rank hosts clients and aggregators]
     #[arg(long, value_name = "RANKS")]
     dedicated: Option<u64>,
     /// How ranks of one node reach each other's data
     #[arg(long, default_value = "shared", value_parser = named::<IntraNode>())]
     intra_node: IntraNode,
-    /// Where the result must be when the round ends: scattered, root or everywhere; without it where the sums leave it
+    /// State in which the round must end [default: the state in which the strategy's sums leave the result]
     #[arg(long, value_parser = named::<End>())]
     end: Option<End>,
-    /// Clients' gradients are produced while the round runs instead of being kept in memory
+    /// Produce the clients' gradients while the round runs, instead of keeping them in memory
     #[arg(long)]
     streamed: bool,
     /// How to print the plan
@@ -63,7 +63,7 @@ enum PlanFormat {
     Json,
     /// For Graphviz: pipe into `dot -Tsvg`.
     Dot,
-    /// A drawing: nodes as boxes, lines as thick as what they carry.
+    /// A drawing: nodes as boxes, and lines whose width grows with their bytes.
     Svg,
 }
 
@@ -78,7 +78,7 @@ fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
     }
 }
 
-/// Prints the plan. A plan that is not sound is printed all the same, and is an error.
+/// Prints the plan. A plan that fails the check is printed too, but the command then returns an error.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let known = strategies::names().join(", ");
     let strategy = strategies::find(&args.strategy)

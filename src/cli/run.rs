@@ -26,20 +26,20 @@ pub struct RunArgs {
     /// Replace the result file if it exists
     #[arg(long)]
     force: bool,
-    /// Go on with the result file: cells that it holds are not measured again
+    /// Continue the result file: cells that it holds are not measured again
     #[arg(long, conflicts_with = "force")]
     resume: bool,
     /// Do not measure the machine's limits first (one to two seconds); shares of the limit stay empty
     #[arg(long)]
     no_limits: bool,
-    /// When to ask the kernel, before and after a round, what ranks hold; alternate shows what asking costs
+    /// Rounds in which the kernel is asked, before and after, for the ranks' memory; alternate shows what this costs
     #[arg(long, value_enum, default_value = "every", value_name = "ROUNDS")]
     watch: WatchedRounds,
     /// Try cells that are predicted to exceed their ceiling
     #[arg(long)]
     ignore_prediction: bool,
-    /// Start the job by this command, such as "mpirun -n 4", and go on after cells that cost the job its life under an
-    /// enforced ceiling
+    /// Start the job with this command, such as "mpirun -n 4". If an enforced ceiling kills the job in a cell, start it
+    /// again without this cell
     #[arg(long, value_name = "COMMAND", conflicts_with = "threads")]
     launch: Option<String>,
     /// Write each cell's aggregated gradient into this directory, as npy
@@ -53,7 +53,7 @@ pub struct RunArgs {
     dry_run: bool,
 }
 
-/// Rounds in which the kernel is asked.
+/// Rounds before and after which the kernel is asked for the ranks' memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum WatchedRounds {
     /// Every round
@@ -74,9 +74,9 @@ impl From<WatchedRounds> for Watching {
     }
 }
 
-/// Runs under the launcher that started this process, or on threads where there is none.
+/// Runs the experiment over MPI if a launcher started this process, otherwise on threads.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
-    // Before MPI starts, so that no signal finds the process without.
+    // Before MPI starts, so that the handlers are in place for every signal.
     let stop = signals::watch()?;
     if let Some(command) = &args.launch {
         return supervise::run(command, args, &stop);
@@ -101,7 +101,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
     let all = run_threads(&vec![0; threads], |transport| on_rank(transport, args, &stop));
-    // Rank 0 speaks for all.
+    // Rank 0's outcome stands for all.
     all.into_iter().next().unwrap_or(Ok(()))
 }
 
@@ -131,7 +131,8 @@ fn on_rank(transport: &mut dyn Transport, args: &RunArgs, stop: &Stop) -> Result
     Ok(())
 }
 
-/// What every rank knows is said by the first; what only this rank knows, by itself.
+/// Converts an error and prints its message where needed. `first` tells rank 0, which alone prints the errors that all
+/// ranks have in common. A rank prints an error that only it knows itself.
 fn failure(error: JobError, first: bool) -> Failure {
     match error {
         JobError::Input(_) if !first => Failure::Said(BAD_INPUT),

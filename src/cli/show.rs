@@ -15,17 +15,17 @@ use super::TableFormat;
 /// Print a result file.
 #[derive(Args, Clone, Debug)]
 pub struct ShowArgs {
-    /// A result file that `gradshard run` or `gradshard merge` wrote; with --guidelines, several.
+    /// A result file that `gradshard run` or `gradshard merge` wrote; several with --guidelines
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// How to print it.
+    /// How to print it
     #[arg(long, value_enum, default_value = "text")]
     format: TableFormat,
-    /// How each strategy fares on more and more nodes instead: parallel efficiency, share of the limit
+    /// Print how each strategy scales with the number of nodes: parallel efficiency, share of the limit
     #[arg(long)]
     pub scaling: bool,
-    /// Test the MPI library's performance guidelines, such as: MPI_Reduce_scatter not slower than MPI_Reduce and
-    /// MPI_Scatterv (configs/guidelines.json measures what they need)
+    /// Test the MPI library's performance guidelines, for example that MPI_Reduce_scatter is not slower than MPI_Reduce
+    /// and MPI_Scatterv (configs/guidelines.json measures the cells for it)
     #[arg(long)]
     pub guidelines: bool,
 }
@@ -33,7 +33,7 @@ pub struct ShowArgs {
 /// Prints the file to standard output.
 ///
 /// # Errors
-/// Those of [`ResultFile::open`], and of writing; a reader that has seen enough and closed the pipe is none.
+/// The errors of [`ResultFile::open`] and of writing. A closed pipe is not an error.
 pub fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.guidelines {
@@ -57,7 +57,7 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<()> {
     written(printed.and_then(|()| out.flush()))
 }
 
-/// What all files say of the guidelines.
+/// The outcome of the guidelines in all files, as text or JSON.
 fn tested(args: &ShowArgs) -> anyhow::Result<String> {
     let mut text = String::new();
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! `gradshard strategies`: lists them.
+//! `gradshard strategies`: lists the strategies.
 
 use clap::Args;
 use gradshard::plan::End;

@@ -9,16 +9,16 @@ use gradshard::mpi::World;
 
 use super::{BAD_INPUT, Failure, after_the_first, input, is_silent, say};
 
-/// How long the MPI library may take to end once all ranks are through. What was measured is saved by then.
+/// Longest time for MPI_Finalize once all ranks are through. The results are saved by then.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts MPI, runs `body` on every rank, ends MPI.
+/// Starts MPI, runs `body` on every rank, and ends MPI.
 ///
-/// Where ranks have lost each other, the whole job is ended: finalising would wait for ever.
+/// If ranks have lost each other, it aborts the whole job, as MPI_Finalize would wait for ever.
 pub fn with_mpi(body: impl FnOnce(&mut dyn Transport) -> Result<(), Failure>) -> Result<(), Failure> {
     let world = match World::init() {
         Ok(world) => world,
-        // Each process is alone with itself here: the launcher's first one speaks for all.
+        // MPI does not connect the processes here, so the launcher's first one prints the message.
         Err(_) if is_silent() => return Err(after_the_first()),
         Err(error) => return Err(input(error)),
     };
@@ -35,7 +35,7 @@ pub fn with_mpi(body: impl FnOnce(&mut dyn Transport) -> Result<(), Failure>) ->
         }
         done => done,
     };
-    // A launcher ends every rank as soon as one has failed: none may end before the one that speaks has spoken. (All
+    // A launcher ends every rank as soon as one fails, so no rank may end before rank 0 has printed its message. (All
     // ranks are here, or the job has been aborted.)
     transport.barrier()?;
     let first = transport.rank() == 0;
@@ -51,7 +51,7 @@ pub fn with_mpi(body: impl FnOnce(&mut dyn Transport) -> Result<(), Failure>) ->
                 "MPI_Finalize has not returned after {seconds} s; all was done before, so the job ends without it"
             ));
         }
-        // The process ends without the standard library's own flush.
+        // The process ends without the standard library's flush.
         let _ = std::io::stdout().flush();
     });
     done

@@ -1,5 +1,6 @@
-//! Columns of the file's tables. The macro `table!` defines a row type once; the definition yields the struct in memory,
-//! the compound record in the file, the reader, the attributes that document the columns, and the texts of the CSV form.
+//! Columns of the file's tables. The macro `table!` defines a row type once; the definition yields the struct in
+//! memory, the compound record in the file, the reader, the attributes that document the columns, and the texts of the
+//! CSV form.
 
 use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, H5Type};
@@ -28,18 +29,18 @@ pub trait Stored: Sized {
     type Raw: H5Type;
     /// The value as the file holds it.
     fn store(&self) -> Self::Raw;
-    /// The value of a stored one.
+    /// Converts a value from the file.
     ///
     /// # Errors
-    /// The stored value is not one of this type; the error says what was found and what would be right.
+    /// The value in the file is not valid for this type. The error names it and the valid ones.
     fn load(raw: &Self::Raw) -> Result<Self, String>;
-    /// The value of a row's field before anything is known, and in rows of files that lack the column.
+    /// The initial value of a row's field. Rows of files that lack the column keep it.
     fn absent() -> Self;
-    /// The value in the file for a column of a part that the row does not have.
+    /// The value in the file if the row lacks the optional part that has this column.
     fn missing() -> Self::Raw {
         Self::absent().store()
     }
-    /// The value as CSV has it, before quoting; empty where there is no value.
+    /// The value as CSV text before quoting; empty if there is no value.
     fn text(&self) -> String;
 }
 
@@ -66,10 +67,10 @@ macro_rules! numbers {
     )+ };
 }
 
-// A count that is missing is not 0, which would read as "no element differs".
+// A missing count is not 0, which would mean "no element differs".
 numbers! { u64, 0, u64::MAX; f64, 0.0, f64::NAN; bool, false, false; }
 
-/// None is NaN in the file. A NaN that was measured is no number either, and is read as None.
+/// None is NaN in the file. A measured NaN is read as None, too.
 impl Stored for Option<f64> {
     type Raw = f64;
     fn store(&self) -> f64 {
@@ -92,7 +93,7 @@ impl Stored for String {
         unicode(self)
     }
     fn load(raw: &VarLenUnicode) -> Result<Self, String> {
-        // The bytes come from a file and may be anything, so `as_str`, which trusts them, cannot be used.
+        // The bytes come from a file and may be invalid, so `as_str`, which does not check them, cannot be used.
         std::str::from_utf8(raw.as_bytes()).map(str::to_owned).map_err(|error| format!("not UTF-8: {error}"))
     }
     fn absent() -> Self {
@@ -129,7 +130,7 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
     }
 }
 
-/// The value of an enum that has this word. The error names the word and those that would be right.
+/// Converts a word to the enum's value. The error names the word and the valid ones.
 pub(super) fn of_word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
     serde_json::from_value(Value::from(word)).map_err(|error| {
         let known = error.to_string();
@@ -137,7 +138,7 @@ pub(super) fn of_word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
     })
 }
 
-/// Stores enums as their words: `Type = value of a row before anything is known`.
+/// Stores enums as their words: `Type = initial value of a row's field`.
 macro_rules! words {
     ($($type:ty = $absent:expr;)+) => { $(
         impl $crate::results::column::Stored for $type {
@@ -158,8 +159,8 @@ macro_rules! words {
     )+ };
 }
 
-/// Stores enums that a row may lack as their words, and None as the empty text. `older` maps the texts of older files to
-/// words.
+/// Stores enums that a row may lack as their words, and None as the empty text. `older` maps the texts of older files
+/// to words.
 macro_rules! optional_words {
     ($($type:ty $(, older $older:expr)?;)+) => { $(
         impl $crate::results::column::Stored for Option<$type> {
@@ -182,9 +183,9 @@ macro_rules! optional_words {
     )+ };
 }
 
-/// A string as the file holds it. HDF5 ends strings at a NUL, so a NUL is replaced by its picture, `␀`.
+/// A string as the file holds it. HDF5 ends strings at a NUL, so a NUL is replaced by its symbol, `␀`.
 pub(super) fn unicode(text: &str) -> VarLenUnicode {
-    // The only error the conversion knows is the NUL just replaced.
+    // The conversion fails only on a NUL, and these have been replaced.
     text.replace('\0', "\u{2400}").parse().unwrap_or_else(|_| VarLenUnicode::new())
 }
 
@@ -201,11 +202,11 @@ pub trait Row: Default {
     /// Reads every column that the stored table has into `rows`, one row for each row of it.
     ///
     /// # Errors
-    /// A column is missing that the file's schema version has, or a value cannot be read; the error names the column.
+    /// A column of the file's schema version is missing, or a value cannot be read. The error names the column.
     fn load(stored: &StoredTable, rows: &mut [Self]) -> Result<(), String>;
 }
 
-/// A table as found in a file.
+/// A table in a file.
 pub struct StoredTable {
     dataset: Dataset,
     names: Vec<String>,
@@ -216,7 +217,7 @@ impl StoredTable {
     /// Wraps a dataset of a file of the given schema version.
     ///
     /// # Errors
-    /// The dataset is not one-dimensional or its elements are not compounds; the error says what it is.
+    /// The dataset is not one-dimensional, or its elements are not compounds. The error names its shape or type.
     pub fn new(dataset: Dataset, schema_version: u32) -> Result<Self, String> {
         let described = dataset.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(|error| told(&error))?;
         let hdf5::types::TypeDescriptor::Compound(compound) = described else {
@@ -236,17 +237,17 @@ impl StoredTable {
     /// Reads all rows.
     ///
     /// # Errors
-    /// Those of [`Row::load`].
+    /// The errors of [`Row::load`].
     pub fn rows<R: Row>(&self) -> Result<Vec<R>, String> {
         let mut rows: Vec<R> = (0..self.dataset.shape()[0]).map(|_| R::default()).collect();
         R::load(self, &mut rows)?;
         Ok(rows)
     }
 
-    /// Whether the file has the column.
+    /// True if the file has the column.
     ///
     /// # Errors
-    /// The file lacks the column although its schema version has it.
+    /// The file lacks the column, although its schema version has it.
     pub fn has(&self, name: &str, since: u32) -> Result<bool, String> {
         if self.names.iter().any(|other| other == name) {
             return Ok(true);
@@ -257,10 +258,10 @@ impl StoredTable {
         Ok(false)
     }
 
-    /// Reads the fields of `R`, a record of one or several of the columns.
+    /// Reads the columns that are the fields of `R`, for all rows.
     ///
     /// # Errors
-    /// A field is missing, which HDF5 would leave uninitialised; or it has another type.
+    /// A field is missing, which HDF5 would leave uninitialised, or has another type.
     pub fn read<R: H5Type>(&self) -> Result<Vec<R>, String> {
         if let hdf5::types::TypeDescriptor::Compound(wanted) = R::type_descriptor() {
             let lacking = wanted.fields.iter().find(|field| !self.names.contains(&field.name));
@@ -276,9 +277,12 @@ impl StoredTable {
 ///
 /// `name: type, "unit", since VERSION, "meaning";`
 ///
-/// `parts` are fields of a struct type whose own fields are columns, each `column = field: type, …`. A part may be
-/// `optional`: it then has a column that says whether the row has it. Fields `beside` the columns are not in the table;
-/// columns of `lengths` hold how many elements such a field has, and are written but not read.
+/// The blocks after it are optional:
+///
+/// - `parts`: fields of a struct type whose own fields are columns, each `column = field: type, …`.
+/// - `optional`: parts that a row may lack. A column of type bool says whether the row has the part.
+/// - `beside`: fields that are not in the table.
+/// - `lengths`: columns with the number of elements of a field `beside` the table. They are written but not read.
 macro_rules! table {
     (
         $(#[$meta:meta])*
@@ -381,7 +385,8 @@ macro_rules! table {
     };
 }
 
-/// Reads one column, if the file has it: column by column, so that a file may lack some or have them in another order.
+/// Reads one column, if the file has it. Columns are read one by one, so a file may lack some or order them
+/// differently.
 macro_rules! load {
     ($stored:ident, $rows:ident, $name:ident: $type:ty, $since:literal, |$row:ident, $value:ident| $set:expr) => {
         if $stored.has(stringify!($name), $since)? {

@@ -1,4 +1,4 @@
-//! Tables of one schema version read by the program of another.
+//! Tests that read tables of one schema version with the program of another.
 
 use hdf5::File;
 use ndarray::ArrayView1;
@@ -12,7 +12,7 @@ pub struct Weighing {
 }
 
 table! {
-    /// As version 1 had it.
+    /// The table in version 1.
     FirstVersion {
         name: String, "text", since 1, "name";
         count: u64, "1", since 1, "count";
@@ -20,7 +20,7 @@ table! {
 }
 
 table! {
-    /// As version 2 has it: more columns, in another order.
+    /// The table in version 2: more columns, in another order.
     SecondVersion {
         count: u64, "1", since 1, "count";
         share: Option<f64>, "1", since 2, "share";
@@ -87,7 +87,7 @@ fn texts_are_in_the_order_of_the_columns() {
 #[test]
 fn a_column_of_another_type_is_an_error() {
     table! {
-        /// With text where a number should be.
+        /// A table with text in place of a number.
         WrongType {
             name: String, "text", since 1, "name";
             count: String, "text", since 1, "not a count";
@@ -97,18 +97,18 @@ fn a_column_of_another_type_is_an_error() {
     assert!(stored.rows::<FirstVersion>().is_err());
 }
 
-/// Words are read from texts; a word that is not known is named, with its column and those that would be right.
+/// The error for an unknown word names the word, its column, and the valid words.
 #[test]
 fn a_word_that_is_not_known_is_an_error() {
     table! {
-        /// With words as free text.
+        /// The table with free text in place of words.
         FreeText {
             verdict: String, "text", since 2, "verdict";
             stopped: String, "text", since 2, "reason";
         }
     }
     table! {
-        /// With words.
+        /// The table with words.
         Words {
             verdict: Verdict, "text", since 2, "verdict";
             stopped: Option<StopReason>, "text", since 2, "reason";

@@ -7,41 +7,41 @@ use super::job_row::{JobRow, PooledRow};
 use super::row::{BlockRow, CellRow, RankMemory, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
 
-/// Everything a result file holds. Rank 0 has one, adds to it after every cell and saves it.
+/// Everything that a result file holds. Rank 0 adds to it after every cell and saves it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResultFile {
-    /// Version of the layout: of the file that was read, or that will be written.
+    /// Version of the layout of the file that was read or will be written.
     pub schema_version: u32,
     /// The experiment file, byte for byte as it was given.
     pub experiment_json: String,
     /// SHA-256 of those bytes, lower-case hexadecimal.
     pub experiment_sha256: String,
-    /// When the first job began, or the file was merged, RFC 3339, UTC.
+    /// Time at which the first job began or the file was merged, RFC 3339, UTC.
     pub created: String,
-    /// The gradshard that measured.
+    /// Version of the gradshard that measured.
     pub gradshard_version: String,
-    /// A JSON object: what was found out about the machine, the MPI library and the build by the first job; of several
-    /// jobs that were merged, what all of them say.
+    /// A JSON object: the first job's description of the machine, the MPI library and the build. In a merged file, the
+    /// entries that all jobs have in common.
     pub environment: Value,
-    /// One row a job, each numbered by its place.
+    /// One row per job; a job's number is its index.
     pub jobs: Vec<JobRow>,
-    /// One row a cell, in the order in which they ended.
+    /// One row per cell, in the order in which they ended.
     pub cells: Vec<CellRow>,
-    /// One row a cell that was compared with the fastest of its comparison.
+    /// One row per cell that was compared with the fastest of its comparison.
     pub ratios: Vec<RatioRow>,
-    /// One row a block of a comparison.
+    /// One row per block of a comparison.
     pub blocks: Vec<BlockRow>,
     /// Ratios over several jobs; empty unless jobs were merged.
     pub pooled_ratios: Vec<PooledRow>,
-    /// One row a timed round.
+    /// One row per timed round.
     pub samples: Vec<Sample>,
-    /// Memory of every rank: the first index is the place in `cells`, the second the rank. Empty where nothing was
-    /// predicted, as for a cell that has no plan.
+    /// Memory of every rank: the first index is that of the cell in `cells`, the second is the rank. A cell's list is
+    /// empty if nothing was predicted, as for a cell without a plan.
     pub memory_ranks: Vec<Vec<RankMemory>>,
 }
 
 impl ResultFile {
-    /// A file without cells, of a job that begins now with this gradshard. `environment` is a JSON object.
+    /// A file without cells, for a job that begins now with this gradshard. `environment` is a JSON object.
     pub fn new(experiment_json: String, environment: Value) -> Self {
         let job = JobRow::new(&environment);
         ResultFile {
@@ -70,36 +70,36 @@ impl ResultFile {
         self.memory_ranks.push(memory_ranks);
     }
 
-    /// Adds how cells of the last job compare.
+    /// Adds ratios between cells of the last job.
     pub fn push_ratios(&mut self, ratios: Vec<RatioRow>) {
         let job = self.last_job();
         self.ratios.extend(ratios.into_iter().map(|ratio| RatioRow { job, ..ratio }));
     }
 
-    /// Adds what the machine did during blocks of the last job.
+    /// Adds the state of the machine during blocks of the last job.
     pub fn push_blocks(&mut self, blocks: Vec<BlockRow>) {
         let job = self.last_job();
         self.blocks.extend(blocks.into_iter().map(|block| BlockRow { job, ..block }));
     }
 
-    /// Number of the job that cells are added of.
+    /// Number of the job that added cells belong to.
     fn last_job(&self) -> u64 {
         self.jobs.len().saturating_sub(1) as u64
     }
 
-    /// True if the file was merged from those of several jobs.
+    /// True if the file was merged from the files of jobs.
     pub fn is_merged(&self) -> bool {
         self.jobs.iter().any(|job| !job.file.is_empty())
     }
 
-    /// Notes that another job goes on with this file, in an environment of its own: what is added from here on is its.
+    /// Adds a job that continues this file in its own environment. Everything added from now on belongs to this job.
     pub fn resumed(&mut self, environment: &Value) {
         let job = self.jobs.len() as u64;
         self.jobs.push(JobRow { job, ..JobRow::new(environment) });
     }
 
-    /// Notes the limits that were measured on the first `nodes` nodes, in the environment of the job that measured them:
-    /// entry `limits_on_nodes`, by number of nodes. Those of the most nodes are its `limits` too.
+    /// Stores the limits measured on the first `nodes` nodes in the last job's environment, under `limits_on_nodes` by
+    /// number of nodes. The limits of the largest number of nodes are also stored under `limits`.
     pub fn limits_of(&mut self, nodes: usize, limits: Value) {
         // The first job's environment is the file's.
         if self.jobs.len() < 2 {
@@ -110,14 +110,14 @@ impl ResultFile {
         }
     }
 
-    /// The experiment's own name; None where the experiment has none.
+    /// The name in the experiment; None if it has none.
     pub fn experiment_name(&self) -> Option<String> {
         let experiment: Value = serde_json::from_str(&self.experiment_json).ok()?;
         Some(experiment.get("name")?.as_str()?.to_owned())
     }
 }
 
-/// Notes limits in the environment of one job.
+/// Stores limits in the environment of one job.
 fn note_limits(environment: &mut Value, nodes: usize, limits: &Value) {
     let Some(environment) = environment.as_object_mut() else { return };
     let known = environment.entry("limits_on_nodes").or_insert_with(|| Value::Object(Default::default()));

@@ -1,5 +1,5 @@
-//! One comparison as an answer, in a sentence: the best sharded strategy against the best tree or single server, and the
-//! library's best call where it is faster than both.
+//! States the outcome of one comparison in a sentence: the best sharded strategy against the best tree or single
+//! server, and the library's best call if it is faster than both.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::plan::End;
 use crate::plan::Family;
 use crate::stats::{Interval, SizedRatio, Verdict};
 
-/// The name of a family's strategies in a sentence.
+/// The noun for a family's strategies in a sentence.
 pub fn spoken(family: Family) -> &'static str {
     match family {
         Family::Sharded => "sharded strategy",
@@ -43,7 +43,7 @@ const FACTS: [Fact; 7] = [
     |cell| cell.residency.to_string(),
 ];
 
-/// One comparison, as far as the answer goes.
+/// One comparison: the cells and ratios that the answer is made from.
 #[derive(Clone, Debug)]
 pub struct Contest<'f> {
     /// The comparison's number.
@@ -52,14 +52,14 @@ pub struct Contest<'f> {
     pub cells: Vec<&'f CellRow>,
     /// Their ratios to the fastest.
     pub ratios: Vec<&'f RatioRow>,
-    /// Jobs that the ratios are pooled over; None for a single one.
+    /// Number of jobs over which the ratios are pooled; None for a single job.
     pub jobs: Option<u64>,
     /// The properties besides the model in which it differs from other comparisons of its file.
     pub facts: Vec<String>,
 }
 
-/// The comparisons of a file, in the order of their numbers. Cells of different ends are never compared: a comparison of an
-/// older file that mixes them is one contest for each end.
+/// The comparisons of a file, in the order of their numbers. Cells of different ends are never compared: a comparison
+/// of an older file that mixes them is one contest for each end.
 pub fn contests(file: &ResultFile) -> Vec<Contest<'_>> {
     let differing: Vec<Fact> =
         FACTS.into_iter().filter(|fact| file.cells.windows(2).any(|two| fact(&two[0]) != fact(&two[1]))).collect();
@@ -80,7 +80,7 @@ pub fn contests(file: &ResultFile) -> Vec<Contest<'_>> {
         contest.ratios = file.ratios.iter().filter(counts).collect();
     }
     let mut contests: Vec<Contest<'_>> = contests.into_values().collect();
-    // A cell that a job died of comes before those that ran with it.
+    // The file lists a cell that a job died of before the cells of the same blocks.
     contests.iter_mut().for_each(|contest| contest.cells.sort_by_key(|cell| cell.cell));
     contests
 }
@@ -106,7 +106,7 @@ impl<'f> Contest<'f> {
         timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
     }
 
-    /// The ratio of two cells, of which one is the fastest of all.
+    /// The ratio of two cells, one of which is the fastest of the comparison. None if it was not measured.
     pub fn ratio(&self, one: &CellRow, other: &CellRow) -> Option<&'f RatioRow> {
         let of = |ratio: &RatioRow| [ratio.cell, ratio.baseline];
         self.ratios
@@ -115,7 +115,7 @@ impl<'f> Contest<'f> {
             .copied()
     }
 
-    /// The strategy, with what tells it from other cells of the same strategy.
+    /// The cell's strategy, with the properties that distinguish it from other cells of the same strategy.
     pub fn name(&self, cell: &CellRow) -> String {
         let same: Vec<&&CellRow> = self.cells.iter().filter(|other| other.strategy == cell.strategy).collect();
         let told: [(bool, String); 5] = [
@@ -130,7 +130,7 @@ impl<'f> Contest<'f> {
         if told.is_empty() { name } else { format!("{name} ({})", told.join(", ")) }
     }
 
-    /// The model, and what tells this comparison from the others of its file.
+    /// The model, and the properties that distinguish this comparison from the others of its file.
     pub fn title(&self) -> String {
         let model = self.cells.first().map(|cell| printable(&cell.model));
         model.into_iter().chain(self.facts.iter().cloned()).collect::<Vec<String>>().join(", ")
@@ -154,7 +154,8 @@ impl<'f> Contest<'f> {
         }
     }
 
-    /// The sentence where a call of the MPI library has the least median: it against the best of the two other families.
+    /// The sentence if a call of the MPI library has the least median. It compares the call with the best rival of the
+    /// other families.
     fn library_first(&self, library: &CellRow, rivals: [Option<&CellRow>; 2]) -> String {
         let mut rivals: Vec<&CellRow> = rivals.into_iter().flatten().collect();
         rivals.sort_by(|one, other| one.median_s.unwrap_or(f64::NAN).total_cmp(&other.median_s.unwrap_or(f64::NAN)));
@@ -171,7 +172,7 @@ impl<'f> Contest<'f> {
         self.verdict(library, first, ratio, true) + &beside.unwrap_or_default()
     }
 
-    /// The sentence where one family alone was timed: its best against its second.
+    /// The sentence if only one family was timed. It compares the best cell with the second best.
     fn among(&self, best: &CellRow, lacking: Family) -> String {
         let without = format!("no {} was timed", spoken(lacking));
         match self.fastest_of(|cell| cell.cell != best.cell) {
@@ -183,7 +184,8 @@ impl<'f> Contest<'f> {
         }
     }
 
-    /// The claim about `first`, the faster one by its median, and `second`; `across` families, with advice.
+    /// The claim about `first`, which has the smaller median, and `second`. If they are of different families
+    /// (`across`), it contains advice.
     fn verdict(&self, first: &CellRow, second: &CellRow, ratio: &RatioRow, across: bool) -> String {
         let (one, other) = (self.name(first), self.name(second));
         let advice = |cell: &CellRow| if across { format!("{}. ", advice(cell.family)) } else { String::new() };
@@ -193,7 +195,7 @@ impl<'f> Contest<'f> {
             Verdict::Slower => {
                 format!("{}{one} is fastest: {times} faster than {other}{apposition}{memory}", advice(first))
             }
-            // The median and the pairs of blocks need not agree.
+            // The medians and the ratios within blocks may disagree.
             Verdict::Faster => format!(
                 "{}{other}{apposition}, is faster block by block: {} faster than {one}, whose median is less{}",
                 advice(second),
@@ -215,8 +217,8 @@ impl<'f> Contest<'f> {
         }
     }
 
-    /// The best sharded strategy's time over the best tree's, at the comparison's gradient size in MiB. None where they
-    /// were not compared.
+    /// Time of the best sharded strategy divided by that of the best tree, at the comparison's gradient size in MiB.
+    /// None if they were not compared.
     pub fn sharded_to_tree(&self) -> Option<SizedRatio> {
         let (sharded, tree) = (self.best(Family::Sharded)?, self.best_rooted()?);
         let Factor { estimate, interval } = Factor::of(self.ratio(sharded, tree)?, sharded);
@@ -224,8 +226,9 @@ impl<'f> Contest<'f> {
     }
 }
 
-/// `; an aggregator of sharded-direct needs 128 MiB, of tree-central 512 MiB`: by prediction, both. Empty where the file
-/// does not say, as older ones do not, or there is nothing to be told apart.
+/// Text on the predicted memory of both cells' aggregators, such as
+/// `; an aggregator of sharded-direct needs 128 MiB, of tree-central 512 MiB`. Empty if a prediction is missing, as in
+/// older files, or if both are equal.
 fn memory(one: &CellRow, other: &CellRow) -> String {
     let [first, second] = [one, other].map(|cell| cell.aggregator.total());
     if first == 0 || second == 0 || first == second {
@@ -253,7 +256,7 @@ pub struct Factor {
 }
 
 impl Factor {
-    /// The time of `above` divided by the time of the other one of the two.
+    /// The time of `above` divided by the time of the ratio's other cell.
     pub fn of(ratio: &RatioRow, above: &CellRow) -> Factor {
         let interval = ratio.ci_low.zip(ratio.ci_high).map(|(low, high)| Interval { low, high });
         if ratio.cell == above.cell {
@@ -263,10 +266,10 @@ impl Factor {
         Factor { estimate: 1.0 / ratio.estimate, interval: inverse }
     }
 
-    /// `1.52× [1.49, 1.56]`.
+    /// The factor as text, such as `1.52× [1.49, 1.56]`.
     pub fn times(&self) -> String {
         let Factor { estimate, interval } = self;
-        // Near 1 the third decimal is the one that matters.
+        // Near 1 two decimals do not show a difference of a few per mille.
         let digits = if (0.9..1.1).contains(estimate) { 3 } else { 2 };
         match interval {
             Some(Interval { low, high }) => format!("{estimate:.digits$}× [{low:.digits$}, {high:.digits$}]"),
@@ -275,7 +278,7 @@ impl Factor {
     }
 }
 
-/// Bytes of the gradient, MiB.
+/// Size of the gradient in MiB.
 pub fn size(cell: &CellRow) -> f64 {
     cell.gradient_bytes() as f64 / f64::from(1 << 20)
 }

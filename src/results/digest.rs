@@ -1,4 +1,4 @@
-//! SHA-256 of a text, which tells experiments and jobs apart.
+//! SHA-256 of a text, which identifies experiments and jobs.
 
 use sha2::{Digest, Sha256};
 
@@ -11,7 +11,7 @@ pub(super) fn sha256(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The empty and the "abc" message of FIPS 180-4.
+    /// The expected digests of the empty message and of "abc" are NIST's.
     #[test]
     fn digest_is_sha256() {
         assert_eq!(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");

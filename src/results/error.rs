@@ -1,4 +1,4 @@
-//! What can go wrong with a result file, told so that the reader knows what to do.
+//! Errors of result files. Each message says what the user can do.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// A result file could not be claimed, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultError {
-    /// The output exists and replacing it was not asked for.
+    /// The output exists, and `--force` was not given.
     #[error("{path}: already exists; pass --force to replace it, or another --output", path = .path.display())]
     Exists {
         /// The output.
@@ -18,18 +18,18 @@ pub enum ResultError {
         /// The output.
         path: PathBuf,
     },
-    /// The output holds another experiment than the one to go on with.
+    /// The output holds the results of another experiment than the one to continue.
     #[error("{path}: holds results of another experiment (its SHA-256 is {found}, not {given}); \
         give the experiment that it was made from, or another --output", path = .path.display())]
     OtherExperiment {
         /// The output.
         path: PathBuf,
-        /// Of the experiment in the file.
+        /// SHA-256 of the experiment in the file.
         found: String,
-        /// Of the experiment that was given.
+        /// SHA-256 of the experiment that was given.
         given: String,
     },
-    /// The output holds the jobs of several files, of which none can be gone on with.
+    /// The output was merged from several files, and a run cannot continue a merged file.
     #[error("{path}: was merged from several jobs, and a run goes on with the file that its own job wrote; resume that \
         one, then merge it again", path = .path.display())]
     Merged {
@@ -41,15 +41,15 @@ pub enum ResultError {
     NotAFile {
         /// The output.
         path: PathBuf,
-        /// What it is, with its article.
+        /// The kind of the existing object, with an article.
         kind: &'static str,
     },
-    /// The path has no file name, or the HDF5 library cannot be given it.
+    /// The path has no file name, or the HDF5 library cannot take it.
     #[error("{path}: {problem}; give another --output, for example results.h5", path = .path.display())]
     BadPath {
         /// The output.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// The output's directory is missing or is not a directory.
@@ -58,7 +58,7 @@ pub enum ResultError {
     NoDirectory {
         /// The output.
         path: PathBuf,
-        /// The directory it would be in.
+        /// Its directory.
         directory: PathBuf,
     },
     /// No file can be created in the output's directory.
@@ -67,26 +67,26 @@ pub enum ResultError {
     NotWritable {
         /// The output.
         path: PathBuf,
-        /// The directory it would be in.
+        /// Its directory.
         directory: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: io::Error,
     },
-    /// Someone else put a file at the output's path since this run claimed it.
+    /// Another program put a file at the output's path after this run had claimed it.
     #[error("{path}: another program put a file there since this run claimed the path, and it is left alone; \
         give every run its own --output", path = .path.display())]
     Taken {
         /// The output.
         path: PathBuf,
     },
-    /// The operating system refused a step of saving. A complete file that was there still is.
+    /// The operating system refused a step of saving. An earlier complete file is untouched.
     #[error("{path}: could not {step}: {source}", path = .path.display())]
     Save {
         /// The output.
         path: PathBuf,
         /// The step.
         step: &'static str,
-        /// Why not.
+        /// The system's error.
         source: io::Error,
     },
     /// The HDF5 library refused to write. The previous complete file is untouched.
@@ -95,20 +95,20 @@ pub enum ResultError {
     Write {
         /// The output.
         path: PathBuf,
-        /// What the library said.
+        /// The library's message.
         detail: String,
     },
-    /// The contents contradict themselves and so have no representation in a file.
+    /// The contents contradict themselves, so they cannot be written.
     #[error("{path}: {field}: {problem}", path = .path.display())]
     Inconsistent {
         /// The output.
         path: PathBuf,
         /// The part of the contents.
         field: &'static str,
-        /// What it is and what it should be.
+        /// Its value and the expected one.
         problem: String,
     },
-    /// No such file.
+    /// The file does not exist.
     #[error("{path}: no such file", path = .path.display())]
     Missing {
         /// The file.
@@ -119,27 +119,27 @@ pub enum ResultError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is something else.
+    /// The file is not in the HDF5 format.
     #[error("{path}: is not an HDF5 file{seen}; give a file that `gradshard run` wrote", path = .path.display())]
     NotHdf5 {
         /// The file.
         path: PathBuf,
-        /// A word on what it is instead, or empty.
+        /// A note on what it looks like instead, or empty.
         seen: &'static str,
     },
-    /// HDF5, but not written by gradshard.
+    /// The file is in the HDF5 format, but gradshard did not write it.
     #[error("{path}: is an HDF5 file, but not a gradshard result file ({lacking}); give a file that \
         `gradshard run` wrote", path = .path.display())]
     NotAResultFile {
         /// The file.
         path: PathBuf,
-        /// What a result file would have.
+        /// The missing mark of a result file.
         lacking: String,
     },
-    /// Written by a gradshard whose files this one does not know.
+    /// The file has a schema version that this gradshard does not know.
     #[error("{path}: schema version {found}, but this gradshard reads 1 to {newest}; use gradshard {writer} or newer",
         path = .path.display())]
     Version {
@@ -152,19 +152,19 @@ pub enum ResultError {
         /// The gradshard that wrote it.
         writer: String,
     },
-    /// A result file that is cut off or contradicts itself.
+    /// The result file is cut off or contradicts itself.
     #[error("{path}: damaged or incomplete at {at}: {detail}{hint}", path = .path.display(), hint = lock_hint(.detail))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The object within the file.
         at: String,
-        /// What was found, and what should be there.
+        /// The content found and the expected one.
         detail: String,
     },
 }
 
-/// HDF5 locks the files it opens, which file systems of some clusters do not offer.
+/// A hint for the user. HDF5 locks the files that it opens, and the file systems of some clusters have no locks.
 fn lock_hint(detail: &str) -> &'static str {
     if detail.contains("lock file") {
         " (where the file system has no locks, set HDF5_USE_FILE_LOCKING=FALSE)"
@@ -173,7 +173,7 @@ fn lock_hint(detail: &str) -> &'static str {
     }
 }
 
-/// What the HDF5 library said, on one line and without the buffers and offsets it reports with a system error.
+/// The HDF5 library's message on one line, without the buffers and offsets that it reports with a system error.
 pub(super) fn told(error: &hdf5::Error) -> String {
     tidy(&error.to_string())
 }
@@ -190,7 +190,7 @@ fn tidy(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Texts of HDF5 1.10.
+    /// The messages are those of HDF5 1.10.
     #[test]
     fn library_messages_keep_what_and_why() {
         let full = "H5Fflush(): unable to flush file's cached information: file write failed: time = Sun Nov 22 16:07:38 \

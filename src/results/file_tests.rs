@@ -1,4 +1,4 @@
-//! What is written is what is read, and what is not a result file is told apart.
+//! Tests that a file is read exactly as it was written, and that other files are refused with a fitting message.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn any_text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Any number but NaN, which never equals itself; NaN has a test of its own.
+/// Any number except NaN, which does not equal itself. NaN has a test of its own.
 fn any_number() -> impl Strategy<Value = f64> {
     any::<u64>().prop_map(f64::from_bits).prop_map(|value| if value.is_nan() { f64::NEG_INFINITY } else { value })
 }
@@ -94,7 +94,7 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
     ))
 }
 
-/// A row with words of every kind, which `words` picks.
+/// A row whose enum fields are chosen by `words`.
 fn any_words(words: usize) -> CellRow {
     CellRow {
         family: [Family::Sharded, Family::Tree, Family::Library][words % 3],
@@ -328,13 +328,13 @@ fn any_file() -> impl Strategy<Value = ResultFile> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Also of no cells, no samples, no ranks, and of rows with different numbers of ranks.
+    /// The files include some without cells, samples or ranks, and some whose rows have different numbers of ranks.
     #[test]
     fn reads_exactly_what_was_written(contents in any_file()) {
         let (_directory, path) = saved(&contents);
         let read = ResultFile::open(&path).unwrap();
         prop_assert_eq!(&read, &contents);
-        // `==` does not tell 0 from -0.
+        // `==` does not distinguish 0 from -0.
         for (read, written) in read.samples.iter().zip(&contents.samples) {
             prop_assert_eq!(read.seconds.to_bits(), written.seconds.to_bits());
         }
@@ -359,7 +359,7 @@ fn nan_survives_where_it_is_a_measurement() {
     assert!(read.samples[0].rank_seconds[1].is_nan() && read.samples[0].rank_producing_seconds[0].is_nan());
 }
 
-/// HDF5 strings end at a NUL; the rest of a reason must not be lost for it.
+/// HDF5 strings end at a NUL. The rest of a reason must not be lost.
 #[test]
 fn a_nul_in_a_text_becomes_its_picture() {
     let mut contents = empty();
@@ -368,7 +368,7 @@ fn a_nul_in_a_text_becomes_its_picture() {
     assert_eq!(ResultFile::open(&path).unwrap().cells[0].reason, "before␀after");
 }
 
-/// More elements than one chunk holds, so that the last is partly filled.
+/// The array has more elements than one chunk holds, so the last chunk is partly filled.
 #[test]
 fn arrays_larger_than_a_chunk_are_whole() {
     let mut contents = empty();
@@ -473,7 +473,7 @@ fn a_missing_part_is_named() {
     }
 }
 
-/// Wherever the file is cut, the answer is an error: no crash, and never part of a table taken for the whole.
+/// A file cut off at any length yields an error. It never crashes, and part of a table is never taken for the whole.
 #[test]
 fn a_file_cut_off_anywhere_is_an_error() {
     let mut contents = empty();
@@ -499,7 +499,7 @@ fn a_status_of_no_meaning_is_an_error_with_its_row() {
     contents.push(CellRow::default(), vec![], vec![]);
     let (_directory, path) = saved(&contents);
     let bytes = fs::read(&path).unwrap();
-    // The zeros tell the value from the word in the column's meaning.
+    // The zeros distinguish the value from the word in the column's meaning.
     let at = 2 + bytes.windows(10).position(|window| window == b"\0\0failed\0\0").unwrap();
     let altered = [&bytes[..at], b"maybe?", &bytes[at + 6..]].concat();
     fs::write(&path, altered).unwrap();
@@ -512,7 +512,8 @@ fn a_status_of_no_meaning_is_an_error_with_its_row() {
     );
 }
 
-/// A file that gradshard wrote before schema version 5, on two ranks under Open MPI: two comparisons of four strategies.
+/// The file was written before schema version 5, on two ranks under Open MPI. It holds two comparisons of four
+/// strategies.
 #[test]
 fn a_file_of_schema_4_is_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schema-4.h5");
@@ -530,14 +531,14 @@ fn a_file_of_schema_4_is_read() {
     let everywhere = of_phase(End::Everywhere, End::Everywhere);
     let expected = [of_phase(End::Scattered, End::Root), everywhere].concat();
     assert_eq!(cells.collect::<Vec<_>>(), expected);
-    // Described in sentences.
+    // The file describes these in sentences.
     assert_eq!(file.cells[2].interference, Some(Interference::OffCore));
     assert_eq!(file.cells[7].interference, Some(Interference::OtherLoadAndOffCore));
     assert_eq!(file.cells[0].interference, None);
     assert_eq!((file.cells[0].stopped, file.cells[0].limit_part), (Some(StopReason::Blocks), None));
     assert_eq!(file.cells[0].messages_total, 0);
     assert!(file.samples.iter().all(|sample| sample.rank_seconds.len() == 2 && sample.rank_seconds[0] > 0.0));
-    // Cells of different ends are not compared: the first comparison is two contests, the second one.
+    // Cells of different ends are not compared: the first comparison is two contests, the second is one.
     let contests = super::contest::contests(&file);
     let found = contests.iter().map(|contest| (contest.number, contest.cells.len(), contest.ratios.len()));
     assert_eq!(found.collect::<Vec<_>>(), [(0, 2, 0), (0, 2, 1), (1, 4, 3)]);

@@ -1,9 +1,10 @@
-//! Self-consistent performance guidelines: what a well-tuned MPI library should not be slower than.
+//! Tests self-consistent performance guidelines: a well-tuned MPI library should not be slower than its own
+//! alternatives.
 //!
-//! A collective should not take longer than others that compute the same (Träff, Gropp and Thakur, Self-consistent MPI
-//! performance guidelines, IEEE TPDS 21, 2010), and more data not less time. Violations are found by the statistics of all
-//! other ratios, as Hunold and Carpen-Amarie do it (PGMPI: Automatically verifying self-consistent MPI performance
-//! guidelines, 2016): ratios of times in the same blocks, and Holm's adjustment over all guidelines of a file.
+//! A collective should not take longer than others that compute the same, and should not take less time for more data
+//! (Träff, Gropp and Thakur, Self-consistent MPI performance guidelines, IEEE TPDS 21, 2010). Violations are found by
+//! ratios of times in the same blocks, with Holm's adjustment over all guidelines of a file. Hunold and Carpen-Amarie
+//! test guidelines similarly (PGMPI: Automatically verifying self-consistent MPI performance guidelines, 2016).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,7 +16,8 @@ use super::row::{CellRow, Status};
 use crate::plan::End;
 use crate::stats::{Alpha, Evidence, Interval, LogRatios, Look, Verdict, judge, pool};
 
-/// The end that both sides reach, the strategy that should not take longer, the other one, and the guideline in MPI's words.
+/// Guidelines on two strategies: the end that both reach, the strategy that should not take longer, the strategy that
+/// it is compared with, and the guideline in MPI's terms.
 const PATTERNS: [(End, &str, &str, &str); 6] = [
     (
         End::Scattered,
@@ -40,7 +42,7 @@ const PATTERNS: [(End, &str, &str, &str); 6] = [
     (End::Scattered, "native-reduce-scatter", "native-allreduce", "MPI_Reduce_scatter not slower than MPI_Allreduce"),
 ];
 
-/// Collectives of the library whose time should not fall as gradients grow.
+/// Strategies, and their collectives, whose time should not fall as gradients grow.
 const MONOTONE: [(&str, &str); 5] = [
     ("native-reduce-scatter", "MPI_Reduce_scatter"),
     ("native-reduce-scatter-block", "MPI_Reduce_scatter_block"),
@@ -49,24 +51,24 @@ const MONOTONE: [(&str, &str); 5] = [
     ("native-allreduce", "MPI_Allreduce"),
 ];
 
-/// What came of testing a guideline.
+/// The outcome of testing a guideline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// The library has been shown to be slower than it should be.
+    /// The library is slower than it should be.
     Violated,
-    /// It has been shown to be faster, or no slower than the margin allows.
+    /// The library is faster, or no slower than the margin allows.
     Kept,
-    /// Neither has been shown.
+    /// The data show neither.
     Undecided,
 }
 
-/// One guideline at one place of the experiment.
+/// One guideline, tested on one pair of cells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tested {
-    /// In MPI's words.
+    /// The guideline in MPI's terms.
     pub guideline: &'static str,
-    /// Where: what the two cells have in common.
+    /// Properties that the two cells have in common.
     pub at: String,
     /// Number of the cell that should not take longer.
     pub cell: u64,
@@ -76,11 +78,11 @@ pub struct Tested {
     pub ranks: u64,
     /// Nodes.
     pub nodes: u64,
-    /// Jobs that the ratio is pooled over; 1: of one job's blocks.
+    /// Number of jobs over which the ratio is pooled; if 1, the ratio is over the blocks of one job.
     pub jobs: u64,
     /// Blocks in which both were timed, over all jobs.
     pub blocks: u64,
-    /// Time of the first divided by the time of the second: above 1 it is slower than it should be.
+    /// Time of `cell` divided by the time of `than`. Above 1, the library is slower than it should be.
     pub estimate: f64,
     /// Lower end of the ratio's interval; None with too few blocks.
     pub ci_low: Option<f64>,
@@ -90,31 +92,31 @@ pub struct Tested {
     pub p_holm: f64,
     /// Ratios up to 1 + margin count as no slower.
     pub margin: f64,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What a file says of all guidelines.
+/// The outcomes of all guidelines in a file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Findings {
-    /// Guidelines that could be tested, violations first, the worst of them first of all.
+    /// Guidelines that could be tested: violations, then undecided ones, then kept ones, each by falling ratio.
     pub tested: Vec<Tested>,
-    /// Guidelines that could not be, and what is missing.
+    /// One line for each guideline that could not be tested, with the missing strategy.
     pub missing: Vec<String>,
 }
 
-/// One cell as one job has measured it.
+/// One cell as measured in one job: its row, and pairs of block number and seconds.
 #[derive(Clone, Copy)]
 struct TimedPair<'f> {
     row: &'f CellRow,
     times: &'f [(u64, f64)],
 }
 
-/// Tests every guideline whose two sides `file` holds.
+/// Tests every guideline for which `file` holds both sides.
 ///
-/// Sides of one comparison were timed in the same blocks. Two sizes of gradients were not, so that their pairs are of
-/// blocks of the same number: as these are independent, the signed-rank test is as valid, and as strict, but drift between
-/// the comparisons does not cancel. Over several jobs of one size each job gives one ratio.
+/// Two strategies of one comparison were timed in the same blocks. Two gradient sizes belong to different comparisons,
+/// so their samples are paired by block number. These pairs are independent, so the signed-rank test remains valid, but
+/// drift between the comparisons does not cancel. With several jobs of one size, each job gives one ratio.
 pub fn guidelines(file: &ResultFile) -> Findings {
     let mut times: HashMap<(u64, u64), Vec<(u64, f64)>> = HashMap::new();
     for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
@@ -138,7 +140,7 @@ pub fn guidelines(file: &ResultFile) -> Findings {
                 missing.insert(format!("{guideline}: {} has no {library} that was timed", common(place)));
             }
             for ((_, _, shards), one) in sides {
-                // Only one of the two may heed the number of shards.
+                // The other strategy may not depend on the number of shards; its cell then has 1.
                 let other = of.get(&(mock_up, end, *shards)).or_else(|| of.get(&(mock_up, end, 1)));
                 match other {
                     Some(other) => found.extend(ratio(file, guideline, common(one[0].row), one, other)),
@@ -153,7 +155,7 @@ pub fn guidelines(file: &ResultFile) -> Findings {
         sizes(file, &cells, strategy, name, &mut found);
     }
     let family: Vec<Evidence> = found.iter().map(|(_, evidence)| *evidence).collect();
-    // The margin is the experiment's, the same everywhere.
+    // The margin is the same in the whole experiment.
     let margin = found.first().map_or(0.0, |(tested, _)| tested.margin);
     let mut tested: Vec<Tested> = found
         .into_iter()
@@ -176,14 +178,14 @@ pub fn guidelines(file: &ResultFile) -> Findings {
     Findings { tested, missing: missing.into_iter().collect() }
 }
 
-/// By size of the jobs and comparison.
+/// Timed cells by size of the jobs and comparison.
 type Cells<'f> = BTreeMap<(Point, u64), Sides<'f>>;
-/// By strategy, end and number of shards: one for each job.
-type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<TimedPair<'f>>>;
-/// By number of elements: one for each job.
-type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<TimedPair<'f>>>;
+/// Timed cells by strategy, end and number of shards; one entry per job.
+type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<Timed<'f>>>;
+/// Timed cells by number of elements; one entry per job.
+type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<Timed<'f>>>;
 
-/// Gradients of neighbouring sizes that differ in nothing else: the smaller should not take longer.
+/// Tests that of two cells with neighbouring gradient sizes, and otherwise equal, the smaller does not take longer.
 fn sizes(
     file: &ResultFile,
     cells: &Cells<'_>,
@@ -212,10 +214,10 @@ fn sizes(
     }
 }
 
-/// Said of every collective in [`MONOTONE`].
+/// The guideline on every collective in [`MONOTONE`].
 const MONOTONE_GUIDELINE: &str = "a smaller gradient not slower than a larger one";
 
-/// One side's time over the other's, with what it is evidence of. None if no job has a block of both.
+/// The time of `one` divided by the time of `other`, and its evidence for the test. None if no job has a block of both.
 fn ratio(
     file: &ResultFile,
     guideline: &'static str,
@@ -231,7 +233,8 @@ fn ratio(
     for side in one {
         let Some(same_job) = other.iter().find(|other| other.row.job == side.row.job) else { continue };
         let Ok(logs) = LogRatios::pair(side.times, same_job.times) else { continue };
-        // Intervals were looked at while blocks ran: what the last look may spend, of the side that spent more.
+        // Intervals were examined repeatedly while blocks ran (group sequential test). The level is that of the last
+        // look, the smaller one of the two sides.
         let alpha = [side, same_job].into_iter().filter_map(|side| Alpha::new(of_job(side)?.alpha));
         let alpha = alpha.reduce(|a, b| if a.get() < b.get() { a } else { b }).unwrap_or(ALPHA);
         if let Some(ratio) = logs.ratio(alpha) {
@@ -268,7 +271,7 @@ fn ratio(
     Some((tested, evidence))
 }
 
-/// What the cells of a comparison have in common.
+/// Text of the properties that the cells of a comparison have in common.
 fn common(row: &CellRow) -> String {
     let CellRow { model, elements, dtype, clients, ranks, nodes, end, roles, .. } = row;
     let shards = if row.shards > 1 { format!(", M {}", row.shards) } else { String::new() };
@@ -284,7 +287,8 @@ mod tests {
     use super::*;
     use crate::results::row::{RatioRow, Sample};
 
-    /// Cells of one job: comparison, elements, strategy, and seconds in 20 blocks that differ by much.
+    /// A file of one job. Each cell has a comparison, elements, a strategy, and the scale of its seconds in 20 blocks
+    /// that differ strongly.
     fn file(cells: &[(u64, u64, &str, f64)]) -> ResultFile {
         let mut file = ResultFile::new("{}".into(), json!({}));
         add(&mut file, cells);
@@ -331,7 +335,7 @@ mod tests {
         let findings = guidelines(&file);
         let violated = &findings.tested[0];
         assert_eq!((violated.cell, violated.than, violated.jobs, violated.blocks), (0, 1, 1, 20));
-        // Twenty ratios of one sign: 2 / 2²⁰, four times for the looks, twice for the family.
+        // Twenty ratios of one sign have p = 2 / 2²⁰. The looks count four times and the two guidelines twice.
         assert!((violated.p_holm - 2.0 * 4.0 * 2.0 / f64::from(1 << 20)).abs() < 1e-12, "{violated:?}");
         assert!(
             findings
@@ -357,11 +361,11 @@ mod tests {
             guidelines(&sizes).tested[0].at.contains("MPI_Reduce, of-200")
                 && guidelines(&sizes).tested[0].at.ends_with("against of-400")
         );
-        // Hand-written strategies are not the library's.
+        // Guidelines do not apply to strategies outside the library.
         assert_eq!(outcomes(&file(&[(0, 100, "tree-central", 2.0), (3, 200, "tree-central", 1.0)])), []);
     }
 
-    /// Jobs that contradict each other decide nothing, however many blocks they have.
+    /// If jobs contradict each other, the outcome is undecided, whatever their number of blocks.
     #[test]
     fn over_jobs_the_jobs_count() {
         let sides = |one: f64| [(0, 100, "native-reduce-scatter", one), (0, 100, "native-reduce", 1.0)];

@@ -1,4 +1,4 @@
-//! A job as the result file knows it: the outer unit of repetition, and a ratio that is pooled over several of them.
+//! The rows of jobs, which are the outer unit of repetition, and of ratios that are pooled over several jobs.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -15,7 +15,7 @@ use crate::utc;
 const ID_DIGITS: usize = 32;
 
 table! {
-    /// A row of `/jobs`: one run of `gradshard run`, or the continuation of one by `--resume`.
+    /// A row of `/jobs`: one run of `gradshard run`, with `--resume` or without.
     JobRow {
         job: u64, "1", since 4, "number of the job, from 0";
         id: String, "text", since 4, "identity, which no other job has: 32 hexadecimal digits";
@@ -36,13 +36,13 @@ impl JobRow {
     pub fn new(environment: &Value) -> JobRow {
         let created = utc::now();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        // Seeded by the system for each process, so that jobs that begin together differ too.
+        // The system seeds this for each process, so jobs that begin at the same time differ.
         let random = RandomState::new().hash_one(now);
         let salt = format!("{now} {random} {} {environment}", std::process::id());
         JobRow::described(identity(&salt), created, env!("CARGO_PKG_VERSION").to_owned(), environment)
     }
 
-    /// The only job of a file that was written before jobs had rows. Its identity comes from what the file says, so that
+    /// The job of a file that was written before jobs had rows. Its identity is computed from the file's contents, so
     /// it is the same whenever the file is read.
     pub(super) fn of_older_file(created: &str, version: &str, environment: &Value) -> JobRow {
         let id = identity(&format!("{created} {version} {environment}"));
@@ -95,8 +95,8 @@ fn identity(salt: &str) -> String {
 }
 
 table! {
-    /// A row of `/pooled_ratios`: a cell compared with the fastest one over several jobs of as many ranks on as many nodes.
-    /// Each job gives one ratio, so the interval is one over all jobs that might have been run.
+    /// A row of `/pooled_ratios`: a cell compared with the fastest one, over several jobs with the same numbers of
+    /// ranks and nodes. Each job gives one ratio, so the interval is valid for further jobs of the same kind.
     PooledRow {
         transport: String, "text", since 4, "the MPI library and its version, or threads, in all of the jobs";
         ranks: u64, "1", since 4, "ranks of each of the jobs";

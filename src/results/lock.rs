@@ -1,4 +1,4 @@
-//! One writer a result file: a lock that the system gives back when its holder ends, however it ends.
+//! A lock that allows one writer per result file. The system releases it when its holder ends for any reason.
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::ResultError;
 
-/// A lock on the file `.NAME.lock` beside the result file, which is gone again when the lock is.
+/// A lock on the file `.NAME.lock` beside the result file. The file is removed with the lock.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -18,8 +18,8 @@ impl Lock {
     /// Takes the lock of the result file at `output`.
     ///
     /// # Errors
-    /// Another process holds it; no file can be made there. A file system without locks (some network ones) lets
-    /// everybody have it: then only the check before each save stands between two jobs.
+    /// Another process holds it, or no file can be created there. On a file system without locks, as some network ones
+    /// are, everybody gets the lock. Then only the check before each save protects the file.
     pub fn take(output: &Path) -> Result<Lock, ResultError> {
         let name = output.file_name().unwrap_or_default().to_string_lossy();
         let path = output.with_file_name(format!(".{name}.lock"));
@@ -35,14 +35,14 @@ impl Lock {
                 Ok(()) => true,
                 Err(TryLockError::Error(_)) => false,
             };
-            // Whoever held it before may have removed the file between our opening and our locking it.
+            // The previous holder may have removed the file after we opened it and before we locked it.
             if is_at(&file, &path) {
                 return Ok(Lock { path, held, _file: file });
             }
         }
     }
 
-    /// False on a file system without locks, where anybody may write as well.
+    /// False on a file system without locks, where another job may write too.
     pub fn is_held(&self) -> bool {
         self.held
     }
@@ -57,7 +57,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is locked, so that nobody else's is removed.
+        // The file is removed while it is locked, so it cannot be another process's.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -12,10 +12,10 @@ use super::schema::SCHEMA_VERSION;
 use super::{Output, ResultError, ResultFile};
 use crate::utc;
 
-/// In an environment: whether some ranks must share cores.
+/// Name of the entry in an environment that tells whether some ranks share cores.
 const CORES_SHARED: &str = "cores_shared";
 
-/// What may sway a measurement and should be alike in jobs that are pooled: its name, and where an environment has it.
+/// Conditions that influence a measurement and should agree in pooled jobs: name, and JSON pointer into an environment.
 const CONDITIONS: [(&str, &str); 11] = [
     ("binding", "/binding"),
     ("first touch", "/first_touch"),
@@ -30,13 +30,13 @@ const CONDITIONS: [(&str, &str); 11] = [
     ("MPI settings", "/machines/0/environment/launcher/settings"),
 ];
 
-/// Files that do not belong together, or that could not be read or written.
+/// The files do not belong together, or could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
     /// One of the files cannot be used.
     #[error(transparent)]
     File(#[from] ResultError),
-    /// The output is there, and is no merged file.
+    /// The output exists and is not a merged file.
     #[error("{path}: is the file of a job, not a merged one, and jobs are not added to it; give the merged file first, \
         under a name of its own, then all that it is made of", path = .path.display())]
     OutputOfAJob {
@@ -50,7 +50,7 @@ pub enum MergeError {
         /// The output.
         path: PathBuf,
     },
-    /// A file is of another experiment than those before it.
+    /// A file holds another experiment than those before it.
     #[error("{path}: holds another experiment than {first}: {difference}; only jobs of one experiment are merged",
         path = .path.display(), first = .first.display())]
     OtherExperiment {
@@ -61,7 +61,7 @@ pub enum MergeError {
         /// The first field that differs.
         difference: String,
     },
-    /// A file of an older layout lacks what a merged file holds.
+    /// A file has an older layout, which lacks parts of a merged file.
     #[error("{path}: schema version {found}, but files of version {SCHEMA_VERSION} are merged; measure once more with \
         this gradshard, or merge with the one that measured", path = .path.display())]
     OtherSchema {
@@ -70,36 +70,36 @@ pub enum MergeError {
         /// Its version.
         found: u32,
     },
-    /// Two files tell different things of the same cell of the same job.
+    /// Two files differ in the same cell of the same job.
     #[error("{path}: cell {cell} of the job {job} differs from the same cell in {first}: one of the files was altered",
         path = .path.display(), first = .first.display())]
     Altered {
         /// The file.
         path: PathBuf,
-        /// Where the cell was found first, or the output.
+        /// The first file that has the cell, or the output.
         first: PathBuf,
         /// The cell's number.
         cell: u64,
-        /// The job, in a few words.
+        /// A short description of the job.
         job: String,
     },
 }
 
-/// A merged file under way: what it holds so far, and what is worth telling.
+/// A merge in progress.
 #[derive(Debug)]
 pub struct Merge {
     contents: Option<ResultFile>,
-    /// Which file what is there came from, for messages.
+    /// The first file of the contents, for messages.
     first: PathBuf,
-    /// A line each: what was added, what was there already, what differs.
+    /// Lines for the user: what was added, what was there already, and what differs.
     pub notes: Vec<String>,
 }
 
-/// Adds the jobs of `inputs` to the merged file `output`, which is made if it is not there. A job that it holds is not
-/// added again. The contents, and lines worth telling.
+/// Adds the jobs of `inputs` to the merged file `output`, which is created if necessary. Cells that it holds are not
+/// added again. Returns the contents, and lines for the user.
 ///
 /// # Errors
-/// [`MergeError`]; the output is then as it was before.
+/// See [`MergeError`]. After an error the output is unchanged.
 pub fn merge(output: &Path, inputs: &[PathBuf]) -> Result<(ResultFile, Vec<String>), MergeError> {
     let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one == other,
@@ -125,12 +125,12 @@ pub fn merge(output: &Path, inputs: &[PathBuf]) -> Result<(ResultFile, Vec<Strin
 }
 
 impl Merge {
-    /// Nothing yet.
+    /// An empty merge into `output`.
     pub fn new(output: &Path) -> Merge {
         Merge { contents: None, first: output.into(), notes: Vec::new() }
     }
 
-    /// Goes on with a merged file.
+    /// Continues with the contents of a merged file.
     ///
     /// # Errors
     /// It has another schema version.
@@ -140,7 +140,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Adds the jobs of the file at `path`; of a job that is there, the cells that are not.
+    /// Adds the jobs of the file at `path`. If a job is known, adds only its new cells.
     ///
     /// # Errors
     /// The file does not belong to those before it.
@@ -158,7 +158,7 @@ impl Merge {
             return Err(MergeError::OtherExperiment { path: path.into(), first: self.first.clone(), difference });
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // The number that each of the file's jobs has here, and how many of its cells are new.
+        // The number in the merged file of each of the file's jobs.
         let mut numbers = Vec::with_capacity(file.jobs.len());
         for job in &file.jobs {
             let known = contents.jobs.iter().find(|other| other.id == job.id).map(|other| other.job);
@@ -180,7 +180,7 @@ impl Merge {
         for (cell, memory) in cells.into_iter().zip(memory_ranks) {
             let cell = CellRow { job: number(cell.job), ..cell };
             match there.get(&(cell.job, cell.cell)) {
-                // As texts, so that two that are not a number are alike.
+                // Compared as texts, because NaN does not equal itself.
                 Some(place) if contents.cells[*place].texts() == cell.texts() => {}
                 Some(_) => {
                     let job = contents.jobs[cell.job as usize].summary();
@@ -225,7 +225,7 @@ impl Merge {
         Ok(())
     }
 
-    /// The merged file with its ratios over jobs, and lines worth telling. `output` is named where nothing was added.
+    /// Returns the merged file with its ratios over jobs, and the lines for the user. The last line names `output`.
     pub fn finish(self, output: &Path) -> (ResultFile, Vec<String>) {
         let mut notes = self.notes;
         let mut contents = self.contents.unwrap_or_else(|| ResultFile::new(String::new(), Value::Object(Map::new())));
@@ -245,7 +245,7 @@ fn right_schema(path: &Path, file: &ResultFile) -> Result<(), MergeError> {
     }
 }
 
-/// A file of the same experiment without jobs, made now.
+/// A new file of the same experiment, without jobs.
 fn empty_like(file: &ResultFile) -> ResultFile {
     let mut empty = ResultFile::new(file.experiment_json.clone(), Value::Object(Map::new()));
     empty.jobs.clear();
@@ -253,7 +253,7 @@ fn empty_like(file: &ResultFile) -> ResultFile {
     empty
 }
 
-/// What all jobs say alike, and whether in any of them ranks share cores.
+/// The entries that the environments of all jobs have in common. `cores_shared` is true if it is true in any job.
 fn shared_environment(file: &ResultFile) -> Value {
     let mut jobs = file.jobs.iter().map(|job| &job.environment);
     let Some(Value::Object(first)) = jobs.next() else { return Value::Object(Map::new()) };
@@ -265,7 +265,7 @@ fn shared_environment(file: &ResultFile) -> Value {
     Value::Object(shared)
 }
 
-/// A line for each condition in which jobs of one point differ, although they are taken for repetitions.
+/// One line for each condition in which jobs of one point differ, although they are pooled as repetitions.
 fn differing_conditions(file: &ResultFile) -> Vec<String> {
     let mut points: BTreeMap<Point, BTreeSet<u64>> = BTreeMap::new();
     for cell in &file.cells {
@@ -289,7 +289,7 @@ fn differing_conditions(file: &ResultFile) -> Vec<String> {
     lines
 }
 
-/// How two experiments differ: the first field that does.
+/// Names the first field in which two experiments differ.
 fn difference_of(first: &str, other: &str) -> String {
     let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
     match first_difference("", &parsed(first), &parsed(other)) {
@@ -298,7 +298,7 @@ fn difference_of(first: &str, other: &str) -> String {
     }
 }
 
-/// The path, and both values, of the first place where two JSON values differ.
+/// Path and both values of the first difference between two JSON values.
 fn first_difference(path: &str, one: &Value, other: &Value) -> Option<(String, String, String)> {
     let nothing = Value::Null;
     match (one, other) {
@@ -323,7 +323,7 @@ fn first_difference(path: &str, one: &Value, other: &Value) -> Option<(String, S
     }
 }
 
-/// The beginning of a long text.
+/// A text, cut off after 80 characters.
 fn shortened(text: &str) -> String {
     const MOST: usize = 80;
     if text.chars().count() <= MOST { text.to_owned() } else { text.chars().take(MOST).chain(['…']).collect() }

@@ -1,4 +1,4 @@
-//! Files that belong together become one, and others are refused with what tells them apart.
+//! Tests that files of one experiment are merged, and that others are refused with the difference.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::results::row::{RankMemory, RatioRow, Sample, Status};
 
-/// A job's file of two cells, on so many nodes.
+/// Writes the file of a job with two cells on this number of nodes.
 fn job(place: &Path, name: &str, experiment: &str, nodes: u64, times: [f64; 2]) -> PathBuf {
     let environment =
         json!({"transport": "a library", "ranks": 2 * nodes, "nodes": nodes, "binding": "core", "own": name});
@@ -71,7 +71,7 @@ fn everything_is_kept_and_told_by_its_job() {
         contents.ratios.iter().map(|ratio| (ratio.job, ratio.estimate)).collect::<Vec<_>>(),
         [(0, 2.0), (1, 3.0), (2, 4.0)]
     );
-    // Two jobs on one node: √(2 · 3). The one on two nodes has nothing to be pooled with.
+    // Two jobs ran on one node: √(2 · 3). The job on two nodes is not pooled.
     assert_eq!(contents.pooled_ratios.len(), 1);
     let pooled = &contents.pooled_ratios[0];
     assert!((pooled.estimate - 6f64.sqrt()).abs() < 1e-12 && (pooled.jobs, pooled.nodes) == (2, 1), "{pooled:?}");
@@ -88,7 +88,7 @@ fn a_job_is_merged_once_however_often_it_is_given() {
     let (again, notes) = merge(&output, &files[1..]).unwrap();
     assert_eq!(again, once);
     assert_eq!(notes.iter().filter(|note| note.contains("is there already; left out")).count(), 2, "{notes:?}");
-    // Twice in one call, and from a copy.
+    // The same job comes twice in one call, as the file and as its copy.
     let copy = place.path().join("copy.h5");
     fs::copy(&files[0], &copy).unwrap();
     let (contents, _) = merge(&place.path().join("new.h5"), &[files[0].clone(), copy]).unwrap();
@@ -111,7 +111,7 @@ fn merged_files_are_merged_again_and_one_by_one_is_the_same_as_at_once() {
     assert_eq!(ResultFile { created: at_once.created.clone(), ..contents }, at_once);
 }
 
-/// A file that was merged before its run was resumed.
+/// A file is merged, its run is resumed, and it is merged again.
 #[test]
 fn cells_that_a_job_measured_since_are_added() {
     let (place, files) = three_jobs();
@@ -154,7 +154,7 @@ fn what_does_not_belong_together_is_refused_with_what_differs() {
     differs(&EXPERIMENT.replace("[1, 4]", "[1]"), "shards is [1], not [1,4]");
     differs(r#"{"name": "sweep", "shards": [1, 4]}"#, "repeat is missing, not {\"blocks\":20}");
     differs(&EXPERIMENT.replace(": ", ":"), "in the order of fields or in blanks alone");
-    // With the merged file too.
+    // Another experiment is also refused if the merged file holds the first.
     merge(&output, &files).unwrap();
     let before = fs::read(&output).unwrap();
     refused(&output, &[other("later.h5", "{}")], &["later.h5", "all.h5", "name is missing, not \"sweep\""]);

@@ -15,26 +15,26 @@ use super::lock::Lock;
 use super::schema::SCHEMA_VERSION;
 use super::write;
 
-/// How the name of a file ends that is being written.
+/// End of the name of a file that is being written.
 const PARTIAL: &str = ".partial";
 
 /// A claimed path for a job's result file.
 ///
-/// Each save writes the whole file under a temporary name in the same directory, forces it to the disk and renames it
-/// over the target. Only a file that was there when the path was claimed with `force`, or that this `Output` saved,
-/// is ever replaced. Save the still empty file right after claiming the path: then a second run with the same path
-/// is refused at once, and not after its first cell.
+/// Each save writes the whole file under a temporary name in the same directory, forces it to the disk, and renames it
+/// over the target. It replaces only a file that existed when the path was claimed with `force`, or that this `Output`
+/// saved. Save the still empty file right after claiming the path, so that a second run with the same path is refused
+/// at once, and not after its first cell.
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
     directory: PathBuf,
-    /// The file that may be replaced; None if there must be none.
+    /// The file that may be replaced; None if the path must be free.
     replaceable: Option<Identity>,
-    /// No other job may write the same file meanwhile.
+    /// Keeps other jobs from writing the same file.
     _lock: Lock,
 }
 
-/// Tells one file from another. The length is there because an inode number is used again once its file is gone.
+/// Identifies a file. It contains the length because a removed file's inode number is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -49,11 +49,11 @@ impl Identity {
 }
 
 impl Output {
-    /// Claims a path before anything is measured. Nothing is left in the directory.
+    /// Claims a path before anything is measured. Leaves no file in the directory except the lock.
     ///
     /// # Errors
-    /// The target exists and `force` is not given; it exists and is not a regular file; its directory does not exist
-    /// or takes no file; the path has no file name or is not UTF-8.
+    /// The target exists and `force` is not given. The target is not a regular file. Another job holds the lock. The
+    /// directory does not exist, or no file can be created there. The path has no file name or is not UTF-8.
     pub fn create(path: impl AsRef<Path>, force: bool) -> Result<Output, ResultError> {
         let path = path.as_ref().to_path_buf();
         let names_a_directory = path.as_os_str().as_encoded_bytes().ends_with(b"/");
@@ -80,20 +80,20 @@ impl Output {
         let lock = Lock::take(&path)?;
         let locked = lock.is_held();
         let output = Output { path, directory, replaceable, _lock: lock };
-        // Nobody else is writing one now, where there are locks.
+        // With the lock held, no other job is writing a temporary file.
         if locked {
             output.clear_left_overs();
         }
-        // Permission bits do not tell (root, read-only mounts, quotas); a file does.
+        // Permission bits are not sufficient (root, read-only mounts, quotas), so a file is created as a test.
         output.temporary()?;
         Ok(output)
     }
 
-    /// Claims a path to go on with what is there. The contents, where there is a file; None where there is none yet.
+    /// Claims a path to continue its file. Returns the file's contents, or None if there is no file yet.
     ///
     /// # Errors
-    /// As for [`Output::create`]; the file cannot be read; it is of another experiment than `experiment_json`,
-    /// or was merged from several jobs.
+    /// As for [`Output::create`]. The file cannot be read, holds another experiment than `experiment_json`, or was
+    /// merged from several jobs.
     pub fn resume(path: impl AsRef<Path>, experiment_json: &str) -> Result<(Output, Option<ResultFile>), ResultError> {
         let path = path.as_ref();
         let output = Output::create(path, true)?;
@@ -113,10 +113,10 @@ impl Output {
         Ok((output, Some(contents)))
     }
 
-    /// Claims a path to add jobs to what is there. The contents, where there is a file; None where there is none yet.
+    /// Claims a path to add jobs to its file. Returns the file's contents, or None if there is no file yet.
     ///
     /// # Errors
-    /// As for [`Output::create`]; the file cannot be read.
+    /// As for [`Output::create`]. The file cannot be read.
     pub fn add_to(path: impl AsRef<Path>) -> Result<(Output, Option<ResultFile>), ResultError> {
         let output = Output::create(&path, true)?;
         let contents = output.replaceable.map(|_| ResultFile::open(&path)).transpose()?;
@@ -128,11 +128,11 @@ impl Output {
         &self.path
     }
 
-    /// Writes the contents over the previous save. Afterwards they are on the disk.
+    /// Replaces the previous save by the contents, and forces them to the disk.
     ///
     /// # Errors
-    /// The contents contradict themselves; someone else put a file at the path; HDF5 or the system refuse, as on a
-    /// full disk. The target is then as it was before, and the temporary file is gone.
+    /// The contents contradict themselves, another program put a file at the path, or HDF5 or the system refuses, as on
+    /// a full disk. After an error the target is unchanged, and the temporary file is removed.
     pub fn save(&mut self, contents: &ResultFile) -> Result<(), ResultError> {
         write::check(contents).map_err(|write::Inconsistency { field, problem }| ResultError::Inconsistent {
             path: self.path.clone(),
@@ -147,7 +147,7 @@ impl Output {
         let failed = |step: &'static str| move |source| ResultError::Save { path: path.clone(), step, source };
         temporary.as_file().sync_all().map_err(failed("force the file to the disk"))?;
         let identity = Identity::of(&temporary.as_file().metadata().map_err(failed("look at the new file"))?);
-        // Once more, as writing may have taken a while.
+        // Checked again, as writing may have taken a while.
         if self.check_owner()? {
             temporary.persist(&self.path).map_err(|error| failed("rename the new file")(error.error))?;
         } else {
@@ -165,11 +165,10 @@ impl Output {
         })
     }
 
-    /// Writes contents that the path has no room for to a new file of the system's temporary directory, and yields its
-    /// path.
+    /// Writes contents that could not be saved to a new file in the system's temporary directory, and returns its path.
     ///
     /// # Errors
-    /// The directory takes no file either; the message begins with it.
+    /// The file cannot be written there either. The message begins with the directory.
     pub fn rescue(&self, contents: &ResultFile) -> Result<PathBuf, String> {
         let directory = std::env::temp_dir();
         let why = |what: &dyn std::fmt::Display| format!("{}: {what}", directory.display());
@@ -185,7 +184,7 @@ impl Output {
         Ok(path)
     }
 
-    /// Takes away what saves of a job that was killed have left half written beside the file.
+    /// Removes temporary files that killed jobs have left beside the file.
     fn clear_left_overs(&self) {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let prefix = format!(".{name}.");
@@ -194,13 +193,13 @@ impl Output {
             let other = entry.file_name();
             let other = other.to_string_lossy();
             if other.starts_with(&prefix) && other.ends_with(PARTIAL) {
-                // Somebody may have been quicker.
+                // Another process may have removed it already.
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
 
-    /// Whether there is a file at the path; an error if it is not the one that may be replaced.
+    /// True if there is a file at the path; an error if it is not the one that may be replaced.
     fn check_owner(&self) -> Result<bool, ResultError> {
         match existing(&self.path)? {
             None => Ok(false),
@@ -215,7 +214,7 @@ impl Output {
         tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(PARTIAL)
-            // Results are for sharing: as readable as any file the user creates.
+            // Results are shared, so they get the same permissions as any file that the user creates.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(&self.directory)
             .map_err(|source| ResultError::NotWritable {
@@ -226,7 +225,7 @@ impl Output {
     }
 }
 
-/// What is at a path, links not followed; None if nothing is.
+/// Metadata of the path without following a link; None if there is nothing.
 fn existing(path: &Path) -> Result<Option<fs::Metadata>, ResultError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
@@ -251,7 +250,7 @@ fn kind(metadata: &fs::Metadata) -> &'static str {
 /// Makes a rename durable.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory)?.sync_all() {
-        // Some network file systems cannot, and need not.
+        // Some network file systems do not support this and do not need it.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         done => done,
     }

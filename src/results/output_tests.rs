@@ -1,4 +1,4 @@
-//! A path is claimed early, replaced only by its owner, and never left half written.
+//! Tests that a path is claimed early, replaced only by its owner, and never left half written.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +24,7 @@ fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Without the lock that is there as long as a path is claimed.
+/// Names of the files in a directory, without the lock, which exists as long as a path is claimed.
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -54,7 +54,7 @@ fn an_existing_file_needs_force() {
     let error = Output::create(&path, false).unwrap_err();
     let right = format!("{}: already exists; pass --force to replace it, or another --output", path.display());
     assert_eq!(error.to_string(), right);
-    // Force replaces it, but not before there is something to put in its place.
+    // `force` replaces the file only at the first save.
     let mut output = Output::create(&path, true).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"precious");
     output.save(&contents("mine", 0)).unwrap();
@@ -78,7 +78,7 @@ fn a_second_run_is_refused_and_the_first_goes_on() {
     Output::create(&path, true).unwrap();
 }
 
-/// Where file systems have no locks, the check before each save is left.
+/// The check before each save finds the other file, as it must on file systems without locks.
 #[test]
 fn a_file_that_somebody_else_put_there_is_left_alone() {
     let (directory, path) = place();
@@ -154,7 +154,7 @@ fn what_cannot_be_written_is_refused_before_anything_is_measured() {
     for path in ["", "/", "..", "results/"] {
         assert!(matches!(Output::create(path, true), Err(ResultError::BadPath { .. })), "{path:?}");
     }
-    // /proc takes no new files, whoever asks.
+    // Nobody can create files in /proc.
     let error = Output::create("/proc/results.h5", false).unwrap_err();
     assert!(matches!(&error, ResultError::NotWritable { .. }), "{error}");
 }
@@ -169,7 +169,7 @@ fn results_are_as_readable_as_other_new_files() {
     assert_eq!(mode(&path), mode(&other));
 }
 
-/// The file that a save replaces is never written to: whoever has it open still reads all of it.
+/// A save never writes to the file that it replaces, so a process that has it open can read all of it.
 #[test]
 fn a_save_leaves_the_previous_file_whole() {
     let (directory, path) = place();

@@ -1,4 +1,4 @@
-//! Ratios over several jobs of one experiment: the job is the outer unit of repetition.
+//! Ratios over several jobs of one experiment. The job is the outer unit of repetition.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,10 +7,11 @@ use super::job_row::PooledRow;
 use super::row::{CellRow, Status};
 use crate::stats::{Alpha, Evidence, LogRatios, PooledRatio, judge, pool};
 
-/// How often a claim over jobs may be wrong. Nobody looks in between: people choose how many jobs they run.
+/// Significance level of a claim over jobs. It needs no correction for repeated looks, as users choose the number of
+/// jobs in advance.
 pub const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
-/// What jobs must have in common to be repetitions of one another, besides the experiment.
+/// The properties that jobs of one experiment must have in common to be repetitions of one another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
     /// Nodes.
@@ -22,20 +23,20 @@ pub struct Point {
 }
 
 impl Point {
-    /// Of a cell of `file`.
+    /// The point of a cell of `file`.
     pub fn of(file: &ResultFile, cell: &CellRow) -> Point {
         let transport = file.jobs.get(cell.job as usize).map(|job| job.transport.clone()).unwrap_or_default();
         Point { nodes: cell.nodes, ranks: cell.ranks, transport }
     }
 }
 
-/// Seconds by block, of each job and cell.
+/// Pairs of block number and seconds, by job and cell.
 type Times = HashMap<(u64, u64), Vec<(u64, f64)>>;
 
-/// Every cell that at least two jobs of one point have timed, compared with the fastest of its comparison there.
+/// Compares every cell that at least two jobs of one point have timed with the fastest cell of its comparison there.
 ///
-/// Each job gives one ratio of two cells, the Hodges-Lehmann estimate over its own blocks; see [`pool`] for the interval
-/// over jobs. As which cell is the fastest is seen in the same jobs, every pair of cells counts in Holm's adjustment.
+/// Each job gives one ratio of two cells, the Hodges-Lehmann estimate over its own blocks. [`pool`] describes the
+/// interval over jobs. The same jobs determine the fastest cell, so every pair of cells counts in Holm's adjustment.
 pub fn pooled_ratios(file: &ResultFile) -> Vec<PooledRow> {
     let mut times = Times::new();
     for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
@@ -60,7 +61,7 @@ pub fn pooled_ratios(file: &ResultFile) -> Vec<PooledRow> {
     rows
 }
 
-/// The rows of one comparison at one point, of whose cells each has a row a job.
+/// The rows of one comparison at one point. `cells` holds the rows of each cell, one per job.
 fn contest(times: &Times, cells: &BTreeMap<u64, Vec<&CellRow>>, margin: f64) -> Vec<PooledRow> {
     let Some(baseline) = fastest(cells) else { return Vec::new() };
     let jobs_of = |cell: u64| cells[&cell].iter().map(|row| row.job).collect::<BTreeSet<u64>>();
@@ -108,7 +109,8 @@ fn contest(times: &Times, cells: &BTreeMap<u64, Vec<&CellRow>>, margin: f64) -> 
     rows.collect()
 }
 
-/// Of the cells that most jobs have timed, the one whose medians have the least geometric mean. None without cells.
+/// The cell whose medians have the least geometric mean, among the cells that the most jobs have timed. None without
+/// cells.
 fn fastest(cells: &BTreeMap<u64, Vec<&CellRow>>) -> Option<u64> {
     let most = cells.values().map(Vec::len).max()?;
     let full = cells.iter().filter(|(_, rows)| rows.len() == most);
@@ -124,7 +126,7 @@ mod tests {
     use crate::results::row::{RatioRow, Sample};
     use crate::stats::Verdict;
 
-    /// A file of jobs, each of which timed cells in 20 blocks at these seconds.
+    /// A file of jobs. Each job timed three cells in 20 blocks with these seconds.
     fn jobs(seconds: &[[f64; 3]], ranks: impl Fn(usize) -> u64) -> ResultFile {
         let mut file = ResultFile::new("{}".into(), json!({}));
         for (job, of_job) in seconds.iter().enumerate() {
@@ -140,7 +142,7 @@ mod tests {
                     status: Status::Ok,
                     ..CellRow::default()
                 };
-                // The blocks of a job differ by much, and alike for all cells.
+                // The blocks of a job differ strongly, but by the same factors for all cells.
                 let sample =
                     |block: u64| Sample { cell, block, seconds: seconds * (block + 1) as f64, ..Sample::default() };
                 file.push(row, (0..20).map(sample).collect(), vec![]);
@@ -168,7 +170,7 @@ mod tests {
         near(rows[0].ci_low.ln(), -0.002_599_984);
         near(rows[0].ci_high.ln(), 0.053_528_773);
         near(rows[0].p, 0.065_410_742);
-        // Three pairs: the smallest p-value counts three times.
+        // With three pairs, Holm's adjustment multiplies the smallest p-value by 3.
         assert_eq!((rows[0].verdict, rows[1].verdict), (Verdict::Same, Verdict::Slower));
         assert!(rows[1].p_holm <= 3.0 * rows[1].p && rows[0].p_holm >= rows[0].p, "{rows:?}");
         assert_eq!(rows[0].margin, 0.1);
@@ -196,7 +198,7 @@ mod tests {
         }
         let rows = pooled_ratios(&file);
         assert_eq!(rows.iter().map(|row| (row.cell, row.jobs)).collect::<Vec<_>>(), [(1, 2), (2, 3)]);
-        // Each job has the same ratio: nothing varies.
+        // All jobs have the same ratio, so the spread is 1.
         assert!(rows.iter().all(|row| row.spread == 1.0 && row.ci_low == row.estimate && row.p == 0.0), "{rows:?}");
     }
 }

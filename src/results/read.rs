@@ -19,14 +19,15 @@ use crate::memory::KernelMemory;
 use crate::plan::End;
 use crate::plan::Family;
 
-/// The first bytes of every HDF5 file without a user block; `gradshard` writes none.
+/// The first bytes of every HDF5 file without a user block. gradshard writes no user block.
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
 impl ResultFile {
     /// Reads a whole result file.
     ///
     /// # Errors
-    /// No such file; not HDF5; not written by gradshard; of a newer schema; cut off, damaged or contradictory.
+    /// The file does not exist, is not HDF5, was not written by gradshard, has a newer schema, or is cut off, damaged
+    /// or contradictory.
     pub fn open(path: impl AsRef<Path>) -> Result<ResultFile, ResultError> {
         let path = path.as_ref();
         check_signature(path)?;
@@ -74,7 +75,7 @@ impl ResultFile {
     }
 }
 
-/// Tells what a file is without HDF5, whose messages are about its own innards.
+/// Refuses a file that is not HDF5, without the HDF5 library, whose messages would not help the user.
 fn check_signature(path: &Path) -> Result<(), ResultError> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => ResultError::Missing { path: path.into() },
@@ -93,7 +94,8 @@ fn check_signature(path: &Path) -> Result<(), ResultError> {
     }
 }
 
-/// The schema version and the writing gradshard's version, if this is a result file that can be read.
+/// The schema version and the version of the gradshard that wrote the file. Refuses a file that is no result file or is
+/// too new.
 fn identify(path: &Path, file: &File) -> Result<(u32, String), ResultError> {
     let foreign = |lacking: String| ResultError::NotAResultFile { path: path.into(), lacking };
     let (name, text) = schema::FORMAT;
@@ -122,7 +124,7 @@ fn scalar_text(container: &Container) -> Result<String, String> {
     String::load(&container.read_scalar::<VarLenUnicode>().map_err(|error| told(&error))?)
 }
 
-/// A file being read, for messages that say where.
+/// A file that is being read, with its path for messages.
 struct FileReader<'a> {
     path: &'a Path,
     file: &'a File,
@@ -155,13 +157,13 @@ impl FileReader<'_> {
         self.stored(name)?.rows::<R>().map_err(|detail| self.damaged(name, detail))
     }
 
-    /// A table that files have since a schema version; no rows in older ones.
+    /// Reads a table that files have since schema version `version`. Older files yield no rows.
     fn table_since<R: Row>(&self, version: u32, name: &str) -> Result<Vec<R>, ResultError> {
         if self.schema_version < version { Ok(Vec::new()) } else { self.table(name) }
     }
 
-    /// The cells. Of files before schema version 5, `end` comes from the column `phase` and the family of those days, and
-    /// calls of the MPI library become the family `library`.
+    /// Reads the cells. In files before schema version 5, `end` is derived from the columns `phase` and `family`, and
+    /// calls of the MPI library get the family `library`.
     fn cells(&self) -> Result<Vec<CellRow>, ResultError> {
         #[derive(hdf5::H5Type)]
         #[repr(C)]
@@ -188,7 +190,8 @@ impl FileReader<'_> {
             if cell.strategy.starts_with("native-") {
                 cell.family = Family::Library;
             }
-            // Mock-ups of collectives were strategies; now they are the strategy of their first call at another end.
+            // Older files have separate strategies for two calls in a row. Now they are the first call's strategy with
+            // another end.
             let now = match cell.strategy.as_str() {
                 "native-reduce-then-scatter" => ("native-reduce", End::Scattered),
                 "native-reduce-scatter-then-gather" => ("native-reduce-scatter", End::Root),
@@ -214,7 +217,7 @@ impl FileReader<'_> {
         }
     }
 
-    /// The values and the width of an array of `rows` rows, whose further axes follow the second.
+    /// Reads the values and the width of an array of shape `rows` × width × `further`.
     fn array<N: H5Type>(&self, name: &str, rows: usize, further: &[usize]) -> Result<(Vec<N>, usize), ResultError> {
         let dataset = self.dataset(name)?;
         let shape = dataset.shape();
@@ -241,7 +244,7 @@ impl FileReader<'_> {
         let lengths = lengths.map_err(|detail| self.damaged(schema::SAMPLES, detail))?;
         let seconds = self.array::<f64>(schema::RANK_SECONDS, samples.len(), &[])?;
         let starts = match self.schema_version {
-            // Nobody noted them.
+            // Older files lack the starts.
             ..4 => (vec![f64::NAN; seconds.0.len()], seconds.1),
             _ => self.array::<f64>(schema::RANK_START_SECONDS, samples.len(), &[])?,
         };
@@ -300,7 +303,8 @@ impl FileReader<'_> {
         Ok(rows)
     }
 
-    /// An array of bytes by cell, rank and one of `N` things, the rank running before the thing; and how many ranks.
+    /// Reads an array of bytes of shape `cells` × ranks × `N`. Returns the values in this order, and the number of
+    /// ranks.
     fn bytes_of_ranks<const N: usize>(&self, name: &str, cells: usize) -> Result<(Vec<[u64; N]>, usize), ResultError> {
         let (bytes, width) = self.array::<u64>(name, cells, &[N])?;
         Ok((bytes.as_chunks::<N>().0.to_vec(), width))

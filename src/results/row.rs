@@ -1,4 +1,5 @@
-//! The rows of the result file's tables. Each column is defined here once: name, type, unit, schema version and meaning.
+//! The rows of the result file's tables. Each column is defined here once: name, type, unit, schema version and
+//! meaning.
 
 use serde::Serialize;
 
@@ -29,11 +30,11 @@ use crate::stats::{StopReason, Verdict};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Status {
-    /// Measured and verified.
+    /// The cell was measured and verified.
     Ok,
-    /// Cannot be carried out on this layout or under this limit; the reason says why.
+    /// The cell cannot be carried out on this layout or under this limit; the reason says why.
     Infeasible,
-    /// Went wrong, or its result is wrong; the reason says how.
+    /// The cell ended with an error, or its result is wrong; the reason says how.
     #[default]
     Failed,
 }
@@ -52,16 +53,16 @@ pub enum Hosting {
     Dedicated,
 }
 
-/// How the rounds of a block began together.
+/// The way in which the ranks begin each round of a block together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::VariantArray)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlockStart {
-    /// At a window on a clock of all ranks.
+    /// At a set time on a clock that all ranks share (window).
     #[default]
     Window,
-    /// On leaving a barrier.
+    /// After a barrier.
     Barrier,
-    /// At windows at first; a barrier after one round had missed too many of them.
+    /// At windows at first; after a barrier once a round had missed too many of them.
     #[serde(alias = "window, then barrier")]
     WindowThenBarrier,
 }
@@ -84,7 +85,7 @@ optional_words! {
     Interference, older disturbance_of_sentence;
 }
 
-/// The word for the sentence in which files before schema version 5 describe a disturbance; a word stays as it is.
+/// Converts the sentence in which files before schema version 5 describe a disturbance to a word. Keeps a word.
 fn disturbance_of_sentence(text: String) -> String {
     let (others, off_core) = (text.starts_with("other programs"), text.ends_with("was put off its core"));
     match (others, off_core) {
@@ -95,7 +96,7 @@ fn disturbance_of_sentence(text: String) -> String {
     }
 }
 
-/// Bytes that one rank holds at the peak of a round, by purpose. In a cell's row: the rank that holds most.
+/// Bytes that one rank holds at the peak of a round, by purpose. A cell's row has those of the rank that holds most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryRow {
     /// Clients' gradients kept for the round.
@@ -120,19 +121,19 @@ impl MemoryRow {
 pub struct RankMemory {
     /// Predicted from the plan and the flow alone.
     pub predicted: MemoryRow,
-    /// Allocations of gradshard's own code; None where no round was made ready.
+    /// Allocations of gradshard's own code; None if no round was prepared.
     pub tracked: Option<MemoryRow>,
-    /// Pages that the kernel saw, in the round in which they were most; None where ranks share a process or the kernel is
-    /// silent.
+    /// Memory that the kernel reported, in the round with the most; None if ranks share a process or the kernel reports
+    /// nothing.
     pub kernel: Option<KernelMemory>,
-    /// Peak of the control group that holds the rank: over the rounds where it can be reset, else over its life; None
-    /// without one.
+    /// Peak of the rank's control group in bytes: over the rounds if the peak can be reset, otherwise over the group's
+    /// life. None without a group.
     pub group_peak: Option<u64>,
 }
 
 impl RankMemory {
-    /// Bytes that the MPI library and the runtime took for the round: those that the kernel saw beyond those that were
-    /// tracked. Negative where a small buffer lay in memory that was there before.
+    /// Bytes that the MPI library and the runtime took for the round: the kernel's figure less the tracked bytes.
+    /// Negative if a small buffer reused memory that the process already held.
     pub fn surplus(&self) -> Option<i64> {
         let (kernel, tracked) = (self.kernel?, self.tracked?);
         Some(kernel.round as i64 - (tracked.total() - tracked.resident) as i64)
@@ -148,7 +149,7 @@ pub struct VerificationRow {
     pub max_ulp: u64,
     /// Largest relative error against the exact weighted mean.
     pub max_relative_error_vs_exact: f64,
-    /// Elements whose error exceeds what any order of summation can cause. One is enough to fail the cell.
+    /// Elements whose error exceeds the bound for any order of summation. The cell fails if there is one.
     pub wrong_elements: u64,
     /// Name of the reference.
     pub reference: String,
@@ -288,7 +289,8 @@ table! {
 }
 
 table! {
-    /// A row of `/blocks`: the state of the machine while a block ran. Sums are over ranks and timed rounds, missed ones included.
+    /// A row of `/blocks`: the state of the machine while a block ran. Sums are over ranks and timed rounds, missed
+    /// ones included.
     BlockRow {
         job: u64, "1", since 4, "number of the job";
         comparison: u64, "1", since 4, "number of the comparison";
@@ -313,12 +315,13 @@ table! {
     }
 }
 
-/// Limits are the best of a few seconds; a cell may exceed them by as much without anything being wrong.
+/// Relative amount by which a cell may exceed its limit without a warning. Limits are measured in a few seconds and
+/// vary.
 const LIMIT_SPREAD: f64 = 0.05;
 
 impl CellRow {
-    /// True if the cell was faster than its limit allows: the limits were measured before it, and the machine has given
-    /// more since, so that its share of the limit says nothing.
+    /// True if the cell was faster than its limit allows, so that its share of the limit is meaningless. The limits are
+    /// measured before the cells, and the machine may become faster later.
     pub fn beats_its_limit(&self) -> bool {
         self.share_of_limit.is_some_and(|share| share > 1.0 + LIMIT_SPREAD)
     }
@@ -333,7 +336,7 @@ impl CellRow {
         self.median_s.filter(|_| self.status == Status::Ok)
     }
 
-    /// The disturbance of the cell in words, with the shares that were measured; None where its times can be trusted.
+    /// The disturbance of the cell in words, with the measured shares; None if its times are reliable.
     pub fn disturbance(&self) -> Option<String> {
         let percent = |share: Option<f64>| format!("{:.0} %", share.unwrap_or(f64::NAN) * 100.0);
         let others = || format!("other programs or the host took {} of a node's cores", percent(self.other_load));
@@ -347,7 +350,7 @@ impl CellRow {
 }
 
 impl Sample {
-    /// True if every rank began in time. An invalid sample is kept in the file and used for nothing.
+    /// True if every rank began in time. Invalid samples stay in the file, but no result uses them.
     pub fn is_valid(&self) -> bool {
         self.late_ranks == 0
     }

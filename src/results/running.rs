@@ -1,11 +1,11 @@
-//! Which cell is running, beside the result file: what a job that dies of its memory ceiling leaves behind.
+//! A file beside the result file that names the running cell. A job that dies of its memory ceiling leaves it behind.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A note of the cell that is running under an enforced ceiling. It outlives the job, so that the next one can tell
-/// which cell the job died of.
+/// A note of the cell that is running under an enforced ceiling. It outlives the job, so that the next job knows which
+/// cell the last one died of.
 #[derive(Debug)]
 pub struct Running {
     path: PathBuf,
@@ -21,19 +21,19 @@ impl Running {
     /// Notes that this cell runs from now on.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// The file cannot be written.
     pub fn enter(&self, cell: u64) -> io::Result<()> {
         fs::write(&self.path, cell.to_string())
     }
 
-    /// The cell that was running when the last job ended; None where it came to its end.
+    /// The cell that was running when the last job died; None if no cell was.
     pub fn left(&self) -> Option<u64> {
         fs::read_to_string(&self.path).ok()?.trim().parse().ok()
     }
 
-    /// Nothing is running any more.
+    /// Removes the note, as no cell is running any more.
     pub fn clear(&self) {
-        // There may have been nothing.
+        // The note may not exist.
         let _ = fs::remove_file(&self.path);
     }
 }

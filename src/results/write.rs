@@ -13,19 +13,19 @@ use super::row::{MemoryRow, RankMemory, Sample};
 use super::schema;
 use crate::memory::KernelMemory;
 
-/// Elements of a compressed piece of an array: 1 MiB of 8-byte numbers, HDF5's default chunk cache.
+/// Elements of an array's compressed chunk: 1 MiB of 8-byte numbers, the size of HDF5's default chunk cache.
 const CHUNK_ELEMENTS: usize = 1 << 17;
 
-/// Why contents have no representation: the part, and what is wrong with it.
+/// The reason why contents cannot be written.
 #[derive(Debug)]
 pub(super) struct Inconsistency {
     /// The part of the contents.
     pub field: &'static str,
-    /// What it is and what it should be.
+    /// Its value and the expected one.
     pub problem: String,
 }
 
-/// Refuses contents whose parts do not fit together.
+/// Refuses contents whose parts contradict each other.
 pub(super) fn check(contents: &ResultFile) -> Result<(), Inconsistency> {
     let wrong = |field, problem| Err(Inconsistency { field, problem });
     if contents.schema_version != schema::SCHEMA_VERSION {
@@ -60,8 +60,8 @@ pub(super) fn check(contents: &ResultFile) -> Result<(), Inconsistency> {
     Ok(())
 }
 
-/// Writes the contents to a new HDF5 file at `path`, replacing what is there, and closes it. Contents have passed
-/// [`check`].
+/// Writes the contents to a new HDF5 file at `path`, replacing an existing one, and closes it. The contents must have
+/// passed [`check`].
 pub(super) fn write(path: &Path, contents: &ResultFile) -> hdf5::Result<()> {
     let file = File::create(path)?;
     let filled = fill(&file, contents).and_then(|()| file.flush());
@@ -69,7 +69,7 @@ pub(super) fn write(path: &Path, contents: &ResultFile) -> hdf5::Result<()> {
     filled.and(closed)
 }
 
-/// Picks one of a sample's lists of times, one a rank.
+/// Selects one of a sample's lists of times, which have one entry per rank.
 type TimesOfRanks = fn(&Sample) -> &Vec<f64>;
 
 fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
@@ -128,7 +128,7 @@ fn memory(file: &File, rows: &[Vec<RankMemory>]) -> hdf5::Result<()> {
     bytes_of_ranks(file, schema::MEMORY_KERNEL, rows, kernel, figures, "cell, rank, figure")
 }
 
-/// An array of bytes by cell, rank and one of `N` things, which an attribute names.
+/// Writes an array of bytes of shape cells × ranks × `N`. An attribute names the `N` entries of the last axis.
 fn bytes_of_ranks<const N: usize>(
     file: &File,
     name: &str,
@@ -164,7 +164,7 @@ fn table<R: Row>(parent: &Group, name: &str, rows: &[R]) -> hdf5::Result<()> {
     Ok(())
 }
 
-/// A numeric array, compressed where the library can and there is something to compress.
+/// Writes a numeric array, compressed if it is not empty and the library supports it.
 fn array<N: H5Type, D: Dimension>(parent: &Group, name: &str, values: &Array<N, D>) -> hdf5::Result<Dataset> {
     let mut builder = parent.new_dataset_builder();
     if !values.is_empty() && hdf5::filters::deflate_available() {
@@ -190,11 +190,11 @@ fn attribute<T: H5Type>(parent: &Location, name: &str, value: &T) -> hdf5::Resul
     parent.new_attr::<T>().create(name)?.write_scalar(value)
 }
 
-/// The top-level scalars once more as attributes, for readers that do not parse JSON.
+/// Writes the environment's top-level scalars as attributes, too, for readers that do not parse JSON.
 fn environment_attributes(dataset: &Dataset, environment: &Value) -> hdf5::Result<()> {
     let Value::Object(entries) = environment else { return Ok(()) };
     for (name, value) in entries {
-        // HDF5 names cannot hold these; the JSON has the entry all the same.
+        // HDF5 does not allow such names. The JSON text still has the entry.
         if name.is_empty() || name.contains('\0') {
             continue;
         }

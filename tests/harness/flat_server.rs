@@ -1,5 +1,5 @@
-//! What a round must yield, calculated by the definitions alone: the synthetic gradients' recipe, the flat server in
-//! client order, and a sum in f64. Shares no code with gradshard.
+//! The expected result of a round, calculated from the definitions: the formula of synthetic gradients, the flat server
+//! in client order, and a sum in f64. It shares no code with gradshard.
 
 use half::{bf16, f16};
 
@@ -17,7 +17,7 @@ fn low(x: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// The whole number from which a synthetic gradient's element is made: four sums of 16 random bits, about zero.
+/// The integer from which an element of a synthetic gradient is made: a sum of four random 16-bit numbers with mean 0.
 fn total(seed: u64, client: u64, element: u64) -> i64 {
     let key = mix(mix(mix(seed) ^ client) ^ (element >> 32));
     let x = low(element as u32 ^ key as u32);
@@ -25,7 +25,7 @@ fn total(seed: u64, client: u64, element: u64) -> i64 {
     i64::from(x & 0xffff) + i64::from(x >> 16) + i64::from(y & 0xffff) + i64::from(y >> 16) - 131_070
 }
 
-/// Element types, and what rounding to one does.
+/// Element types.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Type {
     F32,
@@ -50,13 +50,13 @@ impl Type {
         match self {
             Type::F64 => value,
             Type::F32 => f64::from(value as f32),
-            // Through f32, in which gradients of these types are made and summed.
+            // Rounded through f32, in which gradients of these types are made and summed.
             Type::F16 => f16::from_f32(value as f32).to_f64(),
             Type::Bf16 => bf16::from_f32(value as f32).to_f64(),
         }
     }
 
-    /// The bytes with which `--keep-result` keeps `value`, which is of this type; bf16 is widened to f32.
+    /// The bytes of `value` in a file of `--keep-result`. bf16 is widened to f32.
     fn kept(self, value: f64) -> Vec<u8> {
         match self {
             Type::F64 => value.to_le_bytes().to_vec(),
@@ -65,7 +65,7 @@ impl Type {
         }
     }
 
-    /// Relative error of one rounding, in the type and in the type of its sums.
+    /// Relative errors of one rounding: in this type, and in the type of its sums.
     fn roundoff(self) -> (f64, f64) {
         let single = 2f64.powi(-24);
         match self {
@@ -86,8 +86,8 @@ pub fn synthetic(seed: u64, client: u64, elements: u64, of: Type) -> Vec<f64> {
     (0..elements).map(element).collect()
 }
 
-/// The flat server in client order: acc = w₀g₀, acc += wₖgₖ, divided by Σwₖ, every operation rounded to the type of
-/// sums, the quotient to the gradients' type.
+/// The result of the flat server in client order: acc = w₀g₀, then acc += wₖgₖ, then acc / Σwₖ. Every operation is
+/// rounded to the type of sums, and the quotient to the gradients' type.
 pub fn flat_server(gradients: &[Vec<f64>], weights: &[f64], of: Type) -> Vec<f64> {
     let total: f64 = weights.iter().sum();
     let one = |i: usize| {
@@ -101,7 +101,7 @@ pub fn flat_server(gradients: &[Vec<f64>], weights: &[f64], of: Type) -> Vec<f64
     (0..gradients[0].len()).map(one).collect()
 }
 
-/// Elements of `kept`, an npy file's contents, that differ in a bit from `expected`.
+/// Number of elements of `kept`, the contents of an npy file, that differ from `expected` in any bit.
 pub fn differing(kept: &[u8], expected: &[f64], of: Type) -> usize {
     let expected: Vec<Vec<u8>> = expected.iter().map(|value| of.kept(*value)).collect();
     let size = expected[0].len();
@@ -110,15 +110,16 @@ pub fn differing(kept: &[u8], expected: &[f64], of: Type) -> usize {
     data.chunks_exact(size).zip(&expected).filter(|(found, expected)| found != expected).count()
 }
 
-/// The elements of an npy file, version 1.
+/// The bytes of the elements of an npy file, version 1.
 fn data(npy: &[u8]) -> &[u8] {
     assert_eq!(&npy[..8], b"\x93NUMPY\x01\x00");
     let header = usize::from(u16::from_le_bytes([npy[8], npy[9]]));
     &npy[10 + header..]
 }
 
-/// Fails the test unless every element of `kept` is as close to the weighted mean, summed here in f64, as sums in any
-/// order must be: N products, sums and a division in the type of sums, and one rounding to the gradients' type.
+/// Asserts that every element of `kept` is close to the weighted mean, which is summed here in f64. The error bound
+/// holds for any order of summation: N products, sums and a division in the type of sums, and one rounding to the
+/// gradients' type.
 pub fn assert_close(kept: &[u8], gradients: &[Vec<f64>], weights: &[f64], of: Type, what: &str) {
     let values: Vec<f64> = match of {
         Type::F64 => data(kept).chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
@@ -131,7 +132,7 @@ pub fn assert_close(kept: &[u8], gradients: &[Vec<f64>], weights: &[f64], of: Ty
     for (i, value) in values.iter().enumerate() {
         let products = || gradients.iter().zip(weights).map(|(g, w)| w * g[i]);
         let (mean, magnitude) = (products().sum::<f64>() / total, products().map(f64::abs).sum::<f64>() / total);
-        // Below its smallest normal number f16 rounds by a fixed step.
+        // Below its smallest normal number f16 has a fixed rounding step.
         let bound = (gradients.len() + 5) as f64 * sums * magnitude + narrow * mean.abs() * 1.01 + 2f64.powi(-25);
         let bound = if of == Type::F16 { bound } else { bound - 2f64.powi(-25) + 1e-300 };
         assert!((value - mean).abs() <= bound, "{what}: element {i} is {value}, not {mean} (± {bound})");

@@ -1,11 +1,11 @@
-//! Starts gradshard, by itself or under MPI's launcher, in a directory of its own and with a time limit that ends only
-//! what it started.
+//! Starts gradshard, alone or under MPI's launcher, in a temporary directory and with a time limit. It ends only
+//! processes that it has started.
 //!
-//! `GRADSHARD_MPIRUN` names the launcher of the library that the tests were built with; without it mpirun.openmpi is
-//! taken, or mpirun.
+//! `GRADSHARD_MPIRUN` names the launcher of the library that the tests were built with. The default is mpirun.openmpi if
+//! it exists, otherwise mpirun.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unsafe_code)]
-// Every test file has a copy of this module and uses its own part of it.
+// Every test file compiles a copy of this module and uses a part of it.
 #![allow(dead_code)]
 
 use std::ffi::OsStr;
@@ -21,14 +21,14 @@ use serde_json::Value;
 
 pub mod flat_server;
 
-/// How long a command may take if a test names no other limit.
+/// Default time limit of a command.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Inherited by everything that a command starts, so that all of it can be found again, whatever group or session a
-/// launcher has put it into.
+/// Environment variable that every process of a command inherits. It identifies the processes in any process group or
+/// session that a launcher has created.
 const MARK: &str = "GRADSHARD_TEST_COMMAND";
 
 static COMMANDS: AtomicU64 = AtomicU64::new(0);
-/// Jobs of several ranks run one at a time: side by side they would share cores and run into their limits.
+/// Serialises jobs of several ranks. At the same time they would share cores and exceed their time limits.
 static ONE_JOB: Mutex<()> = Mutex::new(());
 
 /// The launcher of the MPI library.
@@ -47,8 +47,8 @@ pub fn is_installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-/// The Python of the tests: `GRADSHARD_PYTHON`, or python3; None if it lacks one of `modules`. The test that asked is
-/// then skipped with a word why; in CI it fails instead.
+/// The Python of the tests, `GRADSHARD_PYTHON` or python3. None if it lacks one of `modules`. The caller's test is then
+/// skipped with a message; in CI it fails instead.
 pub fn python(modules: &str) -> Option<Command> {
     let python = std::env::var("GRADSHARD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let what = format!("{modules} (of {python}; GRADSHARD_PYTHON names another interpreter)");
@@ -56,12 +56,12 @@ pub fn python(modules: &str) -> Option<Command> {
     available(&what, Command::new(&python).args(["-c", &import])).then(|| Command::new(&python))
 }
 
-/// True if `probe` succeeds. Without it the test that asked is skipped with a word why; in CI it fails instead.
+/// True if `probe` succeeds. Otherwise the caller's test is skipped with a message; in CI it fails instead.
 pub fn available(tool: &str, probe: &mut Command) -> bool {
     let there = probe.output().is_ok_and(|finished| finished.status.success());
     if !there {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is needed in CI");
-        // Not eprintln, which the test harness swallows when a test passes.
+        // eprintln would not be seen, as the test harness captures it.
         let _ = writeln!(std::io::stderr(), "SKIPPED: {tool} was not found");
     }
     there
@@ -77,7 +77,7 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A directory that goes when the test ends, in which commands run.
+/// A temporary directory in which commands run. It is removed at the end of the test.
 pub struct Place {
     directory: tempfile::TempDir,
 }
@@ -100,7 +100,7 @@ impl Place {
         path
     }
 
-    /// Every file and directory in it with its contents (none of a directory), in order.
+    /// Every file and directory in it in order, with the contents of files and None for directories.
     pub fn contents(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
         let mut all = Vec::new();
         let mut left = vec![self.directory.path().to_path_buf()];
@@ -118,7 +118,7 @@ impl Place {
         all
     }
 
-    /// gradshard by itself.
+    /// gradshard without a launcher.
     pub fn gradshard(&self) -> Start {
         self.command(env!("CARGO_BIN_EXE_gradshard"))
     }
@@ -128,7 +128,7 @@ impl Place {
         self.command("sh").args(["-c", line])
     }
 
-    /// Any program; as a job, as it is one that starts a launcher.
+    /// A program that starts a launcher itself, so it counts as a job.
     pub fn within(&self, program: &str, arguments: &[&str]) -> Start {
         let mut start = self.command(program);
         start.job = true;
@@ -150,7 +150,7 @@ impl Place {
     fn command(&self, program: impl AsRef<OsStr>) -> Start {
         let mut command = Command::new(program);
         command.current_dir(self.directory.path());
-        // What Open MPI wants in order to run as root and with more ranks than cores; nobody else reads it.
+        // Open MPI needs these to run as root and with more ranks than cores. Other programs ignore them.
         for (name, value) in [
             ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
             ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
@@ -163,7 +163,7 @@ impl Place {
     }
 }
 
-/// A command about to start.
+/// A command that has not started yet.
 pub struct Start {
     command: Command,
     limit: Duration,
@@ -181,7 +181,7 @@ impl Start {
         self
     }
 
-    /// Fails the test if the command takes longer.
+    /// Sets the time limit. The test fails if the command takes longer.
     pub fn limit(mut self, seconds: u64) -> Start {
         self.limit = Duration::from_secs(seconds);
         self
@@ -196,7 +196,7 @@ impl Start {
     pub fn start(mut self) -> Running {
         let turn = self.job.then(|| ONE_JOB.lock().unwrap_or_else(PoisonError::into_inner));
         let mark = format!("{}-{}", std::process::id(), COMMANDS.fetch_add(1, Ordering::Relaxed));
-        // Files, not pipes: a process left behind that keeps a pipe open would make the reader wait for it.
+        // Files instead of pipes: a process left behind would keep a pipe open, and the reader would wait for it.
         let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         let shown = format!("{:?}", self.command);
         let child = self
@@ -212,7 +212,7 @@ impl Start {
     }
 }
 
-/// A command under way. Dropping it ends it, with everything that it started.
+/// A running command. Dropping it ends it and all its processes.
 pub struct Running {
     child: Child,
     shown: String,
@@ -225,7 +225,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The processes of this command that are alive, each with its rank where it has one.
+    /// The living processes of this command, each with its rank if it has one.
     pub fn processes(&self) -> Vec<(i32, Option<usize>)> {
         let mark = format!("{MARK}={}", self.mark);
         let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -235,7 +235,7 @@ impl Running {
             value.and_then(|value| String::from_utf8_lossy(value).parse().ok())
         };
         let of_this = |process: i32| {
-            // A zombie's environment is empty: it is gone but for its parent's asking.
+            // The environment of a zombie is empty, so zombies are not counted.
             let environment = fs::read(format!("/proc/{process}/environ")).ok()?;
             let variables: Vec<&[u8]> = environment.split(|byte| *byte == 0).collect();
             variables.contains(&mark.as_bytes()).then(|| (process, rank(&variables)))
@@ -243,32 +243,32 @@ impl Running {
         numbers.filter_map(of_this).collect()
     }
 
-    /// Sends `signal` to the command itself: the launcher, for a job.
+    /// Sends `signal` to the command itself; for a job this is the launcher.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: a process that this test started and has not waited for, so that the number is still its own.
+        // SAFETY: this test started the process and has not waited for it, so the number is still its own.
         unsafe { libc::kill(self.child.id() as i32, signal) };
     }
 
     /// Kills the process that is `rank` of the job.
     pub fn kill_rank(&self, rank: usize) {
         let (process, _) = *self.processes().iter().find(|(_, of)| *of == Some(rank)).expect("the rank is alive");
-        // SAFETY: a process that bears this command's mark.
+        // SAFETY: the process has this command's mark.
         unsafe { libc::kill(process, libc::SIGKILL) };
     }
 
-    /// Sends `signal` to the process of one rank of the job, or of each; those that are not there yet, or no more, get
-    /// none.
+    /// Sends `signal` to the process of one rank of the job, or of every rank. Ranks that have not started or have
+    /// ended get none.
     pub fn signal_ranks(&self, rank: Option<usize>, signal: i32) {
         let launcher = self.child.id() as i32;
         for (process, of) in self.processes() {
             if process != launcher && of.is_some() && (rank.is_none() || of == rank) {
-                // SAFETY: a process that bears this command's mark.
+                // SAFETY: the process has this command's mark.
                 unsafe { libc::kill(process, signal) };
             }
         }
     }
 
-    /// Waits until `done`, or fails the test when the limit is up.
+    /// Waits until `done` returns true, and fails the test if the time limit is exceeded.
     pub fn wait_until(&mut self, what: &str, done: impl Fn(&Running) -> bool) {
         while !done(self) {
             assert!(self.child.try_wait().unwrap().is_none(), "{} ended before {what}: {}", self.shown, self.said());
@@ -282,7 +282,7 @@ impl Running {
         text(&self.stderr)
     }
 
-    /// Waits for the end; fails the test if it does not come in time.
+    /// Waits for the end, and fails the test if the time limit is exceeded.
     pub fn finish(mut self) -> Finished {
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -301,7 +301,7 @@ impl Running {
             std::thread::sleep(Duration::from_millis(2));
         };
         let seconds = self.begun.elapsed().as_secs_f64();
-        // A launcher may be gone a moment before the last of its processes.
+        // A launcher may end a moment before the last of its processes.
         let patience = Instant::now();
         while !self.processes().is_empty() && patience.elapsed() < Duration::from_secs(2) {
             std::thread::sleep(Duration::from_millis(20));
@@ -317,7 +317,7 @@ impl Running {
         }
     }
 
-    /// Asks the command to end, then ends all that bears its mark.
+    /// Asks the command to end, then kills all processes that have its mark.
     fn end(&mut self) {
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             self.signal(libc::SIGTERM);
@@ -327,7 +327,7 @@ impl Running {
             }
         }
         for (process, _) in self.processes() {
-            // SAFETY: a process that bears this command's mark.
+            // SAFETY: the process has this command's mark.
             unsafe { libc::kill(process, libc::SIGKILL) };
         }
         let _ = self.child.kill();
@@ -344,7 +344,7 @@ impl Drop for Running {
 fn text(file: &File) -> String {
     let mut bytes = Vec::new();
     let mut file = file.try_clone().unwrap();
-    // The child writes at the same offset; it is put back where the child left it.
+    // The child shares the file offset, so the offset is restored.
     let end = file.stream_position().unwrap();
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
@@ -352,7 +352,7 @@ fn text(file: &File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// How a command ended.
+/// The outcome of a command.
 #[derive(Debug)]
 pub struct Finished {
     pub command: String,
@@ -360,30 +360,30 @@ pub struct Finished {
     pub stdout: String,
     pub stderr: String,
     pub seconds: f64,
-    /// Processes of the command that outlived it.
+    /// Number of processes that outlived the command.
     pub left_behind: usize,
 }
 
 impl Finished {
-    /// Fails the test unless the command succeeded and left nothing behind. Standard output.
+    /// Asserts that the command succeeded and left no process behind. Returns its standard output.
     pub fn success(&self) -> &str {
         assert!(self.status.success() && self.left_behind == 0, "{self:#?}");
         &self.stdout
     }
 
-    /// The JSON on standard output of a command that succeeded.
+    /// Asserts that the command succeeded, and parses its standard output as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(self.success())
             .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.command, self.stdout))
     }
 
-    /// Standard error's lines that are gradshard's own messages. Launchers add lines of their own.
+    /// Lines of standard error that are gradshard's own messages. Launchers add other lines.
     pub fn messages(&self) -> Vec<&str> {
         self.stderr.lines().filter(|line| line.contains("gradshard: ")).collect()
     }
 
-    /// Fails the test unless the command refused its input: exit code 2 within 10 seconds, one message with all of
-    /// `parts` in it, nothing on standard output, no process left.
+    /// Asserts that the command refused its input: exit code 2 within 10 seconds, one message that has all of `parts`,
+    /// no standard output, and no process left behind.
     pub fn refused(&self, parts: &[&str]) {
         assert_eq!(self.status.code(), Some(2), "{self:#?}");
         assert!(self.seconds < 10.0 && self.left_behind == 0, "{self:#?}");

@@ -1,4 +1,4 @@
-//! Agreement with the flat server, to the bit.
+//! Draws the agreement of results with the flat server.
 
 use gradshard::results::row::CellRow;
 
@@ -11,8 +11,8 @@ use crate::picture::Picture;
 use crate::source::Compared;
 use crate::style::{BETTER, MUTED, of_strategy};
 
-/// One bar a strategy: the share of elements that differ from the reference in any bit. None where nothing was verified.
-pub fn agreement(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
+/// One bar per strategy: the share of elements that differ from the reference in any bit. None if nothing was verified.
+pub fn agreement(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let rows: Vec<&CellRow> =
         comparison.best_of_each().into_iter().filter(|cell| cell.verification.is_some() && cell.elements > 0).collect();
     let first = rows.first()?;

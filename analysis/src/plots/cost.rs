@@ -1,4 +1,4 @@
-//! Dollars of a round on serverless functions against model size, and from which size sharding is the cheaper.
+//! Draws the cost of rounds on serverless functions against model size, with the sizes from which sharding is cheaper.
 
 use std::collections::BTreeMap;
 
@@ -19,49 +19,50 @@ use crate::number::{bytes, trimmed};
 use crate::picture::{Picture, Sign};
 use crate::style::{LIMIT, Style, of_strategy};
 
-/// Sizes of a curve in every doubling.
+/// Number of points of a curve per doubling of the size.
 const A_DOUBLING: f64 = 3.0;
-/// Rounds that a price is of.
+/// Number of rounds that a price is for.
 const ROUNDS: f64 = 1000.0;
-/// Sizes among which crossings are looked for, as `gradshard cost crossover` does.
+/// Range of gradient sizes in bytes in which crossings are searched, as in `gradshard cost crossover`.
 const CROSSINGS: (f64, f64) = (0.0625 * MIB, 16384.0 * MIB);
-/// Clients up to which crossings are looked for: each takes thousands of plans.
+/// Largest number of clients for which crossings are searched, as each search makes thousands of plans.
 const CLIENTS: u64 = 200;
 
-/// Why there are no prices.
+/// The reason why there are no prices.
 #[derive(Debug, thiserror::Error)]
 pub enum PriceError {
-    /// Prices or measurements that came with the program.
+    /// The prices or measurements in the program are not valid.
     #[error(transparent)]
     Given(#[from] ExperimentError),
-    /// A case without a price.
+    /// A case cannot be priced.
     #[error(transparent)]
     Cost(#[from] CostError),
 }
 
-/// What prices need.
+/// A platform and its calibration, from which prices are calculated.
 pub struct Prices {
     platform: Functions,
     calibration: Calibration,
 }
 
 impl Prices {
-    /// Those of AWS Lambda with S3, calibrated on Barrak 2026, as `gradshard cost` has them.
+    /// Prices of AWS Lambda with S3, calibrated on Barrak 2026, as in `gradshard cost`.
     ///
     /// # Errors
-    /// None while the committed files are valid.
+    /// The committed files are not valid.
     pub fn new() -> Result<Prices, PriceError> {
         let platform = aws_lambda_s3()?;
         let calibration = calibrate(&Measurements::barrak_2026()?, &platform)?;
         Ok(Prices { platform, calibration })
     }
 
-    /// Root mean square error of prices of deployments that the fit did not know, as a part of 1.
+    /// Relative root mean square error of the prices of deployments that were left out of the fit.
     fn left_out(&self) -> f64 {
         self.calibration.price_error()
     }
 
-    /// Dollars for [`ROUNDS`] rounds with the clients' own requests; None where a function's limits do not allow it.
+    /// Dollars for [`ROUNDS`] rounds with the clients' own requests, for a gradient of `size` bytes. None if a
+    /// function's limits do not allow it.
     fn of(&self, case: &Case, size: f64) -> Result<Option<f64>, CostError> {
         let elements = ((size / case.dtype.size() as f64).round() as u64).max(1);
         let found = estimate(&Case { elements, ..case.clone() }.workload()?, &self.platform, &Asked::default());
@@ -69,9 +70,9 @@ impl Prices {
     }
 }
 
-/// A strategy that has a price.
+/// The curve of one or several strategies with the same prices.
 struct Curve {
-    /// The strategies that cost the same at every size.
+    /// The strategies, which cost the same at every size.
     names: Vec<&'static str>,
     case: Case,
     style: Style,
@@ -89,12 +90,12 @@ impl Curve {
     }
 }
 
-/// Expected dollars against model size for the strategies, shard counts and numbers of clients of `cells`, which share N
-/// and the element type. Of a strategy the M that costs least at the largest model. None where no strategy has a price:
-/// the MPI library's have none.
+/// Draws expected dollars against model size for the strategies and shard counts of `cells`, which share N and the
+/// element type. Each strategy has the M that costs least at the largest model. None if no strategy has a price, as the
+/// MPI library's have none.
 ///
 /// # Errors
-/// A case that cannot be priced.
+/// A case cannot be priced.
 pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Option<Figure>, PriceError> {
     let Some(first) = cells.first() else { return Ok(None) };
     let dtype = first.dtype;
@@ -157,7 +158,7 @@ fn curves(
     let mut curves: Vec<Curve> = Vec::new();
     for (name, mut shards) in shards {
         let Some(strategy) = find(name) else { continue };
-        // One shard is one server: what sharding costs is seen with more.
+        // With one shard the strategy is a single server, so larger M are preferred.
         if shards.iter().any(|m| *m > 1) {
             shards.retain(|m| *m > 1);
         }
@@ -169,7 +170,7 @@ fn curves(
                 Err(CostError::Collective { .. } | CostError::Infeasible(_)) => continue,
                 price => price?,
             };
-            // Where none is allowed, the one that comes nearest.
+            // If no M is feasible, the largest one is nearest to it.
             let rank = (price.is_none(), price.unwrap_or(-(m as f64)));
             if best.as_ref().is_none_or(|held| rank < (held.0, held.1)) {
                 best = Some((rank.0, rank.1, case));
@@ -191,7 +192,8 @@ fn curves(
     Ok(curves)
 }
 
-/// Draws where the sharded strategy that costs least at the largest size begins to win against each tree, and says it.
+/// Draws the sizes from which the sharded strategy that costs least at the largest size is cheaper than each tree.
+/// Returns a text about them.
 fn crossings(curves: &[Curve], prices: &Prices, picture: &mut Picture) -> Result<String, PriceError> {
     let last = |curve: &Curve| curve.points.last().map_or((0.0, f64::INFINITY), |point| (-point.0, point.1));
     let sharded = curves.iter().filter(|curve| curve.is_sharded());

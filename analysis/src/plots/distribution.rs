@@ -1,4 +1,4 @@
-//! The samples of each strategy.
+//! Draws the samples of each strategy.
 
 use gradshard::results::row::Status;
 
@@ -11,11 +11,11 @@ use crate::picture::Picture;
 use crate::source::Compared;
 use crate::style::{INK, MUTED, of_strategy};
 
-/// Samples of a strategy that are drawn one by one; of more, this many order statistics.
+/// Largest number of samples of a strategy that are drawn. With more samples, this many order statistics are drawn.
 const SPECKS: usize = 60;
 
-/// One row a strategy: every timed round of its fastest cell, the median and its interval. None without samples.
-pub fn distribution(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
+/// One row per strategy: the timed rounds of its fastest cell, the median, and its interval. None without samples.
+pub fn distribution(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let rows: Vec<_> = comparison.best_of_each().into_iter().filter(|cell| cell.status == Status::Ok).collect();
     let samples: Vec<Vec<f64>> = rows.iter().map(|cell| comparison.seconds(cell)).collect();
     let x = Axis::log("time of a round (logarithmic)", samples.iter().flatten().copied(), time)?;
@@ -30,7 +30,7 @@ pub fn distribution(comparison: &Compared<'_>, context: &Context) -> Option<Figu
         thinned |= drawn < sorted.len();
         for speck in 0..drawn {
             let at = if drawn > 1 { speck * (sorted.len() - 1) / (drawn - 1) } else { 0 };
-            // Side by side, in a fixed pattern, so that equal times do not hide one another.
+            // A fixed pattern of offsets keeps equal times from hiding each other.
             let offset = [0.0, 0.11, -0.11, 0.055, -0.055][speck % 5];
             picture.speck((sorted[at], y + offset), style.colour);
         }

@@ -1,4 +1,5 @@
-//! Memory of an aggregator against M and against model size: predicted, seen by the kernel, and ceilings.
+//! Draws the memory of an aggregating rank against M and against model size: predicted, reported by the kernel, and
+//! ceilings.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,9 @@ use crate::render::NOT_DONE;
 use crate::source::Compared;
 use crate::style::{INK, LIMIT, MUTED, OTHER, Style, of_strategy};
 
-/// Memory against M in one comparison; strategies that do not shard are lines. None where nothing was predicted, or all
-/// have the same M.
-pub fn memory_over_shards(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
+/// Memory against M in one comparison. Strategies that do not shard are lines. None if nothing was predicted, or no
+/// sharded strategy has several M.
+pub fn memory_over_shards(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let shards: Vec<f64> = comparison.contest.cells.iter().map(|cell| cell.shards as f64).collect();
     let sharded = |cell: &&&CellRow| cell.family == Family::Sharded;
     let several = comparison.contest.cells.iter().filter(sharded).any(|cell| {
@@ -29,8 +30,8 @@ pub fn memory_over_shards(comparison: &Compared<'_>, context: &Context) -> Optio
     figure(&[comparison], context, ("shards", "the number of shards"), x, |cell| cell.shards as f64)
 }
 
-/// Memory against the size of the gradient, of comparisons that differ in the model alone. None with a single size.
-pub fn memory_over_size(comparisons: &[&Compared<'_>], context: &Context) -> Option<Figure> {
+/// Memory against the gradient size, for comparisons that differ only in the model. None if there is a single size.
+pub fn memory_over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Option<Figure> {
     let of = |cell: &CellRow| cell.gradient_bytes() as f64;
     let mut sizes: Vec<f64> = comparisons.iter().flat_map(|c| c.contest.cells.iter()).map(|cell| of(cell)).collect();
     sizes.sort_by(f64::total_cmp);
@@ -42,7 +43,8 @@ pub fn memory_over_size(comparisons: &[&Compared<'_>], context: &Context) -> Opt
     figure(comparisons, context, ("size", "model size"), x, of)
 }
 
-/// Of a strategy at a place the cell that takes least, as that is the one to choose where memory is short.
+/// Draws the cell with the least memory for each strategy and position, as this is the one to choose if memory is
+/// short.
 fn figure(
     comparisons: &[&Compared<'_>],
     context: &Context,

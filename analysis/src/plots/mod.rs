@@ -1,4 +1,4 @@
-//! One file a kind of picture. Each yields figures, or none where the data has nothing to show.
+//! The kinds of figures, one file each. A kind yields no figure if the data do not contain what it shows.
 
 mod agreement;
 mod cost;
@@ -20,14 +20,14 @@ pub use rounds::rounds;
 pub use share::share;
 pub use timeline::timelines;
 
-/// Who asks for a figure: what its title and its file's name begin with, and how many jobs stand behind it.
+/// The context of a figure: parts of its title and file name, and the number of jobs.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// What the title ends with: the model, or the file.
+    /// End of the title: the model, or the file.
     pub of: String,
-    /// What the file's name begins with.
+    /// Beginning of the file name.
     pub prefix: String,
-    /// Jobs with the same label.
+    /// Number of jobs with the same label.
     pub jobs: usize,
 }
 

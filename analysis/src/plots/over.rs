@@ -1,4 +1,4 @@
-//! Time and throughput against model size, against M and against the number of nodes, with the limit drawn in.
+//! Draws time and throughput against model size, M and the number of nodes, with the machine's limit.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,23 @@ use crate::picture::{Picture, Sign};
 use crate::source::Compared;
 use crate::style::{LIMIT, of_strategy};
 
-/// What is on the horizontal axis.
+/// The quantity on the horizontal axis.
 struct Over {
-    /// Part of the file's name.
+    /// Part of the file name.
     slug: &'static str,
-    /// In the title.
+    /// Its name in the figure's title.
     words: &'static str,
     /// The axis' title.
     axis: &'static str,
-    /// A tick's text.
+    /// Formats a tick.
     text: fn(f64) -> String,
-    /// The value of a cell.
+    /// Returns the value of a cell.
     of: fn(&CellRow) -> f64,
 }
 
-/// Time and throughput of each strategy's best cell against the size of the gradient. Comparisons that differ in the
-/// model alone.
-pub fn over_size(comparisons: &[&Compared<'_>], context: &Context) -> Vec<Figure> {
+/// Time and throughput of each strategy's best cell against the gradient size, for comparisons that differ only in the
+/// model.
+pub fn over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figure> {
     let over = Over {
         slug: "size",
         words: "model size",
@@ -41,21 +41,21 @@ pub fn over_size(comparisons: &[&Compared<'_>], context: &Context) -> Vec<Figure
     figures(comparisons, context, &over)
 }
 
-/// The same against the number of nodes. Comparisons that differ in ranks and nodes alone.
-pub fn over_nodes(comparisons: &[&Compared<'_>], context: &Context) -> Vec<Figure> {
+/// Time and throughput against the number of nodes, for comparisons that differ only in ranks and nodes.
+pub fn over_nodes(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figure> {
     let of = |cell: &CellRow| cell.nodes as f64;
     let over = Over { slug: "nodes", words: "nodes", axis: "nodes", text: plain, of };
     figures(comparisons, context, &over)
 }
 
-/// The same against M, of one comparison: each strategy that was timed with several M, and for the others a dashed line.
-pub fn over_shards(comparison: &Compared<'_>, context: &Context) -> Vec<Figure> {
+/// Time and throughput against M in one comparison. Strategies that were timed with a single M are dashed lines.
+pub fn over_shards(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure> {
     let of = |cell: &CellRow| cell.shards as f64;
     let over = Over { slug: "shards", words: "number of shards", axis: "shards M", text: plain, of };
     figures(&[comparison], context, &over)
 }
 
-/// A cell's median with its interval.
+/// A cell with its position on the horizontal axis and its median in seconds.
 #[derive(Clone, Copy)]
 struct TimedPoint<'f> {
     at: f64,
@@ -63,9 +63,9 @@ struct TimedPoint<'f> {
     median: f64,
 }
 
-fn figures(comparisons: &[&Compared<'_>], context: &Context, over: &Over) -> Vec<Figure> {
-    // The best cell of each strategy at each place.
-    let mut best: BTreeMap<&str, Vec<TimedPoint<'_>>> = BTreeMap::new();
+fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> Vec<Figure> {
+    // The best cell of each strategy at each position.
+    let mut best: BTreeMap<&str, Vec<Timed<'_>>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| &comparison.contest.cells) {
         let at = (over.of)(cell);
         let Some(median) = cell.timed() else { continue };
@@ -118,12 +118,12 @@ fn figures(comparisons: &[&Compared<'_>], context: &Context, over: &Over) -> Vec
     figures
 }
 
-/// A rate on an axis.
+/// Formats a rate for a tick.
 fn tick(bytes_per_second: f64) -> String {
     format!("{} GB/s", trimmed(bytes_per_second / 1e9, 3))
 }
 
-/// `values` yields the value at the median, at the two ends of the interval, and at the limit.
+/// Draws one quantity. `values` returns it for the median, for both ends of the interval, and for the limit.
 fn draw(
     best: &BTreeMap<&str, Vec<TimedPoint<'_>>>,
     over: &Over,
@@ -149,7 +149,7 @@ fn draw(
         }
         let points: Vec<(f64, f64)> = timed.iter().map(|one| (one.at, values(one)[0])).collect();
         if let ([only], true) = (points.as_slice(), over.slug == "shards") {
-            // Does not depend on M.
+            // This strategy does not depend on M.
             picture.line(vec![(first, only.1), (last, only.1)], style.colour, 1.2, true);
         }
         picture.curve(&points, style, strategy);
@@ -157,11 +157,9 @@ fn draw(
     Some(picture)
 }
 
-/// The limit at each place: of strategies that end in the same places it is the same, so one line a family at most.
-fn limits(
-    best: &BTreeMap<&str, Vec<TimedPoint<'_>>>,
-    values: &impl Fn(&TimedPoint<'_>) -> [f64; 4],
-) -> Vec<Vec<(f64, f64)>> {
+/// Lines of the limit at each position, at most one per family. A family's line is that of its strategy with the least
+/// limit.
+fn limits(best: &BTreeMap<&str, Vec<Timed<'_>>>, values: &impl Fn(&Timed<'_>) -> [f64; 4]) -> Vec<Vec<(f64, f64)>> {
     let mut of_family: BTreeMap<Family, BTreeMap<u64, (f64, f64)>> = BTreeMap::new();
     for timed in best.values().flatten().filter(|timed| timed.cell.limit_seconds.is_some()) {
         let least = of_family.entry(timed.cell.family).or_default();

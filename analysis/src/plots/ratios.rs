@@ -1,4 +1,4 @@
-//! A forest plot: ratios with their intervals, one a row.
+//! Draws a forest plot: ratios with their intervals, one per row.
 
 use gradshard::stats::Interval;
 
@@ -13,21 +13,21 @@ use crate::style::{BAND, INK, MUTED, Style};
 /// A ratio of times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForestRow {
-    /// Whose time it is.
+    /// Name of the cell.
     pub name: String,
-    /// How it is drawn.
+    /// Its colour and mark.
     pub style: Style,
     /// The ratio.
     pub estimate: f64,
     /// Its interval, if there is one.
     pub interval: Option<Interval>,
-    /// The claim about it, in a word.
+    /// The claim about it in a word.
     pub verdict: String,
-    /// Whether nothing may be claimed, so that only an outline is drawn.
+    /// True if nothing may be claimed, so that only the mark's outline is drawn.
     pub undecided: bool,
 }
 
-/// A row a ratio, on a logarithmic axis around 1; ratios within `margin` of 1 count as the same. None without rows.
+/// One row per ratio on a logarithmic axis around 1. Ratios within `margin` of 1 count as the same. None without rows.
 pub fn forest(
     rows: &[ForestRow],
     margin: f64,
@@ -52,7 +52,7 @@ pub fn forest(
     }
     for (index, row) in rows.iter().enumerate() {
         let y = -(index as f64);
-        // Only beside the marks, as the row's name is above them.
+        // The line is drawn only beside the marks, as the row's name is above them.
         picture.line(vec![(1.0, y + 0.22), (1.0, y - 0.26)], INK, 1.6, false);
         if let Some(Interval { low, high }) = row.interval {
             picture.whisker((low, y), (high, y), row.style.colour);

@@ -1,4 +1,4 @@
-//! Samples in the order in which they were taken.
+//! Draws samples in the order in which they were taken.
 
 use gradshard::results::row::Status;
 
@@ -11,13 +11,14 @@ use crate::picture::{Picture, Sign};
 use crate::source::Compared;
 use crate::style::of_strategy;
 
-/// Strategies whose lines can be told apart in one picture.
+/// Largest number of strategies in one picture.
 const LINES: usize = 8;
-/// Points of a line; of more blocks every few are drawn.
+/// Largest number of points of a line. With more blocks, only every k-th is drawn.
 const POINTS: usize = 300;
 
-/// Times over blocks, one line a strategy: drift and interference show. None with fewer than three blocks.
-pub fn rounds(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
+/// Times over blocks, with one line per strategy, which shows drift and interference. None with fewer than three
+/// blocks.
+pub fn rounds(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let mut rows: Vec<_> = comparison.best_of_each().into_iter().filter(|cell| cell.status == Status::Ok).collect();
     let of_all = rows.len();
     rows.truncate(LINES);
@@ -35,7 +36,7 @@ pub fn rounds(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
         let style = of_strategy(&cell.strategy);
         let points: Vec<(f64, f64)> =
             samples(cell.cell).step_by(every).map(|sample| (sample.block as f64, sample.seconds)).collect();
-        // Few marks, as a line of hundreds is told by its colour and by where it begins.
+        // Twelve marks per line are sufficient to identify it.
         for at in points.iter().step_by(points.len().div_ceil(12).max(1)) {
             picture.dot(*at, style, false);
         }

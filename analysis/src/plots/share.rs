@@ -1,4 +1,4 @@
-//! Share of the machine's limit by strategy.
+//! Draws the share of the machine's limit by strategy.
 
 use gradshard::results::row::Status;
 use gradshard::roofline::share::Bottleneck;
@@ -12,8 +12,8 @@ use crate::picture::{Picture, Sign};
 use crate::source::Compared;
 use crate::style::{INK, LIMIT, MUTED, of_strategy};
 
-/// One bar a strategy: its best cell's share, with the interval of its median. None where no limit is known.
-pub fn share(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
+/// One bar per strategy: its best cell's share, with the interval of its median. None if no limit is known.
+pub fn share(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
     let mut rows: Vec<_> = comparison.best_of_each();
     rows.retain(|cell| cell.status == Status::Ok && cell.share_of_limit.is_some());
     rows.sort_by(|one, other| other.share_of_limit.unwrap_or(0.0).total_cmp(&one.share_of_limit.unwrap_or(0.0)));

@@ -1,4 +1,4 @@
-//! What every rank did in one round.
+//! Draws the start and the end of every rank in one round.
 
 use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, Sample};
@@ -12,11 +12,12 @@ use crate::picture::{Picture, Sign};
 use crate::source::Compared;
 use crate::style::{MUTED, OTHER, of_strategy};
 
-/// Ranks that get a row of their own; of more, as many at even distances.
+/// Largest number of ranks with a row. With more ranks, this many at even distances have one.
 const RANKS: usize = 24;
 
-/// A round of the best sharded strategy and one of the best tree, each the one whose time is nearest to the median.
-pub fn timelines(comparison: &Compared<'_>, context: &Context) -> Vec<Figure> {
+/// One round of the best sharded strategy and one of the best tree. Each is the round whose time is nearest to the
+/// median.
+pub fn timelines(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure> {
     let of = |family| comparison.contest.best(family).and_then(|cell| timeline(comparison, cell, context));
     [of(Family::Sharded), of(Family::Tree)].into_iter().flatten().collect()
 }
@@ -32,7 +33,7 @@ fn timeline(comparison: &Compared<'_>, cell: &CellRow, context: &Context) -> Opt
     }
     let drawn = ranks.min(RANKS);
     let shown: Vec<usize> = (0..drawn).map(|row| if drawn > 1 { row * (ranks - 1) / (drawn - 1) } else { 0 }).collect();
-    // Older files do not say when ranks began.
+    // Older files lack the starts of ranks.
     let start = |rank: usize| sample.rank_start_seconds.get(rank).copied().filter(|start| start.is_finite());
     let starts_known = (0..ranks).all(|rank| start(rank).is_some());
     let ends = (0..ranks).map(|rank| start(rank).unwrap_or(0.0) + sample.rank_seconds[rank]);

@@ -1,4 +1,4 @@
-//! A result file made through the library's writer, of any number of comparisons, and the report of it.
+//! Makes result files with any number of comparisons through the library's writer, and runs gradshard-report.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output as Finished};
@@ -20,14 +20,14 @@ const STRATEGIES: [(&str, Family); 5] = [
     ("native-reduce", Family::Library),
 ];
 
-/// A repeatable number between 0 and 1 (a linear congruential generator; Knuth's constants).
+/// A reproducible number between 0 and 1, from a linear congruential generator with Knuth's constants.
 fn noise(seed: &mut u64) -> f64 {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*seed >> 40) as f64 / (1u64 << 24) as f64
 }
 
-/// Comparisons of gradients of 2^16, 2^17 … elements, five strategies each with `variants` M; `slower` multiplies the time
-/// of sharded-direct.
+/// A file of comparisons with gradients of 2^16, 2^17 … elements. The sharded strategies have `variants` different M.
+/// `slower` multiplies the time of sharded-direct.
 pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> ResultFile {
     let environment = serde_json::json!({"transport": "Made <up> & \"quoted\"", "cores_shared": true});
     let mut file = ResultFile::new("{\"name\": \"made\"}".into(), environment);
@@ -129,8 +129,8 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
     file
 }
 
-/// HDF5 locks a file while it is open, and a program started meanwhile by another test holds the lock until it runs: so one
-/// thing at a time.
+/// Serialises writing and running. HDF5 locks a file while it is open, and a child process that another test forks
+/// meanwhile inherits the lock until it executes its program.
 static ONE: Mutex<()> = Mutex::new(());
 
 /// Saves a file.

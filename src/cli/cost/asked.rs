@@ -1,4 +1,4 @@
-//! What the commands of `gradshard cost` are asked alike: platform, measurements, models, sizes.
+//! Arguments that the commands of `gradshard cost` share: platform, measurements, models, sizes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use gradshard::plan::strategies::{self, Strategy};
 
 use crate::cli::{Failure, input};
 
-/// The platform in `file`; without one, AWS Lambda as Barrak 2026 used it.
+/// Reads the platform from `file`. The default is AWS Lambda as Barrak 2026 used it.
 pub fn platform(file: Option<&Path>) -> Result<Platform, Failure> {
     let Some(file) = file else {
         return Platform::parse(AWS_LAMBDA_S3, Path::new("configs/platforms/aws-lambda-s3.json")).map_err(input);
@@ -20,7 +20,7 @@ pub fn platform(file: Option<&Path>) -> Result<Platform, Failure> {
     Platform::parse(&read(file)?, file).map_err(input)
 }
 
-/// The same, where only functions have an answer.
+/// Reads a platform of functions from `file`, as [`platform`] does. Refuses a platform of nodes.
 pub fn functions(file: Option<&Path>) -> Result<Functions, Failure> {
     match file {
         None => aws_lambda_s3().map_err(input),
@@ -33,7 +33,7 @@ pub fn functions(file: Option<&Path>) -> Result<Functions, Failure> {
     }
 }
 
-/// The measurements in `file`; without one, those of Barrak 2026.
+/// Reads the measurements from `file`. The default is those of Barrak 2026.
 pub fn measurements(file: Option<&Path>) -> Result<Measurements, Failure> {
     match file {
         None => Measurements::barrak_2026().map_err(input),
@@ -45,7 +45,7 @@ fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file).with_context(|| file.display().to_string()).map_err(input)
 }
 
-/// A model's name and its elements, of the catalogue or a number of elements.
+/// Reads a model of the catalogue, or a number of elements. Returns its name and its number of elements.
 pub fn model(text: &str) -> Result<(String, u64), Failure> {
     match text.parse::<u64>() {
         Ok(0) => Err(input(anyhow!("--model: 0 elements; there must be at least 1"))),
@@ -57,7 +57,7 @@ pub fn model(text: &str) -> Result<(String, u64), Failure> {
     }
 }
 
-/// The strategies of these names.
+/// Finds the strategies with these names.
 pub fn strategies(names: &[String]) -> Result<Vec<&'static dyn Strategy>, Failure> {
     let one = |name: &String| {
         let known = strategies::names().join(", ");
@@ -66,7 +66,7 @@ pub fn strategies(names: &[String]) -> Result<Vec<&'static dyn Strategy>, Failur
     names.iter().map(one).collect()
 }
 
-/// `whole`, or the bytes of a chunk.
+/// Parses a flow: None for `whole`, else the bytes of a chunk.
 pub fn flow(text: &str) -> Result<Option<u64>, String> {
     match text {
         "whole" => Ok(None),
@@ -78,12 +78,12 @@ pub fn flow(text: &str) -> Result<Option<u64>, String> {
     }
 }
 
-/// How a flow is shown.
+/// The text of a flow, as [`flow`] reads it.
 pub fn flow_name(chunk_bytes: Option<u64>) -> String {
     chunk_bytes.map_or_else(|| "whole".to_owned(), |bytes| Size(bytes).to_string())
 }
 
-/// A number of things, from 1.
+/// Parses a whole number from 1 to 1,000,000.
 pub fn count(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(count) if (1..=1_000_000).contains(&count) => Ok(count),
@@ -91,7 +91,7 @@ pub fn count(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A number above 0.
+/// Parses a finite number above 0.
 pub fn above_zero(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
@@ -99,7 +99,7 @@ pub fn above_zero(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A number that is not negative.
+/// Parses a finite number that is not negative.
 pub fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
@@ -107,20 +107,20 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     }
 }
 
-// The platform of functions a command is asked for, and what it changes of it. (A doc comment would become the help of
-// the commands that take it.)
+// A platform of functions, and changes to it. (A doc comment would become the help of the commands that flatten this
+// struct.)
 #[derive(clap::Args, Clone)]
 pub struct FunctionsArgs {
     /// Platform of functions, JSON [default: AWS Lambda with S3, as in configs/platforms/aws-lambda-s3.json]
     #[arg(long, value_name = "FILE")]
     pub platform: Option<PathBuf>,
-    /// Most memory of a function, MiB, instead of the platform's
+    /// Memory limit of a function in MiB, instead of the platform's
     #[arg(long, value_name = "MIB", value_parser = count)]
     pub limit: Option<u64>,
 }
 
 impl FunctionsArgs {
-    /// The platform with its changes.
+    /// Reads the platform and applies the changes.
     pub fn read(&self) -> Result<Functions, Failure> {
         let mut platform = functions(self.platform.as_deref())?;
         if let Some(limit) = self.limit {

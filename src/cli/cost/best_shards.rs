@@ -1,4 +1,4 @@
-//! `gradshard cost best-shards`: how many shards, and whether another way is better.
+//! `gradshard cost best-shards`: finds the best number of shards, and compares it with trees.
 
 use clap::Args;
 use gradshard::cost::best_shards::choices;
@@ -20,7 +20,7 @@ pub struct BestShardsArgs {
     /// Shards to try [default: 1 to 32, then 40, 48, 64, 96, 128]
     #[arg(long, value_delimiter = ',', value_parser = count)]
     shards: Option<Vec<u64>>,
-    /// Strategies; those that do not shard are one choice each
+    /// Strategies; each one that does not shard is tried once
     #[arg(
         long,
         value_delimiter = ',',
@@ -30,13 +30,13 @@ pub struct BestShardsArgs {
     /// Flows
     #[arg(long, value_delimiter = ',', default_value = "whole,64MiB", value_parser = flow)]
     flow: Vec<Option<u64>>,
-    /// Nodes K among which node-aware strategies sum first; on functions that is one more level
+    /// Nodes K within which node-aware strategies sum first; on functions this is one more level
     #[arg(long, default_value_t = 4, value_parser = count)]
     nodes: u64,
-    /// Leave the clients' own requests out
+    /// Leave out the clients' own requests
     #[arg(long)]
     without_clients: bool,
-    /// Show every choice, not only the frontier and the best of each strategy and flow
+    /// Show every choice, not only the Pareto frontier and the best of each strategy and flow
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub struct BestShardsArgs {
     pub output: OutputArgs,
 }
 
-/// Every case to try. A chunked case whose chunks hold whole objects is left out where the whole flow is tried too.
+/// The cases to try. A chunked case whose chunks hold whole objects is left out if the whole flow is tried too.
 fn cases(args: &BestShardsArgs, elements: u64, shards: &[u64]) -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
     for strategy in asked::strategies(&args.strategy)? {
@@ -53,11 +53,11 @@ fn cases(args: &BestShardsArgs, elements: u64, shards: &[u64]) -> Result<Vec<Cas
             let tried = if strategy.knobs().heeds_shards(End::Everywhere) { shards } else { &[1] };
             for m in tried {
                 let case = Case::new(strategy, elements, args.clients, *m);
-                // Only a strategy that looks at nodes is given some: the others' plans are not about them here.
+                // Only the node-aware strategy gets several nodes. On functions the others have no use for them.
                 let aware = strategy.name() == "sharded-node-aware";
                 let nodes = if aware { usize::try_from(args.nodes)?.min(case.ranks) } else { 1 };
                 let case = Case { chunk_bytes: *chunk_bytes, nodes, ..case };
-                // Chunks that are whole objects are no second choice.
+                // Chunks that hold whole objects are the same as the whole flow.
                 let whole = || case.workload().is_ok_and(|work| work.functions.iter().all(|f| f.parts <= 1));
                 if !(chunk_bytes.is_some() && args.flow.contains(&None) && whole()) {
                     cases.push(case);
@@ -68,7 +68,7 @@ fn cases(args: &BestShardsArgs, elements: u64, shards: &[u64]) -> Result<Vec<Cas
     Ok(cases)
 }
 
-/// The choices.
+/// Makes the table of the choices.
 pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
     let platform = args.functions.read()?;
     let (name, elements) = asked::model(&args.model)?;

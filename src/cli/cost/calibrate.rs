@@ -19,7 +19,7 @@ pub struct CalibrateArgs {
     pub output: OutputArgs,
 }
 
-/// Parameters, deployments predicted from the others, residuals.
+/// Makes three tables: fitted parameters, each deployment predicted from the others, and residuals.
 pub fn sheets(args: &CalibrateArgs) -> Result<Vec<Sheet>, Failure> {
     let measurements = asked::measurements(args.measurements.as_deref())?;
     let platform = args.functions.read()?;

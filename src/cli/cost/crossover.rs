@@ -1,4 +1,4 @@
-//! `gradshard cost crossover`: from which gradient size sharding wins.
+//! `gradshard cost crossover`: finds the gradient size from which sharding wins.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use super::OutputArgs;
 use super::asked::{self, above_zero, count, flow, flow_name};
 use crate::cli::{Failure, input};
 
-/// Gradients that are looked at, MiB.
+/// Range of gradient sizes in which a crossing is searched, MiB.
 const SIZES_MIB: (f64, f64) = (0.0625, 16384.0);
-/// Largest gradient that is asked for as feasible, MiB.
+/// Upper end of the search for the largest feasible gradient, MiB.
 const MOST_MIB: f64 = 1_048_576.0;
 
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub struct CrossoverArgs {
     /// The sharded strategy
     #[arg(long, default_value = "sharded-direct")]
     strategy: String,
-    /// Trees that it is compared with
+    /// Trees to compare it with
     #[arg(long, value_delimiter = ',', default_value = "tree-lambda-fl,tree-lifl")]
     against: Vec<String>,
     /// Clients N
@@ -31,16 +31,16 @@ pub struct CrossoverArgs {
     /// Shards M
     #[arg(long, value_delimiter = ',', default_value = "4", value_parser = count)]
     shards: Vec<u64>,
-    /// Flow of both
+    /// Flow of both strategies
     #[arg(long, value_delimiter = ',', default_value = "whole", value_parser = flow)]
     flow: Vec<Option<u64>>,
-    /// The store is so many times as fast as measured
+    /// Factors by which the store is faster than measured
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = above_zero)]
     throughput: Vec<f64>,
-    /// Requests cost so many times as much
+    /// Factors on the price of requests
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = above_zero)]
     request_price: Vec<f64>,
-    /// Memory of functions costs so many times as much
+    /// Factors on the price of the functions' memory
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = above_zero)]
     memory_price: Vec<f64>,
     /// Memory limits, MiB [default: the platform's]
@@ -49,14 +49,15 @@ pub struct CrossoverArgs {
     /// Platform of functions, JSON [default: AWS Lambda with S3]
     #[arg(long, value_name = "FILE")]
     platform: Option<PathBuf>,
-    /// Measurements that speed and uncertainty are from, JSON [default: those of Barrak 2026]
+    /// Measurements from which speed and uncertainty are taken, JSON [default: those of Barrak 2026]
     #[arg(long, value_name = "FILE")]
     measurements: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// Every combination, each for cost with and without the clients' own requests, and latency.
+/// Makes a table with one row for each combination of the arguments and each quantity: cost with the clients' own
+/// requests, cost without them, and latency.
 pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
     let platform = asked::functions(args.platform.as_deref())?;
     let measurements = asked::measurements(args.measurements.as_deref())?;

@@ -14,7 +14,7 @@ use crate::cli::{Failure, input, named};
 
 #[derive(Args, Clone)]
 pub struct EstimateArgs {
-    /// Strategies, of those that `gradshard strategies` lists
+    /// Strategies; `gradshard strategies` lists them
     #[arg(long, value_delimiter = ',', default_value = "sharded-direct,tree-lambda-fl,tree-lifl")]
     strategy: Vec<String>,
     /// Models of the catalogue, or numbers of elements
@@ -36,28 +36,28 @@ pub struct EstimateArgs {
     /// Ranks P, for strategies over ranks [default: N]
     #[arg(long, value_parser = count)]
     ranks: Option<u64>,
-    /// Nodes K, over which the ranks are spread in equal runs
+    /// Nodes K; each hosts an equal run of consecutive ranks
     #[arg(long, default_value_t = 1, value_parser = count)]
     nodes: u64,
     /// Platform, JSON: functions, or nodes by the hour [default: AWS Lambda with S3]
     #[arg(long, value_name = "FILE")]
     pub platform: Option<PathBuf>,
-    /// Memory of the functions, MiB, instead of by the platform's rule
+    /// Memory of every function in MiB, instead of the size that the platform's rule gives
     #[arg(long, value_name = "MIB", value_parser = count)]
     memory: Option<u64>,
-    /// Most memory of a function, MiB, instead of the platform's
+    /// Memory limit of a function in MiB, instead of the platform's
     #[arg(long, value_name = "MIB", value_parser = count)]
     limit: Option<u64>,
-    /// Seconds that every invocation needs to begin
+    /// Cold start of every invocation in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = not_negative)]
     cold_start: f64,
-    /// The store is so many times as fast
+    /// Factor by which the store is faster than measured
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = above_zero)]
     throughput: f64,
     /// Leave the clients' own requests out of the sum
     #[arg(long)]
     without_clients: bool,
-    /// A row a level instead: how long its functions read, sum and write
+    /// Print one row per level instead: how long its functions read, sum and write
     #[arg(long)]
     levels: bool,
 }
@@ -88,7 +88,7 @@ impl EstimateArgs {
     }
 }
 
-/// The table of what is asked for.
+/// Makes the table of prices, or with `--levels` the table of levels.
 pub fn sheets(args: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
     let cases = args.cases()?;
     let sheet = match asked::platform(args.platform.as_deref())? {
@@ -109,7 +109,7 @@ pub fn sheets(args: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
 
 const COLUMNS: &[&str] = &["model", "gradient_mib", "strategy", "clients", "shards", "flow"];
 
-/// What identifies a case, in the order of [`COLUMNS`].
+/// The fields that identify a case, in the order of [`COLUMNS`].
 pub fn identity(model: &str, case: &Case) -> Vec<Field> {
     vec![
         model.into(),
@@ -164,13 +164,14 @@ fn on_functions(cases: &[(String, Case)], platform: &Functions, args: &EstimateA
         sheet.rows.push(row);
     }
     sheet.notes.push(format!(
-        "Of one deployment the time strays by about {:.0} % from this (1 standard deviation, of deployments left out of the fit).",
+        "The time of one deployment differs from this by about {:.0} % (1 standard deviation, \
+         of deployments left out of the fit).",
         platform.speed.deployment_spread.get() * 100.0
     ));
     Ok(sheet)
 }
 
-/// A row a level: the mean of its functions, and the level.
+/// Makes a table with one row per level: the mean times of its functions, and the time of the level.
 fn by_level(cases: &[(String, Case)], platform: &Functions, args: &EstimateArgs) -> Result<Sheet, Failure> {
     let asked = Asked { memory_mib: args.memory, cold_start_s: args.cold_start, ..Asked::default() };
     let columns = [

@@ -1,4 +1,4 @@
-//! `gradshard cost RESULT.h5`: prices what was measured, by the node-hour.
+//! `gradshard cost RESULT.h5`: prices measured rounds by the node-hour.
 
 use std::path::Path;
 
@@ -17,15 +17,15 @@ use crate::cli::{Failure, input};
 
 #[derive(Args, Clone)]
 pub struct MeasuredArgs {
-    /// With a result file: seconds that clients train between two rounds, while a dedicated server waits
+    /// With a result file: seconds of training between two rounds, in which a dedicated server waits
     #[arg(long, value_name = "SECONDS", value_parser = not_negative, requires = "result")]
     train_seconds: Option<f64>,
-    /// With a result file: nodes that a dedicated server takes
+    /// With a result file: nodes of a dedicated server
     #[arg(long, value_name = "NODES", default_value_t = 1, value_parser = count)]
     server_nodes: u64,
 }
 
-/// One row a cell.
+/// Makes a table with one row per cell of the result file.
 pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
     let results = ResultFile::open(file).map_err(input)?;
     let nodes = match &estimate.platform {
@@ -35,7 +35,7 @@ pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Resu
             Platform::Functions(functions) => {
                 let name = functions.name;
                 return Err(input(anyhow!(
-                    "--platform: {name} is of functions; what ranks measured is paid by the node"
+                    "--platform: {name} is of functions, but measured rounds are paid by the node"
                 )));
             }
         },
@@ -120,7 +120,7 @@ fn row(cell: &CellRow, args: &MeasuredArgs, nodes: &Nodes, functions: &Functions
     ]
 }
 
-/// The cell's plan on functions, as whole objects; None where that cannot be.
+/// Price of one round of the cell's plan on functions with the whole flow; None if it has no price there.
 fn usd_on_functions(cell: &CellRow, functions: &Functions) -> Option<Usd> {
     let strategy = strategies::find(&cell.strategy)?;
     let dtype = cell.dtype;

@@ -1,4 +1,4 @@
-//! `gradshard cost tables`: the published tables, theirs and ours.
+//! `gradshard cost tables`: compares the published tables with our estimates.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::cli::{Failure, input};
 
 /// Strategies in the order of the published tables.
 const ARCHITECTURES: [&str; 3] = ["sharded-direct", "tree-lambda-fl", "tree-lifl"];
-/// Models of the published tables, with the shards they were given.
+/// Models of the published tables, with their numbers of shards.
 const MODELS: [(&str, u64); 4] = [("resnet18", 4), ("vgg16", 4), ("gpt2-large", 4), ("synthetic-5gib", 8)];
 
 #[derive(Args)]
@@ -29,7 +29,7 @@ pub struct TablesArgs {
     pub output: OutputArgs,
 }
 
-/// Architectures, ratios, the sweep of shards, idle servers.
+/// Makes four tables: architectures, cost ratios, the sweep over shards, and idle servers.
 pub fn sheets(args: &TablesArgs) -> Result<Vec<Sheet>, Failure> {
     let measurements = asked::measurements(args.measurements.as_deref())?;
     let platform = args.functions.read()?;
@@ -37,7 +37,7 @@ pub fn sheets(args: &TablesArgs) -> Result<Vec<Sheet>, Failure> {
     all.iter().map(|sheet| sheet(&measurements, &platform).map_err(input)).collect()
 }
 
-/// A cell of the published tables, ours and, if there is one, theirs.
+/// A cell of the published tables: our estimate, and the published deployment if there is one.
 struct PublishedCell<'a> {
     model: &'static str,
     case: Case,
@@ -46,7 +46,7 @@ struct PublishedCell<'a> {
 }
 
 impl PublishedCell<'_> {
-    /// Theirs with the clients' requests, whose price is arithmetic.
+    /// The published dollars per round, plus our price of the clients' requests, which the publication leaves out.
     fn their_usd(&self) -> Option<Usd> {
         Some(self.theirs?.usd_per_round? + self.ours.clients_usd)
     }
@@ -136,7 +136,7 @@ fn architectures(measurements: &Measurements, platform: &Functions) -> Result<Sh
     Ok(sheet)
 }
 
-/// Why ours and theirs differ, as far as numbers tell.
+/// Reasons why our estimate and the published figure differ, as far as the numbers show them.
 fn why(cell: &PublishedCell, platform: &Functions) -> Option<String> {
     let theirs = cell.theirs?;
     if !theirs.feasible {

@@ -1,4 +1,4 @@
-//! Progress of a run: a bar with the time left on a terminal, plain lines in a job log. On standard error.
+//! Shows the progress of a run on standard error: a bar with the time left on a terminal, plain lines in a job log.
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -7,10 +7,10 @@ use gradshard::experiment::Repeat;
 use gradshard::job::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Seconds between two lines of a log about the same comparison.
+/// Seconds between two log lines about the same comparison.
 const LOG_EVERY: f64 = 30.0;
 
-/// Tells a person how far a run has come.
+/// Shows the progress of a run on a bar, or as lines.
 pub struct Reporter {
     bar: Option<ProgressBar>,
     comparisons: usize,
@@ -22,7 +22,7 @@ pub struct Reporter {
 /// The comparison under way.
 #[derive(Default)]
 struct Current {
-    /// Its place in the experiment, from 1, of how many.
+    /// Its place in the experiment, such as `[1/3]`.
     place: String,
     blocks: u64,
     max_seconds: f64,
@@ -34,7 +34,8 @@ struct Current {
 }
 
 impl Current {
-    /// Seconds until the blocks or the time are used up, whichever comes first; it may be precise before.
+    /// Seconds until the blocks or the time are used up, whichever comes first. The comparison ends earlier if its
+    /// intervals become narrow enough.
     fn left(&self) -> f64 {
         let blocks = self.seconds / self.done.max(1) as f64 * self.blocks.saturating_sub(self.done) as f64;
         blocks.min(self.max_seconds - self.seconds).max(0.0)
@@ -54,7 +55,7 @@ fn percent(part: f64) -> String {
 }
 
 impl Reporter {
-    /// A bar if standard error is a terminal, lines otherwise.
+    /// Makes a reporter with a bar if standard error is a terminal, and with lines otherwise.
     pub fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg}");

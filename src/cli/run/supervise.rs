@@ -1,4 +1,4 @@
-//! `gradshard run --launch`: starts the job, and starts it again where it died of a cell's memory ceiling.
+//! `gradshard run --launch`: starts the job, and starts it again if it died of a cell's memory ceiling.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use gradshard::results::Running;
 use super::RunArgs;
 use crate::cli::{Failure, input};
 
-/// Runs the job to its end. The result file then has a row for every cell, infeasible where the job died of it.
+/// Runs the job to its end. The result file then has a row for every cell. A cell that the job died of is infeasible.
 pub fn run(command: &str, args: &RunArgs, stop: &Stop) -> Result<(), Failure> {
     #[cfg(feature = "mpi")]
     if gradshard::mpi::launcher().is_some() {
@@ -28,7 +28,7 @@ pub fn run(command: &str, args: &RunArgs, stop: &Stop) -> Result<(), Failure> {
         None => output_path(&args.experiment).map_err(input)?,
     };
     let running = Running::beside(&output);
-    // Of a job that is not gone on with.
+    // A note here is from an earlier job that is not continued.
     if !args.resume {
         running.clear();
     }
@@ -44,7 +44,7 @@ pub fn run(command: &str, args: &RunArgs, stop: &Stop) -> Result<(), Failure> {
             return Ok(());
         }
         let stopped = stop.flag().load(Ordering::Relaxed) != 0;
-        // The same cell twice would be so for ever.
+        // A job that dies twice in the same cell would do so for ever.
         if left.is_none() || left == died_of || stopped {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
             return Err(Failure::Said(code.unwrap_or(1)));
@@ -55,7 +55,7 @@ pub fn run(command: &str, args: &RunArgs, stop: &Stop) -> Result<(), Failure> {
     }
 }
 
-/// Waits for the launcher. A signal that asks this process to stop is passed on to it, once.
+/// Waits for the launcher. Passes the signal that asks this process to stop on to it, once.
 fn attended(mut child: Child, stop: &Stop) -> io::Result<ExitStatus> {
     let mut passed_on = false;
     loop {
@@ -65,7 +65,7 @@ fn attended(mut child: Child, stop: &Stop) -> io::Result<ExitStatus> {
         let signal = stop.flag().load(Ordering::Relaxed);
         if signal != 0 && !passed_on {
             passed_on = true;
-            // The kill of the system, as calling the kernel's takes unsafe code.
+            // The program `kill`, as the system call would need unsafe code.
             Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status()?;
         }
         std::thread::sleep(Duration::from_millis(20));

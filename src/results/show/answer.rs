@@ -1,5 +1,5 @@
-//! The first lines of the page: in each comparison the best sharded strategy against the best tree, and the gradient sizes at
-//! which their order changes.
+//! The first lines of the page. They compare the best sharded strategy with the best tree in each comparison, and give
+//! the gradient sizes at which their order changes.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::results::row::{CellRow, Status};
 use crate::stats::autocorrelation::threshold;
 use crate::stats::{Crossover, SizedRatio, crossovers};
 
-/// The answers in sentences: one for each comparison with its model before it, then one for each change of order with the
-/// size of the gradient.
+/// The answers in sentences: one for each comparison, preceded by its model, then one for each change of order with
+/// the gradient size.
 pub fn sentences(contests: &[Contest<'_>]) -> Vec<String> {
     let mut said: Vec<String> =
         contests.iter().map(|contest| format!("{}: {}", contest.title(), contest.sentence())).collect();
-    // Comparisons that differ in the model alone.
+    // Comparisons that differ only in the model.
     let mut series: BTreeMap<&[String], Vec<&Contest<'_>>> = BTreeMap::new();
     for contest in contests {
         series.entry(&contest.facts).or_default().push(contest);
@@ -27,7 +27,7 @@ pub fn sentences(contests: &[Contest<'_>]) -> Vec<String> {
     said
 }
 
-/// Appends the answers, a paragraph each: of several jobs, what they say together.
+/// Appends the answers, one paragraph each. With several jobs, the answers are those of the pooled ratios.
 pub fn answer(page: &mut String, view: &View<'_>) {
     let mut contests = contests(view.file());
     for contest in &mut contests {
@@ -40,11 +40,11 @@ pub fn answer(page: &mut String, view: &View<'_>) {
     }
 }
 
-/// Where the order of the best sharded strategy and the best tree changes with the size of the gradient.
+/// Sentences on the gradient sizes at which the order of the best sharded strategy and the best tree changes.
 fn order_by_size(facts: &[String], contests: &[&Contest<'_>]) -> Vec<String> {
     let mut ratios: Vec<SizedRatio> = contests.iter().filter_map(|contest| contest.sharded_to_tree()).collect();
     ratios.sort_by(|one, other| one.size.total_cmp(&other.size));
-    // Of several models of one size the first.
+    // If several models have the same size, the first one counts.
     ratios.dedup_by(|one, other| one.size == other.size);
     let [first, .., last] = ratios.as_slice() else { return Vec::new() };
     let of = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
@@ -79,7 +79,7 @@ fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String 
     )
 }
 
-/// Appends a line for cells whose samples remember each other, and one for those that have not settled.
+/// Appends a line for cells whose samples are autocorrelated, and one for cells that drift.
 pub fn warnings(page: &mut String, file: &ResultFile) {
     let cells = || file.cells.iter().filter(|cell| cell.status == Status::Ok);
     let remembers = |cell: &&CellRow| cell.lag1_autocorrelation.is_some_and(|lag1| lag1 > threshold(cell.samples));
@@ -99,7 +99,7 @@ pub fn warnings(page: &mut String, file: &ResultFile) {
     }
 }
 
-/// The cells' numbers; of many, how many there are.
+/// The cells' strategies and numbers, or only their count if there are more than 8.
 fn listed(cells: &[&CellRow]) -> String {
     const NAMED: usize = 8;
     let name = |cell: &&CellRow| format!("{} (cell {})", printable(&cell.strategy), cell.cell);
@@ -119,11 +119,12 @@ mod tests {
     fn said(file: &ResultFile) -> String {
         let mut page = String::new();
         answer(&mut page, &View::of(file));
-        // Whatever the width.
+        // Joins wrapped lines, so the width does not matter.
         page.replace("\n  ", " ")
     }
 
-    /// The best tree against the best sharded strategy: `ratio` is the tree's time over the other's.
+    /// A file with one comparison for each pair of elements and ratio. The ratio is the time of the best tree divided
+    /// by that of the best sharded strategy.
     fn file(sizes: &[(u64, f64)], verdict: Verdict) -> ResultFile {
         let mut file = ResultFile::new("{}".into(), serde_json::json!({}));
         for (comparison, (elements, ratio)) in (0..).zip(sizes) {
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(text, format!("of-262144: {expected}"));
         let text = said(&file(&[(1 << 18, 1.01)], Verdict::Same));
         assert!(text.contains("are equally fast within 2 %: 1.010× [0.918, 1.111]"), "{text}");
-        // A file without ratios, as older ones are.
+        // Older files have no ratios.
         let mut old = file(&[(1 << 18, 1.52)], Verdict::Slower);
         old.ratios.clear();
         assert!(said(&old).contains("sharded-direct has the least median; nothing more is known"), "{}", said(&old));
@@ -240,7 +241,7 @@ mod tests {
         assert!(said(&two).contains("sharded-direct (M 0, ) is fastest"), "{}", said(&two));
     }
 
-    /// Ratios 1 / 2 at 1 MiB and 2 at 4 MiB cross at 2 MiB, on the line in log-log.
+    /// The ratios 1 / 2 at 1 MiB and 2 at 4 MiB cross 1 at 2 MiB, by linear interpolation of the logarithms.
     #[test]
     fn the_order_changes_where_the_ratio_passes_1() {
         let text = said(&file(&[(1 << 18, 2.0), (1 << 20, 0.5)], Verdict::Slower));
@@ -262,14 +263,14 @@ mod tests {
             page
         };
         assert_eq!(warned(&file), "");
-        // Ten samples: 1.96 / √10 is 0.62.
+        // The threshold for ten samples is 1.96 / √10 = 0.62.
         file.cells[0].lag1_autocorrelation = Some(0.61);
         assert_eq!(warned(&file), "");
         file.cells[0].lag1_autocorrelation = Some(0.63);
         assert!(warned(&file).starts_with("! AUTOCORRELATION: samples of sharded-direct (cell 0) resemble"));
         file.cells[1].drifts = true;
         assert!(warned(&file).contains("! DRIFT: samples of tree-lambda-fl (cell 1) had not"));
-        // A cell that failed has nothing that could be misread.
+        // A failed cell shows no times, so it needs no warning.
         file.cells[3].drifts = true;
         assert!(!warned(&file).contains("cell 3"));
         assert!(warned(&file).lines().all(|line| line.chars().count() <= super::super::page::WIDTH));

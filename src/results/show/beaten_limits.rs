@@ -1,10 +1,10 @@
-//! A warning of cells that were faster than the limits measured before them allow.
+//! A warning about cells that were faster than the previously measured limits allow.
 
 use super::page::{paragraph, printable};
 use crate::results::ResultFile;
 use crate::results::row::CellRow;
 
-/// Appends a line if some cells beat their limit: how many, and which by most.
+/// Appends a line if some cells beat their limit, with their number and the cell that does so by most.
 pub fn beaten_limits(page: &mut String, file: &ResultFile) {
     let beaten: Vec<&CellRow> = file.cells.iter().filter(|cell| cell.beats_its_limit()).collect();
     let share = |cell: &CellRow| cell.share_of_limit.unwrap_or(0.0);

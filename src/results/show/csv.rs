@@ -6,11 +6,11 @@ use crate::results::ResultFile;
 use crate::results::column::Row;
 use crate::results::row::CellRow;
 
-/// One row a cell under a header with the columns' names, those of `/cells` in the file. Quoted as RFC 4180 says;
-/// lines end with a line feed alone, as Unix tools expect. A missing value is an empty field.
+/// Writes one row per cell below a header with the names of the columns of `/cells`. Fields are quoted as in RFC 4180.
+/// Lines end with a line feed alone, as Unix tools expect. A missing value is an empty field.
 ///
 /// # Errors
-/// Those of the writer.
+/// The errors of the writer.
 pub fn csv(file: &ResultFile, out: &mut impl Write) -> io::Result<()> {
     let names: Vec<&str> = CellRow::COLUMNS.iter().map(|column| column.name).collect();
     writeln!(out, "{}", names.join(","))?;
@@ -21,7 +21,7 @@ pub fn csv(file: &ResultFile, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A field, in quotes if it has a comma, a quote or a line break, its quotes doubled.
+/// A field. If it has a comma, a quote or a line break, it is put in quotes, and its own quotes are doubled.
 fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
@@ -56,7 +56,7 @@ mod tests {
         );
         let names: Vec<&str> = lines[0].split(',').collect();
         let infeasible: Vec<&str> = lines[3].split(',').collect();
-        // From the end, as the quoted reason has a comma.
+        // Counted from the end, as the quoted reason has a comma.
         let field = |name: &str| {
             infeasible[infeasible.len() - names.len() + names.iter().position(|other| *other == name).unwrap()]
         };

@@ -1,4 +1,4 @@
-//! What a result file says of the MPI library's performance guidelines, for people and for programs.
+//! The outcomes of the MPI library's performance guidelines, as text and as JSON.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::page::paragraph;
 use crate::results::guidelines::{Findings, Outcome, Tested};
 
-/// Text: how many were violated, then each that was, then what is undecided, kept and missing.
+/// Text: the number of violations, each violation, then the undecided, kept and missing guidelines.
 pub fn guidelines_text(path: &Path, findings: &Findings) -> String {
     let mut page = String::new();
     let of = |outcome| findings.tested.iter().filter(move |tested| tested.outcome == outcome);
@@ -46,10 +46,10 @@ fn sentence(tested: &Tested) -> String {
     )
 }
 
-/// One object: `file`, `tested` (rows of [`Tested`]) and `missing`.
+/// A JSON object: `file`, `tested` (rows of [`Tested`]) and `missing`.
 ///
 /// # Errors
-/// Those of serialisation.
+/// The errors of serialisation.
 pub fn guidelines_json(path: &Path, findings: &Findings) -> serde_json::Result<Value> {
     Ok(json!({
         "file": path.to_string_lossy(),

@@ -1,4 +1,4 @@
-//! Warnings of what the machine did while comparisons ran.
+//! Warnings about disturbances of the machine while comparisons ran.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use super::page::paragraph;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
 
-/// Appends a line for each comparison that was disturbed too much to be trusted: how many of its cells, and by what, in
-/// the words of the cell whose samples were disturbed most.
+/// Appends a line for each comparison that was disturbed too much to be reliable: the number of disturbed cells, and
+/// the disturbance of the cell with the most disturbed samples.
 pub fn interference(page: &mut String, file: &ResultFile) {
     let mut comparisons: BTreeMap<u64, (usize, Vec<&CellRow>)> = BTreeMap::new();
     for cell in file.cells.iter().filter(|cell| cell.status == Status::Ok) {
@@ -45,7 +45,7 @@ mod tests {
             page.replace("\n  ", " ")
         };
         assert_eq!(said(&file), "");
-        // The third and the fourth cell are not ok.
+        // The third and the fourth cell do not have the status ok.
         for cell in &mut file.cells {
             cell.interference = Some(if cell.cell == 0 { Interference::OffCore } else { Interference::OtherLoad });
             cell.disturbed_samples = Some(if cell.cell == 0 { 0.5 } else { 0.25 });

@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, MemoryRow};
 
-/// One object: `file`, `schema_version`, `gradshard_version`, `created`, `experiment` (its name or null),
-/// `experiment_sha256`, `environment`, `jobs`, `cells`, `ratios` and `pooled_ratios` (rows of
-/// [`RatioRow`](crate::results::row::RatioRow) and [`PooledRow`](crate::results::job_row::PooledRow)), ended by a line feed. A cell has the fields of [`CellRow`] with
-/// `memory.predicted` and `memory.tracked` holding the purposes and their `total`, and what the kernel saw beside them; what is missing, not a number or infinite is null.
+/// Writes one object and a line feed. The object has `file`, `schema_version`, `gradshard_version`, `created`,
+/// `experiment` (its name or null), `experiment_sha256`, `environment`, `jobs`, `cells`, `ratios` and `pooled_ratios`
+/// (rows of [`RatioRow`](crate::results::row::RatioRow) and [`PooledRow`](crate::results::job_row::PooledRow)).
+///
+/// A cell has the fields of [`CellRow`]. Its `memory.predicted` and `memory.tracked` hold the purposes and their
+/// `total`, and the kernel's figures are beside them. Missing values, NaN and infinities are null.
 ///
 /// # Errors
-/// Those of the writer.
+/// The errors of the writer.
 pub fn json(file: &ResultFile, path: &Path, out: &mut impl Write) -> io::Result<()> {
     let cells = file.cells.iter().map(cell).collect::<serde_json::Result<Vec<Value>>>()?;
     let object = json!({

@@ -1,4 +1,4 @@
-//! A result file for people (a text table) and for programs (JSON, CSV).
+//! Shows a result file to people (a text table) and programs (JSON, CSV).
 
 mod answer;
 mod beaten_limits;

@@ -1,9 +1,9 @@
-//! Numbers as a person reads them: few digits, a unit that fits.
+//! Formats numbers for people, with few digits and a fitting unit.
 
-/// Digits that a measured value is shown with.
+/// Significant digits of a measured value.
 const DIGITS: i32 = 4;
 
-/// Digits of what is only looked at to see how large it is.
+/// Significant digits of values of which only the magnitude matters.
 const FEW_DIGITS: i32 = 3;
 
 /// A value to four significant digits, without exponent where that is shorter: `0.01234`, `12.34`, `1234`, `123456`.
@@ -18,7 +18,7 @@ fn rounded(value: f64, digits: i32) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    // Through scientific notation, because rounding may carry into another digit: 9.9996 is 10.00.
+    // Scientific notation gives the exponent after rounding: 9.9996 becomes 10.00.
     let scientific = format!("{value:.*e}", (digits - 1) as usize);
     let exponent = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok()).unwrap_or(0);
     if exponent < -4 {
@@ -27,7 +27,7 @@ fn rounded(value: f64, digits: i32) -> String {
     format!("{value:.*}", (digits - 1 - exponent).max(0) as usize)
 }
 
-/// A unit of time and how many of it make a second.
+/// A unit of time, and the number of units in a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TimeUnit {
     /// The unit's symbol.
@@ -36,7 +36,7 @@ pub struct TimeUnit {
 }
 
 impl TimeUnit {
-    /// The largest of s, ms, µs and ns of which `seconds` are at least one, as far as four digits can tell.
+    /// The largest of s, ms, µs and ns in which `seconds`, rounded to four digits, is at least 1.
     pub fn of(seconds: f64) -> TimeUnit {
         let units = [("s", 1.0), ("ms", 1e3), ("µs", 1e6)].map(|(name, per_second)| TimeUnit { name, per_second });
         let fits = |unit: &TimeUnit| seconds * unit.per_second >= 0.99995 || seconds == 0.0;
@@ -49,7 +49,7 @@ impl TimeUnit {
     }
 }
 
-/// Bytes in MiB.
+/// Bytes in MiB, to four digits.
 pub fn mebibytes(bytes: u64) -> String {
     significant(bytes as f64 / f64::from(1 << 20))
 }
@@ -64,7 +64,7 @@ pub fn about(value: f64) -> String {
     rounded(value, FEW_DIGITS)
 }
 
-/// Bytes a second in GB/s, 10⁹ bytes.
+/// Bytes per second in GB/s (10⁹ bytes), to three digits.
 pub fn gigabytes(bytes_per_second: f64) -> String {
     rounded(bytes_per_second / 1e9, FEW_DIGITS)
 }

@@ -3,19 +3,19 @@
 /// Columns of the page.
 pub const WIDTH: usize = 100;
 
-/// Text without characters that would move the cursor or change the terminal.
+/// Text with control characters replaced by blanks, as they could move the cursor or change the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|symbol| if symbol.is_control() { ' ' } else { symbol }).collect()
 }
 
-/// Appends a paragraph, broken between words; lines after the first are indented by `indent`. A word longer than a
-/// line stands whole on its own.
+/// Appends a paragraph with line breaks between words. Lines after the first are indented by `indent`. A word longer
+/// than a line gets a line of its own.
 pub fn paragraph(page: &mut String, text: &str, indent: usize) {
     broken(page, printable(text).split_whitespace(), "", indent);
 }
 
-/// Appends a list with `separator` after every item but the last, broken between items as a paragraph is between
-/// words.
+/// Appends a list with `separator` after every item but the last. Lines break between items, as those of a paragraph
+/// break between words.
 pub fn list(page: &mut String, items: &[String], separator: &str, indent: usize) {
     let items: Vec<String> = items.iter().map(|item| printable(item)).collect();
     broken(page, items.iter().map(String::as_str), separator, indent);
@@ -42,12 +42,12 @@ fn broken<'a>(page: &mut String, pieces: impl Iterator<Item = &'a str>, separato
     page.push('\n');
 }
 
-/// Where a column's texts stand.
+/// Alignment of a column's texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// At the left, as words do.
+    /// At the left, for words.
     Left,
-    /// At the right, as numbers do.
+    /// At the right, for numbers.
     Right,
 }
 
@@ -111,7 +111,7 @@ mod tests {
     fn paragraph_breaks_between_words_at_the_width() {
         let word = "x".repeat(49);
         let mut page = String::new();
-        // 49 + 1 + 49 = 99, and one more word does not fit.
+        // 49 + 1 + 49 = 99, so no other word fits.
         paragraph(&mut page, &format!("{word} {word} z y"), 4);
         assert_eq!(page, format!("{word} {word}\n    z y\n"));
         let mut page = String::new();

@@ -1,4 +1,4 @@
-//! A small result file that the tests of the forms share: two cells that went well, one infeasible, one wrong.
+//! Small result files for the tests of text, JSON and CSV.
 
 use serde_json::json;
 
@@ -41,8 +41,8 @@ fn verified(differing_elements: u64, max_ulp: u64, max_relative_error_vs_exact: 
     Some(VerificationRow { differing_elements, max_ulp, max_relative_error_vs_exact, wrong_elements: 0, reference })
 }
 
-/// Jobs on so many nodes that timed `sharded-direct` and `tree-central` in 20 blocks at these seconds, with ratios over
-/// jobs. The one-sided ratios of each job say that the tree is slower.
+/// A file of jobs that timed `sharded-direct` and `tree-central` in 20 blocks with these seconds, each on its number of
+/// nodes, with ratios over jobs. The ratios of each job have the verdict that the tree is slower.
 pub fn jobs(seconds: &[[f64; 2]], nodes: &[u64]) -> ResultFile {
     let mut file = ResultFile::new(r#"{"name": "jobs"}"#.into(), json!({}));
     for (job, (of_job, nodes)) in seconds.iter().zip(nodes).enumerate() {
@@ -71,7 +71,7 @@ pub fn jobs(seconds: &[[f64; 2]], nodes: &[u64]) -> ResultFile {
     file
 }
 
-/// The file.
+/// A file of one job with two cells that are ok, one that is infeasible, and one that failed.
 pub fn file() -> ResultFile {
     let environment = json!({
         "mpi_library": "Open MPI 4.1.4\nsecond line",

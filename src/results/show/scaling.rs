@@ -1,12 +1,12 @@
-//! How the same strategy fares on more and more nodes: parallel efficiency, and the share of what the wires allow.
+//! Scaling of a strategy with the number of nodes: parallel efficiency, and the share of the machine's limit.
 //!
-//! The work of a cell is what must be summed, N·|θ| elements; its rate is work over the median time. Efficiency on k
-//! nodes is the rate of one node of k over the rate of one node of the fewest, k₀, that the file has:
+//! The work of a cell is the number of summed elements, N·|θ|. Its rate is the work divided by the median time T. The
+//! efficiency on k nodes is the rate per node, relative to the rate per node on the fewest nodes k₀ of the file:
 //!
 //! E(k) = (N·|θ| / (T·k)) / (N₀·|θ₀| / (T₀·k₀)).
 //!
-//! With N and |θ| the same everywhere, that is strong scaling, T₀·k₀ / (T·k). With N·|θ| in proportion to the nodes it
-//! is weak scaling, T₀ / T.
+//! If N and |θ| are constant, this is strong scaling, T₀·k₀ / (T·k). If N·|θ| is proportional to k, it is weak scaling,
+//! T₀ / T.
 
 use serde::Serialize;
 
@@ -17,19 +17,19 @@ use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
 use crate::roofline::share::Bottleneck;
 
-/// How the work of a series goes with its nodes.
+/// The way in which the work of a series depends on the number of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Scaling {
-    /// The same work on any number of nodes.
+pub enum Kind {
+    /// The work is the same on any number of nodes.
     Strong,
-    /// The same work for each node.
+    /// The work per node is the same.
     Weak,
     /// Neither.
     Mixed,
 }
 
-/// A strategy, under terms that do not change with the nodes, on several numbers of nodes.
+/// A strategy with constant terms on several numbers of nodes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Series {
     /// Strategy.
@@ -38,42 +38,43 @@ pub struct Series {
     pub model: String,
     /// Element type.
     pub dtype: Dtype,
-    /// Flow; `auto` for every chunk size that it came to.
+    /// Flow; `auto` for all chunk sizes that it resulted in.
     pub flow: String,
-    /// The other properties that are the same along the series: roles, way inside a node, order, end, residency, ceiling.
+    /// The other properties that are the same along the series: roles, transport inside a node, order, end, residency,
+    /// ceiling.
     pub terms: String,
-    /// How its work goes with its nodes.
-    pub kind: Scaling,
-    /// By nodes, ascending; at least two numbers of nodes.
-    pub points: Vec<ScalingPoint>,
+    /// Strong, weak or mixed scaling.
+    pub kind: Kind,
+    /// Points by ascending number of nodes; at least two.
+    pub points: Vec<Point>,
 }
 
-/// One number of nodes.
+/// A series at one number of nodes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScalingPoint {
     /// Nodes.
     pub nodes: u64,
     /// Ranks on all of them.
     pub ranks: u64,
-    /// N.
+    /// Number of clients, N.
     pub clients: u64,
-    /// M.
+    /// Number of shards, M.
     pub shards: u64,
-    /// |θ|.
+    /// Elements of the gradient, |θ|.
     pub elements: u64,
-    /// Jobs that measured it.
+    /// Number of jobs that measured it.
     pub jobs: u64,
-    /// Median time, seconds; of several jobs the median of their medians. None where no job measured it.
+    /// Median time in seconds; the median of the medians if there are several jobs. None if no job measured it.
     pub median_s: Option<f64>,
     /// Ends of the median's 95 % interval; None with several jobs or too few samples.
     pub interval_s: Option<(f64, f64)>,
-    /// Of the rate of one node on the fewest nodes; None on points without times, or where the fewest have none.
+    /// Parallel efficiency, as the module defines it; None if this point or the one with the fewest nodes has no time.
     pub efficiency: Option<f64>,
-    /// Made of the ends of both medians' intervals, so wider than needed.
+    /// Interval of the efficiency, from the ends of both medians' intervals. It is wider than necessary.
     pub efficiency_interval: Option<(f64, f64)>,
-    /// Least time that the busiest memory system or wire allows, over the median.
+    /// Least time that the busiest memory system or wire allows, divided by the median.
     pub share_of_limit: Option<f64>,
-    /// Which of them.
+    /// The part that sets this limit.
     pub limit_part: Option<Bottleneck>,
     /// Outcome of the cell.
     pub status: Status,
@@ -99,10 +100,10 @@ fn key(cell: &CellRow) -> SeriesKey {
     (cell.strategy.clone(), cell.model.clone(), cell.dtype, flow.to_owned(), terms)
 }
 
-/// Every series of the file that has more than one number of nodes, in the order of its first cells.
+/// The series of the file with more than one number of nodes, in the order of their first cells.
 ///
-/// N, M and |θ| may follow the nodes: where a strategy has several of them, the first ones of each number of nodes belong
-/// together, then the second ones, as the experiment lists them.
+/// N, M and |θ| may change with the number of nodes. If a strategy has several of them, the first ones of each number
+/// of nodes form a series, the second ones form another, and so on, in the order of the experiment.
 pub fn series(file: &ResultFile) -> Vec<Series> {
     let mut keys: Vec<SeriesKey> = Vec::new();
     for cell in &file.cells {
@@ -115,7 +116,7 @@ pub fn series(file: &ResultFile) -> Vec<Series> {
     for wanted in keys {
         let mut places: Vec<&CellRow> = file.cells.iter().filter(|cell| key(cell) == wanted).collect();
         places.sort_by_key(|cell| (cell.nodes, cell.cell));
-        // For each number of nodes, its sizes in order, each with the rows of all jobs that measured it.
+        // For each number of nodes, its sizes in order; each size has the rows of all jobs that measured it.
         let mut by_nodes: Vec<(u64, Vec<Vec<&CellRow>>)> = Vec::new();
         for cell in places {
             if by_nodes.last().is_none_or(|(nodes, _)| *nodes != cell.nodes) {
@@ -140,8 +141,8 @@ pub fn series(file: &ResultFile) -> Vec<Series> {
     all
 }
 
-/// The rows of one number of nodes, of one job or several.
-fn point(rows: &[&CellRow]) -> ScalingPoint {
+/// Summarises the rows of all jobs at one number of nodes.
+fn point(rows: &[&CellRow]) -> Point {
     let ok: Vec<&&CellRow> = rows.iter().filter(|row| row.timed().is_some()).collect();
     let middle = |values: Vec<f64>| crate::stats::summarise(&values).map(|summary| summary.median);
     let first = rows[0];
@@ -165,8 +166,8 @@ fn point(rows: &[&CellRow]) -> ScalingPoint {
     }
 }
 
-/// None with fewer than two numbers of nodes.
-fn with_efficiency(mut points: Vec<ScalingPoint>) -> Option<Vec<ScalingPoint>> {
+/// Fills in the efficiencies. None if there are fewer than two points.
+fn with_efficiency(mut points: Vec<Point>) -> Option<Vec<Point>> {
     let base = points.first()?.clone();
     points.get(1)?;
     for point in &mut points {
@@ -182,9 +183,9 @@ fn with_efficiency(mut points: Vec<ScalingPoint>) -> Option<Vec<ScalingPoint>> {
     Some(points)
 }
 
-fn kind(points: &[ScalingPoint]) -> Scaling {
-    // Shards that do not divide evenly, and nodes with a rank less than others, must not count.
-    let near = |work: &dyn Fn(&ScalingPoint) -> f64| {
+fn kind(points: &[Point]) -> Kind {
+    // The tolerance allows for shards that do not divide evenly, and for nodes with one rank less than others.
+    let near = |work: &dyn Fn(&Point) -> f64| {
         let first = work(&points[0]);
         points.iter().all(|point| (work(point) / first - 1.0).abs() < 0.01)
     };
@@ -308,7 +309,7 @@ mod tests {
         ResultFile { cells, ..ResultFile::new("{}".into(), serde_json::json!({})) }
     }
 
-    /// By hand: T(1) = 8 s; 2 nodes in 5 s: 8 / (2 · 5) = 0.8; 4 nodes in 4 s: 8 / 16 = 0.5.
+    /// Calculated by hand: T(1) = 8 s; 2 nodes in 5 s: 8 / (2 · 5) = 0.8; 4 nodes in 4 s: 8 / 16 = 0.5.
     #[test]
     fn the_same_work_on_more_nodes() {
         let file = file(vec![cell(4, 20, 100, Some(4.0)), cell(1, 20, 100, Some(8.0)), cell(2, 20, 100, Some(5.0))]);
@@ -316,13 +317,13 @@ mod tests {
         assert_eq!((all.len(), all[0].kind, all[0].flow.as_str()), (1, Scaling::Strong, "auto"));
         let found: Vec<(u64, f64)> = all[0].points.iter().map(|p| (p.nodes, p.efficiency.unwrap())).collect();
         assert_eq!(found, [(1, 1.0), (2, 0.8), (4, 0.5)]);
-        // 8 · 0.9 / (2 · 5 · 1.1) and 8 · 1.1 / (2 · 5 · 0.9).
+        // The ends are 8 · 0.9 / (2 · 5 · 1.1) and 8 · 1.1 / (2 · 5 · 0.9).
         let (low, high) = all[0].points[1].efficiency_interval.unwrap();
         assert!((low - 0.654545).abs() < 1e-5 && (high - 0.977778).abs() < 1e-5, "{low} {high}");
         assert_eq!(all[0].points[0].efficiency_interval, None);
     }
 
-    /// Twice the clients on twice the nodes, in a quarter more time: 8 / 10.
+    /// Twice the clients on twice the nodes take a quarter more time: 8 / 10.
     #[test]
     fn work_that_grows_with_the_nodes() {
         let all = series(&file(vec![cell(2, 4, 100, Some(8.0)), cell(4, 8, 100, Some(10.0)), cell(8, 16, 100, None)]));
@@ -335,7 +336,7 @@ mod tests {
 
     #[test]
     fn jobs_are_pooled_and_lists_stay_apart() {
-        // Two jobs on 1 node, and two numbers of clients.
+        // Two jobs on 1 node, with two numbers of clients.
         let mut cells = vec![cell(1, 20, 100, Some(6.0)), cell(1, 20, 100, Some(10.0)), cell(2, 20, 100, Some(5.0))];
         cells.extend([cell(1, 40, 100, Some(20.0)), cell(2, 40, 100, Some(20.0))]);
         let all = series(&file(cells));

@@ -14,18 +14,18 @@ use super::view::View;
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
 
-/// Longest text of the environment that the header repeats; longer ones are settings and lists for the file.
+/// Length of the longest environment text that the header repeats. Longer texts, such as lists, are only in the file.
 const LONGEST_FACT: usize = 100;
 
-/// In the environment: whether some ranks must share cores.
+/// Name of the entry in the environment that tells whether some ranks share cores.
 const CORES_SHARED: &str = "cores_shared";
 const SHARED_CORES: &str = "! RANKS SHARE CORES: some nodes have more ranks than cores for them, so ranks take turns, and \
     times are also those of the scheduler.";
 
-/// Bytes of the MPI library's that are pointed out.
+/// Memory of the MPI library in bytes above which the table marks it.
 const MUCH: u64 = 8 << 20;
 
-/// Stands where there is no value.
+/// Text of a missing value.
 const NONE: &str = "-";
 
 const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient over the median time; ingest: of all \
@@ -34,14 +34,14 @@ const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient o
     lib: of it, what the MPI library took, with ! where that is more than 8 MiB and a tenth. diff: share of elements that \
     differ from the flat server's; ulp: by how much at most.";
 
-/// Columns of the bar that draws the share of the limit.
+/// Width in characters of the bar that shows the share of the limit.
 const BAR: usize = 8;
 
 /// A column of a comparison's table.
 struct TableColumn {
     name: &'static str,
     align: Align,
-    /// Which columns go first where a line would be too long: those with the smallest number. None: it stays.
+    /// Order in which columns are left out if a line is too long, the smallest number first. None if it always stays.
     goes: Option<u8>,
     texts: Vec<String>,
 }
@@ -52,8 +52,9 @@ impl TableColumn {
     }
 }
 
-/// What the cells of a comparison usually share: named once above it, and a column only where they differ.
-type ViewFact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
+/// A property that the cells of a comparison usually share. It is named once above the table, and is a column only if
+/// they differ.
+type Fact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
 type NamedFact = (&'static str, fn(&CellRow) -> String);
 const FACTS: [NamedFact; 13] = [
     ("model", |cell| printable(&cell.model)),
@@ -73,7 +74,8 @@ const FACTS: [NamedFact; 13] = [
     ("enforced by", |cell| if cell.enforced_by.is_empty() { "nothing".into() } else { printable(&cell.enforced_by) }),
 ];
 
-/// The whole page: the answer; facts of the job, a block of lines for each comparison, reasons of the cells that are not ok.
+/// The whole page: the answer, facts about the job, a table for each comparison, and reasons for the cells that are not
+/// ok.
 pub fn table(file: &ResultFile) -> String {
     let mut page = String::new();
     let view = View::of(file);
@@ -90,7 +92,7 @@ pub fn table(file: &ResultFile) -> String {
         comparisons.entry(view.comparison(cell)).or_default().push(cell);
     }
     for (number, cells) in &mut comparisons {
-        // A cell that a job died of comes before those that ran with it.
+        // The file lists a cell that a job died of before the cells of the same blocks.
         cells.sort_by_key(|cell| (cell.comparison, cell.cell));
         page.push('\n');
         comparison(&mut page, *number, cells, &view);
@@ -134,7 +136,7 @@ fn header(page: &mut String, file: &ResultFile) {
     }
 }
 
-/// A line for each of several jobs; of many, how many there are.
+/// Appends a line for each job if there are several, or their number if there are many.
 fn jobs(page: &mut String, file: &ResultFile) {
     const LISTED: usize = 16;
     match file.jobs.len() {
@@ -150,19 +152,19 @@ fn jobs(page: &mut String, file: &ResultFile) {
     }
 }
 
-/// The smallest and the largest of a number over all cells; None without cells.
+/// The smallest and the largest value of a number over all cells; None without cells.
 fn spread<'a>(cells: impl Iterator<Item = &'a CellRow> + Clone, number: fn(&CellRow) -> u64) -> Option<String> {
     let (least, most) = (cells.clone().map(number).min()?, cells.map(number).max()?);
     Some(if least == most { least.to_string() } else { format!("{least} to {most}") })
 }
 
-/// A top-level scalar of the environment; of a text, its first line if that is short.
+/// The text of a top-level scalar of the environment; the first line of a text if it is short.
 fn environment_fact(name: &str, value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.lines().next().unwrap_or_default().to_owned(),
         Value::Number(number) => number.to_string(),
         Value::Bool(false) if name == CORES_SHARED => return Some("every rank can have a core of its own".to_owned()),
-        // A line of its own says so.
+        // The page has a line of its own for this.
         Value::Bool(true) if name == CORES_SHARED => return None,
         Value::Bool(truth) => truth.to_string(),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
@@ -195,7 +197,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
     }
     list(page, &shared, ",", 2);
 
-    // Of each size of jobs there is one.
+    // There is a fastest cell for each comparison and end.
     let first = |cell: &CellRow| {
         let rivals = cells.iter().filter(|rival| (rival.comparison, rival.end) == (cell.comparison, cell.end));
         let fastest = rivals.filter_map(|rival| rival.timed()).reduce(f64::min);
@@ -237,8 +239,8 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
     print_columns(page, columns, cells.len());
 }
 
-/// Prints the columns that fit, and says which do not.
-fn print_columns(page: &mut String, mut columns: Vec<TableColumn>, rows: usize) {
+/// Prints the columns that fit, and names the others.
+fn print_columns(page: &mut String, mut columns: Vec<Column>, rows: usize) {
     let mut gone = Vec::new();
     while columns.iter().map(|column| column.width() + 1).sum::<usize>() > WIDTH + 1 {
         let next = (0..columns.len()).filter(|at| columns[*at].goes.is_some()).min_by_key(|at| columns[*at].goes);
@@ -263,7 +265,7 @@ fn bar(share: f64) -> String {
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
-/// How many of all in percent, two digits; 0 only where there are none.
+/// A count as a percentage of all; `0` only if the count is 0.
 fn share_of(count: u64, all: u64) -> String {
     if count == 0 || all == 0 {
         return count.to_string();
@@ -275,10 +277,10 @@ fn share_of(count: u64, all: u64) -> String {
     }
 }
 
-/// Predicted for a rank that aggregates, seen by the kernel, and taken by the MPI library.
+/// The memory of a rank that aggregates in MiB: predicted, reported by the kernel, and taken by the MPI library.
 fn memory(cell: &CellRow) -> [String; 3] {
     let library = cell.library_bytes.map_or(NONE.to_owned(), |bytes| {
-        // A few pages less than what was tracked were there before.
+        // The figure is slightly negative if the round reused pages that the process already held.
         let bytes = bytes.max(0.0) as u64;
         let much = bytes > MUCH && bytes > cell.aggregating_bytes / 10;
         format!("{}{}", about_mebibytes(bytes), if much { "!" } else { "" })
@@ -287,12 +289,12 @@ fn memory(cell: &CellRow) -> [String; 3] {
     [about_mebibytes(cell.aggregating_bytes), seen, library]
 }
 
-/// A count; where it has many digits, its size. A sign or exponent that differs makes distances of billions of ulps.
+/// A count, in scientific notation from 10⁷ on. Values of different sign or exponent are billions of ulps apart.
 fn short(count: u64) -> String {
     if count < 10_000_000 { count.to_string() } else { format!("{:.2e}", count as f64) }
 }
 
-/// The median with its unit, and its interval in the same unit.
+/// The median with its unit, and its interval in the same unit. A cell that is not ok has its status instead.
 fn times(cell: &CellRow) -> [String; 2] {
     if cell.status != Status::Ok {
         return [cell.status.to_string(), NONE.to_owned()];
@@ -327,7 +329,7 @@ mod tests {
     use super::*;
     use crate::results::show::samples;
 
-    /// Numbers computed by hand: 1000003 · 4 B / 2^20 = 3.815 MiB; memory 1 + 0.5 MiB beside the gradients.
+    /// Numbers are calculated by hand: 1000003 · 4 B / 2^20 = 3.815 MiB; memory is 1 + 0.5 MiB besides the gradients.
     #[test]
     fn one_line_a_cell_with_scaled_units() {
         let page = table(&samples::file());
@@ -339,7 +341,7 @@ mod tests {
         let words = |strategy: &str| line(strategy).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let found = words("sharded-direct");
         assert_eq!(found[..8], ["*", "sharded-direct", "4", "1MiB", "12.35", "ms", "12.10–12.60", "0.324"]);
-        // Half the limit is half the bar.
+        // A share of 0.5 gives half of the bar.
         assert_eq!(found[8..], ["0.500", "████", "1.50", "-", "-", "0"]);
         let found = words("tree-lambda-fl");
         // 7 of 1,000,003 elements.
@@ -365,7 +367,7 @@ mod tests {
         assert!(page.contains("3 wrong elements, relative error up to inf: failed: the result is wrong"), "{page}");
     }
 
-    /// The fastest is of each comparison, and a failed cell, however fast, is not it.
+    /// Each comparison has a fastest cell. A failed cell is never the fastest.
     #[test]
     fn marks_the_fastest_ok_cell_of_each_comparison() {
         let mut file = samples::file();

@@ -1,8 +1,8 @@
-//! A result file as a page shows it: of several jobs, what they have measured together.
+//! The rows of a page. The rows of several jobs are pooled.
 //!
-//! Jobs of as many ranks on as many nodes under the same MPI library are repetitions of one another: each cell becomes one
-//! row, whose time is the geometric mean of the jobs' medians with an interval over jobs, and ratios are those over jobs.
-//! Jobs of other sizes stay apart, as columns that differ.
+//! Jobs with the same numbers of ranks and nodes under the same MPI library are repetitions of one another. Each cell
+//! then becomes one row. Its time is the geometric mean of the jobs' medians, with an interval over jobs, and its
+//! ratios are those over jobs. Jobs of other sizes stay separate.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,14 +16,15 @@ use crate::stats::{Alpha, pool};
 /// The rows of a page.
 pub struct View<'f> {
     file: Cow<'f, ResultFile>,
-    /// Sizes of jobs, ascending. Comparisons are numbered so that each has as many numbers.
+    /// Sizes of jobs, ascending. The number of a comparison in the view is that in the file times the number of points,
+    /// plus the index of the point.
     points: Vec<Point>,
-    /// Jobs behind the cells of each comparison where there are several.
+    /// Number of jobs of each comparison that has several.
     jobs: BTreeMap<u64, u64>,
 }
 
 impl<'f> View<'f> {
-    /// Of a file of one job or of several.
+    /// The view of a file of one or several jobs.
     pub fn of(file: &'f ResultFile) -> View<'f> {
         let points: BTreeSet<Point> = file.cells.iter().map(|cell| Point::of(file, cell)).collect();
         let points: Vec<Point> = points.into_iter().collect();
@@ -67,7 +68,7 @@ impl<'f> View<'f> {
             let cell = file.cells.iter().find(|cell| (cell.job, cell.cell) == (row.job, row.cell));
             let Some(cell) = cell else { continue };
             let comparison = number(row.comparison, place(&Point::of(file, cell)));
-            // What one of several jobs says is not what they say together.
+            // The ratios of single jobs are left out if there are several jobs.
             if !jobs.contains_key(&comparison) {
                 ratios.push(RatioRow { comparison, ..row.clone() });
             }
@@ -77,7 +78,7 @@ impl<'f> View<'f> {
         View { file: Cow::Owned(whole), points, jobs }
     }
 
-    /// Rows whose comparisons' numbers tell sizes of jobs apart, and ratios between them.
+    /// The pooled rows. Jobs of different sizes have different numbers of comparisons.
     pub fn file(&self) -> &ResultFile {
         &self.file
     }
@@ -87,12 +88,12 @@ impl<'f> View<'f> {
         cell.comparison / self.points.len().max(1) as u64
     }
 
-    /// How many jobs a comparison of the view speaks of; None for a single one.
+    /// Number of jobs that a comparison of the view is pooled over; None for a single job.
     pub fn jobs(&self, comparison: u64) -> Option<u64> {
         self.jobs.get(&comparison).copied()
     }
 
-    /// What connected a cell's ranks, where not all jobs say the same.
+    /// The MPI library that connected a cell's ranks, or threads; None if it is the same for all jobs.
     pub fn transport(&self, cell: &CellRow) -> Option<&str> {
         let first = self.points.first()?;
         if self.points.iter().all(|point| point.transport == first.transport) {
@@ -103,8 +104,8 @@ impl<'f> View<'f> {
     }
 }
 
-/// One cell as several jobs have measured it: of times the geometric mean over the jobs in which all went well, of memory
-/// and errors the greatest, of what became of it the worst.
+/// Combines the rows of one cell from several jobs: the geometric mean of the times over the jobs in which it is ok,
+/// the greatest memory and errors, and the worst status.
 fn together(rows: &[&CellRow]) -> CellRow {
     let (Some(worst), true) = (rows.iter().max_by_key(|cell| cell.status), rows.len() > 1) else {
         return rows.first().map(|row| (*row).clone()).unwrap_or_default();
@@ -162,7 +163,7 @@ mod tests {
         assert_eq!((view.jobs(0), view.transport(&file.cells[0])), (None, None));
     }
 
-    /// √(2 · 8) = 4, and of the ratios 2 and 4.5 it is 3: neither is what a job alone has.
+    /// The geometric mean of the times 2 and 8 is 4, and that of the ratios 2 and 4.5 is 3.
     #[test]
     fn jobs_of_one_size_are_one_row_with_what_they_say_together() {
         let file = samples::jobs(&[[2.0, 4.0], [8.0, 36.0]], &[2, 2]);
@@ -172,7 +173,7 @@ mod tests {
         let near = |found: Option<f64>, expected: f64| assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?}");
         near(rows[0].median_s, 4.0);
         near(rows[1].median_s, 12.0);
-        // Half the difference of the logs is ln 2; t of one degree of freedom is 12.706.
+        // Half the difference of the logarithms is ln 2. Student's t with one degree of freedom is 12.706.
         assert!((rows[0].ci_high_s.unwrap() / 4.0 - 2f64.powf(12.706_204_736)).abs() < 1e-3, "{:?}", rows[0].ci_high_s);
         let ratios = &view.file().ratios;
         assert_eq!(ratios.len(), 1, "the jobs' own ratios are left out: {ratios:?}");
@@ -190,7 +191,7 @@ mod tests {
         let header = page.lines().find(|line| line.starts_with("  strategy")).unwrap_or_else(|| panic!("{page}"));
         assert!(header.contains(" nodes "), "{page}");
         assert_eq!(page.lines().filter(|line| line.starts_with("  strategy")).count(), 1, "{page}");
-        // The fastest of each size is marked.
+        // The fastest cell of each size is marked.
         assert_eq!(page.lines().filter(|line| line.starts_with("* sharded-direct")).count(), 3, "{page}");
         for nodes in ["1 node", "2 nodes", "4 nodes"] {
             assert!(page.contains(&format!("{nodes}: shard. sharded-direct is fastest: 2.00×")), "{page}");
