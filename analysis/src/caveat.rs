@@ -110,7 +110,7 @@ impl fmt::Display for Caveat {
 
 /// The caveats of `comparisons`, each once, with the number of cells that it affects. The list is never empty for a
 /// single job.
-pub fn caveats(comparisons: &[&Comparison<'_>], jobs: usize) -> Vec<Caveat> {
+pub fn caveats(comparisons: &[&Compared<'_>], jobs: usize) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     if comparisons.iter().any(|comparison| comparison.source.says("cores_shared")) {
         caveats.push(Caveat::CoresShared);

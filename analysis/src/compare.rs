@@ -93,7 +93,7 @@ pub struct Side<'f> {
 
 impl<'f> Side<'f> {
     /// All cells of the files.
-    pub fn of(sources: impl IntoIterator<Item = &'f Source>) -> Side<'f> {
+    pub fn of(sources: impl IntoIterator<Item = &'f OpenFile>) -> Side<'f> {
         let mut cells: BTreeMap<Key, Vec<(&CellRow, Vec<f64>)>> = BTreeMap::new();
         for source in sources {
             for comparison in source.comparisons() {

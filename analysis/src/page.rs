@@ -28,7 +28,7 @@ const JSON: usize = 30_000;
 ///
 /// # Errors
 /// The errors of the figures.
-pub fn page(report: &Report<'_>, sources: &[Source], baseline: &[Source]) -> Result<String, RenderError> {
+pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) -> Result<String, RenderError> {
     let labels: Vec<&str> = sources.iter().map(|source| source.label.as_str()).collect();
     let title = if labels.len() > 3 { counted(labels.len(), "file") } else { labels.join(", ") };
     let sections = report.sections.iter().map(section).collect::<Result<Vec<Markup>, RenderError>>()?;

@@ -61,7 +61,7 @@ pub enum Mark {
 
 /// A line of the legend.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct LegendEntry {
     /// The sign before the text.
     pub sign: Sign,
     /// The text.
@@ -91,7 +91,7 @@ pub struct Picture {
     /// The elements in drawing order.
     pub marks: Vec<Mark>,
     /// The entries of the legend.
-    pub legend: Vec<Entry>,
+    pub legend: Vec<LegendEntry>,
     /// Height of the plotting area in pixels.
     pub height: u32,
 }

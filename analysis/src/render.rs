@@ -141,9 +141,9 @@ fn draw(picture: &Picture, frame: Option<Frame<'_>>, text: &mut String) -> Drawn
 }
 
 /// Entries of the legend by row, two per row if they are short enough.
-fn legend_rows(picture: &Picture) -> Vec<Vec<&crate::picture::Entry>> {
-    let mut rows: Vec<Vec<&crate::picture::Entry>> = Vec::new();
-    let is_short = |entry: &&crate::picture::Entry| entry.text.chars().count() <= LINE_CHARACTERS / 2 - 4;
+fn legend_rows(picture: &Picture) -> Vec<Vec<&crate::picture::LegendEntry>> {
+    let mut rows: Vec<Vec<&crate::picture::LegendEntry>> = Vec::new();
+    let is_short = |entry: &&crate::picture::LegendEntry| entry.text.chars().count() <= LINE_CHARACTERS / 2 - 4;
     for entry in &picture.legend {
         match rows.last_mut() {
             Some(row) if row.len() == 1 && row.iter().all(is_short) && is_short(&entry) => row.push(entry),
@@ -214,7 +214,7 @@ fn draw_field(picture: &Picture, root: &Area<'_>, area: &Area<'_>, below: u32) -
 }
 
 /// Draws the grid lines with their texts, and the axes.
-fn draw_ticks(field: &Field<'_, '_>, picture: &Picture) -> Drawn {
+fn draw_ticks(field: &Axes<'_, '_>, picture: &Picture) -> Drawn {
     let (x, y) = (&picture.x, &picture.y);
     let ends = |axis: &Axis| (axis.place(axis.low), axis.place(axis.high));
     let ((left, right), (bottom, top)) = (ends(x), ends(y));
@@ -243,7 +243,7 @@ fn draw_ticks(field: &Field<'_, '_>, picture: &Picture) -> Drawn {
 }
 
 /// Draws a dashed line with dashes of 6 pixels and gaps of 4.
-fn draw_dashed(field: &Field<'_, '_>, points: &[(f64, f64)], style: ShapeStyle) -> Drawn {
+fn draw_dashed(field: &Axes<'_, '_>, points: &[(f64, f64)], style: ShapeStyle) -> Drawn {
     let area = field.plotting_area();
     for two in points.windows(2) {
         let (from, to) = (two[0], two[1]);
@@ -261,7 +261,7 @@ fn draw_dashed(field: &Field<'_, '_>, points: &[(f64, f64)], style: ShapeStyle) 
     Ok(())
 }
 
-fn draw_mark(root: &Area<'_>, field: &Field<'_, '_>, picture: &Picture, what: &Mark) -> Drawn {
+fn draw_mark(root: &Area<'_>, field: &Axes<'_, '_>, picture: &Picture, what: &Mark) -> Drawn {
     // The marks of a row are below its name.
     let lower = if picture.y.rows.is_empty() { 0.0 } else { 0.2 };
     let place = |at: &(f64, f64)| (picture.x.place(at.0), picture.y.place(at.1) - lower);

@@ -66,7 +66,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Report<'s> {
     /// Every comparison of the files, without those of the baseline.
-    pub comparisons: Vec<Comparison<'s>>,
+    pub comparisons: Vec<Compared<'s>>,
     /// The answers, those about regressions first.
     pub answers: Vec<Answer>,
     /// Caveats that apply to all numbers.
@@ -78,7 +78,7 @@ pub struct Report<'s> {
 }
 
 /// Number of jobs with each label.
-fn jobs(sources: &[Source]) -> BTreeMap<&str, usize> {
+fn jobs(sources: &[OpenFile]) -> BTreeMap<&str, usize> {
     let mut jobs: BTreeMap<&str, usize> = BTreeMap::new();
     sources.iter().for_each(|source| *jobs.entry(&source.label).or_default() += 1);
     jobs
@@ -373,7 +373,7 @@ const PRICED: usize = 2;
 
 /// The section with the cost of the same strategies on functions. It does not depend on the machine, so there is one
 /// for all files.
-fn costs(comparisons: &[Comparison<'_>]) -> Result<Option<Section>, PriceError> {
+fn costs(comparisons: &[Compared<'_>]) -> Result<Option<Section>, PriceError> {
     let mut of: BTreeMap<(u64, Dtype), Vec<&CellRow>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied()) {
         of.entry((cell.clients, cell.dtype)).or_default().push(cell);

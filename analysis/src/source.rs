@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// A result file with its label in the report.
 #[derive(Debug)]
-pub struct Source {
+pub struct OpenFile {
     /// `LABEL` of `LABEL=FILE`, or the file's name without its extension.
     pub label: String,
     /// Path of the file.
@@ -21,21 +21,21 @@ pub struct Source {
 
 /// One comparison of one file, with its samples.
 #[derive(Debug)]
-pub struct Comparison<'f> {
+pub struct Compared<'f> {
     /// The file.
-    pub source: &'f Source,
+    pub source: &'f OpenFile,
     /// Its cells, ratios and answer.
     pub contest: Contest<'f>,
     /// The timed rounds of each cell by its number, in the order of their blocks.
     pub samples: BTreeMap<u64, Vec<&'f Sample>>,
 }
 
-impl Source {
+impl OpenFile {
     /// Opens `FILE` or `LABEL=FILE`. An argument that is an existing path is a path, even if it contains `=`.
     ///
     /// # Errors
     /// The errors of [`ResultFile::open`].
-    pub fn open(argument: &str) -> Result<Source, ResultError> {
+    pub fn open(argument: &str) -> Result<OpenFile, ResultError> {
         let whole = PathBuf::from(argument);
         let (label, path) = match argument.split_once('=') {
             Some((label, path)) if !whole.exists() && !label.is_empty() => (label.to_owned(), PathBuf::from(path)),
@@ -75,7 +75,7 @@ impl Source {
     }
 }
 
-impl<'f> Comparison<'f> {
+impl<'f> Compared<'f> {
     /// The best cell of each timed strategy, fastest first, then the first cell of each strategy that was not timed.
     pub fn best_of_each(&self) -> Vec<&'f CellRow> {
         let mut best: BTreeMap<&str, &'f CellRow> = BTreeMap::new();

@@ -11,7 +11,7 @@ use crate::source::OpenFile;
 ///
 /// # Errors
 /// The errors of the writer.
-pub fn cells(sources: &[Source], out: impl Write) -> io::Result<()> {
+pub fn cells(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     rows(sources, out, |source| &source.file.cells)
 }
 
@@ -19,7 +19,7 @@ pub fn cells(sources: &[Source], out: impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// The errors of the writer.
-pub fn ratios(sources: &[Source], out: impl Write) -> io::Result<()> {
+pub fn ratios(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     rows(sources, out, |source| &source.file.ratios)
 }
 
@@ -38,7 +38,7 @@ fn rows<R: Row>(sources: &[OpenFile], out: impl Write, of: impl Fn(&OpenFile) ->
 ///
 /// # Errors
 /// The errors of the writer.
-pub fn answers(sources: &[Source], out: impl Write) -> io::Result<()> {
+pub fn answers(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record(["label", "comparison", "of", "answer"])?;
     for source in sources {

@@ -25,16 +25,16 @@ pub enum Ended {
     TimedOut,
 }
 
-impl Launcher {
+impl JobLauncher {
     /// Splits a command line at blanks, without quoting rules. None if it has no words.
-    pub fn parse(text: &str) -> Option<Launcher> {
+    pub fn parse(text: &str) -> Option<JobLauncher> {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         (!words.is_empty()).then_some(JobLauncher { words })
     }
 
     /// Returns the default launcher for `ranks` ranks: the program in `GRADSHARD_MPIRUN`, else `srun` inside a Slurm
     /// allocation, else `mpirun`.
-    pub fn usual(ranks: usize) -> Launcher {
+    pub fn usual(ranks: usize) -> JobLauncher {
         let program = match std::env::var("GRADSHARD_MPIRUN") {
             Ok(program) if !program.is_empty() => program,
             _ if std::env::var_os("SLURM_JOB_ID").is_some() => "srun".to_owned(),

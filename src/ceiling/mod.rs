@@ -28,7 +28,7 @@ const MOST_ELEMENTS: u64 = 1 << 40;
 
 /// The experiment to search, the limit, and how to start jobs.
 #[derive(Debug)]
-pub struct Request {
+pub struct CeilingRequest {
     /// The experiment that gives strategies, shards, flows and clients; its models are replaced.
     pub experiment: PathBuf,
     /// Limit on the memory of one aggregator, bytes.
@@ -36,7 +36,7 @@ pub struct Request {
     /// The strategies to search; None searches all of the experiment's.
     pub strategies: Option<Vec<String>>,
     /// Command that starts a job's ranks.
-    pub launcher: Launcher,
+    pub launcher: JobLauncher,
     /// Number of ranks of a job.
     pub ranks: usize,
     /// Number of nodes of a job; ranks are assigned to them in blocks.
@@ -72,7 +72,7 @@ pub struct Ceiling {
     /// `largest_elements` / `predicted_elements`.
     pub measured_over_predicted: Option<f64>,
     /// All trials in order.
-    pub tries: Vec<Try<Outcome>>,
+    pub tries: Vec<Try<TrialOutcome>>,
 }
 
 /// Receives the progress of a search.
@@ -81,14 +81,14 @@ pub trait Watcher {
     /// the largest gradient, bytes.
     fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>);
     /// Called after each trial with the gradient's size in bytes.
-    fn tried(&mut self, bytes: u64, outcome: &Outcome);
+    fn tried(&mut self, bytes: u64, outcome: &TrialOutcome);
 }
 
 /// Searches every cell of the experiment.
 ///
 /// # Errors
 /// If the experiment is invalid, fixes `nodes` or takes gradients from files, or if a job cannot be started.
-pub fn find(request: &Request, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>, JobError> {
+pub fn find(request: &CeilingRequest, watcher: &mut dyn Watcher) -> Result<Vec<Ceiling>, JobError> {
     let written = probe::Template::read(&request.experiment, request.strategies.as_deref(), request.ranks)?;
     let node_of: Vec<usize> = (0..request.ranks).map(|rank| rank * request.nodes / request.ranks).collect();
     let prepared = Prepared::understand(&written.with_elements(1), &request.experiment, &node_of)?;

@@ -18,7 +18,7 @@ use crate::results::row::Status;
 /// The outcome of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "outcome", content = "detail")]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// The gradient was aggregated and the result verified.
     Ok,
     /// The job wrote a result, but its cell did not succeed. Holds the reason.
@@ -116,7 +116,7 @@ impl Template {
 ///
 /// # Errors
 /// If the job cannot be started or rejects the experiment.
-pub fn run(experiment: &str, place: &Path, request: &Request) -> Result<Outcome, JobError> {
+pub fn run(experiment: &str, place: &Path, request: &CeilingRequest) -> Result<TrialOutcome, JobError> {
     let broken = |what: &str, error: &dyn fmt::Display| JobError::Output(format!("{what}: {error}"));
     let (file, output, said) = (place.join("probe.json"), place.join("probe.h5"), place.join("said"));
     fs::write(&file, experiment).map_err(|error| broken("probe.json", &error))?;

@@ -12,7 +12,7 @@ pub struct Try<O> {
 }
 
 /// Tells whether a trial passed.
-pub trait Verdict {
+pub trait Judged {
     /// Returns true if the trial passed.
     fn went(&self) -> bool;
 }
@@ -26,7 +26,7 @@ pub struct Found<O> {
     pub tries: Vec<Try<O>>,
 }
 
-impl<O: Verdict> Found<O> {
+impl<O: Judged> Found<O> {
     /// Returns the smallest trial that failed.
     pub fn refused(&self) -> Option<&Try<O>> {
         self.tries.iter().filter(|tried| !tried.outcome.went()).min_by_key(|tried| tried.size)
@@ -39,7 +39,7 @@ const STEP: f64 = 1.05;
 /// Finds the largest size in 1..=`most` that passes, to within the share `resolution` of it. Assumes that every smaller
 /// size passes too. The search starts at `guess` and moves away from it in growing steps until it has a size that
 /// passes and one that fails, then bisects. It ends early if `attempt` returns None.
-pub fn search<O: Verdict>(
+pub fn search<O: Judged>(
     guess: u64,
     most: u64,
     resolution: f64,

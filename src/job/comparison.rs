@@ -27,7 +27,7 @@ const MOST_MISSED: u32 = 5;
 
 /// The rows that a comparison yields, on rank 0.
 #[derive(Default)]
-pub struct Outcome {
+pub struct ComparisonRows {
     /// A row for each cell, with samples and memory.
     pub cells: Vec<Measured>,
     /// The ratio of each cell to the fastest one.
@@ -293,6 +293,6 @@ impl<E: Element> Session<'_, '_, E> {
 }
 
 /// Returns the times of the cells that have not failed.
-fn timed(contenders: &[Contender<'_>]) -> Vec<Timed> {
-    contenders.iter().filter(|c| c.runs()).map(|c| Timed::new(c.cell.index, &c.samples)).collect()
+fn timed(contenders: &[Contender<'_>]) -> Vec<TimedCell> {
+    contenders.iter().filter(|c| c.runs()).map(|c| TimedCell::new(c.cell.index, &c.samples)).collect()
 }

@@ -77,16 +77,16 @@ pub struct Contender<'p> {
 
 /// The numbers of ranks and nodes that measure a comparison.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct CellPlace {
     /// Number of ranks.
     pub ranks: usize,
     /// Number of nodes of these ranks.
     pub nodes: usize,
 }
 
-impl Place {
+impl CellPlace {
     /// Counts the ranks and nodes of a transport.
-    pub fn of(transport: &dyn Transport) -> Place {
+    pub fn of(transport: &dyn Transport) -> CellPlace {
         let nodes = transport.node_of().iter().collect::<BTreeSet<_>>().len();
         CellPlace { ranks: transport.ranks(), nodes }
     }
@@ -95,7 +95,7 @@ impl Place {
 /// Facts of a comparison that are part of each cell's row.
 pub struct Circumstances<'s> {
     /// Numbers of ranks and nodes.
-    pub place: Place,
+    pub place: CellPlace,
     /// Whether the operating system enforced ceilings.
     pub enforced: bool,
     /// Whether some ranks had to share cores.

@@ -10,13 +10,13 @@ use crate::stats::{
 pub const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
 /// The times of a cell, by block, in the order of blocks.
-pub struct Timed {
+pub struct TimedCell {
     cell: u64,
     /// Block number and time, s.
     blocks: Vec<(u64, f64)>,
 }
 
-impl Timed {
+impl TimedCell {
     /// Collects the times of a cell's valid samples.
     pub fn new(cell: u64, samples: &[Sample]) -> Self {
         TimedCell {
@@ -39,13 +39,13 @@ impl Timed {
 }
 
 /// Returns the cell with the least median, the first of equals; None if none was timed.
-fn fastest(cells: &[Timed]) -> Option<&Timed> {
+fn fastest(cells: &[TimedCell]) -> Option<&TimedCell> {
     let timed = cells.iter().filter_map(|cell| Some((cell.median()?, cell)));
     timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
 }
 
 /// Returns the cells other than the fastest.
-fn others<'c>(cells: &'c [Timed], fastest: &'c Timed) -> impl Iterator<Item = &'c Timed> {
+fn others<'c>(cells: &'c [TimedCell], fastest: &'c TimedCell) -> impl Iterator<Item = &'c TimedCell> {
     cells.iter().filter(|cell| cell.cell != fastest.cell)
 }
 
@@ -57,7 +57,7 @@ fn pairs(cells: usize) -> usize {
 /// Returns the greatest relative half-width, at level `alpha`, of the intervals of all ratios to the fastest cell; for
 /// a single cell, of its median. None if an interval is not available yet. Also None if there are so few blocks that no
 /// verdict could be significant, however large the difference; stopping then would be premature.
-pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
+pub fn widest(cells: &[TimedCell], alpha: Alpha) -> Option<f64> {
     let fastest = fastest(cells)?;
     if let [alone] = cells {
         return summarise_at(&alone.seconds(), alpha)?.relative_half_width();
@@ -76,7 +76,7 @@ pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
 /// The family of tests is the comparison. The fastest cell is chosen by the same samples, and among equal cells the
 /// apparently fastest was merely lucky. So Holm's adjustment counts all pairs of cells, treating pairs without the
 /// fastest cell as having p = 1. This is valid whichever cell turns out to be the fastest.
-pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
+pub fn against_the_fastest(comparison: u64, cells: &[TimedCell], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
     let Some(fastest) = fastest(cells) else { return Vec::new() };
     let found: Vec<(&TimedCell, LogRatios, Evidence)> = others(cells, fastest)
         .filter_map(|cell| {
@@ -121,7 +121,7 @@ mod tests {
     use crate::stats::{StopReason, Stopping, StoppingRule, Verdict};
 
     /// Makes cells with times of `factors` s and a few per cent of noise by block and by cell.
-    fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<Timed> {
+    fn cells(factors: &[f64], blocks: u64, seed: u64) -> Vec<TimedCell> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut noise = || ((0..3).map(|_| random.random::<f64>()).sum::<f64>() - 1.5) * 0.05;
         let of_blocks: Vec<f64> = (0..blocks).map(|_| noise()).collect();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     /// Runs the stopping rule as the comparison's loop does, with all blocks given.
-    fn measured(all: &[Timed], precision: f64) -> (Stopped, Vec<RatioRow>) {
+    fn measured(all: &[TimedCell], precision: f64) -> (Stopped, Vec<RatioRow>) {
         let max_blocks = all[0].blocks.len() as u64;
         let rule = StoppingRule { alpha: ALPHA, target: precision, max_seconds: 1e9, max_blocks };
         let mut stopping = Stopping::new(rule);

@@ -11,7 +11,7 @@ use std::path::Path;
 /// The memory limits of one process, in bytes. The ranks of a node share all but the resource limits. A field is None
 /// if it cannot be read or there is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct RankRoom {
     /// Usable memory of the node (MemTotal of /proc/meminfo).
     pub total_bytes: Option<u64>,
     /// The kernel's estimate of memory that can be allocated without swapping (MemAvailable).
@@ -24,6 +24,9 @@ pub struct Memory {
     pub data_limit_left_bytes: Option<u64>,
     /// Private and shared memory that RLIMIT_AS still allows.
     pub address_space_left_bytes: Option<u64>,
+    /// Bytes that Slurm's limit on the job leaves on this node: SLURM_MEM_PER_NODE, or SLURM_MEM_PER_CPU for each of
+    /// SLURM_CPUS_ON_NODE, minus the resident memory of this process. The memory of the other ranks is not known here.
+    pub slurm_limit_left_bytes: Option<u64>,
     /// Size of /dev/shm, where MPI libraries put shared windows.
     pub shared_memory_bytes: Option<u64>,
     /// Free bytes of /dev/shm.
@@ -59,14 +62,14 @@ pub struct Room {
     pub limited_by: String,
 }
 
-impl Memory {
+impl RankRoom {
     /// Reads the current limits of the calling process.
     pub fn here() -> Self {
-        Self::read(Path::new("/"))
+        Self::read(Path::new("/"), |name| std::env::var(name).ok())
     }
 
     /// Like `here`, below another root than `/`, for tests.
-    fn read(root: &Path) -> Self {
+    fn read(root: &Path, variable: impl Fn(&str) -> Option<String>) -> Self {
         let meminfo = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
         let status = fs::read_to_string(root.join("proc/self/status")).unwrap_or_default();
         let limits = fs::read_to_string(root.join("proc/self/limits")).unwrap_or_default();
@@ -83,6 +86,8 @@ impl Memory {
             cgroup,
             data_limit_left_bytes: left("Max data size", "VmData"),
             address_space_left_bytes: left("Max address space", "VmSize"),
+            slurm_limit_left_bytes: slurm_limit(variable)
+                .map(|limit| limit.saturating_sub(kibibytes(&status, "VmRSS").unwrap_or(0))),
             shared_memory_bytes: shared.map(|(size, _)| size),
             shared_memory_free_bytes: shared.map(|(_, free)| free),
         }
@@ -107,7 +112,8 @@ impl Memory {
         let available = self.available_bytes.map(|bytes| (bytes, "MemAvailable of /proc/meminfo".to_owned()));
         let cgroup = self.cgroup.as_ref().map(|cgroup| (cgroup.left_bytes(), cgroup.file.clone()));
         let space = self.address_space_left_bytes.map(|bytes| (bytes, "RLIMIT_AS (ulimit -v)".to_owned()));
-        [available, cgroup, space].into_iter().flatten()
+        let slurm = self.slurm_limit_left_bytes.map(|bytes| (bytes, "the memory of the Slurm job (--mem)".to_owned()));
+        [available, cgroup, space, slurm].into_iter().flatten()
     }
 }
 
@@ -125,6 +131,14 @@ fn kibibytes(text: &str, name: &str) -> Option<u64> {
 fn resource_limit(limits: &str, name: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// Returns the memory limit of a Slurm job on one node, in bytes. Slurm may enforce it by looking at the processes
+/// instead of by a control group, so that nothing else tells of it. The variables count MiB; 0 means all memory.
+fn slurm_limit(variable: impl Fn(&str) -> Option<String>) -> Option<u64> {
+    let number = |name: &str| variable(name)?.parse::<u64>().ok().filter(|number| *number > 0);
+    let of_cpus = || number("SLURM_MEM_PER_CPU")?.checked_mul(number("SLURM_CPUS_ON_NODE")?);
+    number("SLURM_MEM_PER_NODE").or_else(of_cpus)?.checked_mul(1 << 20)
 }
 
 /// Returns the version of the memory controller that holds the process, and the group with the least memory left.

@@ -27,7 +27,7 @@ const V2_MOUNT: (&str, &str) = ("proc/self/mountinfo", "25 1 0:22 / /sys/fs/cgro
 #[test]
 fn without_limits_the_kernels_estimate_counts() -> Outcome {
     let root = machine(&[MEMINFO])?;
-    let memory = RankRoom::read(root.path());
+    let memory = RankRoom::read(root.path(), |_| None);
     assert_eq!((memory.total_bytes, memory.available_bytes), (Some(16 * GIB), Some(8 * GIB)));
     assert_eq!((memory.cgroup_version, &memory.cgroup), (None, &None));
     let room = memory.available_for_new_memory().ok_or("no room")?;
@@ -49,7 +49,7 @@ fn a_parents_limit_of_version_2_binds() -> Outcome {
         ("sys/fs/cgroup/job/memory.current", "3221225472\n"),
         ("sys/fs/cgroup/job/memory.stat", "anon 5\ninactive_file 1073741824\nactive_file 7\n"),
     ])?;
-    let memory = RankRoom::read(root.path());
+    let memory = RankRoom::read(root.path(), |_| None);
     assert_eq!(memory.cgroup_version, Some(CgroupVersion::V2));
     let limit = memory.cgroup.as_ref().ok_or("no limit")?;
     // 4 GiB are allowed and 3 GiB used, of which 1 GiB is reclaimable cache.
@@ -66,7 +66,7 @@ fn version_1_unlimited_and_limited() -> Outcome {
     let group = ("proc/self/cgroup", "3:memory:/a\n");
     let parent = ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
     let unlimited = [MEMINFO, mount, group, parent, ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", parent.1)];
-    let memory = RankRoom::read(machine(&unlimited)?.path());
+    let memory = RankRoom::read(machine(&unlimited)?.path(), |_| None);
     assert_eq!((memory.cgroup_version, &memory.cgroup), (Some(CgroupVersion::V1), &None));
 
     let limited = [
@@ -77,7 +77,7 @@ fn version_1_unlimited_and_limited() -> Outcome {
         ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1073741824\n"),
         ("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "2147483648\n"),
     ];
-    let memory = RankRoom::read(machine(&limited)?.path());
+    let memory = RankRoom::read(machine(&limited)?.path(), |_| None);
     let room = memory.available_for_new_memory().ok_or("no room")?;
     // More is used than allowed (the limit was lowered), so nothing is left.
     assert_eq!(room.bytes, 0);
@@ -91,15 +91,38 @@ fn resource_limits_bind_private_or_both() -> Outcome {
                   Max data size             1073741824           unlimited            bytes     \n\
                   Max address space         unlimited            unlimited            bytes     \n";
     let status = ("proc/self/status", "Name:\tx\nVmSize:\t 2097152 kB\nVmData:\t  524288 kB\n");
-    let memory = RankRoom::read(machine(&[MEMINFO, status, ("proc/self/limits", limits)])?.path());
+    let memory = RankRoom::read(machine(&[MEMINFO, status, ("proc/self/limits", limits)])?.path(), |_| None);
     assert_eq!((memory.data_limit_left_bytes, memory.address_space_left_bytes), (Some(GIB / 2), None));
     assert_eq!(memory.available_for_new_memory().map(|room| room.bytes), Some(GIB / 2));
     assert_eq!(memory.available_for_shared_windows().map(|room| room.bytes), Some(8 * GIB));
 
     let limits = limits.replace("Max address space         unlimited ", "Max address space         3221225472");
-    let memory = RankRoom::read(machine(&[MEMINFO, status, ("proc/self/limits", &limits)])?.path());
+    let memory = RankRoom::read(machine(&[MEMINFO, status, ("proc/self/limits", &limits)])?.path(), |_| None);
     assert_eq!(memory.address_space_left_bytes, Some(GIB));
     assert_eq!(memory.available_for_shared_windows().map(|room| room.bytes), Some(GIB));
+    Ok(())
+}
+
+/// Slurm gives its limit for the node, or for each CPU of the job on the node.
+#[test]
+fn a_slurm_job_may_use_what_it_asked_for() -> Outcome {
+    let machine = machine(&[MEMINFO, ("proc/self/status", "Name:\tx\nVmRSS:\t  102400 kB\n")])?;
+    let left = |variables: &[(&str, &str)]| {
+        let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        RankRoom::read(machine.path(), value).available_for_new_memory()
+    };
+    let of_job = |mebibytes: u64| {
+        Some(Room { bytes: mebibytes << 20, limited_by: "the memory of the Slurm job (--mem)".to_owned() })
+    };
+    assert_eq!(left(&[("SLURM_MEM_PER_NODE", "1100")]), of_job(1000));
+    assert_eq!(left(&[("SLURM_MEM_PER_CPU", "300"), ("SLURM_CPUS_ON_NODE", "2")]), of_job(500));
+    let without = left(&[]);
+    assert!(without.is_some());
+    for variables in
+        [&[("SLURM_MEM_PER_NODE", "0")][..], &[("SLURM_MEM_PER_CPU", "300")], &[("SLURM_MEM_PER_NODE", "x")]]
+    {
+        assert_eq!(left(variables), without);
+    }
     Ok(())
 }
 

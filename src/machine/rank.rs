@@ -21,7 +21,7 @@ pub struct RankMachine {
     /// The rank's binding; None if it could not be read.
     pub binding: Option<Binding>,
     /// Memory limits.
-    pub memory: Memory,
+    pub memory: RankRoom,
     /// Everything that could not be read, with reasons.
     pub problems: Vec<String>,
 }

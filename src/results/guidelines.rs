@@ -181,9 +181,9 @@ pub fn guidelines(file: &ResultFile) -> Findings {
 /// Timed cells by size of the jobs and comparison.
 type Cells<'f> = BTreeMap<(Point, u64), Sides<'f>>;
 /// Timed cells by strategy, end and number of shards; one entry per job.
-type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<Timed<'f>>>;
+type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<TimedPair<'f>>>;
 /// Timed cells by number of elements; one entry per job.
-type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<Timed<'f>>>;
+type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<TimedPair<'f>>>;
 
 /// Tests that of two cells with neighbouring gradient sizes, and otherwise equal, the smaller does not take longer.
 fn sizes(

@@ -12,7 +12,7 @@ use crate::source::Compared;
 use crate::style::{BETTER, MUTED, of_strategy};
 
 /// One bar per strategy: the share of elements that differ from the reference in any bit. None if nothing was verified.
-pub fn agreement(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+pub fn agreement(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let rows: Vec<&CellRow> =
         comparison.best_of_each().into_iter().filter(|cell| cell.verification.is_some() && cell.elements > 0).collect();
     let first = rows.first()?;

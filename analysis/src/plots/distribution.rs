@@ -15,7 +15,7 @@ use crate::style::{INK, MUTED, of_strategy};
 const SPECKS: usize = 60;
 
 /// One row per strategy: the timed rounds of its fastest cell, the median, and its interval. None without samples.
-pub fn distribution(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+pub fn distribution(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let rows: Vec<_> = comparison.best_of_each().into_iter().filter(|cell| cell.status == Status::Ok).collect();
     let samples: Vec<Vec<f64>> = rows.iter().map(|cell| comparison.seconds(cell)).collect();
     let x = Axis::log("time of a round (logarithmic)", samples.iter().flatten().copied(), time)?;

@@ -17,7 +17,7 @@ use crate::style::{INK, LIMIT, MUTED, OTHER, Style, of_strategy};
 
 /// Memory against M in one comparison. Strategies that do not shard are lines. None if nothing was predicted, or no
 /// sharded strategy has several M.
-pub fn memory_over_shards(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+pub fn memory_over_shards(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let shards: Vec<f64> = comparison.contest.cells.iter().map(|cell| cell.shards as f64).collect();
     let sharded = |cell: &&&CellRow| cell.family == Family::Sharded;
     let several = comparison.contest.cells.iter().filter(sharded).any(|cell| {
@@ -31,7 +31,7 @@ pub fn memory_over_shards(comparison: &Comparison<'_>, context: &Context) -> Opt
 }
 
 /// Memory against the gradient size, for comparisons that differ only in the model. None if there is a single size.
-pub fn memory_over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Option<Figure> {
+pub fn memory_over_size(comparisons: &[&Compared<'_>], context: &Context) -> Option<Figure> {
     let of = |cell: &CellRow| cell.gradient_bytes() as f64;
     let mut sizes: Vec<f64> = comparisons.iter().flat_map(|c| c.contest.cells.iter()).map(|cell| of(cell)).collect();
     sizes.sort_by(f64::total_cmp);

@@ -30,7 +30,7 @@ struct Over {
 
 /// Time and throughput of each strategy's best cell against the gradient size, for comparisons that differ only in the
 /// model.
-pub fn over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figure> {
+pub fn over_size(comparisons: &[&Compared<'_>], context: &Context) -> Vec<Figure> {
     let over = Over {
         slug: "size",
         words: "model size",
@@ -42,14 +42,14 @@ pub fn over_size(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figu
 }
 
 /// Time and throughput against the number of nodes, for comparisons that differ only in ranks and nodes.
-pub fn over_nodes(comparisons: &[&Comparison<'_>], context: &Context) -> Vec<Figure> {
+pub fn over_nodes(comparisons: &[&Compared<'_>], context: &Context) -> Vec<Figure> {
     let of = |cell: &CellRow| cell.nodes as f64;
     let over = Over { slug: "nodes", words: "nodes", axis: "nodes", text: plain, of };
     figures(comparisons, context, &over)
 }
 
 /// Time and throughput against M in one comparison. Strategies that were timed with a single M are dashed lines.
-pub fn over_shards(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure> {
+pub fn over_shards(comparison: &Compared<'_>, context: &Context) -> Vec<Figure> {
     let of = |cell: &CellRow| cell.shards as f64;
     let over = Over { slug: "shards", words: "number of shards", axis: "shards M", text: plain, of };
     figures(&[comparison], context, &over)
@@ -63,9 +63,9 @@ struct TimedPoint<'f> {
     median: f64,
 }
 
-fn figures(comparisons: &[&Comparison<'_>], context: &Context, over: &Over) -> Vec<Figure> {
+fn figures(comparisons: &[&Compared<'_>], context: &Context, over: &Over) -> Vec<Figure> {
     // The best cell of each strategy at each position.
-    let mut best: BTreeMap<&str, Vec<Timed<'_>>> = BTreeMap::new();
+    let mut best: BTreeMap<&str, Vec<TimedPoint<'_>>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| &comparison.contest.cells) {
         let at = (over.of)(cell);
         let Some(median) = cell.timed() else { continue };
@@ -159,7 +159,10 @@ fn draw(
 
 /// Lines of the limit at each position, at most one per family. A family's line is that of its strategy with the least
 /// limit.
-fn limits(best: &BTreeMap<&str, Vec<Timed<'_>>>, values: &impl Fn(&Timed<'_>) -> [f64; 4]) -> Vec<Vec<(f64, f64)>> {
+fn limits(
+    best: &BTreeMap<&str, Vec<TimedPoint<'_>>>,
+    values: &impl Fn(&TimedPoint<'_>) -> [f64; 4],
+) -> Vec<Vec<(f64, f64)>> {
     let mut of_family: BTreeMap<Family, BTreeMap<u64, (f64, f64)>> = BTreeMap::new();
     for timed in best.values().flatten().filter(|timed| timed.cell.limit_seconds.is_some()) {
         let least = of_family.entry(timed.cell.family).or_default();

@@ -18,7 +18,7 @@ const POINTS: usize = 300;
 
 /// Times over blocks, with one line per strategy, which shows drift and interference. None with fewer than three
 /// blocks.
-pub fn rounds(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+pub fn rounds(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let mut rows: Vec<_> = comparison.best_of_each().into_iter().filter(|cell| cell.status == Status::Ok).collect();
     let of_all = rows.len();
     rows.truncate(LINES);

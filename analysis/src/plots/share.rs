@@ -13,7 +13,7 @@ use crate::source::Compared;
 use crate::style::{INK, LIMIT, MUTED, of_strategy};
 
 /// One bar per strategy: its best cell's share, with the interval of its median. None if no limit is known.
-pub fn share(comparison: &Comparison<'_>, context: &Context) -> Option<Figure> {
+pub fn share(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let mut rows: Vec<_> = comparison.best_of_each();
     rows.retain(|cell| cell.status == Status::Ok && cell.share_of_limit.is_some());
     rows.sort_by(|one, other| other.share_of_limit.unwrap_or(0.0).total_cmp(&one.share_of_limit.unwrap_or(0.0)));

@@ -17,7 +17,7 @@ const RANKS: usize = 24;
 
 /// One round of the best sharded strategy and one of the best tree. Each is the round whose time is nearest to the
 /// median.
-pub fn timelines(comparison: &Comparison<'_>, context: &Context) -> Vec<Figure> {
+pub fn timelines(comparison: &Compared<'_>, context: &Context) -> Vec<Figure> {
     let of = |family| comparison.contest.best(family).and_then(|cell| timeline(comparison, cell, context));
     [of(Family::Sharded), of(Family::Tree)].into_iter().flatten().collect()
 }

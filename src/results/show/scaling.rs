@@ -20,7 +20,7 @@ use crate::roofline::share::Bottleneck;
 /// The way in which the work of a series depends on the number of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum Scaling {
     /// The work is the same on any number of nodes.
     Strong,
     /// The work per node is the same.
@@ -44,9 +44,9 @@ pub struct Series {
     /// ceiling.
     pub terms: String,
     /// Strong, weak or mixed scaling.
-    pub kind: Kind,
+    pub kind: Scaling,
     /// Points by ascending number of nodes; at least two.
-    pub points: Vec<Point>,
+    pub points: Vec<ScalingPoint>,
 }
 
 /// A series at one number of nodes.
@@ -142,7 +142,7 @@ pub fn series(file: &ResultFile) -> Vec<Series> {
 }
 
 /// Summarises the rows of all jobs at one number of nodes.
-fn point(rows: &[&CellRow]) -> Point {
+fn point(rows: &[&CellRow]) -> ScalingPoint {
     let ok: Vec<&&CellRow> = rows.iter().filter(|row| row.timed().is_some()).collect();
     let middle = |values: Vec<f64>| crate::stats::summarise(&values).map(|summary| summary.median);
     let first = rows[0];
@@ -167,7 +167,7 @@ fn point(rows: &[&CellRow]) -> Point {
 }
 
 /// Fills in the efficiencies. None if there are fewer than two points.
-fn with_efficiency(mut points: Vec<Point>) -> Option<Vec<Point>> {
+fn with_efficiency(mut points: Vec<ScalingPoint>) -> Option<Vec<ScalingPoint>> {
     let base = points.first()?.clone();
     points.get(1)?;
     for point in &mut points {
@@ -183,9 +183,9 @@ fn with_efficiency(mut points: Vec<Point>) -> Option<Vec<Point>> {
     Some(points)
 }
 
-fn kind(points: &[Point]) -> Kind {
+fn kind(points: &[ScalingPoint]) -> Scaling {
     // The tolerance allows for shards that do not divide evenly, and for nodes with one rank less than others.
-    let near = |work: &dyn Fn(&Point) -> f64| {
+    let near = |work: &dyn Fn(&ScalingPoint) -> f64| {
         let first = work(&points[0]);
         points.iter().all(|point| (work(point) / first - 1.0).abs() < 0.01)
     };

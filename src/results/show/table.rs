@@ -54,7 +54,7 @@ impl TableColumn {
 
 /// A property that the cells of a comparison usually share. It is named once above the table, and is a column only if
 /// they differ.
-type Fact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
+type ViewFact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
 type NamedFact = (&'static str, fn(&CellRow) -> String);
 const FACTS: [NamedFact; 13] = [
     ("model", |cell| printable(&cell.model)),
@@ -240,7 +240,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
 }
 
 /// Prints the columns that fit, and names the others.
-fn print_columns(page: &mut String, mut columns: Vec<Column>, rows: usize) {
+fn print_columns(page: &mut String, mut columns: Vec<TableColumn>, rows: usize) {
     let mut gone = Vec::new();
     while columns.iter().map(|column| column.width() + 1).sum::<usize>() > WIDTH + 1 {
         let next = (0..columns.len()).filter(|at| columns[*at].goes.is_some()).min_by_key(|at| columns[*at].goes);
