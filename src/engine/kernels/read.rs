@@ -1,4 +1,4 @@
-//! Reading and nothing else: how fast memory can be read bounds every sum of many inputs.
+//! A kernel that only reads memory. Its speed bounds that of every sum of many inputs.
 
 use super::lanes::{Lanes, Plain};
 use super::variant::Variant;
@@ -6,14 +6,14 @@ use super::variant::Variant;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 
-/// Sums that run side by side, so that no addition waits for the one before.
+/// Number of independent sums, so that no addition waits for the previous one.
 const CHAINS: usize = 4;
 
-/// Reads `len` elements and returns some sum of them, rounded in no particular order: only that each was read counts. Uses
-/// the fastest variant that this machine has.
+/// Reads `len` elements and returns their sum, rounded in unspecified order; it only ensures that each is read. Uses
+/// the fastest variant of this machine.
 ///
 /// # Safety
-/// `data` must be valid for reads of `len` elements that nobody writes meanwhile.
+/// `data` must be valid for reads of `len` elements, which no one writes meanwhile.
 pub unsafe fn read(data: *const f32, len: usize) -> f32 {
     // SAFETY: the caller's promise; the best variant is available.
     unsafe {
@@ -28,10 +28,10 @@ pub unsafe fn read(data: *const f32, len: usize) -> f32 {
 }
 
 /// # Safety
-/// As for [`read`], and `V` may be used here.
+/// As for [`read`], and the machine supports `V`.
 #[inline(always)]
 pub(super) unsafe fn body<V: Lanes<f32>>(data: *const f32, len: usize) -> f32 {
-    // SAFETY: every step stays inside 0..len; the sums are stored into an array that has room for them.
+    // SAFETY: every step stays inside 0..len; the array has room for the lanes.
     unsafe {
         let mut sums = [V::splat(0.0); CHAINS];
         let mut at = 0;
@@ -58,13 +58,13 @@ pub(super) unsafe fn body<V: Lanes<f32>>(data: *const f32, len: usize) -> f32 {
 mod tests {
     use super::*;
 
-    /// Whole numbers, whose sum is exact in any order.
+    /// The elements are whole numbers, whose sum is exact in any order.
     #[test]
     fn every_element_is_read_once() {
         for len in [0, 1, 15, 16, 63, 64, 65, 1000] {
             let data: Vec<f32> = (0..len).map(|i| (i % 7) as f32).collect();
             let expected: f32 = data.iter().sum();
-            // SAFETY: the vector's own elements; every variant is asked only where it is available.
+            // SAFETY: the pointers are the vector's own; every variant is only used if it is available.
             unsafe {
                 assert_eq!(read(data.as_ptr(), len), expected, "{len}");
                 assert_eq!(body::<Plain<f32, 4>>(data.as_ptr(), len), expected, "{len}");

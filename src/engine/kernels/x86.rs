@@ -1,4 +1,4 @@
-//! Lanes of AVX2 and AVX-512 registers, and the sum's body compiled for them.
+//! Lanes in AVX2 and AVX-512 registers, and the sum's body compiled for them.
 
 use std::arch::x86_64::*;
 
@@ -12,7 +12,7 @@ macro_rules! arithmetic {
     ($acc:ty, $splat:ident, $load:ident, $mul:ident, $add:ident, $div:ident, $store:ident, $stream:ident) => {
         #[inline(always)]
         unsafe fn splat(value: $acc) -> Self {
-            // SAFETY: the trait's promise; likewise below.
+            // SAFETY: the trait's requirements; likewise below.
             unsafe { $splat(value) }
         }
         #[inline(always)]
@@ -42,7 +42,7 @@ macro_rules! arithmetic {
     };
 }
 
-/// Lanes whose elements are the accumulation type itself.
+/// Implements lanes whose elements have the accumulation type.
 macro_rules! wide {
     ($vector:ty, $width:expr, $acc:ty, $load:ident, $store:ident, $stream:ident, $($rest:ident),*) => {
         impl Lanes<$acc> for $vector {
@@ -51,7 +51,7 @@ macro_rules! wide {
 
             #[inline(always)]
             unsafe fn widen(from: *const $acc) -> Self {
-                // SAFETY: the trait's promise; likewise below.
+                // SAFETY: the trait's requirements; likewise below.
                 unsafe { $load(from) }
             }
             #[inline(always)]
@@ -69,7 +69,7 @@ macro_rules! wide {
     };
 }
 
-/// Lanes of `f32` whose elements are 16 bits wide.
+/// Implements lanes of `f32` whose elements have 16 bits.
 macro_rules! half_width {
     ($vector:ty, $width:expr, $element:ty, $bits:ty, $load:ident, $store:ident, $stream:ident, $widen:path, $narrow:path,
      $($arithmetic:ident),*) => {
@@ -79,7 +79,7 @@ macro_rules! half_width {
 
             #[inline(always)]
             unsafe fn widen(from: *const $element) -> Self {
-                // SAFETY: the trait's promise; likewise below.
+                // SAFETY: the trait's requirements; likewise below.
                 unsafe { $widen($load(from.cast())) }
             }
             #[inline(always)]
@@ -239,9 +239,9 @@ fn widen_bf16_512(bits: __m256i) -> __m512 {
     _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)))
 }
 
-// AVX512_BF16's own conversion takes subnormals for zero, so both widths round in integers: adding just less than half
-// a unit of the last place kept, and one more where that place is odd, carries exactly when round to nearest even
-// does. A NaN must not be rounded, as it may carry into infinity: it is cut, and kept a NaN by its quiet bit.
+// AVX512_BF16's conversion flushes subnormals to zero, so both widths round in integer arithmetic. Adding just less
+// than half a unit of the last kept place, plus one if that place is odd, carries exactly when rounding to nearest even
+// does. A NaN must not be rounded, as it might carry into infinity; it is truncated and its quiet bit set.
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -269,14 +269,14 @@ fn narrow_bf16_512(value: __m512) -> __m256i {
     _mm512_cvtepi32_epi16(words)
 }
 
-// Two tiles: of two cache lines of accumulators where all terms are added together, and of one where they are added in
-// groups.
+// The first tile has two cache lines of accumulators, for terms added in one pass; the second has one, for terms added
+// in groups.
 macro_rules! compiled {
     ($name:ident, $features:literal, $element:ty, $vector:ty, $tile:literal, $line:literal) => {
-        /// The body for one element type.
+        /// The sum's body for one element type.
         ///
         /// # Safety
-        /// The machine has the features, and the pointers are as [`super::accumulate`] asks.
+        /// The machine has the features, and the pointers are as [`super::accumulate`] requires.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name(sum: &Sum<$element>) {
             #[inline(never)]
@@ -285,7 +285,7 @@ macro_rules! compiled {
                 // SAFETY: as below.
                 unsafe { in_blocks::<$element, $vector, $line>(sum) }
             }
-            // SAFETY: the caller's promise; these functions are compiled for what the lanes need.
+            // SAFETY: the caller's promise; these functions are compiled for the instructions of the lanes.
             unsafe { if is_together(sum) { together::<$element, $vector, $tile>(sum) } else { blocks(sum) } }
         }
     };
@@ -302,13 +302,13 @@ compiled!(avx512_bf16, "avx2,f16c,avx512f", bf16, __m512, 2, 1);
 
 macro_rules! reading {
     ($name:ident, $features:literal, $vector:ty) => {
-        /// Reading alone.
+        /// The body of [`super::read`].
         ///
         /// # Safety
-        /// The machine has the features, and the pointer is as [`super::read`] asks.
+        /// The machine has the features, and the pointer is as [`super::read`] requires.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name(data: *const f32, len: usize) -> f32 {
-            // SAFETY: the caller's promise; this function is compiled for what the lanes need.
+            // SAFETY: the caller's promise; this function is compiled for the instructions of the lanes.
             unsafe { body::<$vector>(data, len) }
         }
     };
