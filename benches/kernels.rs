@@ -1,8 +1,8 @@
-//! The summing kernels beside naive loops and beside the machine's memory: `cargo bench --bench kernels`.
+//! Benchmarks of the summing kernels against naive loops and the memory bandwidth: `cargo bench --bench kernels`.
 //!
-//! Bytes counted are those of the inputs and the output, each once: what must move. `three_stream` adds two arrays into
-//! a third of the same bytes as the kernel's and is what memory gives at two inputs; compare within one run. Memory is
-//! in huge pages where the kernel grants them; with GRADSHARD_BENCH_PAGES=small it is in small ones.
+//! Bytes counted are those of inputs and output, each once. `three_stream` adds two arrays into a third: the traffic of
+//! two inputs, at memory bandwidth. Compare within one run only. Memory is in huge pages if the kernel grants them;
+//! with GRADSHARD_BENCH_PAGES=small it is in small ones.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unsafe_code)]
 
@@ -14,26 +14,26 @@ use gradshard::engine::kernels::{Store, SumStart, Term, Variant, accumulate_and_
 use gradshard::gradient::{Accumulator, Element};
 use half::{bf16, f16};
 
-/// Elements whose sums stay in the cache.
+/// Number of elements whose sums fit the cache.
 const SMALL: usize = 16 << 10;
-/// Elements that do not: 128 MiB of `f32`.
+/// Number of elements beyond the cache: 128 MiB of `f32`.
 const LARGE: usize = 32 << 20;
-/// Elements of a small chunk or shard, where the cost of a call shows.
+/// Number of elements of a small chunk or shard, where the overhead of a call shows.
 const TINY: usize = 300;
-/// Bytes of a buffer: the widest elements.
+/// Size of a buffer for the widest elements, bytes.
 const BUFFER: usize = LARGE * 8;
-/// A byte that, repeated, is an ordinary number in every element type.
+/// A byte whose repetition is an ordinary number in every element type.
 const FILL: u8 = 0x3c;
 
 fn main() {
     divan::main();
 }
 
-/// Memory of [`BUFFER`] bytes that lives as long as the process, on a huge page's boundary.
+/// Memory of [`BUFFER`] bytes, aligned to huge pages, that lives as long as the process.
 #[derive(Clone, Copy)]
 struct Buffer(*mut u8);
 
-// SAFETY: benches read inputs, and write each output from one thread a part.
+// SAFETY: benchmarks only read inputs, and each part of an output is written by one thread.
 unsafe impl Send for Buffer {}
 // SAFETY: as above.
 unsafe impl Sync for Buffer {}
@@ -44,7 +44,7 @@ impl Buffer {
     }
 }
 
-/// The first `count` buffers; made on first use, of zero cost in memory beyond what was touched.
+/// Returns the first `count` buffers. They are mapped on first use and filled up to `bytes`.
 fn buffers(count: usize, bytes: usize) -> Vec<Buffer> {
     const HUGE: usize = 2 << 20;
     static ALL: Mutex<Vec<(Buffer, usize)>> = Mutex::new(Vec::new());
@@ -52,7 +52,7 @@ fn buffers(count: usize, bytes: usize) -> Vec<Buffer> {
     let mut all = ALL.lock().unwrap();
     while all.len() < count {
         let advice = if small { libc::MADV_NOHUGEPAGE } else { libc::MADV_HUGEPAGE };
-        // SAFETY: a new private mapping, longer than the buffer by what alignment takes.
+        // SAFETY: a new private mapping, longer than the buffer by the room for alignment.
         let start = unsafe {
             let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
             let start = libc::mmap(std::ptr::null_mut(), BUFFER + HUGE, read_write, private, -1, 0);
@@ -64,7 +64,7 @@ fn buffers(count: usize, bytes: usize) -> Vec<Buffer> {
     }
     for (buffer, filled) in &mut all[..count] {
         if *filled < bytes {
-            // SAFETY: inside the mapping.
+            // SAFETY: the bytes are inside the mapping.
             unsafe { buffer.0.write_bytes(FILL, bytes) };
             *filled = bytes;
         }
@@ -77,7 +77,7 @@ fn terms<E: Element>(inputs: &[Buffer], at: usize) -> Vec<Term<E>> {
     inputs.iter().enumerate().map(|(k, input)| Term::Weighted { data: input.at(at), weight: weight(k) }).collect()
 }
 
-/// What moves: `streams` ranges of `len` elements.
+/// Counts the traffic of `streams` ranges of `len` elements, bytes.
 fn bytes<E>(streams: usize, len: usize) -> BytesCount {
     BytesCount::new(streams * len * size_of::<E>())
 }
@@ -96,7 +96,7 @@ fn kernel<E: Element>(bencher: Bencher, variant: Variant, inputs: usize, len: us
     });
 }
 
-/// As written without thought: client by client over the whole range.
+/// The naive loop: client by client over the whole range.
 fn client_by_client<E: Element>(bencher: Bencher, inputs: usize, len: usize) {
     let buffers = buffers(inputs + 1, len * size_of::<E>());
     // SAFETY: every buffer holds len elements; the output is not among the inputs.
@@ -121,10 +121,10 @@ fn client_by_client<E: Element>(bencher: Bencher, inputs: usize, len: usize) {
     });
 }
 
-/// a = b + c over `len` values of `f32`.
+/// Computes a = b + c over `len` values of `f32`.
 ///
 /// # Safety
-/// Each pointer is valid for `len` values, `len` is a multiple of 16, and `a` lies on a cache line's boundary.
+/// Each pointer is valid for `len` values, `len` is a multiple of 16, and `a` is aligned to a cache line.
 unsafe fn add(a: *mut f32, b: *const f32, c: *const f32, len: usize, store: Store) {
     #[cfg(target_arch = "x86_64")]
     if store == Store::Streaming {
@@ -153,12 +153,12 @@ fn three_stream<E: Element>(bencher: Bencher, len: usize, store: Store) {
     let buffers = buffers(3, len * size_of::<E>());
     let len_f32 = len * size_of::<E>() / 4;
     bencher.counter(bytes::<E>(3, len)).bench_local(|| {
-        // SAFETY: every buffer holds that many bytes and begins a page.
+        // SAFETY: every buffer holds that many bytes and is page-aligned.
         unsafe { add(buffers[0].at(0), buffers[1].at(0), buffers[2].at(0), len_f32, store) }
     });
 }
 
-/// Ranges of a few hundred elements, where the cost of a call shows.
+/// Ranges of a few hundred elements, where the overhead of a call shows.
 mod tiny {
     use super::*;
 
@@ -168,7 +168,7 @@ mod tiny {
     }
 }
 
-/// Ranges that stay in the cache.
+/// Ranges that fit the cache.
 mod cache {
     use super::*;
 
@@ -223,7 +223,7 @@ mod memory {
     }
 }
 
-/// Two threads, each with half of 128 MiB, two inputs: two ranks that each sum their shard.
+/// Two threads that each sum half of 128 MiB from two inputs, like two ranks that sum a shard each.
 mod two_threads {
     use super::*;
 
@@ -244,7 +244,7 @@ mod two_threads {
     fn kernel(bencher: Bencher, store: Store) {
         halves(bencher, |buffers, at| {
             let terms = terms::<f32>(&buffers[1..], at);
-            // SAFETY: both halves are inside every buffer, and apart.
+            // SAFETY: both halves are inside every buffer and do not overlap.
             unsafe {
                 let out = buffers[0].at(at);
                 accumulate_and_finish(SumStart::Fresh, std::ptr::null(), &terms, out, 100.0, HALF, store);
@@ -254,7 +254,7 @@ mod two_threads {
 
     #[divan::bench(args = [Store::Cached, Store::Streaming], sample_count = 20)]
     fn three_stream(bencher: Bencher, store: Store) {
-        // SAFETY: both halves are inside every buffer, and apart.
+        // SAFETY: both halves are inside every buffer and do not overlap.
         halves(bencher, |buffers, at| unsafe {
             add(buffers[0].at(at), buffers[1].at(at), buffers[2].at(at), HALF, store);
         });

@@ -32,9 +32,9 @@ impl JobLauncher {
         (!words.is_empty()).then_some(JobLauncher { words })
     }
 
-    /// Returns the default launcher for `ranks` ranks: the program in `GRADSHARD_MPIRUN`, else `srun` inside a Slurm
-    /// allocation, else `mpirun`.
-    pub fn usual(ranks: usize) -> JobLauncher {
+    /// Returns the default launcher for `ranks` ranks: `GRADSHARD_MPIRUN`, else `srun` inside a Slurm allocation, else
+    /// `mpirun`.
+    pub fn usual(ranks: usize) -> Launcher {
         let program = match std::env::var("GRADSHARD_MPIRUN") {
             Ok(program) if !program.is_empty() => program,
             _ if std::env::var_os("SLURM_JOB_ID").is_some() => "srun".to_owned(),
@@ -55,7 +55,7 @@ impl JobLauncher {
     /// timeout(1) keeps the time limit, so the job ends within it even if this process is killed.
     ///
     /// # Errors
-    /// If `said` cannot be created or timeout(1) cannot be started.
+    /// If `said` or timeout(1) cannot be used.
     pub fn run_within(
         &self,
         patience: Duration,
@@ -73,7 +73,7 @@ impl JobLauncher {
         Ok(Ended::Itself(status))
     }
 
-    /// Returns the launcher's command line, words joined by blanks.
+    /// Returns the command line without the program.
     pub fn text(&self) -> String {
         self.words.join(" ")
     }

@@ -1,5 +1,5 @@
-//! Finds the largest gradient that a strategy can aggregate under a memory limit. It is predicted from plans and then
-//! found by trial. Each trial is a job of its own with the limit enforced.
+//! Finds the largest gradient that a strategy aggregates under a memory limit: predicted from plans, then by trial.
+//! Each trial is a job of its own with the limit enforced.
 
 mod launch;
 mod probe;
@@ -39,7 +39,7 @@ pub struct CeilingRequest {
     pub launcher: JobLauncher,
     /// Number of ranks of a job.
     pub ranks: usize,
-    /// Number of nodes of a job; ranks are assigned to them in blocks.
+    /// Number of nodes, filled with ranks in blocks.
     pub nodes: usize,
     /// Time limit of one job.
     pub patience: Duration,
@@ -65,9 +65,9 @@ pub struct Ceiling {
     pub predicted_elements: Option<u64>,
     /// The longest gradient that passed, elements; None if none did.
     pub largest_elements: Option<u64>,
-    /// The shortest gradient that failed, elements; None if none did.
+    /// The shortest gradient that failed, elements.
     pub refused_elements: Option<u64>,
-    /// Outcome of the shortest gradient that failed; empty if none did.
+    /// Outcome of that gradient; empty if none failed.
     pub refused_because: String,
     /// `largest_elements` / `predicted_elements`.
     pub measured_over_predicted: Option<f64>,
@@ -77,8 +77,7 @@ pub struct Ceiling {
 
 /// Receives the progress of a search.
 pub trait Watcher {
-    /// Called when the search for cell `at` of `of`, described by `what`, begins. `predicted` is the predicted size of
-    /// the largest gradient, bytes.
+    /// A search begins: number `at` of `of`, for cell `what`, with the predicted size of the gradient in bytes.
     fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>);
     /// Called after each trial with the gradient's size in bytes.
     fn tried(&mut self, bytes: u64, outcome: &TrialOutcome);
@@ -143,8 +142,7 @@ pub fn find(request: &CeilingRequest, watcher: &mut dyn Watcher) -> Result<Vec<C
     Ok(all)
 }
 
-/// Returns the longest gradient for which every rank's predicted peak memory is within the limit, elements. None if the
-/// strategy has no plan.
+/// Returns the longest gradient for which every rank's predicted memory fits the limit, elements. None without a plan.
 fn predicted(
     prepared: &Prepared,
     comparison: &Comparison,

@@ -21,9 +21,9 @@ use crate::results::row::Status;
 pub enum TrialOutcome {
     /// The gradient was aggregated and the result verified.
     Ok,
-    /// The job wrote a result, but its cell did not succeed. Holds the reason.
+    /// The job wrote a result, but its cell failed: the reason.
     Refused(String),
-    /// The job wrote no result. Holds its exit status and last message.
+    /// The job wrote no result: its exit status and last message.
     Died(String),
     /// The job exceeded its time limit.
     Hung(String),
@@ -52,8 +52,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads the experiment at `path`, restricted to `strategies` if given. If it names no roles, all ranks but one
-    /// become dedicated aggregators, so that the clients' gradients do not count towards their memory.
+    /// Reads the experiment at `path`, restricted to `strategies` if given. If it names no roles, all ranks but one are
+    /// dedicated aggregators, so that clients' gradients do not count.
     pub fn read(path: &Path, strategies: Option<&[String]>, ranks: usize) -> Result<Template, JobError> {
         let wrong = |problem: String| JobError::Input(format!("{}: {problem}", path.display()));
         let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
@@ -85,8 +85,7 @@ impl Template {
         experiment.to_string()
     }
 
-    /// Returns the experiment reduced to one cell with a gradient of `elements` elements, under an enforced ceiling of
-    /// `limit` bytes.
+    /// Returns the experiment reduced to one cell and one gradient length, under an enforced ceiling of `limit` bytes.
     pub fn of_cell(&self, comparison: &Comparison, cell: &Cell, elements: u64, limit: u64) -> String {
         let mut experiment = self.experiment.clone();
         let fields = [
@@ -120,7 +119,7 @@ pub fn run(experiment: &str, place: &Path, request: &CeilingRequest) -> Result<T
     let broken = |what: &str, error: &dyn fmt::Display| JobError::Output(format!("{what}: {error}"));
     let (file, output, said) = (place.join("probe.json"), place.join("probe.h5"), place.join("said"));
     fs::write(&file, experiment).map_err(|error| broken("probe.json", &error))?;
-    // A result of an earlier trial must not be taken for this one's.
+    // Remove the result of an earlier trial.
     let _ = fs::remove_file(&output);
     let program = std::env::current_exe().map_err(|error| broken("gradshard", &error))?;
     let words = ["run", "--force", "--no-limits", "--ignore-prediction", "--output"];

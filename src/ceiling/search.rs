@@ -36,10 +36,9 @@ impl<O: Judged> Found<O> {
 /// Factor of the first step away from the guess.
 const STEP: f64 = 1.05;
 
-/// Finds the largest size in 1..=`most` that passes, to within the share `resolution` of it. Assumes that every smaller
-/// size passes too. The search starts at `guess` and moves away from it in growing steps until it has a size that
-/// passes and one that fails, then bisects. It ends early if `attempt` returns None.
-pub fn search<O: Judged>(
+/// Finds the largest size in 1..=`most` that passes, to within the share `resolution` of it. Every size below one that
+/// passes must pass too. Moves away from `guess` in growing steps, then bisects. Stops early if `attempt` returns None.
+pub fn search<O: Verdict>(
     guess: u64,
     most: u64,
     resolution: f64,

@@ -1,22 +1,23 @@
-//! Memory for gradients and sums: zeroed, touched before the clock starts, on huge pages where the kernel gives them.
+//! Memory for gradients and sums. It is zeroed and touched before the clock starts, and on huge pages if the kernel
+//! grants them.
 
 use std::alloc::Layout;
 
 use crate::engine::ledger::{Entered, Ledger, Purpose};
 
-/// From this size on a buffer has a mapping of its own, so that it is returned to the system when dropped and memory
-/// seen by the kernel falls with it.
+/// Size from which a buffer has a mapping of its own, bytes. Such a buffer is returned to the system when it is
+/// dropped, so that the memory seen by the kernel decreases.
 const MAPPED_FROM: usize = 1 << 20;
-/// Alignment of small buffers: two cache lines (which some processors fetch together), and the widest vector.
+/// Alignment of small buffers, bytes: two cache lines, which some processors fetch together, and the widest vector.
 const ALIGNMENT: usize = 128;
 
-/// The system has no memory left to give.
+/// The error of an allocation that the system refused.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot allocate {bytes} bytes: {cause}")]
 pub struct OutOfMemory {
-    /// Bytes asked for.
+    /// Bytes requested.
     pub bytes: usize,
-    /// What the system said.
+    /// The system's error.
     pub cause: std::io::Error,
 }
 
@@ -25,24 +26,24 @@ pub struct OutOfMemory {
 pub struct Buffer {
     start: *mut u8,
     bytes: usize,
-    /// In its rank's account, where it is memory of a round.
+    /// The entry in the rank's ledger, if it is memory of a round.
     _entry: Option<Entered>,
 }
 
-// SAFETY: a buffer owns its memory; whoever shares its pointer orders the accesses.
+// SAFETY: a buffer owns its memory; users of its pointer order their accesses.
 unsafe impl Send for Buffer {}
-// SAFETY: as above; the methods on a shared buffer only yield pointers.
+// SAFETY: as above; the methods on a shared buffer only return pointers.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// As [`Buffer::zeroed`], entered in `ledger` for as long as it lives.
+    /// Like [`Buffer::zeroed`], with an entry in `ledger` for as long as the buffer lives.
     pub fn entered(bytes: usize, ledger: &Ledger, purpose: Purpose) -> Result<Buffer, OutOfMemory> {
         let mut buffer = Buffer::zeroed(bytes)?;
         buffer._entry = Some(ledger.enter(purpose, bytes as u64));
         Ok(buffer)
     }
 
-    /// `bytes` zero bytes, every page of them touched.
+    /// Allocates `bytes` zero bytes and touches every page.
     pub fn zeroed(bytes: usize) -> Result<Buffer, OutOfMemory> {
         if bytes == 0 {
             return Ok(Buffer { start: std::ptr::without_provenance_mut(ALIGNMENT), bytes, _entry: None });
@@ -71,7 +72,7 @@ impl Buffer {
             if start == libc::MAP_FAILED {
                 return Err(refused(std::io::Error::last_os_error()));
             }
-            // Advice: a kernel without huge pages refuses it, and nothing is lost.
+            // A kernel without huge pages rejects this advice, which does no harm.
             libc::madvise(start, bytes, libc::MADV_HUGEPAGE);
             let start: *mut u8 = start.cast();
             start.write_bytes(0, bytes);
@@ -79,12 +80,12 @@ impl Buffer {
         }
     }
 
-    /// Where it begins.
+    /// Returns a pointer to the first byte.
     pub fn as_ptr(&self) -> *mut u8 {
         self.start
     }
 
-    /// Its length in bytes.
+    /// Returns the length, bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -95,7 +96,7 @@ impl Drop for Buffer {
         if self.bytes == 0 {
             return;
         }
-        // SAFETY: allocated in `zeroed` in the way that its size says.
+        // SAFETY: `zeroed` allocated the memory in the way that depends on its size.
         unsafe {
             if self.bytes < MAPPED_FROM {
                 std::alloc::dealloc(self.start, Layout::from_size_align_unchecked(self.bytes, ALIGNMENT));

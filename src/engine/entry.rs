@@ -1,19 +1,19 @@
-//! Entries: how far each task of a rank has come, where its node's other ranks can see it.
+//! Entries: the progress of each task of a rank, visible to the other ranks of its node.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The progress of one task, on cache lines of its own.
+/// The progress of one task, on its own cache lines.
 #[repr(C, align(128))]
 pub(super) struct Entry {
-    /// Beginning of the task's sum or finished range, in bytes from the start of its rank's shared memory.
+    /// Offset of the task's sum or finished range from the start of its rank's shared memory, bytes.
     pub offset: AtomicU64,
-    /// Elements that are complete, from the first that the task holds.
+    /// Number of complete elements, from the first that the task holds.
     pub produced: AtomicU64,
-    /// Pieces that its consumer has taken, where they are kept in a ring.
+    /// Number of pieces that the consumer has taken, if they are kept in a ring.
     pub consumed: AtomicU64,
 }
 
-/// A task that this rank can read: its entry, and the memory of the first element that it holds.
+/// A task that this rank can read: its entry, and the address of the first element that it holds.
 #[derive(Clone, Copy)]
 pub(super) struct Located {
     pub entry: *const Entry,
@@ -21,16 +21,16 @@ pub(super) struct Located {
 }
 
 impl Located {
-    /// A task that is not known yet.
+    /// A task that has not been located yet.
     pub const NOWHERE: Located = Located { entry: std::ptr::null(), base: std::ptr::null() };
 
-    /// Its entry.
+    /// Returns the task's entry.
     pub fn entry(&self) -> &Entry {
-        // SAFETY: entries lie in memory of the round, which outlives whatever reads them.
+        // SAFETY: entries are in memory of the round, which outlives their readers.
         unsafe { &*self.entry }
     }
 
-    /// Elements that are complete, from the first that the task holds.
+    /// Returns the number of complete elements, from the first that the task holds.
     pub fn produced(&self) -> u64 {
         self.entry().produced.load(Ordering::Acquire)
     }

@@ -3,10 +3,10 @@
 use crate::engine::{OutOfMemory, TransportError};
 use crate::gradient::SourceError;
 
-/// The ways in which carrying a plan out can fail.
+/// The ways in which carrying out a plan can fail.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The transport failed; the job is lost.
+    /// The transport failed, and the job with it.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// There is no memory for the round's buffers.
@@ -15,20 +15,20 @@ pub enum EngineError {
     /// A client's gradient could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The plan needs something that this transport has not got.
+    /// The transport lacks a feature that the plan needs.
     #[error("{0}")]
     Unsupported(String),
-    /// Another rank could not make its part of the round ready, and has said why.
+    /// Another rank failed to prepare the round and reports the reason.
     #[error("another rank could not make its part of the round ready")]
     Elsewhere,
-    /// Nothing has moved for too long.
+    /// There was no progress for too long.
     #[error("rank {rank}: nothing has moved for {seconds} s: {waiting}")]
     Stalled {
         /// The rank that gave up.
         rank: usize,
-        /// How long it waited.
+        /// Duration of the wait, s.
         seconds: u64,
-        /// The message or sum that it waited for.
+        /// The message or sum for which it waited.
         waiting: String,
     },
 }

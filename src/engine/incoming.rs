@@ -1,4 +1,4 @@
-//! One stream of messages to this rank whose elements several tasks take, or that carries finished ranges.
+//! A stream of messages to this rank. Its elements are inputs of several tasks, or finished ranges.
 
 use std::sync::atomic::Ordering;
 
@@ -13,24 +13,24 @@ use crate::plan::lowering::{InSegment, Incoming, Taker};
 pub(super) struct RunIncoming<E> {
     stream: Incoming,
     index: usize,
-    /// Elements of the stream before each segment.
+    /// Number of the stream's elements before each segment.
     before: Vec<u64>,
     elements: u64,
-    /// Of each segment that is kept, the task.
+    /// For each segment that is kept, its task.
     kept: Vec<Option<Located>>,
-    /// Slots, or where finished ranges lie side by side the first of their elements.
+    /// The slots, or the first element if finished ranges are contiguous and received in place.
     memory: *mut u8,
     posted: u64,
-    /// Pieces of which every element has been delivered.
+    /// Number of pieces that have been delivered completely.
     delivered: u64,
-    /// Segments of the next piece that have been delivered.
+    /// Number of segments of the next piece that have been delivered.
     of_piece: usize,
     full: Vec<bool>,
     element: std::marker::PhantomData<E>,
 }
 
 impl<E: Element> RunIncoming<E> {
-    /// `kept` yields the task of each segment that is kept; `slots` has room for the stream's slots.
+    /// `kept` has the task of each segment that is kept; `slots` has room for the stream's slots.
     pub fn new(stream: Incoming, index: usize, kept: Vec<Option<Located>>, slots: *mut u8) -> Self {
         let mut elements = 0;
         let mut before = Vec::with_capacity(stream.segments.len());
@@ -58,7 +58,7 @@ impl<E: Element> RunIncoming<E> {
         }
     }
 
-    /// Makes ready for another round.
+    /// Resets the state for another round.
     pub fn reset(&mut self) {
         self.posted = 0;
         self.delivered = 0;
@@ -66,22 +66,22 @@ impl<E: Element> RunIncoming<E> {
         self.full.fill(false);
     }
 
-    /// True when everything has been delivered.
+    /// Returns true when everything has been delivered.
     pub fn is_done(&self) -> bool {
         self.delivered == self.stream.pieces
     }
 
-    /// Its state, for a person who has to find out why nothing moves.
+    /// Describes the state for the error message of a stalled round.
     pub fn waits_for(&self) -> String {
         format!("piece {} of {} from rank {}", self.delivered, self.stream.pieces, self.stream.from)
     }
 
-    /// Receives that can be under way.
+    /// Returns the greatest number of pending receives.
     pub fn most_messages(&self) -> usize {
         self.full.len()
     }
 
-    /// The message in `slot` is complete.
+    /// Records that the message in `slot` is complete.
     pub fn arrived(&mut self, slot: usize) {
         self.full[slot] = true;
     }
@@ -90,7 +90,7 @@ impl<E: Element> RunIncoming<E> {
         if segment.wide { size_of::<E::Acc>() } else { size_of::<E>() }
     }
 
-    /// The segments that piece `piece` consists of, by index, each with its elements of the piece.
+    /// Returns the segments in piece `piece` by index, each with its elements of the piece.
     fn segments_of(&self, piece: u64) -> impl Iterator<Item = (usize, Range)> {
         let from = piece * self.stream.piece;
         let to = (from + self.stream.piece).min(self.elements);
@@ -121,8 +121,8 @@ impl<E: Element> RunIncoming<E> {
                 let bytes = parts.map(|(at, range)| range.len() as usize * self.width(&self.stream.segments[at])).sum();
                 let slot = (self.posted % self.stream.depth) as usize;
                 let token = Token::Incoming { stream: self.index, slot }.number();
-                // SAFETY: the slot's last piece has been delivered; finished ranges are read by nobody before they are
-                // said to be complete.
+                // SAFETY: the slot's previous piece has been delivered; finished ranges are not read before they are
+                // marked complete.
                 unsafe {
                     transport.receive(token, self.stream.from, self.stream.tag, self.piece_at(self.posted), bytes)?;
                 }
@@ -141,7 +141,7 @@ impl<E: Element> RunIncoming<E> {
         }
     }
 
-    /// Delivers the oldest piece, as far as its tasks take it. Returns true if they have taken all of it.
+    /// Delivers the oldest piece as far as its tasks accept it. Returns true if they have taken all of it.
     fn deliver(&mut self, tasks: &mut [RoundTask<E>]) -> bool {
         let mut data = self.piece_at(self.delivered).cast_const();
         let mut number = 0;

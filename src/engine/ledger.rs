@@ -1,12 +1,11 @@
-//! What our own code has allocated on one rank, by purpose: kept as memory is taken and given back, which is outside
-//! every timed region.
+//! Accounts for memory allocated by our own code on one rank, by purpose. It is updated outside timed regions only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::plan::memory::Memory;
 
-/// What memory is for.
+/// The purpose of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Clients' gradients kept for the round.
@@ -19,7 +18,7 @@ pub enum Purpose {
     Result,
 }
 
-/// One rank's account. Clones share it.
+/// The account of one rank; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger(Arc<Counts>);
 
@@ -30,12 +29,12 @@ struct Counts {
 }
 
 impl Ledger {
-    /// An account with nothing in it.
+    /// Makes an empty account.
     pub fn new() -> Ledger {
         Ledger::default()
     }
 
-    /// Enters `bytes`; they are struck out when the entry is dropped.
+    /// Adds `bytes`; they are subtracted when the returned value is dropped.
     pub fn enter(&self, purpose: Purpose, bytes: u64) -> Entered {
         let at = purpose as usize;
         let now = self.0.current[at].fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -43,17 +42,17 @@ impl Ledger {
         Entered { ledger: self.clone(), purpose, bytes }
     }
 
-    /// What is held now.
+    /// Returns the bytes currently allocated.
     pub fn current(&self) -> Memory {
         read(&self.0.current)
     }
 
-    /// The most that was held for each purpose since the start or the last [`Ledger::restart`].
+    /// Returns the peak of each purpose since the start or the last [`Ledger::restart`].
     pub fn peak(&self) -> Memory {
         read(&self.0.peak)
     }
 
-    /// From now on the peak is of what follows.
+    /// Resets the peak to the current bytes.
     pub fn restart(&self) {
         for (peak, current) in self.0.peak.iter().zip(&self.0.current) {
             peak.store(current.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -71,7 +70,7 @@ fn read(counts: &[AtomicU64; 4]) -> Memory {
     }
 }
 
-/// Bytes that are held as long as this is.
+/// Bytes that count as allocated while this value lives.
 #[derive(Debug)]
 pub struct Entered {
     ledger: Ledger,

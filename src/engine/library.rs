@@ -1,4 +1,4 @@
-//! The MPI library's part of a round: its calls in order over the local sums, and the division.
+//! The MPI library's part of a round: its calls in order, applied to the local sums, and the division.
 
 use crate::engine::kernels::{self, Store, SumStart, Term};
 use crate::engine::ledger::{Ledger, Purpose};
@@ -8,15 +8,15 @@ use crate::gradient::{Accumulator, Dtype, Element, Range};
 use crate::plan::lowering::LibraryCall;
 use crate::plan::{Call, call};
 
-/// One call, with the buffers that it fills.
+/// One call with its output buffers.
 struct Stage {
     call: Call,
-    /// One list of counts a call of MPI: one, or as many as a gradient beyond C's int needs.
+    /// Counts for each call of MPI. There are several calls if the gradient is too long for C's int.
     counts: Vec<Vec<i32>>,
     ranges: Vec<Range>,
-    /// The output in the type of the sum: before the division, and where finished elements are narrower.
+    /// The output in the accumulation type, before the division or where elements are narrower.
     wide: Option<Buffer>,
-    /// The output in the type of the gradients: from the division on.
+    /// The output in the type of the gradients, from the division on.
     narrow: Option<Buffer>,
     divides: bool,
 }
@@ -30,10 +30,10 @@ pub(super) struct LibraryCalls<E: Element> {
 }
 
 impl<E: Element> LibraryCalls<E> {
-    /// Makes room for the outputs of `calls`.
+    /// Allocates the outputs of `calls`.
     ///
     /// # Errors
-    /// The transport has no MPI library, a call cannot count the elements, or there is no memory.
+    /// If the transport has no MPI library, a call cannot count the elements, or there is no memory.
     pub fn prepare(
         calls: Vec<LibraryCall>,
         (elements, divisor): (u64, f64),
@@ -53,7 +53,7 @@ impl<E: Element> LibraryCalls<E> {
         let mut stages = Vec::with_capacity(calls.len());
         for (number, LibraryCall { call, ranges, .. }) in calls.into_iter().enumerate() {
             let one_call = match call {
-                // Cut into blocks by the transport.
+                // The transport divides these calls into blocks.
                 Call::Reduce { .. } | Call::Allreduce | Call::Broadcast { .. } => false,
                 Call::ReduceScatter | Call::Allgather => false,
                 _ => true,
@@ -93,8 +93,8 @@ impl<E: Element> LibraryCalls<E> {
             let finished_before = stage.wide.is_none() && !stage.divides;
             let dtype = if finished_before { E::DTYPE } else { <E::Acc as Accumulator>::DTYPE };
             let output = stage.wide.as_ref().or(stage.narrow.as_ref()).map_or(std::ptr::null_mut(), Buffer::as_ptr);
-            // SAFETY: the input holds what the stage before left on this rank, the output has room for what this one
-            // leaves, and every rank has the same ranges.
+            // SAFETY: the input holds the previous stage's output on this rank, the output has room for this stage's,
+            // and all ranks have the same ranges.
             unsafe { self.call(library, stage, (dtype, &held), from, output)? };
             if stage.divides {
                 self.divide(stage, output);
@@ -110,7 +110,7 @@ impl<E: Element> LibraryCalls<E> {
     }
 
     /// # Safety
-    /// `send` holds this rank's elements of `held`, `receive` has room for those of the stage; they do not overlap.
+    /// `send` holds this rank's elements of `held`, and `receive` has room for those of the stage. They do not overlap.
     unsafe fn call(
         &self,
         library: &mut dyn Collectives,
@@ -161,7 +161,8 @@ impl<E: Element> LibraryCalls<E> {
         let length = stage.ranges[self.rank].len() as usize;
         let Some(out) = stage.narrow.as_ref().filter(|_| length > 0) else { return };
         let terms = [Term::<E>::Partial(sums.cast_const().cast())];
-        // SAFETY: both buffers have room for the rank's range; where they are one, each element is read before it is written.
+        // SAFETY: both buffers have room for the rank's range. If they are the same, each element is read before it is
+        // written.
         unsafe {
             kernels::accumulate_and_finish(
                 SumStart::Fresh,
@@ -180,22 +181,22 @@ impl<E: Element> LibraryCalls<E> {
         stage.narrow.as_ref().map(|buffer| (range, buffer.as_ptr().cast_const().cast()))
     }
 
-    /// The finished elements for which this rank answers: over all ranks, each element once.
+    /// Returns the finished elements that this rank represents; over all ranks each element occurs once.
     pub fn answers(&self) -> Option<(Range, *const E)> {
         let stage = self.stages.iter().find(|stage| stage.divides)?;
         let everywhere = stage.call == Call::Allreduce;
         self.output(stage).filter(|_| !everywhere || self.rank == 0)
     }
 
-    /// The finished elements that this rank holds after the last call.
+    /// Returns the finished elements on this rank after the last call.
     pub fn kept(&self) -> Option<(Range, *const E)> {
         self.output(self.stages.last()?)
     }
 }
 
-/// The counts of each call. Ranges follow each other in rank order, so a call that covers a run of elements gives each
-/// rank the part of its range that lies in the run: a gradient longer than `most` needs several calls, and the input
-/// of each is contiguous. None if a rank's count would still be beyond a C int.
+/// Computes the counts of each call. A gradient longer than `most` needs several calls, each over contiguous elements.
+/// Since ranges follow each other in rank order, a rank's count is the part of its range in the call's elements. None
+/// if a count exceeds a C int.
 fn counts(ranges: &[Range], most: u64) -> Option<Vec<Vec<i32>>> {
     let elements = ranges.iter().map(|range| range.end).max().unwrap_or(0);
     let most = most.clamp(1, i32::MAX as u64);

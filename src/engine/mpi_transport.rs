@@ -1,4 +1,4 @@
-//! The transport of MPI: ranks are processes, on one node or many.
+//! The MPI transport: ranks are processes, on one node or several.
 
 use std::ops::Deref;
 
@@ -7,10 +7,10 @@ use crate::engine::transport::{Collectives, Sent, Shared, Transport, TransportEr
 use crate::gradient::Dtype;
 use crate::mpi::{self, Communicator, MOST_ELEMENTS, Requests, SharedWindow, World};
 
-/// Requests for which room is made at the start, so that a usual round allocates nothing while the clock runs.
+/// Number of requests for which memory is reserved at the start, so that a usual round allocates nothing while timed.
 const ROOM: usize = 4096;
 
-/// All ranks of the job, or some of them.
+/// All ranks of the job, or a subset.
 enum Ranks<'w> {
     All(&'w Communicator),
     Some(Communicator),
@@ -27,12 +27,12 @@ impl Deref for Ranks<'_> {
     }
 }
 
-/// One process's end.
+/// The transport of one process.
 pub struct MpiTransport<'w> {
     ranks: Ranks<'w>,
     node: Communicator,
     node_of: Vec<usize>,
-    /// Rank within its node of each rank that shares this one's node.
+    /// For each rank of this rank's node, its rank within the node.
     rank_in_node: Vec<usize>,
     requests: Requests,
     segments: Segments,
@@ -42,7 +42,7 @@ pub struct MpiTransport<'w> {
 }
 
 impl<'w> MpiTransport<'w> {
-    /// Splits the world into nodes and prepares to talk. Collective.
+    /// Splits the world into nodes and prepares for messages. Collective.
     pub fn new(world: &'w World) -> Result<Self, TransportError> {
         let most_tag = world.communicator().most_tag()?;
         Self::over(Ranks::All(world.communicator()), most_tag)
@@ -52,7 +52,7 @@ impl<'w> MpiTransport<'w> {
     fn over(ranks: Ranks<'w>, most_tag: u64) -> Result<Self, TransportError> {
         let all: &Communicator = &ranks;
         let node = all.split_shared()?;
-        // A node is named by the world rank of its first rank.
+        // The identifier of a node is the world rank of its first rank.
         let leader = node.broadcast(all.rank().to_ne_bytes().to_vec())?;
         let leaders = all.broadcast(all.gather(&leader)?.unwrap_or_default().concat())?;
         let node_of: Vec<usize> = bytemuck::allocation::pod_collect_to_vec(&leaders);
@@ -84,7 +84,7 @@ impl<'w> MpiTransport<'w> {
 }
 
 impl MpiTransport<'_> {
-    /// True if messages to and from `rank` cross between nodes.
+    /// Returns true if messages to and from `rank` go between nodes.
     fn crosses(&self, rank: usize) -> bool {
         self.node_of[rank] != self.node_of[self.ranks.rank()]
     }
@@ -95,8 +95,8 @@ struct Window {
     rank_in_node: Vec<usize>,
 }
 
-// SAFETY: the window's memory may be used from any thread; MPI itself is only called when it is dropped, which the
-// engine does on the thread that made it.
+// SAFETY: any thread may use the window's memory. MPI is only called when the window is dropped, which the engine does
+// on the thread that made it.
 unsafe impl Send for Window {}
 
 impl Shared for Window {
@@ -140,7 +140,7 @@ impl Transport for MpiTransport<'_> {
     ) -> Result<(), TransportError> {
         self.sent.count(bytes);
         if self.crosses(to) && self.segments.takes(true, to, tag, bytes) {
-            // SAFETY: as promised by the caller; what is sent is only read.
+            // SAFETY: as promised by the caller; the data is only read.
             unsafe { self.segments.add(token, (true, to, tag), data.cast_mut(), bytes) };
             return self.segments.post(&self.ranks, &mut self.requests);
         }
@@ -215,8 +215,8 @@ impl Transport for MpiTransport<'_> {
 
     fn share(&mut self, bytes: usize) -> Result<Box<dyn Shared>, TransportError> {
         let window = SharedWindow::allocate(&self.node, bytes)?;
-        // SAFETY: this rank's own part, which nobody else uses yet. Touched here, so that its pages are on this
-        // rank's NUMA node and no page fault falls into a round.
+        // SAFETY: this is the rank's own part, which no one else uses yet. It is touched here, so that its pages are on
+        // this rank's NUMA node and rounds have no page faults.
         unsafe {
             libc::madvise(window.own().cast(), bytes, libc::MADV_HUGEPAGE);
             window.own().write_bytes(0, bytes);
@@ -241,7 +241,7 @@ impl Transport for MpiTransport<'_> {
     }
 }
 
-/// Runs `$body` with `$type` standing for the type in which gradients of `$dtype` are summed.
+/// Evaluates `$body` with `$type` as the type in which gradients of `$dtype` are summed.
 macro_rules! with_sum_type {
     ($dtype:expr, $type:ident => $body:expr) => {
         if $dtype.accumulator_size() == 8 {
@@ -254,7 +254,7 @@ macro_rules! with_sum_type {
     };
 }
 
-/// Runs `$body` with `$type` standing for a type of the size of `$dtype`, for calls that move elements and do not sum.
+/// Evaluates `$body` with `$type` as a type of the size of `$dtype`, for calls that move elements without summing.
 macro_rules! with_moved_type {
     ($dtype:expr, $type:ident => $body:expr) => {
         match $dtype.size() {
@@ -283,7 +283,7 @@ impl Collectives for MpiTransport<'_> {
         counts: &[i32],
     ) -> Result<(), TransportError> {
         let all = &*self.ranks;
-        // SAFETY: as promised by the caller; the element type is the one that it names.
+        // SAFETY: as promised by the caller; the element type is that of `dtype`.
         Ok(unsafe { with_sum_type!(dtype, T => all.reduce_scatter::<T>(send.cast(), receive.cast(), counts)) }?)
     }
 

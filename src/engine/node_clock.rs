@@ -1,9 +1,9 @@
 //! The clock of a node.
 
-/// Nanoseconds of CLOCK_MONOTONIC: the same clock for all processes of a node, so that their readings compare.
+/// Reads CLOCK_MONOTONIC, ns. All processes of a node share this clock, so that their readings are comparable.
 pub fn node_clock() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a valid clock and a place for its reading; the call cannot fail with these.
+    // SAFETY: a valid clock and a valid pointer, with which the call cannot fail.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

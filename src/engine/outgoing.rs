@@ -1,4 +1,4 @@
-//! One stream of messages from this rank: pieces of gradients, of partial sums or of finished ranges.
+//! A stream of messages from this rank with pieces of gradients, of partial sums or of finished ranges.
 
 use std::sync::atomic::Ordering;
 
@@ -10,24 +10,24 @@ use crate::engine::transport::Transport;
 use crate::gradient::{Element, Range};
 use crate::plan::lowering::{Origin, Outgoing, TaskRef};
 
-/// The memory from which consecutive elements of a stream come.
+/// The origin of consecutive elements of a stream.
 #[derive(Clone, Copy)]
-pub(super) enum SentFrom<E> {
-    /// Element 0 of a resident gradient.
+pub(super) enum Place<E> {
+    /// A resident gradient: the address of its element 0.
     Resident(*const E),
-    /// A client whose gradient is produced while the clock runs.
+    /// A client whose gradient is generated while the clock runs.
     Produced(u64),
-    /// A task: where it is, the first element that it holds, and the pieces of its ring.
+    /// A task: its location, the first element that it holds, and the number of pieces of its ring.
     Task(Located, u64, Option<u64>),
 }
 
-/// A run of a stream's elements.
+/// Consecutive elements of a stream from one place.
 struct Run<E> {
     place: SentFrom<E>,
     range: Range,
-    /// Bytes of an element.
+    /// Size of an element, bytes.
     width: usize,
-    /// Elements of the stream before it.
+    /// Number of the stream's elements before the run.
     before: u64,
 }
 
@@ -38,17 +38,17 @@ pub(super) struct RunOutgoing<E> {
     elements: u64,
     slots: *mut u8,
     next: u64,
-    /// The pieces under way, by slot.
+    /// The pieces in flight, by slot.
     under_way: Vec<Option<u64>>,
-    /// Seconds spent producing streamed gradients.
+    /// Time spent generating streamed gradients, s.
     pub producing: f64,
-    /// The first error of a producer.
+    /// The first error of the generation.
     pub problem: Option<String>,
 }
 
 impl<E: Element> RunOutgoing<E> {
-    /// `places` yields the memory of each segment; `slots` has room for the stream's slots.
-    pub fn new(stream: Outgoing, index: usize, places: Vec<SentFrom<E>>, slots: *mut u8) -> Self {
+    /// `places` has the origin of each segment; `slots` has room for the stream's slots.
+    pub fn new(stream: Outgoing, index: usize, places: Vec<Place<E>>, slots: *mut u8) -> Self {
         let mut elements = 0;
         let mut runs = Vec::with_capacity(places.len());
         for (segment, place) in stream.segments.iter().zip(places) {
@@ -60,7 +60,7 @@ impl<E: Element> RunOutgoing<E> {
         RunOutgoing { stream, index, runs, elements, slots, next: 0, under_way, producing: 0.0, problem: None }
     }
 
-    /// Tells the stream where the tasks lie whose elements it sends.
+    /// Locates the tasks whose elements the stream sends.
     pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
         for (run, segment) in self.runs.iter_mut().zip(&self.stream.segments) {
             if let (SentFrom::Task(located, ..), Origin::Task { task, .. }) = (&mut run.place, segment.origin) {
@@ -69,7 +69,7 @@ impl<E: Element> RunOutgoing<E> {
         }
     }
 
-    /// Makes ready for another round.
+    /// Resets the state for another round.
     pub fn reset(&mut self) {
         self.next = 0;
         self.under_way.fill(None);
@@ -77,27 +77,27 @@ impl<E: Element> RunOutgoing<E> {
         self.problem = None;
     }
 
-    /// True when every piece is under way or has left.
+    /// Returns true when every piece is in flight or sent.
     pub fn is_over(&self) -> bool {
         self.next == self.stream.pieces
     }
 
-    /// True when every piece has left.
+    /// Returns true when every piece is sent.
     pub fn is_done(&self) -> bool {
         self.is_over() && self.under_way.iter().all(Option::is_none)
     }
 
-    /// Bytes of a piece, at most.
+    /// Returns the greatest size of a piece, bytes.
     pub fn piece_bytes(&self) -> u64 {
         self.stream.piece * size_of::<E::Acc>() as u64
     }
 
-    /// Its state, for a person who has to find out why nothing moves.
+    /// Describes the state for the error message of a stalled round.
     pub fn waits_for(&self) -> String {
         format!("piece {} of {} for rank {} has not been taken", self.next, self.stream.pieces, self.stream.to)
     }
 
-    /// The message in `slot` has left.
+    /// Records that the message in `slot` has been sent.
     pub fn left(&mut self, slot: usize) {
         self.under_way[slot] = None;
         if let [Run { place: SentFrom::Task(located, _, Some(_)), .. }] = self.runs[..] {
@@ -106,7 +106,7 @@ impl<E: Element> RunOutgoing<E> {
         }
     }
 
-    /// The runs that the next piece consists of, each with its elements of the piece.
+    /// Returns the runs in the next piece, each with its elements of the piece.
     fn next_runs(&self) -> impl Iterator<Item = (&Run<E>, Range)> {
         let from = self.next * self.stream.piece;
         let to = (from + self.stream.piece).min(self.elements);
@@ -125,7 +125,7 @@ impl<E: Element> RunOutgoing<E> {
         })
     }
 
-    /// The memory of elements that lie somewhere already.
+    /// Returns the address of elements that exist in memory.
     fn address(&self, run: &Run<E>, range: Range) -> *const u8 {
         match run.place {
             SentFrom::Resident(gradient) => gradient.wrapping_add(range.start as usize).cast(),
@@ -139,7 +139,7 @@ impl<E: Element> RunOutgoing<E> {
         }
     }
 
-    /// Packs or produces the next piece into `slot`. Yields its bytes.
+    /// Packs or generates the next piece into `slot`. Returns its size, bytes.
     fn fill(&mut self, slot: *mut u8, spec: &Spec<'_>) -> usize {
         let mut at = slot;
         let (mut producing, mut problem) = (0.0, None);
@@ -151,7 +151,7 @@ impl<E: Element> RunOutgoing<E> {
                     producing += seconds;
                     problem = problem.or(failed);
                 }
-                // SAFETY: the elements are complete, and the slot has room for a piece and is free.
+                // SAFETY: the elements are complete; the slot is free and has room for a piece.
                 _ => unsafe { std::ptr::copy_nonoverlapping(self.address(run, range), at, bytes) },
             }
             at = at.wrapping_add(bytes);
@@ -161,7 +161,7 @@ impl<E: Element> RunOutgoing<E> {
         at.addr() - slot.addr()
     }
 
-    /// Sends the next piece if it is there. Returns true if it was.
+    /// Sends the next piece if it is available. Returns true if it was.
     pub fn step(&mut self, spec: &Spec<'_>, transport: &mut dyn Transport) -> Result<bool, EngineError> {
         if self.is_over() {
             return Ok(false);
@@ -181,8 +181,8 @@ impl<E: Element> RunOutgoing<E> {
             (data, runs.fold(bytes, |bytes, (run, range)| bytes + range.len() as usize * run.width))
         };
         let token = Token::Outgoing { stream: self.index, slot }.number();
-        // SAFETY: the piece stays as it is until it has left: gradients do not change, a slot is refilled and a ring's
-        // piece overwritten only after `left`.
+        // SAFETY: the piece does not change until it is sent: gradients are constant, and a slot is refilled or a
+        // ring's piece overwritten only after `left`.
         unsafe { transport.send(token, self.stream.to, self.stream.tag, data, bytes)? };
         self.under_way[slot] = Some(self.next);
         self.next += 1;

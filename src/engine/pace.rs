@@ -1,24 +1,24 @@
-//! Pace: in which order, and how many at a time, messages leave that wait for nothing but a receiver.
+//! Pacing: the order and the number of simultaneous sends of messages that only wait for a receiver.
 //!
-//! If every stream sent as fast as it could, all ranks would pour into the same wires at once and slow each other down.
-//! Streams therefore take turns, piece by piece, each rank starting with the rank after it: at any time every rank
-//! sends to about one other and receives from about one other.
+//! If every stream sent as fast as possible, all ranks would use the same links at once. Streams therefore take turns
+//! by piece, and each rank starts with the rank after it. Every rank then sends to about one other and receives from
+//! about one other at a time.
 //!
-//! No turn can wait for ever. Receivers of streams that take part wait for nothing but such streams, and turns go by
-//! piece, then by input, then by receiver, while receivers accept pieces in the order piece, input: of all messages that have not been taken,
-//! one that is least in that order has a receiver ready for it and nothing before it in its sender's turns.
+//! There is no deadlock. Receivers of these streams wait for such streams only. Turns go by piece, input and receiver;
+//! receivers accept by piece and input. So of all messages not yet taken, one that is least in this order has a ready
+//! receiver and no earlier message of its sender.
 
-/// Bytes under way that keep a wire busy.
+/// Bytes in flight that keep a link busy.
 const BYTES_UNDER_WAY: u64 = 1 << 20;
-/// Messages under way, at least: while one is being moved the next is being agreed upon.
+/// Least number of messages in flight, so that the next message's handshake overlaps the transfer of one.
 const LEAST_MESSAGES: u64 = 2;
-/// Messages under way, at most.
+/// Greatest number of messages in flight.
 const MOST_MESSAGES: u64 = 16;
 
 /// The turns of a rank's streams.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Streams in the order of their turns.
+    /// The streams in the order of their turns.
     order: Vec<usize>,
     at: usize,
     under_way: u64,
@@ -26,19 +26,20 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Turns for the streams of `order`, whose pieces have at most `piece_bytes` bytes.
+    /// Makes the turns of the streams in `order`, whose pieces have at most `piece_bytes` bytes.
     pub fn new(order: Vec<usize>, piece_bytes: u64) -> Self {
         let most = BYTES_UNDER_WAY.div_ceil(piece_bytes.max(1)).clamp(LEAST_MESSAGES, MOST_MESSAGES);
         Pace { order, at: 0, under_way: 0, most }
     }
 
-    /// Makes ready for another round.
+    /// Resets the state for another round.
     pub fn reset(&mut self) {
         self.at = 0;
         self.under_way = 0;
     }
 
-    /// The stream whose turn it is, if another message may leave. `is_over` tells of a stream that has sent all.
+    /// Returns the stream with the next turn, if another message may be sent. `is_over` tells whether a stream has sent
+    /// everything.
     pub fn next(&mut self, is_over: impl Fn(usize) -> bool) -> Option<usize> {
         if self.under_way >= self.most {
             return None;
@@ -53,13 +54,13 @@ impl Pace {
         None
     }
 
-    /// The stream whose turn it was has sent a piece.
+    /// Records that the stream with the turn has sent a piece.
     pub fn sent(&mut self) {
         self.under_way += 1;
         self.at = (self.at + 1) % self.order.len().max(1);
     }
 
-    /// A piece has been taken.
+    /// Records that a piece has been taken.
     pub fn taken(&mut self) {
         self.under_way -= 1;
     }

@@ -1,5 +1,5 @@
-//! A sum that works piece by piece: it posts receives, sums all inputs of a piece in order as they arrive, and makes its sum
-//! known. Its memory is a few pieces, whatever the number of inputs.
+//! A sum formed piece by piece. It posts receives, sums all inputs of a piece in order as they arrive, and publishes
+//! its progress. Its memory is a few pieces, however many inputs there are.
 
 use std::sync::atomic::Ordering;
 
@@ -14,19 +14,20 @@ use crate::gradient::{Accumulator, Element, Range};
 use crate::plan::Order;
 use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
 
-/// Elements that are summed at one go while messages are under way: between goes MPI gets to move them.
+/// Number of elements summed at a time while messages are in flight; in between, MPI can make progress.
 const GO: usize = 256 * 1024;
-/// Bytes of one sum from which on it is written past the cache: nothing reads it again before it would have been
-/// evicted anyway.
+/// Size of one sum, bytes, from which it is written past the cache. Such a sum would be evicted before it is read
+/// again.
 const STREAMED_FROM: usize = 8 << 20;
 
 /// One input, as the aggregator reads it.
 enum PieceSource<E: Element> {
-    /// Where it lies: element 0 of the gradient.
+    /// A gradient in memory: the address of its element 0.
     InPlace { data: *const E, weight: E::Acc },
-    /// Through slots: the `place`th of the staged inputs of each piece. Without a weight it is a partial sum.
+    /// An input that comes through slots, as number `place` of each piece's staged inputs. Without a weight it is a
+    /// partial sum.
     Staged { place: u64, weight: Option<E::Acc>, produces: Option<u64> },
-    /// A partial sum of this node, as far as it has been produced.
+    /// A partial sum on this node, available as far as it has been formed.
     Growing { task: TaskRef, located: Located, start: u64, ring: Option<u64> },
 }
 
@@ -37,14 +38,13 @@ enum Slot {
     Full,
 }
 
-/// Where the sum goes.
+/// The destination of the sum.
 enum Destination<E: Element> {
-    /// To the result, divided; `scratch` where the sum is kept in the wider type meanwhile (null: summed at one go, or
-    /// in the result itself).
+    /// The result, after division. `scratch` holds a sum that is wider than the result; null if not needed.
     Result { out: *mut E, scratch: *mut E::Acc },
-    /// It stays a sum, in the whole range or in a ring of pieces.
+    /// A partial sum, kept for the whole range or in a ring of pieces.
     Partial { base: *mut E::Acc, ring: Option<u64> },
-    /// Nothing to do: the gradient itself enters the collective.
+    /// None, as the gradient itself is the input of the collective.
     Nothing,
 }
 
@@ -60,19 +60,19 @@ pub(super) struct PieceTask<E: Element> {
     located: Located,
     divisor: E::Acc,
     piece: u64,
-    /// Inputs summed into the current piece, in order; for arrival order, `summed` says which.
+    /// Number of inputs summed into the current piece in order. With arrival order, `summed` tells which.
     next: usize,
     summed: Vec<bool>,
     posted: u64,
     terms: Vec<Term<E>>,
     taken: Vec<usize>,
-    /// Seconds spent producing streamed gradients.
+    /// Time spent generating streamed gradients, s.
     pub producing: f64,
-    /// The first error of a producer; the round goes on, so that no other rank waits for ever.
+    /// The first error of the generation. The round continues, so that no other rank waits forever.
     pub problem: Option<String>,
 }
 
-/// Memory that a task uses.
+/// The memory that a task uses.
 pub(super) struct PieceMemory<E: Element> {
     pub slots: *mut u8,
     pub out: *mut E,
@@ -82,8 +82,8 @@ pub(super) struct PieceMemory<E: Element> {
 }
 
 impl<E: Element> PieceTask<E> {
-    /// `resident` yields where a client's gradient begins; inputs that are partial sums of this node are connected
-    /// later, by [`PieceTask::connect`].
+    /// `resident` returns the address of a gradient's element 0. Partial sums of this node are connected later, by
+    /// [`PieceTask::connect`].
     pub fn new(
         task: SumTask,
         index: usize,
@@ -146,7 +146,7 @@ impl<E: Element> PieceTask<E> {
         }
     }
 
-    /// Tells the inputs that are partial sums of this node where to read.
+    /// Locates the inputs that are partial sums of this node.
     pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
         for source in &mut self.readings {
             if let PieceSource::Growing { task, located, .. } = source {
@@ -155,7 +155,7 @@ impl<E: Element> PieceTask<E> {
         }
     }
 
-    /// Maps the gradients that this task will read where they lie.
+    /// Maps the gradients that this task will read in place.
     pub fn reach_gradients(&self) {
         let range = self.task.range;
         for reading in &self.readings {
@@ -166,7 +166,7 @@ impl<E: Element> PieceTask<E> {
         }
     }
 
-    /// Maps the sums of others that this task will read where they grow.
+    /// Maps the partial sums of other tasks that this task will read in place.
     pub fn reach_sums(&self) {
         let range = self.task.range;
         for reading in &self.readings {
@@ -181,7 +181,7 @@ impl<E: Element> PieceTask<E> {
         }
     }
 
-    /// Makes ready for another round.
+    /// Resets the state for another round.
     pub fn reset(&mut self) {
         self.piece = 0;
         self.next = 0;
@@ -199,17 +199,17 @@ impl<E: Element> PieceTask<E> {
         self.located.entry()
     }
 
-    /// True when the sum is complete.
+    /// Returns true when the sum is complete.
     pub fn is_done(&self) -> bool {
         self.piece == self.task.pieces || matches!(self.sum, Destination::Nothing)
     }
 
-    /// A message for `slot` is complete.
+    /// Records that the message for `slot` is complete.
     pub fn arrived(&mut self, slot: usize) {
         self.slots[slot] = Slot::Full;
     }
 
-    /// What it waits for, for a person who has to find out why nothing moves.
+    /// Describes what the task waits for, for the error message of a stalled round.
     pub fn waits_for(&self) -> String {
         let input = match self.task.feeds.get(self.next) {
             Some(Feed::Received { client: Some(client), rank, .. }) => format!("client {client} from rank {rank}"),
@@ -224,13 +224,13 @@ impl<E: Element> PieceTask<E> {
         self.slot_base.wrapping_add((slot * self.task.slot_bytes) as usize)
     }
 
-    /// Bytes of a staged input's piece.
+    /// Returns the size of a staged input's piece, bytes.
     fn staged_bytes(feed: &Feed, range: Range) -> usize {
         let size = if feed.is_wide() { size_of::<E::Acc>() } else { size_of::<E>() };
         range.len() as usize * size
     }
 
-    /// Posts the receives for which there are slots.
+    /// Posts the receives for which there are free slots.
     fn post(&mut self, transport: &mut dyn Transport) -> Result<(), EngineError> {
         let inputs = self.staged.len() as u64;
         if inputs == 0 || self.slots.is_empty() {
@@ -246,7 +246,7 @@ impl<E: Element> PieceTask<E> {
             if let Feed::Received { rank, tag, .. } = feed {
                 let bytes = Self::staged_bytes(&feed, range);
                 let token = Token::Sum { task: self.index, slot: slot as usize }.number();
-                // SAFETY: the slot is free, so nobody uses it until the message is complete.
+                // SAFETY: the slot is free, so no one uses it until the message is complete.
                 unsafe { transport.receive(token, rank, tag, self.slot_at(slot), bytes)? };
             }
             self.slots[slot as usize] = Slot::Posted;
@@ -255,7 +255,7 @@ impl<E: Element> PieceTask<E> {
         Ok(())
     }
 
-    /// The term of input `at` for `range`, if it is there.
+    /// Returns the term of input `at` for `range`, if it is available.
     fn term(&mut self, at: usize, range: Range, spec: &Spec<'_>) -> Option<Term<E>> {
         match self.readings[at] {
             PieceSource::InPlace { data, weight } => {
@@ -301,7 +301,7 @@ impl<E: Element> PieceTask<E> {
         self.problem = self.problem.take().or(problem);
     }
 
-    /// Sums what is there. Returns true if anything was done.
+    /// Sums the available inputs. Returns true if anything was done.
     pub fn step(
         &mut self,
         spec: &Spec<'_>,
@@ -358,7 +358,7 @@ impl<E: Element> PieceTask<E> {
         }
     }
 
-    /// Adds the collected terms to the current piece, and divides after the last.
+    /// Adds the collected terms to the current piece, and divides after the last one.
     fn add(
         &mut self,
         range: Range,
@@ -369,8 +369,7 @@ impl<E: Element> PieceTask<E> {
         let length = range.len() as usize;
         let start = if self.next == 0 { SumStart::Fresh } else { SumStart::Continue };
         let offset = (range.start - self.task.range.start) as usize;
-        // Past the cache: a result in its only pass, of whatever pieces, and a sum that nobody takes before all of it is
-        // there.
+        // Past the cache: a large output written in one pass, either a result or a sum that is only read when complete.
         let elements = if self.task.hold == Hold::Result { self.task.range.len() as usize } else { length };
         let large = elements * size_of::<E::Acc>() >= STREAMED_FROM;
         let store = if large && last && self.next == 0 { Store::Streaming } else { Store::Cached };
@@ -378,8 +377,8 @@ impl<E: Element> PieceTask<E> {
         while at < length {
             let busy = transport.under_way() > 0;
             let go = if busy { GO.min(length - at) } else { length - at };
-            // SAFETY: every term has `length` elements from its pointer on, and the sum has room for the piece; inputs
-            // were complete when they were collected, and nobody else writes the sum.
+            // SAFETY: every term has `length` elements from its pointer on, and the sum has room for the piece. Inputs
+            // were complete when they were collected, and no one else writes the sum.
             unsafe {
                 match self.sum {
                     Destination::Partial { base, ring } => {
@@ -416,7 +415,7 @@ impl<E: Element> PieceTask<E> {
         Ok(())
     }
 
-    /// Gives back the slots and pieces of the inputs that have been summed.
+    /// Releases the slots and ring pieces of the inputs that have been summed.
     fn release(&mut self) {
         for at in &self.taken {
             self.summed[*at] = true;
@@ -436,7 +435,7 @@ impl<E: Element> PieceTask<E> {
         }
     }
 
-    /// What enters the collective: the sum, or the one gradient that needs none.
+    /// Returns the input of the collective: the sum, or the single gradient that needs none.
     pub fn collective_input(&self) -> *const E::Acc {
         match (&self.sum, self.readings.first()) {
             (Destination::Partial { base, .. }, _) => base.cast_const(),

@@ -1,26 +1,27 @@
 //! Maps memory before it is read.
 
-/// Maps the pages of `bytes` bytes at `start`, which must be readable and have been touched by their owner. Where
-/// nothing is there (no bytes, no address) it does nothing.
+/// Maps the pages of `bytes` bytes at `start`, which must be readable and touched by their owner. Does nothing if
+/// `bytes` is 0 or `start` is null.
 pub(super) fn map_for_reading(start: *const u8, bytes: usize) {
     if bytes == 0 || start.is_null() {
         return;
     }
-    // SAFETY: sysconf reads a constant of the system.
+    // SAFETY: sysconf only returns a constant here.
     let page = match unsafe { libc::sysconf(libc::_SC_PAGESIZE) } {
         size if size > 0 => size as usize,
         _ => 4096,
     };
     let into = start.addr() % page;
     let (first, length) = (start.wrapping_sub(into), bytes + into);
-    // SAFETY: whole pages of which at least one byte is the caller's; reading them changes nothing.
+    // SAFETY: these are whole pages with at least one byte of the caller's; reading them changes nothing.
     if unsafe { libc::madvise(first.cast_mut().cast(), length, libc::MADV_POPULATE_READ) } == 0 {
         return;
     }
-    // Before Linux 5.14: one read a page. The first is at `start` itself, which may lie after the page's first byte.
+    // Before Linux 5.14, read one byte of each page. The first is at `start` itself, which may be in the middle of its
+    // page.
     let mut at = 0;
     while at < bytes {
-        // SAFETY: inside the caller's memory. What is read is not used, so a neighbour that writes there does no harm.
+        // SAFETY: inside the caller's memory. The value is not used, so concurrent writes of another rank do no harm.
         unsafe { std::ptr::read_volatile(start.wrapping_add(at)) };
         at += page - (start.addr() + at) % page;
     }

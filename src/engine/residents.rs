@@ -1,4 +1,4 @@
-//! Clients' gradients in memory before the clock starts.
+//! Clients' gradients that are in memory before the clock starts.
 
 use std::marker::PhantomData;
 
@@ -9,40 +9,40 @@ use crate::gradient::{Element, Range, Source, source};
 use crate::plan::memory::gradient_stride;
 use crate::plan::{Layout, Problem};
 
-enum Storage {
-    /// Every rank of the node can read it.
+enum Place {
+    /// Memory that every rank of the node can read.
     Shared(Box<dyn Shared>),
-    /// Only this rank can.
+    /// Memory that only this rank can read.
     Private(Buffer),
-    /// Streamed: nothing is kept.
+    /// None, for streamed gradients.
     Nowhere,
 }
 
-/// The gradients of one rank's clients, one after another, and the way to those of its neighbours.
+/// The gradients of one rank's clients, contiguous in memory, with access to those of other ranks of the node.
 pub struct Residents<E> {
     place: Storage,
     rank: usize,
-    /// Bytes from the beginning of a gradient to that of the next.
+    /// Distance between the starts of consecutive gradients, bytes.
     stride: u64,
-    /// This rank's account, in which the gradients are the first entry and rounds make theirs.
+    /// This rank's ledger. The gradients are its first entry; rounds add theirs.
     ledger: Ledger,
     _entry: Entered,
     element: PhantomData<E>,
 }
 
-// Pages faulted in by reading a large file at once would double what is resident; a few at a time do not.
+// Number of elements read at a time. Reading a large file at once would double the resident pages.
 const READ_BLOCK: u64 = 1 << 22;
 
 impl<E: Element> Residents<E> {
-    /// Keeps nothing: for streamed gradients.
+    /// Makes a value without gradients, for streamed ones.
     pub fn none() -> Self {
         let ledger = Ledger::new();
         let entry = ledger.enter(Purpose::Resident, 0);
         Residents { place: Storage::Nowhere, rank: 0, stride: 0, ledger, _entry: entry, element: PhantomData }
     }
 
-    /// Reads the gradients of this rank's clients from `source` into memory, shared with the node's other ranks when
-    /// `shared` is set. Collective. An error of this rank's own reading is returned on this rank only.
+    /// Reads the gradients of this rank's clients from `source` into memory, which the ranks of the node share if
+    /// `shared` is set. A read error is returned only on the rank where it occurs. Collective.
     pub fn load(
         source: &dyn Source,
         problem: &Problem,
@@ -67,7 +67,7 @@ impl<E: Element> Residents<E> {
             let mut at = 0;
             while at < problem.elements {
                 let range = Range::new(at, (at + READ_BLOCK).min(problem.elements));
-                // SAFETY: inside this client's part of the memory allocated above, which nobody reads yet.
+                // SAFETY: inside this client's part of the memory allocated above, which no one reads yet.
                 let out = unsafe { std::slice::from_raw_parts_mut(start.add(at as usize), range.len() as usize) };
                 source::read(source, client as usize, range, out).map_err(EngineError::Source)?;
                 at = range.end;
@@ -76,13 +76,13 @@ impl<E: Element> Residents<E> {
         Ok(residents)
     }
 
-    /// What this rank has allocated: the gradients, and what the rounds over them hold.
+    /// Returns the ledger of this rank's allocations: the gradients and the memory of rounds.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Where the gradient of the `index`th client of `rank` begins. `rank` must be this rank or, where memory is
-    /// shared, one of its node.
+    /// Returns the start of the gradient of the `index`th client of `rank`. `rank` must be this rank or, with shared
+    /// memory, one of its node.
     pub fn gradient(&self, rank: usize, index: u64) -> *const E {
         let base = match &self.place {
             Storage::Shared(region) => region.of(rank).cast_const(),

@@ -1,4 +1,4 @@
-//! One round on one rank: everything that a part of a plan needs is made ready, then carried out against the clock.
+//! One round on one rank: prepares everything that this rank's part of the plan needs, then carries it out while timed.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -19,18 +19,18 @@ use crate::gradient::{Element, Range};
 use crate::plan::lowering::{Hold, Incoming, Kept, Lowering, Origin, SumTask, Taker, TaskRef};
 use crate::plan::{Residency, lower};
 
-/// How long nothing may move before a round is given up. Only a defect or a lost rank can cause it.
+/// Time without progress after which a round is given up. Only a defect or a lost rank can cause this.
 const STALL: Duration = Duration::from_secs(300);
 
-/// The memory of a rank's tasks, and the way to that of its node's other ranks.
+/// The memory of a rank's tasks, with access to that of other ranks of its node.
 struct TaskBoard {
     rank: usize,
-    /// Memory that the ranks of a node share for the round: entries, sums and finished ranges. Making and dropping it is
-    /// collective.
+    /// Memory that the ranks of a node share for the round: entries, sums and finished ranges. Creating and dropping it
+    /// is collective.
     window: Option<Box<dyn Shared>>,
-    /// Where this rank's entries lie.
+    /// Start of this rank's entries.
     entries: *mut u8,
-    /// Where each task of this rank keeps its elements.
+    /// Location of each task of this rank.
     own: Vec<Located>,
 }
 
@@ -45,13 +45,13 @@ impl TaskBoard {
         }
         let base = self.window.as_ref().map_or(std::ptr::null_mut(), |window| window.of(task.rank));
         let entry = TaskBoard::entry(base, task.number);
-        // SAFETY: the neighbour's window holds an entry for each of its tasks, written before the ranks met in `prepare`.
+        // SAFETY: the other rank's window has an entry for each of its tasks, written before the exchange in `prepare`.
         let offset = unsafe { (*entry).offset.load(Ordering::Acquire) };
         Located { entry: entry.cast_const(), base: base.wrapping_add(offset as usize).cast_const() }
     }
 }
 
-/// Where a rank's sums and finished ranges begin.
+/// Starts of a rank's sums and finished ranges.
 #[derive(Clone, Copy)]
 struct Areas<E> {
     shared_sums: *mut u8,
@@ -59,7 +59,7 @@ struct Areas<E> {
     result: *mut E,
 }
 
-/// Memory of a round that is taken as it is made ready.
+/// The memory that a round allocates during preparation.
 struct Stock {
     buffers: Vec<Buffer>,
     entered: Vec<Entered>,
@@ -75,7 +75,7 @@ impl Stock {
     }
 }
 
-/// A round made ready on one rank.
+/// A round prepared on one rank.
 pub struct Round<'a, E: Element> {
     spec: Spec<'a>,
     sums: Vec<PieceTask<E>>,
@@ -85,7 +85,7 @@ pub struct Round<'a, E: Element> {
     pace: Pace,
     library: Option<LibraryCalls<E>>,
     tokens: Vec<usize>,
-    /// Finished sums of this rank, with where they lie.
+    /// The finished sums of this rank with their addresses.
     answers: Vec<(Range, *const E)>,
     kept: Vec<Kept>,
     /// The finished ranges that this rank receives.
@@ -96,10 +96,10 @@ pub struct Round<'a, E: Element> {
 }
 
 impl<'a, E: Element> Round<'a, E> {
-    /// Allocates and touches everything that the round needs. Collective.
+    /// Allocates and touches all memory that the round needs. Collective.
     ///
     /// # Errors
-    /// There is no memory, here or elsewhere, or the transport cannot do what the plan needs.
+    /// If memory is lacking, here or on another rank, or the transport lacks a feature that the plan needs.
     pub fn prepare(
         spec: Spec<'a>,
         residents: &'a Residents<E>,
@@ -109,14 +109,14 @@ impl<'a, E: Element> Round<'a, E> {
         Self::prepare_lowered(spec, lowering, residents, transport)
     }
 
-    /// As [`Round::prepare`], with this rank's lowering of the plan.
+    /// Like [`Round::prepare`], with this rank's lowering of the plan.
     pub fn prepare_lowered(
         spec: Spec<'a>,
         lowering: Lowering,
         residents: &'a Residents<E>,
         transport: &mut dyn Transport,
     ) -> Result<Self, EngineError> {
-        // The greatest tag is for the messages by which ranks begin together.
+        // The greatest tag is reserved for the messages that start rounds.
         let limit = transport.most_tag() - 1;
         let most_tag = transport.max(lowering.most_tag())?;
         if most_tag > limit {
@@ -124,14 +124,15 @@ impl<'a, E: Element> Round<'a, E> {
                 "the plan needs message tags up to {most_tag}, beyond this library's {limit}: fewer clients or shards"
             )));
         }
-        // Before anything that can fail on this rank alone: its neighbours share memory with it, or wait for ever.
+        // The window comes before anything that can fail on this rank alone, since other ranks take part in it and
+        // would wait forever.
         let window = match transport.max(u64::from(lowering.is_read()))? {
             0 => None,
             _ => Some(transport.share(window_bytes::<E>(&lowering))?),
         };
-        // What fails on this rank alone must not leave the others waiting: all learn of it before any goes on. The exchange
-        // is also the barrier after which every entry's offset is in place. Windows outlive it, as giving them back is
-        // collective too.
+        // A failure on this rank alone must not leave the others waiting, so all learn of it before any continues. This
+        // exchange is also the barrier after which every entry's offset is set. The window lives beyond it, since
+        // freeing the window is collective too.
         let mut board = TaskBoard { rank: transport.rank(), window, entries: std::ptr::null_mut(), own: Vec::new() };
         let made = Self::make(spec, lowering, residents, &mut board, transport);
         let failed = transport.max(u64::from(made.is_err()))? > 0;
@@ -144,7 +145,7 @@ impl<'a, E: Element> Round<'a, E> {
         Ok(round)
     }
 
-    /// Everything but the connections to neighbours' memory. An error is this rank's own.
+    /// Prepares everything except access to other ranks' memory. An error concerns this rank only.
     fn make(
         spec: Spec<'a>,
         lowering: Lowering,
@@ -219,7 +220,8 @@ impl<'a, E: Element> Round<'a, E> {
         })
     }
 
-    /// Memory for sums and finished ranges: the window where neighbours read them, buffers of this rank's own otherwise.
+    /// Allocates memory for sums and finished ranges: in the window if other ranks read them, otherwise in private
+    /// buffers.
     fn areas(lowering: &Lowering, board: &mut TaskBoard, stock: &mut Stock) -> Result<Areas<E>, EngineError> {
         let result_bytes = lowering.result_elements * size_of::<E>() as u64;
         let entries = lowering.tasks * size_of::<Entry>();
@@ -243,7 +245,7 @@ impl<'a, E: Element> Round<'a, E> {
         Ok(Areas { shared_sums, private_sums, result })
     }
 
-    /// Tells every task and stream where the memory lies that it reads.
+    /// Tells every task and stream the location of the memory that it reads.
     fn connect(&mut self) {
         let board = &self.board;
         self.sums.iter_mut().for_each(|sum| sum.connect(|task| board.locate(task)));
@@ -251,7 +253,7 @@ impl<'a, E: Element> Round<'a, E> {
         self.outgoing.iter_mut().for_each(|stream| stream.connect(|task| board.locate(task)));
     }
 
-    /// Makes ready to run once more. A barrier must follow before any rank runs.
+    /// Resets the round for another run. A barrier must follow before any rank runs.
     pub fn reset(&mut self) {
         self.sums.iter_mut().for_each(PieceTask::reset);
         self.round_sums.iter_mut().for_each(RoundTask::reset);
@@ -265,10 +267,10 @@ impl<'a, E: Element> Round<'a, E> {
         self.tokens.clear();
     }
 
-    /// Carries out this rank's part. Returns when its tasks are done and its messages have left.
+    /// Carries out this rank's part. Returns when its tasks are done and its messages are sent.
     ///
     /// # Errors
-    /// The transport failed, or nothing has moved for 300 s.
+    /// If the transport fails or there is no progress for 300 s.
     pub fn run(&mut self, transport: &mut dyn Transport) -> Result<(), EngineError> {
         let mut idle_since: Option<Instant> = None;
         let mut idle_turns = 0u32;
@@ -296,7 +298,7 @@ impl<'a, E: Element> Round<'a, E> {
         Ok(())
     }
 
-    /// Does what can be done without waiting. Returns true if that was anything.
+    /// Does everything that is possible without waiting. Returns true if there was anything.
     fn step(&mut self, transport: &mut dyn Transport) -> Result<bool, EngineError> {
         let mut progress = false;
         for stream in self.outgoing.iter_mut().filter(|run| !run.stream.in_turns) {
@@ -361,19 +363,19 @@ impl<'a, E: Element> Round<'a, E> {
         Err(EngineError::Stalled { rank, seconds: STALL.as_secs(), waiting })
     }
 
-    /// The finished sums of this rank, with their elements. Over all ranks they are the result, each element once.
+    /// Returns the finished sums of this rank. Over all ranks they are the result, each element once.
     pub fn results(&self) -> Vec<(Range, &[E])> {
         let library = self.library.as_ref().and_then(LibraryCalls::answers);
         self.answers.iter().copied().chain(library).map(|answer| self.slice(answer)).collect()
     }
 
-    /// The finished ranges that this rank has received from others.
+    /// Returns the finished ranges that this rank has received from others.
     pub fn received(&self) -> Vec<(Range, &[E])> {
         let copies = self.copies.iter().map(|(range, located)| (*range, located.base.cast::<E>()));
         copies.map(|copy| self.slice(copy)).collect()
     }
 
-    /// The elements that the end of the round wants on this rank, where it reads them: in its own memory, or in that of
+    /// Returns the elements that the end of the round requires on this rank. They are in its own memory or in that of
     /// another rank of its node.
     pub fn kept(&self) -> Vec<(Range, &[E])> {
         let own = self.kept.iter().map(|kept| {
@@ -392,35 +394,36 @@ impl<'a, E: Element> Round<'a, E> {
         if range.is_empty() {
             return (range, &[]);
         }
-        // SAFETY: the memory of a finished range, of elements of any bits, which nobody writes between rounds.
+        // SAFETY: the memory of a finished range is initialised, any bits are valid elements, and no one writes it
+        // between rounds.
         (range, unsafe { std::slice::from_raw_parts(data, range.len() as usize) })
     }
 
-    /// Seconds of the last run that this rank spent producing streamed gradients.
+    /// Returns the time that this rank spent generating streamed gradients in the last run, s.
     pub fn producing_seconds(&self) -> f64 {
         self.producing
     }
 
-    /// Why a streamed gradient could not be produced, if one could not.
+    /// Returns the first error of generating a streamed gradient, if there was any.
     pub fn problem(&self) -> Option<&str> {
         let sums = self.sums.iter().filter_map(|sum| sum.problem.as_deref());
         let round_sums = self.round_sums.iter().filter_map(|sum| sum.problem.as_deref());
         sums.chain(round_sums).chain(self.outgoing.iter().filter_map(|stream| stream.problem.as_deref())).next()
     }
 
-    /// Bytes that this rank has allocated, by purpose, the gradients of its clients among them.
+    /// Returns the bytes that this rank has allocated, by purpose, including its clients' gradients.
     pub fn tracked(&self) -> crate::plan::memory::Memory {
         self.stock.ledger.current()
     }
 
-    /// Maps the neighbours' gradients that this rank will read, so that no page fault falls into the round, and the
-    /// kernel counts those pages before the round and not in it.
+    /// Maps other ranks' gradients that this rank will read. The round then has no page faults, and the kernel counts
+    /// those pages before it.
     pub fn reach_gradients(&self) {
         self.sums.iter().for_each(PieceTask::reach_gradients);
         self.round_sums.iter().for_each(RoundTask::reach_gradients);
     }
 
-    /// The same for neighbours' sums.
+    /// Maps other ranks' sums that this rank will read.
     pub fn reach_sums(&self) {
         self.sums.iter().for_each(PieceTask::reach_sums);
         self.round_sums.iter().for_each(RoundTask::reach_sums);
@@ -430,14 +433,15 @@ impl<'a, E: Element> Round<'a, E> {
 /// Alignment of the finished ranges in a window, bytes.
 const ALIGNMENT: u64 = 128;
 
-/// Bytes of the memory that a rank shares with its node: entries, sums that others read, and finished ranges if they do.
+/// Returns the size of the memory that a rank shares with its node, bytes: entries, and sums and finished ranges that
+/// others read.
 fn window_bytes<E: Element>(lowering: &Lowering) -> usize {
     let sums = lowering.shared_hold_bytes.next_multiple_of(ALIGNMENT) as usize;
     let result = if lowering.shares_result { lowering.result_elements as usize * size_of::<E>() } else { 0 };
     lowering.tasks * size_of::<Entry>() + sums + result
 }
 
-/// Enters where each task keeps its elements, on the board and for the node's other ranks.
+/// Records the location of each task, on the board and for the other ranks of the node.
 fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut TaskBoard) {
     let nowhere = Located { entry: TaskBoard::entry(board.entries, 0), base: std::ptr::null() };
     board.own = vec![nowhere; lowering.tasks];
@@ -455,8 +459,8 @@ fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut Tas
     for (number, base) in sums.chain(copies) {
         let entry = TaskBoard::entry(board.entries, number);
         if board.window.is_some() {
-            // SAFETY: this rank's own entry, inside memory that was made for all of its tasks. Offsets of what nobody
-            // else reads mean nothing.
+            // SAFETY: the rank's own entry, in memory with room for all of its tasks. Offsets of private memory are
+            // never read.
             unsafe {
                 (*entry).offset.store((base.addr() as u64).wrapping_sub(board.entries.addr() as u64), Ordering::Release)
             };

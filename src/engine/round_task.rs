@@ -1,4 +1,4 @@
-//! A sum of a plan in rounds: it takes its inputs one after another, each whole, and keeps all of its sum meanwhile.
+//! A sum of a plan in rounds. It takes its inputs one after another, each as a whole, and keeps the complete sum.
 
 use std::sync::atomic::Ordering;
 
@@ -11,25 +11,25 @@ use crate::engine::transport::Transport;
 use crate::gradient::{Accumulator, Element, Range};
 use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
 
-/// Elements that are summed at one go: between goes MPI gets to move messages.
+/// Number of elements summed at a time; in between, MPI can make progress.
 const GO: u64 = 256 * 1024;
 
 /// One input, as the sum reads it.
-enum RoundInput<E: Element> {
-    /// Element 0 of a gradient that lies in memory.
+enum Source<E: Element> {
+    /// A gradient in memory: the address of its element 0.
     Resident { gradient: *const E, weight: E::Acc },
-    /// A client of this rank, produced piece by piece.
+    /// A client of this rank, whose gradient is generated piece by piece.
     Produced { client: u64, weight: E::Acc },
-    /// A partial sum of this node as it grows, and the first element that it holds.
+    /// A partial sum on this node, read while it is formed, with the first element that it holds.
     Growing { task: TaskRef, located: Located, start: u64 },
-    /// A stream brings it; without a weight it is a partial sum.
+    /// An input that a stream delivers. Without a weight it is a partial sum.
     Delivered { weight: Option<E::Acc> },
 }
 
 pub(super) struct RoundTask<E: Element> {
     pub task: SumTask,
-    sources: Vec<RoundInput<E>>,
-    /// Elements that each input has been summed up to. No input is ahead of the one before it.
+    sources: Vec<Source<E>>,
+    /// Number of elements up to which each input has been summed. No input is ahead of the previous one.
     done: Vec<u64>,
     /// The sum in the accumulation type.
     acc: *mut E::Acc,
@@ -37,29 +37,29 @@ pub(super) struct RoundTask<E: Element> {
     out: *mut E,
     located: Located,
     divisor: E::Acc,
-    /// Where pieces are produced.
+    /// Memory for generated pieces.
     slot: *mut u8,
     terms: Vec<Term<E>>,
-    /// Seconds spent producing streamed gradients.
+    /// Time spent generating streamed gradients, s.
     pub producing: f64,
-    /// The first error of a producer; the round goes on, so that no other rank waits for ever.
+    /// The first error of the generation. The round continues, so that no other rank waits forever.
     pub problem: Option<String>,
 }
 
-/// Memory of a sum in rounds.
+/// The memory of a sum in rounds.
 pub(super) struct RoundMemory<E: Element> {
-    /// The sum, if it is partial.
+    /// Memory for a partial sum.
     pub hold: *mut E::Acc,
-    /// The finished range, if it is divided.
+    /// Memory for a finished range.
     pub out: *mut E,
-    /// Accumulators for a finished range whose type is too narrow to sum in.
+    /// Accumulators for a finished range whose type is narrower than the accumulation type.
     pub scratch: *mut E::Acc,
     pub slot: *mut u8,
     pub located: Located,
 }
 
 impl<E: Element> RoundTask<E> {
-    /// `resident` yields element 0 of a client's gradient on a rank. Growing inputs are connected later.
+    /// `resident` returns the address of a gradient's element 0. Growing inputs are connected later.
     pub fn new(
         task: SumTask,
         spec: &Spec<'_>,
@@ -100,7 +100,7 @@ impl<E: Element> RoundTask<E> {
         }
     }
 
-    /// Tells the inputs that are partial sums of this node where to read.
+    /// Locates the inputs that are partial sums of this node.
     pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
         for source in &mut self.sources {
             if let RoundInput::Growing { task, located, .. } = source {
@@ -109,7 +109,7 @@ impl<E: Element> RoundTask<E> {
         }
     }
 
-    /// Maps the gradients that it will read where they lie.
+    /// Maps the gradients that this task will read in place.
     pub fn reach_gradients(&self) {
         let range = self.task.range;
         for source in &self.sources {
@@ -120,7 +120,7 @@ impl<E: Element> RoundTask<E> {
         }
     }
 
-    /// Maps the sums of others that it will read as they grow.
+    /// Maps the partial sums of other tasks that this task will read in place.
     pub fn reach_sums(&self) {
         let range = self.task.range;
         for source in &self.sources {
@@ -131,7 +131,7 @@ impl<E: Element> RoundTask<E> {
         }
     }
 
-    /// Makes ready for another round.
+    /// Resets the state for another round.
     pub fn reset(&mut self) {
         self.done.fill(0);
         self.producing = 0.0;
@@ -139,24 +139,25 @@ impl<E: Element> RoundTask<E> {
         self.located.entry().produced.store(0, Ordering::Relaxed);
     }
 
-    /// True when the sum is complete.
+    /// Returns true when the sum is complete.
     pub fn is_done(&self) -> bool {
         self.done.last().is_none_or(|done| *done == self.task.range.len())
     }
 
-    /// Its state, for a person who has to find out why nothing moves.
+    /// Describes the state for the error message of a stalled round.
     pub fn waits_for(&self) -> String {
         let length = self.task.range.len();
         let input = self.done.iter().position(|done| *done < length).map(|input| self.task.feeds[input]);
         format!("step {} waits for {input:?}", self.task.step)
     }
 
-    /// Elements up to which input `input` may be summed: no further than the one before it.
+    /// Returns how far input `input` may be summed: up to the progress of the previous input.
     fn limit(&self, input: usize) -> u64 {
         input.checked_sub(1).map_or(self.task.range.len(), |before| self.done[before])
     }
 
-    /// Adds `range` of input `input` from `data`, if the inputs before have been summed so far. Returns true if it did.
+    /// Adds `range` of input `input` from `data`, if it is the next range and the previous inputs have come as far.
+    /// Returns true if it did.
     pub fn take(&mut self, input: usize, range: Range, data: *const u8) -> bool {
         let from = range.start - self.task.range.start;
         if from != self.done[input] || from + range.len() > self.limit(input) {
@@ -172,12 +173,12 @@ impl<E: Element> RoundTask<E> {
         true
     }
 
-    /// Adds the terms, which are those of inputs `first` to `last`, to `length` elements from `from` on.
+    /// Adds the terms of inputs `first` to `last` to `length` elements from `from` on.
     fn add(&mut self, first: usize, last: usize, from: u64, length: u64) {
         let start = if first == 0 { SumStart::Fresh } else { SumStart::Continue };
         let finishes = last + 1 == self.sources.len();
-        // SAFETY: every term has `length` elements, the sum and the finished range hold the task's range, and nobody else
-        // writes them.
+        // SAFETY: every term has `length` elements, the sum and the finished range hold the task's range, and no one
+        // else writes them.
         unsafe {
             let acc = self.acc.add(from as usize);
             if finishes && !self.out.is_null() {
@@ -201,7 +202,7 @@ impl<E: Element> RoundTask<E> {
         }
     }
 
-    /// Sums what is at hand without a message. Returns true if anything was done.
+    /// Sums the inputs that need no message. Returns true if anything was done.
     pub fn step(
         &mut self,
         spec: &Spec<'_>,
@@ -229,8 +230,8 @@ impl<E: Element> RoundTask<E> {
         Ok(progress)
     }
 
-    /// Collects the terms for elements from `from` on: those of `input`, and of the inputs after it that lie in memory as
-    /// well. Yields the last of them and how many elements there are.
+    /// Collects the terms for elements from `from` on: that of `input`, and those of resident inputs that follow a
+    /// resident one. Returns the last of them and the number of elements.
     fn gather(&mut self, input: usize, from: u64, limit: u64, spec: &Spec<'_>) -> (usize, u64) {
         self.terms.clear();
         let element = self.task.range.start + from;

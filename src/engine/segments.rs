@@ -1,56 +1,57 @@
-//! Long messages between nodes, cut into segments of which a few are under way at a time.
+//! Divides long messages between nodes into segments, a few of which are in flight at a time.
 //!
-//! MPI libraries over TCP send everything for one peer down one connection, in order. A rendezvous therefore cannot be
-//! answered while a long message is going out: the answer waits behind it, and two ranks that exchange long messages take
-//! turns instead of sending and receiving at once. Segments that need no rendezvous keep both directions busy.
+//! MPI libraries over TCP send all data for a peer over one connection, in order. The answer of a rendezvous therefore
+//! waits behind a long outgoing message, and two ranks that exchange such messages take turns. Segments below the
+//! rendezvous threshold keep both directions busy.
 
 use crate::engine::transport::TransportError;
 use crate::mpi::{Communicator, Requests};
 
-/// Bytes of a segment: with its envelope below 64 KiB, up to which Open MPI's and MPICH's TCP send without asking first.
+/// Size of a segment, bytes. With its envelope it is below 64 KiB, up to which the TCP transports of Open MPI and MPICH
+/// send eagerly.
 pub const SEGMENT: usize = 60 << 10;
-/// Segments of a message under way at once; 960 KiB keep a wire of 1 Gbit/s busy for 8 ms.
+/// Greatest number of a message's segments in flight; 960 KiB keep a link of 1 Gbit/s busy for 8 ms.
 const SENT_AT_ONCE: usize = 16;
-/// Receives that are posted ahead: more than can arrive, so that segments find their receive waiting.
+/// Receives posted ahead: more than can arrive, so that segments find a posted receive.
 const POSTED_AHEAD: usize = 2 * SENT_AT_ONCE;
-/// Set in the tokens of segments; the engine's own tokens have at most one of these bits.
+/// Bits that mark tokens of segments. The engine's own tokens have at most one of them set.
 const OWN: usize = 0b11 << (usize::BITS - 2);
 
 /// A message that is sent or received in segments.
 struct Transfer {
-    /// The engine's token.
+    /// The engine's token for the message.
     token: usize,
     sends: bool,
     peer: usize,
     tag: u64,
     data: *mut u8,
     bytes: usize,
-    /// Bytes for which a segment has been posted.
+    /// Number of bytes for which segments have been posted.
     posted: usize,
     under_way: usize,
 }
 
-/// Messages that are cut into segments.
+/// The messages that are sent or received in segments.
 #[derive(Default)]
 pub struct Segments {
-    /// By number, which their segments' tokens hold. None: the number is free.
+    /// Transfers by number, which is part of their segments' tokens. None marks a free number.
     transfers: Vec<Option<Transfer>>,
-    /// Numbers of those with segments left to post, in the order in which they came.
+    /// Numbers of transfers with segments to post, in order of arrival.
     waiting: Vec<usize>,
 }
 
 impl Segments {
-    /// True if messages wait for their segments to be posted.
+    /// Returns true if messages have segments to post.
     pub fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Whether a message must go in segments: a long one, or one that would overtake the segments of another.
+    /// Returns whether a message must go in segments: if it is long, or would overtake the segments of another.
     pub fn takes(&self, sends: bool, peer: usize, tag: u64, bytes: usize) -> bool {
         bytes > SEGMENT || (bytes > 0 && self.is_behind(sends, peer, tag, self.waiting.len()))
     }
 
-    /// True if one of the first `before` waiting messages goes the same way with the same tag.
+    /// Returns true if one of the first `before` waiting messages has the same direction, peer and tag.
     fn is_behind(&self, sends: bool, peer: usize, tag: u64, before: usize) -> bool {
         self.waiting[..before]
             .iter()
@@ -58,10 +59,10 @@ impl Segments {
             .any(|transfer| (transfer.sends, transfer.peer, transfer.tag) == (sends, peer, tag))
     }
 
-    /// Takes a message over.
+    /// Accepts a message.
     ///
     /// # Safety
-    /// As for [`Requests::send`] and [`Requests::receive`], until `token` is yielded.
+    /// As for [`Requests::send`] and [`Requests::receive`], until `token` is returned.
     pub unsafe fn add(&mut self, token: usize, (sends, peer, tag): (bool, usize, u64), data: *mut u8, bytes: usize) {
         let transfer = Transfer { token, sends, peer, tag, data, bytes, posted: 0, under_way: 0 };
         let number = match self.transfers.iter().position(Option::is_none) {
@@ -75,7 +76,7 @@ impl Segments {
         self.waiting.push(number);
     }
 
-    /// Posts the segments for which there is room.
+    /// Posts as many segments as allowed.
     pub fn post(&mut self, comm: &Communicator, requests: &mut Requests) -> Result<(), TransportError> {
         let mut at = 0;
         while at < self.waiting.len() {
@@ -90,7 +91,7 @@ impl Segments {
             while transfer.under_way < most && !transfer.is_posted() {
                 let (data, length) = (transfer.data.wrapping_add(transfer.posted), transfer.next_length());
                 let (peer, tag) = (transfer.peer, transfer.tag);
-                // SAFETY: a part of the message's own bytes, which stay as they are until its token is yielded.
+                // SAFETY: part of the message's own bytes, which stay unchanged until its token is returned.
                 unsafe {
                     if transfer.sends {
                         requests.send(comm, OWN | number, peer, tag, data, length)?;
@@ -110,7 +111,7 @@ impl Segments {
         Ok(())
     }
 
-    /// Replaces the tokens of segments, from place `from` on, by those of messages that are complete.
+    /// Replaces the tokens of segments, from index `from` on, by those of messages that are complete.
     pub fn collect(&mut self, tokens: &mut Vec<usize>, from: usize) {
         let mut kept = from;
         for at in from..tokens.len() {

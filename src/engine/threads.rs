@@ -1,4 +1,4 @@
-//! The transport of threads in one process: what tests use, and what a run without a launcher uses.
+//! The transport of threads in one process, for tests and for runs without a launcher.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,17 +6,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::engine::transport::{Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::engine::{Buffer, OutOfMemory};
 
-/// A send that no receive has met yet: where its bytes lie, how many, and whom to tell.
+/// A send that has not met its receive: its data and the token to return.
 struct Letter {
     data: *const u8,
     bytes: usize,
     token: usize,
 }
 
-// SAFETY: the sender keeps the bytes readable and unchanged until it is told.
+// SAFETY: the sender keeps the bytes readable and unchanged until its token is returned.
 unsafe impl Send for Letter {}
 
-/// Letters by sender and tag.
+/// Sends by sender and tag.
 type Inbox = HashMap<(usize, u64), VecDeque<Letter>>;
 
 struct Gate {
@@ -29,13 +29,13 @@ struct Gate {
 struct Inner {
     node_of: Vec<usize>,
     inbox: Vec<Mutex<Inbox>>,
-    /// Tokens of sends whose bytes have been taken.
+    /// Tokens of sends whose bytes have been copied.
     taken: Vec<Mutex<Vec<usize>>>,
     gate: Mutex<Gate>,
     turned: Condvar,
     exchange: Mutex<Vec<Vec<u8>>>,
     regions: Mutex<Vec<Option<Arc<Buffer>>>>,
-    /// What connects some of the ranks, while they are being connected.
+    /// The transport of a subset of ranks, while it is being created.
     first: Mutex<Option<Arc<Inner>>>,
 }
 
@@ -55,7 +55,7 @@ impl Inner {
     }
 }
 
-/// A panic elsewhere must not become a second one here: what the mutexes guard stays consistent.
+/// Ignores poisoning, so that a panic of another thread does not cause one here; the guarded data stays consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -69,21 +69,21 @@ struct Expected {
     bytes: usize,
 }
 
-/// One thread's end.
+/// The transport of one thread.
 struct Threads {
     rank: usize,
     inner: Arc<Inner>,
     expected: Vec<Expected>,
-    /// Receives that have met their letter, with it; kept to reuse its memory.
+    /// Receives matched with their sends; kept to reuse the memory.
     matched: Vec<(Letter, Expected)>,
     sends_under_way: usize,
     sent: Sent,
 }
 
-/// Runs `body` on as many threads as `node_of` names ranks, rank r on the pretended node `node_of[r]`, and returns
-/// what each returned, in rank order.
+/// Runs `body` on one thread for each rank in `node_of`, with rank r on the simulated node `node_of[r]`. Returns the
+/// results in rank order.
 ///
-/// A thread that panics makes the others' calls fail, and the panic is passed on.
+/// If a thread panics, calls of the other threads fail, and the panic is passed on.
 pub fn run_threads<R: Send>(node_of: &[usize], body: impl Fn(&mut dyn Transport) -> R + Sync) -> Vec<R> {
     let ranks = node_of.len();
     let inner = Inner::new(node_of);
@@ -113,8 +113,8 @@ impl Drop for Threads {
 }
 
 impl Threads {
-    /// True if a message can never complete, because the rank at its other end has left. One that left after it had
-    /// sent is missed by nobody, so letters are looked for once it is known who has left.
+    /// Returns true if a message can never complete, because its other rank has ended. Sends made before a rank ended
+    /// still count, so the inbox is checked after the list of ended ranks is read.
     fn waits_for_one_that_left(&self) -> bool {
         let left = lock(&self.inner.gate).left.clone();
         if left.is_empty() {
@@ -197,8 +197,8 @@ impl Transport for Threads {
 
     fn completed(&mut self, tokens: &mut Vec<usize>) -> Result<(), TransportError> {
         {
-            // One look at the inbox for all: a letter that comes between two looks must not be taken by the later of
-            // two receives with the same tag.
+            // The inbox is locked once for all receives. A send that arrives between two locks could otherwise match
+            // the later of two receives with the same tag.
             let mut inbox = lock(&self.inner.inbox[self.rank]);
             let matched = &mut self.matched;
             self.expected.retain_mut(|expected| {
@@ -209,9 +209,10 @@ impl Transport for Threads {
             });
         }
         for (letter, expected) in self.matched.drain(..) {
-            // Both ends derive the length from the same plan; a difference is a defect that must not pass.
+            // Both ends derive the length from the same plan, so a difference is a defect.
             assert_eq!(letter.bytes, expected.bytes, "message from rank {} with tag {}", expected.from, expected.tag);
-            // SAFETY: the sender keeps `data` until told, the receiver promised its own bytes in `receive`.
+            // SAFETY: the sender keeps `data` until its token is returned; the receiver promised its own bytes in
+            // `receive`.
             unsafe { std::ptr::copy_nonoverlapping(letter.data, expected.data, letter.bytes) };
             lock(&self.inner.taken[expected.from]).push(letter.token);
             tokens.push(expected.token);
@@ -336,7 +337,7 @@ impl Transport for Threads {
 mod tests {
     use super::*;
 
-    /// Nodes by their first ranks: 7 and 3 of 7, 3, 7, 5.
+    /// Nodes are ordered by their first ranks: 7 and 3 of 7, 3, 7, 5.
     #[test]
     fn the_first_nodes_talk_among_themselves() {
         let all = run_threads(&[7, 3, 7, 5], |transport| {

@@ -1,4 +1,4 @@
-//! Tokens: how the engine recognises a completed message. A token names what the message belongs to and its slot there.
+//! Tokens, by which the engine identifies completed messages. A token holds the message's owner and slot.
 
 /// The owner of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +26,13 @@ pub enum Token {
     },
 }
 
-/// Bits of the slot's number; as many as a sum may have staged inputs.
+/// Number of bits of the slot, enough for the staged inputs of a sum.
 const SLOT_BITS: u32 = 32;
-/// Bits of the index.
+/// Number of bits of the index.
 const INDEX_BITS: u32 = 30;
 
 impl Token {
-    /// As a number, which the transport hands back.
+    /// Encodes the token as a number, which the transport returns.
     pub fn number(self) -> usize {
         let (kind, index, slot) = match self {
             Token::Sum { task, slot } => (0, task, slot),
@@ -42,7 +42,7 @@ impl Token {
         (kind << (SLOT_BITS + INDEX_BITS)) | (index << SLOT_BITS) | slot
     }
 
-    /// From the number of [`Token::number`].
+    /// Decodes a number made by [`Token::number`].
     pub fn of(number: usize) -> Token {
         let slot = number & ((1 << SLOT_BITS) - 1);
         let index = (number >> SLOT_BITS) & ((1 << INDEX_BITS) - 1);
@@ -58,7 +58,7 @@ impl Token {
 mod tests {
     use super::*;
 
-    /// Slots beyond 65,535 once ran into the next task's.
+    /// Slots beyond 65,535 once overflowed into the task's index.
     #[test]
     fn tokens_survive_the_way_through_the_transport() {
         for index in [0, 1, 65_535, 1 << 20] {

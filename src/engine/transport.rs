@@ -1,20 +1,20 @@
-//! What the engine asks of the thing that connects ranks. Threads in one process and MPI both offer it, so that what
-//! is tested on threads is what runs across nodes.
+//! The interface between the engine and whatever connects the ranks. Threads in one process and MPI implement it, so
+//! that tests on threads exercise the code that runs across nodes.
 
 use crate::engine::OutOfMemory;
 use crate::gradient::Dtype;
 
-/// A transport's failure. None of them can be repaired inside a round: the job is lost.
+/// A failure of a transport. It cannot be repaired inside a round, and the job is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// An MPI call failed.
     #[cfg(feature = "mpi")]
     #[error(transparent)]
     Mpi(#[from] crate::mpi::MpiError),
-    /// No memory for a shared region.
+    /// There is no memory for a shared region.
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
-    /// Another rank has gone while this one waited for it.
+    /// Another rank ended while this one waited for it.
     #[error("another rank ended while rank {rank} waited for it")]
     PeerLost {
         /// The rank that waited.
@@ -22,20 +22,20 @@ pub enum TransportError {
     },
 }
 
-/// Memory that the ranks of a node share, one part a rank.
+/// Memory that the ranks of a node share, with a part for each rank.
 pub trait Shared: Send {
-    /// Where this rank's part begins, aligned to at least 128 bytes.
+    /// Returns the start of this rank's part, aligned to at least 128 bytes.
     fn own(&self) -> *mut u8;
-    /// Where the part of `rank`, which must be on the same node, begins.
+    /// Returns the start of the part of `rank`, which must be on the same node.
     fn of(&self, rank: usize) -> *mut u8;
 }
 
-/// Messages that a rank has sent through its transport since it was made.
+/// Messages that a rank has sent through its transport since its creation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// Their number.
+    /// Number of messages.
     pub messages: u64,
-    /// Their bytes.
+    /// Number of bytes.
     pub bytes: u64,
 }
 
@@ -46,32 +46,32 @@ impl Sent {
         self.bytes += bytes as u64;
     }
 
-    /// What was sent after `before`.
+    /// Returns the messages sent after `before`.
     #[must_use]
     pub fn since(self, before: Sent) -> Sent {
         Sent { messages: self.messages - before.messages, bytes: self.bytes - before.bytes }
     }
 }
 
-/// Connects ranks. Calls marked *collective* must be made by every rank, in the same order.
+/// Connects ranks. Calls marked *collective* must be made by every rank in the same order.
 pub trait Transport {
-    /// This rank.
+    /// Returns this rank.
     fn rank(&self) -> usize;
-    /// P.
+    /// Returns P.
     fn ranks(&self) -> usize;
-    /// The node of each rank.
+    /// Returns the node of each rank.
     fn node_of(&self) -> &[usize];
-    /// What connects the ranks, for the result file.
+    /// Returns the name of the transport for the result file.
     fn name(&self) -> String;
-    /// True if no other rank lives in this process, so that what the kernel counts for it is this rank's.
+    /// Returns true if this process has no other rank, so that the kernel's counts for the process are this rank's.
     fn has_own_process(&self) -> bool {
         self.ranks() == 1
     }
 
-    /// Starts to send `bytes` bytes; messages between two ranks with one tag arrive in order.
+    /// Starts to send `bytes` bytes. Messages between two ranks with the same tag arrive in order.
     ///
     /// # Safety
-    /// `data` must stay readable and unchanged until [`Transport::completed`] yields `token`.
+    /// `data` must stay readable and unchanged until [`Transport::completed`] returns `token`.
     unsafe fn send(
         &mut self,
         token: usize,
@@ -84,7 +84,7 @@ pub trait Transport {
     /// Starts to receive exactly `bytes` bytes.
     ///
     /// # Safety
-    /// `data` must stay writable and untouched until [`Transport::completed`] yields `token`.
+    /// `data` must stay writable and untouched until [`Transport::completed`] returns `token`.
     unsafe fn receive(
         &mut self,
         token: usize,
@@ -94,44 +94,45 @@ pub trait Transport {
         bytes: usize,
     ) -> Result<(), TransportError>;
 
-    /// Appends the tokens of completed messages. Does not wait.
+    /// Appends the tokens of completed messages without waiting.
     fn completed(&mut self, tokens: &mut Vec<usize>) -> Result<(), TransportError>;
-    /// Messages that have not completed.
+    /// Returns the number of incomplete messages.
     fn under_way(&self) -> usize;
-    /// Called when nothing can be done: lets others have the core.
+    /// Called when nothing can be done; yields the core.
     fn idle(&mut self);
-    /// Messages that this rank has sent so far. Collectives of the MPI library are not among them.
+    /// Returns the messages that this rank has sent so far, without collectives of the MPI library.
     fn sent(&self) -> Sent;
-    /// The greatest tag that a message may have.
+    /// Returns the greatest tag that a message may have.
     fn most_tag(&self) -> u64;
 
     /// Returns when every rank has called it. Collective.
     fn barrier(&mut self) -> Result<(), TransportError>;
-    /// Rank 0's bytes on every rank. Collective.
+    /// Returns rank 0's bytes on every rank. Collective.
     fn broadcast(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, TransportError>;
-    /// Every rank's bytes on rank 0, None elsewhere. Collective.
+    /// Returns every rank's bytes on rank 0, None elsewhere. Collective.
     fn gather(&mut self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, TransportError>;
-    /// The greatest of the ranks' values. Collective.
+    /// Returns the greatest of all ranks' values. Collective.
     fn max(&mut self, value: u64) -> Result<u64, TransportError>;
-    /// Memory shared inside each node: `bytes` zero bytes of this rank's own. Collective.
+    /// Allocates memory that each node shares, with `bytes` zero bytes for this rank. Collective.
     fn share(&mut self, bytes: usize) -> Result<Box<dyn Shared>, TransportError>;
 
-    /// Connects the ranks of the first `nodes` nodes, in the order of their first ranks, and no others; None on ranks of
-    /// other nodes. Nothing may be under way meanwhile on the whole. Collective.
+    /// Returns a transport of the ranks on the first `nodes` nodes, ordered by their first ranks; None on other ranks.
+    /// There must be no messages in flight on the whole transport meanwhile. Collective.
     fn first_nodes<'a>(&'a mut self, nodes: usize) -> Result<Option<Box<dyn Transport + 'a>>, TransportError>;
-    /// As [`Transport::barrier`], asleep: for ranks that wait long while others measure. Collective.
+    /// Like [`Transport::barrier`], but sleeping, for ranks that wait long while others measure. Collective.
     fn rest(&mut self) -> Result<(), TransportError>;
 
-    /// The MPI library's own collectives, where there is one.
+    /// Returns the MPI library's own collectives, if there are any.
     fn collectives(&mut self) -> Option<&mut dyn Collectives>;
 }
 
-/// The MPI library's own reductions over all ranks, with MPI_SUM.
+/// The MPI library's own collectives over all ranks. Reductions use MPI_SUM.
 pub trait Collectives {
-    /// MPI_Reduce_scatter of f32 or f64.
+    /// Calls MPI_Reduce_scatter for f32 or f64.
     ///
     /// # Safety
-    /// `send` must hold Σ counts elements, `receive` this rank's count; no overlap; the same counts everywhere.
+    /// `send` must hold Σ counts elements and `receive` this rank's count, without overlap. The counts must be equal on
+    /// all ranks.
     unsafe fn reduce_scatter(
         &mut self,
         dtype: Dtype,
@@ -140,10 +141,11 @@ pub trait Collectives {
         counts: &[i32],
     ) -> Result<(), TransportError>;
 
-    /// MPI_Reduce of f32 or f64, by blocks where `elements` is more than one call can take.
+    /// Calls MPI_Reduce for f32 or f64, in blocks if `elements` exceeds the limit of one call.
     ///
     /// # Safety
-    /// `send` must hold `elements` elements, on the root `receive` too; no overlap; the same arguments everywhere.
+    /// `send`, and on the root `receive`, must hold `elements` elements, without overlap. The arguments must be equal
+    /// on all ranks.
     unsafe fn reduce(
         &mut self,
         dtype: Dtype,
@@ -153,7 +155,7 @@ pub trait Collectives {
         root: usize,
     ) -> Result<(), TransportError>;
 
-    /// MPI_Ireduce_scatter of f32 or f64, waited for.
+    /// Calls MPI_Ireduce_scatter for f32 or f64 and waits for it.
     ///
     /// # Safety
     /// As for [`Collectives::reduce_scatter`].
@@ -165,10 +167,11 @@ pub trait Collectives {
         counts: &[i32],
     ) -> Result<(), TransportError>;
 
-    /// MPI_Reduce_scatter_block of f32 or f64: `block` elements for every rank, within one call's limit.
+    /// Calls MPI_Reduce_scatter_block for f32 or f64, with `block` elements for every rank. Limited to one call.
     ///
     /// # Safety
-    /// `send` must hold a block for every rank, `receive` one; no overlap; the same block everywhere.
+    /// `send` must hold a block for every rank and `receive` one, without overlap. The block must be equal on all
+    /// ranks.
     unsafe fn reduce_scatter_block(
         &mut self,
         dtype: Dtype,
@@ -177,10 +180,10 @@ pub trait Collectives {
         block: u64,
     ) -> Result<(), TransportError>;
 
-    /// MPI_Allreduce of f32 or f64, by blocks where `elements` is more than one call can take.
+    /// Calls MPI_Allreduce for f32 or f64, in blocks if `elements` exceeds the limit of one call.
     ///
     /// # Safety
-    /// `send` and `receive` must hold `elements` elements; no overlap; the same number everywhere.
+    /// `send` and `receive` must hold `elements` elements, without overlap. The number must be equal on all ranks.
     unsafe fn allreduce(
         &mut self,
         dtype: Dtype,
@@ -189,11 +192,12 @@ pub trait Collectives {
         elements: u64,
     ) -> Result<(), TransportError>;
 
-    /// MPI_Scatterv of elements of any type from `root`: rank r gets the elements that `parts[r]` names by offset and number.
+    /// Calls MPI_Scatterv for elements of any type from `root`. Rank r gets the elements at `parts[r]`: offset and
+    /// number.
     ///
     /// # Safety
-    /// On the root `send` must hold all parts, everywhere `receive` this rank's; no overlap; the same root and parts
-    /// everywhere.
+    /// `send` on the root must hold all parts, and `receive` this rank's part, without overlap. Root and parts must be
+    /// equal on all ranks.
     unsafe fn scatter(
         &mut self,
         dtype: Dtype,
@@ -203,12 +207,12 @@ pub trait Collectives {
         parts: &[(u64, u64)],
     ) -> Result<(), TransportError>;
 
-    /// MPI_Gatherv of elements of any type to `root`, or MPI_Allgatherv where there is none: rank r's elements go where `parts[r]`
-    /// says by offset and number.
+    /// Calls MPI_Gatherv for elements of any type to `root`, or MPI_Allgatherv if `root` is None. Rank r's elements go
+    /// to `parts[r]`: offset and number.
     ///
     /// # Safety
-    /// `send` must hold this rank's part, `receive`, on the root or everywhere, all of them; no overlap; the same root
-    /// and parts everywhere.
+    /// `send` must hold this rank's part, and `receive`, on the root or everywhere, all parts, without overlap. Root
+    /// and parts must be equal on all ranks.
     unsafe fn gather_parts(
         &mut self,
         dtype: Dtype,
@@ -218,16 +222,17 @@ pub trait Collectives {
         parts: &[(u64, u64)],
     ) -> Result<(), TransportError>;
 
-    /// MPI_Bcast of `bytes` bytes from `root`, by blocks where one call cannot take them.
+    /// Calls MPI_Bcast for `bytes` bytes from `root`, in blocks if they exceed the limit of one call.
     ///
     /// # Safety
-    /// `data` must hold `bytes` bytes; the same arguments everywhere.
+    /// `data` must hold `bytes` bytes. The arguments must be equal on all ranks.
     unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError>;
 
-    /// MPI_Allgatherv of bytes: rank r's part goes to the offset and has the length that `parts[r]` names, in bytes.
+    /// Calls MPI_Allgatherv for bytes. Rank r's part goes to `parts[r]`: offset and length in bytes.
     ///
     /// # Safety
-    /// `send` must hold this rank's part, `receive` all of them; no overlap; the same parts everywhere.
+    /// `send` must hold this rank's part and `receive` all parts, without overlap. The parts must be equal on all
+    /// ranks.
     unsafe fn allgather(
         &mut self,
         send: *const u8,
@@ -235,11 +240,12 @@ pub trait Collectives {
         parts: &[(u64, u64)],
     ) -> Result<(), TransportError>;
 
-    /// Elements that one call of a collective may take.
+    /// Returns the greatest number of elements of one call of a collective.
     fn most_elements(&self) -> u64;
 }
 
-/// The ranks on the first `nodes` nodes, ascending: nodes by their first ranks. All ranks where there are fewer nodes.
+/// Returns the ranks on the first `nodes` nodes, ascending. Nodes are ordered by their first ranks; with fewer nodes it
+/// returns all ranks.
 pub fn ranks_of_first_nodes(node_of: &[usize], nodes: usize) -> Vec<usize> {
     let mut seen: Vec<usize> = Vec::new();
     for node in node_of {
@@ -250,7 +256,7 @@ pub fn ranks_of_first_nodes(node_of: &[usize], nodes: usize) -> Vec<usize> {
     (0..node_of.len()).filter(|rank| seen.contains(&node_of[*rank])).collect()
 }
 
-/// One rank's verdict turned into everybody's: the message of the first rank that failed, on every rank. Collective.
+/// Turns one rank's verdict into that of all: every rank gets the message of the first rank that failed. Collective.
 pub fn agree(transport: &mut dyn Transport, mine: Result<(), String>) -> Result<Result<(), String>, TransportError> {
     if transport.max(u64::from(mine.is_err()))? == 0 {
         return Ok(Ok(()));
@@ -268,7 +274,7 @@ pub fn agree(transport: &mut dyn Transport, mine: Result<(), String>) -> Result<
     Ok(Err(String::from_utf8_lossy(&message).into_owned()))
 }
 
-/// Every rank's numbers on rank 0, None elsewhere. Collective.
+/// Returns every rank's numbers on rank 0, None elsewhere. Collective.
 pub fn gather_numbers(transport: &mut dyn Transport, numbers: &[u64]) -> Result<Option<Vec<Vec<u64>>>, TransportError> {
     let all = transport.gather(bytemuck::cast_slice(numbers))?;
     Ok(all.map(|all| all.iter().map(|bytes| bytemuck::allocation::pod_collect_to_vec(bytes)).collect()))

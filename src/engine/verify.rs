@@ -1,31 +1,32 @@
-//! Verification: a cell's result against the flat server that sums in client order, and against an exact sum.
+//! Compares a cell's result with the flat server, which sums in client order, and with an exact sum.
 //!
-//! The reference is computed here by plain loops that share nothing with the engine's kernels, range by range, from
-//! the source: memory stays at a few blocks whatever the gradient's length.
+//! The reference is computed from the source by plain loops that share no code with the engine's kernels. They work
+//! range by range, so that memory is a few blocks for any gradient length.
 
 use crate::gradient::{Accumulator, Element, Range, Source, SourceError, source};
 use crate::plan::Problem;
 
-/// Elements verified at a time.
+/// Number of elements verified at a time.
 const BLOCK: usize = 8192;
 
-/// What the results are compared with, for tables and files.
+/// Name of the reference in tables and files.
 pub const REFERENCE: &str = "flat server, client order";
 
-/// How a result compares with the reference. Of one rank's ranges, or of all ranks' after [`Verification::merge`].
+/// The comparison of a result with the reference, for one rank's ranges or, after [`Verification::merge`], for all
+/// ranks'.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verification {
-    /// Elements compared.
+    /// Number of elements compared.
     pub elements: u64,
-    /// Elements that differ from the reference in any bit (two NaNs do not differ).
+    /// Number of elements that differ from the reference in any bit; two NaNs do not differ.
     pub differing: u64,
-    /// Largest distance from the reference in units in the last place; `u64::MAX` where one is NaN and the other not.
+    /// Greatest distance from the reference in units in the last place; `u64::MAX` if exactly one is NaN.
     pub max_ulp: u64,
-    /// Largest |result − exact| / |exact|. Where the exact mean is 0, a result that is not counts as 1.
+    /// Greatest |result − exact| / |exact|. If the exact mean is 0, a nonzero result counts as 1.
     pub max_relative_error: f64,
-    /// Elements that no order of summation can explain.
+    /// Number of elements that no order of summation can explain.
     pub wrong: u64,
-    /// The first of them.
+    /// Index of the first wrong element.
     pub first_wrong: Option<u64>,
 }
 
@@ -36,7 +37,7 @@ impl Default for Verification {
 }
 
 impl Verification {
-    /// Both together.
+    /// Combines two comparisons.
     pub fn merge(self, other: Verification) -> Verification {
         Verification {
             elements: self.elements + other.elements,
@@ -51,13 +52,13 @@ impl Verification {
         }
     }
 
-    /// As numbers for an exchange between ranks.
+    /// Encodes the comparison for other ranks.
     pub fn to_numbers(&self) -> [u64; 6] {
         let first = self.first_wrong.map_or(0, |element| element + 1);
         [self.elements, self.differing, self.max_ulp, self.max_relative_error.to_bits(), self.wrong, first]
     }
 
-    /// From the numbers of another rank; None if they are not as [`Verification::to_numbers`] makes them.
+    /// Decodes the numbers of [`Verification::to_numbers`]; None if they are malformed.
     pub fn from_numbers(numbers: &[u64]) -> Option<Verification> {
         let [elements, differing, max_ulp, error, wrong, first] = *numbers else { return None };
         let max_relative_error = f64::from_bits(error);
@@ -72,14 +73,15 @@ impl Verification {
     }
 }
 
-/// a + b exactly, as the rounded sum and what was rounded off (Knuth 1969; TwoSum).
+/// Computes a + b exactly, as the rounded sum and the rounding error (Knuth 1969; TwoSum).
 fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let bb = sum - a;
     (sum, (a - (sum - bb)) + (b - bb))
 }
 
-/// a · b exactly, as the rounded product and what was rounded off (Dekker 1971). Exact unless a part over- or underflows.
+/// Computes a · b exactly, as the rounded product and the rounding error (Dekker 1971), unless a part over- or
+/// underflows.
 fn two_product(a: f64, b: f64) -> (f64, f64) {
     const SPLIT: f64 = ((1u64 << 27) + 1) as f64;
     let halves = |x: f64| {
@@ -92,14 +94,14 @@ fn two_product(a: f64, b: f64) -> (f64, f64) {
     (product, al * bl - (((product - ah * bh) - al * bh) - ah * bl))
 }
 
-/// True if the product of `weight` with an element of at most `bits` significant bits is exact in f64.
+/// Returns true if the product of `weight` with an element of at most `bits` significant bits is exact in f64.
 fn product_is_exact(weight: f64, bits: u32) -> bool {
     let mantissa = weight.to_bits() << 12;
     let significant = 53 - mantissa.trailing_zeros().min(52);
     significant + bits <= 53
 }
 
-/// Blocks that are worked in, made once.
+/// Work buffers of one block, allocated once.
 struct Work<E: Element> {
     gradient: Vec<E>,
     reference: Vec<E::Acc>,
@@ -108,12 +110,12 @@ struct Work<E: Element> {
     magnitude: Vec<f64>,
 }
 
-/// Compares finished ranges with what they should be.
+/// Compares finished ranges with the expected values.
 ///
-/// An element is wrong if it is further from the exact mean than any order of summation can bring it: for N products
-/// and sums in the accumulation type with unit round-off u, weights rounded to that type and one division,
+/// An element is wrong if its distance from the exact mean exceeds the error that any order of summation may cause. For
+/// N products and sums in the accumulation type with unit round-off u, weights rounded to that type and one division,
 /// |error| ≤ γ·Σ|wₖgₖ| / Σwₖ with γ = nu / (1 − nu), n = N + 4 (Higham, Accuracy and Stability of Numerical Algorithms,
-/// 2nd ed., section 4.2), plus one rounding to the element type and the smallest subnormal.
+/// 2nd ed., section 4.2). One rounding to the element type and the smallest subnormal are added.
 pub fn verify<E: Element>(
     problem: &Problem,
     source: &dyn Source,
@@ -184,7 +186,7 @@ fn verify_block<E: Element>(
                 let bound = gamma * work.magnitude[i] + E::UNIT_ROUNDOFF * product.abs() + smallest;
                 wrong = error > bound * (1.0 + 1e-9);
             } else {
-                // Over the edge of the type, where error bounds do not hold: only the reference itself will do.
+                // Beyond the range of the type error bounds do not hold, so the result must equal the reference.
                 wrong = v != x;
             }
         }
@@ -196,7 +198,7 @@ fn verify_block<E: Element>(
     Ok(found)
 }
 
-/// Adds one client's block to the reference and to the exact sum (Sum2 of Ogita, Rump and Oishi 2005: as if summed in
+/// Adds one client's block to the reference and to the exact sum (Sum2 of Ogita, Rump and Oishi 2005: as accurate as
 /// twice the precision).
 fn add_client<E: Element>(first: bool, weight: f64, length: usize, work: &mut Work<E>) {
     let narrow = E::Acc::from_f64(weight);
@@ -232,7 +234,7 @@ fn add_client<E: Element>(first: bool, weight: f64, length: usize, work: &mut Wo
     }
 }
 
-/// The smallest positive value of a type: below it results are absolute, not relative.
+/// Returns the smallest positive value of a type. Below it errors are absolute, not relative.
 fn smallest<E: Element>() -> f64 {
     match E::DTYPE {
         crate::gradient::Dtype::F64 => f64::from_bits(1),
@@ -256,7 +258,7 @@ mod tests {
 
     #[test]
     fn two_product_and_two_sum_lose_nothing() {
-        // (2^30 + 1)² = 2^60 + 2^31 + 1: the last 1 does not fit into 53 bits.
+        // (2^30 + 1)² = 2^60 + 2^31 + 1 does not fit into 53 bits because of the last 1.
         let x = (1u64 << 30) as f64 + 1.0;
         let (product, rest) = two_product(x, x);
         assert_eq!(product as u128 as f64, ((1u128 << 60) + (1u128 << 31)) as f64);

@@ -1,10 +1,8 @@
 //! Comparisons and their cells: the points of a sweep in a fixed order.
 //!
-//! Comparisons and cells are numbered from 0 by nested loops over the lists as written. From the outermost loop
-//! inwards, nodes, models, dtype, clients, roles and end make the comparisons; strategies, shards, flow, intra_node,
-//! order and ceiling make the cells of one. Cell numbers continue through all comparisons. The same experiment always
-//! yields the same numbers.
-//! experiment always gets the same numbers.
+//! Comparisons and cells are numbered from 0 by nested loops over the lists as written. From the outermost inwards,
+//! nodes, models, dtype, clients, roles and end make comparisons; strategies, shards, flow, intra_node, order and
+//! ceiling make cells. Cell numbers continue through all comparisons. The same experiment always gets the same numbers.
 
 use std::fmt;
 
@@ -140,7 +138,7 @@ impl Variants<'_> {
     }
 }
 
-/// The lists that apply to one strategy; those of settings that it ignores are reduced to one value.
+/// The lists for one strategy; a setting that it ignores has one value.
 struct Heeded<'a> {
     shards: &'a [u64],
     flow: &'a [FlowChoice],

@@ -58,8 +58,8 @@ impl Named for SourceName {
     const WHAT: &'static str = "source";
 }
 
-/// The fields of all sources together. They are read without a tagged enum, because serde buffers tagged enums and
-/// loses the position of an error.
+/// The fields of all sources together. Not a tagged enum, because serde buffers those and loses the position of an
+/// error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {

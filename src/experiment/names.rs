@@ -18,7 +18,7 @@ pub trait Named: Copy + PartialEq + VariantArray + Into<&'static str> {
     /// Name of the setting in messages, such as `order`.
     const WHAT: &'static str;
 
-    /// Returns the names of all values.
+    /// Returns all values' names.
     fn names() -> Vec<&'static str> {
         Self::VARIANTS.iter().map(|value| (*value).into()).collect()
     }
@@ -70,7 +70,7 @@ pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         if part { edits.max(ALIKE) } else { edits }
     };
     let scored = known.iter().map(|known| (likeness(known), *known));
-    // Of equally similar names the first counts; max_by would return the last.
+    // The first of equals; max_by would return the last.
     let best = scored.fold(None, |best: Option<(f64, &str)>, this| match best {
         Some(best) if best.0 >= this.0 => Some(best),
         _ => Some(this),

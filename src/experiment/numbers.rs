@@ -114,7 +114,7 @@ pub enum OfClient {}
 impl WrittenQuantity for OfClient {
     const EXPECTED: &'static str = "a weight: a number above 0 that single precision can hold";
     fn accepts(value: f64) -> bool {
-        // It must be a normal number in single precision as well, in which sums over f32 gradients are formed.
+        // Sums over f32 gradients need a normal number in single precision.
         value > 0.0 && (value as f32).is_normal()
     }
 }

@@ -45,8 +45,7 @@ impl<T> OneOrMany<T> {
     }
 }
 
-/// Reads an entry of a list and compares it with the earlier ones. It does so while reading the entry, so that an error
-/// has the entry's position.
+/// Reads an entry of a list and compares it with the earlier ones, while the error still has the entry's position.
 struct NextValue<'a, T>(&'a [T]);
 
 impl<'de, T: SweepValue + PartialEq> DeserializeSeed<'de> for NextValue<'_, T> {

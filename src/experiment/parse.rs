@@ -69,7 +69,7 @@ fn in_our_words(problem: &str) -> String {
     if let Some((name, known)) =
         problem.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "))
     {
-        // serde lists `a` | `a` or `b` | one of `a`, `b`, `c`: the names are every second piece between backticks.
+        // serde lists `a` | `a` or `b` | one of `a`, `b`, `c`: take every second piece between backticks.
         let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
         if name == "phase" && known.contains(&"end") {
             return PHASE_IS_END.into();

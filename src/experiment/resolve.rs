@@ -118,7 +118,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         Some(nodes) => nodes.values().iter().map(|nodes| Some(nodes.0)).collect(),
         None => vec![None],
     };
-    // Only the count of entries matters here, since the number of cells does not depend on their values.
+    // Only the count of entries matters for the number of cells.
     let unscaled = vec![1; written.shards.values().len()];
     let variants = Variants {
         strategies: &strategies,
@@ -211,7 +211,6 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns the properties of the gradient files; None if gradients are synthetic.
     fn files(&self) -> Result<Option<FileFacts>, ExperimentError> {
         let Gradients::Files { path, .. } = &self.written.gradients else { return Ok(None) };
         match self.known.files {
@@ -247,14 +246,14 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns the number of shards M for each entry of the list.
+    /// Returns M for each entry of the list.
     fn shards(&self, hosts: Hosts) -> Result<Vec<u64>, ExperimentError> {
         let shards = &self.written.shards;
         let counts = shards.values().iter().enumerate();
         counts.map(|(at, count)| self.scaled(shards.place("shards", at), *count, hosts.aggregators)).collect()
     }
 
-    /// Returns the number of elements |θ| of entry `at` of the models.
+    /// Returns |θ| of entry `at` of the models.
     fn elements(&self, at: usize, length: Length, dtype: Dtype, hosts: Hosts) -> Result<u64, ExperimentError> {
         let bytes = match length {
             Length::Elements(elements) => return Ok(elements),
@@ -280,11 +279,10 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns names and lengths of the models.
     fn models(&self, experiment: &str, files: Option<FileFacts>) -> Result<Vec<(String, Length)>, ExperimentError> {
         match (&self.written.models, &self.written.gradients, files) {
             (None, Gradients::Files { path, .. }, Some(files)) => {
-                // If the last part of the path is a glob, it is not used as a name.
+                // The last part of a glob is no name.
                 let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
                 let plain = stem.filter(|stem| unfit_name(stem).is_none() && !stem.contains(['*', '?', '[']));
                 Ok(vec![(plain.unwrap_or_else(|| experiment.to_string()), Length::Elements(files.elements))])
@@ -315,8 +313,7 @@ impl Resolver<'_> {
                     Err(problem) => return self.refuse(place, problem),
                 },
             };
-            // Reject two names of the same catalogue model, and an own model named like one of the catalogue: their
-            // rows could not be distinguished.
+            // Such rows could not be told apart: two names of one catalogue model, or an own model named like one.
             if let Some(earlier) = found.iter().position(|(name, _)| *name == model.0) {
                 return self.refuse(place, format!("named {:?}, {}", model.0, twice(earlier)));
             }

@@ -67,8 +67,7 @@ impl Size {
         self.0
     }
 
-    /// Returns this size as a decimal number of units of `unit` bytes; None if it is below 1 or needs too many
-    /// decimals.
+    /// Returns the size in units of `unit` bytes; None if below 1 or not exact with few decimals.
     fn decimal_in(self, unit: u64) -> Option<String> {
         let (whole, mut rest) = (self.0 / unit, u128::from(self.0 % unit));
         let mut text = whole.to_string();

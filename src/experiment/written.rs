@@ -19,11 +19,10 @@ use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
 use crate::plan::{End, IntraNode, Order, Roles};
 
-// Doc comments of the fields become descriptions in configs/experiment.schema.json, which editors show. Regenerate it
-// after a change.
+// The schema (configs/experiment.schema.json) takes its descriptions from the doc comments of the fields.
 
-/// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles, intra_node,
-/// order or end spans a sweep: every combination is measured.
+/// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles,
+/// intra_node, order or end spans a sweep: every combination is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "gradshard experiment", example = example())]
@@ -65,21 +64,21 @@ pub struct WrittenExperiment {
     #[schemars(with = "OneOrMany<Dtype>")]
     pub dtype: Option<OneOrMany<Dtype>>,
 
-    /// Numbers of nodes, each of them the first so many of the job's. A job that has fewer is refused. Default: all of
-    /// the job's nodes.
+    /// Numbers of nodes, each of them the first so many of the job's. A job that has fewer is refused. Default: all
+    /// of the job's nodes.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Count>", example = [1, 2, 4, 8])]
     pub nodes: Option<OneOrMany<Count>>,
 
-    /// Numbers of clients N, or {"per_rank": so many for each rank that hosts clients}. Default 20, or as many as there
-    /// are weights in a list. With gradients from files N is what the files say: leave this out, or write the same
-    /// number.
+    /// Numbers of clients N, or {"per_rank": so many for each rank that hosts clients}. Default 20, or as many as
+    /// there are weights in a list. With gradients from files N is what the files say: leave this out, or write the
+    /// same number.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Scaled>", example = 20, example = [5, 20, 100])]
     pub clients: Option<OneOrMany<Scaled>>,
 
-    /// Numbers of shards M, or {"per_rank": so many for each rank that aggregates}, for strategies that shard. Default
-    /// 4.
+    /// Numbers of shards M, or {"per_rank": so many for each rank that aggregates}, for strategies that shard.
+    /// Default 4.
     #[serde(default = "default_shards")]
     #[schemars(example = [1, 4, 16])]
     pub shards: OneOrMany<Scaled>,

@@ -116,8 +116,7 @@ pub trait Element: Copy + Send + Sync + 'static + bytemuck::Pod + PartialEq + st
     type Acc: Accumulator;
     /// The type's value of [`Dtype`].
     const DTYPE: Dtype;
-    /// Unit round-off of this type, half an ulp of 1. It bounds the relative error of rounding a finished sum to the
-    /// type.
+    /// Unit round-off, half an ulp of 1: the relative error of rounding a finished sum to this type.
     const UNIT_ROUNDOFF: f64;
 
     /// Converts exactly to the accumulation type.

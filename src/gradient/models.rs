@@ -41,7 +41,6 @@ fn did_you_mean(nearest: &Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
 }
 
-/// Returns all names, separated by commas.
 fn known() -> String {
     CATALOGUE.iter().map(|model| model.name).collect::<Vec<_>>().join(", ")
 }
@@ -81,7 +80,7 @@ impl Model {
     }
 }
 
-/// Reduces `name` to the form in which names are compared.
+/// Normalises a name for comparison.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ' | '/')).flat_map(char::to_lowercase).collect()
 }
@@ -266,8 +265,8 @@ mod tests {
         assert_eq!(find("synthetic-5gib").unwrap().elements * 4, 5 << 30);
     }
 
-    /// The numbers of parameter tensors are len(list(model.parameters())) in torchvision for ResNet-18, MobileNetV2 and
-    /// ViT-B/16, and the tensors in the safetensors headers (290 and 291) for Qwen2.5-0.5B and Llama 3 8B.
+    /// Parameter tensors: len(list(model.parameters())) in torchvision for ResNet-18, MobileNetV2 and ViT-B/16; the
+    /// safetensors headers (290 and 291) for Qwen2.5-0.5B and Llama 3 8B.
     #[test]
     fn layers_are_as_many_as_the_libraries_have() {
         let count = |name| layers(name).unwrap().len();

@@ -37,18 +37,16 @@ pub enum SourceError {
         /// The fault and its remedy.
         problem: String,
     },
-    /// The request itself is invalid, such as a pattern that matches no file, or weights that are not positive.
+    /// The request is invalid, such as weights that are not positive.
     #[error("{0}")]
     Request(String),
 }
 
 impl SourceError {
-    /// Makes the error of a `problem` with the contents of `path`.
     fn content(path: &std::path::Path, problem: impl Into<String>) -> Self {
         SourceError::Content { path: path.to_owned(), problem: problem.into() }
     }
 
-    /// Makes the error of a failed read of `path`.
     fn io(path: &std::path::Path, cause: std::io::Error) -> Self {
         SourceError::Io { path: path.to_owned(), cause }
     }
@@ -60,7 +58,7 @@ impl SourceError {
 pub trait Source: Send + Sync {
     /// Returns the number of clients, N.
     fn clients(&self) -> usize;
-    /// Returns the number of elements of a gradient, |θ|.
+    /// Returns the number of elements, |θ|.
     fn elements(&self) -> u64;
     /// Returns the weights of the N clients. Each is finite and above zero.
     fn weights(&self) -> &[f64];

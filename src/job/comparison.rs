@@ -22,7 +22,7 @@ use crate::stats::{BlockOrder, Stopped, Stopping, StoppingRule};
 use crate::sync::Start;
 use crate::with_element;
 
-/// Number of attempts at a round with missed windows, after which rounds begin behind a barrier.
+/// Attempts at a round before barriers replace missed windows.
 const MOST_MISSED: u32 = 5;
 
 /// The rows that a comparison yields, on rank 0.

@@ -16,7 +16,7 @@ use crate::results::row::{CellRow, Hosting, MemoryRow, RankMemory, Sample, Statu
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
-/// Name of the mechanism that enforces ceilings.
+/// Mechanism that enforces ceilings, as named in files.
 pub const ENFORCED_BY: &str = "RLIMIT_DATA";
 
 /// A cell's row, its samples, and the memory of each rank.
@@ -71,7 +71,7 @@ pub struct Contender<'p> {
     pub digest: u64,
     /// Whether the result has been written or need not be. All ranks must know, since writing is collective.
     pub kept: bool,
-    /// Samples of the cell; on rank 0.
+    /// All samples; on rank 0.
     pub samples: Vec<Sample>,
 }
 
@@ -138,16 +138,15 @@ impl<'p> Contender<'p> {
         }
     }
 
-    /// Ends the cell with a status and a reason. It does not run again.
+    /// Ends the cell with a status and a reason.
     pub fn ends(&mut self, status: Status, reason: String) {
         self.status = status;
         self.reason = reason;
     }
 
-    /// Returns the private memory that this rank may use for the round under an enforced ceiling, bytes. This is the
-    /// ceiling for the largest aggregator, plus the predicted need of the rank's other aggregators and clients, less
-    /// what aggregators keep in shared windows, which RLIMIT_DATA does not count. None without enforcement or if the
-    /// rank does not aggregate.
+    /// Returns the private memory that this rank may use for the round under an enforced ceiling, bytes: the ceiling of
+    /// the largest aggregator, plus the predicted need of its other aggregators and clients, less what aggregators keep
+    /// in shared windows, which RLIMIT_DATA does not count. None if nothing is enforced or the rank does not aggregate.
     pub fn ceiling_here(&self, enforce: bool) -> Option<u64> {
         let ceiling = self.cell.ceiling.filter(|_| enforce)?;
         let RankPrediction { all, aggregators, heaviest, aggregating_shared, .. } = self.predicted;
@@ -356,7 +355,7 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
         message_bytes_max: contender.sent.bytes_max,
         status: contender.status,
         reason: contender.reason,
-        // Columns on the share of the machine's limit are filled in by [`share`](super::share).
+        // `share` fills in the columns on the machine's limit.
         ..identity(comparison, contender.cell, strategy, &contender.terms, place)
     };
     (cell, contender.samples, contender.memory)

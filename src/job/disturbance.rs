@@ -1,5 +1,4 @@
-//! Records the load of the machine during the blocks of a comparison. Readings are taken between rounds, never within
-//! one.
+//! Records the load of the machine during blocks, read between rounds.
 
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -24,7 +23,7 @@ pub struct Disturbance {
 }
 
 impl Disturbance {
-    /// Returns the share of cores used by other processes on the node where it is greatest, 0 to 1.
+    /// Returns the share of cores used by others on the busiest node, 0 to 1.
     pub fn other_load(&self) -> Option<f64> {
         self.others.values().filter_map(OtherLoad::share).reduce(f64::max)
     }
@@ -44,7 +43,7 @@ pub struct BlockWatch {
     load: Option<Load>,
     /// Sums over the rounds so far; on rank 0.
     row: BlockRow,
-    /// Seconds off core and involuntary switches of each rank; on rank 0.
+    /// Seconds off core and involuntary switches by rank; on rank 0.
     ranks: Vec<(f64, u64)>,
 }
 
@@ -138,14 +137,14 @@ impl BlockWatch {
     }
 }
 
-/// The load of a node's cores during a block: times in s, and the number of cores.
+/// The load of a node's cores during a block; times in s.
 #[derive(Debug, Default)]
 struct LoadOfNode {
     seconds: f64,
     own: f64,
     busy: f64,
     stolen: f64,
-    /// Number of cores; 0 if the kernel does not report the load.
+    /// 0 if the kernel does not report the load.
     cores: f64,
 }
 

@@ -16,7 +16,7 @@ pub struct Group<'e> {
     pub comparisons: &'e [Comparison],
 }
 
-/// Splits the comparisons into groups where the number of nodes changes, and keeps their order.
+/// Splits the comparisons where the number of nodes changes.
 pub fn groups(comparisons: &[Comparison]) -> Vec<Group<'_>> {
     let same = comparisons.chunk_by(|one, next| one.nodes == next.nodes);
     same.map(|comparisons| Group { nodes: comparisons[0].nodes, comparisons }).collect()
@@ -90,7 +90,7 @@ pub fn measure(
     }
 }
 
-/// Measures the group's comparisons on the participating ranks.
+/// Measures on the participating ranks.
 fn on_nodes(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,

@@ -12,7 +12,7 @@ use crate::gradient::{Dtype, Element, Range};
 /// Number of elements sent to rank 0 at a time.
 const BLOCK: u64 = 1 << 22;
 
-/// Returns the file name of a cell's result, made of its number and its settings.
+/// Returns the file name of a cell's result.
 pub fn file_name(comparison: &Comparison, cell: &Cell) -> String {
     let plain = |text: String| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' }).collect()
@@ -72,8 +72,7 @@ pub fn write<E: Element>(
     agree(transport, kept)
 }
 
-/// Makes the header of a one-dimensional npy file of version 1.0 (NumPy Enhancement Proposal 1), padded to a multiple
-/// of 64 bytes.
+/// Makes the header of a one-dimensional npy file, version 1.0 (NumPy Enhancement Proposal 1), padded to 64 bytes.
 fn header(dtype: &str, elements: u64) -> Vec<u8> {
     let mut text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({elements},), }}");
     while (10 + text.len() + 1) % 64 != 0 {

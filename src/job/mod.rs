@@ -221,7 +221,7 @@ impl Book {
     /// Closes the book after an error. The error of a stopped job is completed with what was saved.
     fn closed_after(self, error: JobError) -> JobError {
         let JobError::Stopped { signal, .. } = error else { return error };
-        // The interrupted cell is not to blame, so it is not marked as having died.
+        // The interrupted cell did not die of its ceiling.
         if self.output.is_some() {
             self.running.clear();
         }

@@ -35,7 +35,6 @@ pub enum Watching {
 }
 
 impl Watching {
-    /// Returns true if the counters are read in this block.
     fn includes(self, block: u64) -> bool {
         match self {
             Watching::Every => true,
@@ -48,7 +47,7 @@ impl Watching {
 /// The memory of this rank's process apart from rounds, kept over the rounds of a comparison.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// The rounds to observe. None if ranks share a process, as the kernel does not distinguish them.
+    /// The rounds to observe; none if ranks share a process.
     when: Watching,
     /// Whether the current round is observed.
     on: bool,
@@ -86,8 +85,7 @@ impl Watch {
         Probe::begin()
     }
 
-    /// Maps the pages of other ranks' memory that the round will read. Returns how much they add to this process's
-    /// pages.
+    /// Maps other ranks' memory that the round will read. Returns what this adds to the process's pages.
     pub fn reach<E: Element>(&mut self, round: &Round<'_, E>) -> Reached {
         let held = || if self.on { Seen::now().map_or(0, |seen| seen.held()) } else { 0 };
         let before = held();

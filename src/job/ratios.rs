@@ -44,20 +44,18 @@ fn fastest(cells: &[TimedCell]) -> Option<&TimedCell> {
     timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
 }
 
-/// Returns the cells other than the fastest.
-fn others<'c>(cells: &'c [TimedCell], fastest: &'c TimedCell) -> impl Iterator<Item = &'c TimedCell> {
+fn others<'c>(cells: &'c [Timed], fastest: &'c Timed) -> impl Iterator<Item = &'c Timed> {
     cells.iter().filter(|cell| cell.cell != fastest.cell)
 }
 
-/// Returns the number of pairs among `cells` cells.
 fn pairs(cells: usize) -> usize {
     cells * cells.saturating_sub(1) / 2
 }
 
-/// Returns the greatest relative half-width, at level `alpha`, of the intervals of all ratios to the fastest cell; for
-/// a single cell, of its median. None if an interval is not available yet. Also None if there are so few blocks that no
-/// verdict could be significant, however large the difference; stopping then would be premature.
-pub fn widest(cells: &[TimedCell], alpha: Alpha) -> Option<f64> {
+/// Returns the greatest relative half-width, at level `alpha`, of all ratios to the fastest cell; for a single cell, of
+/// its median. None if an interval is missing. Also None with so few blocks that no difference could be significant, as
+/// stopping there would yield no verdict.
+pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
     let fastest = fastest(cells)?;
     if let [alone] = cells {
         return summarise_at(&alone.seconds(), alpha)?.relative_half_width();
@@ -73,10 +71,10 @@ pub fn widest(cells: &[TimedCell], alpha: Alpha) -> Option<f64> {
 /// Returns every cell's ratio to the fastest one, with a verdict. Ratios within `margin` (0.02 is 2 %) count as the
 /// same. A cell without a block in common with the fastest is omitted.
 ///
-/// The family of tests is the comparison. The fastest cell is chosen by the same samples, and among equal cells the
-/// apparently fastest was merely lucky. So Holm's adjustment counts all pairs of cells, treating pairs without the
-/// fastest cell as having p = 1. This is valid whichever cell turns out to be the fastest.
-pub fn against_the_fastest(comparison: u64, cells: &[TimedCell], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
+/// The family is the comparison. The fastest cell is chosen by the same samples, and the apparently fastest of equal
+/// cells was lucky. So Holm's adjustment counts all pairs of cells, those without the fastest cell with p = 1. This is
+/// valid whichever cell is the fastest.
+pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
     let Some(fastest) = fastest(cells) else { return Vec::new() };
     let found: Vec<(&TimedCell, LogRatios, Evidence)> = others(cells, fastest)
         .filter_map(|cell| {
@@ -164,8 +162,8 @@ mod tests {
         }
     }
 
-    /// With six equally fast cells, some of the fifteen pairs may be said to differ with probability at most 5 %. If
-    /// only the five pairs with the apparently fastest cell were counted, the probability would be 8 %.
+    /// Six equally fast cells: some of fifteen pairs are said to differ with probability at most 5 %. Counting only the
+    /// five pairs with the apparently fastest cell gives 8 %.
     #[test]
     fn equal_cells_are_rarely_said_to_differ_though_the_fastest_is_chosen_afterwards() {
         const TIMES: u64 = 2000;

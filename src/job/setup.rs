@@ -21,7 +21,7 @@ pub const CEILINGS: &[(&str, u64)] =
 
 /// An experiment that every rank has read and found valid.
 pub struct Prepared {
-    /// Text of the experiment as it is stored in the result file.
+    /// The text, as stored in the result file.
     pub text: String,
     /// The resolved experiment.
     pub experiment: Experiment,

@@ -10,8 +10,8 @@ use crate::results::row::CellRow;
 use crate::roofline::MachineLimits;
 use crate::roofline::share::least;
 
-/// Fills in the least bytes, the limiting part and the least time of the row's cell, and the ratio of that time to the
-/// median. A cell without a plan, or without limits for its parts, stays without them.
+/// Fills in the least bytes, the limiting part, the least time, and its ratio to the median. A cell without a plan or a
+/// measured limit stays without them.
 pub fn fill(
     row: &mut CellRow,
     prepared: &Prepared,

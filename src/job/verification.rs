@@ -89,8 +89,8 @@ pub fn digest_of_all<E: Element>(ranges: &[(Range, &[E])]) -> u64 {
     ranges.iter().map(|(range, elements)| digest(*range, elements)).fold(0, u64::wrapping_add)
 }
 
-/// Computes a hash of a result that does not depend on how it is divided into ranges. Each element is mixed with its
-/// index by multiplication with odd constants and a fold. The values are summed, so that ranks' digests add up.
+/// Hashes a result independently of how it is divided into ranges. Elements are mixed with their index by
+/// multiplication and a fold, and summed, so that ranks' digests add up.
 fn digest<E: Element>(range: Range, elements: &[E]) -> u64 {
     let mut sum = 0u64;
     for (at, element) in (range.start..).zip(elements) {

@@ -21,7 +21,7 @@ pub struct Binding {
     pub cores: IndexSet,
     /// NUMA nodes of `cpus`.
     pub numa_nodes: IndexSet,
-    /// The CPU that the thread was running on when this was read.
+    /// The CPU that the thread ran on.
     pub current_cpu: Option<usize>,
     /// Whether `cpus` is the whole machine, so that neither the launcher nor a control group restricts it.
     pub whole_machine: bool,
@@ -64,7 +64,7 @@ impl Binding {
             .cpu_binding(CpuBindingFlags::PROCESS)
             .map(|set| set.iter_set().map(usize::from).collect())
             .unwrap_or_default();
-        // SAFETY: sched_getcpu takes no arguments and touches no memory.
+        // SAFETY: no arguments, no memory touched.
         binding.current_cpu = usize::try_from(unsafe { libc::sched_getcpu() }).ok();
         binding.cpu_quota = CpuQuota::here();
         Ok(binding)

@@ -1,4 +1,4 @@
-//! Describes this binary: its sources, compiler and options. build.rs records them at build time.
+//! Describes this binary: sources, compiler, options. build.rs records it.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ impl BuildFacts {
         }
     }
 
-    /// Returns one line for people, which includes the profile and the optimisation level.
+    /// Returns one line with version, compiler and profile.
     pub fn summary(&self) -> String {
         let short: String = self.git_revision.chars().take(12).collect();
         let changed = match self.git_changed.as_str() {

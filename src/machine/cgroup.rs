@@ -72,7 +72,7 @@ pub fn directories(root: &Path, controller: &str) -> Vec<CgroupDirectory> {
     found
 }
 
-/// Returns the directory of group `path` below the mount, then those of its parents up to the mount point.
+/// Returns the directory of group `path`, then of each parent up to the mount point.
 fn upwards(root: &Path, mount: &Mount, path: &str) -> impl Iterator<Item = PathBuf> {
     let point = root.join(mount.point.strip_prefix("/").unwrap_or(&mount.point));
     // A path outside the mounted group (`/..` in a cgroup namespace) leaves only the mount point.

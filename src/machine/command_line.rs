@@ -47,7 +47,7 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Returns the words that may be recorded, up to `program`; of the first word only the file name.
+/// Returns the words to record, up to `program`; the first without its directory.
 fn told(words: &[String], program: Option<&str>) -> Vec<String> {
     let first = words.first().map(|first| file_name(first).to_owned());
     let rest = words.iter().skip(1).take_while(|word| program.is_none_or(|program| file_name(word) != program));

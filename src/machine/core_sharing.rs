@@ -33,9 +33,8 @@ pub fn crowds(ranks: &[RankMachine]) -> Vec<Crowd> {
     found
 }
 
-/// Returns groups of ranks that outnumber their cores; `ranks` has (rank, cores it may use). By Hall's theorem there is
-/// no such group exactly if every rank can have a core of its own. Where this fails, the ranks and cores visited by the
-/// search form a group.
+/// Finds groups of (rank, usable cores) that outnumber their cores. By Hall's theorem there is none exactly if every
+/// rank can have its own core. Where this fails, the ranks and cores visited form a group.
 fn crowds_of(ranks: &[(usize, &IndexSet)]) -> Vec<(IndexSet, IndexSet)> {
     // core -> index in `ranks` of the rank that holds it
     let mut owner: BTreeMap<usize, usize> = BTreeMap::new();
@@ -59,9 +58,8 @@ fn crowds_of(ranks: &[(usize, &IndexSet)]) -> Vec<(IndexSet, IndexSet)> {
     crowds.into_iter().map(|(ranks, cores)| (indices(ranks), indices(cores))).collect()
 }
 
-/// Assigns a core to the rank at `place`, moving other ranks to other cores that they may use. The search is breadth
-/// first, so that recursion depth does not depend on the number of ranks. On failure it returns the indices of the
-/// ranks and the cores visited, which are all that the rank competes with.
+/// Assigns a core to the rank at `place`, moving other ranks if needed. Searches breadth first, so that recursion depth
+/// is bounded. On failure returns the ranks (by index) and cores visited, which are all that the rank competes with.
 fn give_core(
     ranks: &[(usize, &IndexSet)],
     place: usize,

@@ -57,12 +57,11 @@ pub fn describe(ranks: &[RankMachine]) -> String {
     text
 }
 
-/// Returns whether the hardware and system lines of two ranks are equal.
+/// Returns whether hardware and system read the same.
 fn alike(one: &RankMachine, other: &RankMachine) -> bool {
     one.topology.is_some() && hardware(one) == hardware(other)
 }
 
-/// Returns the lines on the node's hardware and kernel.
 fn hardware(rank: &RankMachine) -> Vec<String> {
     let environment = &rank.environment;
     let mut lines = Vec::new();
@@ -114,8 +113,7 @@ fn caches_and_numa(topology: &NodeTopology) -> Vec<String> {
     lines
 }
 
-/// Returns the lines on the node's memory as reported by its first rank.
-fn memory(memory: &RankRoom) -> Vec<String> {
+fn memory(memory: &Memory) -> Vec<String> {
     let size = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), bytes_text);
     let mut line = format!("  memory    {}, {} available", size(memory.total_bytes), size(memory.available_bytes));
     match (&memory.cgroup, memory.cgroup_version) {
@@ -144,7 +142,7 @@ fn memory(memory: &RankRoom) -> Vec<String> {
     ]
 }
 
-/// Returns one line for each run of consecutive ranks with the same binding.
+/// Returns one line for consecutive ranks with equal binding.
 fn bindings(members: &[&RankMachine]) -> Vec<String> {
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
     for rank in members {
@@ -174,7 +172,7 @@ fn binding_text(rank: &RankMachine) -> String {
     text
 }
 
-/// Returns a line for each property that should be the same on all ranks but differs.
+/// Returns a line for each property that differs between ranks but should not.
 fn differences(ranks: &[RankMachine]) -> Vec<String> {
     let values = |of: &dyn Fn(&RankMachine) -> String| ranks.iter().map(of).collect::<BTreeSet<String>>();
     [
@@ -204,7 +202,7 @@ fn ranks_text(ranks: &IndexSet) -> String {
     format!("rank{} {ranks}", if ranks.len() == 1 { "" } else { "s" })
 }
 
-/// Formats a size with up to three digits and a binary unit.
+/// Formats a size with three digits and a binary unit.
 fn bytes_text(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let (mut value, mut unit) = (bytes as f64, 0);

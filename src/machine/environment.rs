@@ -1,5 +1,5 @@
-//! Reads the software and settings of the node that affect measurements, such as kernel, processor model, frequency
-//! governor, clock and huge pages.
+//! Reads software and settings of the node that affect measurements: kernel, processor model, frequency governor,
+//! clock, huge pages.
 
 use super::build_facts::BuildFacts;
 use super::launcher::Launcher;
@@ -84,7 +84,7 @@ fn chosen(choices: &str) -> Option<&str> {
     choices.split_once('[')?.1.split_once(']').map(|(word, _)| word)
 }
 
-/// Returns the processor model: `model name` on x86, `cpu` on POWER. On ARM, /proc/cpuinfo has none.
+/// Returns `model name` on x86, `cpu` on POWER; ARM has neither.
 fn cpu_model(cpuinfo: &str) -> Option<String> {
     cpuinfo.lines().filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
         let value = value.trim();

@@ -46,8 +46,7 @@ const JOB_NAMES: [&str; 25] = [
 const SETTING_PREFIXES: [&str; 10] =
     ["OMPI_MCA_", "PRTE_MCA_", "MPICH_", "MPIR_CVAR_", "HYDRA_", "I_MPI_", "MV2_", "UCX_", "FI_", "PSM2_"];
 
-/// Prefixes of variables by which launchers pass addresses, keys and directories of the job to ranks. They are named
-/// like settings but are none.
+/// Prefixes by which launchers pass addresses, keys and directories to ranks; named like settings, but none.
 const LAUNCHER_WIRING: [&str; 10] = [
     "OMPI_MCA_orte_",
     "OMPI_MCA_plm",

@@ -3,11 +3,11 @@
 /// Times of a node's cores since it booted. The kernel counts them in ticks, usually of 10 ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Load {
-    /// Busy time, s, summed over all cores.
+    /// Busy seconds of all cores.
     pub busy: f64,
-    /// Time, s, in which the hypervisor gave this virtual machine's cores to others, summed over all cores.
+    /// Seconds in which the hypervisor ran others on the cores.
     pub stolen: f64,
-    /// Number of online cores as the kernel counts them (hardware threads).
+    /// Number of online hardware threads.
     pub cores: u64,
 }
 

@@ -47,7 +47,7 @@ pub struct CgroupLimit {
 }
 
 impl CgroupLimit {
-    /// Returns the memory left under the limit, bytes.
+    /// Returns the bytes left under the limit.
     pub fn left_bytes(&self) -> u64 {
         self.limit_bytes.saturating_sub(self.used_bytes)
     }

@@ -1,5 +1,5 @@
 //! Describes where a rank runs: hardware, binding, memory limits, and software and settings that affect measurements.
-//! This module does not use MPI; each rank describes itself and the caller gathers the records.
+//! Independent of MPI: each rank describes itself, and the caller gathers.
 
 #[allow(unsafe_code)]
 pub mod binding;

@@ -80,7 +80,7 @@ mod tests {
             (one, vec!["0-3", "0-3"], "no rank is bound: the kernel may", "one NUMA node everywhere"),
             (two, vec!["0-1", "2-3"], "every rank is bound", "every rank is bound to one NUMA node"),
             (two, vec!["0-1", "0-3"], "1 of 2 ranks are not bound", "1 of 2 ranks may run on several NUMA nodes"),
-            // The rank is bound, but across both NUMA nodes.
+            // Bound, but across both NUMA nodes.
             (two, vec!["1-2", "0"], "every rank is bound", "1 of 2 ranks may run on several NUMA nodes"),
         ] {
             let found = placed(machine, &cpus)?;

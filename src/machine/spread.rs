@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-/// The distribution of ranks over nodes.
+/// Distribution of ranks over nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spread {
-    /// Number of ranks on each node. Nodes are in the order of their first rank.
+    /// Ranks by node; nodes are ordered by their first rank.
     pub ranks_per_node: Vec<usize>,
     /// The distribution in words.
     pub text: String,

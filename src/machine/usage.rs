@@ -84,7 +84,7 @@ mod tests {
         let pages = 1 << 14;
         let memory = vec![1u8; pages * 4096];
         let faults = Usage::of(false).since(&before).minor_faults;
-        // With huge pages there may be a single fault.
+        // Huge pages may make it a single fault.
         assert!(memory.iter().all(|byte| *byte == 1) && (1..=pages as u64 + 64).contains(&faults), "{faults}");
     }
 }

@@ -32,7 +32,7 @@ impl GroupPeak {
         peaks.into_iter().find(|peak| peak.bytes().is_some())
     }
 
-    /// Returns the peak since the group was created or the peak was reset, bytes.
+    /// Returns the peak since creation or reset, bytes.
     pub fn bytes(&self) -> Option<u64> {
         let mut text = [0; 32];
         let length = self.file.read_at(&mut text, 0).ok()?;

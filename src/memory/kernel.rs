@@ -68,7 +68,7 @@ pub struct KernelMemory {
 }
 
 impl KernelMemory {
-    /// Returns the memory of the round and the gradients, bytes. It is compared with the prediction.
+    /// Returns the bytes to compare with the prediction: the round and the gradients.
     pub fn total(&self) -> u64 {
         self.round + self.resident
     }
@@ -90,8 +90,8 @@ impl Probe {
         Some(Probe { before: Seen::now()?, resettable })
     }
 
-    /// Call after the round, before its memory is freed. `resident` are the bytes of this rank's own gradients, `known`
-    /// those of other ranks' pages mapped before the round, `reached` those of other ranks' pages mapped by the round.
+    /// Call after the round, before its memory is freed. `resident`: this rank's gradients; `known`: other ranks' pages
+    /// mapped before the round; `reached`: those mapped by it; all in bytes.
     pub fn end(&self, resident: u64, known: u64, reached: u64) -> Option<KernelMemory> {
         let after = Seen::now()?;
         // File pages, such as code loaded meanwhile, do not count as the round's memory.
@@ -140,8 +140,8 @@ mod tests {
         assert_eq!(Seen::parse("Name:\tgradshard\n"), None);
     }
 
-    /// 100 bytes before the round, including 30 of gradients and 20 of neighbours. The peak is 175, including 5 more of
-    /// neighbours. So 70 are the round's.
+    /// 100 bytes before, of which 30 are gradients and 20 neighbours'. The peak of 175 has 5 more of neighbours: 70 are
+    /// the round's.
     #[test]
     fn neighbours_pages_are_nobodys_but_their_own() {
         let seen = account(100, 175, 30, 20, 5);

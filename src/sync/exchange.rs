@@ -51,7 +51,7 @@ impl Exchange {
         let [sent, received] = self.numbers.as_mut();
         let bytes = size_of::<Numbers>();
         if let Some(from) = from {
-            // SAFETY: nothing else uses the buffer until the token is returned; it is leaked if that never happens.
+            // SAFETY: used by nothing else until the token is returned; leaked if it never is.
             unsafe { transport.receive(RECEIVED, from, tag, received.as_mut_ptr().cast(), bytes)? };
         }
         if let Some(to) = to {

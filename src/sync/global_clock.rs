@@ -1,5 +1,4 @@
-//! The clock of rank 0 as the common clock of all ranks. Ranks with another clock estimate its offset and drift by
-//! ping-pong.
+//! Provides rank 0's clock to all ranks. Ranks with another clock learn its offset and drift by ping-pong.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +16,9 @@ const PING_PONGS: usize = 64;
 enum Standing {
     /// The rank uses rank 0's clock.
     Same,
-    /// The rank uses another clock, and compares it with rank 0's for itself and for these ranks.
+    /// The rank uses another clock, which it compares with rank 0's for itself and for these ranks.
     Leads(Vec<usize>),
-    /// The rank uses another clock, which this rank compares with rank 0's.
+    /// The rank uses another clock; this rank compares it.
     Follows(usize),
 }
 
@@ -31,7 +30,7 @@ pub struct GlobalClock {
     /// Ranks that compare their clock with rank 0's.
     leaders: Vec<usize>,
     clocks: Option<usize>,
-    /// Greatest prediction error over all ranks at the last reading, ns; None before a second reading.
+    /// Greatest prediction error of all ranks at the last reading, ns.
     residual: Option<u64>,
 }
 
@@ -44,9 +43,9 @@ impl GlobalClock {
 
     /// Determines which ranks share a clock and compares the others with rank 0's. Collective.
     ///
-    /// Ranks of one node whose clocks have the same name share the clock. So may ranks of different nodes, such as
-    /// virtual nodes of one machine. There the name is no proof, since cloned machines have equal names; such a clock
-    /// counts as rank 0's if the first reading is compatible with an offset of zero.
+    /// Ranks of one node share a clock of the same name. Ranks of different nodes may share one too (virtual nodes of
+    /// one machine), but cloned machines also have equal names. Such a clock counts as rank 0's if the first reading
+    /// allows an offset of zero.
     pub(super) fn new(
         own: LocalClock,
         exchange: &mut Exchange,
@@ -55,8 +54,7 @@ impl GlobalClock {
         let rank = transport.rank();
         let names = transport.gather(own.name.as_bytes())?.unwrap_or_default();
         let node_of = transport.node_of().to_vec();
-        // For each rank, the first rank on the same clock; then for each rank, whether its clock is named like rank
-        // 0's.
+        // For each rank, the first rank on its clock; then whether its clock's name is that of rank 0's.
         let mut first: BTreeMap<(usize, &[u8]), u64> = BTreeMap::new();
         let told: Vec<u64> = (0..)
             .zip(&names)
@@ -89,7 +87,7 @@ impl GlobalClock {
         Ok(clock)
     }
 
-    /// Returns the number of different clocks over all ranks; None if it was not determined.
+    /// Returns the number of different clocks; None if not determined.
     pub fn clocks(&self) -> Option<usize> {
         self.clocks
     }
@@ -99,12 +97,12 @@ impl GlobalClock {
         self.own.now()
     }
 
-    /// Converts the time `local` of this rank's clock to rank 0's clock, ns.
+    /// Converts this rank's clock to rank 0's, ns.
     pub fn reference(&self, local: u64) -> u64 {
         self.model.reference(local)
     }
 
-    /// Converts the time `reference` of rank 0's clock to this rank's clock, ns.
+    /// Converts rank 0's clock to this rank's, ns.
     pub fn local(&self, reference: u64) -> u64 {
         self.model.local(reference)
     }
@@ -135,8 +133,8 @@ impl GlobalClock {
         Ok(())
     }
 
-    /// Rank 0 exchanges ping-pongs with one leader after another, so that they do not disturb each other. Leaders pass
-    /// the reading to their followers. Returns None on ranks with rank 0's clock.
+    /// Rank 0 exchanges ping-pongs with one leader at a time, so that they do not disturb each other. Leaders pass on
+    /// their reading. None on rank 0's clock.
     fn read(
         &self,
         exchange: &mut Exchange,

@@ -5,8 +5,8 @@ use super::exchange::Exchange;
 use super::{GlobalClock, LocalClock};
 use crate::engine::transport::{Transport, TransportError};
 
-/// Bounds of the time between the last arrival and the opening of a window, ns. A rank needs the least to act on the
-/// outcome of the barrier; the most bounds the waste of time.
+/// Bounds of the time between the last arrival and the opening of a window, ns: what a rank needs to act on the outcome
+/// of the barrier, and what is tolerable.
 const LEAST_LEAD: u64 = 20_000;
 const MOST_LEAD: u64 = 20_000_000;
 /// The time before a window opens, in barrier durations.
@@ -24,7 +24,7 @@ pub enum Start {
 }
 
 impl Start {
-    /// Returns the name in experiment and result files.
+    /// Returns the name in files.
     pub fn name(self) -> &'static str {
         match self {
             Start::Window => "window",
@@ -122,8 +122,7 @@ impl Synchroniser {
         Ok(Begun { at, window: Some(window) })
     }
 
-    /// Returns the time on rank 0's clock between the opening of a window and `now`, ns. Both are given on this rank's
-    /// clock.
+    /// Returns the time on rank 0's clock from the opening of a window to `now`, both on this rank's clock, ns.
     pub fn since(&self, window: u64, now: u64) -> u64 {
         self.clock.reference(now).saturating_sub(self.clock.reference(window))
     }

@@ -1,38 +1,38 @@
-//! Several accumulators side by side: what the sum's body is written in, and the form of it for any machine.
+//! Vectors of accumulators, in which the body of a sum is written, with a portable implementation.
 
 use crate::gradient::Element;
 
-/// `WIDTH` values of `E::Acc`. Every operation acts lane by lane and rounds as the scalar one does.
+/// `WIDTH` values of `E::Acc`. Every operation acts on each lane and rounds like the scalar operation.
 ///
 /// # Safety
 /// Pointers must be valid for `WIDTH` elements and aligned to their element; those of `stream` and `narrow_stream` to
-/// the size of what is written. An implementation made of instructions that not every machine has may only be used
-/// inside a function that is compiled for them, on a machine that has them.
+/// the size written. An implementation with special instructions may only be used inside a function compiled for them,
+/// on a machine that has them.
 pub(super) trait Lanes<E: Element>: Copy {
     /// Number of lanes.
     const WIDTH: usize;
 
-    /// The same value in each lane.
+    /// Copies the value to each lane.
     unsafe fn splat(value: E::Acc) -> Self;
-    /// Values of the accumulation type, as they are.
+    /// Loads values of the accumulation type.
     unsafe fn load(from: *const E::Acc) -> Self;
-    /// Elements, widened exactly.
+    /// Loads elements and widens them exactly.
     unsafe fn widen(from: *const E) -> Self;
-    /// Product, sum and quotient, each rounded once.
+    /// Multiplies; each lane is rounded once, also in `add` and `div`.
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn div(self, other: Self) -> Self;
-    /// Writes values as they are.
+    /// Stores values of the accumulation type.
     unsafe fn store(self, to: *mut E::Acc);
-    /// Writes the nearest elements, ties to even.
+    /// Rounds to elements, ties to even, and stores them.
     unsafe fn narrow(self, to: *mut E);
-    /// `store` past the cache.
+    /// Like `store`, bypassing the cache.
     unsafe fn stream(self, to: *mut E::Acc);
-    /// `narrow` past the cache.
+    /// Like `narrow`, bypassing the cache.
     unsafe fn narrow_stream(self, to: *mut E);
 }
 
-/// Lanes without any instruction of a particular machine; the compiler makes of them what it can.
+/// Portable lanes, which the compiler vectorises as it can.
 #[derive(Clone, Copy)]
 pub(super) struct Plain<A, const WIDTH: usize>([A; WIDTH]);
 
@@ -77,12 +77,12 @@ impl<E: Element, const WIDTH: usize> Lanes<E> for Plain<E::Acc, WIDTH> {
     }
     #[inline(always)]
     unsafe fn stream(self, to: *mut E::Acc) {
-        // SAFETY: the same promise.
+        // SAFETY: the same requirements.
         unsafe { Lanes::<E>::store(self, to) }
     }
     #[inline(always)]
     unsafe fn narrow_stream(self, to: *mut E) {
-        // SAFETY: the same promise.
+        // SAFETY: the same requirements.
         unsafe { self.narrow(to) }
     }
 }

@@ -1,8 +1,8 @@
-//! The summing kernels: a weighted sum of many inputs over one element range, in one pass over the output.
+//! The summing kernels: they form a weighted sum of many inputs over one element range in one pass over the output.
 //!
-//! What they compute is fixed to the bit and is the same on every machine: in the accumulation type, each product and
-//! each sum is rounded once (nothing is fused), terms are added in the order given, one division ends the sum, and
-//! narrowing rounds to nearest, ties to even. Only how many elements are worked on at once differs between variants.
+//! The result is defined to the bit and equal on every machine. In the accumulation type each product and sum is
+//! rounded once (nothing is fused), terms are added in the given order, and one division ends the sum. Narrowing rounds
+//! to nearest, ties to even. Variants differ only in how many elements they process at once.
 
 mod lanes;
 mod read;
@@ -20,7 +20,7 @@ pub use read::read;
 use sum::{Sum, Target};
 pub use variant::Variant;
 
-/// One input of a sum over a range. Raw pointers, because inputs may live in memory that other processes share.
+/// One input of a sum over a range. It has raw pointers, because inputs may be in memory shared with other processes.
 #[derive(Clone, Copy, Debug)]
 pub enum Term<E: Element> {
     /// A client's gradient, to be multiplied by its weight.
@@ -30,51 +30,50 @@ pub enum Term<E: Element> {
         /// The client's weight.
         weight: E::Acc,
     },
-    /// An unscaled partial sum; points to the first element of the range.
+    /// An unscaled partial sum: a pointer to the first element of the range.
     Partial(*const E::Acc),
 }
 
-/// Where a sum starts.
+/// The value that a sum starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SumStart {
-    /// With the first term.
+pub enum Start {
+    /// The first term.
     Fresh,
-    /// With the sum of earlier terms that the accumulator already holds.
+    /// The sum of earlier terms in the accumulator.
     Continue,
 }
 
-/// How the output is written.
+/// The kind of stores for the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
-    /// Through the cache: for output that is read again soon, or fits the cache.
+    /// Stores through the cache, for output that fits the cache or is read again soon.
     Cached,
-    /// Past the cache: for output that is written once and is much larger than the cache. It saves reading the output
-    /// before it is overwritten. Ordinary stores are used where the output is also the accumulator read (its lines are
-    /// then in the cache anyway) and where the machine has no such stores. They have all been carried out, as seen by
-    /// other cores, before any store that the caller makes afterwards.
+    /// Stores past the cache, for output written once and much larger than the cache. They save reading the output
+    /// before it is overwritten. Ordinary stores are used if the output is also the accumulator (its lines are cached
+    /// anyway) or the machine has no such stores. All are visible to other cores before any later store of the caller.
     Streaming,
 }
 
-/// Sums `terms` over `len` elements into `acc`: acc[i] = (acc[i] +) Σ terms in the given order, each product and each
-/// sum rounded to `E::Acc`. A fresh sum of no terms is zero. Uses the fastest variant that this machine has.
+/// Sums `terms` over `len` elements into `acc`: acc[i] = (acc[i] +) Σ terms, in the given order, each product and each
+/// sum rounded to `E::Acc`. A fresh sum without terms is zero. Uses the fastest variant of this machine.
 ///
 /// # Safety
-/// Every pointer in `terms`, and `acc`, must be aligned to its type and valid for `len` elements: terms (and `acc`,
-/// where `start` is `Continue`) initialised and not written by anyone meanwhile, `acc` writable and not accessed by
-/// anyone else. A term may be the very memory of `acc`, element on element, but must not overlap it shifted.
-pub unsafe fn accumulate<E: Element>(start: SumStart, terms: &[Term<E>], acc: *mut E::Acc, len: usize, store: Store) {
-    // SAFETY: passed on to the caller; the best variant is available.
+/// Every pointer in `terms`, and `acc`, must be aligned to its type and valid for `len` elements. The terms (and `acc`,
+/// if `start` is `Continue`) must be initialised, and no one may write them meanwhile. `acc` must be writable, and no
+/// one else may access it. A term may be exactly the memory of `acc`, but must not overlap it with an offset.
+pub unsafe fn accumulate<E: Element>(start: Start, terms: &[Term<E>], acc: *mut E::Acc, len: usize, store: Store) {
+    // SAFETY: the caller's promise; the best variant is available.
     unsafe { accumulate_with(Variant::best(), start, terms, acc, len, store) }
 }
 
-/// Sums `terms` over `len` elements as [`accumulate`] does, starting from the running sum in `acc` where `start` is
-/// `Continue`, divides once by `divisor` in `E::Acc`, and writes the values of `E` nearest to that (ties to even) into
-/// `out`. `acc` is only read, and may be null for a fresh sum; `out` may be the same memory where `E` is `E::Acc`.
+/// Sums `terms` over `len` elements like [`accumulate`], starting from `acc` if `start` is `Continue`. Divides once by
+/// `divisor` in `E::Acc` and writes the nearest values of `E` (ties to even) to `out`. `acc` is only read, and may be
+/// null for a fresh sum; `out` may be the same memory if `E` is `E::Acc`.
 ///
 /// # Safety
-/// As for [`accumulate`], `out` being what is written, and `acc` valid for reads of `len` elements where `start` is
-/// `Continue`. `acc` and terms may be the very memory of `out`, element on element (hence of the same element size),
-/// but must not overlap it otherwise.
+/// As for [`accumulate`], with `out` as the memory written and `acc` valid for reads of `len` elements if `start` is
+/// `Continue`. `acc` and terms may be exactly the memory of `out` (then with equal element size), but must not overlap
+/// it otherwise.
 pub unsafe fn accumulate_and_finish<E: Element>(
     start: SumStart,
     acc: *const E::Acc,
@@ -84,11 +83,11 @@ pub unsafe fn accumulate_and_finish<E: Element>(
     len: usize,
     store: Store,
 ) {
-    // SAFETY: passed on to the caller; the best variant is available.
+    // SAFETY: the caller's promise; the best variant is available.
     unsafe { accumulate_and_finish_with(Variant::best(), start, acc, terms, out, divisor, len, store) }
 }
 
-/// [`accumulate`] by a given variant.
+/// Like [`accumulate`], with a given variant.
 ///
 /// # Safety
 /// As for [`accumulate`], and `variant` must be one of [`Variant::available`].
@@ -109,7 +108,7 @@ pub unsafe fn accumulate_with<E: Element>(
     unsafe { variant.run(&sum) }
 }
 
-/// [`accumulate_and_finish`] by a given variant.
+/// Like [`accumulate_and_finish`], with a given variant.
 ///
 /// # Safety
 /// As for [`accumulate_and_finish`], and `variant` must be one of [`Variant::available`].

@@ -1,17 +1,16 @@
-//! The body of a sum, written once over lanes and compiled for each variant.
+//! The body of a sum, written once in terms of lanes and compiled for each variant.
 //!
-//! The range is walked in tiles. Up to [`TOGETHER`] terms are added while a tile's accumulators stay in registers, so
-//! that accumulators are never read nor written. Where there are more terms, the range is cut into blocks small enough
-//! that a block's partial sums, in scratch on the stack, stay in the second-level cache, and [`GROUP`] terms at a time are
-//! added to them.
+//! The range is processed in tiles. Up to [`TOGETHER`] terms are added while a tile's accumulators stay in registers.
+//! With more terms the range is divided into blocks. A block's partial sums, in scratch on the stack, fit the
+//! second-level cache, and up to [`GROUP`] terms at a time are added to them.
 //!
-//! The sizes are measured, on AMD Zen 5 with AVX-512 and f32, inputs at equal offsets in their pages. A tile is two
-//! cache lines: in the cache one line loses a quarter. Where two inputs are summed from memory into streamed output, two
-//! lines lose 5 %, four 15 % and eight 20 % against one, so that whole vectors then go singly. Twenty inputs from memory,
-//! against reading them alone in blocks of 1 MiB, in turn: four at a time in steps of one line 0.93 to 0.97, of two lines
-//! 0.82, five at a time 0.85, two 0.85, ten 0.72, one 0.57, one with the next one's block fetched ahead 0.65; eight
-//! inputs four at a time 0.87, all together 0.79; six, three at a time 0.87, all together 0.74. Blocks of 32 to 256 KiB
-//! are alike. Where the host gave half the bandwidth, all but ten and one reached 0.9 and more.
+//! The sizes were measured on AMD Zen 5 with AVX-512 and f32, with inputs at equal page offsets. A tile is two cache
+//! lines: in the cache one line is slower by a quarter. For two inputs from memory and streamed output, two lines are
+//! slower than one by 5 %, four by 15 %, eight by 20 %, so whole vectors then go singly. Speed of 20 inputs from memory
+//! relative to reading them alone, in blocks of 1 MiB: four at a time 0.93 to 0.97 in steps of one line, 0.82 in steps
+//! of two; five at a time 0.85, two 0.85, ten 0.72, one 0.57, one with prefetch of the next input's block 0.65. Eight
+//! inputs: four at a time 0.87, all together 0.79. Six: three at a time 0.87, all together 0.74. Blocks of 32 to 256
+//! KiB are equally fast. When the host gave half the bandwidth, all but ten and one reached 0.9 and more.
 
 use std::mem::{MaybeUninit, size_of};
 
@@ -19,43 +18,42 @@ use super::lanes::{Lanes, Plain};
 use super::{Store, Term};
 use crate::gradient::{Accumulator, Element};
 
-/// Terms that are added in one pass at most.
+/// Greatest number of terms that are added in one pass.
 const TOGETHER: usize = 5;
-/// Terms that are added to a block's partial sums at a time, at most: what the machine's prefetchers follow well.
+/// Greatest number of terms added at a time to a block's partial sums; hardware prefetchers follow that many streams.
 const GROUP: usize = 4;
-/// Bytes of scratch: a block's partial sums.
+/// Size of the scratch for a block's partial sums, bytes.
 const SCRATCH: usize = 64 << 10;
-/// Bytes of a cache line; streamed output starts at a whole one.
+/// Size of a cache line, bytes; streamed output starts at a line boundary.
 const LINE: usize = 64;
 
-/// A sum to be formed.
+/// The parameters of a sum.
 pub(super) struct Sum<'a, E: Element> {
-    /// The running sum to start from.
+    /// The running sum to start from, if any.
     pub lead: Option<*const E::Acc>,
-    /// What is added to it, in this order.
+    /// The terms to add, in order.
     pub terms: &'a [Term<E>],
-    /// Where it goes.
+    /// The output.
     pub target: Target<E>,
-    /// How it is written.
+    /// The kind of stores for the output.
     pub store: Store,
     /// Number of elements.
     pub len: usize,
 }
 
-/// Where a sum goes, and as what.
+/// The output of a sum and its form.
 #[derive(Clone, Copy)]
 pub(super) enum Target<E: Element> {
-    /// As it is.
+    /// The sum itself.
     Partial(*mut E::Acc),
-    /// Divided, and narrowed.
+    /// The sum divided and narrowed.
     Finished { out: *mut E, divisor: E::Acc },
 }
 
 impl<E: Element> Target<E> {
-    /// The target from element `at` on.
     #[inline(always)]
     unsafe fn skip(self, at: usize) -> Self {
-        // SAFETY: the caller stays inside the range.
+        // SAFETY: the caller ensures that `at` is inside the range.
         unsafe {
             match self {
                 Target::Partial(acc) => Target::Partial(acc.add(at)),
@@ -64,7 +62,6 @@ impl<E: Element> Target<E> {
         }
     }
 
-    /// Bytes of one value written.
     #[inline(always)]
     fn size(self) -> usize {
         match self {
@@ -73,7 +70,7 @@ impl<E: Element> Target<E> {
         }
     }
 
-    /// Elements before the first one that begins a cache line.
+    /// Returns the number of elements before the first that begins a cache line.
     #[inline(always)]
     fn elements_to_line(self) -> usize {
         let address = match self {
@@ -85,7 +82,6 @@ impl<E: Element> Target<E> {
 }
 
 impl<E: Element> Term<E> {
-    /// Elements before the first one that begins a cache line.
     fn elements_to_line(&self) -> usize {
         match self {
             Term::Weighted { data, .. } => (data.addr().wrapping_neg() % LINE) / size_of::<E>(),
@@ -97,16 +93,16 @@ impl<E: Element> Term<E> {
 #[repr(C, align(64))]
 struct Scratch(MaybeUninit<[u8; SCRATCH]>);
 
-/// True if the sum's terms are all added together.
+/// Returns true if all terms of the sum are added in one pass.
 #[inline(always)]
 pub(super) fn is_together<E: Element>(sum: &Sum<E>) -> bool {
     sum.terms.len() <= TOGETHER
 }
 
-/// Forms a sum whose terms are added together, with vectors of type `V`, `TILE` of them at once.
+/// Forms a sum whose terms are added in one pass, with `TILE` vectors of type `V` at once.
 ///
 /// # Safety
-/// The pointers of `sum` are as [`super::accumulate`] asks, and `V` may be used here.
+/// The pointers of `sum` are as [`super::accumulate`] requires, and the machine supports `V`.
 #[inline(always)]
 pub(super) unsafe fn together<E: Element, V: Lanes<E>, const TILE: usize>(sum: &Sum<E>) {
     let part = Part { lead: sum.lead, terms: sum.terms, at: 0, target: sum.target };
@@ -114,11 +110,11 @@ pub(super) unsafe fn together<E: Element, V: Lanes<E>, const TILE: usize>(sum: &
     unsafe { part.form::<V, TILE>(sum.len, sum.store == Store::Streaming) }
 }
 
-/// Forms any sum, with vectors of type `V`, `TILE` of them at once. To be compiled apart from [`together`]: reserving the
-/// scratch touches each of its pages, which a short sum of few terms need not pay.
+/// Forms any sum, with `TILE` vectors of type `V` at once. It must be compiled separately from [`together`], since
+/// reserving the scratch touches each of its pages, which short sums of few terms should not pay for.
 ///
 /// # Safety
-/// The pointers of `sum` are as [`super::accumulate`] asks, and `V` may be used here.
+/// The pointers of `sum` are as [`super::accumulate`] requires, and the machine supports `V`.
 #[inline(always)]
 pub(super) unsafe fn in_blocks<E: Element, V: Lanes<E>, const TILE: usize>(sum: &Sum<E>) {
     let mut scratch = Scratch(MaybeUninit::uninit());
@@ -126,14 +122,14 @@ pub(super) unsafe fn in_blocks<E: Element, V: Lanes<E>, const TILE: usize>(sum: 
     let block = SCRATCH / size_of::<E::Acc>();
     let streams = sum.store == Store::Streaming;
     let mut at = 0;
-    // As even as can be: 9 terms are 3, 3 and 3.
+    // Groups are as even as possible: 9 terms make 3, 3 and 3.
     let groups = sum.terms.len().div_ceil(GROUP).max(1);
     let group = sum.terms.len().div_ceil(groups).max(1);
-    // So that blocks begin where inputs' cache lines do: vectors that straddle two lost a seventh.
+    // Blocks begin at cache lines of the inputs, as vectors across two lines cost a seventh of the speed.
     let head = sum.terms.first().map_or(0, Term::elements_to_line);
     while at < sum.len {
         let len = if at == 0 && head > 0 { head } else { block }.min(sum.len - at);
-        // SAFETY: at + len stays inside the range; scratch holds a block, and is read only after it was written.
+        // SAFETY: at + len stays inside the range; scratch holds a block and is only read after it was written.
         unsafe {
             let mut lead = sum.lead.map(|acc| acc.add(at));
             let mut terms = sum.terms;
@@ -148,35 +144,35 @@ pub(super) unsafe fn in_blocks<E: Element, V: Lanes<E>, const TILE: usize>(sum: 
     }
 }
 
-/// Some terms over one block.
+/// Some of the terms over one block.
 struct Part<'a, E: Element> {
-    /// The running sum, from the block's first element.
+    /// The running sum at the block's first element.
     lead: Option<*const E::Acc>,
     terms: &'a [Term<E>],
-    /// The block's first element, in the terms.
+    /// Index of the block's first element in the terms.
     at: usize,
-    /// Where the block goes.
+    /// The output at the block's first element.
     target: Target<E>,
 }
 
-/// What the terms of a part add up to.
+/// The terms of a part, which yield vectors of their sum.
 trait Inputs<E: Element, V: Lanes<E>> {
-    /// `VECTORS` vectors of the sum, from element `i` of the block on, starting from `lead` where there is one.
+    /// Returns `VECTORS` vectors of the sum from element `i` of the block on, added to `lead` if there is one.
     ///
     /// # Safety
-    /// As many elements from `i` on are inside the block, and `V` may be used here.
+    /// The elements from `i` on are inside the block, and the machine supports `V`.
     unsafe fn sum<const VECTORS: usize>(&self, lead: Option<[V; VECTORS]>, i: usize) -> [V; VECTORS];
 }
 
-/// Any terms.
+/// Terms of any kind.
 struct Mixed<'a, E: Element> {
     terms: &'a [Term<E>],
     at: usize,
 }
 
 impl<E: Element, V: Lanes<E>> Inputs<E, V> for Mixed<'_, E> {
-    // Without closures: the compiler did not inline all of them here, and called a function for each vector. Roots of 85,002
-    // elements over five partial sums took 630 us instead of 93 to 128.
+    // Closures are avoided here, since the compiler did not inline all of them and called a function for each vector.
+    // The sum of 85,002 elements over five partial sums then took 630 µs instead of 93 to 128.
     #[inline(always)]
     unsafe fn sum<const VECTORS: usize>(&self, lead: Option<[V; VECTORS]>, i: usize) -> [V; VECTORS] {
         // SAFETY: the caller's promise.
@@ -197,20 +193,20 @@ impl<E: Element, V: Lanes<E>> Inputs<E, V> for Mixed<'_, E> {
     }
 }
 
-/// N clients' gradients. What is known of them is looked up once, not at every step: memory is waited for by as many
-/// loads as fit the processor's window, so that each instruction between two of them counts.
+/// N clients' gradients. Pointers and weights are looked up once: the processor's window limits the loads in flight, so
+/// each instruction between two loads matters.
 struct Clients<E, V, const N: usize> {
     data: [*const E; N],
     weights: [V; N],
 }
 
 impl<E: Element, V: Lanes<E>, const N: usize> Clients<E, V, N> {
-    /// The terms, from element `at` on, if they are N gradients.
+    /// Returns the terms from element `at` on, if they are N gradients.
     #[inline(always)]
     unsafe fn of(terms: &[Term<E>], at: usize) -> Option<Self> {
-        // SAFETY: V may be used here.
-        let zero = unsafe { V::splat(E::Acc::from_f64(0.0)) };
-        let mut found = Clients { data: [std::ptr::null(); N], weights: [zero; N] };
+        // SAFETY: the machine supports V.
+        let mut found =
+            Clients { data: [std::ptr::null(); N], weights: [unsafe { V::splat(E::Acc::from_f64(0.0)) }; N] };
         if terms.len() != N {
             return None;
         }
@@ -243,7 +239,7 @@ impl<E: Element, V: Lanes<E>, const N: usize> Inputs<E, V> for Clients<E, V, N> 
 }
 
 impl<E: Element> Part<'_, E> {
-    /// Forms the part of `len` elements.
+    /// Forms `len` elements of the part.
     #[inline(always)]
     unsafe fn form<V: Lanes<E>, const TILE: usize>(&self, len: usize, streams: bool) {
         // SAFETY: the caller's promise.
@@ -262,7 +258,7 @@ impl<E: Element> Part<'_, E> {
         }
     }
 
-    /// Forms the part if its terms are N gradients; false if they are not.
+    /// Forms the part if its terms are N gradients; otherwise returns false.
     #[inline(always)]
     unsafe fn form_of<V: Lanes<E>, const TILE: usize, const N: usize>(&self, len: usize, streams: bool) -> bool {
         // SAFETY: the caller's promise.
@@ -273,11 +269,11 @@ impl<E: Element> Part<'_, E> {
         }
     }
 
-    /// What holds for the whole walk is settled before it: the compiler would ask at every step, and not unroll the sum.
-    /// Twenty inputs from memory took a tenth to a quarter longer then.
+    /// Branches on the whole part are taken before the loop. Inside, the compiler would not unroll the sum, and 20
+    /// inputs from memory took 10 to 25 % longer.
     #[inline(always)]
     unsafe fn form_with<V: Lanes<E>, const TILE: usize>(&self, inputs: &impl Inputs<E, V>, len: usize, streams: bool) {
-        // SAFETY: the caller's promise; LEAD only where there is one.
+        // SAFETY: the caller's promise; LEAD is set only if there is a running sum.
         unsafe {
             match (self.lead.is_some(), streams) {
                 (false, false) => self.walk::<V, TILE, false, false>(inputs, len),
@@ -293,21 +289,21 @@ impl<E: Element> Part<'_, E> {
         Mixed { terms: self.terms, at: self.at }
     }
 
-    /// With LEAD there must be a running sum.
+    /// LEAD requires a running sum.
     #[inline(always)]
     unsafe fn walk<V: Lanes<E>, const TILE: usize, const LEAD: bool, const STREAMS: bool>(
         &self,
         inputs: &impl Inputs<E, V>,
         len: usize,
     ) {
-        // SAFETY: every step stays inside 0..len; a stream begins at a line, and steps by whole vectors.
+        // SAFETY: every step stays inside 0..len; streamed output begins at a cache line and advances by whole vectors.
         unsafe {
             let mut i = 0;
             if STREAMS {
                 i = self.target.elements_to_line().min(len);
                 self.one_by_one(0, i);
             }
-            // Streamed lines leave soonest where nothing else is read between them.
+            // Streamed lines are written out soonest if no other reads come in between.
             let singly = STREAMS && V::WIDTH * self.target.size() >= LINE;
             while !singly && len - i >= TILE * V::WIDTH {
                 self.step::<V, TILE, LEAD, STREAMS>(inputs, i);
@@ -321,12 +317,12 @@ impl<E: Element> Part<'_, E> {
         }
     }
 
-    /// Elements beside the whole vectors: the same code for all vectors, terms and ways to write.
+    /// Processes elements outside whole vectors, by the same code for all vectors, terms and stores.
     #[inline(never)]
     unsafe fn one_by_one(&self, from: usize, to: usize) {
         let inputs = self.mixed();
         for i in from..to {
-            // SAFETY: the caller's promise that from..to is inside the block; LEAD as there is one.
+            // SAFETY: the caller promises that from..to is inside the block; LEAD is set if there is a running sum.
             unsafe {
                 match self.lead {
                     Some(_) => self.step::<Plain<E::Acc, 1>, 1, true, false>(&inputs, i),
@@ -336,14 +332,14 @@ impl<E: Element> Part<'_, E> {
         }
     }
 
-    /// `VECTORS` vectors, from element `i` of the block on.
+    /// Processes `VECTORS` vectors from element `i` of the block on.
     #[inline(always)]
     unsafe fn step<V: Lanes<E>, const VECTORS: usize, const LEAD: bool, const STREAMS: bool>(
         &self,
         inputs: &impl Inputs<E, V>,
         i: usize,
     ) {
-        // SAFETY: the caller's promise that VECTORS × WIDTH elements from i on are inside the block, and that with LEAD
+        // SAFETY: the caller promises that VECTORS × WIDTH elements from i on are inside the block, and that with LEAD
         // there is a running sum.
         unsafe {
             let lead = LEAD.then(|| load::<E, V, VECTORS>(self.lead.unwrap_unchecked().add(i)));
@@ -368,10 +364,10 @@ impl<E: Element> Part<'_, E> {
     }
 }
 
-/// A term's vectors from its element `at` on.
+/// Returns a term's vectors from element `at` on.
 #[inline(always)]
 unsafe fn values<E: Element, V: Lanes<E>, const VECTORS: usize>(term: &Term<E>, at: usize) -> [V; VECTORS] {
-    // SAFETY: the caller's promise that VECTORS × WIDTH of them can be read, and that V may be used here.
+    // SAFETY: the caller promises VECTORS × WIDTH readable values and support for V.
     unsafe {
         match *term {
             Term::Weighted { data, weight } => weighted::<E, V, VECTORS>(data.add(at), V::splat(weight)),
@@ -380,12 +376,12 @@ unsafe fn values<E: Element, V: Lanes<E>, const VECTORS: usize>(term: &Term<E>, 
     }
 }
 
-/// Weighted elements.
+/// Returns elements times their weight.
 #[inline(always)]
 unsafe fn weighted<E: Element, V: Lanes<E>, const VECTORS: usize>(from: *const E, weight: V) -> [V; VECTORS] {
     let mut all = [weight; VECTORS];
     for (v, one) in all.iter_mut().enumerate() {
-        // SAFETY: the caller's promise that VECTORS × WIDTH elements can be read, and that V may be used here.
+        // SAFETY: as in `values`.
         *one = unsafe { weight.mul(V::widen(from.add(v * V::WIDTH))) };
     }
     all
@@ -393,7 +389,7 @@ unsafe fn weighted<E: Element, V: Lanes<E>, const VECTORS: usize>(from: *const E
 
 #[inline(always)]
 unsafe fn load<E: Element, V: Lanes<E>, const VECTORS: usize>(from: *const E::Acc) -> [V; VECTORS] {
-    // SAFETY: the caller's promise that VECTORS × WIDTH values can be read, VECTORS being at least 1.
+    // SAFETY: the caller promises that VECTORS × WIDTH values are readable and that VECTORS is at least 1.
     let mut all = unsafe { [V::load(from); VECTORS] };
     for (v, one) in all.iter_mut().enumerate() {
         // SAFETY: as above.

@@ -6,17 +6,17 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::*;
 use crate::gradient::Accumulator;
 
-/// Values on either side of a range, which nothing may write.
+/// Number of values on either side of a range, which must stay unchanged.
 const MARGIN: usize = 70;
 
-/// One input, in memory of its own.
+/// One input, in its own memory.
 #[derive(Clone, Debug)]
 enum Input<E: Element> {
     Weighted(Vec<E>, E::Acc),
     Partial(Vec<E::Acc>),
 }
 
-/// Everything that a sum takes, in memory of its own. Every vector has `offset` values before the range.
+/// All arguments of a sum, in their own memory. Every vector has `offset` values before the range.
 #[derive(Clone, Debug)]
 struct Case<E: Element> {
     start: SumStart,
@@ -35,7 +35,7 @@ fn same_element<E: Element>(a: E, b: E) -> bool {
     a.to_f64().to_bits() == b.to_f64().to_bits() || (a.to_f64().is_nan() && b.to_f64().is_nan())
 }
 
-/// The sum as the design defines it, element by element, with none of the kernels' parts.
+/// Computes the sum element by element as the design defines it, without any of the kernels' code.
 fn expected<E: Element>(case: &Case<E>, fused: impl Fn(E::Acc, E::Acc, E::Acc) -> E::Acc) -> Vec<E::Acc> {
     (case.offset..case.offset + case.len)
         .map(|i| {
@@ -70,7 +70,7 @@ impl<E: Element> Case<E> {
             .collect()
     }
 
-    /// The sum by the kernel, and true if nothing outside the range was written.
+    /// Returns the kernel's sum, and true if nothing outside the range was written.
     fn sum(&self, variant: Variant, store: Store) -> (Vec<E::Acc>, bool) {
         let mut acc = self.acc.clone();
         // SAFETY: every vector holds offset + len values and more.
@@ -82,7 +82,7 @@ impl<E: Element> Case<E> {
         (acc[range].to_vec(), clean)
     }
 
-    /// The finished sum by the kernel, and true if nothing outside the range was written.
+    /// Returns the kernel's finished sum, and true if nothing outside the range was written.
     fn finish(&self, variant: Variant, store: Store) -> (Vec<E>, bool) {
         let canary = E::from_f64(77.0);
         let mut out = vec![canary; self.acc.len()];
@@ -100,7 +100,7 @@ impl<E: Element> Case<E> {
         (out[range].to_vec(), clean)
     }
 
-    /// Compares every variant and way of storing with the definition.
+    /// Compares every variant and kind of store with the definition.
     fn check(&self) {
         let sum = expected(self, separately);
         let finished: Vec<E> = sum.iter().map(|&sum| E::narrow(sum / self.divisor)).collect();
@@ -123,7 +123,8 @@ impl<E: Element> Case<E> {
     }
 }
 
-/// Mostly ordinary values; one in sixteen is a NaN, an infinity, a zero of either sign, a subnormal or the largest.
+/// Returns mostly ordinary values; one in sixteen is a NaN, an infinity, a zero of either sign, a subnormal or the
+/// largest.
 fn value(random: &mut ChaCha8Rng) -> f64 {
     const SPECIAL: [f64; 9] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 6e-8, -1e-40, 65504.0, 3e38];
     let bits = random.next_u64();
@@ -252,7 +253,7 @@ fn a_first_product_keeps_the_sign_of_zero() {
     assert!(acc.iter().all(|value| value.to_bits() == (-0.0f64).to_bits()));
 }
 
-/// The data tell the definition from what must not be done, so the comparisons above could have failed.
+/// The test data distinguish the definition from forbidden variations, so the comparisons above could have failed.
 #[test]
 fn fused_reordered_or_multiplied_by_the_reciprocal_would_be_seen() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
@@ -270,7 +271,7 @@ fn fused_reordered_or_multiplied_by_the_reciprocal_would_be_seen() {
     assert!((0..case.len).filter(|&i| !same(finished[i], got[i] * reciprocal)).count() > 50);
 }
 
-/// Finishing into the accumulator itself, and adding the output's own old values as a term.
+/// Finishing into the accumulator itself, and adding the output's previous values as a term.
 #[test]
 fn in_place() {
     let mut random = ChaCha8Rng::seed_from_u64(4);
@@ -303,7 +304,7 @@ fn in_place() {
     }
 }
 
-/// Adding terms a few at a time is adding them at once.
+/// Adding terms in several calls equals adding them in one.
 #[test]
 fn continued_sums_equal_whole_ones() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
@@ -322,7 +323,8 @@ fn continued_sums_equal_whole_ones() {
     assert!((0..case.len).all(|i| same_element(out[i], f16::from_f32_const(want[i] / case.divisor))));
 }
 
-/// Every 16-bit pattern widened, and patterns of `f32` from all over narrowed, against half's arithmetic in software.
+/// Compares with half's software arithmetic: every 16-bit pattern is widened, and a wide range of `f32` patterns
+/// narrowed.
 #[test]
 fn conversions_equal_those_in_software() {
     let patterns: Vec<u16> = (0..=u16::MAX).collect();
@@ -357,7 +359,7 @@ fn conversions_equal_those_in_software() {
     }
 }
 
-/// A case of arbitrary bits, so that every kind of NaN, subnormal and overflow occurs.
+/// Makes a case of arbitrary bits, which include all kinds of NaN, subnormals and overflow.
 fn arbitrary<E: Element>(seed: u64, arity: usize, offset: usize, len: usize, continued: bool) -> Case<E> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let total = offset + len + MARGIN;

@@ -1,4 +1,4 @@
-//! The variants of the kernels, and the choice among them.
+//! The variants of the kernels, and the choice of one.
 
 use std::any::TypeId;
 
@@ -11,21 +11,21 @@ use super::{Store, x86};
 #[cfg(target_arch = "x86_64")]
 use half::{bf16, f16};
 
-/// The instructions that a sum is carried out with. All give the same bits.
+/// The instruction set of a kernel. All variants yield the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// What every machine of the architecture has.
+    /// The baseline of the architecture.
     Plain,
-    /// x86-64 with AVX2 and F16C: 32 bytes at once.
+    /// x86-64 with AVX2 and F16C: vectors of 32 bytes.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// x86-64 with AVX-512F as well: 64 bytes at once.
+    /// x86-64 with AVX-512F as well: vectors of 64 bytes.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
 impl Variant {
-    /// Every variant that this machine can carry out, the best last.
+    /// Returns the variants that this machine supports, the best last.
     pub fn available() -> Vec<Variant> {
         #[cfg(target_arch = "x86_64")]
         let all = [Variant::Plain, Variant::Avx2, Variant::Avx512];
@@ -34,7 +34,7 @@ impl Variant {
         all.into_iter().filter(|variant| variant.is_available()).collect()
     }
 
-    /// The fastest variant that this machine can carry out.
+    /// Returns the fastest variant that this machine supports.
     #[inline]
     pub fn best() -> Variant {
         #[cfg(target_arch = "x86_64")]
@@ -46,7 +46,7 @@ impl Variant {
         Variant::Plain
     }
 
-    /// True if this machine can carry it out.
+    /// Returns true if this machine supports the variant.
     #[inline]
     pub fn is_available(self) -> bool {
         match self {
@@ -58,7 +58,7 @@ impl Variant {
         }
     }
 
-    /// The name used in results.
+    /// Returns the name used in results.
     pub fn name(self) -> &'static str {
         match self {
             Variant::Plain => "plain",
@@ -72,10 +72,10 @@ impl Variant {
     /// Forms a sum.
     ///
     /// # Safety
-    /// The variant is available, and the pointers of `sum` are as [`super::accumulate`] asks.
+    /// The variant is available, and the pointers of `sum` are as [`super::accumulate`] requires.
     #[inline]
     pub(super) unsafe fn run<E: Element>(self, sum: &Sum<E>) {
-        // SAFETY: the caller's promise; streamed stores are ordered before whatever the caller stores next.
+        // SAFETY: the caller's promise; streamed stores are ordered before any later store of the caller.
         unsafe {
             match self {
                 Variant::Plain => plain(sum),
@@ -107,14 +107,14 @@ unsafe fn plain<E: Element>(sum: &Sum<E>) {
         // SAFETY: as below.
         unsafe { in_blocks::<E, Plain<E::Acc, 4>, 4>(sum) }
     }
-    // SAFETY: the caller's promise; these lanes need no particular machine.
+    // SAFETY: the caller's promise; these lanes run on any machine.
     unsafe { if is_together(sum) { together::<E, Plain<E::Acc, 4>, 4>(sum) } else { blocks(sum) } }
 }
 
-/// The same sum, if its elements are of type `F`.
+/// Returns the same sum typed for elements of `F`, if `E` is `F`.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn as_sum_of<'a, 'b, E: Element, F: Element>(sum: &'a Sum<'b, E>) -> Option<&'a Sum<'b, F>> {
-    // SAFETY: E and F are one type.
+    // SAFETY: E and F are the same type.
     (TypeId::of::<E>() == TypeId::of::<F>()).then(|| unsafe { &*std::ptr::from_ref(sum).cast::<Sum<'b, F>>() })
 }

@@ -34,7 +34,7 @@ fn the_schema_has_every_field_and_says_what_it_is() {
     let schema = generated();
     let fields = schema["properties"].as_object().unwrap();
     let names: Vec<&str> = fields.keys().map(String::as_str).collect();
-    // The order is that of the message on an unknown field, which lists the derived reader's fields.
+    // In the order of the message on an unknown field.
     let error = parse("{\"zzz\": 1}", Path::new("x")).unwrap_err().to_string();
     let known = error.split("known: ").nth(1).unwrap().split(", at line").next().unwrap();
     assert_eq!(names.join(", "), known);

@@ -87,7 +87,7 @@ pub(super) struct Llama {
     layers: u64,
     /// Width of the feed-forward layers.
     inner: u64,
-    /// Width of keys and values. There are fewer of their heads than of query heads.
+    /// Width of keys and values, which have fewer heads than queries.
     keys: u64,
     /// Whether queries, keys and values have a bias (Qwen).
     bias: bool,
@@ -131,8 +131,7 @@ pub(super) fn llama(to: &mut Layers, model: &Llama) {
     }
 }
 
-/// LoRA adapters of peft with rank 16 on the queries and values of Llama 3 8B. They are what clients send if only the
-/// adapters are trained.
+/// LoRA adapters of peft, rank 16, on queries and values of Llama 3 8B: all that is sent if only they are trained.
 pub(super) fn lora_llama_3_8b(to: &mut Layers) {
     let (rank, model) = (16, &LLAMA_3_8B);
     for layer in 0..model.layers {

@@ -36,7 +36,7 @@ impl Layers {
         self.tensor(format!("{name}.weight"), shape);
     }
 
-    /// Adds a weight, and a bias with the length of the weight's first dimension.
+    /// Adds a weight, and a bias of its first dimension.
     pub(super) fn biased(&mut self, name: &str, shape: &[u64]) {
         self.weight(name, shape);
         self.tensor(format!("{name}.bias"), &shape[..1]);

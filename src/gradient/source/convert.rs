@@ -32,7 +32,7 @@ mod tests {
         assert_eq!(one::<f64, f16>(-value).to_bits(), 0xbc01);
         let value = 1.0 + 2f64.powi(-8) + 2f64.powi(-50);
         assert_eq!(one::<f64, bf16>(value).to_bits(), 0x3f81);
-        // A number slightly below half way, which the first of two roundings would round up to half way.
+        // Slightly below half way, where the first of two roundings would round up.
         let value = 1.0 + 2f64.powi(-10) + 2f64.powi(-11) - 2f64.powi(-40);
         assert_eq!(one::<f64, f16>(value).to_bits(), 0x3c01);
     }

@@ -187,7 +187,6 @@ impl Hdf5Client {
 }
 
 impl StoredDataset {
-    /// Returns the number of elements of a client.
     fn elements(&self) -> u64 {
         self.shape.last().map_or(0, |&elements| elements as u64)
     }

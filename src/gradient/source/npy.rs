@@ -32,7 +32,7 @@ struct NpyFile {
 
 impl Npy {
     /// Opens the gradients in `files`: one file of shape \[clients, elements\], or a one-dimensional file for each
-    /// client, in this order. Clients weigh 1 unless `asked` gives weights.
+    /// client in order. The default weight is 1.
     pub fn open(files: &[PathBuf], asked: &Weights) -> Result<Self, SourceError> {
         let Some(first_path) = files.first() else {
             return Err(SourceError::Request("no npy file was given".into()));

@@ -25,8 +25,8 @@ pub const WEIGHT_KEY: &str = "num_samples";
 pub enum Split {
     /// Each file is a client, in the given order.
     Files,
-    /// One file holds all clients. Tensors whose names agree up to the first `.` or `/` are one client's; clients are
-    /// in byte order of these prefixes.
+    /// One file holds all clients. A client's names agree up to the first `.` or `/`; clients are in byte order of
+    /// these prefixes.
     Prefixes,
     /// `Prefixes` if there is one file without the bare weight key in its metadata, which a client's own file would
     /// have; `Files` otherwise.

@@ -23,7 +23,7 @@ pub(super) struct StoredFile {
 }
 
 impl StoredFile {
-    /// Wraps the file at `path` without opening it.
+    /// Makes a handle without opening the file.
     pub(super) fn new(path: &Path) -> Self {
         StoredFile { path: path.to_owned(), file: OnceLock::new() }
     }

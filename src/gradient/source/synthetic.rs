@@ -193,8 +193,7 @@ mod tests {
     use super::super::read;
     use super::*;
 
-    /// The expected values are the output of this Python (numpy and ml_dtypes) for the arguments of `total` listed
-    /// here:
+    /// The output of this Python (numpy and ml_dtypes) for the arguments of `total` listed here:
     ///
     /// ```text
     /// M64, M32 = 2**64 - 1, 2**32 - 1
