@@ -199,9 +199,10 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
         (low.min(pair.samples[0]).min(pair.samples[1]), high.max(pair.samples[0]).max(pair.samples[1]))
     });
     let caption = format!(
-        "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds a side; {shown} \
-         of {} cells, those that changed most. Outlined: no change of more than {} is shown, by Holm over all cells.",
-        if of_jobs { "of unpaired rounds, by ranks" } else { "between jobs, by Welch" },
+        "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds per \
+         side; the {shown} of {} cells that changed most. Outlined: the data show no change of more than {}, with Holm's \
+         adjustment over all cells.",
+        if of_jobs { "of unpaired rounds, by a rank test" } else { "between jobs, by Welch's t test" },
         timed.len(),
         percent(margin),
     );
@@ -267,7 +268,7 @@ fn overview(comparisons: &[Comparison<'_>], jobs: &BTreeMap<&str, usize>) -> Vec
         let mut facts = sweep(cell);
         facts[2] = match cell.clients.checked_rem(cell.ranks) {
             Some(0) => format!("N {} a rank", cell.clients / cell.ranks),
-            _ => format!("N {}, not as many a rank", cell.clients),
+            _ => format!("N {}, different numbers per rank", cell.clients),
         };
         facts
     };
