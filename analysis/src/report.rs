@@ -87,7 +87,7 @@ fn jobs(sources: &[Source]) -> BTreeMap<&str, usize> {
 /// Makes the report of `sources`. Every label is compared with `baseline`, or without a baseline with the first label.
 ///
 /// # Errors
-/// A cell whose cost cannot be calculated.
+/// The cost of a cell cannot be calculated.
 pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits) -> Result<Report<'s>, PriceError> {
     let comparisons: Vec<Comparison<'_>> = sources.iter().flat_map(Source::comparisons).collect();
     let jobs = jobs(sources);
@@ -200,8 +200,8 @@ fn changes(pairs: &[Pair], baseline: &[Source], sources: &[Source], margin: f64)
     });
     let caption = format!(
         "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds per \
-         side; the {shown} of {} cells that changed most. Outlined: the data show no change of more than {}, with Holm's \
-         adjustment over all cells.",
+         side; the {shown} of {} cells that changed most. Outlined: the data show no change of more than {}, with \
+         Holm's adjustment over all cells.",
         if of_jobs { "of unpaired rounds, by a rank test" } else { "between jobs, by Welch's t test" },
         timed.len(),
         percent(margin),
