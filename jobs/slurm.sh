@@ -6,7 +6,7 @@
 #   GRADSHARD          the program; default target/release/gradshard of the repository
 #   MODULES            modules to load, between blanks, such as "openmpi hdf5 hwloc"
 #   MODULES_PURGE      1: unload all other modules first
-#   LAUNCH             auto (default), pmix, pmi2, another name of `srun --mpi=list`, or mpirun (the MPI library's launcher)
+#   LAUNCH             auto (default), pmix, pmi2, another name of `srun --mpi=list`, or mpirun (the library's own)
 #   RANKS_PER_NODE     default: what --ntasks-per-node gave
 #   RESULTS            where result files go; default: the directory that sbatch was called in
 #   OUTPUT             the result file; default: in RESULTS, named by the experiment and the number of the job
