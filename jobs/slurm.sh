@@ -4,11 +4,12 @@
 #
 # Settings, all optional, as environment variables (sbatch passes them on):
 #   GRADSHARD          the program; default target/release/gradshard of the repository
-#   MODULES            modules to load, between blanks, such as "openmpi hdf5 hwloc"; MODULES_PURGE=1 unloads all others first
-#   LAUNCH             auto (default), pmix, pmi2, or another name of `srun --mpi=list`; mpirun: the MPI library's own
+#   MODULES            modules to load, between blanks, such as "openmpi hdf5 hwloc"
+#   MODULES_PURGE      1: unload all other modules first
+#   LAUNCH             auto (default), pmix, pmi2, another name of `srun --mpi=list`, or mpirun (the library's own)
 #   RANKS_PER_NODE     default: what --ntasks-per-node gave
 #   RESULTS            where result files go; default: the directory that sbatch was called in
-#   OUTPUT             the result file itself; default: RESULTS, name of the experiment, number of the job
+#   OUTPUT             the result file; default: in RESULTS, named by the experiment and the number of the job
 #   SRUN_OPTIONS       more options for srun, between blanks, such as "--cpu-bind=cores"
 
 slurm_say() { printf '%s\n' "gradshard job: $*" >&2; }

@@ -71,13 +71,13 @@ impl fmt::Display for Caveat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Caveat::CoresShared => {
-                f.write_str("not for absolute times: ranks share cores, so times are also the scheduler's")
+                f.write_str("not for absolute times: ranks share cores, so times depend on the scheduler")
             }
             Caveat::Disturbed { cells, all, worst } => {
                 let which = if *cells == 1 { "of it" } else { "of the one most disturbed" };
                 write!(
                     f,
-                    "disturbed, so not to be relied on: {cells} of {all} cells; {which}: {worst}; measure again on a quiet \
+                    "disturbed, so not reliable: {cells} of {all} cells; {which}: {worst}; measure again on a quiet \
                      machine"
                 )
             }
@@ -90,10 +90,10 @@ impl fmt::Display for Caveat {
                 write!(f, "{rounds} more rounds are left out, as a rank missed the common start")
             }
             Caveat::FewRounds { cells, all } => write!(f, "{cells} of {all} cells have too few rounds for an interval"),
-            Caveat::OneJob => f.write_str("one job: says nothing of other allocations of the same cluster"),
+            Caveat::OneJob => f.write_str("one job: no statement about other allocations of the same cluster"),
             Caveat::OneJobASide => f.write_str(
-                "one job a side: its rounds share one allocation, so a change may be the allocation's; run several jobs with \
-                 one label (LABEL=FILE)",
+                "one job per side: its rounds share one allocation, so a change may come from the allocation; run \
+                 several jobs with one label (LABEL=FILE)",
             ),
             Caveat::OneRound => f.write_str("one round of many: not for comparing strategies"),
             Caveat::LastBits => {
@@ -101,7 +101,8 @@ impl fmt::Display for Caveat {
             }
             Caveat::Calculation { left_out } => write!(
                 f,
-                "a calculation: calibrated on published runs (Barrak 2026, {} off where left out), not measured by this file",
+                "a calculation: calibrated on published runs (Barrak 2026, error {} for runs left out of \
+                 the fit), not measured by this file",
                 percent(*left_out)
             ),
         }

@@ -87,9 +87,9 @@ fn jobs(sources: &[OpenFile]) -> BTreeMap<&str, usize> {
 /// Makes the report of `sources`. Every label is compared with `baseline`, or without a baseline with the first label.
 ///
 /// # Errors
-/// A cell whose cost cannot be calculated.
-pub fn report<'s>(sources: &'s [OpenFile], baseline: &'s [OpenFile], limits: Limits) -> Result<Report<'s>, PriceError> {
-    let comparisons: Vec<Compared<'_>> = sources.iter().flat_map(OpenFile::comparisons).collect();
+/// The cost of a cell cannot be calculated.
+pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits) -> Result<Report<'s>, PriceError> {
+    let comparisons: Vec<Comparison<'_>> = sources.iter().flat_map(Source::comparisons).collect();
     let jobs = jobs(sources);
     let several = sources.len() > 1;
     let (pairs, mut answers) = side_by_side(sources, baseline, limits);
@@ -199,9 +199,10 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
         (low.min(pair.samples[0]).min(pair.samples[1]), high.max(pair.samples[0]).max(pair.samples[1]))
     });
     let caption = format!(
-        "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds a side; {shown} \
-         of {} cells, those that changed most. Outlined: no change of more than {} is shown, by Holm over all cells.",
-        if of_jobs { "of unpaired rounds, by ranks" } else { "between jobs, by Welch" },
+        "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds per \
+         side; the {shown} of {} cells that changed most. Outlined: the data show no change of more than {}, with \
+         Holm's adjustment over all cells.",
+        if of_jobs { "of unpaired rounds, by a rank test" } else { "between jobs, by Welch's t test" },
         timed.len(),
         percent(margin),
     );
@@ -267,7 +268,7 @@ fn overview(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<S
         let mut facts = sweep(cell);
         facts[2] = match cell.clients.checked_rem(cell.ranks) {
             Some(0) => format!("N {} a rank", cell.clients / cell.ranks),
-            _ => format!("N {}, not as many a rank", cell.clients),
+            _ => format!("N {}, different numbers per rank", cell.clients),
         };
         facts
     };

@@ -22,14 +22,14 @@ Examples:
   gradshard cost --model vgg16                              GradsSharding, λ-FL and LIFL on AWS Lambda, N = 20, M = 4
   gradshard cost --model vgg16 --flow whole,64MiB --shards 1,4,16 --strategy sharded-direct,tree-lambda-fl
   gradshard cost --model vgg16 --ranks 20 --nodes 5 --platform configs/platforms/cluster-c5.json
-  gradshard cost tables                                     the published measurements, theirs and ours
+  gradshard cost tables                                     the published measurements beside our estimates
   gradshard cost crossover --clients 5,20,100 --shards 2,4,8
   gradshard cost best-shards --model gpt2-large --clients 20
-  gradshard cost calibrate                                  the model of time, its residuals and left-out errors
-  gradshard cost resnet18.h5 --train-seconds 60             what was measured, by the node-hour
+  gradshard cost calibrate                                  the model of time, its residuals and leave-one-out errors
+  gradshard cost resnet18.h5 --train-seconds 60             measured rounds, priced by the node-hour
 
-Dollars are for a thousand rounds unless a column says otherwise. COST.md says what is counted and where constants are
-from.";
+Dollars are for a thousand rounds unless a column says otherwise. COST.md explains what is
+counted, and gives the sources of constants.";
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]

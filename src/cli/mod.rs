@@ -36,11 +36,11 @@ const EXAMPLES: &str = "\
 Examples:
   mpirun -n 4 gradshard run configs/resnet18.json     measure on 4 ranks
   gradshard run configs/digits.json --threads 4       measure on 4 threads, without MPI
-  gradshard run configs/resnet18.json --dry-run       what would be measured, and in how much memory
-  gradshard show resnet18.h5                          the table
-  gradshard merge nodes.h5 job-*.h5                   several jobs of one experiment in one file
+  gradshard run configs/resnet18.json --dry-run       list the cells and their predicted memory
+  gradshard show resnet18.h5                          print the table of results
+  gradshard merge nodes.h5 job-*.h5                   join several jobs of one experiment
   gradshard plan --strategy tree-lambda-fl --clients 20 --elements 1000000 --ranks 4
-  gradshard cost --model vgg16                        what that costs on AWS Lambda; cost --help says more
+  gradshard cost --model vgg16                        price a round on AWS Lambda; see cost --help
 
 Data goes to standard output, everything else to standard error. Exit code 2: bad input; 3: stopped by
 a signal (SIGTERM, SIGINT, SIGUSR1), finished comparisons are saved, run --resume measures the rest; 1: something failed.";

@@ -48,7 +48,7 @@ pub fn with_mpi(body: impl FnOnce(&mut dyn Transport) -> Result<(), Failure>) ->
         if first {
             let seconds = PATIENCE.as_secs();
             say(&format!(
-                "MPI_Finalize has not returned after {seconds} s; all was done before, so the job ends without it"
+                "MPI_Finalize has not returned after {seconds} s; all work is done, so the job ends without it"
             ));
         }
         // The process ends without the standard library's flush.

@@ -30,8 +30,8 @@ pub enum ResultError {
         given: String,
     },
     /// The output was merged from several files, and a run cannot continue a merged file.
-    #[error("{path}: was merged from several jobs, and a run goes on with the file that its own job wrote; resume that \
-        one, then merge it again", path = .path.display())]
+    #[error("{path}: was merged from several jobs, but a run can continue only its own job's file; resume that file, \
+        then merge it again", path = .path.display())]
     Merged {
         /// The output.
         path: PathBuf,

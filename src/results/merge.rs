@@ -37,14 +37,14 @@ pub enum MergeError {
     #[error(transparent)]
     File(#[from] ResultError),
     /// The output exists and is not a merged file.
-    #[error("{path}: is the file of a job, not a merged one, and jobs are not added to it; give the merged file first, \
-        under a name of its own, then all that it is made of", path = .path.display())]
+    #[error("{path}: is the file of a job, not a merged one, and jobs are not added to it; name the merged file first, \
+        then the files to merge", path = .path.display())]
     OutputOfAJob {
         /// The output.
         path: PathBuf,
     },
     /// An input is the output.
-    #[error("{path}: is both the output and an input; jobs that the output holds stay in it without being named",
+    #[error("{path}: is both the output and an input; leave it out of the inputs, as the output keeps its jobs",
         path = .path.display())]
     OutputIsInput {
         /// The output.

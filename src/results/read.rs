@@ -206,11 +206,11 @@ impl FileReader<'_> {
     fn jobs(&self, cells: &[CellRow]) -> Result<Vec<JobRow>, ResultError> {
         let jobs = self.table::<JobRow>(schema::JOBS)?;
         if let Some((place, row)) = jobs.iter().enumerate().find(|(place, row)| row.job != *place as u64) {
-            return Err(self.damaged(schema::JOBS, format!("row {place} is of job {}", row.job)));
+            return Err(self.damaged(schema::JOBS, format!("row {place} has the job number {}", row.job)));
         }
         match cells.iter().find(|cell| cell.job >= jobs.len() as u64) {
             Some(cell) => {
-                let detail = format!("cell {} is of job {}, of which there is no row", cell.cell, cell.job);
+                let detail = format!("cell {} belongs to job {}, which has no row", cell.cell, cell.job);
                 Err(self.damaged(schema::JOBS, detail))
             }
             None => Ok(jobs),

@@ -210,13 +210,13 @@ table! {
         reason: String, "text", since 1, "reason, where the status is not ok";
     }
     parts {
-        memory: MemoryRow, "Predicted from the plan and the flow alone: the rank that holds most." {
+        memory: MemoryRow, "Predicted memory of the rank that holds most, from the plan and the flow alone." {
             memory_resident = resident: u64, "B", since 1, "predicted, rank that holds most: clients' gradients kept for the round";
             memory_accumulators = accumulators: u64, "B", since 1, "predicted, rank that holds most: sums in progress";
             memory_staging = staging: u64, "B", since 1, "predicted, rank that holds most: pieces in flight";
             memory_result = result: u64, "B", since 1, "predicted, rank that holds most: finished ranges";
         }
-        aggregator: MemoryRow, "Predicted for the one aggregator that holds most, which a ceiling is compared with." {
+        aggregator: MemoryRow, "Predicted memory of the aggregator that holds most, which is compared with a ceiling." {
             aggregator_accumulators = accumulators: u64, "B", since 3, "predicted, the one aggregator that holds most: sums in progress";
             aggregator_staging = staging: u64, "B", since 3, "predicted, the one aggregator that holds most: pieces in flight";
             aggregator_result = result: u64, "B", since 3, "predicted, the one aggregator that holds most: finished ranges";
@@ -279,7 +279,7 @@ table! {
         off_core_seconds: f64, "s", since 4, "time that a rank was off its core during the round, the rank where it was most";
     }
     beside {
-        rank_start_seconds: Vec<f64>, "Seconds from the common start to each rank's own: from the window's opening; behind a barrier, from the first start on the rank's node.";
+        rank_start_seconds: Vec<f64>, "Seconds from the common start to each rank's start. The common start is the window's opening, or with a barrier the first start on the rank's node.";
         rank_seconds: Vec<f64>, "Seconds that each rank took.";
         rank_producing_seconds: Vec<f64>, "Seconds that each rank spent producing streamed gradients; zeros where they are resident.";
     }

@@ -44,7 +44,7 @@ pub(super) fn check(contents: &ResultFile) -> Result<(), Inconsistency> {
     }
     let jobs = contents.jobs.len() as u64;
     if let Some(cell) = contents.cells.iter().find(|cell| cell.job >= jobs) {
-        return wrong("jobs", format!("has {jobs} rows, but cell {} is of job {}", cell.cell, cell.job));
+        return wrong("jobs", format!("has {jobs} rows, but cell {} belongs to job {}", cell.cell, cell.job));
     }
     for (index, sample) in contents.samples.iter().enumerate() {
         let ranks = sample.rank_seconds.len();

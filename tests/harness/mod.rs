@@ -1,8 +1,8 @@
 //! Starts gradshard, alone or under MPI's launcher, in a temporary directory and with a time limit. It ends only
 //! processes that it has started.
 //!
-//! `GRADSHARD_MPIRUN` names the launcher of the library that the tests were built with. The default is mpirun.openmpi if
-//! it exists, otherwise mpirun.
+//! `GRADSHARD_MPIRUN` names the launcher of the library that the tests were built with. The default is mpirun.openmpi
+//! if it exists, otherwise mpirun.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unsafe_code)]
 // Every test file compiles a copy of this module and uses a part of it.

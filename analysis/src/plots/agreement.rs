@@ -44,8 +44,8 @@ pub fn agreement(comparison: &Compared<'_>, context: &Context) -> Option<Figure>
         title: context.title("Agreement to the bit"),
         picture,
         caption: format!(
-            "Of {} elements, those that differ in any bit from the reference ({reference}), and the largest relative error \
-             against the exact weighted mean; one untimed round a cell, of each strategy the fastest cell.",
+            "The number of {} elements that differ from the reference ({reference}) in any bit, and the largest \
+             relative error against the exact weighted mean; one untimed round of each strategy's fastest cell.",
             grouped(first.elements)
         ),
         caveats: vec![Caveat::LastBits],

@@ -128,9 +128,9 @@ pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Op
         title: context.title("Cost on functions against model size"),
         picture,
         caption: format!(
-            "Expected dollars on {}, N = {}, whole objects, clients' own requests included; of each strategy the file's M \
-             above 1 that costs least at the largest model. Marks: the file's models; lines end where a function's {limit} MiB or \
-             its time do. {crossings}Prices by `gradshard cost`.",
+            "Expected dollars on {}, N = {}, whole objects, clients' own requests included. Each strategy has the \
+             file's M above 1 that costs least at the largest model. Marks: the file's models. Lines end at a \
+             function's limit of {limit} MiB or of time. {crossings}Prices by `gradshard cost`.",
             prices.platform.name, first.clients,
         ),
         caveats: vec![Caveat::Calculation { left_out: prices.left_out() }],
@@ -231,6 +231,6 @@ fn crossings(curves: &[Curve], prices: &Prices, picture: &mut Picture) -> Result
     Ok(if said.is_empty() {
         String::new()
     } else {
-        format!("{} costs less {} (95 % of what the fit leaves open). ", sharded.name(), said.join(", "))
+        format!("{} costs less {} (95 % intervals of the fit). ", sharded.name(), said.join(", "))
     })
 }

@@ -48,7 +48,7 @@ pub fn distribution(comparison: &Compared<'_>, context: &Context) -> Option<Figu
         title: context.title("Every timed round"),
         picture,
         caption: format!(
-            "One point a round of each strategy's fastest cell{of_them}; bar: median, line: its 95 % interval; {}.",
+            "One point per round of each strategy's fastest cell{of_them}; bar: median, line: its 95 % interval; {}.",
             comparison.counts()
         ),
         caveats: caveats(&[comparison], context.jobs),

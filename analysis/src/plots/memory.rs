@@ -108,17 +108,17 @@ fn figure(
     let plain = Style { colour: if is_seen { MUTED } else { OTHER }, shape: crate::style::MarkShape::Circle };
     picture.explain(Sign::Hollow(plain), "outline: predicted only");
     let seen = if is_seen {
-        "filled marks: the peak that the kernel saw, one reading a cell"
+        "filled marks: the peak that the kernel saw, one reading per cell"
     } else {
-        "nothing was seen by the kernel"
+        "the kernel reported nothing"
     };
     Some(Figure {
         name: context.name(&format!("memory-over-{slug}")),
         title: context.title(&format!("Memory of an aggregator against {words}")),
         picture,
         caption: format!(
-            "Bytes that an aggregating rank holds at the peak of a round, without clients' gradients, of the rank that holds \
-             most. Lines: predicted from the plan, exact; {seen}. Of each strategy the cell that takes least.",
+            "Bytes of the aggregating rank that holds most at the peak of a round, without clients' gradients. Lines: \
+             predicted exactly from the plan; {seen}. Each strategy is shown by its cell with the least memory.",
         ),
         caveats: caveats(comparisons, 2).into_iter().filter(|caveat| !caveat.is_about_times()).collect(),
     })

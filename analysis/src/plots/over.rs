@@ -88,8 +88,8 @@ fn figures(comparisons: &[&Compared<'_>], context: &Context, over: &Over) -> Vec
     let count = if least == most { least.to_string() } else { format!("{least} to {most}") };
     let caption = |what: &str| {
         format!(
-            "{what} with its 95 % interval, of each strategy the best cell at each place; n = {count} rounds a point. \
-             Dashed: what the busiest memory system or wire allows, as measured on the machine."
+            "{what} with its 95 % interval, for the best cell of each strategy at each position; n = {count} rounds \
+             per point. Dashed: the limit of the busiest memory system or wire, as measured on the machine."
         )
     };
     let figure = |kind: &str, what: &str, drawn: &str, picture: Picture| Figure {

@@ -54,7 +54,7 @@ pub fn rounds(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
         picture,
         caption: format!(
             "Each round of each strategy's fastest cell; within a block the order is random; {}.{left_out}{thinned} \
-             Steps and slopes that all strategies share are the machine's.",
+             Steps and slopes that all strategies share come from the machine.",
             comparison.counts()
         ),
         caveats: caveats(&[comparison], context.jobs),

@@ -47,8 +47,8 @@ pub fn share(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
         title: context.title("Share of the machine's limit"),
         picture,
         caption: format!(
-            "Least time that {what} as measured on the machine allow over the median time, of each strategy the fastest \
-             cell; line: 95 % interval; {}.",
+            "Least time that {what} allow, as measured on the machine, divided by the median time of each \
+             strategy's fastest cell; line: 95 % interval; {}.",
             comparison.counts()
         ),
         caveats: caveats(&[comparison], context.jobs),

@@ -74,8 +74,8 @@ fn timeline(comparison: &Compared<'_>, cell: &CellRow, context: &Context) -> Opt
         title: context.title(&format!("One round of {name}, rank by rank")),
         picture,
         caption: format!(
-            "When each rank was in the round of block {}, whose {} are nearest to the median of n = {} rounds; no interval, as it \
-             is a single round.{thinned}",
+            "The time that each rank spent in the round of block {}. The round took {}, which is nearest to the median \
+             of n = {} rounds. A single round has no interval.{thinned}",
             sample.block,
             seconds(sample.seconds),
             samples.len()

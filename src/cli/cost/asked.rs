@@ -27,7 +27,7 @@ pub fn functions(file: Option<&Path>) -> Result<Functions, Failure> {
         Some(_) => match platform(file)? {
             Platform::Functions(functions) => Ok(*functions),
             Platform::Nodes(nodes) => {
-                Err(input(anyhow!("--platform: {} is of nodes; this needs one of functions", nodes.name)))
+                Err(input(anyhow!("--platform: {} consists of nodes; this command needs functions", nodes.name)))
             }
         },
     }

@@ -129,12 +129,12 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
     }
     if !args.all {
         sheet.notes.push(
-            "Shown: the frontier, and of each strategy and flow the cheapest and the fastest. --all shows the rest."
+            "Shown: the Pareto frontier, and the cheapest and the fastest of each strategy and flow. --all shows all."
                 .to_owned(),
         );
     }
     sheet.notes.push(format!(
-        "At most {} functions run at a time; more wait (limits.concurrent of the platform).",
+        "At most {} functions run at a time; the others wait (limits.concurrent of the platform).",
         platform.limits.concurrent.value
     ));
     Ok(vec![sheet])

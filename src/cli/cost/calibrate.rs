@@ -33,10 +33,10 @@ fn parameters(found: &Calibration, measurements: &Measurements) -> Sheet {
     let speed = &found.speed;
     let names = [
         ("get_vcpu_s", "CPU time of a read request, s of one vCPU", false),
-        ("read_mib_per_s", "the store to one function", true),
-        ("put_s", "a write request beside its bytes", false),
-        ("write_mib_per_s", "one function to the store", true),
-        ("sum_mib_per_vcpu_s", "inputs summed by one vCPU", true),
+        ("read_mib_per_s", "bandwidth from the store to one function", true),
+        ("put_s", "time of a write request without its bytes", false),
+        ("write_mib_per_s", "bandwidth from one function to the store", true),
+        ("sum_mib_per_vcpu_s", "rate at which one vCPU sums inputs", true),
     ];
     for ((name, meaning, is_rate), ranged) in names.into_iter().zip(found.parameters) {
         let turned = if is_rate {
@@ -50,9 +50,13 @@ fn parameters(found: &Calibration, measurements: &Measurements) -> Sheet {
         sheet.rows.push(row);
     }
     for (name, value, meaning) in [
-        ("spread", speed.spread.get(), "equal functions of a round, standard deviation over mean"),
-        ("dispatch_s", speed.dispatch_s.get(), "a level beyond its slowest function"),
-        ("deployment_spread", speed.deployment_spread.get(), "a deployment around the model, left out, log"),
+        ("spread", speed.spread.get(), "relative standard deviation of the times of equal functions in a round"),
+        ("dispatch_s", speed.dispatch_s.get(), "time of a level beyond that of its slowest function"),
+        (
+            "deployment_spread",
+            speed.deployment_spread.get(),
+            "standard deviation of a left-out deployment around the model, of the logarithm",
+        ),
     ] {
         sheet.rows.push(vec![name.into(), value.into(), Field::Null, Field::Null, meaning.into()]);
     }

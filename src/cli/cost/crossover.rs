@@ -128,10 +128,10 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
         }
     }
     sheet.notes = vec![
-        format!("0: at every size from {} MiB; -: at none up to {} MiB.", SIZES_MIB.0, SIZES_MIB.1),
+        format!("0: wins at every size from {} MiB; -: at no size up to {} MiB.", SIZES_MIB.0, SIZES_MIB.1),
         "fit: 95 % interval of the expected crossing, jackknife over the measured deployments.".to_owned(),
-        "single: where one deployment of each would put it, 95 times in 100.".to_owned(),
-        "up_to: what fits the memory limit and the time limit of a function.".to_owned(),
+        "single: 95 % prediction interval of the crossing in a single deployment of each strategy.".to_owned(),
+        "up_to: the largest gradient that fits the memory limit and the time limit of a function.".to_owned(),
     ];
     Ok(vec![sheet])
 }

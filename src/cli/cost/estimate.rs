@@ -100,7 +100,7 @@ pub fn sheets(args: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
             if args.levels { by_level(&cases, &functions, args)? } else { on_functions(&cases, &functions, args)? }
         }
         Platform::Nodes(nodes) if args.levels => {
-            return Err(input(anyhow!("--levels: {} is of nodes; levels are of functions", nodes.name)));
+            return Err(input(anyhow!("--levels: {} consists of nodes, but only functions have levels", nodes.name)));
         }
         Platform::Nodes(nodes) => on_nodes(&cases, &nodes)?,
     };
@@ -223,8 +223,8 @@ fn on_nodes(cases: &[(String, Case)], platform: &Nodes) -> Result<Sheet, Failure
         sheet.rows.push(row);
     }
     sheet.notes.push(
-        "First order: the busiest wire and the sums. What a cluster really takes, `gradshard run` measures; \
-         `gradshard cost RESULT.h5` prices that."
+        "A first-order estimate from the busiest wire and the sums. `gradshard run` measures the real time on a \
+         cluster, and `gradshard cost RESULT.h5` prices it."
             .to_owned(),
     );
     Ok(sheet)

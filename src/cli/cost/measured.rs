@@ -35,7 +35,7 @@ pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Resu
             Platform::Functions(functions) => {
                 let name = functions.name;
                 return Err(input(anyhow!(
-                    "--platform: {name} is of functions, but measured rounds are paid by the node"
+                    "--platform: {name} consists of functions, but measured rounds are paid by the node"
                 )));
             }
         },

@@ -231,7 +231,8 @@ fn sweep(measurements: &Measurements, platform: &Functions) -> Result<Sheet, Cos
          the limit for every M."
             .to_owned(),
         format!(
-            "More than {} functions wait for each other; their aggregation time does not show it, their wall time does.",
+            "With more than {} functions, some wait. The published aggregation time leaves out the wait; \
+             the wall time has it.",
             platform.limits.concurrent.value
         ),
     ];

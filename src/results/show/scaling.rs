@@ -248,9 +248,9 @@ pub fn scaling(file: &ResultFile) -> String {
         grid.print(&mut page);
     }
     page.push('\n');
-    let text = "efficiency: N·|θ| summed a second and node, over that on the fewest nodes; brackets: from the ends of both \
-                medians' 95 % intervals. limit: the least time that the busiest memory system or wire allows, over the \
-                median.";
+    let text = "efficiency: elements N·|θ| summed per second and node, divided by that on the fewest nodes; \
+                brackets: from the ends of both medians' 95 % intervals. limit: the least time that the busiest memory system or \
+                wire allows, divided by the median.";
     paragraph(&mut page, text, 0);
     page
 }

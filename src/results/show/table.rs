@@ -20,7 +20,7 @@ const LONGEST_FACT: usize = 100;
 /// Name of the entry in the environment that tells whether some ranks share cores.
 const CORES_SHARED: &str = "cores_shared";
 const SHARED_CORES: &str = "! RANKS SHARE CORES: some nodes have more ranks than cores for them, so ranks take turns, and \
-    times are also those of the scheduler.";
+    times depend on the scheduler.";
 
 /// Memory of the MPI library in bytes above which the table marks it.
 const MUCH: u64 = 8 << 20;
@@ -28,11 +28,11 @@ const MUCH: u64 = 8 << 20;
 /// Text of a missing value.
 const NONE: &str = "-";
 
-const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient over the median time; ingest: of all \
-    clients' gradients. limit: share of the machine's limit, the least time that memory bandwidth and wires allow over \
-    the median. MiB, of ranks that aggregate, without clients' gradients: own: predicted; seen: peak that the kernel saw; \
-    lib: of it, what the MPI library took, with ! where that is more than 8 MiB and a tenth. diff: share of elements that \
-    differ from the flat server's; ulp: by how much at most.";
+const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient divided by the median time; ingest: \
+    bytes of all clients' gradients divided by it. limit: share of the machine's limit, the least time that memory \
+    bandwidth and wires allow divided by the median. MiB of a rank that aggregates, without clients' gradients: own: \
+    predicted; seen: the kernel's peak; lib: the MPI library's part of it, with ! if above 8 MiB and a tenth of own. \
+    diff: share of elements that differ from the flat server's; ulp: the largest difference.";
 
 /// Width in characters of the bar that shows the share of the limit.
 const BAR: usize = 8;
@@ -114,7 +114,7 @@ fn header(page: &mut String, file: &ResultFile) {
     let counts = counts.collect::<Vec<String>>().join(", ");
     let missed = match file.samples.iter().filter(|sample| !sample.is_valid()).count() {
         0 => String::new(),
-        missed => format!(", {missed} of them without effect, as a rank missed the start"),
+        missed => format!(", {missed} of them not used, as a rank missed the start"),
     };
     let (cells, rounds) = (file.cells.len(), file.samples.len());
     paragraph(page, &format!("{name}: {cells} cells, {counts}; {rounds} timed rounds{missed}"), 2);
