@@ -88,8 +88,8 @@ fn jobs(sources: &[OpenFile]) -> BTreeMap<&str, usize> {
 ///
 /// # Errors
 /// The cost of a cell cannot be calculated.
-pub fn report<'s>(sources: &'s [Source], baseline: &'s [Source], limits: Limits) -> Result<Report<'s>, PriceError> {
-    let comparisons: Vec<Comparison<'_>> = sources.iter().flat_map(Source::comparisons).collect();
+pub fn report<'s>(sources: &'s [OpenFile], baseline: &'s [OpenFile], limits: Limits) -> Result<Report<'s>, PriceError> {
+    let comparisons: Vec<Compared<'_>> = sources.iter().flat_map(OpenFile::comparisons).collect();
     let jobs = jobs(sources);
     let several = sources.len() > 1;
     let (pairs, mut answers) = side_by_side(sources, baseline, limits);

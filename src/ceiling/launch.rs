@@ -34,7 +34,7 @@ impl JobLauncher {
 
     /// Returns the default launcher for `ranks` ranks: `GRADSHARD_MPIRUN`, else `srun` inside a Slurm allocation, else
     /// `mpirun`.
-    pub fn usual(ranks: usize) -> Launcher {
+    pub fn usual(ranks: usize) -> JobLauncher {
         let program = match std::env::var("GRADSHARD_MPIRUN") {
             Ok(program) if !program.is_empty() => program,
             _ if std::env::var_os("SLURM_JOB_ID").is_some() => "srun".to_owned(),

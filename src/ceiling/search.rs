@@ -38,7 +38,7 @@ const STEP: f64 = 1.05;
 
 /// Finds the largest size in 1..=`most` that passes, to within the share `resolution` of it. Every size below one that
 /// passes must pass too. Moves away from `guess` in growing steps, then bisects. Stops early if `attempt` returns None.
-pub fn search<O: Verdict>(
+pub fn search<O: Judged>(
     guess: u64,
     most: u64,
     resolution: f64,

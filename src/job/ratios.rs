@@ -44,7 +44,7 @@ fn fastest(cells: &[TimedCell]) -> Option<&TimedCell> {
     timed.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, cell)| cell)
 }
 
-fn others<'c>(cells: &'c [Timed], fastest: &'c Timed) -> impl Iterator<Item = &'c Timed> {
+fn others<'c>(cells: &'c [TimedCell], fastest: &'c TimedCell) -> impl Iterator<Item = &'c TimedCell> {
     cells.iter().filter(|cell| cell.cell != fastest.cell)
 }
 
@@ -55,7 +55,7 @@ fn pairs(cells: usize) -> usize {
 /// Returns the greatest relative half-width, at level `alpha`, of all ratios to the fastest cell; for a single cell, of
 /// its median. None if an interval is missing. Also None with so few blocks that no difference could be significant, as
 /// stopping there would yield no verdict.
-pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
+pub fn widest(cells: &[TimedCell], alpha: Alpha) -> Option<f64> {
     let fastest = fastest(cells)?;
     if let [alone] = cells {
         return summarise_at(&alone.seconds(), alpha)?.relative_half_width();
@@ -74,7 +74,7 @@ pub fn widest(cells: &[Timed], alpha: Alpha) -> Option<f64> {
 /// The family is the comparison. The fastest cell is chosen by the same samples, and the apparently fastest of equal
 /// cells was lucky. So Holm's adjustment counts all pairs of cells, those without the fastest cell with p = 1. This is
 /// valid whichever cell is the fastest.
-pub fn against_the_fastest(comparison: u64, cells: &[Timed], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
+pub fn against_the_fastest(comparison: u64, cells: &[TimedCell], margin: f64, stopped: &Stopped) -> Vec<RatioRow> {
     let Some(fastest) = fastest(cells) else { return Vec::new() };
     let found: Vec<(&TimedCell, LogRatios, Evidence)> = others(cells, fastest)
         .filter_map(|cell| {

@@ -113,7 +113,7 @@ fn caches_and_numa(topology: &NodeTopology) -> Vec<String> {
     lines
 }
 
-fn memory(memory: &Memory) -> Vec<String> {
+fn memory(memory: &RankRoom) -> Vec<String> {
     let size = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), bytes_text);
     let mut line = format!("  memory    {}, {} available", size(memory.total_bytes), size(memory.available_bytes));
     match (&memory.cgroup, memory.cgroup_version) {
