@@ -32,16 +32,6 @@ const MAY_USE: &[(&str, &str)] = &[
     ("utc", ""),
 ];
 
-/// Known circles, which are still to be removed.
-const KNOWN_CIRCLES: &[&str] = &[
-    "engine/kernels/read.rs <-> engine/kernels/variant.rs <-> engine/kernels/x86.rs",
-    "engine/kernels/read.rs <-> engine/kernels/x86.rs",
-];
-
-/// Type names that still have more than one definition.
-const KNOWN_TWICE: &str = "Column Comparison Entry Fact Field Kind Launcher Memory Outcome Picture Place Point Request \
-                           Source Start Timed Verdict";
-
 /// The paths, imports and types of a file, outside tests.
 #[derive(Default)]
 struct Reading {

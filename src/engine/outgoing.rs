@@ -12,7 +12,7 @@ use crate::plan::lowering::{Origin, Outgoing, TaskRef};
 
 /// The origin of consecutive elements of a stream.
 #[derive(Clone, Copy)]
-pub(super) enum Place<E> {
+pub(super) enum SentFrom<E> {
     /// A resident gradient: the address of its element 0.
     Resident(*const E),
     /// A client whose gradient is generated while the clock runs.
@@ -48,7 +48,7 @@ pub(super) struct RunOutgoing<E> {
 
 impl<E: Element> RunOutgoing<E> {
     /// `places` has the origin of each segment; `slots` has room for the stream's slots.
-    pub fn new(stream: Outgoing, index: usize, places: Vec<Place<E>>, slots: *mut u8) -> Self {
+    pub fn new(stream: Outgoing, index: usize, places: Vec<SentFrom<E>>, slots: *mut u8) -> Self {
         let mut elements = 0;
         let mut runs = Vec::with_capacity(places.len());
         for (segment, place) in stream.segments.iter().zip(places) {

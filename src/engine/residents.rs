@@ -9,7 +9,7 @@ use crate::gradient::{Element, Range, Source, source};
 use crate::plan::memory::gradient_stride;
 use crate::plan::{Layout, Problem};
 
-enum Place {
+enum Storage {
     /// Memory that every rank of the node can read.
     Shared(Box<dyn Shared>),
     /// Memory that only this rank can read.

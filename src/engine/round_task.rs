@@ -15,7 +15,7 @@ use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
 const GO: u64 = 256 * 1024;
 
 /// One input, as the sum reads it.
-enum Source<E: Element> {
+enum RoundInput<E: Element> {
     /// A gradient in memory: the address of its element 0.
     Resident { gradient: *const E, weight: E::Acc },
     /// A client of this rank, whose gradient is generated piece by piece.
@@ -28,7 +28,7 @@ enum Source<E: Element> {
 
 pub(super) struct RoundTask<E: Element> {
     pub task: SumTask,
-    sources: Vec<Source<E>>,
+    sources: Vec<RoundInput<E>>,
     /// Number of elements up to which each input has been summed. No input is ahead of the previous one.
     done: Vec<u64>,
     /// The sum in the accumulation type.

@@ -286,7 +286,7 @@ case_out-of-memory() {
   # Foreseen: the job is refused before anything is allocated.
   experiment foreseen '"models": [50000000], "clients": 2, "strategies": ["sharded-direct"]'
   if submit "$PWD/foreseen.json" --nodes 1 --memory 300M -- --no-limits; then fail "381 MiB went into 300 MiB"; fi
-  says 'needs .* memory on the node of rank 0, which has .* left (.*memory.limit_in_bytes)'
+  says 'needs .* memory on the node of rank 0, which has .* left (.*\(memory.limit_in_bytes\|of the Slurm job\)'
   [ -z "$(find . -name 'foreseen-*.h5' -size +0)" ] || fail "a refused job left a file"
   # Not foreseen: the MPI library's own memory exceeds the limit.
   experiment unforeseen '"models": [10000000, 18000000], "clients": 2, "strategies": ["native-reduce-scatter"], "repeat": {"blocks": 2, "max_seconds": 5}'

@@ -36,7 +36,7 @@ pub enum Term<E: Element> {
 
 /// The value that a sum starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum SumStart {
     /// The first term.
     Fresh,
     /// The sum of earlier terms in the accumulator.
@@ -61,7 +61,7 @@ pub enum Store {
 /// Every pointer in `terms`, and `acc`, must be aligned to its type and valid for `len` elements. The terms (and `acc`,
 /// if `start` is `Continue`) must be initialised, and no one may write them meanwhile. `acc` must be writable, and no
 /// one else may access it. A term may be exactly the memory of `acc`, but must not overlap it with an offset.
-pub unsafe fn accumulate<E: Element>(start: Start, terms: &[Term<E>], acc: *mut E::Acc, len: usize, store: Store) {
+pub unsafe fn accumulate<E: Element>(start: SumStart, terms: &[Term<E>], acc: *mut E::Acc, len: usize, store: Store) {
     // SAFETY: the caller's promise; the best variant is available.
     unsafe { accumulate_with(Variant::best(), start, terms, acc, len, store) }
 }

@@ -1,4 +1,4 @@
-//! Lanes in AVX2 and AVX-512 registers, and the sum's body compiled for them.
+//! Lanes of AVX2 and AVX-512 registers, and the sum's body compiled for them.
 
 use std::arch::x86_64::*;
 
@@ -22,83 +22,45 @@ macro_rules! lane_functions {
 
 macro_rules! arithmetic {
     ($acc:ty, $splat:ident, $load:ident, $mul:ident, $add:ident, $div:ident, $store:ident, $stream:ident) => {
-        #[inline(always)]
-        unsafe fn splat(value: $acc) -> Self {
-            // SAFETY: the trait's requirements; likewise below.
-            unsafe { $splat(value) }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const $acc) -> Self {
-            unsafe { $load(from) }
-        }
-        #[inline(always)]
-        unsafe fn mul(self, other: Self) -> Self {
-            unsafe { $mul(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn add(self, other: Self) -> Self {
-            unsafe { $add(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn div(self, other: Self) -> Self {
-            unsafe { $div(self, other) }
-        }
-        #[inline(always)]
-        unsafe fn store(self, to: *mut $acc) {
-            unsafe { $store(to, self) }
-        }
-        #[inline(always)]
-        unsafe fn stream(self, to: *mut $acc) {
-            unsafe { $stream(to, self) }
+        lane_functions! {
+            fn splat(value: $acc) -> Self { $splat(value) }
+            fn load(from: *const $acc) -> Self { $load(from) }
+            fn mul(self: Self, other: Self) -> Self { $mul(self, other) }
+            fn add(self: Self, other: Self) -> Self { $add(self, other) }
+            fn div(self: Self, other: Self) -> Self { $div(self, other) }
+            fn store(self: Self, to: *mut $acc) { $store(to, self) }
+            fn stream(self: Self, to: *mut $acc) { $stream(to, self) }
         }
     };
 }
 
-/// Implements lanes whose elements have the accumulation type.
+/// Lanes whose elements are the accumulation type itself.
 macro_rules! wide {
     ($vector:ty, $width:expr, $acc:ty, $load:ident, $store:ident, $stream:ident, $splat:ident, $mul:ident, $add:ident,
      $div:ident) => {
         impl Lanes<$acc> for $vector {
             const WIDTH: usize = $width;
-            wide!(@arithmetic $acc, $load, $store, $stream, $($rest),*);
-
-            #[inline(always)]
-            unsafe fn widen(from: *const $acc) -> Self {
-                // SAFETY: the trait's requirements; likewise below.
-                unsafe { $load(from) }
-            }
-            #[inline(always)]
-            unsafe fn narrow(self, to: *mut $acc) {
-                unsafe { $store(to, self) }
-            }
-            #[inline(always)]
-            unsafe fn narrow_stream(self, to: *mut $acc) {
-                unsafe { $stream(to, self) }
+            arithmetic!($acc, $splat, $load, $mul, $add, $div, $store, $stream);
+            lane_functions! {
+                fn widen(from: *const $acc) -> Self { $load(from) }
+                fn narrow(self: Self, to: *mut $acc) { $store(to, self) }
+                fn narrow_stream(self: Self, to: *mut $acc) { $stream(to, self) }
             }
         }
     };
 }
 
-/// Implements lanes of `f32` whose elements have 16 bits.
+/// Lanes of `f32` whose elements are 16 bits wide.
 macro_rules! half_width {
     ($vector:ty, $width:expr, $element:ty, $bits:ty, $load:ident, $store:ident, $stream:ident, $widen:path, $narrow:path,
      $($arithmetic:ident),*) => {
         impl Lanes<$element> for $vector {
             const WIDTH: usize = $width;
             arithmetic!(f32, $($arithmetic),*);
-
-            #[inline(always)]
-            unsafe fn widen(from: *const $element) -> Self {
-                // SAFETY: the trait's requirements; likewise below.
-                unsafe { $widen($load(from.cast())) }
-            }
-            #[inline(always)]
-            unsafe fn narrow(self, to: *mut $element) {
-                unsafe { $store(to.cast::<$bits>(), $narrow(self)) }
-            }
-            #[inline(always)]
-            unsafe fn narrow_stream(self, to: *mut $element) {
-                unsafe { $stream(to.cast::<$bits>(), $narrow(self)) }
+            lane_functions! {
+                fn widen(from: *const $element) -> Self { $widen($load(from.cast())) }
+                fn narrow(self: Self, to: *mut $element) { $store(to.cast::<$bits>(), $narrow(self)) }
+                fn narrow_stream(self: Self, to: *mut $element) { $stream(to.cast::<$bits>(), $narrow(self)) }
             }
         }
     };
@@ -249,9 +211,9 @@ fn widen_bf16_512(bits: __m256i) -> __m512 {
     _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)))
 }
 
-// AVX512_BF16's conversion flushes subnormals to zero, so both widths round in integer arithmetic. Adding just less
-// than half a unit of the last kept place, plus one if that place is odd, carries exactly when rounding to nearest even
-// does. A NaN must not be rounded, as it might carry into infinity; it is truncated and its quiet bit set.
+// AVX512_BF16's own conversion takes subnormals for zero, so both widths round in integers: adding just less than half
+// a unit of the last place kept, and one more where that place is odd, carries exactly when round to nearest even
+// does. A NaN must not be rounded, as it may carry into infinity: it is cut, and kept a NaN by its quiet bit.
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -279,14 +241,14 @@ fn narrow_bf16_512(value: __m512) -> __m256i {
     _mm512_cvtepi32_epi16(words)
 }
 
-// The first tile has two cache lines of accumulators, for terms added in one pass; the second has one, for terms added
-// in groups.
+// Two tiles: of two cache lines of accumulators where all terms are added together, and of one where they are added in
+// groups.
 macro_rules! compiled {
     ($name:ident, $features:literal, $element:ty, $vector:ty, $tile:literal, $line:literal) => {
-        /// The sum's body for one element type.
+        /// The body for one element type.
         ///
         /// # Safety
-        /// The machine has the features, and the pointers are as [`super::accumulate`] requires.
+        /// The machine has the features, and the pointers are as [`super::accumulate`] asks.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name(sum: &Sum<$element>) {
             #[inline(never)]
@@ -295,7 +257,7 @@ macro_rules! compiled {
                 // SAFETY: as below.
                 unsafe { in_blocks::<$element, $vector, $line>(sum) }
             }
-            // SAFETY: the caller's promise; these functions are compiled for the instructions of the lanes.
+            // SAFETY: the caller's promise; these functions are compiled for what the lanes need.
             unsafe { if is_together(sum) { together::<$element, $vector, $tile>(sum) } else { blocks(sum) } }
         }
     };
@@ -312,14 +274,14 @@ compiled!(avx512_bf16, "avx2,f16c,avx512f", bf16, __m512, 2, 1);
 
 macro_rules! reading {
     ($name:ident, $features:literal, $vector:ty) => {
-        /// The body of [`super::read`].
+        /// Reading alone.
         ///
         /// # Safety
-        /// The machine has the features, and the pointer is as [`super::read`] requires.
+        /// The machine has the features, and the pointer is as [`super::read`] asks.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name(data: *const f32, len: usize) -> f32 {
-            // SAFETY: the caller's promise; this function is compiled for the instructions of the lanes.
-            unsafe { body::<$vector>(data, len) }
+            // SAFETY: the caller's promise; this function is compiled for what the lanes need.
+            unsafe { total::<$vector>(data, len) }
         }
     };
 }
