@@ -205,8 +205,8 @@ impl<E: Element, V: Lanes<E>, const N: usize> Clients<E, V, N> {
     #[inline(always)]
     unsafe fn of(terms: &[Term<E>], at: usize) -> Option<Self> {
         // SAFETY: the machine supports V.
-        let mut found =
-            Clients { data: [std::ptr::null(); N], weights: [unsafe { V::splat(E::Acc::from_f64(0.0)) }; N] };
+        let zero = unsafe { V::splat(E::Acc::from_f64(0.0)) };
+        let mut found = Clients { data: [std::ptr::null(); N], weights: [zero; N] };
         if terms.len() != N {
             return None;
         }
