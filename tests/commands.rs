@@ -213,6 +213,14 @@ fn shown_results_have_the_promised_names() {
     assert!(csv.lines().next().unwrap().contains("strategy,"), "{csv}");
 }
 
+/// `gradshard strategies --format markdown` makes the table of the README.
+#[test]
+fn the_readme_lists_the_strategies() {
+    let table = Place::new().gradshard().args(["strategies", "--format", "markdown"]).run().success().to_owned();
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    assert!(readme.contains(&table), "put this into README.md:\n{table}");
+}
+
 #[test]
 fn a_dry_run_shows_cells_and_memory_and_writes_nothing() {
     let place = Place::new();

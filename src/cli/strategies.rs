@@ -1,17 +1,28 @@
 //! `gradshard strategies`: lists the strategies.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use gradshard::plan::End;
 use gradshard::plan::strategies::{Strategy, all, usual_family};
 use serde_json::json;
 
-use super::{Failure, ListFormat, print};
+use super::{Failure, print};
+
+/// The format of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StrategyFormat {
+    /// For a person
+    Text,
+    /// For a program
+    Json,
+    /// The table of the documentation
+    Markdown,
+}
 
 #[derive(Args)]
 pub struct StrategiesArgs {
     /// How to print the list
     #[arg(long, value_enum, default_value = "text")]
-    format: ListFormat,
+    format: StrategyFormat,
 }
 
 /// The family of a strategy, as a word.
@@ -22,12 +33,16 @@ fn family(strategy: &dyn Strategy) -> String {
 /// Prints the list.
 pub fn strategies(args: &StrategiesArgs) -> Result<(), Failure> {
     match args.format {
-        ListFormat::Text => {
+        StrategyFormat::Text => {
             let widest = all().iter().map(|s| s.name().len()).max().unwrap_or(0);
             let lines = all().iter().map(|s| format!("{:<8} {:<widest$}  {}\n", family(*s), s.name(), s.about()));
             print(&lines.collect::<String>())
         }
-        ListFormat::Json => {
+        StrategyFormat::Markdown => {
+            let rows = all().iter().map(|s| format!("| `{}` | {} | {} |\n", s.name(), family(*s), s.about()));
+            print(&format!("| strategy | family | algorithm |\n| --- | --- | --- |\n{}", rows.collect::<String>()))
+        }
+        StrategyFormat::Json => {
             let list: Vec<_> = all()
                 .iter()
                 .map(|s| {

@@ -3,6 +3,23 @@
 //! A plan consists of parts, which share no step: the work on one element range, from the clients' gradients to the
 //! end of the round. A part is built when it is asked for, in time and memory proportional to its steps, so that no rank ever
 //! holds ranks × shards of anything: 4,096 ranks × 4,096 shards are planned and checked part by part.
+//!
+//! A chain of 8 ranks with one client each sums at one root. Seven sums travel, and no rank receives from two others:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use gradshard::plan::{End, Layout, Problem, Roles, check, strategies};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let problem = Arc::new(Problem::unweighted(1000, 8, 1).ending(End::Root));
+//! let layout = Arc::new(Layout::new(&[0, 1, 2, 3, 4, 5, 6, 7], Roles::Colocated)?);
+//! let chain = strategies::find("tree-chain").ok_or("a strategy of gradshard")?;
+//! let tally = check(chain.plan(&problem, &layout)?.as_ref(), &problem, &layout)?;
+//! assert_eq!((tally.between_ranks, tally.most_inputs), (7, 2));
+//! # Ok(())
+//! # }
+//! ```
 
 mod back;
 pub mod call;

@@ -88,11 +88,6 @@ pub trait Strategy: Send + Sync {
         false
     }
 
-    /// Colour in pictures, `#rrggbb`. None: one is generated that differs from the others'.
-    fn colour(&self) -> Option<&'static str> {
-        None
-    }
-
     /// The plan for `problem` on `layout`.
     ///
     /// # Errors
