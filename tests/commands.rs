@@ -7,7 +7,7 @@ mod harness;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use harness::{Place, available};
+use harness::{Place, available, repository};
 use serde_json::{Value, json};
 
 fn names(list: &Value) -> Vec<String> {
