@@ -17,14 +17,25 @@ pub fn threshold(samples: u64) -> f64 {
     1.96 / (samples as f64).sqrt()
 }
 
+/// Returns the factor by which an interval computed for independent samples must be wider, so that it keeps its level
+/// for `series`, samples in the order in which they were taken: √((1 + r) / (1 − r)).
+///
+/// The variance of the mean of a first-order autoregression is larger by the square of this factor (Bayley and Hammersley
+/// 1946). r is the lag-1 autocorrelation corrected for its bias, max(0, r₁ + (1 + 3 r₁) / n): the expectation of r₁ is
+/// about ρ − (1 + 3ρ) / n (Kendall 1954; Marriott and Pope 1954). The factor is at most √n, for which the samples would
+/// count as one. It is 1 for fewer than 3 samples, for equal samples, and where samples do not resemble the ones before.
+pub fn widening(series: &[f64]) -> f64 {
+    let n = series.len() as f64;
+    Autocorrelation::of(series).map_or(1.0, |found| (n / found.effective_samples).sqrt())
+}
+
 impl Autocorrelation {
     /// Computes the lag-1 autocorrelation of `series`, a list of samples in the order in which they were taken. Returns
     /// None for fewer than 3 samples and for samples that are all equal.
     ///
     /// r₁ = Σ (xₜ − x̄)(xₜ₊₁ − x̄) / Σ (xₜ − x̄)² (Box and Jenkins, Time Series Analysis). The threshold is Bartlett's
     /// (1946) for independent samples, whose r₁ has a standard deviation of about 1 / √n. The number of effective
-    /// samples is n (1 − r₁) / (1 + r₁), which holds for a first-order autoregression (Bayley and Hammersley 1946); a
-    /// negative r₁ counts as 0.
+    /// samples is n (1 − r) / (1 + r), at least 1, with the corrected r of [`widening`].
     pub fn of(series: &[f64]) -> Option<Self> {
         let n = series.len() as f64;
         if series.len() < 3 {
@@ -35,11 +46,11 @@ impl Autocorrelation {
         let products: f64 = series.windows(2).map(|two| (two[0] - mean) * (two[1] - mean)).sum();
         let lag1 = products / squares;
         lag1.is_finite().then(|| {
-            let counted = lag1.max(0.0);
+            let corrected = (lag1 + (1.0 + 3.0 * lag1) / n).max(0.0);
             Autocorrelation {
                 lag1,
                 threshold: threshold(series.len() as u64),
-                effective_samples: n * (1.0 - counted) / (1.0 + counted),
+                effective_samples: (n * (1.0 - corrected) / (1.0 + corrected)).max(1.0),
             }
         })
     }
@@ -67,13 +78,25 @@ mod tests {
 
     #[test]
     fn a_drift_warns_and_counts_for_less() {
-        // By hand: 1 to 5 less their mean are −2 to 2; products 2 + 0 + 0 + 2, squares 10; 5 · 0.6 / 1.4.
+        // By hand: 1 to 5 less their mean are −2 to 2; products 2 + 0 + 0 + 2, squares 10. r = 0.4 + 2.2 / 5 = 0.84, and
+        // 5 · 0.16 / 1.84 is less than 1.
         let short = Autocorrelation::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).expect("a series");
-        assert!((short.lag1 - 0.4).abs() < 1e-12 && (short.effective_samples - 15.0 / 7.0).abs() < 1e-12, "{short:?}");
+        assert!((short.lag1 - 0.4).abs() < 1e-12 && short.effective_samples == 1.0, "{short:?}");
         assert!(short.lag1 < short.threshold);
         let long: Vec<f64> = (0..40).map(f64::from).collect();
         let long = Autocorrelation::of(&long).expect("a series");
         assert!(long.lag1 > long.threshold);
+    }
+
+    /// By hand: −1, −1, 1, 1 twice. Products of neighbours 4 − 3 = 1, squares 8, r₁ = 1 / 8; r = 1 / 8 + (11 / 8) / 8 =
+    /// 19 / 64, and (1 + r) / (1 − r) = 83 / 45.
+    #[test]
+    fn intervals_widen_with_the_correlation() {
+        let found = widening(&[-1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0]);
+        assert!((found - (83f64 / 45.0).sqrt()).abs() < 1e-12, "{found}");
+        assert_eq!(widening(&[1.0, -1.0, 1.0, -1.0, 1.0]), 1.0);
+        assert_eq!((widening(&[1.0, 2.0]), widening(&[1.0; 10])), (1.0, 1.0));
+        assert_eq!(widening(&[1.0, 2.0, 3.0, 4.0]), 2.0);
     }
 
     #[test]

@@ -213,9 +213,34 @@ fn intervals_hold_the_ratio_as_often_as_they_say() {
             });
             let part = held.count() as f64 / repetitions as f64;
             println!("{kind:?}, {blocks} blocks: 95 % interval holds the ratio {:.2} %", part * 100.0);
-            // Three standard deviations are 1.0 % and 1.5 %; ten blocks have 95.1 %.
-            assert!((part - 0.95).abs() < 0.015, "{kind:?}, {blocks} blocks: {part}");
+            // Widening makes some intervals of independent blocks wider than they need be. Three standard deviations are
+            // 1.0 % and 1.5 %.
+            assert!((0.94..=0.975).contains(&part), "{kind:?}, {blocks} blocks: {part}");
         }
+    }
+}
+
+/// Log ratios that follow a first-order autoregression, from block to block. Without widening, the 95 % interval would
+/// hold the ratio in 0.75 of cases at a correlation of 0.5.
+#[test]
+fn intervals_hold_the_ratio_where_blocks_resemble_the_ones_before() {
+    for (correlation, blocks, allowed) in
+        [(0.0, 40, 0.94..=0.975), (0.0, 100, 0.94..=0.975), (0.5, 40, 0.92..=0.99), (0.5, 100, 0.92..=0.99)]
+    {
+        let held = (0..2000).filter(|seed| {
+            let mut machine = Machine::new(Disturbance::Drifting { correlation }, *seed);
+            // The state begins at 0; after 20 rounds it no longer shows.
+            for _ in 0..20 {
+                machine.round(1.0);
+            }
+            let first: Vec<(u64, f64)> = (0..blocks).map(|block| (block, machine.round(1.1))).collect();
+            let second: Vec<(u64, f64)> = (0..blocks).map(|block| (block, 1.0)).collect();
+            let ratio = LogRatios::pair(&first, &second).expect("times").ratio(RULE.alpha).expect("blocks");
+            ratio.interval.expect("enough blocks").holds(1.1)
+        });
+        let part = held.count() as f64 / 2000.0;
+        println!("correlation {correlation}, {blocks} blocks: 95 % interval holds the ratio {:.2} %", part * 100.0);
+        assert!(allowed.contains(&part), "correlation {correlation}, {blocks} blocks: {part}");
     }
 }
 

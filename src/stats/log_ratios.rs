@@ -1,5 +1,6 @@
 //! The times of two strategies compared block by block.
 
+use crate::stats::autocorrelation::widening;
 use crate::stats::hodges_lehmann::centre;
 use crate::stats::signed_rank::SignedRank;
 use crate::stats::{Alpha, Interval};
@@ -74,6 +75,9 @@ impl LogRatios {
 
     /// Estimates the ratio and its interval at level `alpha`. Returns None if no block contains both strategies.
     ///
+    /// Blocks that resemble the ones before say less than as many independent ones. The interval is wider by the factor
+    /// of [`widening`], and the p-values follow: the interval excludes a ratio exactly if its p-value is below α.
+    ///
     /// ```
     /// use gradshard::stats::{Alpha, LogRatios};
     ///
@@ -89,14 +93,26 @@ impl LogRatios {
     /// ```
     pub fn ratio(&self, alpha: Alpha) -> Option<Ratio> {
         let centre = centre(&self.0, alpha)?;
-        let interval = centre.interval.map(|(low, high)| Interval { low: low.exp(), high: high.exp() });
+        let factor = widening(&self.0);
+        let widened = |end: f64| (centre.estimate + factor * (end - centre.estimate)).exp();
+        let interval = centre.interval.map(|(low, high)| Interval { low: widened(low), high: widened(high) });
         Some(Ratio { blocks: self.0.len(), estimate: centre.estimate.exp(), interval, alpha })
     }
 
     /// Returns the two-sided p-value of the hypothesis that both strategies are equally fast (Wilcoxon's signed-rank
     /// test).
     pub fn difference_p(&self) -> f64 {
-        SignedRank::of(&self.0).two_sided()
+        self.against(0.0).two_sided()
+    }
+
+    /// Returns the signed-rank statistic for the hypothesis that the log ratio is `log_ratio`. With a widening factor f,
+    /// the interval [e − f (e − l), …] around the estimate e excludes a value h below e exactly if the narrow interval
+    /// [l, …] excludes h + (e − h)(1 − 1 / f), which is therefore tested.
+    fn against(&self, log_ratio: f64) -> SignedRank {
+        let factor = widening(&self.0);
+        let estimate = centre(&self.0, Alpha::FIVE_PERCENT).map_or(log_ratio, |centre| centre.estimate);
+        let tested = log_ratio + (estimate - log_ratio) * (1.0 - 1.0 / factor);
+        SignedRank::of(&self.0.iter().map(|d| d - tested).collect::<Vec<f64>>())
     }
 
     /// Returns the p-value of the hypothesis that the ratio lies outside 1 / (1 + margin) … 1 + margin. It is the
@@ -110,10 +126,9 @@ impl LogRatios {
         if !(margin > 0.0 && margin.is_finite()) {
             return 1.0;
         }
-        let shifted = |by: f64| SignedRank::of(&self.0.iter().map(|d| d + by).collect::<Vec<f64>>());
         let bound = margin.ln_1p();
-        let not_slower = shifted(-bound).lower_tail();
-        let not_faster = shifted(bound).upper_tail();
+        let not_slower = self.against(bound).lower_tail();
+        let not_faster = self.against(-bound).upper_tail();
         (2.0 * not_slower.max(not_faster)).min(1.0)
     }
 }
