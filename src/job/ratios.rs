@@ -2,9 +2,7 @@
 //! claimed.
 
 use crate::results::row::{RatioRow, Sample};
-use crate::stats::{
-    Alpha, Autocorrelation, Evidence, Judgement, LogRatios, Stopped, judge, least_blocks, summarise, summarise_at,
-};
+use crate::stats::{Alpha, Autocorrelation, Evidence, Judgement, LogRatios, Stopped, judge, summarise, summarise_at};
 
 /// Error probability of all looks at a comparison together.
 pub const ALPHA: Alpha = Alpha::FIVE_PERCENT;
@@ -52,19 +50,24 @@ fn pairs(cells: usize) -> usize {
     cells * cells.saturating_sub(1) / 2
 }
 
-/// Returns the greatest relative half-width, at level `alpha`, of all ratios to the fastest cell; for a single cell, of
-/// its median. None if an interval is missing. Also None with so few blocks that no difference could be significant, as
-/// stopping there would yield no verdict.
+/// Returns the level of each interval in a table of `cells`, so that all its intervals hold their ratios with
+/// probability 1 − `alpha` together, whichever cell is the fastest (Bonferroni, over all pairs). An interval at this
+/// level that excludes 1 makes the verdict by Holm's adjustment a difference.
+fn level(cells: usize, alpha: Alpha) -> Option<Alpha> {
+    Alpha::new(alpha.get() / pairs(cells).max(1) as f64)
+}
+
+/// Returns the greatest relative half-width of the intervals of all ratios to the fastest cell, which hold together at
+/// level `alpha`; for a single cell, of its median. None if an interval is missing, as with too few blocks.
 pub fn widest(cells: &[TimedCell], alpha: Alpha) -> Option<f64> {
     let fastest = fastest(cells)?;
     if let [alone] = cells {
         return summarise_at(&alone.seconds(), alpha)?.relative_half_width();
     }
-    let least = least_blocks(Alpha::new(alpha.get() / pairs(cells.len()) as f64)?);
+    let level = level(cells.len(), alpha)?;
     others(cells, fastest).try_fold(0.0, |widest: f64, cell| {
-        let ratio = LogRatios::pair(&cell.blocks, &fastest.blocks).ok()?.ratio(alpha)?;
-        let width = ratio.interval?.relative_half_width();
-        (ratio.blocks >= least).then_some(widest.max(width))
+        let interval = LogRatios::pair(&cell.blocks, &fastest.blocks).ok()?.ratio(level)?.interval?;
+        Some(widest.max(interval.relative_half_width()))
     })
 }
 
@@ -87,8 +90,9 @@ pub fn against_the_fastest(comparison: u64, cells: &[TimedCell], margin: f64, st
     let mut family: Vec<Evidence> = found.iter().map(|(_, _, evidence)| *evidence).collect();
     family.resize(pairs(cells.len()).max(family.len()), nothing);
     let judged = judge(&family, margin, ALPHA);
+    let level = level(cells.len(), stopped.look.alpha).unwrap_or(stopped.look.alpha);
     let row = |((cell, ratios, evidence), judgement): ((&TimedCell, LogRatios, Evidence), Judgement)| {
-        let interval = ratios.ratio(stopped.look.alpha).and_then(|ratio| ratio.interval);
+        let interval = ratios.ratio(level).and_then(|ratio| ratio.interval);
         RatioRow {
             job: 0,
             comparison,
@@ -98,7 +102,7 @@ pub fn against_the_fastest(comparison: u64, cells: &[TimedCell], margin: f64, st
             estimate: evidence.estimate,
             ci_low: interval.map(|interval| interval.low),
             ci_high: interval.map(|interval| interval.high),
-            alpha: stopped.look.alpha.get(),
+            alpha: level.get(),
             p: ratios.difference_p(),
             p_holm: judgement.difference_p,
             p_same_holm: judgement.equality_p,
@@ -158,7 +162,7 @@ mod tests {
             assert!((high / low).sqrt() - 1.0 <= 0.02, "{row:?}");
             assert_eq!((row.verdict, row.blocks, row.margin), (Verdict::Slower, stopped.look.blocks, 0.02));
             assert!(row.p <= row.p_holm && row.p_holm <= 0.05 && row.p_same_holm == 1.0, "{row:?}");
-            assert_eq!(row.alpha, stopped.look.alpha.get());
+            assert_eq!(row.alpha, stopped.look.alpha.get() / 3.0);
         }
     }
 
@@ -174,6 +178,21 @@ mod tests {
         };
         let claimed = (0..TIMES).filter(differs).count();
         assert!(claimed as f64 <= 0.05 * TIMES as f64, "{claimed} of {TIMES}");
+    }
+
+    /// Ten equally fast cells: in at most 5 % of tables some interval excludes 1, and then the verdict is a difference.
+    #[test]
+    fn the_intervals_of_a_table_hold_together_and_agree_with_the_verdicts() {
+        const TIMES: u64 = 600;
+        let excludes = |seed: &u64| {
+            let (_, rows) = measured(&cells(&[1.0; 10], 40, *seed), 1e-12);
+            let excluding =
+                rows.iter().filter(|row| row.ci_low > Some(1.0) || row.ci_high.is_some_and(|high| high < 1.0));
+            excluding.inspect(|row| assert!(row.verdict != Verdict::Undecided, "{row:?}")).count() > 0
+        };
+        let found = (0..TIMES).filter(excludes).count();
+        println!("{found} of {TIMES} tables of ten equal cells have an interval that excludes 1");
+        assert!(found as f64 <= 0.05 * TIMES as f64, "{found} of {TIMES}");
     }
 
     /// Stopping at a half-width of 1 % leaves an interval that barely fits into a margin of 1 %; a narrower one fits.

@@ -256,7 +256,7 @@ table! {
         estimate: f64, "1", since 3, "Hodges-Lehmann estimate of the cell's time divided by the baseline's";
         ci_low: Option<f64>, "1", since 3, "lower end of the ratio's interval, by inverting the signed-rank test; NaN: too few blocks";
         ci_high: Option<f64>, "1", since 3, "upper end of the ratio's interval; NaN: too few blocks";
-        alpha: f64, "1", since 3, "level of the interval: the part of the 0.05 of all looks that the last look may spend";
+        alpha: f64, "1", since 3, "level of the interval: the part of the 0.05 of all looks that the last look may spend, divided by the pairs of cells";
         p: f64, "1", since 3, "p-value of the two being equally fast, by the signed-rank test, alone and at this look";
         p_holm: f64, "1", since 3, "the same for all looks and all pairs of cells of the comparison, by Holm's adjustment";
         p_same_holm: f64, "1", since 3, "p-value of the ratio lying outside the margin, for all looks and pairs";
