@@ -217,6 +217,24 @@ fn every_order_with_weights_of_their_own() {
     }
 }
 
+/// Beside strategies that share gradients within a node, a collective of the library reads private copies, which count as
+/// resident memory. Every cell compares what was allocated with what was predicted.
+#[test]
+fn the_library_reads_private_copies() {
+    let place = Place::new();
+    let resident = |strategies: &[&str]| -> Vec<f64> {
+        let experiment = json!({
+            "models": 1009, "clients": 3, "strategies": strategies, "flow": "whole", "repeat": {"blocks": 2}
+        });
+        let cells = run(&place, &strategies.len().to_string(), &experiment, 3);
+        let carried_out = cells.iter().filter(|cell| is_carried_out(cell));
+        carried_out.map(|cell| cell["memory"]["predicted"]["resident"].as_f64().unwrap()).collect()
+    };
+    // 1,009 elements of 4 bytes, in whole cache lines: 4,096 bytes; twice where there is a copy.
+    assert_eq!(resident(&["native-reduce"]), [4096.0]);
+    assert_eq!(resident(&["sharded-direct", "native-reduce", "native-allreduce"]), [8192.0; 3]);
+}
+
 /// Roles that are impossible with these ranks give rows with a reason, and the rest of the job continues.
 #[test]
 fn one_rank_cannot_have_dedicated_roles() {

@@ -171,6 +171,8 @@ impl<'a, E: Element> Round<'a, E> {
             if task.in_rounds {
                 round_sums.push(memory.round_task(task, &spec, resident));
             } else {
+                let passed = task.hold == Hold::PassThrough;
+                let resident = |host, client| if passed { residents.library_input() } else { resident(host, client) };
                 piece_sums.push(memory.piece_task(task, piece_sums.len(), &spec, resident));
             }
         }

@@ -51,23 +51,43 @@ pub fn measure(
     with_element!(comparison.dtype, E => measure_as::<E>(transport, job, comparison))
 }
 
-/// Returns the bytes of clients' gradients that this rank keeps for `comparison`, and whether its node shares them.
-pub fn resident_bytes(
+/// The clients' gradients that a rank keeps for a comparison.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeptGradients {
+    /// Bytes of the gradients.
+    pub bytes: u64,
+    /// Whether the ranks of the node share them.
+    pub shared: bool,
+    /// Bytes of a private copy for the MPI library; 0 without one.
+    pub copy: u64,
+}
+
+/// Returns the gradients that this rank keeps for `comparison`.
+///
+/// A collective of the MPI library takes the gradient of a rank's only client as it lies. If strategies of gradshard's
+/// own make it lie in a shared window, the library gets a private copy, so that it does not pay for its neighbours.
+pub fn kept_gradients(
     prepared: &Prepared,
     comparison: &Comparison,
     layout: &Layout,
     source: &dyn Source,
     rank: usize,
-) -> Result<(u64, bool), JobError> {
-    let mut shared = false;
-    let mut bytes = 0;
+) -> Result<KeptGradients, JobError> {
+    let mut kept = KeptGradients::default();
+    let mut library = false;
     for cell in &comparison.cells {
         let strategy = prepared.strategy(&cell.strategy)?;
         let terms = terms_of(comparison, cell, strategy, layout.nodes());
-        shared |= terms.intra_node == IntraNode::Shared && !strategy.needs_mpi();
-        bytes = resident(&prepared.problem(comparison, source, 1), layout, &terms, rank);
+        kept.shared |= terms.intra_node == IntraNode::Shared && !strategy.needs_mpi();
+        kept.bytes = resident(&prepared.problem(comparison, source, 1), layout, &terms, rank);
+        library |= strategy.needs_mpi();
     }
-    Ok((bytes, shared))
+    let clients = layout.clients_on(rank, comparison.clients);
+    let passed = clients.end - clients.start == 1 && source.weights().get(clients.start as usize) == Some(&1.0);
+    if library && passed && kept.shared && comparison.dtype.size() == comparison.dtype.accumulator_size() {
+        kept.copy = kept.bytes;
+    }
+    Ok(kept)
 }
 
 /// The action after a block. Ranks agree on the greatest of their values, so the variants are ordered by precedence.
@@ -152,9 +172,9 @@ fn prepare_session<'s, 'j, E: Element>(
             return Ok(None);
         }
     };
-    let (_, shared) = resident_bytes(job.prepared, comparison, &layout, source, transport.rank())?;
+    let kept = kept_gradients(job.prepared, comparison, &layout, source, transport.rank())?;
     for contender in contenders.iter_mut() {
-        make_ready(transport, contender, &layout, !job.request.ignore_prediction)?;
+        make_ready(transport, contender, &layout, kept.copy, !job.request.ignore_prediction)?;
     }
     if !contenders.iter().any(Contender::runs) {
         return Ok(None);
@@ -162,7 +182,10 @@ fn prepare_session<'s, 'j, E: Element>(
     let watching = if transport.has_own_process() { job.request.watch } else { Watching::Never };
     let (watch, loaded) = Watch::over_loading(watching, || match comparison.residency {
         Residency::Streamed => Ok(Residents::none()),
-        Residency::Resident => Residents::<E>::load(source, &contenders[0].problem, &layout, shared, transport),
+        Residency::Resident => {
+            let loaded = Residents::<E>::load(source, &contenders[0].problem, &layout, kept.shared, transport);
+            if kept.copy > 0 { loaded?.with_private_copy(comparison.elements) } else { loaded }
+        }
     });
     match settle(transport, loaded)? {
         Ok(residents) => {

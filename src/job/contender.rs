@@ -174,11 +174,12 @@ impl<'p> Contender<'p> {
     }
 }
 
-/// Plans and checks a cell and predicts its memory. Ends the cell if it cannot run here. Collective.
+/// Plans and checks a cell and predicts its memory, with `copy` bytes of a private copy of a gradient. Ends the cell if it cannot run here. Collective.
 pub fn make_ready(
     transport: &mut dyn Transport,
     contender: &mut Contender<'_>,
     layout: &Arc<Layout>,
+    copy: u64,
     heed_ceilings: bool,
 ) -> Result<(), JobError> {
     if contender.strategy.needs_mpi() && transport.collectives().is_none() {
@@ -205,7 +206,8 @@ pub fn make_ready(
     contender.family = Some(family(plan.as_ref(), &contender.problem, layout));
     let rank = transport.rank();
     contender.lowering = lower(plan.as_ref(), &contender.problem, layout, &contender.terms, rank);
-    let predicted = predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);
+    let mut predicted = predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);
+    predicted.all.resident += copy;
     contender.predicted = predicted;
     let told = [predicted.aggregators].into_iter().chain(purposes(predicted.all)).chain(purposes(predicted.heaviest));
     let told: Vec<u64> = told.collect();

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::engine::Transport;
+use crate::job::comparison::kept_gradients;
 use crate::job::setup::{self, terms_of};
 use crate::job::{JobError, Request, group};
 use crate::plan::memory::predict;
@@ -32,6 +33,9 @@ pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<Strin
             }
         };
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
+        let copies = (0..layout.ranks())
+            .map(|rank| Ok(kept_gradients(&prepared, comparison, &layout, source.as_dyn(), rank)?.copy))
+            .collect::<Result<Vec<u64>, JobError>>()?;
         for cell in &comparison.cells {
             let strategy = prepared.strategy(&cell.strategy)?;
             let problem = prepared.problem(comparison, source.as_dyn(), cell.shards);
@@ -44,7 +48,7 @@ pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<Strin
                 }
             };
             let of_ranks: Vec<u64> = (0..layout.ranks())
-                .map(|rank| predict(plan.as_ref(), &problem, &layout, &terms, rank).total())
+                .map(|rank| predict(plan.as_ref(), &problem, &layout, &terms, rank).total() + copies[rank])
                 .collect();
             let all: u64 = of_ranks.iter().sum();
             most = most.max(all);

@@ -307,12 +307,12 @@ fn room_for_gradients(transport: &mut dyn Transport, prepared: &Prepared) -> Res
         // If roles do not suit the ranks there is nothing to load; the cells become infeasible rows.
         let Ok(layout) = prepared.layout(comparison, &node_of) else { continue };
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
-        let (bytes, shared) = match members.binary_search(&transport.rank()) {
-            Ok(rank) => comparison::resident_bytes(prepared, comparison, &layout, source.as_dyn(), rank)?,
-            Err(_) => (0, false),
+        let kept = match members.binary_search(&transport.rank()) {
+            Ok(rank) => comparison::kept_gradients(prepared, comparison, &layout, source.as_dyn(), rank)?,
+            Err(_) => comparison::KeptGradients::default(),
         };
-        room::ask(transport, &comparison.to_string(), bytes, if shared { bytes } else { 0 })?
-            .map_err(JobError::Input)?;
+        let shared = if kept.shared { kept.bytes } else { 0 };
+        room::ask(transport, &comparison.to_string(), kept.bytes + kept.copy, shared)?.map_err(JobError::Input)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ pub enum Hold {
     Full,
     /// In the accumulation type, this many pieces, used in turn.
     Ring(u64),
-    /// Nowhere: the one client's gradient enters the collective as it is.
+    /// Nowhere: the one client's gradient enters the collective as it is, or as a private copy made before the round.
     PassThrough,
 }
 
