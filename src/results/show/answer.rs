@@ -86,8 +86,8 @@ pub fn warnings(page: &mut String, file: &ResultFile) {
     let remembering: Vec<&CellRow> = cells().filter(remembers).collect();
     if let Some(most) = remembering.iter().filter_map(|cell| cell.lag1_autocorrelation).reduce(f64::max) {
         let text = format!(
-            "! AUTOCORRELATION: samples of {} resemble the ones before (lag 1 up to {most:.2}), so intervals of medians may \
-             be too narrow; ratios compare within blocks.",
+            "! AUTOCORRELATION: samples of {} resemble the ones before (lag 1 up to {most:.2}), so each says less than an \
+             independent one; intervals are wider accordingly.",
             listed(&remembering)
         );
         paragraph(page, &text, 2);
