@@ -1,6 +1,5 @@
 //! Writes a cell's aggregated gradient as npy for `--keep-result`, so that other programs can check it.
 
-use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::path::Path;
 use crate::engine::transport::{Transport, TransportError, agree};
 use crate::experiment::{Cell, Comparison};
 use crate::gradient::{Dtype, Element, Range};
+use crate::results::own_file;
 
 /// Number of elements sent to rank 0 at a time.
 const BLOCK: u64 = 1 << 22;
@@ -39,7 +39,7 @@ pub fn write<E: Element>(
     let mut file = None;
     let header = header(name, elements);
     if transport.rank() == 0 {
-        match File::create(path).and_then(|mut file| file.write_all(&header).map(|()| file)) {
+        match own_file::create(path).and_then(|mut file| file.write_all(&header).map(|()| file)) {
             Ok(opened) => file = Some(opened),
             Err(error) => kept = Err(format!("{}: {error}", path.display())),
         }

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::ResultError;
+use super::{ResultError, own_file};
 
 /// A lock on the file `.NAME.lock` beside the result file. The file is removed with the lock.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Lock {
         let path = output.with_file_name(format!(".{name}.lock"));
         let directory = output.parent().unwrap_or(Path::new("")).to_path_buf();
         loop {
-            let file = File::create(&path).map_err(|source| ResultError::NotWritable {
+            let file = own_file::open(&path).map_err(|source| ResultError::NotWritable {
                 path: output.to_path_buf(),
                 directory: directory.clone(),
                 source,
@@ -76,6 +76,18 @@ mod tests {
         drop(first);
         drop(Lock::take(&output)?);
         assert_eq!(fs::read_dir(directory.path())?.count(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "precious")?;
+        std::os::unix::fs::symlink(&victim, directory.path().join(".results.h5.lock"))?;
+        let refused = Lock::take(&directory.path().join("results.h5"));
+        assert!(refused.is_err_and(|error| error.to_string().contains(".results.h5.lock is no regular file")));
+        assert_eq!(fs::read_to_string(&victim)?, "precious");
         Ok(())
     }
 }

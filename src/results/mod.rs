@@ -27,6 +27,7 @@ pub mod job_row;
 mod lock;
 pub mod merge;
 pub mod output;
+pub mod own_file;
 pub mod pooled;
 pub mod read;
 pub mod row;

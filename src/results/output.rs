@@ -192,7 +192,9 @@ impl Output {
         for entry in entries.flatten() {
             let other = entry.file_name();
             let other = other.to_string_lossy();
-            if other.starts_with(&prefix) && other.ends_with(PARTIAL) {
+            let middle = other.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(PARTIAL));
+            // The result file NAME.b has files with the same prefix.
+            if middle.is_some_and(|random| !random.contains('.')) {
                 // Another process may have removed it already.
                 let _ = fs::remove_file(entry.path());
             }

@@ -182,3 +182,16 @@ fn a_save_leaves_the_previous_file_whole() {
     assert_eq!(fs::read(&previous).unwrap(), before);
     assert_eq!(ResultFile::open(&path).unwrap().cells.len(), 5);
 }
+
+/// Temporary files that a killed job left are removed. Those of a result file whose name begins with the same name stay.
+#[test]
+fn temporary_files_of_other_results_stay() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (ours, others) =
+        (directory.path().join(".a.h5.Xy12Zq.partial"), directory.path().join(".a.h5.b.Xy12Zq.partial"));
+    for file in [&ours, &others] {
+        std::fs::write(file, "partial").expect("written");
+    }
+    drop(Output::create(directory.path().join("a.h5"), false).expect("claimed"));
+    assert!(!ours.exists() && others.exists());
+}

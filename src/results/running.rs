@@ -1,8 +1,10 @@
 //! A file beside the result file that names the running cell. A job that dies of its memory ceiling leaves it behind.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use super::own_file;
 
 /// A note of the cell that is running under an enforced ceiling. It outlives the job, so that the next job knows which
 /// cell the last one died of.
@@ -23,7 +25,7 @@ impl Running {
     /// # Errors
     /// The file cannot be written.
     pub fn enter(&self, cell: u64) -> io::Result<()> {
-        fs::write(&self.path, cell.to_string())
+        own_file::create(&self.path)?.write_all(cell.to_string().as_bytes())
     }
 
     /// The cell that was running when the last job died; None if no cell was.
