@@ -41,7 +41,7 @@ pub struct ComparisonRows {
 /// # Errors
 /// If ranks lost contact, a signal stopped the job, or a file cannot be read or written. A cell that fails becomes a
 /// row with its status.
-pub fn measure(
+pub fn measure_comparison(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
     comparison: &Comparison,
@@ -110,7 +110,7 @@ pub(super) struct Session<'s, 'j, E: Element> {
     disturbance: Disturbance,
 }
 
-/// Like [`measure`], for gradients of element type `E`.
+/// Like [`measure_comparison`], for gradients of element type `E`.
 fn measure_as<E: Element>(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,

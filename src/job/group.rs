@@ -41,7 +41,7 @@ const STOPPED: u64 = 3;
 
 /// Measures the group's comparisons. If `limits` is None, the limits are measured here on request. Collective over all
 /// ranks of the job.
-pub fn measure(
+pub fn measure_group(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
     group: &Group<'_>,
@@ -49,7 +49,7 @@ pub fn measure(
 ) -> Result<(), JobError> {
     let there = transport.node_of().iter().collect::<BTreeSet<_>>().len() as u64;
     if group.nodes.is_none_or(|nodes| nodes == there) {
-        return on_nodes(transport, job, group, limits);
+        return measure_here(transport, job, group, limits);
     }
     let nodes = group.nodes.unwrap_or(there);
     let done = match transport.first_nodes(nodes as usize)? {
@@ -59,7 +59,7 @@ pub fn measure(
             let asked = job.prepared.experiment.repeat.start;
             let (mut sync, _) = start::synchroniser(first.as_mut(), asked, job.cores_shared)?;
             let mut job = JobContext { sync: &mut sync, book: &mut *job.book, progress, ..*job };
-            let done = on_nodes(first.as_mut(), &mut job, group, None);
+            let done = measure_here(first.as_mut(), &mut job, group, None);
             if let Err(JobError::Lost(_)) = done {
                 return done;
             }
@@ -91,7 +91,7 @@ pub fn measure(
 }
 
 /// Measures on the participating ranks.
-fn on_nodes(
+fn measure_here(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
     group: &Group<'_>,
@@ -114,7 +114,7 @@ fn on_nodes(
     }
     let limits = limits.or(own.as_ref());
     for comparison in group.comparisons {
-        let measured = comparison::measure(transport, job, comparison)?;
+        let measured = comparison::measure_comparison(transport, job, comparison)?;
         if let Some(results) = &mut job.book.results {
             for (mut row, samples, memory) in measured.cells {
                 if let Some(limits) = limits {

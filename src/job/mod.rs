@@ -190,7 +190,7 @@ pub fn run_with(
     let prepared = &prepared;
     let mut job = JobContext { prepared, request, sync: &mut sync, cores_shared, book: &mut book, progress };
     for group in &groups {
-        if let Err(error) = group::measure(transport, &mut job, group, limits.as_ref()) {
+        if let Err(error) = group::measure_group(transport, &mut job, group, limits.as_ref()) {
             return Err(book.closed_after(error));
         }
     }

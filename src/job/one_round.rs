@@ -10,14 +10,14 @@ use crate::job::contender::{Contender, SentByRanks};
 use crate::job::rank_memory;
 use crate::job::room::binary;
 use crate::job::settle::settle;
-use crate::job::timing::{self, Timing, Told};
+use crate::job::timing::{self, Stopwatch, Told};
 use crate::job::verification::{digest_of_all, verify_end, verify_result};
 use crate::job::{JobError, keep};
 use crate::memory::Limit;
 use crate::plan::memory::Memory;
 use crate::results::row::Status;
 
-/// Indices of numbers in a rank's record of a round, which begins with those of its [`Timing`].
+/// Indices of numbers in a rank's record of a round, which begins with those of its [`Timing`](timing::Timing).
 const PRODUCING: usize = timing::NUMBERS;
 const DIGEST: usize = PRODUCING + 1;
 const HELD: usize = DIGEST + 1;
@@ -94,7 +94,9 @@ impl<E: Element> Session<'_, '_, E> {
         let reached = self.watch.reach(&round);
         round.reset();
         let sent = transport.sent();
-        let timing = Timing::of(self.job.sync, transport, |transport| round.run(transport))?;
+        let stopwatch = Stopwatch::begin(self.job.sync, transport)?;
+        round.run(transport)?;
+        let timing = stopwatch.end(self.job.sync);
         let sent = transport.sent().since(sent);
         transport.barrier()?;
         let watched = self.watch.end(probe, &round, reached);

@@ -1,13 +1,11 @@
 //! The time of one round: measured on every rank, sent to rank 0 as numbers, and combined there.
 
-use std::cell::Cell;
-
 use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Transport, TransportError};
 use crate::machine::Usage;
 use crate::results::row::Sample;
 use crate::stats::clock::Course;
-use crate::sync::{Start, Synchroniser};
+use crate::sync::{Begun, Start, Synchroniser};
 
 /// Count of numbers that [`Timing::numbers`] returns.
 pub const NUMBERS: usize = 6;
@@ -22,22 +20,31 @@ pub struct Timing {
     usage: Usage,
 }
 
-impl Timing {
-    /// Runs `round` when all ranks begin. The kernel's counters are read after all ranks have arrived and before any
-    /// begins, and after the end, never while the clock runs. Collective.
-    pub fn of<E: From<TransportError>>(
-        sync: &mut Synchroniser,
-        transport: &mut dyn Transport,
-        round: impl FnOnce(&mut dyn Transport) -> Result<(), E>,
-    ) -> Result<Timing, E> {
-        let before = Cell::new((Usage::default(), 0));
+/// The clock of one round on a rank, from [`Stopwatch::begin`] to [`Stopwatch::end`].
+pub struct Stopwatch {
+    begun: Begun,
+    usage: Usage,
+    /// Reading of the node's clock after the kernel's counters were read, ns.
+    looked: u64,
+}
+
+impl Stopwatch {
+    /// Returns when all ranks begin the round. The kernel's counters are read after all ranks have arrived and before
+    /// any begins. Collective.
+    pub fn begin(sync: &mut Synchroniser, transport: &mut dyn Transport) -> Result<Stopwatch, TransportError> {
+        let mut before = (Usage::default(), 0);
         // The CPU time is read around the wall-clock time. In this order the time for the readings does not make a rank
         // look disturbed.
-        let begun = sync.begin(transport, || before.set((Usage::of(false), node_clock())))?;
-        round(transport)?;
+        let begun = sync.begin(transport, || before = (Usage::of(false), node_clock()))?;
+        let (usage, looked) = before;
+        Ok(Stopwatch { begun, usage, looked })
+    }
+
+    /// Reads the clock when the rank's part of the round is done, and the kernel's counters after it.
+    pub fn end(self, sync: &Synchroniser) -> Timing {
+        let Stopwatch { begun, usage, looked } = self;
         let end = sync.clock().now();
         let ended = node_clock();
-        let (usage, looked) = before.get();
         let usage = Usage::of(false).since(&usage);
         // The wait for the window, which lies in between, is spent on the core.
         let off_core_ns = (ended - looked).saturating_sub(usage.cpu_ns);
@@ -45,9 +52,11 @@ impl Timing {
             Some(window) => (begun.at.saturating_sub(window), sync.since(window, end)),
             None => (begun.at, end),
         };
-        Ok(Timing { start, end, off_core_ns, usage })
+        Timing { start, end, off_core_ns, usage }
     }
+}
 
+impl Timing {
     /// Encodes the values for rank 0.
     pub fn numbers(&self) -> [u64; NUMBERS] {
         let Usage { involuntary_switches, minor_faults, major_faults, .. } = self.usage;
