@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use gradshard::engine::kernels::{Store, SumStart, Term, Variant, accumulate_and_finish, accumulate_and_finish_with};
-use gradshard::gradient::{Accumulator, Element};
+use gradshard::gradient::Element;
 use half::{bf16, f16};
 
 /// Number of elements whose sums fit the cache.

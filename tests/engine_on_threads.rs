@@ -23,17 +23,11 @@ fn value(client: usize, element: u64) -> f64 {
 }
 
 impl Source for Formula {
-    fn clients(&self) -> usize {
-        self.weights.len()
-    }
     fn elements(&self) -> u64 {
         self.elements
     }
     fn weights(&self) -> &[f64] {
         &self.weights
-    }
-    fn stored_dtype(&self) -> Option<Dtype> {
-        None
     }
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
         gradshard::with_element!(dtype, E => {

@@ -24,17 +24,11 @@ fn value(client: u64, element: u64) -> i64 {
 }
 
 impl Source for Whole {
-    fn clients(&self) -> usize {
-        self.weights.len()
-    }
     fn elements(&self) -> u64 {
         self.elements
     }
     fn weights(&self) -> &[f64] {
         &self.weights
-    }
-    fn stored_dtype(&self) -> Option<Dtype> {
-        None
     }
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
         if dtype != Dtype::F64 {

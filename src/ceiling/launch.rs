@@ -16,15 +16,6 @@ pub struct JobLauncher {
     words: Vec<String>,
 }
 
-/// How a job ended.
-#[derive(Clone, Copy, Debug)]
-pub enum Ended {
-    /// The job ended by itself.
-    Itself(ExitStatus),
-    /// The job exceeded its time limit and was ended.
-    TimedOut,
-}
-
 impl JobLauncher {
     /// Splits a command line at blanks, without quoting rules. None if it has no words.
     pub fn parse(text: &str) -> Option<JobLauncher> {
@@ -50,7 +41,8 @@ impl JobLauncher {
         command
     }
 
-    /// Runs a job without standard input or output; its standard error goes to the file `said`.
+    /// Runs a job without standard input or output; its standard error goes to the file `said`. None if the job
+    /// exceeded its time limit and was ended.
     ///
     /// timeout(1) keeps the time limit, so the job ends within it even if this process is killed.
     ///
@@ -62,15 +54,13 @@ impl JobLauncher {
         program: &Path,
         arguments: &[PathBuf],
         said: &Path,
-    ) -> std::io::Result<Ended> {
+    ) -> std::io::Result<Option<ExitStatus>> {
         let mut command = Command::new("timeout");
         command.arg("--foreground").arg(format!("--kill-after={GRACE}")).arg(format!("{:.3}", patience.as_secs_f64()));
         command.args(&self.words).arg(program).args(arguments);
         let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(said)?).status()?;
-        if status.code().is_some_and(|code| TIMED_OUT.contains(&code)) {
-            return Ok(Ended::TimedOut);
-        }
-        Ok(Ended::Itself(status))
+        let timed_out = status.code().is_some_and(|code| TIMED_OUT.contains(&code));
+        Ok((!timed_out).then_some(status))
     }
 
     /// Returns the command line without the program.
@@ -97,9 +87,9 @@ mod tests {
         let Some(launcher) = JobLauncher::parse("env") else { return Err("no launcher".into()) };
         let (patience, sleep) = (Duration::from_millis(200), Path::new("sleep"));
         let ended = launcher.run_within(patience, sleep, &["60".into()], &said)?;
-        assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+        assert_eq!(ended, None);
         let ended = launcher.run_within(Duration::from_secs(60), Path::new("false"), &[], &said)?;
-        assert!(matches!(ended, Ended::Itself(status) if status.code() == Some(1)), "{ended:?}");
+        assert_eq!(ended.and_then(|status| status.code()), Some(1));
         Ok(())
     }
 }

@@ -72,7 +72,7 @@ pub struct Ceiling {
     /// `largest_elements` / `predicted_elements`.
     pub measured_over_predicted: Option<f64>,
     /// All trials in order.
-    pub tries: Vec<Try<TrialOutcome>>,
+    pub tries: Vec<Try>,
 }
 
 /// Receives the progress of a search.

@@ -8,41 +8,33 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::CeilingRequest;
-use super::launch::Ended;
-use super::search::Judged;
 use crate::experiment::{Cell, Comparison};
 use crate::job::JobError;
 use crate::results::ResultFile;
 use crate::results::row::Status;
 
 /// The outcome of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, strum::Display)]
 #[serde(rename_all = "lowercase", tag = "outcome", content = "detail")]
 pub enum TrialOutcome {
     /// The gradient was aggregated and the result verified.
+    #[strum(to_string = "ok")]
     Ok,
     /// The job wrote a result, but its cell failed: the reason.
+    #[strum(to_string = "refused: {0}")]
     Refused(String),
     /// The job wrote no result: its exit status and last message.
+    #[strum(to_string = "died: {0}")]
     Died(String),
     /// The job exceeded its time limit.
+    #[strum(to_string = "hung: {0}")]
     Hung(String),
 }
 
-impl Judged for TrialOutcome {
-    fn went(&self) -> bool {
+impl TrialOutcome {
+    /// Returns true if the trial passed.
+    pub fn went(&self) -> bool {
         *self == TrialOutcome::Ok
-    }
-}
-
-impl fmt::Display for TrialOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TrialOutcome::Ok => f.write_str("ok"),
-            TrialOutcome::Refused(why) => write!(f, "refused: {why}"),
-            TrialOutcome::Died(how) => write!(f, "died: {how}"),
-            TrialOutcome::Hung(how) => write!(f, "hung: {how}"),
-        }
     }
 }
 
@@ -132,11 +124,8 @@ pub fn run(experiment: &str, place: &Path, request: &CeilingRequest) -> Result<T
         let ours = text.lines().rev().find(|line| line.starts_with("gradshard: "));
         ours.or(text.lines().rev().find(|line| !line.trim().is_empty())).unwrap_or("nothing was said").to_owned()
     };
-    let status = match ended {
-        Ended::TimedOut => {
-            return Ok(TrialOutcome::Hung(format!("no end after {} s", request.patience.as_secs_f64())));
-        }
-        Ended::Itself(status) => status,
+    let Some(status) = ended else {
+        return Ok(TrialOutcome::Hung(format!("no end after {} s", request.patience.as_secs_f64())));
     };
     // Exit codes 126 and 127 of shells and timeout(1): the command cannot be run, or was not found.
     if matches!(status.code(), Some(126 | 127)) && !output.exists() {

@@ -2,33 +2,29 @@
 
 use serde::Serialize;
 
+use super::probe::TrialOutcome;
+
 /// One trial.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Try<O> {
+pub struct Try {
     /// The size that was tried.
     pub size: u64,
     /// The outcome.
-    pub outcome: O,
-}
-
-/// Tells whether a trial passed.
-pub trait Judged {
-    /// Returns true if the trial passed.
-    fn went(&self) -> bool;
+    pub outcome: TrialOutcome,
 }
 
 /// The result of a search.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found<O> {
+pub struct Found {
     /// The largest size that passed; None if none did.
     pub largest: Option<u64>,
     /// All trials in order.
-    pub tries: Vec<Try<O>>,
+    pub tries: Vec<Try>,
 }
 
-impl<O: Judged> Found<O> {
+impl Found {
     /// Returns the smallest trial that failed.
-    pub fn refused(&self) -> Option<&Try<O>> {
+    pub fn refused(&self) -> Option<&Try> {
         self.tries.iter().filter(|tried| !tried.outcome.went()).min_by_key(|tried| tried.size)
     }
 }
@@ -38,18 +34,12 @@ const STEP: f64 = 1.05;
 
 /// Finds the largest size in 1..=`most` that passes, to within the share `resolution` of it. Every size below one that
 /// passes must pass too. Moves away from `guess` in growing steps, then bisects. Stops early if `attempt` returns None.
-pub fn search<O: Judged>(
-    guess: u64,
-    most: u64,
-    resolution: f64,
-    mut attempt: impl FnMut(u64) -> Option<O>,
-) -> Found<O> {
+pub fn search(guess: u64, most: u64, resolution: f64, mut attempt: impl FnMut(u64) -> Option<TrialOutcome>) -> Found {
     let mut tries = Vec::new();
     let (mut largest, mut refused): (Option<u64>, Option<u64>) = (None, None);
     let mut next = guess.clamp(1, most);
     let mut factor = STEP;
-    loop {
-        let Some(outcome) = attempt(next) else { break };
+    while let Some(outcome) = attempt(next) {
         if outcome.went() {
             largest = largest.max(Some(next));
         } else {
@@ -58,8 +48,8 @@ pub fn search<O: Judged>(
         tries.push(Try { size: next, outcome });
         next = match (largest, refused) {
             (Some(low), None) if low == most => break,
-            (Some(low), None) => (scaled(low, factor)).clamp(low + 1, most),
-            (None, Some(1)) => break,
+            (Some(low), None) => scaled(low, factor).clamp(low + 1, most),
+            (None, Some(1) | None) => break,
             (None, Some(high)) => scaled(high, 1.0 / factor).clamp(1, high - 1),
             (Some(low), Some(high)) => {
                 let close = (low as f64 * resolution) as u64;
@@ -68,7 +58,6 @@ pub fn search<O: Judged>(
                 }
                 low + (high - low) / 2
             }
-            (None, None) => break,
         };
         // The factors are 1.05, 1.10, 1.22, 1.48, 2.18, …
         factor *= factor;
@@ -84,17 +73,15 @@ fn scaled(size: u64, by: f64) -> u64 {
 mod tests {
     use super::*;
 
-    impl Judged for bool {
-        fn went(&self) -> bool {
-            *self
-        }
+    fn judged(went: bool) -> TrialOutcome {
+        if went { TrialOutcome::Ok } else { TrialOutcome::Refused(String::new()) }
     }
 
     #[test]
     fn finds_the_edge_from_any_guess() {
         for edge in [0, 1, 2, 99, 1000, 123_456_789] {
             for guess in [1, 50, 1000, 1_000_000, 1 << 39] {
-                let found = search(guess, 1 << 40, 0.01, |size| Some(size <= edge));
+                let found = search(guess, 1 << 40, 0.01, |size| Some(judged(size <= edge)));
                 match found.largest {
                     None => assert_eq!(edge, 0, "from {guess}"),
                     Some(largest) => {
@@ -109,15 +96,15 @@ mod tests {
 
     #[test]
     fn a_good_guess_takes_few_tries() {
-        let found = search(1000, 1 << 40, 0.01, |size| Some(size <= 990));
+        let found = search(1000, 1 << 40, 0.01, |size| Some(judged(size <= 990)));
         assert!(found.tries.len() <= 6, "{:?}", found.tries);
     }
 
     #[test]
     fn everything_may_go_and_a_search_may_be_given_up() {
-        let found = search(10, 1000, 0.01, |_| Some(true));
+        let found = search(10, 1000, 0.01, |_| Some(TrialOutcome::Ok));
         assert_eq!((found.largest, found.refused()), (Some(1000), None));
-        let found = search(10, 1000, 0.01, |size| (size == 10).then_some(true));
+        let found = search(10, 1000, 0.01, |size| (size == 10).then_some(TrialOutcome::Ok));
         assert_eq!((found.largest, found.tries.len()), (Some(10), 1));
     }
 }

@@ -4,7 +4,7 @@ use crate::engine::kernels::{self, Store, SumStart, Term};
 use crate::engine::ledger::{Ledger, Purpose};
 use crate::engine::transport::{Collectives, Transport};
 use crate::engine::{Buffer, EngineError};
-use crate::gradient::{Accumulator, Dtype, Element, Range};
+use crate::gradient::{Dtype, Element, Range};
 use crate::plan::lowering::LibraryCall;
 use crate::plan::{Call, call};
 
@@ -91,7 +91,7 @@ impl<E: Element> LibraryCalls<E> {
         let mut held: Vec<Range> = vec![Range::new(0, self.elements); self.stages[0].ranges.len()];
         for stage in &self.stages {
             let finished_before = stage.wide.is_none() && !stage.divides;
-            let dtype = if finished_before { E::DTYPE } else { <E::Acc as Accumulator>::DTYPE };
+            let dtype = if finished_before { E::DTYPE } else { E::Acc::DTYPE };
             let output = stage.wide.as_ref().or(stage.narrow.as_ref()).map_or(std::ptr::null_mut(), Buffer::as_ptr);
             // SAFETY: the input holds the previous stage's output on this rank, the output has room for this stage's,
             // and all ranks have the same ranges.

@@ -10,7 +10,7 @@ use crate::engine::reach::map_for_reading;
 use crate::engine::spec::Spec;
 use crate::engine::token::Token;
 use crate::engine::transport::Transport;
-use crate::gradient::{Accumulator, Element, Range};
+use crate::gradient::{Element, Range};
 use crate::plan::Order;
 use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
 

@@ -8,7 +8,7 @@ use crate::engine::kernels::{self, Store, SumStart, Term};
 use crate::engine::reach::map_for_reading;
 use crate::engine::spec::Spec;
 use crate::engine::transport::Transport;
-use crate::gradient::{Accumulator, Element, Range};
+use crate::gradient::{Element, Range};
 use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
 
 /// Number of elements summed at a time; in between, MPI can make progress.

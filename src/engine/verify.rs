@@ -3,7 +3,7 @@
 //! The reference is computed from the source by plain loops that share no code with the engine's kernels. They work
 //! range by range, so that memory is a few blocks for any gradient length.
 
-use crate::gradient::{Accumulator, Element, Range, Source, SourceError, source};
+use crate::gradient::{Element, Range, Source, SourceError, source};
 use crate::plan::Problem;
 
 /// Number of elements verified at a time.
@@ -154,7 +154,7 @@ fn verify_block<E: Element>(
     }
     let total = problem.total_weight();
     let divisor = E::Acc::from_f64(total);
-    let n = (problem.weights.len() + 4) as f64 * <E::Acc as Accumulator>::UNIT_ROUNDOFF;
+    let n = (problem.weights.len() + 4) as f64 * E::Acc::UNIT_ROUNDOFF;
     let gamma = n / (1.0 - n);
     let mut found = Verification { elements: length as u64, ..Verification::default() };
     for (i, &value) in result.iter().enumerate() {

@@ -87,6 +87,7 @@ impl fmt::Display for Cell {
 }
 
 /// The lists that the cells of a comparison are made from; none is empty.
+#[derive(Clone, Copy)]
 pub(crate) struct Variants<'a> {
     pub strategies: &'a [String],
     pub shards: &'a [u64],
@@ -96,20 +97,22 @@ pub(crate) struct Variants<'a> {
     pub ceiling: &'a [Option<u64>],
 }
 
-impl Variants<'_> {
+impl<'a> Variants<'a> {
     /// Returns the number of cells of one comparison without building them, so that a huge sweep can be rejected.
     pub fn count(&self, end: End, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
-        let lengths = |strategy: &String| self.heeded(end, knobs(strategy)).lengths();
-        let product =
-            |lengths: [usize; 5]| lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64));
-        self.strategies.iter().map(lengths).map(product).fold(0, u64::saturating_add)
+        let count = |strategy: &String| {
+            let Variants { shards, flow, intra_node, order, ceiling, .. } = self.heeded(end, knobs(strategy));
+            let lengths = [shards.len(), flow.len(), intra_node.len(), order.len(), ceiling.len()];
+            lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64))
+        };
+        self.strategies.iter().map(count).fold(0, u64::saturating_add)
     }
 
     /// Builds the cells of one comparison, numbered from `first`. `knobs` tells which settings a strategy uses.
     pub fn cells(&self, first: u64, end: End, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
         let mut cells = Vec::new();
         for strategy in self.strategies {
-            let Heeded { shards, flow, intra_node, order, ceiling } = self.heeded(end, knobs(strategy));
+            let Variants { shards, flow, intra_node, order, ceiling, .. } = self.heeded(end, knobs(strategy));
             for &shards in shards {
                 for &flow in flow {
                     for &intra_node in intra_node {
@@ -127,28 +130,14 @@ impl Variants<'_> {
         cells
     }
 
-    fn heeded(&self, end: End, knobs: Knobs) -> Heeded<'_> {
-        Heeded {
+    /// The lists for one strategy; a setting that it ignores has one value.
+    fn heeded(&self, end: End, knobs: Knobs) -> Variants<'a> {
+        Variants {
             shards: if knobs.heeds_shards(end) { self.shards } else { &[1] },
             flow: if knobs.flow { self.flow } else { &[FlowChoice::Whole] },
             intra_node: if knobs.intra_node { self.intra_node } else { &self.intra_node[..1] },
             order: if knobs.order { self.order } else { &self.order[..1] },
-            ceiling: self.ceiling,
+            ..*self
         }
-    }
-}
-
-/// The lists for one strategy; a setting that it ignores has one value.
-struct Heeded<'a> {
-    shards: &'a [u64],
-    flow: &'a [FlowChoice],
-    intra_node: &'a [IntraNode],
-    order: &'a [Order],
-    ceiling: &'a [Option<u64>],
-}
-
-impl Heeded<'_> {
-    fn lengths(&self) -> [usize; 5] {
-        [self.shards.len(), self.flow.len(), self.intra_node.len(), self.order.len(), self.ceiling.len()]
     }
 }

@@ -1,18 +1,17 @@
 //! The source of the clients' gradients, as written in an experiment.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{self, MapAccess, Unexpected};
+use serde_json::{Value, json};
 
 use crate::experiment::names::Named;
 use crate::experiment::numbers::Seed;
 use crate::experiment::object::present;
-use crate::experiment::one_or_many::SweepValue;
+use crate::experiment::readable::{Readable, json_schema_of, some};
 use crate::experiment::weights::Weights;
 use crate::gradient::source::FileKind;
 use crate::plan::Residency;
@@ -65,11 +64,11 @@ impl Named for SourceName {
 struct Fields {
     #[serde(deserialize_with = "SourceName::read")]
     source: SourceName,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "some")]
     seed: Option<Seed>,
     #[serde(default, deserialize_with = "present")]
     path: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "Weights::read")]
     weights: Weights,
     #[serde(default, deserialize_with = "present")]
     dataset: Option<String>,
@@ -81,53 +80,28 @@ impl Fields {
     fn gradients(self) -> Result<Gradients, String> {
         let Fields { source, seed, path, weights, dataset, residency } = self;
         let name: &str = source.into();
-        let stray = |field: &str, takes: &str| Err(format!("source {name:?} has no {field:?}; it takes {takes}"));
-        let kind = match source {
-            SourceName::Synthetic => None,
-            SourceName::Safetensors => Some(FileKind::Safetensors),
-            SourceName::Hdf5 => Some(FileKind::Hdf5),
-            SourceName::Npy => Some(FileKind::Npy),
+        let (takes, format) = match source {
+            SourceName::Synthetic => ("seed, weights, residency", None),
+            SourceName::Safetensors => ("path, weights, residency", Some(FileKind::Safetensors)),
+            SourceName::Hdf5 => ("path, dataset, weights, residency", Some(FileKind::Hdf5)),
+            SourceName::Npy => ("path, weights, residency", Some(FileKind::Npy)),
         };
-        match kind {
-            None => {
-                let takes = "seed, weights, residency";
-                if path.is_some() {
-                    return stray("path", takes);
-                }
-                if dataset.is_some() {
-                    return stray("dataset", takes);
-                }
-                if matches!(weights, Weights::Key(_)) {
-                    return Err(
-                        "source \"synthetic\" has no metadata to take weights from; write a number or a list".into()
-                    );
-                }
-                let seed = seed.map_or(1, |seed| seed.0);
-                Ok(Gradients::Synthetic { seed, weights, residency })
-            }
-            Some(format) => {
-                let takes = match format {
-                    FileKind::Hdf5 => "path, dataset, weights, residency",
-                    FileKind::Safetensors | FileKind::Npy => "path, weights, residency",
-                };
-                if seed.is_some() {
-                    return stray("seed", takes);
-                }
-                if format != FileKind::Hdf5 && dataset.is_some() {
-                    return stray("dataset", takes);
-                }
-                if format == FileKind::Npy && matches!(weights, Weights::Key(_)) {
-                    return Err("source \"npy\" has no metadata to take weights from; write a number or a list".into());
-                }
-                match path {
-                    Some(path) if !path.is_empty() => {
-                        Ok(Gradients::Files { format, path: path.into(), weights, dataset, residency })
-                    }
-                    _ => Err(format!(
-                        "source {name:?} needs \"path\": a file, a directory or a glob, relative to the experiment file"
-                    )),
-                }
-            }
+        let given = [("seed", seed.is_some()), ("path", path.is_some()), ("dataset", dataset.is_some())];
+        if let Some((field, _)) = given.iter().find(|(field, is_given)| *is_given && !takes.contains(field)) {
+            return Err(format!("source {name:?} has no {field:?}; it takes {takes}"));
+        }
+        let has_metadata = matches!(source, SourceName::Safetensors | SourceName::Hdf5);
+        if !has_metadata && matches!(weights, Weights::Key(_)) {
+            return Err(format!("source {name:?} has no metadata to take weights from; write a number or a list"));
+        }
+        let Some(format) = format else {
+            return Ok(Gradients::Synthetic { seed: seed.map_or(1, |seed| seed.0), weights, residency });
+        };
+        match path.filter(|path| !path.is_empty()) {
+            Some(path) => Ok(Gradients::Files { format, path: path.into(), weights, dataset, residency }),
+            None => Err(format!(
+                "source {name:?} needs \"path\": a file, a directory or a glob, relative to the experiment file"
+            )),
         }
     }
 }
@@ -163,104 +137,67 @@ impl Default for Gradients {
     }
 }
 
-impl<'de> Deserialize<'de> for Gradients {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct GradientsVisitor;
-        impl<'de> Visitor<'de> for GradientsVisitor {
-            type Value = Gradients;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("gradients: an object such as {\"source\": \"synthetic\", \"seed\": 1}")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Gradients, A::Error> {
-                Fields::deserialize(MapAccessDeserializer::new(map))?.gradients().map_err(de::Error::custom)
-            }
-        }
-        deserializer.deserialize_any(GradientsVisitor)
+impl Readable for Gradients {
+    fn expected() -> String {
+        "gradients: an object such as {\"source\": \"synthetic\", \"seed\": 1}".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        Err(Self::wrong_type(value))
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        Fields::deserialize(MapAccessDeserializer::new(map))?.gradients().map_err(de::Error::custom)
     }
 }
 
-impl Serialize for Gradients {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        match self {
-            Gradients::Synthetic { seed, .. } => {
-                map.serialize_entry("source", "synthetic")?;
-                map.serialize_entry("seed", seed)?;
-            }
-            Gradients::Files { format, path, dataset, .. } => {
-                map.serialize_entry("source", format)?;
-                map.serialize_entry("path", path)?;
-                if let Some(dataset) = dataset {
-                    map.serialize_entry("dataset", dataset)?;
-                }
-            }
-        }
-        if *self.weights() != Weights::Stored {
-            map.serialize_entry("weights", self.weights())?;
-        }
-        map.serialize_entry("residency", &self.residency())?;
-        map.end()
-    }
-}
-
-impl JsonSchema for Gradients {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Gradients".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let weights = generator.subschema_for::<Weights>();
-        let residency = json_schema!({
-            "description": "How clients hold their gradients. Default resident.",
-            "default": "resident",
-            "anyOf": [generator.subschema_for::<Residency>()]
-        });
-        let path = json_schema!({
-            "type": "string",
-            "minLength": 1,
-            "description": "A file, a directory or a glob, relative to the experiment file."
-        });
-        let files = |source: Schema, mut extra: serde_json::Map<String, serde_json::Value>| {
-            let mut properties = serde_json::Map::new();
-            properties.insert("source".into(), source.into());
-            properties.insert("path".into(), path.clone().into());
-            properties.insert("weights".into(), weights.clone().into());
-            properties.insert("residency".into(), residency.clone().into());
-            properties.append(&mut extra);
-            json_schema!({
-                "type": "object",
-                "properties": properties,
-                "required": ["source", "path"],
-                "additionalProperties": false
-            })
-        };
-        let mut dataset = serde_json::Map::new();
-        dataset.insert(
-            "dataset".into(),
-            serde_json::json!({"type": "string", "description": "The dataset that holds the gradients, or the group of them. Default: the file's top."}),
-        );
-        json_schema!({
-            "examples": [
-                {"source": "synthetic", "seed": 1},
-                {"source": "safetensors", "path": "data/digits", "weights": {"key": "num_samples"}}
-            ],
-            "anyOf": [
-                {
-                    "type": "object",
-                    "description": "Random numbers, the same for the same seed.",
-                    "properties": {
-                        "source": {"const": "synthetic"},
-                        "seed": {"type": "integer", "minimum": 0, "maximum": u64::MAX, "default": 1,
-                            "description": "Start of the random sequence. Default 1."},
-                        "weights": weights,
-                        "residency": residency
-                    },
-                    "required": ["source"],
-                    "additionalProperties": false
-                },
-                files(json_schema!({"const": "hdf5"}), dataset),
-                files(json_schema!({"const": "safetensors"}), serde_json::Map::new()),
-                files(json_schema!({"const": "npy"}), serde_json::Map::new())
-            ]
+json_schema_of!(Gradients, |generator| {
+    let weights = generator.subschema_for::<Weights>();
+    let residency = json!({
+        "description": "How clients hold their gradients. Default resident.",
+        "default": "resident",
+        "anyOf": [generator.subschema_for::<Residency>()]
+    });
+    let path = json!({
+        "description": "A file, a directory or a glob, relative to the experiment file.",
+        "type": "string",
+        "minLength": 1
+    });
+    let files = |source: &str| {
+        json!({
+            "type": "object",
+            "properties": {"source": {"const": source}, "path": path, "weights": weights, "residency": residency},
+            "required": ["source", "path"],
+            "additionalProperties": false
         })
-    }
-}
+    };
+    let mut hdf5: Value = files("hdf5");
+    hdf5["properties"]["dataset"] = json!({
+        "description": "The dataset that holds the gradients, or the group of them. Default: the file's top.",
+        "type": "string"
+    });
+    json_schema!({
+        "examples": [
+            {"source": "synthetic", "seed": 1},
+            {"source": "safetensors", "path": "data/digits", "weights": {"key": "num_samples"}}
+        ],
+        "anyOf": [
+            {
+                "type": "object",
+                "description": "Random numbers, the same for the same seed.",
+                "properties": {
+                    "source": {"const": "synthetic"},
+                    "seed": {"type": "integer", "minimum": 0, "maximum": u64::MAX, "default": 1,
+                        "description": "Start of the random sequence. Default 1."},
+                    "weights": weights,
+                    "residency": residency
+                },
+                "required": ["source"],
+                "additionalProperties": false
+            },
+            hdf5,
+            files("safetensors"),
+            files("npy")
+        ]
+    })
+});

@@ -1,89 +1,63 @@
 //! Reads the settings of a sweep other than the strategy: roles, flow, intra_node, order, end and memory ceilings.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::ser::SerializeMap;
+use schemars::json_schema;
+use serde::de::{self, MapAccess, Unexpected};
 use serde::{Serialize, Serializer};
 
 use crate::experiment::names::hint;
 use crate::experiment::numbers::Count;
-use crate::experiment::one_or_many::SweepValue;
-use crate::experiment::size::Size;
+use crate::experiment::readable::{Readable, json_schema_of};
+use crate::experiment::size::{Size, bytes_of};
 use crate::plan::Roles;
 
-impl SweepValue for Roles {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RolesVisitor;
-        impl<'de> Visitor<'de> for RolesVisitor {
-            type Value = Roles;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("roles: \"colocated\", \"dedicated\", or {\"dedicated\": ranks that only aggregate}")
-            }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<Roles, E> {
-                match name {
-                    "colocated" => Ok(Roles::Colocated),
-                    "dedicated" => Ok(Roles::Dedicated(None)),
-                    _ => Err(E::custom(format!(
-                        "unknown roles {name:?};{} write \"colocated\", \"dedicated\" or {{\"dedicated\": ranks}}",
-                        hint(name, &["colocated", "dedicated"])
-                    ))),
-                }
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Roles, A::Error> {
-                let form = "write {\"dedicated\": ranks that only aggregate} with nothing else in it";
-                match map.next_key::<String>()?.as_deref() {
-                    Some("dedicated") => {
-                        let ranks: Count = map.next_value()?;
-                        if map.next_key::<String>()?.is_some() {
-                            return Err(de::Error::custom(form));
-                        }
-                        Ok(Roles::Dedicated(Some(ranks.0)))
-                    }
-                    _ => Err(de::Error::custom(form)),
-                }
-            }
+impl Readable for Roles {
+    fn expected() -> String {
+        "roles: \"colocated\", \"dedicated\", or {\"dedicated\": ranks that only aggregate}".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        match value {
+            Unexpected::Str("colocated") => Ok(Roles::Colocated),
+            Unexpected::Str("dedicated") => Ok(Roles::Dedicated(None)),
+            Unexpected::Str(name) => Err(E::custom(format!(
+                "unknown roles {name:?};{} write \"colocated\", \"dedicated\" or {{\"dedicated\": ranks}}",
+                hint(name, &["colocated", "dedicated"])
+            ))),
+            _ => Err(Self::wrong_type(value)),
         }
-        deserializer.deserialize_any(RolesVisitor)
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        let form = "write {\"dedicated\": ranks that only aggregate} with nothing else in it";
+        Count::only_entry(map, "dedicated", form).map(|ranks| Roles::Dedicated(Some(ranks)))
     }
 }
 
 impl Serialize for Roles {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Roles::Dedicated(Some(ranks)) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("dedicated", ranks)?;
-                map.end()
-            }
+            Roles::Dedicated(Some(ranks)) => serializer.collect_map([("dedicated", ranks)]),
             other => serializer.serialize_str(other.name()),
         }
     }
 }
 
-impl JsonSchema for Roles {
-    fn schema_name() -> Cow<'static, str> {
-        "Roles".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "examples": ["colocated", {"dedicated": 4}],
-            "anyOf": [
-                {"const": "colocated", "description": "Every rank hosts clients and aggregators."},
-                {"const": "dedicated", "description": "Half of the ranks only aggregate."},
-                {
-                    "type": "object",
-                    "description": "This many ranks only aggregate.",
-                    "properties": {"dedicated": generator.subschema_for::<Count>()},
-                    "required": ["dedicated"],
-                    "additionalProperties": false
-                }
-            ]
-        })
-    }
-}
+json_schema_of!(Roles, |generator| json_schema!({
+    "examples": ["colocated", {"dedicated": 4}],
+    "anyOf": [
+        {"const": "colocated", "description": "Every rank hosts clients and aggregators."},
+        {"const": "dedicated", "description": "Half of the ranks only aggregate."},
+        {
+            "type": "object",
+            "description": "This many ranks only aggregate.",
+            "properties": {"dedicated": generator.subschema_for::<Count>()},
+            "required": ["dedicated"],
+            "additionalProperties": false
+        }
+    ]
+}));
 
 /// How data moves through an aggregator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,57 +83,26 @@ impl fmt::Display for FlowChoice {
     }
 }
 
-/// Reads a size, or a text that `word` recognises. `expected` is the error message for anything else.
-fn size_or<'de, D, T>(
-    deserializer: D,
-    size: fn(u64) -> T,
-    word: fn(&str) -> Result<Option<T>, String>,
-    expected: &'static str,
-) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    struct SizeOr<T> {
-        size: fn(u64) -> T,
-        word: fn(&str) -> Result<Option<T>, String>,
-        expected: &'static str,
-    }
-    impl<T> Visitor<'_> for SizeOr<T> {
-        type Value = T;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.expected)
-        }
-        fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<T, E> {
-            if bytes == 0 { Err(E::custom(crate::experiment::size::ZERO_SIZE)) } else { Ok((self.size)(bytes)) }
-        }
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            match (self.word)(text).map_err(E::custom)? {
-                Some(value) => Ok(value),
-                None => self.visit_u64(text.parse::<Size>().map_err(E::custom)?.bytes()),
-            }
-        }
-    }
-    deserializer.deserialize_any(SizeOr { size, word, expected })
-}
-
 /// Returns true if a text is meant as a size rather than a name.
 fn looks_like_size(text: &str) -> bool {
     text.trim_start().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
 }
 
-impl SweepValue for FlowChoice {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = |text: &str| match text {
-            "whole" => Ok(Some(FlowChoice::Whole)),
-            "auto" => Ok(Some(FlowChoice::Auto)),
-            _ if looks_like_size(text) => Ok(None),
-            _ => Err(format!(
+impl Readable for FlowChoice {
+    fn expected() -> String {
+        "a flow: \"whole\", \"auto\" or a chunk size such as \"1MiB\"".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        match value {
+            Unexpected::Str("whole") => Ok(FlowChoice::Whole),
+            Unexpected::Str("auto") => Ok(FlowChoice::Auto),
+            Unexpected::Str(text) if !looks_like_size(text) => Err(E::custom(format!(
                 "unknown flow {text:?};{} write \"whole\", \"auto\" or a chunk size such as \"1MiB\"",
                 hint(text, &["whole", "auto"])
-            )),
-        };
-        let expected = "a flow: \"whole\", \"auto\" or a chunk size such as \"1MiB\"";
-        size_or(deserializer, |bytes| FlowChoice::Chunk { bytes }, word, expected)
+            ))),
+            _ => bytes_of::<Self, E>(value).map(|bytes| FlowChoice::Chunk { bytes }),
+        }
     }
 }
 
@@ -169,21 +112,14 @@ impl Serialize for FlowChoice {
     }
 }
 
-impl JsonSchema for FlowChoice {
-    fn schema_name() -> Cow<'static, str> {
-        "FlowChoice".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "examples": ["whole", "1MiB", "auto"],
-            "anyOf": [
-                {"const": "whole", "description": "Each input arrives complete before it is summed, as stored objects do."},
-                {"const": "auto", "description": "A pipeline whose chunk size is chosen automatically."},
-                generator.subschema_for::<Size>()
-            ]
-        })
-    }
-}
+json_schema_of!(FlowChoice, |generator| json_schema!({
+    "examples": ["whole", "1MiB", "auto"],
+    "anyOf": [
+        {"const": "whole", "description": "Each input arrives complete before it is summed, as stored objects do."},
+        {"const": "auto", "description": "A pipeline whose chunk size is chosen automatically."},
+        generator.subschema_for::<Size>()
+    ]
+}));
 
 /// A memory limit on one aggregator, as written in an experiment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -194,44 +130,20 @@ pub enum CeilingChoice {
     Preset(String),
 }
 
-impl fmt::Display for CeilingChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CeilingChoice::Bytes(bytes) => Size(*bytes).fmt(f),
-            CeilingChoice::Preset(name) => f.pad(name),
+impl Readable for CeilingChoice {
+    fn expected() -> String {
+        "a ceiling: a size such as \"3008MiB\", or the name of a preset".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        match value {
+            Unexpected::Str(text) if !looks_like_size(text) => Ok(CeilingChoice::Preset(text.to_string())),
+            _ => bytes_of::<Self, E>(value).map(CeilingChoice::Bytes),
         }
     }
 }
 
-impl SweepValue for CeilingChoice {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = |text: &str| match looks_like_size(text) {
-            true => Ok(None),
-            false => Ok(Some(CeilingChoice::Preset(text.to_string()))),
-        };
-        size_or(
-            deserializer,
-            CeilingChoice::Bytes,
-            word,
-            "a ceiling: a size such as \"3008MiB\", or the name of a preset",
-        )
-    }
-}
-
-impl Serialize for CeilingChoice {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl JsonSchema for CeilingChoice {
-    fn schema_name() -> Cow<'static, str> {
-        "CeilingChoice".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "examples": ["3008MiB", "10GiB"],
-            "anyOf": [generator.subschema_for::<Size>(), {"type": "string", "description": "The name of a preset."}]
-        })
-    }
-}
+json_schema_of!(CeilingChoice, |generator| json_schema!({
+    "examples": ["3008MiB", "10GiB"],
+    "anyOf": [generator.subschema_for::<Size>(), {"type": "string", "description": "The name of a preset."}]
+}));

@@ -14,6 +14,7 @@ pub(crate) mod object;
 pub mod one_or_many;
 pub mod parse;
 pub mod per_rank;
+pub mod readable;
 pub mod resolve;
 pub mod schema;
 pub mod settings;

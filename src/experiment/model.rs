@@ -1,15 +1,12 @@
 //! Models as written in an experiment: a name from the catalogue, a length, or a name with a length.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, json_schema};
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{self, Deserializer, MapAccess, Unexpected};
 
 use crate::experiment::numbers::Elements;
-use crate::experiment::one_or_many::SweepValue;
+use crate::experiment::readable::{Readable, json_schema_of, some};
 use crate::experiment::size::Size;
 
 /// Greatest length of the name of a model or an experiment, bytes. Names become part of file names.
@@ -39,7 +36,7 @@ pub enum ModelChoice {
 }
 
 /// A model of the experimenter's own.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Own {
     /// The name in tables and files.
@@ -47,21 +44,13 @@ struct Own {
     #[schemars(length(min = 1, max = LONGEST_NAME))]
     name: String,
     /// Number of elements of its gradient.
-    #[serde(default, deserialize_with = "some_elements", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Elements")]
-    elements: Option<u64>,
+    elements: Option<Elements>,
     /// Instead: bytes of its gradient for each rank that may aggregate.
-    #[serde(default, deserialize_with = "some_size", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Size")]
     per_aggregator: Option<Size>,
-}
-
-fn some_elements<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Elements::plain(deserializer).map(Some)
-}
-
-fn some_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
-    Size::read(deserializer).map(Some)
 }
 
 /// Explains why `name` cannot be part of a file name; None if it can.
@@ -79,82 +68,63 @@ pub(crate) fn unfit_name(name: &str) -> Option<String> {
     }
 }
 
+/// A name that becomes part of file names.
+struct FileName(String);
+
+impl Readable for FileName {
+    fn expected() -> String {
+        "a name".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        let Unexpected::Str(name) = value else { return Err(Self::wrong_type(value)) };
+        unfit_name(name).map_or_else(|| Ok(FileName(name.to_string())), |problem| Err(E::custom(problem)))
+    }
+}
+
 /// Reads a name that becomes part of file names.
 pub(crate) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    struct ModelNameVisitor;
-    impl Visitor<'_> for ModelNameVisitor {
-        type Value = String;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a name")
-        }
-        fn visit_str<E: de::Error>(self, name: &str) -> Result<String, E> {
-            unfit_name(name).map_or_else(|| Ok(name.to_string()), |problem| Err(E::custom(problem)))
-        }
-    }
-    deserializer.deserialize_any(ModelNameVisitor)
+    FileName::read(deserializer).map(|name| name.0)
 }
 
-impl SweepValue for ModelChoice {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ModelVisitor;
-        impl<'de> Visitor<'de> for ModelVisitor {
-            type Value = ModelChoice;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a model: a name of the catalogue, a number of elements, or {\"name\": …, \"elements\": …}")
-            }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<ModelChoice, E> {
-                Ok(ModelChoice::Catalogue(name.to_string()))
-            }
-            fn visit_u64<E: de::Error>(self, elements: u64) -> Result<ModelChoice, E> {
-                // The number's own visitor checks the range.
-                Elements::visitor().visit_u64(elements).map(|elements| ModelChoice::Length(elements.0))
-            }
-            fn visit_i64<E: de::Error>(self, elements: i64) -> Result<ModelChoice, E> {
-                Elements::visitor().visit_i64(elements).map(|elements| ModelChoice::Length(elements.0))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ModelChoice, A::Error> {
-                let own = Own::deserialize(MapAccessDeserializer::new(map))?;
-                match (own.elements, own.per_aggregator) {
-                    (Some(elements), None) => Ok(ModelChoice::Own { name: own.name, elements }),
-                    (None, Some(size)) => Ok(ModelChoice::PerAggregator { name: own.name, bytes: size.bytes() }),
-                    (None, None) => Err(de::Error::missing_field("elements")),
-                    (Some(_), Some(_)) => {
-                        Err(de::Error::custom("elements and per_aggregator both say how long it is; write one of them"))
-                    }
-                }
-            }
-        }
-        deserializer.deserialize_any(ModelVisitor)
+impl Readable for ModelChoice {
+    fn expected() -> String {
+        "a model: a name of the catalogue, a number of elements, or {\"name\": …, \"elements\": …}".into()
     }
-}
 
-impl Serialize for ModelChoice {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            ModelChoice::Catalogue(name) => serializer.serialize_str(name),
-            ModelChoice::Length(elements) => serializer.serialize_u64(*elements),
-            ModelChoice::Own { name, elements } => {
-                Own { name: name.clone(), elements: Some(*elements), per_aggregator: None }.serialize(serializer)
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        match value {
+            Unexpected::Str(name) => Ok(ModelChoice::Catalogue(name.to_string())),
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => {
+                Elements::from_scalar(value).map(|elements| ModelChoice::Length(elements.0))
             }
-            ModelChoice::PerAggregator { name, bytes } => {
-                Own { name: name.clone(), elements: None, per_aggregator: Some(Size(*bytes)) }.serialize(serializer)
+            _ => Err(Self::wrong_type(value)),
+        }
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        let own = Own::deserialize(MapAccessDeserializer::new(map))?;
+        match (own.elements, own.per_aggregator) {
+            (Some(elements), None) => Ok(ModelChoice::Own { name: own.name, elements: elements.0 }),
+            (None, Some(size)) => Ok(ModelChoice::PerAggregator { name: own.name, bytes: size.bytes() }),
+            (None, None) => Err(de::Error::missing_field("elements")),
+            (Some(_), Some(_)) => {
+                Err(de::Error::custom("elements and per_aggregator both say how long it is; write one of them"))
             }
         }
     }
 }
 
-impl JsonSchema for ModelChoice {
-    fn schema_name() -> Cow<'static, str> {
-        "ModelChoice".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "examples": ["resnet18", 1_000_003, {"name": "odd", "elements": 1_000_003}, {"name": "weak", "per_aggregator": "8MiB"}],
-            "anyOf": [
-                {"type": "string", "description": "A model of the catalogue."},
-                {"type": "integer", "minimum": 1, "maximum": Elements::MAX, "description": "A number of elements."},
-                generator.subschema_for::<Own>()
-            ]
-        })
-    }
-}
+json_schema_of!(ModelChoice, |generator| json_schema!({
+    "examples": [
+        "resnet18",
+        1_000_003,
+        {"name": "odd", "elements": 1_000_003},
+        {"name": "weak", "per_aggregator": "8MiB"}
+    ],
+    "anyOf": [
+        {"type": "string", "description": "A model of the catalogue."},
+        {"type": "integer", "minimum": 1, "maximum": Elements::MAX, "description": "A number of elements."},
+        generator.subschema_for::<Own>()
+    ]
+}));

@@ -1,11 +1,9 @@
 //! Names from a known set, and messages about unknown ones.
 
-use std::fmt;
-
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Unexpected};
 use strum::VariantArray;
 
-use crate::experiment::one_or_many::SweepValue;
+use crate::experiment::readable::Readable;
 use crate::gradient::Dtype;
 use crate::gradient::source::FileKind;
 use crate::plan::{End, IntraNode, Order, Residency};
@@ -37,20 +35,15 @@ named! {
     Residency: "residency",
 }
 
-impl<T: Named> SweepValue for T {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor<T>(std::marker::PhantomData<T>);
-        impl<T: Named> Visitor<'_> for NameVisitor<T> {
-            type Value = T;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a {}: {}", T::WHAT, listed(&T::names()))
-            }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
-                let value = T::VARIANTS.iter().copied().find(|value| Into::<&str>::into(*value) == name);
-                value.ok_or_else(|| E::custom(unknown(T::WHAT, name, &T::names())))
-            }
-        }
-        deserializer.deserialize_any(NameVisitor(std::marker::PhantomData))
+impl<T: Named> Readable for T {
+    fn expected() -> String {
+        format!("a {}: {}", T::WHAT, listed(&T::names()))
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        let Unexpected::Str(name) = value else { return Err(Self::wrong_type(value)) };
+        let known = T::VARIANTS.iter().copied().find(|value| Into::<&str>::into(*value) == name);
+        known.ok_or_else(|| E::custom(unknown(T::WHAT, name, &T::names())))
     }
 }
 
@@ -69,12 +62,9 @@ pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         let part = name.len() > 2 && (known.contains(&name) || name.contains(&known));
         if part { edits.max(ALIKE) } else { edits }
     };
-    let scored = known.iter().map(|known| (likeness(known), *known));
-    // The first of equals; max_by would return the last.
-    let best = scored.fold(None, |best: Option<(f64, &str)>, this| match best {
-        Some(best) if best.0 >= this.0 => Some(best),
-        _ => Some(this),
-    });
+    // max_by returns the last of equals, and the first is wanted.
+    let scored = known.iter().rev().map(|known| (likeness(known), *known));
+    let best = scored.max_by(|one, other| one.0.total_cmp(&other.0));
     best.filter(|(score, _)| *score >= ALIKE).map(|(_, known)| known)
 }
 

@@ -1,14 +1,12 @@
 //! Numbers in an experiment, with checks of their range: counts, numbers of elements, weights, seconds.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
-use serde::{Serialize, Serializer};
+use serde::de::{self, Deserializer, MapAccess, Unexpected};
 
-use crate::experiment::one_or_many::SweepValue;
+use crate::experiment::readable::{Readable, Reader};
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,30 +21,17 @@ pub type Elements = WholeNumber<1, { 1 << 53 }>;
 /// The seed of a random sequence.
 pub type Seed = WholeNumber<0, { u64::MAX }>;
 
-impl<const MIN: u64, const MAX: u64> Visitor<'_> for WholeNumber<MIN, MAX> {
-    type Value = Self;
+impl<const MIN: u64, const MAX: u64> Readable for WholeNumber<MIN, MAX> {
+    fn expected() -> String {
+        format!("a whole number from {MIN} to {MAX}")
+    }
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a whole number from {MIN} to {MAX}")
-    }
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self, E> {
-        if (MIN..=MAX).contains(&value) {
-            Ok(WholeNumber(value))
-        } else {
-            Err(E::invalid_value(Unexpected::Unsigned(value), &self))
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        match value {
+            Unexpected::Unsigned(number) if (MIN..=MAX).contains(&number) => Ok(WholeNumber(number)),
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => Err(Self::out_of_range(value)),
+            _ => Err(Self::wrong_type(value)),
         }
-    }
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self, E> {
-        match u64::try_from(value) {
-            Ok(value) => self.visit_u64(value),
-            Err(_) => Err(E::invalid_value(Unexpected::Signed(value), &self)),
-        }
-    }
-}
-
-impl<const MIN: u64, const MAX: u64> SweepValue for WholeNumber<MIN, MAX> {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self::visitor())
     }
 }
 
@@ -54,32 +39,21 @@ impl<const MIN: u64, const MAX: u64> WholeNumber<MIN, MAX> {
     /// Greatest number allowed.
     pub const MAX: u64 = MAX;
 
-    /// Returns the visitor that reads a number of this range. Its errors name what is expected.
-    pub(crate) fn visitor() -> Self {
-        WholeNumber(MIN)
-    }
-
     /// Reads the bare number, for fields that cannot span a sweep.
     pub fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         Self::read(deserializer).map(|number| number.0)
     }
-}
 
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for WholeNumber<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(deserializer)
-    }
-}
-
-impl<const MIN: u64, const MAX: u64> Serialize for WholeNumber<MIN, MAX> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.0)
-    }
-}
-
-impl<const MIN: u64, const MAX: u64> fmt::Display for WholeNumber<MIN, MAX> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+    /// Reads the bare number from an object whose only entry is `name`. `form` is the error for any other object.
+    pub(crate) fn only_entry<'de, A: MapAccess<'de>>(mut map: A, name: &str, form: &str) -> Result<u64, A::Error> {
+        if map.next_key::<String>()?.as_deref() != Some(name) {
+            return Err(de::Error::custom(form));
+        }
+        let number = map.next_value_seed(Reader::<Self>(PhantomData))?;
+        match map.next_key::<String>()? {
+            None => Ok(number.0),
+            Some(_) => Err(de::Error::custom(form)),
+        }
     }
 }
 
@@ -148,44 +122,26 @@ pub type Seconds = Real<OfTime>;
 /// The target precision of an interval: half its width relative to the estimate.
 pub type Precision = Real<OfInterval>;
 
-impl<Q: WrittenQuantity> Visitor<'_> for Real<Q> {
-    type Value = Self;
+impl<Q: WrittenQuantity> Readable for Real<Q> {
+    fn expected() -> String {
+        Q::EXPECTED.into()
+    }
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Q::EXPECTED)
-    }
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self, E> {
-        if Q::accepts(value) {
-            Ok(Real(value, PhantomData))
-        } else {
-            Err(E::invalid_value(Unexpected::Float(value), &self))
-        }
-    }
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self, E> {
-        let unexpected = E::invalid_value(Unexpected::Unsigned(value), &self);
-        self.visit_f64::<E>(value as f64).map_err(|_| unexpected)
-    }
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self, E> {
-        let unexpected = E::invalid_value(Unexpected::Signed(value), &self);
-        self.visit_f64::<E>(value as f64).map_err(|_| unexpected)
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        let number = match value {
+            Unexpected::Float(number) => number,
+            Unexpected::Unsigned(number) => number as f64,
+            Unexpected::Signed(number) => number as f64,
+            _ => return Err(Self::wrong_type(value)),
+        };
+        if Q::accepts(number) { Ok(Real(number, PhantomData)) } else { Err(Self::out_of_range(value)) }
     }
 }
 
 impl<Q: WrittenQuantity> Real<Q> {
-    /// Returns the visitor that reads a number of this range. Its errors name what is expected.
-    pub(crate) fn visitor() -> Self {
-        Real(0.0, PhantomData)
-    }
-
     /// Reads the bare number.
     pub fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        deserializer.deserialize_any(Self::visitor()).map(|number| number.0)
-    }
-}
-
-impl<'de, Q: WrittenQuantity> Deserialize<'de> for Real<Q> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self::visitor())
+        Self::read(deserializer).map(|number| number.0)
     }
 }
 

@@ -1,22 +1,12 @@
 //! One value or a list: the notation of every field that can span a sweep.
-//!
-//! Reading is implemented by hand, because serde's untagged enums buffer the value and lose position and reason of an
-//! error.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected};
 use serde::{Serialize, Serializer};
 
-/// A value that can vary in a sweep.
-pub trait SweepValue: Sized {
-    /// Reads one value. Errors describe the expected value in the terms of an experiment.
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
-}
+use crate::experiment::readable::Readable;
 
 /// One value, or a non-empty list of distinct values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +38,7 @@ impl<T> OneOrMany<T> {
 /// Reads an entry of a list and compares it with the earlier ones, while the error still has the entry's position.
 struct NextValue<'a, T>(&'a [T]);
 
-impl<'de, T: SweepValue + PartialEq> DeserializeSeed<'de> for NextValue<'_, T> {
+impl<'de, T: Readable + PartialEq> DeserializeSeed<'de> for NextValue<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
@@ -65,48 +55,20 @@ pub(crate) fn twice(earlier: usize) -> String {
     format!("the same as entry [{earlier}]; a list must not hold a value twice")
 }
 
-impl<'de, T: SweepValue + PartialEq> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+impl<T: Readable + PartialEq> Readable for OneOrMany<T> {
+    fn expected() -> String {
+        T::expected()
     }
-}
 
-struct OneOrManyVisitor<T>(PhantomData<T>);
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        T::from_scalar(value).map(OneOrMany::One)
+    }
 
-impl<T: SweepValue> OneOrManyVisitor<T> {
-    fn one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OneOrMany<T>, D::Error> {
-        T::read(deserializer).map(OneOrMany::One)
+    fn from_object<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        T::from_object(map).map(OneOrMany::One)
     }
-}
 
-impl<'de, T: SweepValue + PartialEq> Visitor<'de> for OneOrManyVisitor<T> {
-    type Value = OneOrMany<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one value or a list of values")
-    }
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
-        Self::one(value.into_deserializer())
-    }
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
-        Self::one(value.into_deserializer())
-    }
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
-        Self::one(value.into_deserializer())
-    }
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
-        Self::one(value.into_deserializer())
-    }
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Self::Value, E> {
-        Self::one(value.into_deserializer())
-    }
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Self::one(().into_deserializer())
-    }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Self::one(MapAccessDeserializer::new(map))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+    fn from_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         let mut values = Vec::new();
         while let Some(value) = list.next_element_seed(NextValue(&values))? {
             values.push(value);

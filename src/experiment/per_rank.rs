@@ -1,15 +1,13 @@
 //! Counts that may grow with the number of ranks, for weak scaling: `4`, or `{"per_rank": 2}`.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::ser::SerializeMap;
+use schemars::json_schema;
+use serde::de::{self, MapAccess, Unexpected};
 use serde::{Serialize, Serializer};
 
 use crate::experiment::numbers::Count;
-use crate::experiment::one_or_many::SweepValue;
+use crate::experiment::readable::{Readable, json_schema_of};
 
 /// A number of clients or shards, as written in an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,34 +40,17 @@ impl fmt::Display for Scaled {
 /// The error for an invalid object.
 const FORM: &str = "write a number, or {\"per_rank\": number} with nothing else in it";
 
-impl SweepValue for Scaled {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScaledVisitor;
-        impl<'de> Visitor<'de> for ScaledVisitor {
-            type Value = Scaled;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                Count::visitor().expecting(f)
-            }
-            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Scaled, E> {
-                Count::visitor().visit_u64(count).map(|count| Scaled::Fixed(count.0))
-            }
-            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Scaled, E> {
-                Count::visitor().visit_i64(count).map(|count| Scaled::Fixed(count.0))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scaled, A::Error> {
-                match map.next_key::<String>()?.as_deref() {
-                    Some("per_rank") => {
-                        let each: Count = map.next_value()?;
-                        if map.next_key::<String>()?.is_some() {
-                            return Err(de::Error::custom(FORM));
-                        }
-                        Ok(Scaled::PerRank(each.0))
-                    }
-                    _ => Err(de::Error::custom(FORM)),
-                }
-            }
-        }
-        deserializer.deserialize_any(ScaledVisitor)
+impl Readable for Scaled {
+    fn expected() -> String {
+        Count::expected()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        Count::from_scalar(value).map(|count| Scaled::Fixed(count.0))
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        Count::only_entry(map, "per_rank", FORM).map(Scaled::PerRank)
     }
 }
 
@@ -77,35 +58,24 @@ impl Serialize for Scaled {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Scaled::Fixed(count) => serializer.serialize_u64(*count),
-            Scaled::PerRank(each) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("per_rank", each)?;
-                map.end()
-            }
+            Scaled::PerRank(each) => serializer.collect_map([("per_rank", each)]),
         }
     }
 }
 
-impl JsonSchema for Scaled {
-    fn schema_name() -> Cow<'static, str> {
-        "Scaled".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "examples": [4, {"per_rank": 2}],
-            "anyOf": [
-                generator.subschema_for::<Count>(),
-                {
-                    "type": "object",
-                    "description": "So many for each rank that may host them: weak scaling.",
-                    "properties": {"per_rank": generator.subschema_for::<Count>()},
-                    "required": ["per_rank"],
-                    "additionalProperties": false
-                }
-            ]
-        })
-    }
-}
+json_schema_of!(Scaled, |generator| json_schema!({
+    "examples": [4, {"per_rank": 2}],
+    "anyOf": [
+        generator.subschema_for::<Count>(),
+        {
+            "type": "object",
+            "description": "So many for each rank that may host them: weak scaling.",
+            "properties": {"per_rank": generator.subschema_for::<Count>()},
+            "required": ["per_rank"],
+            "additionalProperties": false
+        }
+    ]
+}));
 
 #[cfg(test)]
 mod tests {

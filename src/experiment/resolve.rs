@@ -196,8 +196,12 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    fn error(&self, field: impl Into<String>, problem: impl Into<String>) -> ExperimentError {
+        ExperimentError::Meaning { file: self.written.file.clone(), field: field.into(), problem: problem.into() }
+    }
+
     fn refuse<T>(&self, field: impl Into<String>, problem: impl Into<String>) -> Result<T, ExperimentError> {
-        Err(ExperimentError::Meaning { file: self.written.file.clone(), field: field.into(), problem: problem.into() })
+        Err(self.error(field, problem))
     }
 
     fn name(&self) -> Result<String, ExperimentError> {
@@ -230,20 +234,15 @@ impl Resolver<'_> {
 
     /// Counts the hosts on the first `nodes` nodes, which are entry `at` of the list.
     fn hosts(&self, at: usize, nodes: Option<u64>, roles: Roles) -> Result<Hosts, ExperimentError> {
-        match (self.known.places)(nodes, roles) {
-            Ok(hosts) => Ok(hosts),
-            Err(problem) => {
-                let place = self.written.nodes.as_ref().map_or("nodes".to_owned(), |nodes| nodes.place("nodes", at));
-                self.refuse(place, problem)
-            }
-        }
+        (self.known.places)(nodes, roles).map_err(|problem| {
+            let place = self.written.nodes.as_ref().map_or("nodes".to_owned(), |nodes| nodes.place("nodes", at));
+            self.error(place, problem)
+        })
     }
 
     fn scaled(&self, place: String, count: Scaled, ranks: u64) -> Result<u64, ExperimentError> {
-        match count.on(ranks) {
-            Some(count) => Ok(count),
-            None => self.refuse(place, format!("{count} are more than {} on {ranks} ranks", Count::MAX)),
-        }
+        let problem = || format!("{count} are more than {} on {ranks} ranks", Count::MAX);
+        count.on(ranks).ok_or_else(|| self.error(place, problem()))
     }
 
     /// Returns M for each entry of the list.
@@ -270,13 +269,11 @@ impl Resolver<'_> {
                 ),
             );
         }
-        match (bytes / size).checked_mul(hosts.aggregators.max(1)).filter(|elements| *elements <= Elements::MAX) {
-            Some(elements) => Ok(elements),
-            None => {
-                let ranks = hosts.aggregators;
-                self.refuse(place(), format!("{} for each of {ranks} ranks are more than 2^53 elements", Size(bytes)))
-            }
-        }
+        let elements = (bytes / size).checked_mul(hosts.aggregators.max(1));
+        elements.filter(|elements| *elements <= Elements::MAX).ok_or_else(|| {
+            let ranks = hosts.aggregators;
+            self.error(place(), format!("{} for each of {ranks} ranks are more than 2^53 elements", Size(bytes)))
+        })
     }
 
     fn models(&self, experiment: &str, files: Option<FileFacts>) -> Result<Vec<(String, Length)>, ExperimentError> {

@@ -1,14 +1,12 @@
 //! Sizes in bytes as people write them.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Serialize, Serializer};
+use schemars::json_schema;
+use serde::de::{self, Unexpected};
 
-use crate::experiment::one_or_many::SweepValue;
+use crate::experiment::readable::{Readable, json_schema_of};
 
 /// Unit names with their bytes. If two texts for a size are equally short, the earlier unit is shown.
 const UNITS: [(&str, u64); 9] = [
@@ -33,33 +31,6 @@ const READ_DECIMALS: usize = 20;
 /// shown as the shortest text with exactly that value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Size(pub u64);
-
-/// The reason why a text is not a size.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SizeError {
-    /// The text does not begin with a number.
-    #[error("{0:?} is no size; write bytes, or a number with a unit such as \"1MiB\"")]
-    NoNumber(String),
-    /// The unit is unknown.
-    #[error(
-        "{text:?}: unknown unit {unit:?}; known: B, KiB, MiB, GiB, TiB (powers of 1024), kB, MB, GB, TB (powers of 1000)"
-    )]
-    Unit {
-        /// The whole text.
-        text: String,
-        /// Its unit.
-        unit: String,
-    },
-    /// The number has too many decimals.
-    #[error("{0:?} has more than 20 decimals")]
-    Decimals(String),
-    /// The size is not a whole number of bytes.
-    #[error("{0:?} is not a whole number of bytes")]
-    Fraction(String),
-    /// The size exceeds 2⁶⁴ − 1 bytes.
-    #[error("{0:?} is more than 2^64 - 1 bytes")]
-    TooLarge(String),
-}
 
 impl Size {
     /// Returns the number of bytes.
@@ -102,84 +73,69 @@ impl fmt::Display for Size {
     }
 }
 
+/// An error says why the text is not a size.
 impl FromStr for Size {
-    type Err = SizeError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, SizeError> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let written = text.trim();
         let end = written.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(written.len());
         let (number, unit) = (&written[..end], written[end..].trim_start());
         let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
         if whole.is_empty() || decimals.contains('.') || number.ends_with('.') {
-            return Err(SizeError::NoNumber(text.into()));
+            return Err(format!("{text:?} is no size; write bytes, or a number with a unit such as \"1MiB\""));
         }
-        let unit = match unit {
-            "" => 1,
-            _ => UNITS
-                .iter()
-                .find_map(|(name, bytes)| (*name == unit).then_some(*bytes))
-                .ok_or_else(|| SizeError::Unit { text: text.into(), unit: unit.into() })?,
-        };
-        let too_large = || SizeError::TooLarge(text.into());
+        let known = |unit: &str| UNITS.iter().find_map(|(name, bytes)| (*name == unit).then_some(*bytes));
+        let unit = known(if unit.is_empty() { "B" } else { unit }).ok_or_else(|| {
+            format!(
+                "{text:?}: unknown unit {unit:?}; known: B, KiB, MiB, GiB, TiB (powers of 1024), kB, MB, GB, TB \
+                 (powers of 1000)"
+            )
+        })?;
+        let too_large = || format!("{text:?} is more than 2^64 - 1 bytes");
         let whole = u128::from(whole.parse::<u64>().map_err(|_| too_large())?) * u128::from(unit);
         let decimals = decimals.trim_end_matches('0');
         let (Ok(numerator), true) = (format!("0{decimals}").parse::<u128>(), decimals.len() <= READ_DECIMALS) else {
-            return Err(SizeError::Decimals(text.into()));
+            return Err(format!("{text:?} has more than {READ_DECIMALS} decimals"));
         };
         let denominator = 10u128.pow(decimals.len() as u32);
         let part = numerator * u128::from(unit);
         if part % denominator != 0 {
-            return Err(SizeError::Fraction(text.into()));
+            return Err(format!("{text:?} is not a whole number of bytes"));
         }
         let bytes = whole + part / denominator;
         u64::try_from(bytes).map(Size).map_err(|_| too_large())
     }
 }
 
-impl Serialize for Size {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+/// Reads the bytes of a size, which must not be 0, for a `T`.
+pub(crate) fn bytes_of<T: Readable, E: de::Error>(value: Unexpected<'_>) -> Result<u64, E> {
+    let bytes = match value {
+        Unexpected::Unsigned(bytes) => bytes,
+        Unexpected::Str(text) => text.parse::<Size>().map_err(E::custom)?.bytes(),
+        _ => return Err(T::wrong_type(value)),
+    };
+    if bytes == 0 { Err(E::custom("a size of 0 bytes; write one above 0")) } else { Ok(bytes) }
+}
+
+impl Readable for Size {
+    fn expected() -> String {
+        "a size: a whole number of bytes, or text such as \"1MiB\"".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        bytes_of::<Size, E>(value).map(Size)
     }
 }
 
-/// The error for a size that must not be 0.
-pub(crate) const ZERO_SIZE: &str = "a size of 0 bytes; write one above 0";
-
-impl SweepValue for Size {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SizeVisitor;
-        impl Visitor<'_> for SizeVisitor {
-            type Value = Size;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a size: a whole number of bytes, or text such as \"1MiB\"")
-            }
-            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Size, E> {
-                if bytes == 0 { Err(E::custom(ZERO_SIZE)) } else { Ok(Size(bytes)) }
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
-                self.visit_u64(text.parse::<Size>().map_err(E::custom)?.0)
-            }
-        }
-        deserializer.deserialize_any(SizeVisitor)
-    }
-}
-
-impl JsonSchema for Size {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "Bytes, or a number with a unit: KiB, MiB, GiB, TiB are powers of 1024; kB, MB, GB, TB of 1000.",
-            "examples": ["1MiB", "1.5GiB", "250MB", 1048576],
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": u64::MAX},
-                {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?\s*$"}
-            ]
-        })
-    }
-}
+json_schema_of!(Size, |_| json_schema!({
+    "description": "Bytes, or a number with a unit: KiB, MiB, GiB, TiB are powers of 1024; kB, MB, GB, TB of 1000.",
+    "examples": ["1MiB", "1.5GiB", "250MB", 1048576],
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": u64::MAX},
+        {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?\s*$"}
+    ]
+}));
 
 #[cfg(test)]
 mod tests {

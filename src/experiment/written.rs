@@ -1,20 +1,20 @@
 //! The experiment as written. Every field has a default, which [`resolve()`](crate::experiment::resolve::resolve)
 //! interprets.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Unexpected};
 
 use crate::experiment::gradients::Gradients;
 use crate::experiment::knobs::{CeilingChoice, FlowChoice};
 use crate::experiment::model::{ModelChoice, file_name};
 use crate::experiment::numbers::Count;
 use crate::experiment::object::{object, present};
-use crate::experiment::one_or_many::{OneOrMany, SweepValue};
+use crate::experiment::one_or_many::OneOrMany;
 use crate::experiment::per_rank::Scaled;
+use crate::experiment::readable::{Readable, some};
 use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
 use crate::plan::{End, IntraNode, Order, Roles};
@@ -23,7 +23,7 @@ use crate::plan::{End, IntraNode, Order, Roles};
 
 /// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles,
 /// intra_node, order or end spans a sweep: every combination is measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "gradshard experiment", example = example())]
 pub struct WrittenExperiment {
@@ -49,65 +49,66 @@ pub struct WrittenExperiment {
     /// Models, which give gradients their lengths |θ|: names of the catalogue, numbers of elements, or a name with a
     /// number of elements, or with bytes for each rank that aggregates. Needed with synthetic gradients; with gradients
     /// from files |θ| is what the files say, and this must be left out.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<ModelChoice>")]
     pub models: Option<OneOrMany<ModelChoice>>,
 
     /// Where the clients' gradients come from, what they weigh and how they are held. Default: synthetic, seed 1,
     /// weight 1 each, resident.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "Gradients::read")]
+    #[schemars(extend("default" = {"source": "synthetic", "seed": 1, "residency": "resident"}))]
     pub gradients: Gradients,
 
     /// Types of the gradients' elements. Default f32, or the type that the files hold. Files of another type are
     /// rounded to nearest.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Dtype>")]
     pub dtype: Option<OneOrMany<Dtype>>,
 
     /// Numbers of nodes, each of them the first so many of the job's. A job that has fewer is refused. Default: all
     /// of the job's nodes.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Count>", example = [1, 2, 4, 8])]
     pub nodes: Option<OneOrMany<Count>>,
 
     /// Numbers of clients N, or {"per_rank": so many for each rank that hosts clients}. Default 20, or as many as
     /// there are weights in a list. With gradients from files N is what the files say: leave this out, or write the
     /// same number.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<Scaled>", example = 20, example = [5, 20, 100])]
     pub clients: Option<OneOrMany<Scaled>>,
 
     /// Numbers of shards M, or {"per_rank": so many for each rank that aggregates}, for strategies that shard.
     /// Default 4.
-    #[serde(default = "default_shards")]
+    #[serde(default = "default_shards", deserialize_with = "OneOrMany::read")]
     #[schemars(example = [1, 4, 16])]
     pub shards: OneOrMany<Scaled>,
 
     /// Strategies to compare. Default: all that gradshard knows.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<String>")]
     pub strategies: Option<OneOrMany<String>>,
 
     /// How data moves through an aggregator: whole, or in chunks of a size. Default whole.
-    #[serde(default = "default_flow")]
+    #[serde(default = "default_flow", deserialize_with = "OneOrMany::read")]
     #[schemars(example = &"whole", example = ["whole", "1MiB"])]
     pub flow: OneOrMany<FlowChoice>,
 
     /// Which ranks aggregate. Default colocated.
-    #[serde(default = "default_roles")]
+    #[serde(default = "default_roles", deserialize_with = "OneOrMany::read")]
     pub roles: OneOrMany<Roles>,
 
     /// How data passes between ranks of one node, for strategies that leave the choice. Default shared.
-    #[serde(default = "default_intra_node")]
+    #[serde(default = "default_intra_node", deserialize_with = "OneOrMany::read")]
     pub intra_node: OneOrMany<IntraNode>,
 
     /// The order in which an aggregator sums its inputs, for strategies that leave the choice. Default client.
-    #[serde(default = "default_order")]
+    #[serde(default = "default_order", deserialize_with = "OneOrMany::read")]
     pub order: OneOrMany<Order>,
 
     /// The state in which a round ends, up to which it is timed. Each end is a comparison of its own. Default
     /// everywhere.
-    #[serde(default = "default_end")]
+    #[serde(default = "default_end", deserialize_with = "OneOrMany::read")]
     pub end: OneOrMany<End>,
 
     /// How often and how long each comparison is measured.
@@ -116,7 +117,7 @@ pub struct WrittenExperiment {
 
     /// Memory limits on one aggregator: sizes, or names of presets (lambda-512mib, lambda-3008mib, lambda-10240mib).
     /// A cell that is predicted to need more becomes a row that says so. Default: no limit.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "OneOrMany<CeilingChoice>")]
     pub ceiling: Option<OneOrMany<CeilingChoice>>,
 
@@ -161,18 +162,14 @@ fn example() -> serde_json::Value {
     })
 }
 
-impl SweepValue for String {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct StrategyNameVisitor;
-        impl Visitor<'_> for StrategyNameVisitor {
-            type Value = String;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a strategy")
-            }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<String, E> {
-                Ok(name.to_string())
-            }
-        }
-        deserializer.deserialize_any(StrategyNameVisitor)
+/// The name of a strategy.
+impl Readable for String {
+    fn expected() -> String {
+        "the name of a strategy".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        let Unexpected::Str(name) = value else { return Err(Self::wrong_type(value)) };
+        Ok(name.to_string())
     }
 }

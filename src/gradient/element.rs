@@ -4,24 +4,9 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 /// The type of a gradient's elements, as named in experiments and files.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[derive(strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Dtype {
     /// IEEE 754 binary32, accumulated in binary32.
@@ -63,52 +48,16 @@ impl Dtype {
 
 /// A type in which sums are formed: `f32` or `f64`. Every operation rounds once to nearest, ties to even.
 pub trait Accumulator:
-    Copy
-    + Send
-    + Sync
-    + 'static
-    + bytemuck::Pod
-    + PartialEq
+    Element<Acc = Self>
     + PartialOrd
-    + std::fmt::Debug
     + std::ops::Add<Output = Self>
     + std::ops::Mul<Output = Self>
     + std::ops::Div<Output = Self>
 {
-    /// The gradient type with the same format.
-    const DTYPE: Dtype;
-    /// Unit round-off, half an ulp of 1: 2⁻²⁴ or 2⁻⁵³.
-    const UNIT_ROUNDOFF: f64;
-
-    /// Rounds to the nearest value of this type.
-    fn from_f64(value: f64) -> Self;
-    /// Converts exactly.
-    fn to_f64(self) -> f64;
 }
 
-impl Accumulator for f32 {
-    const DTYPE: Dtype = Dtype::F32;
-    const UNIT_ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
-
-    fn from_f64(value: f64) -> Self {
-        value as f32
-    }
-    fn to_f64(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Accumulator for f64 {
-    const DTYPE: Dtype = Dtype::F64;
-    const UNIT_ROUNDOFF: f64 = 1.0 / (1u64 << 53) as f64;
-
-    fn from_f64(value: f64) -> Self {
-        value
-    }
-    fn to_f64(self) -> f64 {
-        self
-    }
-}
+impl Accumulator for f32 {}
+impl Accumulator for f64 {}
 
 /// One element of a gradient.
 pub trait Element: Copy + Send + Sync + 'static + bytemuck::Pod + PartialEq + std::fmt::Debug {
@@ -181,8 +130,8 @@ macro_rules! element {
     };
 }
 
-element!(f32, f32, Dtype::F32, <f32 as Accumulator>::UNIT_ROUNDOFF, 32, |x| x, |x| x, |x| x as f32, f64::from);
-element!(f64, f64, Dtype::F64, <f64 as Accumulator>::UNIT_ROUNDOFF, 64, |x| x, |x| x, |x| x, |x| x);
+element!(f32, f32, Dtype::F32, 1.0 / (1u64 << 24) as f64, 32, |x| x, |x| x, |x| x as f32, f64::from);
+element!(f64, f64, Dtype::F64, 1.0 / (1u64 << 53) as f64, 64, |x| x, |x| x, |x| x, |x| x);
 element!(f16, f32, Dtype::F16, 1.0 / 2048.0, 16, f16::to_f32, f16::from_f32, |x| f16::from_f32(to_odd(x)), f16::to_f64);
 element!(
     bf16,

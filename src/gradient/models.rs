@@ -64,13 +64,15 @@ pub fn find(name: &str) -> Result<&'static Model, UnknownModel> {
     Err(UnknownModel { name: name.into(), nearest })
 }
 
-/// Returns the layers of the model called `name`, in the order and with the names of its library's parameters. None if
-/// there is no such model or it has no layers.
-pub fn layers(name: &str) -> Option<Vec<Layer>> {
-    find(name).ok()?.layers()
-}
-
 impl Model {
+    const fn about(self, about: &'static str) -> Model {
+        Model { about, ..self }
+    }
+
+    const fn known_as(self, aliases: &'static [&'static str]) -> Model {
+        Model { aliases, ..self }
+    }
+
     /// Returns the layers in the order and with the names of the library's parameters; None if the model has none.
     pub fn layers(&self) -> Option<Vec<Layer>> {
         let rule = self.rule?;
@@ -85,157 +87,64 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ' | '/')).flat_map(char::to_lowercase).collect()
 }
 
-const fn model(
-    name: &'static str,
-    elements: u64,
-    rule: fn(&mut Layers),
-    aliases: &'static [&'static str],
-    about: &'static str,
-) -> Model {
-    Model { name, elements, about, aliases, rule: Some(rule) }
+const fn model(name: &'static str, elements: u64, rule: fn(&mut Layers)) -> Model {
+    Model { name, elements, about: "", aliases: &[], rule: Some(rule) }
 }
 
 const CATALOGUE: &[Model] = &[
-    model(
-        "digits-mlp",
-        85_002,
-        convolution::digits_mlp,
-        &["digits"],
-        "perceptron 64-256-256-10 of the updates in configs/data/digits; count by its make_digits.py",
-    ),
-    model(
-        "fedavg-2nn",
-        199_210,
-        convolution::fedavg_2nn,
-        &["mnist-2nn", "2nn"],
-        "MNIST perceptron 784-200-200-10; count by McMahan et al., FedAvg, 2017",
-    ),
-    model(
-        "fedavg-cnn",
-        1_663_370,
-        convolution::fedavg_cnn,
-        &["mnist-cnn"],
-        "MNIST network of two 5x5 convolutions; count by McMahan et al., FedAvg, 2017",
-    ),
-    model(
-        "mobilenet-v2",
-        3_504_872,
-        convolution::mobilenet_v2,
-        &[],
-        "MobileNetV2, 1000 classes; count by torchvision (mobilenet_v2, num_params)",
-    ),
-    model(
-        "resnet18",
-        11_181_642,
-        |to| convolution::resnet_basic(to, [2, 2, 2, 2], 10),
-        &[],
-        "ResNet-18, 10 classes; count by torchvision (resnet18, num_params 11689512) less 990 of 1000 classes",
-    ),
-    model(
-        "resnet50",
-        25_557_032,
-        |to| convolution::resnet_bottleneck(to, [3, 4, 6, 3], 1000),
-        &[],
-        "ResNet-50, 1000 classes; count by torchvision (resnet50, num_params)",
-    ),
-    model(
-        "vit-b-16",
-        86_567_656,
-        attention::vit_b_16,
-        &["vit-base-16", "vit-base-patch16-224"],
-        "Vision Transformer B/16, 224x224, 1000 classes; count by torchvision (vit_b_16, num_params)",
-    ),
-    model(
-        "vgg16",
-        134_301_514,
-        |to| convolution::vgg16(to, 10),
-        &[],
-        "VGG-16, 10 classes; count by torchvision (vgg16, num_params 138357544) less 990 of 1000 classes",
-    ),
-    model(
-        "distilbert",
-        66_362_880,
-        attention::distilbert,
-        &["distilbert-base", "distilbert-base-uncased"],
-        "DistilBERT base uncased without a head; count by keras-hub (distil_bert_base_en_uncased) and transformers",
-    ),
-    model(
-        "bert-base",
-        109_482_240,
-        |to| attention::bert(to, 768, 12),
-        &["bert-base-uncased"],
+    model("digits-mlp", 85_002, convolution::digits_mlp)
+        .known_as(&["digits"])
+        .about("perceptron 64-256-256-10 of the updates in configs/data/digits; count by its make_digits.py"),
+    model("fedavg-2nn", 199_210, convolution::fedavg_2nn)
+        .known_as(&["mnist-2nn", "2nn"])
+        .about("MNIST perceptron 784-200-200-10; count by McMahan et al., FedAvg, 2017"),
+    model("fedavg-cnn", 1_663_370, convolution::fedavg_cnn)
+        .known_as(&["mnist-cnn"])
+        .about("MNIST network of two 5x5 convolutions; count by McMahan et al., FedAvg, 2017"),
+    model("mobilenet-v2", 3_504_872, convolution::mobilenet_v2)
+        .about("MobileNetV2, 1000 classes; count by torchvision (mobilenet_v2, num_params)"),
+    model("resnet18", 11_181_642, |to| convolution::resnet_basic(to, [2, 2, 2, 2], 10))
+        .about("ResNet-18, 10 classes; count by torchvision (resnet18, num_params 11689512) less 990 of 1000 classes"),
+    model("resnet50", 25_557_032, |to| convolution::resnet_bottleneck(to, [3, 4, 6, 3], 1000))
+        .about("ResNet-50, 1000 classes; count by torchvision (resnet50, num_params)"),
+    model("vit-b-16", 86_567_656, attention::vit_b_16)
+        .known_as(&["vit-base-16", "vit-base-patch16-224"])
+        .about("Vision Transformer B/16, 224x224, 1000 classes; count by torchvision (vit_b_16, num_params)"),
+    model("vgg16", 134_301_514, |to| convolution::vgg16(to, 10))
+        .about("VGG-16, 10 classes; count by torchvision (vgg16, num_params 138357544) less 990 of 1000 classes"),
+    model("distilbert", 66_362_880, attention::distilbert)
+        .known_as(&["distilbert-base", "distilbert-base-uncased"])
+        .about(
+            "DistilBERT base uncased without a head; count by keras-hub (distil_bert_base_en_uncased) and transformers",
+        ),
+    model("bert-base", 109_482_240, |to| attention::bert(to, 768, 12)).known_as(&["bert-base-uncased"]).about(
         "BERT base uncased with pooler, without a head; count by keras-hub (bert_base_en_uncased) and transformers",
     ),
-    model(
-        "bert-large",
-        335_141_888,
-        |to| attention::bert(to, 1024, 24),
-        &["bert-large-uncased"],
+    model("bert-large", 335_141_888, |to| attention::bert(to, 1024, 24)).known_as(&["bert-large-uncased"]).about(
         "BERT large uncased with pooler, without a head; count by keras-hub (bert_large_en_uncased) and transformers",
     ),
-    model(
-        "gpt2",
-        124_439_808,
-        |to| attention::gpt2(to, 768, 12),
-        &["gpt2-small"],
-        "GPT-2 small, tied head; count by keras-hub (gpt2_base_en) and transformers",
-    ),
-    model(
-        "gpt2-medium",
-        354_823_168,
-        |to| attention::gpt2(to, 1024, 24),
-        &[],
-        "GPT-2 medium, tied head; count by keras-hub (gpt2_medium_en) and transformers",
-    ),
-    model(
-        "gpt2-large",
-        774_030_080,
-        |to| attention::gpt2(to, 1280, 36),
-        &[],
-        "GPT-2 large, tied head; count by keras-hub (gpt2_large_en) and transformers",
-    ),
-    model(
-        "gpt2-xl",
-        1_557_611_200,
-        |to| attention::gpt2(to, 1600, 48),
-        &[],
-        "GPT-2 XL, tied head; count by keras-hub (gpt2_extra_large_en) and transformers",
-    ),
-    model(
-        "lora-llama-3-8b",
-        6_815_744,
-        attention::lora_llama_3_8b,
-        &["llama-3-8b-lora"],
+    model("gpt2", 124_439_808, |to| attention::gpt2(to, 768, 12))
+        .known_as(&["gpt2-small"])
+        .about("GPT-2 small, tied head; count by keras-hub (gpt2_base_en) and transformers"),
+    model("gpt2-medium", 354_823_168, |to| attention::gpt2(to, 1024, 24))
+        .about("GPT-2 medium, tied head; count by keras-hub (gpt2_medium_en) and transformers"),
+    model("gpt2-large", 774_030_080, |to| attention::gpt2(to, 1280, 36))
+        .about("GPT-2 large, tied head; count by keras-hub (gpt2_large_en) and transformers"),
+    model("gpt2-xl", 1_557_611_200, |to| attention::gpt2(to, 1600, 48))
+        .about("GPT-2 XL, tied head; count by keras-hub (gpt2_extra_large_en) and transformers"),
+    model("lora-llama-3-8b", 6_815_744, attention::lora_llama_3_8b).known_as(&["llama-3-8b-lora"]).about(
         "LoRA adapters of rank 16 on q_proj and v_proj of Llama 3 8B; count by peft (print_trainable_parameters)",
     ),
-    model(
-        "qwen2.5-0.5b",
-        494_032_768,
-        |to| attention::llama(to, &attention::QWEN_2_5_0_5B),
-        &[],
-        "Qwen2.5 0.5B, tied head; count by its safetensors header on Hugging Face",
-    ),
-    model(
-        "tinyllama-1.1b",
-        1_100_048_384,
-        |to| attention::llama(to, &attention::TINYLLAMA),
-        &["tinyllama"],
-        "TinyLlama 1.1B; count by its safetensors header on Hugging Face",
-    ),
-    model(
-        "llama-3.2-1b",
-        1_235_814_400,
-        |to| attention::llama(to, &attention::LLAMA_3_2_1B),
-        &[],
-        "Llama 3.2 1B, tied head; count by its safetensors header on Hugging Face",
-    ),
-    model(
-        "llama-3-8b",
-        8_030_261_248,
-        |to| attention::llama(to, &attention::LLAMA_3_8B),
-        &["llama-3.1-8b"],
-        "Llama 3 8B; count by its safetensors header on Hugging Face",
-    ),
+    model("qwen2.5-0.5b", 494_032_768, |to| attention::llama(to, &attention::QWEN_2_5_0_5B))
+        .about("Qwen2.5 0.5B, tied head; count by its safetensors header on Hugging Face"),
+    model("tinyllama-1.1b", 1_100_048_384, |to| attention::llama(to, &attention::TINYLLAMA))
+        .known_as(&["tinyllama"])
+        .about("TinyLlama 1.1B; count by its safetensors header on Hugging Face"),
+    model("llama-3.2-1b", 1_235_814_400, |to| attention::llama(to, &attention::LLAMA_3_2_1B))
+        .about("Llama 3.2 1B, tied head; count by its safetensors header on Hugging Face"),
+    model("llama-3-8b", 8_030_261_248, |to| attention::llama(to, &attention::LLAMA_3_8B))
+        .known_as(&["llama-3.1-8b"])
+        .about("Llama 3 8B; count by its safetensors header on Hugging Face"),
     Model {
         name: "synthetic-5gib",
         elements: 1_342_177_280,
@@ -248,6 +157,10 @@ const CATALOGUE: &[Model] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn layers(name: &str) -> Option<Vec<Layer>> {
+        find(name).ok()?.layers()
+    }
 
     #[test]
     fn layers_sum_to_the_published_counts() {

@@ -57,13 +57,17 @@ impl SourceError {
 /// Any thread may read, as reading needs only `&self`.
 pub trait Source: Send + Sync {
     /// Returns the number of clients, N.
-    fn clients(&self) -> usize;
+    fn clients(&self) -> usize {
+        self.weights().len()
+    }
     /// Returns the number of elements, |θ|.
     fn elements(&self) -> u64;
     /// Returns the weights of the N clients. Each is finite and above zero.
     fn weights(&self) -> &[f64];
     /// Returns the type that the source stores; None for a generator, which yields every type.
-    fn stored_dtype(&self) -> Option<Dtype>;
+    fn stored_dtype(&self) -> Option<Dtype> {
+        None
+    }
     /// Writes elements `range` of `client`'s gradient to `out`: `range.len()` elements of type `dtype` as bytes in
     /// native order. Elements of another stored type are rounded to nearest.
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError>;
@@ -82,20 +86,14 @@ fn check_read(
     dtype: Dtype,
     out_bytes: usize,
 ) -> Result<(), SourceError> {
-    if client >= source.clients() {
-        return Err(SourceError::Request(format!("client {client} of {} does not exist", source.clients())));
-    }
-    if range.start > range.end || range.end > source.elements() {
-        return Err(SourceError::Request(format!(
-            "elements {range} were asked of a gradient of {} elements",
-            source.elements()
-        )));
-    }
-    if range.len().checked_mul(dtype.size() as u64) != Some(out_bytes as u64) {
-        return Err(SourceError::Request(format!(
-            "{} elements of {dtype} do not fit a buffer of {out_bytes} bytes",
-            range.len()
-        )));
-    }
-    Ok(())
+    let problem = if client >= source.clients() {
+        format!("client {client} of {} does not exist", source.clients())
+    } else if range.start > range.end || range.end > source.elements() {
+        format!("elements {range} were asked of a gradient of {} elements", source.elements())
+    } else if range.len().checked_mul(dtype.size() as u64) != Some(out_bytes as u64) {
+        format!("{} elements of {dtype} do not fit a buffer of {out_bytes} bytes", range.len())
+    } else {
+        return Ok(());
+    };
+    Err(SourceError::Request(problem))
 }

@@ -6,23 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The two interfaces of Linux control groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum CgroupVersion {
     /// One hierarchy for each controller.
     V1,
     /// One hierarchy for all controllers.
     V2,
-}
-
-impl CgroupVersion {
-    /// Returns `v1` or `v2`.
-    pub fn name(self) -> &'static str {
-        match self {
-            CgroupVersion::V1 => "v1",
-            CgroupVersion::V2 => "v2",
-        }
-    }
 }
 
 /// The directory of one control group.

@@ -6,7 +6,6 @@ use super::memory::{RankRoom, Room};
 use super::rank::{RankMachine, by_node};
 use super::topology::NodeTopology;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 /// Describes where a job runs, given the records of all ranks in rank order. Lines that begin with `!` are warnings
 /// about conditions that degrade measurements.
@@ -29,17 +28,20 @@ pub fn describe(ranks: &[RankMachine]) -> String {
     }
     lines.extend(differences(ranks).into_iter().map(|difference| format!("! {difference}")));
 
-    let mut shown: Vec<(&str, &RankMachine)> = Vec::new();
+    let mut shown: Vec<(&str, Vec<String>)> = Vec::new();
     for (node, members) in &nodes {
         let numbers: IndexSet = members.iter().map(|rank| rank.rank).collect();
         lines.push(String::new());
         lines.push(format!("node {node}: {numbers}", numbers = ranks_text(&numbers)));
         let Some(one) = members.first() else { continue };
-        match shown.iter().find(|(_, earlier)| alike(earlier, one)) {
+        let own = hardware(one);
+        match shown.iter().find(|(_, earlier)| *earlier == own) {
             Some((earlier, _)) => lines.push(format!("  hardware  as node {earlier}")),
             None => {
-                lines.extend(hardware(one));
-                shown.push((node, one));
+                lines.extend(own.iter().cloned());
+                if one.topology.is_some() {
+                    shown.push((node, own));
+                }
             }
         }
         lines.extend(memory(&one.memory));
@@ -52,14 +54,7 @@ pub fn describe(ranks: &[RankMachine]) -> String {
             lines.push(format!("  ! {} must share {cores} ({})", ranks_text(&crowd.ranks), crowd.cores));
         }
     }
-    let mut text = lines.join("\n");
-    text.push('\n');
-    text
-}
-
-/// Returns whether hardware and system read the same.
-fn alike(one: &RankMachine, other: &RankMachine) -> bool {
-    one.topology.is_some() && hardware(one) == hardware(other)
+    lines.join("\n") + "\n"
 }
 
 fn hardware(rank: &RankMachine) -> Vec<String> {
@@ -115,28 +110,20 @@ fn caches_and_numa(topology: &NodeTopology) -> Vec<String> {
 
 fn memory(memory: &RankRoom) -> Vec<String> {
     let size = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), bytes_text);
-    let mut line = format!("  memory    {}, {} available", size(memory.total_bytes), size(memory.available_bytes));
-    match (&memory.cgroup, memory.cgroup_version) {
+    let (total, available) = (size(memory.total_bytes), size(memory.available_bytes));
+    let counted = match (&memory.cgroup, memory.cgroup_version) {
         (Some(limit), _) => {
-            let _ = write!(
-                line,
-                "; control group {} allows {}, {} used ({})",
-                limit.version.name(),
-                bytes_text(limit.limit_bytes),
-                bytes_text(limit.used_bytes),
-                limit.file
-            );
+            let (most, used) = (bytes_text(limit.limit_bytes), bytes_text(limit.used_bytes));
+            format!("control group {} allows {most}, {used} used ({})", limit.version, limit.file)
         }
-        (None, Some(version)) => {
-            let _ = write!(line, "; no limit by control groups {}", version.name());
-        }
-        (None, None) => line.push_str("; not counted by control groups"),
-    }
+        (None, Some(version)) => format!("no limit by control groups {version}"),
+        (None, None) => "not counted by control groups".to_owned(),
+    };
     let room = |room: Option<Room>| {
         room.map_or("unknown".to_owned(), |room| format!("{} ({})", bytes_text(room.bytes), room.limited_by))
     };
     vec![
-        line,
+        format!("  memory    {total}, {available} available; {counted}"),
         format!("  room      private {}", room(memory.available_for_new_memory())),
         format!("            shared windows {}", room(memory.available_for_shared_windows())),
     ]
@@ -165,11 +152,11 @@ fn binding_text(rank: &RankMachine) -> String {
         Some(topology) if binding.cpus.includes(&topology.allowed_cpus) => ", all that the job may use: not bound",
         _ => "",
     };
-    let mut text = format!("CPUs {} (cores {}, NUMA {}{confined})", binding.cpus, binding.cores, binding.numa_nodes);
-    if let Some(quota) = &binding.cpu_quota {
-        let _ = write!(text, "; CPU time of at most {} CPUs together ({})", quota.cpus, quota.file);
-    }
-    text
+    let quota = binding
+        .cpu_quota
+        .as_ref()
+        .map_or(String::new(), |quota| format!("; CPU time of at most {} CPUs together ({})", quota.cpus, quota.file));
+    format!("CPUs {} (cores {}, NUMA {}{confined}){quota}", binding.cpus, binding.cores, binding.numa_nodes)
 }
 
 /// Returns a line for each property that differs between ranks but should not.

@@ -122,7 +122,7 @@ fn least(limits: impl Iterator<Item = (u64, String)>) -> Option<Room> {
 }
 
 /// Parses a line `Name:   123 kB` of /proc/meminfo or /proc/self/status, in bytes.
-fn kibibytes(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn kibibytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }

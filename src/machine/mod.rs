@@ -28,6 +28,6 @@ pub use core_sharing::cores_shared;
 pub use describe::describe;
 pub use load::{Load, core_mhz};
 pub use placement::{Placement, placement};
-pub use rank::{RankMachine, to_json};
+pub use rank::RankMachine;
 pub use spread::Spread;
 pub use usage::Usage;

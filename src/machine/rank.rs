@@ -72,14 +72,6 @@ pub fn by_node(ranks: &[RankMachine]) -> Vec<(&str, Vec<&RankMachine>)> {
     nodes
 }
 
-/// Returns the records of all ranks as a JSON array.
-///
-/// # Errors
-/// If serde_json fails, which is not known to happen.
-pub fn to_json(ranks: &[RankMachine]) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(ranks)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,7 +82,7 @@ mod tests {
         let here = RankMachine::here(3, " Some MPI 1.2\n");
         assert_eq!((here.rank, here.mpi_library.as_str()), (3, "Some MPI 1.2"));
         assert!(here.problems.is_empty(), "{:?}", here.problems);
-        let there: Vec<RankMachine> = serde_json::from_str(&to_json(std::slice::from_ref(&here))?)?;
+        let there: Vec<RankMachine> = serde_json::from_str(&serde_json::to_string(std::slice::from_ref(&here))?)?;
         assert_eq!(there, [here]);
         Ok(())
     }

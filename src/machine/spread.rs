@@ -1,7 +1,7 @@
 //! Describes in words how ranks are spread over nodes, and compares the counts of the MPI library (ranks that can share
 //! memory), the host names and Slurm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Distribution of ranks over nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +51,7 @@ impl Spread {
     /// variables from the launcher.
     pub fn doubts(&self, hosts: &[&str], job: &BTreeMap<String, String>) -> Vec<String> {
         let mut doubts = Vec::new();
-        let mut names: Vec<&str> = hosts.to_vec();
-        names.sort_unstable();
-        names.dedup();
+        let names: BTreeSet<&str> = hosts.iter().copied().collect();
         let nodes = self.ranks_per_node.len();
         if !names.is_empty() && names.len() != nodes {
             doubts.push(format!(

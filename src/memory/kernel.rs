@@ -9,6 +9,8 @@ use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine::memory::kibibytes;
+
 /// Resident pages of this process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -34,10 +36,7 @@ impl Seen {
     }
 
     fn parse(status: &str) -> Option<Seen> {
-        let bytes = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-        };
+        let bytes = |name: &str| kibibytes(status, name);
         Some(Seen {
             private: bytes("RssAnon")?,
             shared: bytes("RssShmem")?,

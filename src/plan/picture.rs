@@ -48,20 +48,19 @@ fn runs(first: u64, inputs: &[Input]) -> Vec<(bool, u64, u64)> {
 }
 
 fn inputs_text(first: u64, inputs: &[Input]) -> String {
-    let mut text = String::new();
-    let mut before = None;
-    for (is_client, first, last) in runs(first, inputs) {
-        if before != Some(is_client) {
-            let separator = if before.is_some() { ", " } else { "" };
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{separator}{} ", if is_client { "clients" } else { "steps" });
-        } else {
-            text.push_str(", ");
-        }
-        let _ = if first == last { write!(text, "{first}") } else { write!(text, "{first}–{last}") };
-        before = Some(is_client);
-    }
-    if text.is_empty() { "nothing".to_owned() } else { text }
+    let runs = runs(first, inputs);
+    let kinds = runs.chunk_by(|one, next| one.0 == next.0).map(|alike| {
+        let kind = if alike[0].0 { "clients" } else { "steps" };
+        let numbers: Vec<String> = alike.iter().map(|(_, first, last)| span(first, last)).collect();
+        format!("{kind} {}", numbers.join(", "))
+    });
+    let kinds: Vec<String> = kinds.collect();
+    if kinds.is_empty() { "nothing".to_owned() } else { kinds.join(", ") }
+}
+
+/// One number, or the first and the last of several.
+fn span<N: PartialEq + fmt::Display>(first: N, last: N) -> String {
+    if first == last { first.to_string() } else { format!("{first}–{last}") }
 }
 
 /// A count with its thousands apart, so that long numbers can be read.
@@ -129,28 +128,21 @@ impl PlanPicture<'_> {
         }
         self.steps_text(out)?;
         writeln!(out, "\npredicted peak bytes of a rank, by purpose (what the MPI library allocates comes on top)")?;
-        let heads = ["resident", "accumulators", "staging", "result", "total"];
-        writeln!(
-            out,
-            "{:>11}  {:>16}  {:>16}  {:>16}  {:>16}  {:>16}",
-            "ranks", heads[0], heads[1], heads[2], heads[3], heads[4]
-        )?;
+        let mut line = |ranks: &str, [a, b, c, d, e]: [String; 5]| {
+            writeln!(out, "{ranks:>11}  {a:>16}  {b:>16}  {c:>16}  {d:>16}  {e:>16}")
+        };
+        line("ranks", ["resident", "accumulators", "staging", "result", "total"].map(str::to_owned))?;
         let runs = memory_runs(self);
         for (first, last, m) in runs.iter().take(MOST_LINES as usize) {
-            let ranks = if first == last { first.to_string() } else { format!("{first}–{last}") };
-            let [a, b, c, d, e] = [m.resident, m.accumulators, m.staging, m.result, m.total()].map(grouped);
-            writeln!(out, "{ranks:>11}  {a:>16}  {b:>16}  {c:>16}  {d:>16}  {e:>16}")?;
+            let sizes = [m.resident, m.accumulators, m.staging, m.result, m.total()];
+            line(&span(first, last), sizes.map(grouped))?;
         }
         more(out, runs.len() as u64, "lines")
     }
 
     fn steps_text(&self, out: &mut impl Write) -> fmt::Result {
-        let heads = ["step", "rank", "node", "level", "yields", "elements", "weight"];
-        let [step, rank, node, level, yields, elements, weight] = heads;
-        writeln!(
-            out,
-            "\n{step:>10}  {rank:>5}  {node:>5}  {level:>5}  {yields:<10}  {elements:<25}  {weight:>12}  takes"
-        )?;
+        let head = "      step   rank   node  level  yields      elements                         weight  takes";
+        writeln!(out, "\n{head}")?;
         let mut all = 0;
         for (first, steps) in parts(self.plan) {
             all += steps.len() as u64;

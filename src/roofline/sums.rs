@@ -8,7 +8,7 @@ use super::places::RankMap;
 use crate::engine::kernels::{Store, SumStart, Term, accumulate};
 use crate::engine::transport::{Transport, TransportError};
 use crate::engine::{Buffer, OutOfMemory};
-use crate::gradient::{Accumulator, Dtype, Element};
+use crate::gradient::{Dtype, Element};
 use crate::with_element;
 
 /// Elements of a sum. Two inputs and the sum with 8 bytes per element fill 24 KiB, which every first-level cache holds.

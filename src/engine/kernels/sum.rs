@@ -16,7 +16,7 @@ use std::mem::{MaybeUninit, size_of};
 
 use super::lanes::{Lanes, Plain};
 use super::{Store, Term};
-use crate::gradient::{Accumulator, Element};
+use crate::gradient::Element;
 
 /// Greatest number of terms that are added in one pass.
 const TOGETHER: usize = 5;

@@ -77,19 +77,15 @@ impl Hdf5 {
         };
         let (dtype, elements) = (first.dtype, first.elements());
         for other in &found[1..] {
-            let (path, shown, first_shown) = (&files[other.file], other.shown(), first.shown());
-            if other.dtype != dtype {
-                return Err(SourceError::content(
-                    path,
-                    format!("{shown} is {}, but {first_shown} is {dtype}; clients must be of one type", other.dtype),
-                ));
-            }
-            if other.elements() != elements {
-                return Err(SourceError::content(
-                    path,
-                    format!("{shown} is not as long as {first_shown}; clients must have as many elements"),
-                ));
-            }
+            let (shown, first_shown) = (other.shown(), first.shown());
+            let problem = if other.dtype != dtype {
+                format!("{shown} is {}, but {first_shown} is {dtype}; clients must be of one type", other.dtype)
+            } else if other.elements() != elements {
+                format!("{shown} is not as long as {first_shown}; clients must have as many elements")
+            } else {
+                continue;
+            };
+            return Err(SourceError::content(&files[other.file], problem));
         }
         let mut own_weights = Vec::new();
         for found in &found {
@@ -129,10 +125,6 @@ impl Hdf5 {
 }
 
 impl Source for Hdf5 {
-    fn clients(&self) -> usize {
-        self.clients.len()
-    }
-
     fn elements(&self) -> u64 {
         self.elements
     }
@@ -200,31 +192,22 @@ impl StoredDataset {
     fn weights(&self, path: &Path, key: Option<&str>) -> Result<Vec<Option<f64>>, SourceError> {
         let clients = if let [rows, _] = self.shape[..] { rows } else { 1 };
         let library = |cause| in_library(path, &self.name, &cause);
+        let wrong = |problem: String| Err(SourceError::content(path, problem));
+        let shown = self.shown();
         let names = self.dataset.attr_names().map_err(library)?;
         let wanted = key.map_or(WEIGHTS.to_vec(), |key| vec![key]);
         let present: Vec<_> = wanted.into_iter().filter(|key| names.iter().any(|name| name == key)).collect();
         let key = match present[..] {
             [] => return Ok(vec![None; clients]),
             [key] => key,
-            _ => {
-                return Err(SourceError::content(
-                    path,
-                    format!("{} has both attributes weights and num_samples; one must go", self.shown()),
-                ));
-            }
+            _ => return wrong(format!("{shown} has both attributes weights and num_samples; one must go")),
         };
         let values = self.dataset.attr(key).and_then(|attribute| attribute.read_raw::<f64>()).map_err(library)?;
         if values.len() != clients {
-            return Err(SourceError::content(
-                path,
-                format!("attribute {key} of {} has {} values for {clients} clients", self.shown(), values.len()),
-            ));
+            return wrong(format!("attribute {key} of {shown} has {} values for {clients} clients", values.len()));
         }
         if let Some(value) = values.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
-            return Err(SourceError::content(
-                path,
-                format!("attribute {key} of {} holds {value}; weights must be finite and above zero", self.shown()),
-            ));
+            return wrong(format!("attribute {key} of {shown} holds {value}; weights must be finite and above zero"));
         }
         Ok(values.into_iter().map(Some).collect())
     }
@@ -234,8 +217,8 @@ impl StoredDataset {
 fn datasets(path: &Path, file: usize, name: Option<&str>) -> Result<Vec<StoredDataset>, SourceError> {
     // The library's own message for a missing file or one that is not HDF5 is a dump of its internals.
     std::fs::File::open(path).map_err(|cause| SourceError::io(path, cause))?;
-    let opened = File::open(path)
-        .map_err(|cause| SourceError::content(path, format!("cannot be opened as an HDF5 file: {cause}")))?;
+    let wrong = |problem: String| SourceError::content(path, problem);
+    let opened = File::open(path).map_err(|cause| wrong(format!("cannot be opened as an HDF5 file: {cause}")))?;
     let Some(name) = name.filter(|name| !name.trim_matches('/').is_empty()) else {
         return in_group(path, file, &opened, "the file's top");
     };
@@ -243,15 +226,12 @@ fn datasets(path: &Path, file: usize, name: Option<&str>) -> Result<Vec<StoredDa
         let found = found(path, file, dataset)?;
         return match found.shape.len() {
             1 | 2 => Ok(vec![found]),
-            _ => Err(SourceError::content(
-                path,
-                format!("{} must have shape [elements] or [clients, elements]", found.shown()),
-            )),
+            _ => Err(wrong(format!("{} must have shape [elements] or [clients, elements]", found.shown()))),
         };
     }
     let Ok(group) = opened.group(name) else {
         let top = opened.member_names().unwrap_or_default().join(", ");
-        return Err(SourceError::content(path, format!("has no dataset or group \"{name}\"; at its top are: {top}")));
+        return Err(wrong(format!("has no dataset or group \"{name}\"; at its top are: {top}")));
     };
     in_group(path, file, &group, &format!("group \"{name}\""))
 }
@@ -279,6 +259,7 @@ fn in_group(path: &Path, file: usize, group: &Group, shown: &str) -> Result<Vec<
 fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, SourceError> {
     let name = dataset.name();
     let library = |cause| in_library(path, &name, &cause);
+    let wrong = |problem: String| Err(SourceError::content(path, problem));
     let stored = dataset.dtype().map_err(library)?;
     let dtype = match stored.to_descriptor() {
         Ok(TypeDescriptor::Float(FloatSize::U4)) => Some((Dtype::F32, Datatype::from_type::<f32>())),
@@ -292,10 +273,7 @@ fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, So
         _ => None,
     };
     let Some((dtype, native)) = dtype else {
-        return Err(SourceError::content(
-            path,
-            format!("dataset \"{name}\" is no float of 32 or 64 bits, nor little-endian IEEE binary16"),
-        ));
+        return wrong(format!("dataset \"{name}\" is no float of 32 or 64 bits, nor little-endian IEEE binary16"));
     };
     let native = native.map_err(library)?;
     let shape = dataset.shape();
@@ -305,10 +283,7 @@ fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, So
     if let Some(offset) = offset {
         let length = std::fs::metadata(path).map_err(|cause| SourceError::io(path, cause))?.len();
         if offset.checked_add(bytes).is_none_or(|end| end > length) {
-            return Err(SourceError::content(
-                path,
-                format!("is cut off: {length} bytes do not hold \"{name}\", {bytes} bytes from {offset} on"),
-            ));
+            return wrong(format!("is cut off: {length} bytes do not hold \"{name}\", {bytes} bytes from {offset} on"));
         }
     }
     Ok(StoredDataset { file, name, dataset, shape, dtype, offset })

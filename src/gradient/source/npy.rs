@@ -6,21 +6,9 @@ use std::path::{Path, PathBuf};
 
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 
-use super::stored::{StoredFile, StoredRun, read_runs};
-use super::weights::Weights;
-use super::{check_read, weights};
-use crate::gradient::{Dtype, Range, Source, SourceError};
-
-/// Gradients in npy files. Elements are read directly from the file and not cached.
-#[derive(Debug)]
-pub struct Npy {
-    files: Vec<StoredFile>,
-    /// File of each client, and the offset of its first element there, bytes.
-    clients: Vec<(usize, u64)>,
-    dtype: Dtype,
-    elements: u64,
-    weights: Vec<f64>,
-}
+use super::stored::{StoredFile, StoredGradients, StoredRun};
+use super::weights::{self, Weights};
+use crate::gradient::{Dtype, Range, SourceError};
 
 /// The contents of a file's header.
 struct NpyFile {
@@ -30,72 +18,46 @@ struct NpyFile {
     offset: u64,
 }
 
-impl Npy {
-    /// Opens the gradients in `files`: one file of shape \[clients, elements\], or a one-dimensional file for each
-    /// client in order. The default weight is 1.
-    pub fn open(files: &[PathBuf], asked: &Weights) -> Result<Self, SourceError> {
-        let Some(first_path) = files.first() else {
-            return Err(SourceError::Request("no npy file was given".into()));
-        };
-        let first = header(first_path)?;
-        let elements = first.shape[first.shape.len() - 1];
-        let mut clients = Vec::new();
-        if let (&[rows, _], [_]) = (&first.shape[..], files) {
-            let stride = elements * first.dtype.size() as u64;
-            clients.extend((0..rows).map(|row| (0, first.offset + row * stride)));
-            if clients.is_empty() {
-                return Err(SourceError::content(first_path, "holds no client: its shape begins with 0"));
-            }
-        } else {
-            for (index, path) in files.iter().enumerate() {
-                let header = header(path)?;
-                let problem = if header.shape.len() != 1 {
-                    format!("has shape {:?}; where there is a file a client, each has one dimension", header.shape)
-                } else if header.dtype != first.dtype {
-                    let (dtype, expected) = (header.dtype, first.dtype);
-                    format!("stores {dtype}, but {} stores {expected}; all must be alike", first_path.display())
-                } else if header.shape[0] != elements {
-                    let (own, first) = (header.shape[0], first_path.display());
-                    format!("has {own} elements, but {first} has {elements}; all clients must have as many")
-                } else {
-                    clients.push((index, header.offset));
-                    continue;
-                };
-                return Err(SourceError::content(path, problem));
-            }
+/// Opens the gradients in `files`: one file of shape \[clients, elements\], or a one-dimensional file for each client in
+/// order. The default weight is 1.
+pub fn open(files: &[PathBuf], asked: &Weights) -> Result<StoredGradients, SourceError> {
+    let Some(first_path) = files.first() else {
+        return Err(SourceError::Request("no npy file was given".into()));
+    };
+    let first = header(first_path)?;
+    let elements = first.shape[first.shape.len() - 1];
+    let client = |file: usize, offset: u64| (file, vec![StoredRun { range: Range::new(0, elements), offset }]);
+    let mut clients = Vec::new();
+    if let (&[rows, _], [_]) = (&first.shape[..], files) {
+        let stride = elements * first.dtype.size() as u64;
+        clients.extend((0..rows).map(|row| client(0, first.offset + row * stride)));
+        if clients.is_empty() {
+            return Err(SourceError::content(first_path, "holds no client: its shape begins with 0"));
         }
-        let found = vec![None; clients.len()];
-        let weights = weights::asked_or_found(asked, &found, |client| {
-            SourceError::Request(format!("client {client}: npy files hold no weights; give them in the experiment"))
-        })?;
-        let files = files.iter().map(|path| StoredFile::new(path)).collect();
-        Ok(Npy { files, clients, dtype: first.dtype, elements, weights })
+    } else {
+        for (index, path) in files.iter().enumerate() {
+            let header = header(path)?;
+            let problem = if header.shape.len() != 1 {
+                format!("has shape {:?}; where there is a file a client, each has one dimension", header.shape)
+            } else if header.dtype != first.dtype {
+                let (dtype, expected) = (header.dtype, first.dtype);
+                format!("stores {dtype}, but {} stores {expected}; all must be alike", first_path.display())
+            } else if header.shape[0] != elements {
+                let (own, first) = (header.shape[0], first_path.display());
+                format!("has {own} elements, but {first} has {elements}; all clients must have as many")
+            } else {
+                clients.push(client(index, header.offset));
+                continue;
+            };
+            return Err(SourceError::content(path, problem));
+        }
     }
-}
-
-impl Source for Npy {
-    fn clients(&self) -> usize {
-        self.clients.len()
-    }
-
-    fn elements(&self) -> u64 {
-        self.elements
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.weights
-    }
-
-    fn stored_dtype(&self) -> Option<Dtype> {
-        Some(self.dtype)
-    }
-
-    fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
-        check_read(self, client, range, dtype, out.len())?;
-        let (file, offset) = self.clients[client];
-        let runs = [StoredRun { range: Range::new(0, self.elements), offset }];
-        read_runs(&self.files[file], &runs, self.dtype, range, dtype, out)
-    }
+    let found = vec![None; clients.len()];
+    let weights = weights::asked_or_found(asked, &found, |client| {
+        SourceError::Request(format!("client {client}: npy files hold no weights; give them in the experiment"))
+    })?;
+    let files = files.iter().map(|path| StoredFile::new(path)).collect();
+    Ok(StoredGradients { files, clients, dtype: first.dtype, elements, weights })
 }
 
 /// Reads the header of `path` and checks that the array may hold gradients: one or two dimensions, little-endian
@@ -153,7 +115,7 @@ fn element_type(dtype: &DType) -> Result<Dtype, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FileKind, open_files, read};
+    use super::super::{FileKind, Source, open_files, read};
     use super::*;
 
     /// Makes an npy file of version 1 according to its specification.

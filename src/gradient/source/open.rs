@@ -5,27 +5,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::hdf5::Hdf5;
-use super::npy::Npy;
-use super::safetensors::{Safetensors, Split};
 use super::weights::Weights;
-use super::{Source, SourceError, find};
+use super::{Source, SourceError, find, npy, safetensors};
 
 /// The format of files of gradients, as named in experiments.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    strum::Display,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[derive(strum::Display, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum FileKind {
     /// A safetensors file a client, or one for all, each client's tensors under a prefix.
@@ -66,11 +52,8 @@ pub fn open_files(
     }
     let (files, named) = find::files(pattern, base_dir, kind.extensions())?;
     Ok(match kind {
-        FileKind::Safetensors => {
-            let split = if named { Split::Detect } else { Split::Files };
-            Box::new(Safetensors::open(&files, split, weights)?)
-        }
+        FileKind::Safetensors => Box::new(safetensors::open(&files, named, weights)?),
         FileKind::Hdf5 => Box::new(Hdf5::open(&files, dataset, weights)?),
-        FileKind::Npy => Box::new(Npy::open(&files, weights)?),
+        FileKind::Npy => Box::new(npy::open(&files, weights)?),
     })
 }

@@ -8,41 +8,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::stored::{StoredFile, StoredRun, read_runs};
-use super::weights::Weights;
-use super::{check_read, weights};
-use crate::gradient::{Dtype, Range, Source, SourceError};
+use super::stored::{StoredFile, StoredGradients, StoredRun};
+use super::weights::{self, Weights};
+use crate::gradient::{Dtype, Range, SourceError};
 
 mod header;
 
 use header::{Header, Tensor};
 
 /// Default metadata key of a client's weight.
-pub const WEIGHT_KEY: &str = "num_samples";
-
-/// The rule by which tensors are assigned to clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// Each file is a client, in the given order.
-    Files,
-    /// One file holds all clients. A client's names agree up to the first `.` or `/`; clients are in byte order of
-    /// these prefixes.
-    Prefixes,
-    /// `Prefixes` if there is one file without the bare weight key in its metadata, which a client's own file would
-    /// have; `Files` otherwise.
-    Detect,
-}
-
-/// Gradients in safetensors files. Only headers are kept in memory; elements are read directly from the file.
-#[derive(Debug)]
-pub struct Safetensors {
-    files: Vec<StoredFile>,
-    /// File of each client, and the runs of its elements there.
-    clients: Vec<(usize, Vec<StoredRun>)>,
-    dtype: Dtype,
-    elements: u64,
-    weights: Vec<f64>,
-}
+const WEIGHT_KEY: &str = "num_samples";
 
 /// One client as described by the header of its file.
 struct SafetensorsClient<'a> {
@@ -54,76 +29,46 @@ struct SafetensorsClient<'a> {
     tensors: BTreeMap<&'a str, &'a Tensor>,
 }
 
-impl Safetensors {
-    /// Opens the gradients in `files`, assigned to clients by `split`. `asked` tells where the weights come from: the
-    /// experiment or the metadata. If no client has any, each weighs 1.
-    pub fn open(files: &[PathBuf], split: Split, asked: &Weights) -> Result<Self, SourceError> {
-        let key = asked.key().unwrap_or(WEIGHT_KEY);
-        let headers = files.iter().map(|path| Header::read(path)).collect::<Result<Vec<_>, _>>()?;
-        let clients = match (split, &headers[..]) {
-            (_, []) => return Err(SourceError::Request("no safetensors file was given".into())),
-            (Split::Prefixes, [header]) => by_prefix(header)?,
-            (Split::Detect, [header]) if !header.metadata.contains_key(key) => by_prefix(header)?,
-            (Split::Prefixes, [_, second, ..]) => {
-                return Err(SourceError::content(&second.path, "is a second file; clients by prefix lie in one file"));
-            }
-            (Split::Files | Split::Detect, headers) => headers
-                .iter()
-                .enumerate()
-                .map(|(file, header)| {
-                    let tensors = header.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-                    SafetensorsClient { file, header, prefix: "", tensors }
-                })
-                .collect(),
-        };
-        let dtype = one_dtype(&headers)?;
-        let first = &clients[0];
-        for client in &clients[1..] {
-            if let Some(problem) = difference(client, first) {
-                return Err(SourceError::content(&client.header.path, problem));
-            }
+/// Opens the gradients in `files`, each of which is a client, in the given order. If the file was `named` itself and its
+/// metadata lacks the bare weight key, which a client's own file would have, it holds all clients. A client's names then
+/// agree up to the first `.` or `/`; clients are in byte order of these prefixes.
+///
+/// `asked` tells where the weights come from: the experiment or the metadata. If no client has any, each weighs 1.
+pub fn open(files: &[PathBuf], named: bool, asked: &Weights) -> Result<StoredGradients, SourceError> {
+    let key = asked.key().unwrap_or(WEIGHT_KEY);
+    let headers = files.iter().map(|path| Header::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let clients = match &headers[..] {
+        [] => return Err(SourceError::Request("no safetensors file was given".into())),
+        [header] if named && !header.metadata.contains_key(key) => by_prefix(header)?,
+        headers => headers
+            .iter()
+            .enumerate()
+            .map(|(file, header)| {
+                let tensors = header.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+                SafetensorsClient { file, header, prefix: "", tensors }
+            })
+            .collect(),
+    };
+    let dtype = one_dtype(&headers)?;
+    let first = &clients[0];
+    for client in &clients[1..] {
+        if let Some(problem) = difference(client, first) {
+            return Err(SourceError::content(&client.header.path, problem));
         }
-        let found = clients.iter().map(|client| weight(client, key)).collect::<Result<Vec<_>, _>>()?;
-        let weights = weights::asked_or_found(asked, &found, |client| {
-            let client = &clients[client];
-            SourceError::content(
-                &client.header.path,
-                format!(
-                    "has no metadata \"{}{key}\", which is this client's weight; give it, or give all weights in the \
-                     experiment",
-                    client.prefix
-                ),
-            )
-        })?;
-        let elements = first.tensors.values().map(|tensor| tensor.elements()).sum();
-        let clients = clients.iter().map(|client| (client.file, runs(client, dtype))).collect();
-        let files = files.iter().map(|path| StoredFile::new(path)).collect();
-        Ok(Safetensors { files, clients, dtype, elements, weights })
     }
-}
-
-impl Source for Safetensors {
-    fn clients(&self) -> usize {
-        self.clients.len()
-    }
-
-    fn elements(&self) -> u64 {
-        self.elements
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.weights
-    }
-
-    fn stored_dtype(&self) -> Option<Dtype> {
-        Some(self.dtype)
-    }
-
-    fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
-        check_read(self, client, range, dtype, out.len())?;
-        let (file, runs) = &self.clients[client];
-        read_runs(&self.files[*file], runs, self.dtype, range, dtype, out)
-    }
+    let found = clients.iter().map(|client| weight(client, key)).collect::<Result<Vec<_>, _>>()?;
+    let weights = weights::asked_or_found(asked, &found, |client| {
+        let client = &clients[client];
+        client.header.wrong(format!(
+            "has no metadata \"{}{key}\", which is this client's weight; give it, or give all weights in the \
+             experiment",
+            client.prefix
+        ))
+    })?;
+    let elements = first.tensors.values().map(|tensor| tensor.elements()).sum();
+    let clients = clients.iter().map(|client| (client.file, runs(client, dtype))).collect();
+    let files = files.iter().map(|path| StoredFile::new(path)).collect();
+    Ok(StoredGradients { files, clients, dtype, elements, weights })
 }
 
 /// Groups the tensors of one file into clients by the prefixes of their names.
@@ -131,13 +76,10 @@ fn by_prefix(header: &Header) -> Result<Vec<SafetensorsClient<'_>>, SourceError>
     let mut clients: BTreeMap<&str, BTreeMap<&str, &Tensor>> = BTreeMap::new();
     for (name, tensor) in &header.tensors {
         let Some(end) = name.find(['.', '/']) else {
-            return Err(SourceError::content(
-                &header.path,
-                format!(
-                    "tensor \"{name}\" names no client; in one file of all clients a name is client.tensor or \
-                     client/tensor (a file that is one client is named by its directory or a glob)"
-                ),
-            ));
+            return Err(header.wrong(format!(
+                "tensor \"{name}\" names no client; in one file of all clients a name is client.tensor or \
+                 client/tensor (a file that is one client is named by its directory or a glob)"
+            )));
         };
         let (prefix, rest) = name.split_at(end + 1);
         clients.entry(prefix).or_default().insert(rest, tensor);
@@ -151,25 +93,19 @@ fn one_dtype(headers: &[Header]) -> Result<Dtype, SourceError> {
     for header in headers {
         for (name, tensor) in &header.tensors {
             let Some(dtype) = tensor.dtype else {
-                return Err(SourceError::content(
-                    &header.path,
-                    format!(
-                        "tensor \"{name}\" is {}; a gradient is F32, F64, F16 or BF16, so leave out counters such as \
-                         num_batches_tracked",
-                        tensor.stored_as
-                    ),
-                ));
+                return Err(header.wrong(format!(
+                    "tensor \"{name}\" is {}; a gradient is F32, F64, F16 or BF16, so leave out counters such as \
+                     num_batches_tracked",
+                    tensor.stored_as
+                )));
             };
             match seen {
                 Some((first, first_name, first_header)) if first != dtype => {
-                    return Err(SourceError::content(
-                        &header.path,
-                        format!(
-                            "tensor \"{name}\" is {dtype}, but \"{first_name}\" in {} is {first}; all must be of one \
-                             type",
-                            first_header.path.display()
-                        ),
-                    ));
+                    return Err(header.wrong(format!(
+                        "tensor \"{name}\" is {dtype}, but \"{first_name}\" in {} is {first}; all must be of one \
+                         type",
+                        first_header.path.display()
+                    )));
                 }
                 Some(_) => {}
                 None => seen = Some((dtype, name, header)),
@@ -211,10 +147,9 @@ fn weight(client: &SafetensorsClient, key: &str) -> Result<Option<f64>, SourceEr
     };
     match text.trim().parse() {
         Ok(weight) if weight > 0.0 && f64::is_finite(weight) => Ok(Some(weight)),
-        _ => Err(SourceError::content(
-            &client.header.path,
-            format!("metadata \"{key}\" is \"{text}\"; a weight must be a number that is finite and above zero"),
-        )),
+        _ => Err(client.header.wrong(format!(
+            "metadata \"{key}\" is \"{text}\"; a weight must be a number that is finite and above zero"
+        ))),
     }
 }
 

@@ -6,8 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::check_read;
 use super::convert::convert;
-use crate::gradient::{Dtype, Element, Range, SourceError};
+use crate::gradient::{Dtype, Element, Range, Source, SourceError};
 use crate::with_element;
 
 const _: () = assert!(cfg!(target_endian = "little"), "stored elements are little-endian and are read as they are");
@@ -17,7 +18,7 @@ const BLOCK: u64 = 8192;
 
 /// A file that is opened at its first read, so that a process only holds open the files of the clients it reads.
 #[derive(Debug)]
-pub(super) struct StoredFile {
+pub struct StoredFile {
     path: PathBuf,
     file: OnceLock<File>,
 }
@@ -54,11 +55,42 @@ impl StoredFile {
 
 /// Elements of a gradient that are contiguous in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StoredRun {
+pub struct StoredRun {
     /// The elements' range in the gradient.
     pub(super) range: Range,
     /// Offset of the first of them in the file, bytes.
     pub(super) offset: u64,
+}
+
+/// Gradients in files. Only their place is kept in memory; elements are read directly from the files.
+#[derive(Debug)]
+pub struct StoredGradients {
+    pub(super) files: Vec<StoredFile>,
+    /// File of each client, and the runs of its elements there.
+    pub(super) clients: Vec<(usize, Vec<StoredRun>)>,
+    pub(super) dtype: Dtype,
+    pub(super) elements: u64,
+    pub(super) weights: Vec<f64>,
+}
+
+impl Source for StoredGradients {
+    fn elements(&self) -> u64 {
+        self.elements
+    }
+
+    fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    fn stored_dtype(&self) -> Option<Dtype> {
+        Some(self.dtype)
+    }
+
+    fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
+        check_read(self, client, range, dtype, out.len())?;
+        let (file, runs) = &self.clients[client];
+        read_runs(&self.files[*file], runs, self.dtype, range, dtype, out)
+    }
 }
 
 /// Writes elements `range` to `out` as `dtype`. `runs` are in order of elements and cover the gradient; they are stored

@@ -58,20 +58,12 @@ impl Synthetic {
 }
 
 impl Source for Synthetic {
-    fn clients(&self) -> usize {
-        self.weights.len()
-    }
-
     fn elements(&self) -> u64 {
         self.elements
     }
 
     fn weights(&self) -> &[f64] {
         &self.weights
-    }
-
-    fn stored_dtype(&self) -> Option<Dtype> {
-        None
     }
 
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
@@ -82,32 +74,24 @@ impl Source for Synthetic {
             match dtype {
                 Dtype::F32 => in_place(out, first, keys, fill_f32),
                 Dtype::F64 => in_place(out, first, keys, fill_f64),
-                Dtype::F16 => in_place(out, first, keys, |out: &mut [f16], first, keys| {
-                    let mut wide = [0f32; BLOCK];
-                    blocks(out, first, |out, first| {
-                        let wide = &mut wide[..out.len()];
-                        fill_f32(wide, first, keys);
-                        out.convert_from_f32_slice(wide);
-                    });
-                }),
-                Dtype::Bf16 => in_place(out, first, keys, |out: &mut [bf16], first, keys| {
-                    let mut wide = [0f32; BLOCK];
-                    blocks(out, first, |out, first| {
-                        let wide = &mut wide[..out.len()];
-                        fill_f32(wide, first, keys);
-                        out.convert_from_f32_slice(wide);
-                    });
-                }),
+                Dtype::F16 => in_place(out, first, keys, fill_half::<f16>),
+                Dtype::Bf16 => in_place(out, first, keys, fill_half::<bf16>),
             }
         });
         Ok(())
     }
 }
 
-/// Calls `fill` for each block of `out` with the number of the block's first element.
-fn blocks<T>(out: &mut [T], first: u32, mut fill: impl FnMut(&mut [T], u32)) {
+/// Writes the elements from `first` on to `out`, rounded from binary32.
+fn fill_half<H>(out: &mut [H], first: u32, keys: [u32; 2])
+where
+    [H]: HalfFloatSliceExt,
+{
+    let mut wide = [0f32; BLOCK];
     for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-        fill(out, first.wrapping_add((block * BLOCK) as u32));
+        let wide = &mut wide[..out.len()];
+        fill_f32(wide, first.wrapping_add((block * BLOCK) as u32), keys);
+        out.convert_from_f32_slice(wide);
     }
 }
 

@@ -40,29 +40,23 @@ impl Weights {
 /// Returns `weights` if they are valid for `clients` clients: as many, each finite and above zero, and each and their
 /// sum within the range of binary32, in which sums over f32, f16 and bf16 gradients are formed.
 pub fn checked(weights: Vec<f64>, clients: usize) -> Result<Vec<f64>, SourceError> {
+    let wrong = |problem: String| Err(SourceError::Request(format!("weights: {problem}")));
     if weights.len() != clients {
-        return Err(SourceError::Request(format!(
-            "weights: {} given for {clients} clients; there must be one a client",
-            weights.len()
-        )));
+        return wrong(format!("{} given for {clients} clients; there must be one a client", weights.len()));
     }
     for (client, &weight) in weights.iter().enumerate() {
         if !(weight.is_finite() && weight > 0.0) {
-            return Err(SourceError::Request(format!(
-                "weights: client {client} has weight {weight}; a weight must be finite and above zero"
-            )));
+            return wrong(format!("client {client} has weight {weight}; a weight must be finite and above zero"));
         }
         if !(f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&weight) {
-            return Err(SourceError::Request(format!(
-                "weights: client {client} has weight {weight:e}, which binary32 cannot hold; scale the weights"
-            )));
+            return wrong(format!(
+                "client {client} has weight {weight:e}, which binary32 cannot hold; scale the weights"
+            ));
         }
     }
     let sum: f64 = weights.iter().sum();
     if sum > f64::from(f32::MAX) {
-        return Err(SourceError::Request(format!(
-            "weights: their sum {sum:e} is more than binary32 can hold; scale the weights"
-        )));
+        return wrong(format!("their sum {sum:e} is more than binary32 can hold; scale the weights"));
     }
     Ok(weights)
 }

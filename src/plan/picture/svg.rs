@@ -59,8 +59,8 @@ enum Grain {
 impl Grain {
     fn of(count: u64, ranks: u64) -> Grain {
         match (count, ranks) {
-            (count, _) if count <= MOST_SINGLE => Grain::Single,
-            (_, ranks) if ranks <= MOST_SINGLE => Grain::Rank,
+            (..=MOST_SINGLE, _) => Grain::Single,
+            (_, ..=MOST_SINGLE) => Grain::Rank,
             _ => Grain::Box,
         }
     }

@@ -41,6 +41,11 @@ impl Tensor {
 }
 
 impl Header {
+    /// Makes the error for contents of this file.
+    pub(super) fn wrong(&self, problem: String) -> SourceError {
+        SourceError::content(&self.path, problem)
+    }
+
     /// Reads only the header of `path`. It is an error if the header is damaged or disagrees with the file's length.
     pub(super) fn read(path: &Path) -> Result<Self, SourceError> {
         let io = |cause| SourceError::io(path, cause);

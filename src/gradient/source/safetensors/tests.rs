@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::super::{FileKind, open_files, read};
+use super::super::{FileKind, Source, open_files, read};
 use super::*;
 use crate::gradient::source::weights::Weights;
 
