@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
     Clone,
     Copy,
     Debug,
+    Default,
     PartialEq,
     Eq,
     Hash,
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Dtype {
+    #[default]
     /// IEEE 754 binary32, accumulated in binary32.
     F32,
     /// IEEE 754 binary64, accumulated in binary64.
