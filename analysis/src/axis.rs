@@ -1,6 +1,6 @@
 //! Axes of pictures: range, ticks, and the positions of values.
 
-use crate::number::{bytes, trimmed};
+use crate::number::{ascending, bytes, trimmed};
 
 /// An axis, linear or logarithmic.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,9 +49,7 @@ impl Axis {
 
     /// A logarithmic axis with ticks at the values themselves, or at powers of two if these would be too close.
     pub fn powers(title: &str, values: impl Iterator<Item = f64>, text: fn(f64) -> String) -> Option<Axis> {
-        let mut there: Vec<f64> = values.filter(|value| *value > 0.0 && value.is_finite()).collect();
-        there.sort_by(f64::total_cmp);
-        there.dedup();
+        let mut there = ascending(values.filter(|value| *value > 0.0 && value.is_finite()));
         let (first, last) = (*there.first()?, *there.last()?);
         let (low, high) = widened(first, last, 0.08);
         let apart = |ticks: &[f64]| {

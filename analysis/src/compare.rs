@@ -6,10 +6,10 @@ use gradshard::results::row::{CellRow, Status};
 use gradshard::stats::holm::holm;
 use gradshard::stats::{Alpha, Interval, between_jobs, unpaired};
 
-use crate::source::{Compared, OpenFile};
+use crate::source::OpenFile;
 
 /// The properties that identify the same measurement in different files.
-type Key = ([String; 4], Vec<u64>);
+pub type Key = ([String; 4], Vec<u64>);
 
 fn key(cell: &CellRow) -> Key {
     let ceiling = cell.ceiling_bytes.map_or(u64::MAX, |bytes| bytes as u64);
@@ -86,24 +86,18 @@ pub struct Pair {
     pub reason: String,
 }
 
-/// One side of a comparison: the jobs with one label.
-pub struct Side<'f> {
-    cells: BTreeMap<Key, Vec<(&'f CellRow, Vec<f64>)>>,
-}
+/// One side of a comparison: the cells of the jobs with one label, with the seconds of their rounds.
+pub type Side<'f> = BTreeMap<Key, Vec<(&'f CellRow, Vec<f64>)>>;
 
-impl<'f> Side<'f> {
-    /// All cells of the files.
-    pub fn of(sources: impl IntoIterator<Item = &'f OpenFile>) -> Side<'f> {
-        let mut cells: BTreeMap<Key, Vec<(&CellRow, Vec<f64>)>> = BTreeMap::new();
-        for source in sources {
-            for comparison in source.comparisons() {
-                for cell in &comparison.contest.cells {
-                    cells.entry(key(cell)).or_default().push((cell, Compared::seconds(&comparison, cell)));
-                }
-            }
+/// All cells of the files.
+pub fn side<'f>(sources: impl IntoIterator<Item = &'f OpenFile>) -> Side<'f> {
+    let mut cells = Side::new();
+    for comparison in sources.into_iter().flat_map(OpenFile::comparisons) {
+        for cell in &comparison.contest.cells {
+            cells.entry(key(cell)).or_default().push((*cell, comparison.seconds(cell)));
         }
-        Side { cells }
     }
+    cells
 }
 
 /// Compares every cell of both sides, including cells that only one side has. Ratios within 1 + `margin` count as no
@@ -111,10 +105,10 @@ impl<'f> Side<'f> {
 pub fn compare(baseline: &Side<'_>, here: &Side<'_>, label: &str, margin: f64) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     let none = Vec::new();
-    for (key, before) in &baseline.cells {
-        pairs.push(pair(label, before, here.cells.get(key).unwrap_or(&none), margin));
+    for (key, before) in baseline {
+        pairs.push(pair(label, before, here.get(key).unwrap_or(&none), margin));
     }
-    for (_, now) in here.cells.iter().filter(|(key, _)| !baseline.cells.contains_key(*key)) {
+    for (_, now) in here.iter().filter(|(key, _)| !baseline.contains_key(*key)) {
         pairs.push(pair(label, &none, now, margin));
     }
     let adjust =
@@ -145,10 +139,8 @@ fn pair(label: &str, before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> Pair {
     let sides = [ok(before), ok(now)];
     let medians = [0, 1].map(|side| -> Vec<f64> { sides[side].iter().filter_map(|(cell, _)| cell.median_s).collect() });
     let rounds = [0, 1].map(|side| -> Vec<f64> { sides[side].iter().flat_map(|(_, s)| s.iter().copied()).collect() });
-    let found = match between_jobs(&medians[1], &medians[0], margin, Alpha::FIVE_PERCENT) {
-        Some(found) => Some(found),
-        None => unpaired(&rounds[1], &rounds[0], margin, Alpha::FIVE_PERCENT),
-    };
+    let found = between_jobs(&medians[1], &medians[0], margin, Alpha::FIVE_PERCENT)
+        .or_else(|| unpaired(&rounds[1], &rounds[0], margin, Alpha::FIVE_PERCENT));
     let cell = now.first().or(before.first()).map(|(cell, _)| *cell);
     let (change, reason) = judge(&sides, before, now, margin);
     let text = |of: fn(&CellRow) -> String| cell.map(of).unwrap_or_default();
@@ -276,7 +268,7 @@ mod tests {
     }
 
     fn change(before: &OpenFile, now: &OpenFile) -> Change {
-        compare(&Side::of([before]), &Side::of([now]), "x", 0.05)[0].change
+        compare(&side([before]), &side([now]), "x", 0.05)[0].change
     }
 
     const TIMES: [f64; 10] = [1.0, 1.01, 1.02, 0.99, 1.03, 1.0, 0.98, 1.01, 1.02, 1.0];
@@ -296,7 +288,7 @@ mod tests {
         let failed = source(&[], |cell| (cell.status, cell.median_s) = (Status::Failed, None));
         assert_eq!(change(&base, &failed), Change::Lost);
         let none = source(&TIMES, |cell| cell.clients = 99);
-        let pairs = compare(&Side::of([&base]), &Side::of([&none]), "x", 0.05);
+        let pairs = compare(&side([&base]), &side([&none]), "x", 0.05);
         assert_eq!(pairs.iter().map(|pair| pair.change).collect::<Vec<_>>(), [Change::Lost, Change::New]);
         let bits = |cell: &mut CellRow| {
             cell.verification = Some(VerificationRow { differing_elements: 1, ..VerificationRow::default() });
@@ -312,7 +304,7 @@ mod tests {
     fn jobs_are_the_outer_unit() {
         let times = |factor: f64| source(&TIMES.map(|t| t * factor), |_| ());
         let (a, b, c, d) = (times(1.0), times(1.4), times(1.3), times(1.7));
-        let pairs = compare(&Side::of([&a, &b]), &Side::of([&c, &d]), "x", 0.05);
+        let pairs = compare(&side([&a, &b]), &side([&c, &d]), "x", 0.05);
         assert_eq!((pairs[0].jobs, pairs[0].change), ([2, 2], Change::NotShown));
         assert_eq!(change(&a, &c), Change::Slower);
     }

@@ -29,14 +29,6 @@ impl Figure {
         notes.extend(self.caveats.iter().map(|caveat| format!("! {caveat}.")));
         svg(&self.picture, Some(Frame { title: &self.title, notes: &notes }))
     }
-
-    /// The SVG for the page, which contains the texts itself.
-    ///
-    /// # Errors
-    /// The errors of [`svg`].
-    pub fn inline(&self) -> Result<String, RenderError> {
-        svg(&self.picture, None)
-    }
 }
 
 /// Converts a text to a part of a file name: lower-case letters, digits and single hyphens.

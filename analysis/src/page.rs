@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::compare::Pair;
 use crate::figure::Figure;
 use crate::number::{NONE, bytes, counted, grouped, interval, percent, rate, seconds, trimmed};
-use crate::render::RenderError;
+use crate::render::{RenderError, svg};
 use crate::report::{Answer, Mood, Report, Section};
 use crate::source::{Compared, OpenFile};
 use crate::style::variables;
@@ -110,7 +110,9 @@ fn section(section: &Section) -> Result<Markup, RenderError> {
 fn figure(figure: &Figure) -> Result<Markup, RenderError> {
     let described = html! { svg role="img" aria-label=(figure.title) {} }.into_string();
     let opening = described.trim_end_matches("></svg>").to_owned() + " ";
-    let svg = figure.inline()?.replacen("<svg ", &opening, 1).replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
+    // The page contains the texts itself.
+    let svg =
+        svg(&figure.picture, None)?.replacen("<svg ", &opening, 1).replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
     let [as_svg, as_png] = ["svg", "png"].map(|ending| format!("{}.{ending}", figure.name));
     Ok(html! {
         figure id=(figure.name) {

@@ -59,15 +59,6 @@ pub enum Mark {
     },
 }
 
-/// A line of the legend.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LegendEntry {
-    /// The sign before the text.
-    pub sign: Sign,
-    /// The text.
-    pub text: String,
-}
-
 /// A sign before a text of the legend.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sign {
@@ -90,8 +81,8 @@ pub struct Picture {
     pub y: Axis,
     /// The elements in drawing order.
     pub marks: Vec<Mark>,
-    /// The entries of the legend.
-    pub legend: Vec<LegendEntry>,
+    /// The lines of the legend: each sign, and the text after it.
+    pub legend: Vec<(Sign, String)>,
     /// Height of the plotting area in pixels.
     pub height: u32,
 }
@@ -132,12 +123,8 @@ impl Picture {
 
     /// Adds a small circle, for one of many points.
     pub fn speck(&mut self, at: (f64, f64), colour: Colour) {
-        self.marks.push(Mark::Dot {
-            at,
-            style: Style { colour, shape: MarkShape::Circle },
-            radius: 1.6,
-            hollow: false,
-        });
+        let style = Style { colour, shape: MarkShape::Circle };
+        self.marks.push(Mark::Dot { at, style, radius: 1.6, hollow: false });
     }
 
     /// Adds an interval.
@@ -157,8 +144,8 @@ impl Picture {
 
     /// Adds an entry to the legend, unless it has one with the same text.
     pub fn explain(&mut self, sign: Sign, text: &str) {
-        if !self.legend.iter().any(|entry| entry.text == text) {
-            self.legend.push(LegendEntry { sign, text: text.to_owned() });
+        if !self.legend.iter().any(|(_, other)| other == text) {
+            self.legend.push((sign, text.to_owned()));
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Frame<'a> {
 
 type Area<'b> = DrawingArea<SVGBackend<'b>, Shift>;
 type Axes<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn<T = ()> = Result<T, String>;
+type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
 fn fine(pixels: f64) -> i32 {
     (pixels * FINE).round() as i32
@@ -59,10 +59,6 @@ fn font(colour: Colour, size: f64, bold: bool) -> TextStyle<'static> {
     TextStyle { color: rgb(colour).to_backend_color(), ..TextStyle::from(font) }
 }
 
-fn said(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
 /// The picture as SVG. With a frame it is a complete file in light colours. Without a frame it is for a page: colours
 /// are CSS variables, and the font is the page's.
 ///
@@ -70,7 +66,7 @@ fn said(error: impl std::fmt::Display) -> String {
 /// The errors of the drawing library, which does not fail on a string.
 pub fn svg(picture: &Picture, frame: Option<Frame<'_>>) -> Result<String, RenderError> {
     let title = frame.map(|frame| frame.title).unwrap_or_default();
-    let failed = |detail| RenderError { title: title.to_owned(), detail };
+    let failed = |detail: DrawingAreaErrorKind<_>| RenderError { title: title.to_owned(), detail: detail.to_string() };
     let mut text = String::new();
     let height = draw(picture, frame, &mut text).map_err(failed)?;
     let drawn = format!("width=\"{}\" height=\"{}\"", fine(WIDTH.into()), fine(height.into()));
@@ -115,7 +111,7 @@ fn draw(picture: &Picture, frame: Option<Frame<'_>>, text: &mut String) -> Drawn
     let root =
         SVGBackend::with_string(text, (fine(WIDTH.into()) as u32, fine(height.into()) as u32)).into_drawing_area();
     if frame.is_some() {
-        root.fill(&rgb(GROUND)).map_err(said)?;
+        root.fill(&rgb(GROUND))?;
     }
     for (index, line) in titles.iter().enumerate() {
         write(&root, line, (10.0, 8.0 + f64::from(LINE) * index as f64), font(INK, 13.5, true))?;
@@ -124,26 +120,26 @@ fn draw(picture: &Picture, frame: Option<Frame<'_>>, text: &mut String) -> Drawn
     let (field, rest) = rest.split_vertically(fine(field.into()));
     draw_field(picture, &root, &field, below)?;
     for (index, row) in rows.iter().enumerate() {
-        for (column, entry) in row.iter().enumerate() {
+        for (column, (sign, text)) in row.iter().enumerate() {
             let wide = f64::from(WIDTH - 20) / row.len().max(if rows.len() > 1 { 2 } else { 1 }) as f64;
             let at = (14.0 + wide * column as f64, f64::from(LINE) * (index as f64 + 0.5));
-            draw_sign(&rest, entry.sign, at)?;
-            write(&rest, &entry.text, (at.0 + 12.0, at.1 - 6.0), font(INK, TEXT, false))?;
+            draw_sign(&rest, *sign, at)?;
+            write(&rest, text, (at.0 + 12.0, at.1 - 6.0), font(INK, TEXT, false))?;
         }
     }
     for (index, line) in notes.iter().enumerate() {
         let at = (10.0, f64::from(legend) + 6.0 + f64::from(LINE) * index as f64);
         write(&rest, line, at, font(MUTED, 11.0, false))?;
     }
-    root.present().map_err(said)?;
+    root.present()?;
     drop((field, rest));
     Ok(height)
 }
 
 /// Entries of the legend by row, two per row if they are short enough.
-fn legend_rows(picture: &Picture) -> Vec<Vec<&crate::picture::LegendEntry>> {
-    let mut rows: Vec<Vec<&crate::picture::LegendEntry>> = Vec::new();
-    let is_short = |entry: &&crate::picture::LegendEntry| entry.text.chars().count() <= LINE_CHARACTERS / 2 - 4;
+fn legend_rows(picture: &Picture) -> Vec<Vec<&(Sign, String)>> {
+    let mut rows: Vec<Vec<&(Sign, String)>> = Vec::new();
+    let is_short = |entry: &&(Sign, String)| entry.1.chars().count() <= LINE_CHARACTERS / 2 - 4;
     for entry in &picture.legend {
         match rows.last_mut() {
             Some(row) if row.len() == 1 && row.iter().all(is_short) && is_short(&entry) => row.push(entry),
@@ -154,7 +150,7 @@ fn legend_rows(picture: &Picture) -> Vec<Vec<&crate::picture::LegendEntry>> {
 }
 
 fn write(area: &Area<'_>, text: &str, at: (f64, f64), style: TextStyle<'_>) -> Drawn {
-    area.draw(&Text::new(text.to_owned(), (fine(at.0), fine(at.1)), style)).map_err(said)
+    area.draw(&Text::new(text.to_owned(), (fine(at.0), fine(at.1)), style))
 }
 
 fn draw_sign(area: &Area<'_>, sign: Sign, (x, y): (f64, f64)) -> Drawn {
@@ -169,11 +165,10 @@ fn draw_sign(area: &Area<'_>, sign: Sign, (x, y): (f64, f64)) -> Drawn {
         }
         Sign::Dashed(colour) => {
             let style = rgb(colour).stroke_width(fine(1.6) as u32);
-            area.draw(&PathElement::new(vec![(at.0 - reach, at.1), (at.0 - fine(1.5), at.1)], style)).map_err(said)?;
+            area.draw(&PathElement::new(vec![(at.0 - reach, at.1), (at.0 - fine(1.5), at.1)], style))?;
             area.draw(&PathElement::new(vec![(at.0 + fine(1.5), at.1), (at.0 + reach, at.1)], style))
         }
     }
-    .map_err(said)
 }
 
 /// Width of the texts of the y axis in pixels.
@@ -196,8 +191,7 @@ fn draw_field(picture: &Picture, root: &Area<'_>, area: &Area<'_>, below: u32) -
         .margin_bottom(fine(f64::from(LINE)))
         .x_label_area_size(fine(f64::from(below - LINE)))
         .y_label_area_size(fine(left_of(y)))
-        .build_cartesian_2d(range(x), range(y))
-        .map_err(said)?;
+        .build_cartesian_2d(range(x), range(y))?;
     draw_ticks(&field, picture)?;
     let middle = f64::from(WIDTH) / 2.0;
     let under = f64::from(picture.height + below) - f64::from(LINE) - 4.0;
@@ -205,7 +199,7 @@ fn draw_field(picture: &Picture, root: &Area<'_>, area: &Area<'_>, below: u32) -
     write(area, &x.title, (middle, under), centred)?;
     for (index, name) in y.rows.iter().enumerate() {
         let at = (x.place(x.low), -(index as f64) + 0.46);
-        field.plotting_area().draw(&Text::new(name.clone(), at, font(INK, TEXT, false))).map_err(said)?;
+        field.plotting_area().draw(&Text::new(name.clone(), at, font(INK, TEXT, false)))?;
     }
     for mark in &picture.marks {
         draw_mark(root, &field, picture, mark)?;
@@ -221,12 +215,12 @@ fn draw_ticks(field: &Axes<'_, '_>, picture: &Picture) -> Drawn {
     let area = field.plotting_area();
     let line = |from, to, colour| {
         let style = rgb(colour).stroke_width(fine(1.0) as u32);
-        area.draw(&PathElement::new(vec![from, to], style)).map_err(said)
+        area.draw(&PathElement::new(vec![from, to], style))
     };
     let word = |at: (f64, f64), off: (f64, f64), text: &str, pos: Pos| {
         let style = font(MUTED, TEXT, false).pos(pos);
         let text = Text::new(text.to_owned(), (fine(off.0), fine(off.1)), style);
-        area.draw(&(EmptyElement::at(at) + text)).map_err(said)
+        area.draw(&(EmptyElement::at(at) + text))
     };
     for (value, text) in &x.ticks {
         let at = x.place(*value);
@@ -254,7 +248,7 @@ fn draw_dashed(field: &Axes<'_, '_>, points: &[(f64, f64)], style: ShapeStyle) -
         let mut begin = 0.0;
         while begin < 1.0 {
             let piece = vec![at(begin), at((begin + dash).min(1.0))];
-            area.draw(&PathElement::new(piece, style)).map_err(said)?;
+            area.draw(&PathElement::new(piece, style))?;
             begin += period;
         }
     }
@@ -272,31 +266,31 @@ fn draw_mark(root: &Area<'_>, field: &Axes<'_, '_>, picture: &Picture, what: &Ma
             if *dashed {
                 return draw_dashed(field, &points, style);
             }
-            field.plotting_area().draw(&PathElement::new(points, style)).map_err(said)
+            field.plotting_area().draw(&PathElement::new(points, style))
         }
         Mark::Dot { at, style, radius, hollow } => {
-            root.draw(&mark(field.backend_coord(&place(at)), *style, *radius, *hollow)).map_err(said)
+            root.draw(&mark(field.backend_coord(&place(at)), *style, *radius, *hollow))
         }
         Mark::Whisker { from, to, colour } => {
             let (from, to) = (place(from), place(to));
             let style = rgb(*colour).stroke_width(fine(1.4) as u32);
-            field.plotting_area().draw(&PathElement::new(vec![from, to], style)).map_err(said)?;
+            field.plotting_area().draw(&PathElement::new(vec![from, to], style))?;
             let cap = fine(3.5);
             let bar = if from.1 == to.1 { [(0, -cap), (0, cap)] } else { [(-cap, 0), (cap, 0)] };
             for end in [from, to] {
                 let element = EmptyElement::at(end) + PathElement::new(bar.to_vec(), style);
-                field.plotting_area().draw(&element).map_err(said)?;
+                field.plotting_area().draw(&element)?;
             }
             Ok(())
         }
         Mark::Area { from, to, colour } => {
             let shape = Rectangle::new([place(from), place(to)], rgb(*colour).filled());
-            field.plotting_area().draw(&shape).map_err(said)
+            field.plotting_area().draw(&shape)
         }
         Mark::Word { at, text, colour, ends } => {
             let side = if *ends { HPos::Right } else { HPos::Left };
             let style = font(*colour, 11.0, false).pos(Pos::new(side, VPos::Center));
-            field.plotting_area().draw(&Text::new(text.clone(), place(at), style)).map_err(said)
+            field.plotting_area().draw(&Text::new(text.clone(), place(at), style))
         }
     }
 }

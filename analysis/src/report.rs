@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gradshard::gradient::Dtype;
+use gradshard::results::distinct::distinct;
 use gradshard::results::row::CellRow;
 use gradshard::results::show::sentences;
 use gradshard::stats::Verdict;
 
+use crate::arguments::Arguments;
 use crate::caveat::{Caveat, caveats};
-use crate::compare::{Change, Pair, Side, compare, sentence};
+use crate::compare::{Change, Pair, compare, sentence, side};
 use crate::figure::{Figure, slug};
-use crate::number::percent;
+use crate::number::{counted, percent};
 use crate::plots::{
-    Context, ForestRow, PriceError, Prices, agreement, cost, distribution, forest, memory_over_shards,
-    memory_over_size, over_nodes, over_shards, over_size, rounds, share, timelines,
+    Context, ForestRow, Prices, agreement, cost, distribution, forest, memory_over_shards, memory_over_size,
+    over_nodes, over_shards, over_size, rounds, share, timelines,
 };
 use crate::source::{Compared, OpenFile};
 use crate::style::of_strategy;
@@ -51,17 +53,6 @@ pub struct Section {
     pub figures: Vec<Figure>,
 }
 
-/// Settings of a report.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Number of comparisons with figures of their own.
-    pub comparisons: usize,
-    /// Ratios within 1 + margin count as no change between files.
-    pub margin: f64,
-    /// True if cells that only the baseline has are left out.
-    pub subset: bool,
-}
-
 /// A whole report.
 #[derive(Debug)]
 pub struct Report<'s> {
@@ -88,11 +79,15 @@ fn jobs(sources: &[OpenFile]) -> BTreeMap<&str, usize> {
 ///
 /// # Errors
 /// The cost of a cell cannot be calculated.
-pub fn report<'s>(sources: &'s [OpenFile], baseline: &'s [OpenFile], limits: Limits) -> Result<Report<'s>, PriceError> {
+pub fn report<'s>(
+    sources: &'s [OpenFile],
+    baseline: &'s [OpenFile],
+    arguments: &Arguments,
+) -> anyhow::Result<Report<'s>> {
     let comparisons: Vec<Compared<'_>> = sources.iter().flat_map(OpenFile::comparisons).collect();
     let jobs = jobs(sources);
     let several = sources.len() > 1;
-    let (pairs, mut answers) = side_by_side(sources, baseline, limits);
+    let (pairs, mut answers) = side_by_side(sources, baseline, arguments);
     for source in sources {
         let of_source: Vec<_> =
             comparisons.iter().filter(|c| std::ptr::eq(c.source, source)).map(|c| c.contest.clone()).collect();
@@ -110,9 +105,9 @@ pub fn report<'s>(sources: &'s [OpenFile], baseline: &'s [OpenFile], limits: Lim
     let caveats =
         if comparisons.is_empty() { Vec::new() } else { caveats(&comparisons.iter().collect::<Vec<_>>(), fewest) };
     let mut sections = Vec::new();
-    sections.extend(changes(&pairs, baseline, sources, limits.margin));
+    sections.extend(changes(&pairs, baseline, sources, arguments.margin));
     sections.extend(overview(&comparisons, &jobs));
-    sections.extend(details(&comparisons, &jobs, several, limits.comparisons));
+    sections.extend(details(&comparisons, &jobs, several, arguments.comparisons));
     sections.extend(costs(&comparisons)?);
     rename(&mut sections);
     Ok(Report { comparisons, answers, caveats, sections, pairs })
@@ -128,29 +123,24 @@ fn capitalised(text: &str) -> String {
     signs.next().map_or(String::new(), |first| first.to_uppercase().chain(signs).collect())
 }
 
-fn side_by_side(sources: &[OpenFile], baseline: &[OpenFile], limits: Limits) -> (Vec<Pair>, Vec<Answer>) {
-    let mut labels: Vec<&str> = Vec::new();
-    for source in sources {
-        if !labels.contains(&source.label.as_str()) {
-            labels.push(&source.label);
-        }
-    }
+fn side_by_side(sources: &[OpenFile], baseline: &[OpenFile], arguments: &Arguments) -> (Vec<Pair>, Vec<Answer>) {
+    let labels = distinct(sources.iter().map(|source| source.label.as_str()));
     let of = |label: &str| sources.iter().filter(move |source| source.label == label).collect::<Vec<_>>();
     let (base, name, others) = match (baseline.first(), labels.split_first()) {
-        (Some(first), _) => (Side::of(baseline), format!("the baseline {}", first.label), labels.as_slice()),
-        (None, Some((first, others))) if !others.is_empty() => (Side::of(of(first)), (*first).to_owned(), others),
+        (Some(first), _) => (side(baseline), format!("the baseline {}", first.label), labels.as_slice()),
+        (None, Some((first, others))) if !others.is_empty() => (side(of(first)), (*first).to_owned(), others),
         _ => return (Vec::new(), Vec::new()),
     };
     let (mut pairs, mut answers) = (Vec::new(), Vec::new());
     for label in others {
-        let mut compared = compare(&base, &Side::of(of(label)), label, limits.margin);
-        if limits.subset {
+        let mut compared = compare(&base, &side(of(label)), label, arguments.margin);
+        if arguments.subset {
             compared.retain(|pair| pair.change != Change::Lost || pair.jobs[1] > 0);
         }
         let bad = !baseline.is_empty() && compared.iter().any(|pair| pair.change.is_regression());
         answers.push(Answer {
             of: String::new(),
-            text: sentence(&compared, &name, label, limits.margin),
+            text: sentence(&compared, &name, label, arguments.margin),
             mood: if bad { Mood::Bad } else { Mood::Sure },
         });
         pairs.extend(compared);
@@ -195,9 +185,8 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
     };
     let rows: Vec<ForestRow> = timed.iter().take(shown).map(row).collect();
     let of_jobs = timed.iter().any(|pair| pair.jobs.iter().any(|jobs| *jobs < 2));
-    let (least, most) = timed.iter().fold((usize::MAX, 0), |(low, high), pair| {
-        (low.min(pair.samples[0]).min(pair.samples[1]), high.max(pair.samples[0]).max(pair.samples[1]))
-    });
+    let samples = || timed.iter().flat_map(|pair| pair.samples);
+    let (least, most) = (samples().min().unwrap_or(usize::MAX), samples().max().unwrap_or(0));
     let caption = format!(
         "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds per \
          side; the {shown} of {} cells that changed most. Outlined: the data show no change of more than {}, with \
@@ -236,26 +225,16 @@ fn series<'c, 's>(
 const SERIES: usize = 4;
 
 fn overview(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<Section> {
+    let terms = |cell: &CellRow| {
+        let (dtype, end) = (cell.dtype.to_string(), format!("end {}", cell.end));
+        vec![dtype, format!("N {}", cell.clients), cell.roles.to_string(), end, cell.residency.to_string()]
+    };
     let place = |cell: &CellRow| {
-        vec![
-            cell.dtype.to_string(),
-            format!("N {}", cell.clients),
-            format!("{} ranks on {} node{}", cell.ranks, cell.nodes, if cell.nodes == 1 { "" } else { "s" }),
-            cell.roles.to_string(),
-            format!("end {}", cell.end),
-            cell.residency.to_string(),
-        ]
+        let mut facts = terms(cell);
+        facts.insert(2, format!("{} ranks on {}", cell.ranks, counted(cell.nodes as usize, "node")));
+        facts
     };
-    let sweep = |cell: &CellRow| {
-        vec![
-            cell.model.clone(),
-            cell.dtype.to_string(),
-            format!("N {}", cell.clients),
-            cell.roles.to_string(),
-            format!("end {}", cell.end),
-            cell.residency.to_string(),
-        ]
-    };
+    let sweep = |cell: &CellRow| [vec![cell.model.clone()], terms(cell)].concat();
     let labels = jobs.len() > 1;
     let context = |(label, facts): &Facts| {
         let label = labels.then(|| label.clone());
@@ -374,7 +353,7 @@ const PRICED: usize = 2;
 
 /// The section with the cost of the same strategies on functions. It does not depend on the machine, so there is one
 /// for all files.
-fn costs(comparisons: &[Compared<'_>]) -> Result<Option<Section>, PriceError> {
+fn costs(comparisons: &[Compared<'_>]) -> anyhow::Result<Option<Section>> {
     let mut of: BTreeMap<(u64, Dtype), Vec<&CellRow>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied()) {
         of.entry((cell.clients, cell.dtype)).or_default().push(cell);

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use gradshard::results::contest::{Contest, contests};
 use gradshard::results::row::{CellRow, Sample, Status};
 use gradshard::results::{ResultError, ResultFile};
-use serde_json::Value;
 
 /// A result file with its label in the report.
 #[derive(Debug)]
@@ -53,25 +52,14 @@ impl OpenFile {
             of_cell.entry(sample.cell).or_default().push(sample);
         }
         of_cell.values_mut().for_each(|samples| samples.sort_by_key(|sample| sample.block));
-        let with_samples = |contest: Contest<'_>| contest.cells.iter().map(|cell| cell.cell).collect::<Vec<u64>>();
         contests(&self.file)
             .into_iter()
             .map(|contest| {
-                let cells = with_samples(contest.clone());
-                let samples = cells.into_iter().filter_map(|cell| Some((cell, of_cell.get(&cell)?.clone()))).collect();
+                let of = |cell: &&CellRow| Some((cell.cell, of_cell.get(&cell.cell)?.clone()));
+                let samples = contest.cells.iter().filter_map(of).collect();
                 Compared { source: self, contest, samples }
             })
             .collect()
-    }
-
-    /// True if the environment has this top-level entry with the value true.
-    pub fn says(&self, name: &str) -> bool {
-        self.file.environment.get(name) == Some(&Value::Bool(true))
-    }
-
-    /// First line of a top-level text of the environment.
-    pub fn text(&self, name: &str) -> Option<String> {
-        Some(self.file.environment.get(name)?.as_str()?.lines().next()?.to_owned())
     }
 }
 
@@ -149,7 +137,13 @@ mod tests {
         let comparisons = source.comparisons();
         let found = caveats(&comparisons.iter().collect::<Vec<_>>(), 2);
         let worst = "in 50 % of the samples a rank was put off its core".to_owned();
-        assert_eq!(found, [Caveat::Disturbed { cells: 2, all: 3, worst }, Caveat::BeatenLimits { cells: 1, all: 3 }]);
+        assert_eq!(
+            found,
+            [
+                Caveat::Disturbed { cells: 2, all: 3, which: "of the one most disturbed", worst },
+                Caveat::BeatenLimits { cells: 1, all: 3 }
+            ]
+        );
     }
 
     #[test]

@@ -55,50 +55,37 @@ pub fn answers(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     table.flush()
 }
 
+/// A column of the table of compared cells: its name, and the text of a cell.
+type PairColumn<'a> = (&'a str, &'a dyn Fn(&Pair) -> String);
+
 /// Writes every compared cell of the files.
 ///
 /// # Errors
 /// The errors of the writer.
 pub fn pairs(pairs: &[Pair], out: impl Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
-    table.write_record([
-        "label",
-        "place",
-        "cell",
-        "baseline_median_s",
-        "median_s",
-        "baseline_samples",
-        "samples",
-        "baseline_jobs",
-        "jobs",
-        "ratio",
-        "ci_low",
-        "ci_high",
-        "p_slower_holm",
-        "p_faster_holm",
-        "change",
-        "reason",
-    ])?;
     let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let columns: [PairColumn<'_>; 16] = [
+        ("label", &|pair| pair.label.clone()),
+        ("place", &|pair| pair.place.clone()),
+        ("cell", &|pair| pair.name.clone()),
+        ("baseline_median_s", &|pair| number(pair.medians[0])),
+        ("median_s", &|pair| number(pair.medians[1])),
+        ("baseline_samples", &|pair| pair.samples[0].to_string()),
+        ("samples", &|pair| pair.samples[1].to_string()),
+        ("baseline_jobs", &|pair| pair.jobs[0].to_string()),
+        ("jobs", &|pair| pair.jobs[1].to_string()),
+        ("ratio", &|pair| number(pair.ratio)),
+        ("ci_low", &|pair| number(pair.interval.map(|interval| interval.low))),
+        ("ci_high", &|pair| number(pair.interval.map(|interval| interval.high))),
+        ("p_slower_holm", &|pair| pair.slower_p.to_string()),
+        ("p_faster_holm", &|pair| pair.faster_p.to_string()),
+        ("change", &|pair| pair.change.to_string()),
+        ("reason", &|pair| pair.reason.clone()),
+    ];
+    table.write_record(columns.map(|(name, _)| name))?;
     for pair in pairs {
-        table.write_record([
-            pair.label.clone(),
-            pair.place.clone(),
-            pair.name.clone(),
-            number(pair.medians[0]),
-            number(pair.medians[1]),
-            pair.samples[0].to_string(),
-            pair.samples[1].to_string(),
-            pair.jobs[0].to_string(),
-            pair.jobs[1].to_string(),
-            number(pair.ratio),
-            number(pair.interval.map(|interval| interval.low)),
-            number(pair.interval.map(|interval| interval.high)),
-            number(Some(pair.slower_p)),
-            number(Some(pair.faster_p)),
-            pair.change.to_string(),
-            pair.reason.clone(),
-        ])?;
+        table.write_record(columns.map(|(_, of)| of(pair)))?;
     }
     table.flush()
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use crate::arguments::Arguments;
 use crate::page::page;
 use crate::png::Rasteriser;
-use crate::report::{Limits, report};
+use crate::report::report;
 use crate::source::OpenFile;
 use crate::tables;
 
@@ -29,8 +29,7 @@ pub struct Written {
 pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
     let open = |names: &[String]| names.iter().map(|name| OpenFile::open(name)).collect::<Result<Vec<OpenFile>, _>>();
     let (sources, baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);
-    let limits = Limits { comparisons: arguments.comparisons, margin: arguments.margin, subset: arguments.subset };
-    let report = report(&sources, &baseline, limits)?;
+    let report = report(&sources, &baseline, arguments)?;
     if !baseline.is_empty() && report.pairs.iter().all(|pair| pair.ratio.is_none()) {
         bail!(
             "{} and the baseline have no timed cell in common: nothing can be compared",

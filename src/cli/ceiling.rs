@@ -10,6 +10,7 @@ use gradshard::experiment::Size;
 use gradshard::job::JobError;
 use serde_json::json;
 
+use super::cost::number;
 use super::{Failure, ListFormat, input, print};
 
 #[derive(Args)]
@@ -48,10 +49,7 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 1e6 => Ok(seconds),
-        _ => Err("write seconds above 0, such as 600".to_owned()),
-    }
+    number(text, |seconds| *seconds > 0.0 && *seconds <= 1e6, "write seconds above 0, such as 600")
 }
 
 /// Prints the progress of the search on standard error.

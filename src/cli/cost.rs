@@ -17,6 +17,8 @@ mod estimate;
 mod measured;
 mod tables;
 
+pub use asked::{number, strategy};
+
 const EXAMPLES: &str = "\
 Examples:
   gradshard cost --model vgg16                              GradsSharding, λ-FL and LIFL on AWS Lambda, N = 20, M = 4

@@ -2,9 +2,9 @@
 
 use clap::Args;
 use gradshard::engine::Transport;
-use gradshard::machine::{RankMachine, describe};
-use gradshard::roofline::{self, MachineLimits};
-use serde::Serialize;
+use gradshard::machine::describe;
+use gradshard::roofline;
+use serde_json::json;
 
 use super::{Failure, ListFormat, print};
 
@@ -13,13 +13,6 @@ pub struct MachineArgs {
     /// How to print it
     #[arg(long, value_enum, default_value = "text")]
     format: ListFormat,
-}
-
-/// The object that `--format json` prints.
-#[derive(Serialize)]
-struct MachineReport {
-    machines: Vec<RankMachine>,
-    limits: MachineLimits,
 }
 
 /// Collects the description of every rank, measures the limits, and prints both on rank 0.
@@ -36,6 +29,6 @@ fn report(transport: &mut dyn Transport, args: &MachineArgs) -> Result<(), Failu
     let Some(machines) = machines else { return Ok(()) };
     match args.format {
         ListFormat::Text => print(&format!("{}\n{}", describe(&machines), roofline::describe(&limits))),
-        ListFormat::Json => print(&format!("{}\n", serde_json::to_string_pretty(&MachineReport { machines, limits })?)),
+        ListFormat::Json => print(&format!("{:#}\n", json!({"machines": machines, "limits": limits}))),
     }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gradshard::results::merge::{self, MergeError};
+use gradshard::results::error::FileProblem;
+use gradshard::results::merge;
 
 use super::{Failure, input, say};
 
@@ -18,11 +19,10 @@ pub struct MergeArgs {
 
 /// Merges the files. Reports on standard error what was added, what was there already, and how the jobs differ.
 pub fn merge(args: &MergeArgs) -> Result<(), Failure> {
-    use gradshard::results::ResultError;
-    let (_, notes) = merge::merge(&args.output, &args.inputs).map_err(|error| match error {
+    let (_, notes) = merge::merge(&args.output, &args.inputs).map_err(|error| match error.problem {
         // The input is valid, but the operating system refused to write.
-        MergeError::File(ResultError::Save { .. } | ResultError::Write { .. }) => Failure::Other(error.into()),
-        error => input(error),
+        FileProblem::Save { .. } | FileProblem::Write(_) => Failure::Other(error.into()),
+        _ => input(error),
     })?;
     notes.iter().for_each(|note| say(note));
     Ok(())

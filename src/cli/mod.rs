@@ -16,6 +16,7 @@ mod under_mpi;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// Exit code for input that cannot be used.
@@ -127,25 +128,21 @@ pub fn main() -> ExitCode {
         Command::Ceiling(args) => ceiling::ceiling(&args),
         Command::Cost(args) => cost::cost(&args),
         Command::Plan(args) => plan::plan(&args),
-        Command::Show(args) => show::show(&args).map_err(input),
+        Command::Show(args) => show::show(&args).map_err(input).and_then(|text| print(&text)),
         Command::Merge(args) => merge::merge(&args),
         Command::Strategies(args) => strategies::strategies(&args),
         Command::Models(args) => models::models(&args),
         Command::Schema => schema::schema(),
         Command::Machine(args) => machine::machine(&args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Input(error)) => {
-            say(&format!("{error:#}"));
-            ExitCode::from(BAD_INPUT)
-        }
-        Err(Failure::Other(error)) => {
-            say(&format!("{error:#}"));
-            ExitCode::FAILURE
-        }
-        Err(Failure::Said(code)) => ExitCode::from(code),
-    }
+    let (error, code) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Input(error)) => (error, BAD_INPUT),
+        Err(Failure::Other(error)) => (error, 1),
+        Err(Failure::Said(code)) => return ExitCode::from(code),
+    };
+    say(&format!("{error:#}"));
+    ExitCode::from(code)
 }
 
 /// Prints to standard output. A closed pipe is not an error.
@@ -154,7 +151,7 @@ fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done?),
+        done => Ok(done.context("standard output")?),
     }
 }
 

@@ -8,8 +8,9 @@ use gradshard::experiment::Size;
 use gradshard::gradient::Dtype;
 use gradshard::plan::picture::PlanPicture;
 use gradshard::plan::strategies::Sharding;
-use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
+use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check};
 
+use super::cost::strategy;
 use super::{Failure, input, named, print};
 
 #[derive(Args)]
@@ -80,9 +81,7 @@ fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
 
 /// Prints the plan. A plan that fails the check is printed too, but the command then returns an error.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    let known = strategies::names().join(", ");
-    let strategy = strategies::find(&args.strategy)
-        .ok_or_else(|| input(anyhow!("--strategy: unknown strategy {:?}; known: {known}", args.strategy)))?;
+    let strategy = strategy(&args.strategy)?;
     for (name, value) in [("--clients", args.clients), ("--shards", args.shards), ("--ranks", args.ranks as u64)] {
         if value == 0 {
             return Err(input(anyhow!("{name}: 0; there must be at least 1")));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use gradshard::engine::{Transport, run_threads};
 use gradshard::job::{self, Finished, JobError, Progress, Request, Stop, Watching, dry_run};
 use gradshard::results::show::table;
@@ -34,7 +34,7 @@ pub struct RunArgs {
     no_limits: bool,
     /// Rounds in which the kernel is asked, before and after, for the ranks' memory; alternate shows what this costs
     #[arg(long, value_enum, default_value = "every", value_name = "ROUNDS")]
-    watch: WatchedRounds,
+    watch: Watching,
     /// Try cells that are predicted to exceed their ceiling
     #[arg(long)]
     ignore_prediction: bool,
@@ -51,27 +51,6 @@ pub struct RunArgs {
     /// Print the cells, their predicted memory and the total, without running
     #[arg(long)]
     dry_run: bool,
-}
-
-/// Rounds before and after which the kernel is asked for the ranks' memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WatchedRounds {
-    /// Every round
-    Every,
-    /// The rounds of every second block
-    Alternate,
-    /// None
-    Never,
-}
-
-impl From<WatchedRounds> for Watching {
-    fn from(watch: WatchedRounds) -> Watching {
-        match watch {
-            WatchedRounds::Every => Watching::Every,
-            WatchedRounds::Alternate => Watching::Alternate,
-            WatchedRounds::Never => Watching::Never,
-        }
-    }
 }
 
 /// Runs the experiment over MPI if a launcher started this process, otherwise on threads.
@@ -114,7 +93,7 @@ fn on_rank(transport: &mut dyn Transport, args: &RunArgs, stop: &Stop) -> Result
         keep_result: args.keep_result.clone(),
         resume: args.resume,
         limits: !args.no_limits,
-        watch: args.watch.into(),
+        watch: args.watch,
         ignore_prediction: args.ignore_prediction,
         stop: stop.clone(),
     };

@@ -1,9 +1,7 @@
 //! `gradshard show`: prints a result file.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use gradshard::results::ResultFile;
 use gradshard::results::guidelines::guidelines;
@@ -30,31 +28,26 @@ pub struct ShowArgs {
     pub guidelines: bool,
 }
 
-/// Prints the file to standard output.
+/// The text to print.
 ///
 /// # Errors
-/// The errors of [`ResultFile::open`] and of writing. A closed pipe is not an error.
-pub fn show(args: &ShowArgs) -> anyhow::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+/// The errors of [`ResultFile::open`].
+pub fn show(args: &ShowArgs) -> anyhow::Result<String> {
     if args.guidelines {
-        let text = tested(args)?;
-        return written(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        return tested(args);
     }
     let [path] = args.files.as_slice() else {
         anyhow::bail!("{} files are given, but one is shown at a time; gradshard merge joins them", args.files.len());
     };
     let file = ResultFile::open(path)?;
-    let printed = match args.format {
-        TableFormat::Text if args.scaling => out.write_all(scaling::scaling(&file).as_bytes()),
-        TableFormat::Json if args.scaling => serde_json::to_writer_pretty(&mut out, &scaling::series(&file))
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out)),
+    Ok(match args.format {
+        TableFormat::Text if args.scaling => scaling::scaling(&file),
+        TableFormat::Json if args.scaling => serde_json::to_string_pretty(&scaling::series(&file))? + "\n",
         TableFormat::Csv if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
-        TableFormat::Text => out.write_all(table(&file).as_bytes()),
-        TableFormat::Json => json(&file, path, &mut out),
-        TableFormat::Csv => csv(&file, &mut out),
-    };
-    written(printed.and_then(|()| out.flush()))
+        TableFormat::Text => table(&file),
+        TableFormat::Json => json(&file, path)?,
+        TableFormat::Csv => csv(&file),
+    })
 }
 
 /// The outcome of the guidelines in all files, as text or JSON.
@@ -70,11 +63,4 @@ fn tested(args: &ShowArgs) -> anyhow::Result<String> {
         }
     }
     Ok(if args.format == TableFormat::Json { format!("{:#}\n", Value::Array(all)) } else { text })
-}
-
-fn written(done: io::Result<()>) -> anyhow::Result<()> {
-    match done {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done.context("standard output"),
-    }
 }

@@ -46,7 +46,7 @@ pub enum Billed {
 }
 
 /// Means over the rounds of one deployment.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deployment {
     /// Name of the deployment in tables.

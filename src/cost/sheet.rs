@@ -66,9 +66,23 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// Creates a table without rows.
-    pub fn new(name: &'static str, title: impl Into<String>, columns: &[&'static str]) -> Sheet {
-        Sheet { name, title: title.into(), columns: columns.to_vec(), rows: Vec::new(), notes: Vec::new() }
+    /// Creates a table without columns and rows.
+    pub fn new(name: &'static str, title: impl Into<String>) -> Sheet {
+        Sheet { name, title: title.into(), columns: Vec::new(), rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Adds a column with the value of each row. `rows` must be the same for all columns.
+    pub fn column<'r, R, F: Into<Field>>(&mut self, name: &'static str, rows: &'r [R], value: impl Fn(&'r R) -> F) {
+        self.columns.push(name);
+        self.rows.resize(rows.len(), Vec::new());
+        for (fields, row) in self.rows.iter_mut().zip(rows) {
+            fields.push(value(row).into());
+        }
+    }
+
+    /// Adds a note for the reader.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
     }
 
     /// Formats the table for a person: the title, aligned columns, the notes. A column with the same value in every row
@@ -133,7 +147,8 @@ mod tests {
     use super::*;
 
     fn sheet() -> Sheet {
-        let mut sheet = Sheet::new("prices", "Prices", &["strategy", "usd", "latency_s", "count", "best"]);
+        let mut sheet = Sheet::new("prices", "Prices");
+        sheet.columns = vec!["strategy", "usd", "latency_s", "count", "best"];
         let usd = |text| Field::from(Usd::parse(text).unwrap());
         sheet.rows.push(vec!["a,b".into(), usd("0.0002625441682734"), 7.898_95.into(), 4u64.into(), true.into()]);
         sheet.rows.push(vec!["c".into(), usd("84.8"), f64::NAN.into(), 8u64.into(), Field::Null]);
@@ -152,9 +167,12 @@ mod tests {
 
     #[test]
     fn what_is_the_same_is_said_once_in_text() {
-        let mut sheet = Sheet::new("s", "S", &["model", "n", "why", "x"]);
-        sheet.rows.push(vec!["vgg16".into(), 20u64.into(), Field::Null, 1u64.into()]);
-        sheet.rows.push(vec!["vgg16".into(), 20u64.into(), Field::Null, 2u64.into()]);
+        let mut sheet = Sheet::new("s", "S");
+        let rows = [1u64, 2];
+        sheet.column("model", &rows, |_| "vgg16");
+        sheet.column("n", &rows, |_| 20u64);
+        sheet.column("why", &rows, |_| Field::Null);
+        sheet.column("x", &rows, |x| *x);
         assert_eq!(sheet.text(), "S\n  all: model vgg16, n 20\n  x\n  1\n  2\n");
         assert_eq!(sheet.csv().lines().next(), Some("model,n,why,x"));
     }

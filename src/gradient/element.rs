@@ -4,11 +4,14 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 /// The type of a gradient's elements, as named in experiments and files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 #[derive(strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Dtype {
+    #[default]
     /// IEEE 754 binary32, accumulated in binary32.
     F32,
     /// IEEE 754 binary64, accumulated in binary64.

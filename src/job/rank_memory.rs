@@ -23,14 +23,17 @@ pub fn row(numbers: &[u64]) -> MemoryRow {
 }
 
 /// The rounds in which the kernel's memory counters are read, before the clock starts and after it stops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Watching {
     /// All rounds.
     #[default]
+    #[value(help = "Every round")]
     Every,
     /// Rounds of even blocks and those before the first block, so that one run shows the cost of reading the counters.
+    #[value(help = "The rounds of every second block")]
     Alternate,
     /// No rounds.
+    #[value(help = "None")]
     Never,
 }
 

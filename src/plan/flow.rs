@@ -59,6 +59,7 @@ impl Flow {
     Clone,
     Copy,
     Debug,
+    Default,
     PartialEq,
     Eq,
     Hash,
@@ -73,6 +74,7 @@ impl Flow {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum IntraNode {
+    #[default]
     /// An aggregator sums straight out of its neighbours' memory.
     Shared,
     /// Everything between ranks is a message.
@@ -84,6 +86,7 @@ pub enum IntraNode {
     Clone,
     Copy,
     Debug,
+    Default,
     PartialEq,
     Eq,
     Hash,
@@ -98,6 +101,7 @@ pub enum IntraNode {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Order {
+    #[default]
     /// As the plan lists them: clients by number.
     Client,
     /// The same, but starting with the aggregator's own rank.

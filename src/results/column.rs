@@ -23,8 +23,9 @@ pub struct Column {
     pub meaning: &'static str,
 }
 
-/// A type of a row's field, and its representation in a column.
-pub trait Stored: Sized {
+/// A type of a row's field, and its representation in a column. The default is the initial value of the field, which rows
+/// of files that lack the column keep.
+pub trait Stored: Default {
     /// The type within the file.
     type Raw: H5Type;
     /// The value as the file holds it.
@@ -34,18 +35,16 @@ pub trait Stored: Sized {
     /// # Errors
     /// The value in the file is not valid for this type. The error names it and the valid ones.
     fn load(raw: &Self::Raw) -> Result<Self, String>;
-    /// The initial value of a row's field. Rows of files that lack the column keep it.
-    fn absent() -> Self;
     /// The value in the file if the row lacks the optional part that has this column.
     fn missing() -> Self::Raw {
-        Self::absent().store()
+        Self::default().store()
     }
     /// The value as CSV text before quoting; empty if there is no value.
     fn text(&self) -> String;
 }
 
 macro_rules! numbers {
-    ($($type:ty, $absent:expr, $missing:expr;)+) => { $(
+    ($($type:ty, $missing:expr;)+) => { $(
         impl Stored for $type {
             type Raw = $type;
             fn store(&self) -> $type {
@@ -53,9 +52,6 @@ macro_rules! numbers {
             }
             fn load(raw: &$type) -> Result<Self, String> {
                 Ok(*raw)
-            }
-            fn absent() -> Self {
-                $absent
             }
             fn missing() -> $type {
                 $missing
@@ -68,7 +64,7 @@ macro_rules! numbers {
 }
 
 // A missing count is not 0, which would mean "no element differs".
-numbers! { u64, 0, u64::MAX; f64, 0.0, f64::NAN; bool, false, false; }
+numbers! { u64, u64::MAX; f64, f64::NAN; bool, false; }
 
 /// None is NaN in the file. A measured NaN is read as None, too.
 impl Stored for Option<f64> {
@@ -78,9 +74,6 @@ impl Stored for Option<f64> {
     }
     fn load(raw: &f64) -> Result<Self, String> {
         Ok(Some(*raw).filter(|value| !value.is_nan()))
-    }
-    fn absent() -> Self {
-        None
     }
     fn text(&self) -> String {
         self.map_or_else(String::new, |value| value.to_string())
@@ -96,9 +89,6 @@ impl Stored for String {
         // The bytes come from a file and may be invalid, so `as_str`, which does not check them, cannot be used.
         std::str::from_utf8(raw.as_bytes()).map(str::to_owned).map_err(|error| format!("not UTF-8: {error}"))
     }
-    fn absent() -> Self {
-        String::new()
-    }
     fn text(&self) -> String {
         self.clone()
     }
@@ -112,9 +102,6 @@ impl Stored for Value {
     }
     fn load(raw: &VarLenUnicode) -> Result<Self, String> {
         serde_json::from_str(&String::load(raw)?).map_err(|error| format!("not JSON: {error}"))
-    }
-    fn absent() -> Self {
-        Value::Null
     }
     fn text(&self) -> String {
         self.to_string()
@@ -138,49 +125,39 @@ pub(super) fn of_word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
     })
 }
 
-/// Stores enums as their words: `Type = initial value of a row's field`.
-macro_rules! words {
-    ($($type:ty = $absent:expr;)+) => { $(
-        impl $crate::results::column::Stored for $type {
-            type Raw = hdf5::types::VarLenUnicode;
-            fn store(&self) -> Self::Raw {
-                $crate::results::column::unicode(&$crate::results::column::word(self))
-            }
-            fn load(raw: &Self::Raw) -> Result<Self, String> {
-                $crate::results::column::of_word(&<String as $crate::results::column::Stored>::load(raw)?)
-            }
-            fn absent() -> Self {
-                $absent
-            }
-            fn text(&self) -> String {
-                $crate::results::column::word(self)
-            }
-        }
-    )+ };
+/// An enum without data, which is stored as the word that serde gives its value. None is stored as the empty text.
+pub trait Word: Serialize + DeserializeOwned {
+    /// Converts the text of an older file to a word. Keeps a word.
+    fn of_older(text: String) -> String {
+        text
+    }
 }
 
-/// Stores enums that a row may lack as their words, and None as the empty text. `older` maps the texts of older files
-/// to words.
-macro_rules! optional_words {
-    ($($type:ty $(, older $older:expr)?;)+) => { $(
-        impl $crate::results::column::Stored for Option<$type> {
-            type Raw = hdf5::types::VarLenUnicode;
-            fn store(&self) -> Self::Raw {
-                $crate::results::column::unicode(&self.text())
-            }
-            fn load(raw: &Self::Raw) -> Result<Self, String> {
-                let word = <String as $crate::results::column::Stored>::load(raw)?;
-                $( let word = $older(word); )?
-                if word.is_empty() { Ok(None) } else { $crate::results::column::of_word(&word).map(Some) }
-            }
-            fn absent() -> Self {
-                None
-            }
-            fn text(&self) -> String {
-                self.as_ref().map_or_else(String::new, $crate::results::column::word)
-            }
-        }
-    )+ };
+impl<T: Word + Default> Stored for T {
+    type Raw = VarLenUnicode;
+    fn store(&self) -> VarLenUnicode {
+        unicode(&word(self))
+    }
+    fn load(raw: &VarLenUnicode) -> Result<Self, String> {
+        of_word(&String::load(raw)?)
+    }
+    fn text(&self) -> String {
+        word(self)
+    }
+}
+
+impl<T: Word> Stored for Option<T> {
+    type Raw = VarLenUnicode;
+    fn store(&self) -> VarLenUnicode {
+        unicode(&self.text())
+    }
+    fn load(raw: &VarLenUnicode) -> Result<Self, String> {
+        let word = T::of_older(String::load(raw)?);
+        if word.is_empty() { Ok(None) } else { of_word(&word).map(Some) }
+    }
+    fn text(&self) -> String {
+        self.as_ref().map_or_else(String::new, word)
+    }
 }
 
 /// A string as the file holds it. HDF5 ends strings at a NUL, so a NUL is replaced by its symbol, `␀`.
@@ -297,24 +274,13 @@ macro_rules! table {
         $( lengths { $( $length:ident of $list:ident, $lunit:literal, since $lsince:literal, $lmeaning:literal; )+ } )?
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
         pub struct $row {
             $( #[doc = concat!("Column, [", $unit, "]: ", $meaning, ".")] pub $name: $type, )+
             $($( #[doc = $part_doc] pub $part: $part_type, )+)?
             $($( #[doc = concat!("None where the column `", stringify!($flag), "` is false: ", $fmeaning, ".")]
                 pub $opt: Option<$opt_type>, )+)?
             $($( #[doc = $bdoc] pub $beside: $btype, )+)?
-        }
-
-        impl Default for $row {
-            fn default() -> Self {
-                $row {
-                    $( $name: <$type as $crate::results::column::Stored>::absent(), )+
-                    $($( $part: Default::default(), )+)?
-                    $($( $opt: None, )+)?
-                    $($( $beside: Default::default(), )+)?
-                }
-            }
         }
 
         const _: () = {
@@ -404,4 +370,4 @@ macro_rules! load {
     };
 }
 
-pub(crate) use {load, optional_words, table, words};
+pub(crate) use {load, table};

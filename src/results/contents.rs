@@ -8,7 +8,7 @@ use super::row::{BlockRow, CellRow, RankMemory, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
 
 /// Everything that a result file holds. Rank 0 adds to it after every cell and saves it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultFile {
     /// Version of the layout of the file that was read or will be written.
     pub schema_version: u32,
@@ -52,12 +52,7 @@ impl ResultFile {
             gradshard_version: job.gradshard_version.clone(),
             environment,
             jobs: vec![job],
-            cells: Vec::new(),
-            ratios: Vec::new(),
-            blocks: Vec::new(),
-            pooled_ratios: Vec::new(),
-            samples: Vec::new(),
-            memory_ranks: Vec::new(),
+            ..ResultFile::default()
         }
     }
 

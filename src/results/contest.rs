@@ -7,8 +7,7 @@ use super::contents::ResultFile;
 use super::row::{CellRow, RatioRow};
 use super::show::number::{about, about_mebibytes};
 use super::show::page::printable;
-use crate::plan::End;
-use crate::plan::Family;
+use crate::plan::{End, Family};
 use crate::stats::{Interval, SizedRatio, Verdict};
 
 /// The noun for a family's strategies in a sentence.

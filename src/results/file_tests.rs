@@ -8,11 +8,12 @@ use serde_json::json;
 use strum::VariantArray;
 use tempfile::TempDir;
 
+use super::error::FileProblem;
 use super::job_row::PooledRow;
 use super::row::{
     BlockRow, BlockStart, CellRow, Hosting, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow,
 };
-use super::{Output, ResultError, ResultFile};
+use super::{Output, ResultFile};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
 use crate::plan::Family;
@@ -404,7 +405,7 @@ fn contents_that_contradict_themselves_are_refused() {
         [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (list, "environment"), (jobless, "jobs")]
     {
         let error = output.save(&contents).unwrap_err();
-        assert!(matches!(&error, ResultError::Inconsistent { field, .. } if *field == part), "{error}");
+        assert!(matches!(&error.problem, FileProblem::Inconsistent { field, .. } if *field == part), "{error}");
     }
     assert_eq!(names(directory.path()), [".results.h5.lock"]);
 }
@@ -423,7 +424,7 @@ fn what_is_not_a_result_file_is_told_apart() {
     fs::write(&path, "name,value\n").unwrap();
     assert!(message(&path).contains("is not an HDF5 file; give a file that `gradshard run` wrote"));
     hdf5::File::create(&path).unwrap().close().unwrap();
-    assert!(matches!(ResultFile::open(&path), Err(ResultError::NotAResultFile { .. })));
+    assert!(matches!(ResultFile::open(&path).unwrap_err().problem, FileProblem::NotAResultFile(_)));
 }
 
 #[test]
@@ -433,7 +434,7 @@ fn a_newer_schema_is_refused_by_number() {
     file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error, ResultError::Version { found: 7, newest: 5, .. }), "{error}");
+    assert!(matches!(error.problem, FileProblem::Version { found: 7, .. }), "{error}");
 }
 
 #[test]

@@ -6,40 +6,31 @@
 //! ratios of times in the same blocks, with Holm's adjustment over all guidelines of a file. Hunold and Carpen-Amarie
 //! test guidelines similarly (PGMPI: Automatically verifying self-consistent MPI performance guidelines, 2016).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::ResultFile;
-use super::pooled::{ALPHA, Point};
+use super::pooled::{ALPHA, Point, times};
 use super::row::{CellRow, Status};
 use crate::plan::End;
 use crate::stats::{Alpha, Evidence, Interval, LogRatios, Look, Verdict, judge, pool};
 
 /// Guidelines on two strategies: the end that both reach, the strategy that should not take longer, the strategy that
-/// it is compared with, and the guideline in MPI's terms.
-const PATTERNS: [(End, &str, &str, &str); 6] = [
-    (
-        End::Scattered,
-        "native-reduce-scatter",
-        "native-reduce",
-        "MPI_Reduce_scatter not slower than MPI_Reduce + MPI_Scatterv",
-    ),
-    (
-        End::Root,
-        "native-reduce",
-        "native-reduce-scatter",
-        "MPI_Reduce not slower than MPI_Reduce_scatter + MPI_Gatherv",
-    ),
+/// it is compared with, and both in MPI's terms.
+const PATTERNS: [(End, &str, &str, &str, &str); 6] = [
+    (End::Scattered, "native-reduce-scatter", "native-reduce", "MPI_Reduce_scatter", "MPI_Reduce + MPI_Scatterv"),
+    (End::Root, "native-reduce", "native-reduce-scatter", "MPI_Reduce", "MPI_Reduce_scatter + MPI_Gatherv"),
     (
         End::Everywhere,
         "native-allreduce",
         "native-reduce-scatter",
-        "MPI_Allreduce not slower than MPI_Reduce_scatter + MPI_Allgatherv",
+        "MPI_Allreduce",
+        "MPI_Reduce_scatter + MPI_Allgatherv",
     ),
-    (End::Everywhere, "native-allreduce", "native-reduce", "MPI_Allreduce not slower than MPI_Reduce + MPI_Bcast"),
-    (End::Root, "native-reduce", "native-allreduce", "MPI_Reduce not slower than MPI_Allreduce"),
-    (End::Scattered, "native-reduce-scatter", "native-allreduce", "MPI_Reduce_scatter not slower than MPI_Allreduce"),
+    (End::Everywhere, "native-allreduce", "native-reduce", "MPI_Allreduce", "MPI_Reduce + MPI_Bcast"),
+    (End::Root, "native-reduce", "native-allreduce", "MPI_Reduce", "MPI_Allreduce"),
+    (End::Scattered, "native-reduce-scatter", "native-allreduce", "MPI_Reduce_scatter", "MPI_Allreduce"),
 ];
 
 /// Strategies, and their collectives, whose time should not fall as gradients grow.
@@ -52,22 +43,22 @@ const MONOTONE: [(&str, &str); 5] = [
 ];
 
 /// The outcome of testing a guideline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The library is slower than it should be.
     Violated,
-    /// The library is faster, or no slower than the margin allows.
-    Kept,
     /// The data show neither.
     Undecided,
+    /// The library is faster, or no slower than the margin allows.
+    Kept,
 }
 
 /// One guideline, tested on one pair of cells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tested {
     /// The guideline in MPI's terms.
-    pub guideline: &'static str,
+    pub guideline: String,
     /// Properties that the two cells have in common.
     pub at: String,
     /// Number of the cell that should not take longer.
@@ -118,10 +109,7 @@ struct TimedPair<'f> {
 /// so their samples are paired by block number. These pairs are independent, so the signed-rank test remains valid, but
 /// drift between the comparisons does not cancel. With several jobs of one size, each job gives one ratio.
 pub fn guidelines(file: &ResultFile) -> Findings {
-    let mut times: HashMap<(u64, u64), Vec<(u64, f64)>> = HashMap::new();
-    for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
-        times.entry((sample.job, sample.cell)).or_default().push((sample.block, sample.seconds));
-    }
+    let times = times(file);
     let mut cells: Cells<'_> = BTreeMap::new();
     for row in &file.cells {
         let of = cells.entry((Point::of(file, row), row.comparison)).or_default();
@@ -134,7 +122,8 @@ pub fn guidelines(file: &ResultFile) -> Findings {
     let mut missing = BTreeSet::new();
     for ((_, comparison), of) in &cells {
         let Some(place) = file.cells.iter().find(|row| row.comparison == *comparison) else { continue };
-        for (end, library, mock_up, guideline) in PATTERNS {
+        for (end, library, mock_up, in_mpi, others_in_mpi) in PATTERNS {
+            let guideline = format!("{in_mpi} not slower than {others_in_mpi}");
             let sides: Vec<_> = of.iter().filter(|((strategy, of, _), _)| (*strategy, *of) == (library, end)).collect();
             if sides.is_empty() && place.end == end {
                 missing.insert(format!("{guideline}: {} has no {library} that was timed", common(place)));
@@ -143,7 +132,7 @@ pub fn guidelines(file: &ResultFile) -> Findings {
                 // The other strategy may not depend on the number of shards; its cell then has 1.
                 let other = of.get(&(mock_up, end, *shards)).or_else(|| of.get(&(mock_up, end, 1)));
                 match other {
-                    Some(other) => found.extend(ratio(file, guideline, common(one[0].row), one, other)),
+                    Some(other) => found.extend(ratio(file, &guideline, common(one[0].row), one, other)),
                     None => {
                         missing.insert(format!("{guideline}: {} has no {mock_up} that was timed", common(place)));
                     }
@@ -169,12 +158,7 @@ pub fn guidelines(file: &ResultFile) -> Findings {
             Tested { p_holm: judgement.difference_p, outcome, ..tested }
         })
         .collect();
-    let order = |tested: &Tested| match tested.outcome {
-        Outcome::Violated => 0,
-        Outcome::Undecided => 1,
-        Outcome::Kept => 2,
-    };
-    tested.sort_by(|one, other| order(one).cmp(&order(other)).then(other.estimate.total_cmp(&one.estimate)));
+    tested.sort_by(|one, other| one.outcome.cmp(&other.outcome).then(other.estimate.total_cmp(&one.estimate)));
     Findings { tested, missing: missing.into_iter().collect() }
 }
 
@@ -220,7 +204,7 @@ const MONOTONE_GUIDELINE: &str = "a smaller gradient not slower than a larger on
 /// The time of `one` divided by the time of `other`, and its evidence for the test. None if no job has a block of both.
 fn ratio(
     file: &ResultFile,
-    guideline: &'static str,
+    guideline: &str,
     at: String,
     one: &[TimedPair<'_>],
     other: &[TimedPair<'_>],
@@ -253,7 +237,7 @@ fn ratio(
         (Evidence::at(logs, margin, &look, ALPHA)?, own.interval)
     };
     let tested = Tested {
-        guideline,
+        guideline: guideline.to_owned(),
         at,
         cell: first.row.cell,
         than: second.row.cell,
@@ -317,7 +301,11 @@ mod tests {
         file.push_ratios((0..3).map(looked).collect());
     }
 
-    fn outcomes(file: &ResultFile) -> Vec<(&'static str, f64, Outcome)> {
+    fn guideline(pattern: usize) -> String {
+        format!("{} not slower than {}", PATTERNS[pattern].3, PATTERNS[pattern].4)
+    }
+
+    fn outcomes(file: &ResultFile) -> Vec<(String, f64, Outcome)> {
         let rounded = |value: f64| (value * 1e6).round() / 1e6;
         guidelines(file).tested.into_iter().map(|t| (t.guideline, rounded(t.estimate), t.outcome)).collect()
     }
@@ -330,7 +318,7 @@ mod tests {
             (1, 100, "native-reduce", 1.0),
             (1, 100, "native-reduce-scatter", 4.0),
         ]);
-        let (scatter, reduce) = (PATTERNS[0].3, PATTERNS[1].3);
+        let (scatter, reduce) = (guideline(0), guideline(1));
         assert_eq!(outcomes(&file), [(scatter, 1.5, Outcome::Violated), (reduce, 0.25, Outcome::Kept)]);
         let findings = guidelines(&file);
         let violated = &findings.tested[0];
@@ -341,21 +329,22 @@ mod tests {
             findings
                 .missing
                 .iter()
-                .any(|m| m.starts_with(PATTERNS[4].3) && m.ends_with("no native-allreduce that was timed"))
+                .any(|m| m.starts_with(&guideline(4)) && m.ends_with("no native-allreduce that was timed"))
         );
     }
 
     #[test]
     fn what_is_within_the_margin_is_kept() {
         let file = file(&[(2, 100, "native-allreduce", 1.01), (2, 100, "native-reduce-scatter", 1.0)]);
-        assert_eq!(outcomes(&file), [(PATTERNS[2].3, 1.01, Outcome::Kept)]);
+        assert_eq!(outcomes(&file), [(guideline(2), 1.01, Outcome::Kept)]);
     }
 
     #[test]
     fn more_data_should_take_more_time() {
         let sizes =
             file(&[(0, 100, "native-reduce", 1.0), (3, 200, "native-reduce", 3.0), (6, 400, "native-reduce", 2.0)]);
-        let expected = [(MONOTONE_GUIDELINE, 1.5, Outcome::Violated), (MONOTONE_GUIDELINE, 0.333_333, Outcome::Kept)];
+        let expected = [(1.5, Outcome::Violated), (0.333_333, Outcome::Kept)]
+            .map(|(ratio, outcome)| (MONOTONE_GUIDELINE.to_owned(), ratio, outcome));
         assert_eq!(outcomes(&sizes), expected);
         assert!(
             guidelines(&sizes).tested[0].at.contains("MPI_Reduce, of-200")

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::column::table;
 use super::digest::sha256;
+use super::distinct::distinct;
 use crate::stats::Verdict;
 use crate::utc;
 
@@ -52,20 +53,13 @@ impl JobRow {
     fn described(id: String, created: String, gradshard_version: String, environment: &Value) -> JobRow {
         let number = |name: &str| environment[name].as_u64().unwrap_or_default();
         let machines = environment["machines"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let mut hosts: Vec<&str> = Vec::new();
-        for host in machines.iter().filter_map(|machine| machine["environment"]["hostname"].as_str()) {
-            if !hosts.contains(&host) {
-                hosts.push(host);
-            }
-        }
+        let hosts = distinct(machines.iter().filter_map(|machine| machine["environment"]["hostname"].as_str()));
         let facts = machines.first().map(|machine| &machine["environment"]["launcher"]["job"]);
         let scheduler_job = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID", "JOB_ID"]
             .into_iter()
             .find_map(|name| facts?.get(name)?.as_str());
         JobRow {
-            job: 0,
             id,
-            file: String::new(),
             created,
             gradshard_version,
             transport: environment["transport"].as_str().unwrap_or_default().to_owned(),
@@ -74,6 +68,7 @@ impl JobRow {
             hosts: hosts.join(","),
             scheduler_job: scheduler_job.unwrap_or_default().to_owned(),
             environment: environment.clone(),
+            ..JobRow::default()
         }
     }
 

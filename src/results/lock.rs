@@ -4,7 +4,8 @@ use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{ResultError, own_file};
+use super::error::{FileProblem, ResultError};
+use super::own_file;
 
 /// A lock on the file `.NAME.lock` beside the result file. The file is removed with the lock.
 #[derive(Debug)]
@@ -23,15 +24,12 @@ impl Lock {
     pub fn take(output: &Path) -> Result<Lock, ResultError> {
         let name = output.file_name().unwrap_or_default().to_string_lossy();
         let path = output.with_file_name(format!(".{name}.lock"));
-        let directory = output.parent().unwrap_or(Path::new("")).to_path_buf();
+        let directory = output.parent().unwrap_or(Path::new(""));
         loop {
-            let file = own_file::open(&path).map_err(|source| ResultError::NotWritable {
-                path: output.to_path_buf(),
-                directory: directory.clone(),
-                source,
-            })?;
+            let file = own_file::open(&path)
+                .map_err(|error| FileProblem::NotWritable { directory: directory.into(), error }.at(output))?;
             let held = match file.try_lock() {
-                Err(TryLockError::WouldBlock) => return Err(ResultError::Busy { path: output.to_path_buf() }),
+                Err(TryLockError::WouldBlock) => return Err(FileProblem::Busy.at(output)),
                 Ok(()) => true,
                 Err(TryLockError::Error(_)) => false,
             };
@@ -72,7 +70,7 @@ mod tests {
         let output = directory.path().join("results.h5");
         let first = Lock::take(&output)?;
         let second = Lock::take(&output);
-        assert!(matches!(second, Err(ResultError::Busy { .. })), "{second:?}");
+        assert!(second.as_ref().is_err_and(|error| matches!(error.problem, FileProblem::Busy)), "{second:?}");
         drop(first);
         drop(Lock::take(&output)?);
         assert_eq!(fs::read_dir(directory.path())?.count(), 0);

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::column::Row;
+use super::error::FileProblem;
 use super::pooled::{Point, pooled_ratios};
-use super::row::CellRow;
+use super::row::{BlockRow, CellRow, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
 use super::{Output, ResultError, ResultFile};
 use crate::utc;
@@ -30,92 +31,36 @@ const CONDITIONS: [(&str, &str); 11] = [
     ("MPI settings", "/machines/0/environment/launcher/settings"),
 ];
 
-/// The files do not belong together, or could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum MergeError {
-    /// One of the files cannot be used.
-    #[error(transparent)]
-    File(#[from] ResultError),
-    /// The output exists and is not a merged file.
-    #[error("{path}: is the file of a job, not a merged one, and jobs are not added to it; name the merged file first, \
-        then the files to merge", path = .path.display())]
-    OutputOfAJob {
-        /// The output.
-        path: PathBuf,
-    },
-    /// An input is the output.
-    #[error("{path}: is both the output and an input; leave it out of the inputs, as the output keeps its jobs",
-        path = .path.display())]
-    OutputIsInput {
-        /// The output.
-        path: PathBuf,
-    },
-    /// A file holds another experiment than those before it.
-    #[error("{path}: holds another experiment than {first}: {difference}; only jobs of one experiment are merged",
-        path = .path.display(), first = .first.display())]
-    OtherExperiment {
-        /// The file.
-        path: PathBuf,
-        /// The first file, or the output.
-        first: PathBuf,
-        /// The first field that differs.
-        difference: String,
-    },
-    /// A file has an older layout, which lacks parts of a merged file.
-    #[error("{path}: schema version {found}, but files of version {SCHEMA_VERSION} are merged; measure once more with \
-        this gradshard, or merge with the one that measured", path = .path.display())]
-    OtherSchema {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
-    /// Two files differ in the same cell of the same job.
-    #[error("{path}: cell {cell} of the job {job} differs from the same cell in {first}: one of the files was altered",
-        path = .path.display(), first = .first.display())]
-    Altered {
-        /// The file.
-        path: PathBuf,
-        /// The first file that has the cell, or the output.
-        first: PathBuf,
-        /// The cell's number.
-        cell: u64,
-        /// A short description of the job.
-        job: String,
-    },
-}
-
 /// A merge in progress.
-#[derive(Debug)]
-pub struct Merge {
+struct Merge {
     contents: Option<ResultFile>,
     /// The first file of the contents, for messages.
     first: PathBuf,
     /// Lines for the user: what was added, what was there already, and what differs.
-    pub notes: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// Adds the jobs of `inputs` to the merged file `output`, which is created if necessary. Cells that it holds are not
 /// added again. Returns the contents, and lines for the user.
 ///
 /// # Errors
-/// See [`MergeError`]. After an error the output is unchanged.
-pub fn merge(output: &Path, inputs: &[PathBuf]) -> Result<(ResultFile, Vec<String>), MergeError> {
+/// See [`FileProblem`]. After an error the output is unchanged.
+pub fn merge(output: &Path, inputs: &[PathBuf]) -> Result<(ResultFile, Vec<String>), ResultError> {
     let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one == other,
         _ => one == other,
     };
     if inputs.iter().any(|input| same(input, output)) {
-        return Err(MergeError::OutputIsInput { path: output.into() });
+        return Err(FileProblem::OutputIsInput.at(output));
     }
-    let (mut claimed, there) = Output::add_to(output)?;
-    if there.as_ref().is_some_and(|there| !there.is_merged()) {
-        return Err(MergeError::OutputOfAJob { path: output.into() });
+    let (mut claimed, contents) = Output::add_to(output)?;
+    if let Some(there) = &contents {
+        if !there.is_merged() {
+            return Err(FileProblem::OutputOfAJob.at(output));
+        }
+        right_schema(output, there)?;
     }
-    let mut merge = Merge::new(output);
-    if let Some(there) = there {
-        merge.begin(there)?;
-    }
+    let mut merge = Merge { contents, first: output.into(), notes: Vec::new() };
     for input in inputs {
         merge.add(input, ResultFile::open(input)?)?;
     }
@@ -125,26 +70,11 @@ pub fn merge(output: &Path, inputs: &[PathBuf]) -> Result<(ResultFile, Vec<Strin
 }
 
 impl Merge {
-    /// An empty merge into `output`.
-    pub fn new(output: &Path) -> Merge {
-        Merge { contents: None, first: output.into(), notes: Vec::new() }
-    }
-
-    /// Continues with the contents of a merged file.
-    ///
-    /// # Errors
-    /// It has another schema version.
-    pub fn begin(&mut self, there: ResultFile) -> Result<(), MergeError> {
-        right_schema(&self.first, &there)?;
-        self.contents = Some(there);
-        Ok(())
-    }
-
     /// Adds the jobs of the file at `path`. If a job is known, adds only its new cells.
     ///
     /// # Errors
     /// The file does not belong to those before it.
-    pub fn add(&mut self, path: &Path, file: ResultFile) -> Result<(), MergeError> {
+    fn add(&mut self, path: &Path, file: ResultFile) -> Result<(), ResultError> {
         right_schema(path, &file)?;
         let contents = match &mut self.contents {
             Some(contents) => contents,
@@ -155,7 +85,7 @@ impl Merge {
         };
         if contents.experiment_sha256 != file.experiment_sha256 {
             let difference = difference_of(&contents.experiment_json, &file.experiment_json);
-            return Err(MergeError::OtherExperiment { path: path.into(), first: self.first.clone(), difference });
+            return Err(FileProblem::NotOneExperiment { first: self.first.clone(), difference }.at(path));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // The number in the merged file of each of the file's jobs.
@@ -185,7 +115,7 @@ impl Merge {
                 Some(_) => {
                     let job = contents.jobs[cell.job as usize].summary();
                     let first = self.first.clone();
-                    return Err(MergeError::Altered { path: path.into(), first, cell: cell.cell, job });
+                    return Err(FileProblem::Altered { first, cell: cell.cell, job }.at(path));
                 }
                 None => {
                     *added.entry(cell.job).or_default() += 1;
@@ -194,24 +124,13 @@ impl Merge {
                 }
             }
         }
-        for mut sample in samples {
-            sample.job = number(sample.job);
-            if !there.contains_key(&(sample.job, sample.cell)) {
-                contents.samples.push(sample);
-            }
-        }
-        for mut block in blocks {
-            block.job = number(block.job);
-            if !noted.contains(&(block.job, block.comparison)) {
-                contents.blocks.push(block);
-            }
-        }
-        for mut ratio in ratios {
-            ratio.job = number(ratio.job);
-            if !compared.contains(&(ratio.job, ratio.comparison, ratio.cell)) {
-                contents.ratios.push(ratio);
-            }
-        }
+        let samples = samples.into_iter().map(|sample| Sample { job: number(sample.job), ..sample });
+        contents.samples.extend(samples.filter(|sample| !there.contains_key(&(sample.job, sample.cell))));
+        let blocks = blocks.into_iter().map(|block| BlockRow { job: number(block.job), ..block });
+        contents.blocks.extend(blocks.filter(|block| !noted.contains(&(block.job, block.comparison))));
+        let ratios = ratios.into_iter().map(|ratio| RatioRow { job: number(ratio.job), ..ratio });
+        let is_new = |ratio: &RatioRow| !compared.contains(&(ratio.job, ratio.comparison, ratio.cell));
+        contents.ratios.extend(ratios.filter(is_new));
         for job in &jobs {
             let what = job.summary();
             self.notes.push(match added.get(&number(job.job)) {
@@ -226,7 +145,7 @@ impl Merge {
     }
 
     /// Returns the merged file with its ratios over jobs, and the lines for the user. The last line names `output`.
-    pub fn finish(self, output: &Path) -> (ResultFile, Vec<String>) {
+    fn finish(self, output: &Path) -> (ResultFile, Vec<String>) {
         let mut notes = self.notes;
         let mut contents = self.contents.unwrap_or_else(|| ResultFile::new(String::new(), Value::Object(Map::new())));
         contents.environment = shared_environment(&contents);
@@ -238,10 +157,10 @@ impl Merge {
     }
 }
 
-fn right_schema(path: &Path, file: &ResultFile) -> Result<(), MergeError> {
+fn right_schema(path: &Path, file: &ResultFile) -> Result<(), ResultError> {
     match file.schema_version {
         SCHEMA_VERSION => Ok(()),
-        found => Err(MergeError::OtherSchema { path: path.into(), found }),
+        found => Err(FileProblem::OtherSchema(found).at(path)),
     }
 }
 

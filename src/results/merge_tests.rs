@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::results::row::{RankMemory, RatioRow, Sample, Status};
+use crate::results::row::{RankMemory, Status};
 
 /// Writes the file of a job with two cells on this number of nodes.
 fn job(place: &Path, name: &str, experiment: &str, nodes: u64, times: [f64; 2]) -> PathBuf {
@@ -211,5 +211,5 @@ fn a_merged_file_is_not_gone_on_with() {
     let output = place.path().join("all.h5");
     merge(&output, &files).unwrap();
     let error = Output::resume(&output, EXPERIMENT).unwrap_err();
-    assert!(matches!(error, ResultError::Merged { .. }), "{error}");
+    assert!(matches!(error.problem, FileProblem::Merged), "{error}");
 }

@@ -21,6 +21,7 @@ pub mod column;
 pub mod contents;
 pub mod contest;
 mod digest;
+pub mod distinct;
 pub mod error;
 pub mod guidelines;
 pub mod job_row;

@@ -9,8 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::contents::ResultFile;
 use super::digest::sha256;
-use super::error::ResultError;
-use super::error::told;
+use super::error::{FileProblem, ResultError, told};
 use super::lock::Lock;
 use super::schema::SCHEMA_VERSION;
 use super::write;
@@ -31,7 +30,7 @@ pub struct Output {
     /// The file that may be replaced; None if the path must be free.
     replaceable: Option<Identity>,
     /// Keeps other jobs from writing the same file.
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// Identifies a file. It contains the length because a removed file's inode number is used again.
@@ -55,33 +54,29 @@ impl Output {
     /// The target exists and `force` is not given. The target is not a regular file. Another job holds the lock. The
     /// directory does not exist, or no file can be created there. The path has no file name or is not UTF-8.
     pub fn create(path: impl AsRef<Path>, force: bool) -> Result<Output, ResultError> {
-        let path = path.as_ref().to_path_buf();
+        let path = path.as_ref();
         let names_a_directory = path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if path.file_name().is_none() || names_a_directory {
-            return Err(ResultError::BadPath { path, problem: "names no file" });
+            return Err(FileProblem::BadPath("names no file").at(path));
         }
         if path.to_str().is_none() {
-            return Err(ResultError::BadPath { path, problem: "is not UTF-8" });
+            return Err(FileProblem::BadPath("is not UTF-8").at(path));
         }
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
         };
         if !directory.is_dir() {
-            return Err(ResultError::NoDirectory { path, directory });
+            return Err(FileProblem::NoDirectory(directory).at(path));
         }
-        let replaceable = match existing(&path)? {
-            Some(_) if !force => return Err(ResultError::Exists { path }),
-            Some(metadata) if !metadata.is_file() => {
-                return Err(ResultError::NotAFile { kind: kind(&metadata), path });
-            }
+        let replaceable = match existing(path)? {
+            Some(_) if !force => return Err(FileProblem::Exists.at(path)),
+            Some(metadata) if !metadata.is_file() => return Err(FileProblem::NotAFile(kind(&metadata)).at(path)),
             found => found.as_ref().map(Identity::of),
         };
-        let lock = Lock::take(&path)?;
-        let locked = lock.is_held();
-        let output = Output { path, directory, replaceable, _lock: lock };
+        let output = Output { path: path.into(), directory, replaceable, lock: Lock::take(path)? };
         // With the lock held, no other job is writing a temporary file.
-        if locked {
+        if output.lock.is_held() {
             output.clear_left_overs();
         }
         // Permission bits are not sufficient (root, read-only mounts, quotas), so a file is created as a test.
@@ -102,12 +97,12 @@ impl Output {
         }
         let mut contents = ResultFile::open(path)?;
         if contents.is_merged() {
-            return Err(ResultError::Merged { path: path.to_path_buf() });
+            return Err(FileProblem::Merged.at(path));
         }
         let given = sha256(experiment_json);
         if contents.experiment_sha256 != given {
             let found = contents.experiment_sha256;
-            return Err(ResultError::OtherExperiment { path: path.to_path_buf(), found, given });
+            return Err(FileProblem::OtherExperiment { found, given }.at(path));
         }
         contents.schema_version = SCHEMA_VERSION;
         Ok((output, Some(contents)))
@@ -134,35 +129,26 @@ impl Output {
     /// The contents contradict themselves, another program put a file at the path, or HDF5 or the system refuses, as on
     /// a full disk. After an error the target is unchanged, and the temporary file is removed.
     pub fn save(&mut self, contents: &ResultFile) -> Result<(), ResultError> {
-        write::check(contents).map_err(|write::Inconsistency { field, problem }| ResultError::Inconsistent {
-            path: self.path.clone(),
-            field,
-            problem,
-        })?;
+        let path = &self.path;
+        write::check(contents).map_err(|problem| problem.at(path))?;
         self.check_owner()?;
         let temporary = self.temporary()?;
-        write::write(temporary.path(), contents)
-            .map_err(|error| ResultError::Write { path: self.path.clone(), detail: told(&error) })?;
-        let path = &self.path;
-        let failed = |step: &'static str| move |source| ResultError::Save { path: path.clone(), step, source };
+        write::write(temporary.path(), contents).map_err(|error| FileProblem::Write(told(&error)).at(path))?;
+        let failed = |step: &'static str| move |error| FileProblem::Save { step, error }.at(path);
         temporary.as_file().sync_all().map_err(failed("force the file to the disk"))?;
         let identity = Identity::of(&temporary.as_file().metadata().map_err(failed("look at the new file"))?);
         // Checked again, as writing may have taken a while.
         if self.check_owner()? {
-            temporary.persist(&self.path).map_err(|error| failed("rename the new file")(error.error))?;
+            temporary.persist(path).map_err(|error| failed("rename the new file")(error.error))?;
         } else {
-            temporary.persist_noclobber(&self.path).map_err(|error| match error.error.kind() {
-                io::ErrorKind::AlreadyExists => ResultError::Taken { path: self.path.clone() },
+            temporary.persist_noclobber(path).map_err(|error| match error.error.kind() {
+                io::ErrorKind::AlreadyExists => FileProblem::Taken.at(path),
                 _ => failed("rename the new file")(error.error),
             })?;
         }
         self.replaceable = Some(identity);
-        let path = &self.path;
-        sync_directory(&self.directory).map_err(|source| ResultError::Save {
-            path: path.clone(),
-            step: "force the directory to the disk",
-            source,
-        })
+        let step = "force the directory to the disk";
+        sync_directory(&self.directory).map_err(|error| FileProblem::Save { step, error }.at(&self.path))
     }
 
     /// Writes contents that could not be saved to a new file in the system's temporary directory, and returns its path.
@@ -206,7 +192,7 @@ impl Output {
         match existing(&self.path)? {
             None => Ok(false),
             Some(metadata) if self.replaceable == Some(Identity::of(&metadata)) => Ok(true),
-            Some(_) => Err(ResultError::Taken { path: self.path.clone() }),
+            Some(_) => Err(FileProblem::Taken.at(&self.path)),
         }
     }
 
@@ -219,11 +205,7 @@ impl Output {
             // Results are shared, so they get the same permissions as any file that the user creates.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(&self.directory)
-            .map_err(|source| ResultError::NotWritable {
-                path: self.path.clone(),
-                directory: self.directory.clone(),
-                source,
-            })
+            .map_err(|error| FileProblem::NotWritable { directory: self.directory.clone(), error }.at(&self.path))
     }
 }
 
@@ -232,7 +214,7 @@ fn existing(path: &Path) -> Result<Option<fs::Metadata>, ResultError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ResultError::Save { path: path.to_path_buf(), step: "look at the path", source }),
+        Err(error) => Err(FileProblem::Save { step: "look at the path", error }.at(path)),
     }
 }
 

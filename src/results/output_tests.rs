@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::error::FileProblem;
 use super::row::CellRow;
-use super::{Output, ResultError, ResultFile};
+use super::{Output, ResultFile};
 
 fn contents(name: &str, cells: usize) -> ResultFile {
     let mut file = ResultFile::new(format!("{{\"name\": \"{name}\"}}"), json!({}));
@@ -68,7 +69,7 @@ fn a_second_run_is_refused_and_the_first_goes_on() {
     let mut first = Output::create(&path, false).unwrap();
     for force in [false, true] {
         let error = Output::create(&path, force).unwrap_err();
-        assert!(matches!(error, ResultError::Busy { .. }), "{error}");
+        assert!(matches!(error.problem, FileProblem::Busy), "{error}");
     }
     first.save(&contents("first", 1)).unwrap();
     assert_eq!(name_in(&path), "first");
@@ -86,7 +87,7 @@ fn a_file_that_somebody_else_put_there_is_left_alone() {
     Output::create(&theirs, false).unwrap().save(&contents("theirs", 0)).unwrap();
     let mut output = Output::create(&path, false).unwrap();
     fs::rename(&theirs, &path).unwrap();
-    assert!(matches!(output.save(&contents("mine", 0)), Err(ResultError::Taken { .. })));
+    assert!(matches!(output.save(&contents("mine", 0)).unwrap_err().problem, FileProblem::Taken));
     assert_eq!(name_in(&path), "theirs");
 }
 
@@ -98,7 +99,7 @@ fn force_covers_the_file_that_was_there_and_no_later_one() {
     Output::create(&later, false).unwrap().save(&contents("later", 0)).unwrap();
     let mut output = Output::create(&path, true).unwrap();
     fs::rename(&later, &path).unwrap();
-    assert!(matches!(output.save(&contents("mine", 0)), Err(ResultError::Taken { .. })));
+    assert!(matches!(output.save(&contents("mine", 0)).unwrap_err().problem, FileProblem::Taken));
     assert_eq!(name_in(&path), "later");
 }
 
@@ -122,7 +123,7 @@ fn a_file_is_gone_on_with_where_the_experiment_is_the_same() {
     assert_eq!(read.cells.iter().map(|cell| cell.job).collect::<Vec<_>>(), [0, 0, 0, 1]);
     assert_eq!(read.jobs[1].transport.as_str(), "later");
     let error = Output::resume(&path, "{}").unwrap_err();
-    assert!(matches!(error, ResultError::OtherExperiment { .. }), "{error}");
+    assert!(matches!(error.problem, FileProblem::OtherExperiment { .. }), "{error}");
 }
 
 #[test]
@@ -140,23 +141,23 @@ fn what_cannot_be_written_is_refused_before_anything_is_measured() {
     let (directory, path) = place();
     let missing = directory.path().join("none/results.h5");
     let error = Output::create(&missing, false).unwrap_err();
-    assert!(matches!(&error, ResultError::NoDirectory { directory, .. } if directory.ends_with("none")), "{error}");
+    assert!(matches!(&error.problem, FileProblem::NoDirectory(directory) if directory.ends_with("none")), "{error}");
     fs::write(&path, "").unwrap();
     let below = path.join("results.h5");
-    assert!(matches!(Output::create(&below, true), Err(ResultError::NoDirectory { .. })));
+    assert!(matches!(Output::create(&below, true).unwrap_err().problem, FileProblem::NoDirectory(_)));
     let error = Output::create(directory.path(), true).unwrap_err();
     assert!(error.to_string().contains("is a directory, not a regular file"), "{error}");
     let link = directory.path().join("link.h5");
     std::os::unix::fs::symlink("nowhere", &link).unwrap();
-    assert!(matches!(Output::create(&link, false), Err(ResultError::Exists { .. })));
+    assert!(matches!(Output::create(&link, false).unwrap_err().problem, FileProblem::Exists));
     let error = Output::create(&link, true).unwrap_err();
     assert!(error.to_string().contains("is a symbolic link"), "{error}");
     for path in ["", "/", "..", "results/"] {
-        assert!(matches!(Output::create(path, true), Err(ResultError::BadPath { .. })), "{path:?}");
+        assert!(matches!(Output::create(path, true).unwrap_err().problem, FileProblem::BadPath(_)), "{path:?}");
     }
     // Nobody can create files in /proc.
     let error = Output::create("/proc/results.h5", false).unwrap_err();
-    assert!(matches!(&error, ResultError::NotWritable { .. }), "{error}");
+    assert!(matches!(error.problem, FileProblem::NotWritable { .. }), "{error}");
 }
 
 #[test]

@@ -33,15 +33,21 @@ impl Point {
 /// Pairs of block number and seconds, by job and cell.
 type Times = HashMap<(u64, u64), Vec<(u64, f64)>>;
 
+/// The times of all valid samples.
+pub(super) fn times(file: &ResultFile) -> Times {
+    let mut times = Times::new();
+    for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
+        times.entry((sample.job, sample.cell)).or_default().push((sample.block, sample.seconds));
+    }
+    times
+}
+
 /// Compares every cell that at least two jobs of one point have timed with the fastest cell of its comparison there.
 ///
 /// Each job gives one ratio of two cells, the Hodges-Lehmann estimate over its own blocks. [`pool`] describes the
 /// interval over jobs. The same jobs determine the fastest cell, so every pair of cells counts in Holm's adjustment.
 pub fn pooled_ratios(file: &ResultFile) -> Vec<PooledRow> {
-    let mut times = Times::new();
-    for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
-        times.entry((sample.job, sample.cell)).or_default().push((sample.block, sample.seconds));
-    }
+    let times = times(file);
     let mut contests: BTreeMap<(u64, Point), BTreeMap<u64, Vec<&CellRow>>> = BTreeMap::new();
     for cell in file.cells.iter().filter(|cell| cell.status == Status::Ok && cell.median_s.is_some()) {
         let contest = contests.entry((cell.comparison, Point::of(file, cell))).or_default();

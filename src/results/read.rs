@@ -11,13 +11,12 @@ use serde_json::Value;
 use super::column::{Row, Stored, StoredTable};
 use super::contents::ResultFile;
 use super::digest::sha256;
-use super::error::{ResultError, told};
+use super::error::{FileProblem, ResultError, told};
 use super::job_row::JobRow;
 use super::row::{CellRow, MemoryRow, RankMemory, Sample};
 use super::schema;
 use crate::memory::KernelMemory;
-use crate::plan::End;
-use crate::plan::Family;
+use crate::plan::{End, Family};
 
 /// The first bytes of every HDF5 file without a user block. gradshard writes no user block.
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
@@ -31,7 +30,7 @@ impl ResultFile {
     pub fn open(path: impl AsRef<Path>) -> Result<ResultFile, ResultError> {
         let path = path.as_ref();
         check_signature(path)?;
-        let damaged = |at: &str, detail: String| ResultError::Damaged { path: path.into(), at: at.into(), detail };
+        let damaged = |at: &str, detail: String| FileProblem::Damaged { at: at.into(), detail }.at(path);
         let file = File::open(path).map_err(|error| damaged("the file itself", told(&error)))?;
         let (schema_version, gradshard_version) = identify(path, &file)?;
         let reading = FileReader { path, file: &file, schema_version };
@@ -77,11 +76,11 @@ impl ResultFile {
 
 /// Refuses a file that is not HDF5, without the HDF5 library, whose messages would not help the user.
 fn check_signature(path: &Path) -> Result<(), ResultError> {
-    let unreadable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => ResultError::Missing { path: path.into() },
-        _ => ResultError::Unreadable { path: path.into(), source },
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => FileProblem::Missing.at(path),
+        _ => FileProblem::Unreadable(error).at(path),
     };
-    let not_hdf5 = |seen| ResultError::NotHdf5 { path: path.into(), seen };
+    let not_hdf5 = |seen| FileProblem::NotHdf5(seen).at(path);
     if fs::metadata(path).map_err(unreadable)?.is_dir() {
         return Err(not_hdf5(" but a directory"));
     }
@@ -97,7 +96,7 @@ fn check_signature(path: &Path) -> Result<(), ResultError> {
 /// The schema version and the version of the gradshard that wrote the file. Refuses a file that is no result file or is
 /// too new.
 fn identify(path: &Path, file: &File) -> Result<(u32, String), ResultError> {
-    let foreign = |lacking: String| ResultError::NotAResultFile { path: path.into(), lacking };
+    let foreign = |lacking: String| FileProblem::NotAResultFile(lacking).at(path);
     let (name, text) = schema::FORMAT;
     let format = attribute_text(file, name).map_err(|_| foreign(format!("it has no text attribute {name:?}")))?;
     if format != text {
@@ -109,9 +108,8 @@ fn identify(path: &Path, file: &File) -> Result<(u32, String), ResultError> {
         .map_err(|_| foreign(format!("it has no number {:?}", schema::SCHEMA_VERSION_NAME)))?;
     let writer = attribute_text(file, schema::GRADSHARD_VERSION)
         .map_err(|_| foreign(format!("it has no text attribute {:?}", schema::GRADSHARD_VERSION)))?;
-    let newest = schema::SCHEMA_VERSION;
-    if found == 0 || found > newest {
-        return Err(ResultError::Version { path: path.into(), found, newest, writer });
+    if found == 0 || found > schema::SCHEMA_VERSION {
+        return Err(FileProblem::Version { found, writer }.at(path));
     }
     Ok((found, writer))
 }
@@ -133,7 +131,7 @@ struct FileReader<'a> {
 
 impl FileReader<'_> {
     fn damaged(&self, name: &str, detail: String) -> ResultError {
-        ResultError::Damaged { path: self.path.into(), at: format!("/{name}"), detail }
+        FileProblem::Damaged { at: format!("/{name}"), detail }.at(self.path)
     }
 
     fn dataset(&self, name: &str) -> Result<Dataset, ResultError> {

@@ -1,31 +1,20 @@
 //! The rows of the result file's tables. Each column is defined here once: name, type, unit, schema version and
 //! meaning.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use strum::{Display, VariantArray};
 
-use super::column::{optional_words, table, word, words};
+use super::column::{Word, table, word};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
-use crate::plan::Family;
-use crate::plan::{End, IntraNode, Order, Residency};
+use crate::plan::{End, Family, IntraNode, Order, Residency};
 use crate::roofline::share::Bottleneck;
 use crate::stats::interference::Interference;
 use crate::stats::{StopReason, Verdict};
 
 /// The outcome of a cell. The default is `failed`: a cell without an outcome did not succeed.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    strum::Display,
-    strum::VariantArray,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Display, VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -40,9 +29,7 @@ pub enum Status {
 }
 
 /// The kind of ranks that host aggregators.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, strum::Display,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Display)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Hosting {
@@ -54,7 +41,7 @@ pub enum Hosting {
 }
 
 /// The way in which the ranks begin each round of a block together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::VariantArray)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlockStart {
     /// At a set time on a clock that all ranks share (window).
@@ -67,32 +54,29 @@ pub enum BlockStart {
     WindowThenBarrier,
 }
 
-words! {
-    Status = Status::default();
-    Family = Family::Sharded;
-    Dtype = Dtype::F32;
-    Hosting = Hosting::default();
-    IntraNode = IntraNode::Shared;
-    Order = Order::Client;
-    Residency = Residency::default();
-    End = End::default();
-    Verdict = Verdict::default();
-    BlockStart = BlockStart::default();
-}
-optional_words! {
-    Bottleneck;
-    StopReason;
-    Interference, older disturbance_of_sentence;
-}
+impl Word for Status {}
+impl Word for Family {}
+impl Word for Dtype {}
+impl Word for Hosting {}
+impl Word for IntraNode {}
+impl Word for Order {}
+impl Word for Residency {}
+impl Word for End {}
+impl Word for Verdict {}
+impl Word for BlockStart {}
+impl Word for Bottleneck {}
+impl Word for StopReason {}
 
-/// Converts the sentence in which files before schema version 5 describe a disturbance to a word. Keeps a word.
-fn disturbance_of_sentence(text: String) -> String {
-    let (others, off_core) = (text.starts_with("other programs"), text.ends_with("was put off its core"));
-    match (others, off_core) {
-        (true, true) => word(&Interference::OtherLoadAndOffCore),
-        (true, false) => word(&Interference::OtherLoad),
-        (false, true) => word(&Interference::OffCore),
-        (false, false) => text,
+impl Word for Interference {
+    /// Converts the sentence in which files before schema version 5 describe a disturbance to a word. Keeps a word.
+    fn of_older(text: String) -> String {
+        let (others, off_core) = (text.starts_with("other programs"), text.ends_with("was put off its core"));
+        match (others, off_core) {
+            (true, true) => word(&Interference::OtherLoadAndOffCore),
+            (true, false) => word(&Interference::OtherLoad),
+            (false, true) => word(&Interference::OffCore),
+            (false, false) => text,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::ResultFile;
 use super::column::{Row, unicode};
+use super::error::FileProblem;
 use super::row::{MemoryRow, RankMemory, Sample};
 use super::schema;
 use crate::memory::KernelMemory;
@@ -16,18 +17,9 @@ use crate::memory::KernelMemory;
 /// Elements of an array's compressed chunk: 1 MiB of 8-byte numbers, the size of HDF5's default chunk cache.
 const CHUNK_ELEMENTS: usize = 1 << 17;
 
-/// The reason why contents cannot be written.
-#[derive(Debug)]
-pub(super) struct Inconsistency {
-    /// The part of the contents.
-    pub field: &'static str,
-    /// Its value and the expected one.
-    pub problem: String,
-}
-
 /// Refuses contents whose parts contradict each other.
-pub(super) fn check(contents: &ResultFile) -> Result<(), Inconsistency> {
-    let wrong = |field, problem| Err(Inconsistency { field, problem });
+pub(super) fn check(contents: &ResultFile) -> Result<(), FileProblem> {
+    let wrong = |field, problem| Err(FileProblem::Inconsistent { field, problem });
     if contents.schema_version != schema::SCHEMA_VERSION {
         let (found, right) = (contents.schema_version, schema::SCHEMA_VERSION);
         return wrong("schema_version", format!("is {found}, but only {right} can be written"));

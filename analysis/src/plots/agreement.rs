@@ -39,15 +39,11 @@ pub fn agreement(comparison: &Compared<'_>, context: &Context) -> Option<Figure>
         }
     }
     let reference = first.verification.as_ref().map(|found| found.reference.clone()).unwrap_or_default();
-    Some(Figure {
-        name: context.name("agreement"),
-        title: context.title("Agreement to the bit"),
-        picture,
-        caption: format!(
-            "The number of {} elements that differ from the reference ({reference}) in any bit, and the largest \
-             relative error against the exact weighted mean; one untimed round of each strategy's fastest cell.",
-            grouped(first.elements)
-        ),
-        caveats: vec![Caveat::LastBits],
-    })
+    let caption = format!(
+        "The number of {} elements that differ from the reference ({reference}) in any bit, and the largest \
+         relative error against the exact weighted mean; one untimed round of each strategy's fastest cell.",
+        grouped(first.elements)
+    );
+    let caveats = vec![Caveat::LastBits];
+    Some(context.figure("agreement", "Agreement to the bit", picture, caption, caveats))
 }

@@ -6,16 +6,16 @@ use gradshard::cost::crossover::{Crossing, Quantity, Question};
 use gradshard::cost::platform::aws_lambda_s3;
 use gradshard::cost::workload::MIB;
 use gradshard::cost::{Asked, Calibration, Case, CostError, Functions, Measurements, calibrate, estimate};
-use gradshard::experiment::ExperimentError;
 use gradshard::gradient::Dtype;
 use gradshard::plan::strategies::find;
+use gradshard::results::distinct::distinct;
 use gradshard::results::row::CellRow;
 
 use super::Context;
 use crate::axis::Axis;
 use crate::caveat::Caveat;
 use crate::figure::Figure;
-use crate::number::{bytes, trimmed};
+use crate::number::{ascending, bytes, percent, trimmed};
 use crate::picture::{Picture, Sign};
 use crate::style::{LIMIT, Style, of_strategy};
 
@@ -28,17 +28,6 @@ const CROSSINGS: (f64, f64) = (0.0625 * MIB, 16384.0 * MIB);
 /// Largest number of clients for which crossings are searched, as each search makes thousands of plans.
 const CLIENTS: u64 = 200;
 
-/// The reason why there are no prices.
-#[derive(Debug, thiserror::Error)]
-pub enum PriceError {
-    /// The prices or measurements in the program are not valid.
-    #[error(transparent)]
-    Given(#[from] ExperimentError),
-    /// A case cannot be priced.
-    #[error(transparent)]
-    Cost(#[from] CostError),
-}
-
 /// A platform and its calibration, from which prices are calculated.
 pub struct Prices {
     platform: Functions,
@@ -50,15 +39,10 @@ impl Prices {
     ///
     /// # Errors
     /// The committed files are not valid.
-    pub fn new() -> Result<Prices, PriceError> {
+    pub fn new() -> anyhow::Result<Prices> {
         let platform = aws_lambda_s3()?;
         let calibration = calibrate(&Measurements::barrak_2026()?, &platform)?;
         Ok(Prices { platform, calibration })
-    }
-
-    /// Relative root mean square error of the prices of deployments that were left out of the fit.
-    fn left_out(&self) -> f64 {
-        self.calibration.price_error()
     }
 
     /// Dollars for [`ROUNDS`] rounds with the clients' own requests, for a gradient of `size` bytes. None if a
@@ -96,20 +80,15 @@ impl Curve {
 ///
 /// # Errors
 /// A case cannot be priced.
-pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Option<Figure>, PriceError> {
+pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> anyhow::Result<Option<Figure>> {
     let Some(first) = cells.first() else { return Ok(None) };
     let dtype = first.dtype;
-    let mut models: Vec<f64> = cells.iter().map(|cell| cell.gradient_bytes() as f64).collect();
-    models.sort_by(f64::total_cmp);
-    models.dedup();
+    let mut models = ascending(cells.iter().map(|cell| cell.gradient_bytes() as f64));
     let (least, largest) = (models[0].clamp(MIB / 16.0, MIB), models[models.len() - 1].max(4096.0 * MIB));
     let steps = ((largest / least).log2() * A_DOUBLING).ceil();
-    let mut sizes: Vec<f64> =
-        (0..=steps as u32).map(|s| least * (largest / least).powf(f64::from(s) / steps)).collect();
+    let between = (0..=steps as u32).map(|s| least * (largest / least).powf(f64::from(s) / steps));
     models.retain(|model| *model >= least);
-    sizes.extend(&models);
-    sizes.sort_by(f64::total_cmp);
-    sizes.dedup();
+    let sizes = ascending(between.chain(models.iter().copied()));
     let curves = curves(cells, dtype, prices, &models, &sizes)?;
     let all = || curves.iter().flat_map(|curve| &curve.points);
     let Some(x) = Axis::bytes("gradient size |θ|", all().map(|point| point.0)) else { return Ok(None) };
@@ -123,18 +102,14 @@ pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> Result<Op
     }
     let crossings = crossings(&curves, prices, &mut picture)?;
     let limit = prices.platform.memory.limit_mib.value;
-    Ok(Some(Figure {
-        name: context.name("cost-over-size"),
-        title: context.title("Cost on functions against model size"),
-        picture,
-        caption: format!(
-            "Expected dollars on {}, N = {}, whole objects, clients' own requests included. Each strategy has the \
-             file's M above 1 that costs least at the largest model. Marks: the file's models. Lines end at a \
-             function's limit of {limit} MiB or of time. {crossings}Prices by `gradshard cost`.",
-            prices.platform.name, first.clients,
-        ),
-        caveats: vec![Caveat::Calculation { left_out: prices.left_out() }],
-    }))
+    let caption = format!(
+        "Expected dollars on {}, N = {}, whole objects, clients' own requests included. Each strategy has the \
+         file's M above 1 that costs least at the largest model. Marks: the file's models. Lines end at a \
+         function's limit of {limit} MiB or of time. {crossings}Prices by `gradshard cost`.",
+        prices.platform.name, first.clients,
+    );
+    let caveats = vec![Caveat::Calculation { left_out: percent(prices.calibration.price_error()) }];
+    Ok(Some(context.figure("cost-over-size", "Cost on functions against model size", picture, caption, caveats)))
 }
 
 fn dollars(value: f64) -> String {
@@ -147,13 +122,10 @@ fn curves(
     prices: &Prices,
     models: &[f64],
     sizes: &[f64],
-) -> Result<Vec<Curve>, PriceError> {
+) -> anyhow::Result<Vec<Curve>> {
     let mut shards: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for cell in cells {
-        let of_strategy = shards.entry(&cell.strategy).or_default();
-        if !of_strategy.contains(&cell.shards) {
-            of_strategy.push(cell.shards);
-        }
+    for (strategy, m) in distinct(cells.iter().map(|cell| (cell.strategy.as_str(), cell.shards))) {
+        shards.entry(strategy).or_default().push(m);
     }
     let mut curves: Vec<Curve> = Vec::new();
     for (name, mut shards) in shards {
@@ -194,7 +166,7 @@ fn curves(
 
 /// Draws the sizes from which the sharded strategy that costs least at the largest size is cheaper than each tree.
 /// Returns a text about them.
-fn crossings(curves: &[Curve], prices: &Prices, picture: &mut Picture) -> Result<String, PriceError> {
+fn crossings(curves: &[Curve], prices: &Prices, picture: &mut Picture) -> anyhow::Result<String> {
     let last = |curve: &Curve| curve.points.last().map_or((0.0, f64::INFINITY), |point| (-point.0, point.1));
     let sharded = curves.iter().filter(|curve| curve.is_sharded());
     let Some(sharded) = sharded.min_by(|a, b| last(a).partial_cmp(&last(b)).unwrap_or(std::cmp::Ordering::Equal))

@@ -43,14 +43,10 @@ pub fn distribution(comparison: &Compared<'_>, context: &Context) -> Option<Figu
         }
     }
     let of_them = if thinned { format!(" ({SPECKS} evenly spaced ones where there are more)") } else { String::new() };
-    Some(Figure {
-        name: context.name("distribution"),
-        title: context.title("Every timed round"),
-        picture,
-        caption: format!(
-            "One point per round of each strategy's fastest cell{of_them}; bar: median, line: its 95 % interval; {}.",
-            comparison.counts()
-        ),
-        caveats: caveats(&[comparison], context.jobs),
-    })
+    let caption = format!(
+        "One point per round of each strategy's fastest cell{of_them}; bar: median, line: its 95 % interval; {}.",
+        comparison.counts()
+    );
+    let caveats = caveats(&[comparison], context.jobs);
+    Some(context.figure("distribution", "Every timed round", picture, caption, caveats))
 }

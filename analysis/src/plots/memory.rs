@@ -10,6 +10,7 @@ use super::Context;
 use crate::axis::{Axis, plain};
 use crate::caveat::caveats;
 use crate::figure::Figure;
+use crate::number::ascending;
 use crate::picture::{Picture, Sign};
 use crate::render::NOT_DONE;
 use crate::source::Compared;
@@ -33,9 +34,7 @@ pub fn memory_over_shards(comparison: &Compared<'_>, context: &Context) -> Optio
 /// Memory against the gradient size, for comparisons that differ only in the model. None if there is a single size.
 pub fn memory_over_size(comparisons: &[&Compared<'_>], context: &Context) -> Option<Figure> {
     let of = |cell: &CellRow| cell.gradient_bytes() as f64;
-    let mut sizes: Vec<f64> = comparisons.iter().flat_map(|c| c.contest.cells.iter()).map(|cell| of(cell)).collect();
-    sizes.sort_by(f64::total_cmp);
-    sizes.dedup();
+    let sizes = ascending(comparisons.iter().flat_map(|c| c.contest.cells.iter()).map(|cell| of(cell)));
     if sizes.len() < 2 {
         return None;
     }
@@ -60,9 +59,7 @@ fn figure(
             *held = cell;
         }
     }
-    let mut ceilings: Vec<f64> = cells().filter_map(|cell| cell.ceiling_bytes).collect();
-    ceilings.sort_by(f64::total_cmp);
-    ceilings.dedup();
+    let ceilings = ascending(cells().filter_map(|cell| cell.ceiling_bytes));
     let drawn = || least.values().flat_map(BTreeMap::values);
     let seen = |cell: &CellRow| cell.kernel.map(|kernel| kernel.round as f64).filter(|bytes| *bytes > 0.0);
     let predicted = drawn().map(|cell| cell.aggregating_bytes as f64);
@@ -112,14 +109,11 @@ fn figure(
     } else {
         "the kernel reported nothing"
     };
-    Some(Figure {
-        name: context.name(&format!("memory-over-{slug}")),
-        title: context.title(&format!("Memory of an aggregator against {words}")),
-        picture,
-        caption: format!(
-            "Bytes of the aggregating rank that holds most at the peak of a round, without clients' gradients. Lines: \
-             predicted exactly from the plan; {seen}. Each strategy is shown by its cell with the least memory.",
-        ),
-        caveats: caveats(comparisons, 2).into_iter().filter(|caveat| !caveat.is_about_times()).collect(),
-    })
+    let caption = format!(
+        "Bytes of the aggregating rank that holds most at the peak of a round, without clients' gradients. Lines: \
+         predicted exactly from the plan; {seen}. Each strategy is shown by its cell with the least memory.",
+    );
+    let caveats = caveats(comparisons, 2).into_iter().filter(|caveat| !caveat.is_about_times()).collect();
+    let (name, title) = (format!("memory-over-{slug}"), format!("Memory of an aggregator against {words}"));
+    Some(context.figure(&name, &title, picture, caption, caveats))
 }

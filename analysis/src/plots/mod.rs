@@ -11,7 +11,7 @@ mod share;
 mod timeline;
 
 pub use agreement::agreement;
-pub use cost::{PriceError, Prices, cost};
+pub use cost::{Prices, cost};
 pub use distribution::distribution;
 pub use memory::{memory_over_shards, memory_over_size};
 pub use over::{over_nodes, over_shards, over_size};
@@ -19,6 +19,10 @@ pub use ratios::{ForestRow, forest};
 pub use rounds::rounds;
 pub use share::share;
 pub use timeline::timelines;
+
+use crate::caveat::Caveat;
+use crate::figure::Figure;
+use crate::picture::Picture;
 
 /// The context of a figure: parts of its title and file name, and the number of jobs.
 #[derive(Clone, Debug)]
@@ -32,11 +36,10 @@ pub struct Context {
 }
 
 impl Context {
-    fn title(&self, what: &str) -> String {
-        if self.of.is_empty() { what.to_owned() } else { format!("{what}: {}", self.of) }
-    }
-
-    fn name(&self, what: &str) -> String {
-        if self.prefix.is_empty() { what.to_owned() } else { format!("{}-{what}", self.prefix) }
+    /// A figure whose title ends, and whose name begins, as the context says.
+    fn figure(&self, name: &str, title: &str, picture: Picture, caption: String, caveats: Vec<Caveat>) -> Figure {
+        let name = if self.prefix.is_empty() { name.to_owned() } else { format!("{}-{name}", self.prefix) };
+        let title = if self.of.is_empty() { title.to_owned() } else { format!("{title}: {}", self.of) };
+        Figure { name, title, picture, caption, caveats }
     }
 }

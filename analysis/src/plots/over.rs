@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use gradshard::plan::Family;
+use gradshard::results::distinct::distinct;
 use gradshard::results::row::CellRow;
 
 use super::Context;
 use crate::axis::{Axis, plain};
 use crate::caveat::caveats;
 use crate::figure::Figure;
-use crate::number::{bytes, time, trimmed};
+use crate::number::{ascending, bytes, time, trimmed};
 use crate::picture::{Picture, Sign};
 use crate::source::Compared;
 use crate::style::{LIMIT, of_strategy};
@@ -65,39 +66,32 @@ struct TimedPoint<'f> {
 
 fn figures(comparisons: &[&Compared<'_>], context: &Context, over: &Over) -> Vec<Figure> {
     // The best cell of each strategy at each position.
-    let mut best: BTreeMap<&str, Vec<TimedPoint<'_>>> = BTreeMap::new();
+    let mut best: BTreeMap<&str, BTreeMap<u64, TimedPoint<'_>>> = BTreeMap::new();
     for cell in comparisons.iter().flat_map(|comparison| &comparison.contest.cells) {
-        let at = (over.of)(cell);
         let Some(median) = cell.timed() else { continue };
-        let of_strategy = best.entry(&cell.strategy).or_default();
-        match of_strategy.iter_mut().find(|timed| timed.at == at) {
-            Some(held) if held.median <= median => {}
-            Some(held) => *held = TimedPoint { at, cell, median },
-            None => of_strategy.push(TimedPoint { at, cell, median }),
+        let point = TimedPoint { at: (over.of)(cell), cell, median };
+        let held = best.entry(&cell.strategy).or_default().entry(point.at.to_bits()).or_insert(point);
+        if median < held.median {
+            *held = point;
         }
     }
-    best.values_mut().for_each(|timed| timed.sort_by(|one, other| one.at.total_cmp(&other.at)));
-    let mut places: Vec<f64> = best.values().flatten().map(|timed| timed.at).collect();
-    places.sort_by(f64::total_cmp);
-    places.dedup();
+    // The bits of positive numbers are in the order of the numbers.
+    let best: BTreeMap<&str, Vec<TimedPoint<'_>>> =
+        best.into_iter().map(|(strategy, points)| (strategy, points.into_values().collect())).collect();
+    let places = ascending(best.values().flatten().map(|timed| timed.at));
     if best.values().all(|timed| timed.len() < 2) {
         return Vec::new();
     }
     let counted = best.values().flatten().map(|timed| timed.cell.samples);
     let (least, most) = (counted.clone().min().unwrap_or(0), counted.max().unwrap_or(0));
     let count = if least == most { least.to_string() } else { format!("{least} to {most}") };
-    let caption = |what: &str| {
-        format!(
-            "{what} with its 95 % interval, for the best cell of each strategy at each position; n = {count} rounds \
+    let figure = |kind: &str, what: &str, drawn: &str, picture: Picture| {
+        let (name, title) = (format!("{kind}-over-{}", over.slug), format!("{what} against {}", over.words));
+        let caption = format!(
+            "{drawn} with its 95 % interval, for the best cell of each strategy at each position; n = {count} rounds \
              per point. Dashed: the limit of the busiest memory system or wire, as measured on the machine."
-        )
-    };
-    let figure = |kind: &str, what: &str, drawn: &str, picture: Picture| Figure {
-        name: context.name(&format!("{kind}-over-{}", over.slug)),
-        title: context.title(&format!("{what} against {}", over.words)),
-        picture,
-        caption: caption(drawn),
-        caveats: caveats(comparisons, context.jobs),
+        );
+        context.figure(&name, &title, picture, caption, caveats(comparisons, context.jobs))
     };
     let mut figures = Vec::new();
     let values = |timed: &TimedPoint<'_>| {
@@ -163,24 +157,15 @@ fn limits(
     best: &BTreeMap<&str, Vec<TimedPoint<'_>>>,
     values: &impl Fn(&TimedPoint<'_>) -> [f64; 4],
 ) -> Vec<Vec<(f64, f64)>> {
-    let mut of_family: BTreeMap<Family, BTreeMap<u64, (f64, f64)>> = BTreeMap::new();
+    let mut of_family: BTreeMap<Family, BTreeMap<u64, &TimedPoint<'_>>> = BTreeMap::new();
     for timed in best.values().flatten().filter(|timed| timed.cell.limit_seconds.is_some()) {
-        let least = of_family.entry(timed.cell.family).or_default();
-        let limit = (timed.at, values(timed)[3]);
-        let time = |cell: &CellRow| cell.limit_seconds.unwrap_or(f64::INFINITY);
-        let held =
-            best.values().flatten().filter(|other| other.at == timed.at && other.cell.family == timed.cell.family);
-        if held.map(|other| time(other.cell)).fold(f64::INFINITY, f64::min) >= time(timed.cell) {
-            least.insert(timed.at.to_bits(), limit);
+        let least = of_family.entry(timed.cell.family).or_default().entry(timed.at.to_bits()).or_insert(timed);
+        if timed.cell.limit_seconds <= least.cell.limit_seconds {
+            *least = timed;
         }
     }
-    let mut lines: Vec<Vec<(f64, f64)>> = Vec::new();
-    for of_family in of_family.into_values() {
-        let mut line: Vec<(f64, f64)> = of_family.into_values().collect();
-        line.sort_by(|one, other| one.0.total_cmp(&other.0));
-        if line.len() > 1 && !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines
+    let line = |points: BTreeMap<u64, &TimedPoint<'_>>| {
+        points.into_values().map(|timed| (timed.at, values(timed)[3])).collect::<Vec<(f64, f64)>>()
+    };
+    distinct(of_family.into_values().map(line).filter(|line| line.len() > 1))
 }

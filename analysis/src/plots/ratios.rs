@@ -62,5 +62,5 @@ pub fn forest(
             row.interval.map_or(String::new(), |i| format!(" [{}, {}]", trimmed(i.low, 3), trimmed(i.high, 3)));
         picture.word((right, y + 0.6), format!("{}×{interval} {}", trimmed(row.estimate, 3), row.verdict), MUTED, true);
     }
-    Some(Figure { name: context.name(name), title: context.title(title), picture, caption, caveats })
+    Some(context.figure(name, title, picture, caption, caveats))
 }

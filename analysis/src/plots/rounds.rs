@@ -48,15 +48,11 @@ pub fn rounds(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
         more => format!(" The {more} slowest strategies are left out."),
     };
     let thinned = if every > 1 { format!(" Every {every}th block is drawn.") } else { String::new() };
-    Some(Figure {
-        name: context.name("over-time"),
-        title: context.title("Rounds in the order of time"),
-        picture,
-        caption: format!(
-            "Each round of each strategy's fastest cell; within a block the order is random; {}.{left_out}{thinned} \
-             Steps and slopes that all strategies share come from the machine.",
-            comparison.counts()
-        ),
-        caveats: caveats(&[comparison], context.jobs),
-    })
+    let caption = format!(
+        "Each round of each strategy's fastest cell; within a block the order is random; {}.{left_out}{thinned} \
+         Steps and slopes that all strategies share come from the machine.",
+        comparison.counts()
+    );
+    let caveats = caveats(&[comparison], context.jobs);
+    Some(context.figure("over-time", "Rounds in the order of time", picture, caption, caveats))
 }

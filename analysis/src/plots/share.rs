@@ -42,15 +42,11 @@ pub fn share(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let bottom = -(rows.len() as f64) + 0.5;
     picture.line(vec![(1.0, 0.5), (1.0, bottom)], LIMIT, 1.6, true);
     picture.explain(Sign::Dashed(LIMIT), "limit of the machine");
-    Some(Figure {
-        name: context.name("share-of-limit"),
-        title: context.title("Share of the machine's limit"),
-        picture,
-        caption: format!(
-            "Least time that {what} allow, as measured on the machine, divided by the median time of each \
-             strategy's fastest cell; line: 95 % interval; {}.",
-            comparison.counts()
-        ),
-        caveats: caveats(&[comparison], context.jobs),
-    })
+    let caption = format!(
+        "Least time that {what} allow, as measured on the machine, divided by the median time of each \
+         strategy's fastest cell; line: 95 % interval; {}.",
+        comparison.counts()
+    );
+    let caveats = caveats(&[comparison], context.jobs);
+    Some(context.figure("share-of-limit", "Share of the machine's limit", picture, caption, caveats))
 }

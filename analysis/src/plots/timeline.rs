@@ -65,21 +65,16 @@ fn timeline(comparison: &Compared<'_>, cell: &CellRow, context: &Context) -> Opt
     }
     picture.line(vec![(sample.seconds, 0.6), (sample.seconds, picture.y.low)], MUTED, 1.4, true);
     picture.explain(Sign::Dashed(MUTED), "the round's time, the last rank's end");
-    let name = comparison.contest.name(cell);
     let thinned = if drawn < ranks { format!(" {drawn} of {ranks} ranks, at even distances.") } else { String::new() };
     let mut caveats = caveats(&[comparison], context.jobs);
     caveats.push(Caveat::OneRound);
-    Some(Figure {
-        name: context.name(&format!("timeline-{}", cell.family)),
-        title: context.title(&format!("One round of {name}, rank by rank")),
-        picture,
-        caption: format!(
-            "The time that each rank spent in the round of block {}. The round took {}, which is nearest to the median \
-             of n = {} rounds. A single round has no interval.{thinned}",
-            sample.block,
-            seconds(sample.seconds),
-            samples.len()
-        ),
-        caveats,
-    })
+    let caption = format!(
+        "The time that each rank spent in the round of block {}. The round took {}, which is nearest to the median \
+         of n = {} rounds. A single round has no interval.{thinned}",
+        sample.block,
+        seconds(sample.seconds),
+        samples.len()
+    );
+    let title = format!("One round of {}, rank by rank", comparison.contest.name(cell));
+    Some(context.figure(&format!("timeline-{}", cell.family), &title, picture, caption, caveats))
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, anyhow};
-use gradshard::cost::platform::{AWS_LAMBDA_S3, aws_lambda_s3};
+use gradshard::cost::platform::AWS_LAMBDA_S3;
 use gradshard::cost::{Functions, Measurements, Platform};
 use gradshard::experiment::Size;
 use gradshard::gradient::models;
@@ -22,14 +23,11 @@ pub fn platform(file: Option<&Path>) -> Result<Platform, Failure> {
 
 /// Reads a platform of functions from `file`, as [`platform`] does. Refuses a platform of nodes.
 pub fn functions(file: Option<&Path>) -> Result<Functions, Failure> {
-    match file {
-        None => aws_lambda_s3().map_err(input),
-        Some(_) => match platform(file)? {
-            Platform::Functions(functions) => Ok(*functions),
-            Platform::Nodes(nodes) => {
-                Err(input(anyhow!("--platform: {} consists of nodes; this command needs functions", nodes.name)))
-            }
-        },
+    match platform(file)? {
+        Platform::Functions(functions) => Ok(*functions),
+        Platform::Nodes(nodes) => {
+            Err(input(anyhow!("--platform: {} consists of nodes; this command needs functions", nodes.name)))
+        }
     }
 }
 
@@ -57,13 +55,15 @@ pub fn model(text: &str) -> Result<(String, u64), Failure> {
     }
 }
 
+/// Finds the strategy with this name.
+pub fn strategy(name: &String) -> Result<&'static dyn Strategy, Failure> {
+    let known = strategies::names().join(", ");
+    strategies::find(name).ok_or_else(|| input(anyhow!("--strategy: unknown strategy {name:?}; known: {known}")))
+}
+
 /// Finds the strategies with these names.
 pub fn strategies(names: &[String]) -> Result<Vec<&'static dyn Strategy>, Failure> {
-    let one = |name: &String| {
-        let known = strategies::names().join(", ");
-        strategies::find(name).ok_or_else(|| input(anyhow!("--strategy: unknown strategy {name:?}; known: {known}")))
-    };
-    names.iter().map(one).collect()
+    names.iter().map(strategy).collect()
 }
 
 /// Parses a flow: None for `whole`, else the bytes of a chunk.
@@ -83,28 +83,24 @@ pub fn flow_name(chunk_bytes: Option<u64>) -> String {
     chunk_bytes.map_or_else(|| "whole".to_owned(), |bytes| Size(bytes).to_string())
 }
 
+/// Parses a number for which `fits` is true. The error is `wanted`.
+pub fn number<T: FromStr>(text: &str, fits: impl Fn(&T) -> bool, wanted: &str) -> Result<T, String> {
+    text.parse().ok().filter(fits).ok_or_else(|| wanted.to_owned())
+}
+
 /// Parses a whole number from 1 to 1,000,000.
 pub fn count(text: &str) -> Result<u64, String> {
-    match text.parse::<u64>() {
-        Ok(count) if (1..=1_000_000).contains(&count) => Ok(count),
-        _ => Err("write a whole number from 1 to 1000000".to_owned()),
-    }
+    number(text, |count| (1..=1_000_000).contains(count), "write a whole number from 1 to 1000000")
 }
 
 /// Parses a finite number above 0.
 pub fn above_zero(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err("write a number above 0".to_owned()),
-    }
+    number(text, |number: &f64| *number > 0.0 && number.is_finite(), "write a number above 0")
 }
 
 /// Parses a finite number that is not negative.
 pub fn not_negative(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
-        _ => Err("write 0 or a number above it".to_owned()),
-    }
+    number(text, |number: &f64| *number >= 0.0 && number.is_finite(), "write 0 or a number above it")
 }
 
 // A platform of functions, and changes to it. (A doc comment would become the help of the commands that flatten this

@@ -1,12 +1,13 @@
 //! `gradshard cost best-shards`: finds the best number of shards, and compares it with trees.
 
 use clap::Args;
-use gradshard::cost::best_shards::choices;
-use gradshard::cost::{Asked, Case, Sheet};
+use gradshard::cost::best_shards::{Choice, choices};
+use gradshard::cost::{Asked, Case, Field, Sheet};
 use gradshard::plan::End;
 
+use super::OutputArgs;
 use super::asked::{self, count, flow};
-use super::{OutputArgs, estimate};
+use super::estimate::sheet_of_cases;
 use crate::cli::{Failure, input};
 
 #[derive(Args)]
@@ -77,29 +78,13 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
     let cases = cases(args, elements, &shards)?;
     let with_clients = !args.without_clients;
     let found = choices(cases, &platform, &Asked::default(), with_clients).map_err(input)?;
-    let columns = [
-        "model",
-        "gradient_mib",
-        "strategy",
-        "clients",
-        "shards",
-        "flow",
-        "memory_mib",
-        "latency_s",
-        "usd_per_1000_rounds",
-        "on_frontier",
-        "cheapest",
-        "fastest",
-        "infeasible",
-    ];
     let clients = if with_clients { "with the clients' own requests" } else { "without the clients' own requests" };
     let title =
         format!("{}, limit {} MiB: dollars for 1,000 rounds {clients}", platform.name, platform.memory.limit_mib.value);
-    let mut sheet = Sheet::new("choices", title, &columns);
-    let usd = |choice: &gradshard::cost::best_shards::Choice| {
+    let usd = |choice: &Choice| {
         if with_clients { choice.estimate.usd() } else { choice.estimate.without_clients_usd() }
     };
-    for choice in &found {
+    let is_shown = |choice: &&Choice| {
         let alike = || {
             found.iter().filter(|other| {
                 other.case.strategy.name() == choice.case.strategy.name()
@@ -111,29 +96,24 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
             && (alike().all(|other| usd(other) >= usd(choice))
                 || alike().all(|other| other.estimate.latency_s >= choice.estimate.latency_s));
         let nothing = alike().next().is_none() && choice.case.shards_heeded() == shards.first().copied().unwrap_or(1);
-        if !(args.all || choice.on_frontier || is_best || nothing) {
-            continue;
-        }
-        let feasible = choice.estimate.infeasible.is_none();
-        let mut row = estimate::identity(&name, &choice.case);
-        row.extend([
-            choice.estimate.memory_mib.into(),
-            feasible.then_some(choice.estimate.latency_s).into(),
-            feasible.then(|| usd(choice).times(1000)).into(),
-            choice.on_frontier.into(),
-            choice.cheapest.into(),
-            choice.fastest.into(),
-            choice.estimate.infeasible.clone().into(),
-        ]);
-        sheet.rows.push(row);
-    }
+        args.all || choice.on_frontier || is_best || nothing
+    };
+    let shown: Vec<&Choice> = found.iter().filter(is_shown).collect();
+    let mut sheet = sheet_of_cases("choices", title, &shown, |choice| (&name, &choice.case));
+    let if_feasible = |choice: &Choice, field: Field| Some(field).filter(|_| choice.estimate.infeasible.is_none());
+    sheet.column("memory_mib", &shown, |choice| choice.estimate.memory_mib);
+    sheet.column("latency_s", &shown, |choice| if_feasible(choice, choice.estimate.latency_s.into()));
+    sheet.column("usd_per_1000_rounds", &shown, |choice| if_feasible(choice, usd(choice).times(1000).into()));
+    sheet.column("on_frontier", &shown, |choice| choice.on_frontier);
+    sheet.column("cheapest", &shown, |choice| choice.cheapest);
+    sheet.column("fastest", &shown, |choice| choice.fastest);
+    sheet.column("infeasible", &shown, |choice| choice.estimate.infeasible.clone());
     if !args.all {
-        sheet.notes.push(
-            "Shown: the Pareto frontier, and the cheapest and the fastest of each strategy and flow. --all shows all."
-                .to_owned(),
+        sheet.note(
+            "Shown: the Pareto frontier, and the cheapest and the fastest of each strategy and flow. --all shows all.",
         );
     }
-    sheet.notes.push(format!(
+    sheet.note(format!(
         "At most {} functions run at a time; the others wait (limits.concurrent of the platform).",
         platform.limits.concurrent.value
     ));

@@ -62,28 +62,10 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
     let platform = asked::functions(args.platform.as_deref())?;
     let measurements = asked::measurements(args.measurements.as_deref())?;
     let calibration = calibrate(&measurements, &platform).map_err(input)?;
-    let sharded = asked::strategies(std::slice::from_ref(&args.strategy))?[0];
+    let sharded = asked::strategy(&args.strategy)?;
     let trees = asked::strategies(&args.against)?;
-    let columns = [
-        "tree",
-        "clients",
-        "shards",
-        "flow",
-        "limit_mib",
-        "throughput",
-        "request_price",
-        "memory_price",
-        "of",
-        "wins_from_mib",
-        "fit_low_mib",
-        "fit_high_mib",
-        "single_low_mib",
-        "single_high_mib",
-        "tree_up_to_mib",
-        "sharded_up_to_mib",
-    ];
     let title = format!("Gradient size from which {} wins, {}", sharded.name(), platform.name);
-    let mut sheet = Sheet::new("crossover", title, &columns);
+    let mut rows = Vec::new();
     let limits = args.limit.clone().unwrap_or_else(|| vec![platform.memory.limit_mib.value]);
     for tree in trees {
         for (clients, shards) in pairs(&args.clients, &args.shards) {
@@ -102,37 +84,36 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
                         let question =
                             Question { sharded: case(sharded, shards), tree: case(tree, 1), quantity, sizes };
                         let found = question.answer(&changed, &calibration, throughput).map_err(input)?;
-                        let most = |case: &Case| -> Result<Field, Failure> {
-                            let largest = question.largest_feasible(case, &changed, MOST_MIB * MIB).map_err(input)?;
-                            Ok(largest.map(|bytes| bytes / MIB).into())
-                        };
-                        let mut row: Vec<Field> = vec![
-                            tree.name().into(),
-                            clients.into(),
-                            shards.into(),
-                            flow_name(chunk_bytes).into(),
-                            limit.into(),
-                            throughput.into(),
-                            requests.into(),
-                            memory.into(),
-                            <&str>::from(quantity).into(),
-                            size(found.crossing),
-                        ];
-                        let ends = [found.fit.0, found.fit.1, found.single.0, found.single.1];
-                        row.extend(ends.map(|bytes| Field::from(bytes / MIB)));
-                        row.extend([most(&question.tree)?, most(&question.sharded)?]);
-                        sheet.rows.push(row);
+                        let most =
+                            |case: &Case| question.largest_feasible(case, &changed, MOST_MIB * MIB).map_err(input);
+                        let up_to = [most(&question.tree)?, most(&question.sharded)?];
+                        rows.push((question, limit, throughput, requests, memory, found, up_to));
                     }
                 }
             }
         }
     }
-    sheet.notes = vec![
-        format!("0: wins at every size from {} MiB; -: at no size up to {} MiB.", SIZES_MIB.0, SIZES_MIB.1),
-        "fit: 95 % interval of the expected crossing, jackknife over the measured deployments.".to_owned(),
-        "single: 95 % prediction interval of the crossing in a single deployment of each strategy.".to_owned(),
-        "up_to: the largest gradient that fits the memory limit and the time limit of a function.".to_owned(),
-    ];
+    let mut sheet = Sheet::new("crossover", title);
+    sheet.column("tree", &rows, |(question, ..)| question.tree.strategy.name());
+    sheet.column("clients", &rows, |(question, ..)| question.sharded.clients);
+    sheet.column("shards", &rows, |(question, ..)| question.sharded.shards);
+    sheet.column("flow", &rows, |(question, ..)| flow_name(question.sharded.chunk_bytes));
+    sheet.column("limit_mib", &rows, |(_, limit, ..)| *limit);
+    sheet.column("throughput", &rows, |(_, _, throughput, ..)| *throughput);
+    sheet.column("request_price", &rows, |(_, _, _, requests, ..)| *requests);
+    sheet.column("memory_price", &rows, |(_, _, _, _, memory, ..)| *memory);
+    sheet.column("of", &rows, |(question, ..)| <&str>::from(question.quantity));
+    sheet.column("wins_from_mib", &rows, |(.., found, _)| size(found.crossing));
+    sheet.column("fit_low_mib", &rows, |(.., found, _)| found.fit.0 / MIB);
+    sheet.column("fit_high_mib", &rows, |(.., found, _)| found.fit.1 / MIB);
+    sheet.column("single_low_mib", &rows, |(.., found, _)| found.single.0 / MIB);
+    sheet.column("single_high_mib", &rows, |(.., found, _)| found.single.1 / MIB);
+    sheet.column("tree_up_to_mib", &rows, |(.., up_to)| up_to[0].map(|bytes| bytes / MIB));
+    sheet.column("sharded_up_to_mib", &rows, |(.., up_to)| up_to[1].map(|bytes| bytes / MIB));
+    sheet.note(format!("0: wins at every size from {} MiB; -: at no size up to {} MiB.", SIZES_MIB.0, SIZES_MIB.1));
+    sheet.note("fit: 95 % interval of the expected crossing, jackknife over the measured deployments.");
+    sheet.note("single: 95 % prediction interval of the crossing in a single deployment of each strategy.");
+    sheet.note("up_to: the largest gradient that fits the memory limit and the time limit of a function.");
     Ok(vec![sheet])
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use gradshard::cost::workload::MIB;
-use gradshard::cost::{Asked, Case, Field, Functions, Nodes, Platform, Sheet, estimate};
+use gradshard::cost::{Asked, Case, Estimate, Functions, Nodes, Platform, Sheet, Usd, estimate};
 use gradshard::gradient::Dtype;
 use gradshard::plan::End;
 
@@ -107,63 +107,49 @@ pub fn sheets(args: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
     Ok(vec![sheet])
 }
 
-const COLUMNS: &[&str] = &["model", "gradient_mib", "strategy", "clients", "shards", "flow"];
-
-/// The fields that identify a case, in the order of [`COLUMNS`].
-pub fn identity(model: &str, case: &Case) -> Vec<Field> {
-    vec![
-        model.into(),
-        (case.gradient_bytes() as f64 / MIB).into(),
-        case.strategy.name().into(),
-        case.clients.into(),
-        case.shards_heeded().into(),
-        flow_name(case.chunk_bytes).into(),
-    ]
+/// Makes a table with the columns that identify a case. `of` returns the name of its model, and the case.
+pub fn sheet_of_cases<'r, R>(
+    name: &'static str,
+    title: String,
+    rows: &'r [R],
+    of: impl Fn(&'r R) -> (&'r str, &'r Case),
+) -> Sheet {
+    let mut sheet = Sheet::new(name, title);
+    sheet.column("model", rows, |row| of(row).0);
+    sheet.column("gradient_mib", rows, |row| of(row).1.gradient_bytes() as f64 / MIB);
+    sheet.column("strategy", rows, |row| of(row).1.strategy.name());
+    sheet.column("clients", rows, |row| of(row).1.clients);
+    sheet.column("shards", rows, |row| of(row).1.shards_heeded());
+    sheet.column("flow", rows, |row| flow_name(of(row).1.chunk_bytes));
+    sheet
 }
 
 fn on_functions(cases: &[(String, Case)], platform: &Functions, args: &EstimateArgs) -> Result<Sheet, Failure> {
     let asked = Asked { memory_mib: args.memory, cold_start_s: args.cold_start, ..Asked::default() };
-    let columns = [
-        "memory_mib",
-        "invocations",
-        "gets",
-        "puts",
-        "client_requests",
-        "function_s",
-        "latency_s",
-        "functions_usd",
-        "requests_usd",
-        "clients_usd",
-        "usd_per_1000_rounds",
-        "infeasible",
-    ];
-    let title = format!("{}: dollars for 1,000 rounds", platform.name);
-    let mut sheet = Sheet::new("estimate", title, &[COLUMNS, &columns].concat());
+    let mut rows = Vec::new();
     for (model, case) in cases {
-        let found = estimate(&case.workload().map_err(input)?, platform, &asked);
-        let thousand = |usd: gradshard::cost::Usd| Field::from(usd.times(1000));
-        let clients = if args.without_clients { Field::Null } else { thousand(found.clients_usd) };
-        let usd = if args.without_clients { found.without_clients_usd() } else { found.usd() };
-        let feasible = found.infeasible.is_none();
-        let if_feasible = |field: Field| if feasible { field } else { Field::Null };
-        let mut row = identity(model, case);
-        row.extend([
-            found.memory_mib.into(),
-            found.invocations.into(),
-            found.gets.into(),
-            found.puts.into(),
-            (found.client_gets + found.client_puts).into(),
-            if_feasible(found.function_s.into()),
-            if_feasible(found.latency_s.into()),
-            if_feasible(thousand(found.functions_usd)),
-            if_feasible(thousand(found.requests_usd)),
-            if_feasible(clients),
-            if_feasible(thousand(usd)),
-            found.infeasible.into(),
-        ]);
-        sheet.rows.push(row);
+        rows.push((model, case, estimate(&case.workload().map_err(input)?, platform, &asked)));
     }
-    sheet.notes.push(format!(
+    let title = format!("{}: dollars for 1,000 rounds", platform.name);
+    let mut sheet = sheet_of_cases("estimate", title, &rows, |(model, case, _)| (model, case));
+    let with_clients = !args.without_clients;
+    let thousand = |found: &Estimate, usd: Usd| found.infeasible.is_none().then(|| usd.times(1000));
+    let seconds = |found: &Estimate, seconds: f64| found.infeasible.is_none().then_some(seconds);
+    sheet.column("memory_mib", &rows, |(.., found)| found.memory_mib);
+    sheet.column("invocations", &rows, |(.., found)| found.invocations);
+    sheet.column("gets", &rows, |(.., found)| found.gets);
+    sheet.column("puts", &rows, |(.., found)| found.puts);
+    sheet.column("client_requests", &rows, |(.., found)| found.client_gets + found.client_puts);
+    sheet.column("function_s", &rows, |(.., found)| seconds(found, found.function_s));
+    sheet.column("latency_s", &rows, |(.., found)| seconds(found, found.latency_s));
+    sheet.column("functions_usd", &rows, |(.., found)| thousand(found, found.functions_usd));
+    sheet.column("requests_usd", &rows, |(.., found)| thousand(found, found.requests_usd));
+    sheet.column("clients_usd", &rows, |(.., found)| thousand(found, found.clients_usd).filter(|_| with_clients));
+    sheet.column("usd_per_1000_rounds", &rows, |(.., found)| {
+        thousand(found, if with_clients { found.usd() } else { found.without_clients_usd() })
+    });
+    sheet.column("infeasible", &rows, |(.., found)| found.infeasible.clone());
+    sheet.note(format!(
         "The time of one deployment differs from this by about {:.0} % (1 standard deviation, \
          of deployments left out of the fit).",
         platform.speed.deployment_spread.get() * 100.0
@@ -174,58 +160,40 @@ fn on_functions(cases: &[(String, Case)], platform: &Functions, args: &EstimateA
 /// Makes a table with one row per level: the mean times of its functions, and the time of the level.
 fn by_level(cases: &[(String, Case)], platform: &Functions, args: &EstimateArgs) -> Result<Sheet, Failure> {
     let asked = Asked { memory_mib: args.memory, cold_start_s: args.cold_start, ..Asked::default() };
-    let columns = [
-        "memory_mib",
-        "level",
-        "functions",
-        "mean_read_s",
-        "mean_sum_s",
-        "mean_write_s",
-        "mean_s",
-        "level_s",
-        "infeasible",
-    ];
-    let mut sheet = Sheet::new("levels", format!("{}: level by level", platform.name), &[COLUMNS, &columns].concat());
+    let mut rows = Vec::new();
     for (model, case) in cases {
         let found = estimate(&case.workload().map_err(input)?, platform, &asked);
-        for level in &found.levels {
-            let mut row = identity(model, case);
-            row.extend([
-                found.memory_mib.into(),
-                u64::from(level.level).into(),
-                level.functions.into(),
-                level.mean.read_s.into(),
-                level.mean.sum_s.into(),
-                level.mean.write_s.into(),
-                level.mean_s.into(),
-                level.phase_s.into(),
-                found.infeasible.clone().into(),
-            ]);
-            sheet.rows.push(row);
-        }
+        let (memory_mib, infeasible) = (found.memory_mib, found.infeasible);
+        rows.extend(found.levels.into_iter().map(|level| (model, case, level, memory_mib, infeasible.clone())));
     }
+    let title = format!("{}: level by level", platform.name);
+    let mut sheet = sheet_of_cases("levels", title, &rows, |(model, case, ..)| (model, case));
+    sheet.column("memory_mib", &rows, |(_, _, _, memory_mib, _)| *memory_mib);
+    sheet.column("level", &rows, |(_, _, level, ..)| level.level);
+    sheet.column("functions", &rows, |(_, _, level, ..)| level.functions);
+    sheet.column("mean_read_s", &rows, |(_, _, level, ..)| level.mean.read_s);
+    sheet.column("mean_sum_s", &rows, |(_, _, level, ..)| level.mean.sum_s);
+    sheet.column("mean_write_s", &rows, |(_, _, level, ..)| level.mean.write_s);
+    sheet.column("mean_s", &rows, |(_, _, level, ..)| level.mean_s);
+    sheet.column("level_s", &rows, |(_, _, level, ..)| level.phase_s);
+    sheet.column("infeasible", &rows, |(.., infeasible)| infeasible.clone());
     Ok(sheet)
 }
 
 fn on_nodes(cases: &[(String, Case)], platform: &Nodes) -> Result<Sheet, Failure> {
-    let columns = ["nodes", "busiest_wire_mib", "latency_s", "usd_per_1000_rounds"];
-    let title = format!("{}: dollars for 1,000 rounds, by the node-hour", platform.name);
-    let mut sheet = Sheet::new("estimate", title, &[COLUMNS, &columns].concat());
+    let mut rows = Vec::new();
     for (model, case) in cases {
-        let found = platform.estimate(case).map_err(input)?;
-        let mut row = identity(model, case);
-        row.extend([
-            (found.nodes as u64).into(),
-            (found.wire_bytes / MIB).into(),
-            found.latency_s.into(),
-            found.usd.times(1000).into(),
-        ]);
-        sheet.rows.push(row);
+        rows.push((model, case, platform.estimate(case).map_err(input)?));
     }
-    sheet.notes.push(
+    let title = format!("{}: dollars for 1,000 rounds, by the node-hour", platform.name);
+    let mut sheet = sheet_of_cases("estimate", title, &rows, |(model, case, _)| (model, case));
+    sheet.column("nodes", &rows, |(.., found)| found.nodes);
+    sheet.column("busiest_wire_mib", &rows, |(.., found)| found.wire_bytes / MIB);
+    sheet.column("latency_s", &rows, |(.., found)| found.latency_s);
+    sheet.column("usd_per_1000_rounds", &rows, |(.., found)| found.usd.times(1000));
+    sheet.note(
         "A first-order estimate from the busiest wire and the sums. `gradshard run` measures the real time on a \
-         cluster, and `gradshard cost RESULT.h5` prices it."
-            .to_owned(),
+         cluster, and `gradshard cost RESULT.h5` prices it.",
     );
     Ok(sheet)
 }

@@ -6,10 +6,10 @@ use anyhow::anyhow;
 use clap::Args;
 use gradshard::cost::idle::ServerRound;
 use gradshard::cost::platform::{aws_lambda_s3, cluster};
-use gradshard::cost::{Asked, Case, Field, Functions, Nodes, Platform, Sheet, Usd, estimate};
+use gradshard::cost::{Asked, Case, Functions, Platform, Sheet, Usd, estimate};
 use gradshard::plan::strategies;
 use gradshard::results::ResultFile;
-use gradshard::results::row::{CellRow, Status};
+use gradshard::results::row::CellRow;
 
 use super::asked::{self, count, not_negative};
 use super::estimate::EstimateArgs;
@@ -41,83 +41,55 @@ pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Resu
         },
     };
     let functions = aws_lambda_s3().map_err(input)?;
-    let columns = [
-        "cell",
-        "strategy",
-        "model",
-        "clients",
-        "shards",
-        "flow",
-        "ranks",
-        "nodes",
-        "median_s",
-        "usd_per_1000_rounds",
-        "usd_low",
-        "usd_high",
-        "functions_usd",
-        "idle_percent",
-        "idle_usd",
-        "functions_cheaper_from_train_s",
-        "status",
-    ];
     let title = format!(
         "{}: what was measured, dollars for 1,000 rounds at {} a node-hour ({})",
         file.display(),
         nodes.prices.node_hour_usd.value,
         nodes.name
     );
-    let mut sheet = Sheet::new("measured", title, &columns);
-    for cell in &results.cells {
-        sheet.rows.push(row(cell, args, &nodes, &functions));
-    }
-    sheet.notes = vec![
-        "usd: all nodes of the job for the round's median; low and high: for the ends of its 95 % interval.".to_owned(),
-        format!(
+    let mut sheet = Sheet::new("measured", title);
+    let cells = &results.cells;
+    let priced = |cell: &CellRow, seconds: Option<f64>| {
+        cell.timed().and(seconds).map(|seconds| nodes.usd(cell.nodes, seconds).times(1000))
+    };
+    let server = |cell: &CellRow, train_s: f64| {
+        cell.timed().map(|aggregate_s| ServerRound { nodes: args.server_nodes, train_s, aggregate_s })
+    };
+    let waiting = |cell: &CellRow| args.train_seconds.and_then(|train_s| server(cell, train_s));
+    sheet.column("cell", cells, |cell| cell.cell);
+    sheet.column("strategy", cells, |cell| cell.strategy.as_str());
+    sheet.column("model", cells, |cell| cell.model.as_str());
+    sheet.column("clients", cells, |cell| cell.clients);
+    sheet.column("shards", cells, |cell| cell.shards);
+    sheet.column("flow", cells, |cell| cell.flow.as_str());
+    sheet.column("ranks", cells, |cell| cell.ranks);
+    sheet.column("nodes", cells, |cell| cell.nodes);
+    sheet.column("median_s", cells, |cell| cell.timed());
+    sheet.column("usd_per_1000_rounds", cells, |cell| priced(cell, cell.median_s));
+    sheet.column("usd_low", cells, |cell| priced(cell, cell.ci_low_s));
+    sheet.column("usd_high", cells, |cell| priced(cell, cell.ci_high_s));
+    sheet.column("functions_usd", cells, |cell| usd_on_functions(cell, &functions).map(|usd| usd.times(1000)));
+    sheet.column("idle_percent", cells, |cell| waiting(cell).map(|round| round.idle_share() * 100.0));
+    sheet.column("idle_usd", cells, |cell| waiting(cell).map(|round| round.idle_usd(&nodes).times(1000)));
+    sheet.column("functions_cheaper_from_train_s", cells, |cell| {
+        Some(server(cell, 0.0)?.break_even_train_s(usd_on_functions(cell, &functions)?, &nodes))
+    });
+    sheet.column("status", cells, |cell| cell.status.to_string());
+    sheet.note("usd: all nodes of the job for the round's median; low and high: for the ends of its 95 % interval.");
+    sheet.note(format!(
             "functions_usd: the same plan on {} as whole objects, clients' requests included; - where it has no price there.",
             functions.name
-        ),
-    ];
+        ));
     if let Some(train_s) = args.train_seconds {
-        sheet.notes.push(format!(
+        sheet.note(format!(
             "idle: {} dedicated node(s) that wait {train_s} s a round for clients to train, then take the median.",
             args.server_nodes
         ));
     }
-    sheet.notes.push(
-        "functions_cheaper_from_train_s: from this training time on, functions cost less than a dedicated server."
-            .to_owned(),
+    sheet.note(
+        "functions_cheaper_from_train_s: from this training time on, functions cost less than a dedicated server.",
     );
     Ok(vec![sheet])
-}
-
-fn row(cell: &CellRow, args: &MeasuredArgs, nodes: &Nodes, functions: &Functions) -> Vec<Field> {
-    let measured = cell.median_s.filter(|_| cell.status == Status::Ok);
-    let priced = |seconds: Option<f64>| -> Field {
-        measured.and(seconds).map(|seconds| nodes.usd(cell.nodes, seconds).times(1000)).into()
-    };
-    let on_functions = usd_on_functions(cell, functions);
-    let server = |train_s| measured.map(|aggregate_s| ServerRound { nodes: args.server_nodes, train_s, aggregate_s });
-    let waiting = args.train_seconds.and_then(server);
-    let even = on_functions.zip(server(0.0)).map(|(usd, server)| server.break_even_train_s(usd, nodes));
-    vec![
-        cell.cell.into(),
-        cell.strategy.as_str().into(),
-        cell.model.as_str().into(),
-        cell.clients.into(),
-        cell.shards.into(),
-        cell.flow.as_str().into(),
-        cell.ranks.into(),
-        cell.nodes.into(),
-        measured.into(),
-        priced(cell.median_s),
-        priced(cell.ci_low_s),
-        priced(cell.ci_high_s),
-        on_functions.map(|usd| usd.times(1000)).into(),
-        waiting.map(|round| round.idle_share() * 100.0).into(),
-        waiting.map(|round| round.idle_usd(nodes).times(1000)).into(),
-        even.into(),
-        cell.status.to_string().into(),
-    ]
 }
 
 /// Price of one round of the cell's plan on functions with the whole flow; None if it has no price there.

@@ -8,7 +8,7 @@ use gradshard::cost::idle::ServerRound;
 use gradshard::cost::measurements::{Billed, Deployment};
 use gradshard::cost::platform::cluster;
 use gradshard::cost::workload::MIB;
-use gradshard::cost::{Asked, Case, CostError, Estimate, Field, Functions, Measurements, Sheet, Usd, estimate};
+use gradshard::cost::{Asked, Case, CostError, Estimate, Functions, Measurements, Sheet, Usd, estimate};
 use gradshard::gradient::models;
 
 use super::{OutputArgs, asked};
@@ -46,6 +46,14 @@ struct PublishedCell<'a> {
 }
 
 impl PublishedCell<'_> {
+    fn is_feasible(&self) -> bool {
+        self.ours.infeasible.is_none()
+    }
+
+    fn their_s(&self) -> Option<f64> {
+        Some(self.theirs?.wall_s?.get())
+    }
+
     /// The published dollars per round, plus our price of the clients' requests, which the publication leaves out.
     fn their_usd(&self) -> Option<Usd> {
         Some(self.theirs?.usd_per_round? + self.ours.clients_usd)
@@ -64,14 +72,7 @@ fn cells<'a>(measurements: &'a Measurements, platform: &Functions) -> Result<Vec
                 strategy: name.to_owned(),
                 model: model.to_owned(),
                 shards,
-                feasible: true,
-                memory_mib: None,
-                rounds: None,
-                wall_s: None,
-                wall_sd_s: None,
-                usd_per_round: None,
-                billed: Billed::Mean,
-                phases: Vec::new(),
+                ..Deployment::default()
             };
             let case = measurements.case(&deployment)?;
             let ours = estimate(&case.workload()?, platform, &Asked::default());
@@ -86,53 +87,31 @@ fn percent(ours: f64, theirs: f64) -> f64 {
 }
 
 fn architectures(measurements: &Measurements, platform: &Functions) -> Result<Sheet, CostError> {
-    let columns = [
-        "model",
-        "gradient_mib",
-        "strategy",
-        "shards",
-        "memory_mib",
-        "their_memory_mib",
-        "latency_s",
-        "their_latency_s",
-        "error_percent",
-        "usd",
-        "their_usd",
-        "usd_error_percent",
-        "feasible",
-        "their_feasible",
-        "why_different",
-    ];
     let title = format!(
         "Four models, three architectures, N = {}: from first principles, beside {} (dollars for 1,000 rounds, clients' requests included)",
         measurements.clients, measurements.source
     );
-    let mut sheet = Sheet::new("architectures", title, &columns);
-    for cell in cells(measurements, platform)? {
-        let ours = &cell.ours;
-        let feasible = ours.infeasible.is_none();
-        let their_s = cell.theirs.and_then(|theirs| theirs.wall_s).map(|seconds| seconds.get());
-        let their_usd = cell.their_usd();
-        let usd = ours.usd();
-        sheet.rows.push(vec![
-            cell.model.into(),
-            (cell.case.gradient_bytes() as f64 / MIB).into(),
-            cell.case.strategy.name().into(),
-            cell.case.shards_heeded().into(),
-            ours.memory_mib.into(),
-            cell.theirs.and_then(|theirs| theirs.memory_mib).into(),
-            feasible.then_some(ours.latency_s).into(),
-            their_s.into(),
-            their_s.filter(|_| feasible).map(|theirs| percent(ours.latency_s, theirs)).into(),
-            feasible.then(|| usd.times(1000)).into(),
-            their_usd.map(|usd| usd.times(1000)).into(),
-            their_usd.filter(|_| feasible).map(|theirs| percent(usd.to_f64(), theirs.to_f64())).into(),
-            feasible.into(),
-            cell.theirs.map(|theirs| theirs.feasible).into(),
-            why(&cell, platform).into(),
-        ]);
-    }
-    sheet.notes.push("-: not published, or not feasible.".to_owned());
+    let mut sheet = Sheet::new("architectures", title);
+    let cells = cells(measurements, platform)?;
+    let usd_error = |cell: &PublishedCell| Some(percent(cell.ours.usd().to_f64(), cell.their_usd()?.to_f64()));
+    sheet.column("model", &cells, |cell| cell.model);
+    sheet.column("gradient_mib", &cells, |cell| cell.case.gradient_bytes() as f64 / MIB);
+    sheet.column("strategy", &cells, |cell| cell.case.strategy.name());
+    sheet.column("shards", &cells, |cell| cell.case.shards_heeded());
+    sheet.column("memory_mib", &cells, |cell| cell.ours.memory_mib);
+    sheet.column("their_memory_mib", &cells, |cell| cell.theirs.and_then(|theirs| theirs.memory_mib));
+    sheet.column("latency_s", &cells, |cell| cell.is_feasible().then_some(cell.ours.latency_s));
+    sheet.column("their_latency_s", &cells, |cell| cell.their_s());
+    sheet.column("error_percent", &cells, |cell| {
+        cell.their_s().filter(|_| cell.is_feasible()).map(|theirs| percent(cell.ours.latency_s, theirs))
+    });
+    sheet.column("usd", &cells, |cell| cell.is_feasible().then(|| cell.ours.usd().times(1000)));
+    sheet.column("their_usd", &cells, |cell| cell.their_usd().map(|usd| usd.times(1000)));
+    sheet.column("usd_error_percent", &cells, |cell| usd_error(cell).filter(|_| cell.is_feasible()));
+    sheet.column("feasible", &cells, |cell| cell.is_feasible());
+    sheet.column("their_feasible", &cells, |cell| cell.theirs.map(|theirs| theirs.feasible));
+    sheet.column("why_different", &cells, |cell| why(cell, platform));
+    sheet.note("-: not published, or not feasible.");
     Ok(sheet)
 }
 
@@ -156,131 +135,94 @@ fn why(cell: &PublishedCell, platform: &Functions) -> Option<String> {
 }
 
 fn ratios(measurements: &Measurements, platform: &Functions) -> Result<Sheet, CostError> {
-    let columns = ["model", "gradient_mib", "counted", "ratio", "their_ratio"];
-    let mut sheet = Sheet::new("ratios", "Cost of λ-FL over that of GradsSharding", &columns);
+    let mut sheet = Sheet::new("ratios", "Cost of λ-FL over that of GradsSharding");
     let all = cells(measurements, platform)?;
-    for of_model in all.chunks(ARCHITECTURES.len()) {
-        let (sharded, tree) = (&of_model[0], &of_model[1]);
-        for (counted, clients) in [("with clients", true), ("without clients", false)] {
-            let ours = |cell: &PublishedCell| {
-                let usd = if clients { cell.ours.usd() } else { cell.ours.without_clients_usd() };
-                cell.ours.infeasible.is_none().then(|| usd.to_f64())
-            };
-            let theirs = |cell: &PublishedCell| {
-                let usd = if clients { cell.their_usd() } else { cell.theirs.and_then(|d| d.usd_per_round) };
-                usd.map(Usd::to_f64)
-            };
-            let over = |of: &dyn Fn(&PublishedCell) -> Option<f64>| -> Field {
-                of(tree).zip(of(sharded)).map(|(t, s)| t / s).into()
-            };
-            sheet.rows.push(vec![
-                sharded.model.into(),
-                (sharded.case.gradient_bytes() as f64 / MIB).into(),
-                counted.into(),
-                over(&ours),
-                over(&theirs),
-            ]);
-        }
-    }
+    let counted = [("with clients", true), ("without clients", false)];
+    let rows: Vec<_> =
+        all.chunks(ARCHITECTURES.len()).flat_map(|cells| counted.map(|counted| (cells, counted))).collect();
+    let ours = |cell: &PublishedCell, clients: bool| {
+        let usd = if clients { cell.ours.usd() } else { cell.ours.without_clients_usd() };
+        cell.is_feasible().then(|| usd.to_f64())
+    };
+    let theirs = |cell: &PublishedCell, clients: bool| {
+        let usd = if clients { cell.their_usd() } else { cell.theirs.and_then(|d| d.usd_per_round) };
+        usd.map(Usd::to_f64)
+    };
+    // The sharded architecture is the first, λ-FL the second.
+    sheet.column("model", &rows, |(cells, _)| cells[0].model);
+    sheet.column("gradient_mib", &rows, |(cells, _)| cells[0].case.gradient_bytes() as f64 / MIB);
+    sheet.column("counted", &rows, |(_, (name, _))| *name);
+    sheet.column("ratio", &rows, |(cells, (_, clients))| Some(ours(&cells[1], *clients)? / ours(&cells[0], *clients)?));
+    sheet.column("their_ratio", &rows, |(cells, (_, clients))| {
+        Some(theirs(&cells[1], *clients)? / theirs(&cells[0], *clients)?)
+    });
     Ok(sheet)
 }
 
 fn sweep(measurements: &Measurements, platform: &Functions) -> Result<Sheet, CostError> {
-    let columns = [
-        "shards",
-        "memory_mib",
-        "wall_s",
-        "their_wall_s",
-        "error_percent",
-        "their_aggregation_s",
-        "usd_as_published",
-        "their_usd",
-        "usd_error_percent",
-        "usd_all",
-        "usd_all_by_rule",
-    ];
-    let title = "The sweep of shards, VGG-16 (dollars for 1,000 rounds)";
-    let mut sheet = Sheet::new("sweep", title, &columns);
-    let rows = measurements.deployments.iter().filter(|d| d.billed == Billed::SlowestWithoutWrite && d.feasible);
-    for theirs in rows {
-        let case = measurements.case(theirs)?;
-        let work = case.workload()?;
+    let mut sheet = Sheet::new("sweep", "The sweep of shards, VGG-16 (dollars for 1,000 rounds)");
+    let mut rows = Vec::new();
+    for theirs in measurements.deployments.iter().filter(|d| d.billed == Billed::SlowestWithoutWrite && d.feasible) {
+        let work = measurements.case(theirs)?.workload()?;
         let ours = estimate(&work, platform, &Asked { memory_mib: theirs.memory_mib, ..Asked::default() });
-        let by_rule = estimate(&work, platform, &Asked::default());
         let usd = as_billed(&ours, theirs.billed, platform);
-        let their_s = theirs.wall_s.map(|seconds| seconds.get());
-        sheet.rows.push(vec![
-            theirs.shards.into(),
-            theirs.memory_mib.into(),
-            ours.latency_s.into(),
-            their_s.into(),
-            their_s.map(|theirs| percent(ours.latency_s, theirs)).into(),
-            theirs.phases.first().and_then(|phase| phase.read_and_sum_s).map(|seconds| seconds.get()).into(),
-            usd.times(1000).into(),
-            theirs.usd_per_round.map(|usd| usd.times(1000)).into(),
-            theirs.usd_per_round.map(|theirs| percent(usd.to_f64(), theirs.to_f64())).into(),
-            ours.usd().times(1000).into(),
-            by_rule.usd().times(1000).into(),
-        ]);
+        rows.push((theirs, ours, usd, estimate(&work, platform, &Asked::default())));
     }
-    sheet.notes = vec![
+    let their_s = |theirs: &Deployment| theirs.wall_s.map(|seconds| seconds.get());
+    sheet.column("shards", &rows, |(theirs, ..)| theirs.shards);
+    sheet.column("memory_mib", &rows, |(theirs, ..)| theirs.memory_mib);
+    sheet.column("wall_s", &rows, |(_, ours, ..)| ours.latency_s);
+    sheet.column("their_wall_s", &rows, |(theirs, ..)| their_s(theirs));
+    sheet.column("error_percent", &rows, |(theirs, ours, ..)| Some(percent(ours.latency_s, their_s(theirs)?)));
+    sheet.column("their_aggregation_s", &rows, |(theirs, ..)| Some(theirs.phases.first()?.read_and_sum_s?.get()));
+    sheet.column("usd_as_published", &rows, |(_, _, usd, _)| usd.times(1000));
+    sheet.column("their_usd", &rows, |(theirs, ..)| theirs.usd_per_round.map(|usd| usd.times(1000)));
+    sheet.column("usd_error_percent", &rows, |(theirs, _, usd, _)| {
+        Some(percent(usd.to_f64(), theirs.usd_per_round?.to_f64()))
+    });
+    sheet.column("usd_all", &rows, |(_, ours, ..)| ours.usd().times(1000));
+    sheet.column("usd_all_by_rule", &rows, |(.., by_rule)| by_rule.usd().times(1000));
+    sheet.note(
         "as_published: M times the slowest function's reading and summing, and the functions' requests; writing and \
-         clients' requests are left out."
-            .to_owned(),
-        "all: every function's whole time, all requests, clients' too; by_rule: with the memory that M shards need, not \
-         the limit for every M."
-            .to_owned(),
-        format!(
-            "With more than {} functions, some wait. The published aggregation time leaves out the wait; \
+         clients' requests are left out.",
+    );
+    sheet.note("all: every function's whole time, all requests, clients' too; by_rule: with the memory that M shards need, not \
+         the limit for every M.");
+    sheet.note(format!(
+        "With more than {} functions, some wait. The published aggregation time leaves out the wait; \
              the wall time has it.",
-            platform.limits.concurrent.value
-        ),
-    ];
+        platform.limits.concurrent.value
+    ));
     Ok(sheet)
 }
 
 fn idle(measurements: &Measurements, platform: &Functions) -> Result<Sheet, CostError> {
-    let columns = [
-        "model",
-        "train_s",
-        "aggregate_s",
-        "idle_percent",
-        "their_idle_percent",
-        "server_usd",
-        "idle_usd",
-        "functions_usd",
-        "functions_cheaper_from_train_s",
-    ];
-    let Ok(nodes) = cluster() else { return Ok(Sheet::new("idle", "", &columns)) };
-    let title = format!(
+    let mut sheet = Sheet::new("idle", "");
+    let Ok(nodes) = cluster() else { return Ok(sheet) };
+    sheet.title = format!(
         "A dedicated parameter server that waits (one {} at {} an hour), and GradsSharding on {} (dollars for 1,000 rounds)",
         nodes.name, nodes.prices.node_hour_usd.value, platform.name
     );
-    let mut sheet = Sheet::new("idle", title, &columns);
+    let mut rows = Vec::new();
     for row in &measurements.idle {
         let round = ServerRound { nodes: 1, train_s: row.train_s.get(), aggregate_s: row.aggregate_s.get() };
-        let model = models::find(&row.model).map(|model| model.name).unwrap_or(row.model.as_str());
-        let sharded = gradshard::plan::strategies::find(ARCHITECTURES[0]);
-        let usd = match sharded {
-            Some(strategy) => {
-                let case = Case::new(strategy, row.elements, measurements.clients, 4);
-                Some(estimate(&case.workload()?, platform, &Asked::default()))
-                    .filter(|found| found.infeasible.is_none())
-            }
-            None => None,
-        };
-        let usd = usd.map(|found| found.usd());
-        sheet.rows.push(vec![
-            model.into(),
-            round.train_s.into(),
-            round.aggregate_s.into(),
-            (round.idle_share() * 100.0).into(),
-            row.idle_percent.into(),
-            (round.idle_usd(&nodes) + round.busy_usd(&nodes)).times(1000).into(),
-            round.idle_usd(&nodes).times(1000).into(),
-            usd.map(|usd| usd.times(1000)).into(),
-            usd.map(|usd| round.break_even_train_s(usd, &nodes)).into(),
-        ]);
+        let strategy = gradshard::plan::strategies::find(ARCHITECTURES[0]);
+        let case = strategy.map(|strategy| Case::new(strategy, row.elements, measurements.clients, 4));
+        let work = case.map(|case| case.workload()).transpose()?;
+        let found = work.map(|work| estimate(&work, platform, &Asked::default()));
+        let usd = found.filter(|found| found.infeasible.is_none()).map(|found| found.usd());
+        rows.push((row, round, usd));
     }
+    sheet.column("model", &rows, |(row, ..)| models::find(&row.model).map_or(row.model.as_str(), |model| model.name));
+    sheet.column("train_s", &rows, |(_, round, _)| round.train_s);
+    sheet.column("aggregate_s", &rows, |(_, round, _)| round.aggregate_s);
+    sheet.column("idle_percent", &rows, |(_, round, _)| round.idle_share() * 100.0);
+    sheet.column("their_idle_percent", &rows, |(row, ..)| row.idle_percent);
+    sheet.column("server_usd", &rows, |(_, round, _)| (round.idle_usd(&nodes) + round.busy_usd(&nodes)).times(1000));
+    sheet.column("idle_usd", &rows, |(_, round, _)| round.idle_usd(&nodes).times(1000));
+    sheet.column("functions_usd", &rows, |(.., usd)| usd.map(|usd| usd.times(1000)));
+    sheet.column("functions_cheaper_from_train_s", &rows, |(_, round, usd)| {
+        usd.map(|usd| round.break_even_train_s(usd, &nodes))
+    });
     Ok(sheet)
 }

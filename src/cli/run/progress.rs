@@ -30,7 +30,6 @@ struct Current {
     done: u64,
     seconds: f64,
     reached: Option<f64>,
-    strategy: String,
 }
 
 impl Current {
@@ -93,8 +92,6 @@ impl Progress for Reporter {
 
     fn cell(&mut self, strategy: &str) {
         let Some(bar) = &self.bar else { return };
-        self.current.strategy.clear();
-        self.current.strategy.push_str(strategy);
         let Current { blocks, done, .. } = self.current;
         let (interval, left) = (self.current.interval(), self.current.left());
         bar.set_message(format!("block {}/{blocks} {strategy}, {interval}, {left:.0} s left at most", done + 1));

@@ -1,24 +1,19 @@
 //! The cells of a result file as CSV.
 
-use std::io::{self, Write};
-
 use crate::results::ResultFile;
 use crate::results::column::Row;
 use crate::results::row::CellRow;
 
-/// Writes one row per cell below a header with the names of the columns of `/cells`. Fields are quoted as in RFC 4180.
+/// One row per cell below a header with the names of the columns of `/cells`. Fields are quoted as in RFC 4180.
 /// Lines end with a line feed alone, as Unix tools expect. A missing value is an empty field.
-///
-/// # Errors
-/// The errors of the writer.
-pub fn csv(file: &ResultFile, out: &mut impl Write) -> io::Result<()> {
+pub fn csv(file: &ResultFile) -> String {
     let names: Vec<&str> = CellRow::COLUMNS.iter().map(|column| column.name).collect();
-    writeln!(out, "{}", names.join(","))?;
+    let mut text = names.join(",") + "\n";
     for cell in &file.cells {
         let fields: Vec<String> = cell.texts().iter().map(|text| quoted(text)).collect();
-        writeln!(out, "{}", fields.join(","))?;
+        text += &(fields.join(",") + "\n");
     }
-    Ok(())
+    text
 }
 
 /// A field. If it has a comma, a quote or a line break, it is put in quotes, and its own quotes are doubled.
@@ -41,9 +36,7 @@ mod tests {
 
     #[test]
     fn rows_have_the_values_under_their_names() {
-        let mut out = Vec::new();
-        csv(&samples::file(), &mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
+        let text = csv(&samples::file());
         let lines: Vec<&str> = text.lines().collect();
         // A header, four cells, and one reason of two lines.
         assert_eq!(lines.len(), 6);

@@ -64,7 +64,7 @@ mod tests {
 
     fn findings() -> Findings {
         let tested = Tested {
-            guideline: "one not slower than two",
+            guideline: "one not slower than two".into(),
             at: "m (100 f32)".into(),
             cell: 3,
             than: 4,

@@ -1,6 +1,5 @@
 //! A result file as JSON for programs.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 use crate::results::ResultFile;
 use crate::results::row::{CellRow, MemoryRow};
 
-/// Writes one object and a line feed. The object has `file`, `schema_version`, `gradshard_version`, `created`,
+/// One object and a line feed. The object has `file`, `schema_version`, `gradshard_version`, `created`,
 /// `experiment` (its name or null), `experiment_sha256`, `environment`, `jobs`, `cells`, `ratios` and `pooled_ratios`
 /// (rows of [`RatioRow`](crate::results::row::RatioRow) and [`PooledRow`](crate::results::job_row::PooledRow)).
 ///
@@ -16,8 +15,8 @@ use crate::results::row::{CellRow, MemoryRow};
 /// `total`, and the kernel's figures are beside them. Missing values, NaN and infinities are null.
 ///
 /// # Errors
-/// The errors of the writer.
-pub fn json(file: &ResultFile, path: &Path, out: &mut impl Write) -> io::Result<()> {
+/// The errors of serialisation.
+pub fn json(file: &ResultFile, path: &Path) -> serde_json::Result<String> {
     let cells = file.cells.iter().map(cell).collect::<serde_json::Result<Vec<Value>>>()?;
     let object = json!({
         "file": path.to_string_lossy(),
@@ -32,8 +31,7 @@ pub fn json(file: &ResultFile, path: &Path, out: &mut impl Write) -> io::Result<
         "ratios": file.ratios,
         "pooled_ratios": file.pooled_ratios,
     });
-    serde_json::to_writer_pretty(&mut *out, &object)?;
-    writeln!(out)
+    Ok(format!("{object:#}\n"))
 }
 
 fn cell(row: &CellRow) -> serde_json::Result<Value> {
@@ -67,10 +65,9 @@ mod tests {
 
     #[test]
     fn cells_have_memory_by_purpose_and_null_where_nothing_is() {
-        let mut out = Vec::new();
-        json(&samples::file(), Path::new("dir/results.h5"), &mut out).unwrap();
-        assert!(out.ends_with(b"}\n"));
-        let object: Value = serde_json::from_slice(&out).unwrap();
+        let out = json(&samples::file(), Path::new("dir/results.h5")).unwrap();
+        assert!(out.ends_with("}\n"));
+        let object: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(object["file"], "dir/results.h5");
         assert_eq!(object["schema_version"], 5);
         assert_eq!(object["cells"][0]["limit_part"], "memory");

@@ -14,6 +14,7 @@ use super::number::{TimeUnit, about, mebibytes};
 use super::page::{Align, Grid, paragraph, printable};
 use crate::gradient::Dtype;
 use crate::results::ResultFile;
+use crate::results::distinct::distinct;
 use crate::results::row::{CellRow, Status};
 use crate::roofline::share::Bottleneck;
 
@@ -105,15 +106,8 @@ fn key(cell: &CellRow) -> SeriesKey {
 /// N, M and |θ| may change with the number of nodes. If a strategy has several of them, the first ones of each number
 /// of nodes form a series, the second ones form another, and so on, in the order of the experiment.
 pub fn series(file: &ResultFile) -> Vec<Series> {
-    let mut keys: Vec<SeriesKey> = Vec::new();
-    for cell in &file.cells {
-        let key = key(cell);
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
     let mut all = Vec::new();
-    for wanted in keys {
+    for wanted in distinct(file.cells.iter().map(key)) {
         let mut places: Vec<&CellRow> = file.cells.iter().filter(|cell| key(cell) == wanted).collect();
         places.sort_by_key(|cell| (cell.nodes, cell.cell));
         // For each number of nodes, its sizes in order; each size has the rows of all jobs that measured it.
@@ -208,41 +202,22 @@ pub fn scaling(file: &ResultFile) -> String {
         paragraph(&mut page, text, 0);
         return page;
     }
-    let mut headings: Vec<(String, Dtype, String, Scaling)> = Vec::new();
-    for one in &all {
-        let heading = (one.model.clone(), one.dtype, one.terms.clone(), one.kind);
-        if !headings.contains(&heading) {
-            headings.push(heading);
-        }
-    }
-    for (at, heading) in headings.into_iter().enumerate() {
+    let heading = |one: &Series| (one.model.clone(), one.dtype, one.terms.clone(), one.kind);
+    for (at, shared) in distinct(all.iter().map(heading)).into_iter().enumerate() {
         if at > 0 {
             page.push('\n');
         }
-        let (model, dtype, terms, kind) = &heading;
+        let (model, dtype, terms, kind) = &shared;
         let kind = match kind {
             Scaling::Strong => "strong scaling (N and |θ| the same)",
             Scaling::Weak => "weak scaling (N·|θ| in proportion to the nodes)",
             Scaling::Mixed => "N·|θ| neither the same nor in proportion to the nodes",
         };
         paragraph(&mut page, &format!("{}, {dtype}, {terms}: {kind}", printable(model)), 2);
-        let mut grid = Grid::new(
-            [
-                ("  strategy", Align::Left),
-                ("flow", Align::Right),
-                ("nodes", Align::Right),
-                ("ranks", Align::Right),
-                ("N", Align::Right),
-                ("M", Align::Right),
-                ("MiB", Align::Right),
-                ("median", Align::Right),
-                ("efficiency", Align::Right),
-                ("limit", Align::Right),
-            ]
-            .to_vec(),
-        );
-        let same = |one: &&Series| (one.model.clone(), one.dtype, one.terms.clone(), one.kind) == heading;
-        for one in all.iter().filter(same) {
+        let numbers = ["flow", "nodes", "ranks", "N", "M", "MiB", "median", "efficiency", "limit"];
+        let columns = [("  strategy", Align::Left)].into_iter().chain(numbers.map(|name| (name, Align::Right)));
+        let mut grid = Grid::new(columns.collect());
+        for one in all.iter().filter(|one| heading(one) == shared) {
             one.points.iter().enumerate().for_each(|(index, point)| grid.push(line(one, point, index == 0)));
         }
         grid.print(&mut page);
