@@ -317,6 +317,16 @@ fn a_wrong_command_line() {
     ] {
         place.gradshard().args(arguments).run().refused(parts);
     }
+    // Numbers that no memory could hold are refused before anything is made of them.
+    let plan = ["plan", "--strategy", "sharded-ring", "--elements", "10"];
+    for number in ["1048577", "18446744073709551615", "18446744073709551616"] {
+        for option in ["--clients", "--ranks", "--shards", "--nodes"] {
+            let finished = place.gradshard().args(plan).args([option, number]).run();
+            assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(2), ""), "{finished:?}");
+            assert!(finished.stderr.contains(option) && finished.seconds < 5.0, "{finished:?}");
+        }
+    }
+    place.gradshard().args(plan).args(["--clients", "100", "--shards", "1000000"]).run().refused(&["67108864"]);
     // Cargo.toml is not a result file.
     let manifest = repository().join("Cargo.toml");
     place.gradshard().args([Path::new("show"), &manifest]).run().refused(&["Cargo.toml"]);

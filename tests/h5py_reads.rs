@@ -11,7 +11,7 @@ use gradshard::memory::KernelMemory;
 use gradshard::results::row::{
     BlockRow, BlockStart, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow,
 };
-use gradshard::results::{Output, ResultFile};
+use gradshard::results::{Environment, Output, ResultFile};
 use gradshard::stats::{StopReason, Verdict};
 use harness::{available, python, script};
 use serde_json::json;
@@ -19,6 +19,7 @@ use serde_json::json;
 /// Writes a file with the contents that tests/python/read_result.py expects.
 fn write(directory: &Path) -> PathBuf {
     let environment = json!({"mpi_library": "Open MPI", "cores": 2, "load": 0.5, "shared": true, "hosts": ["a", "b"]});
+    let environment = Environment::of(&environment).expect("an object");
     let mut file = ResultFile::new("{ \"name\": \"first-look\", \"note\": \"θ\" }\n".into(), environment);
     let memory = MemoryRow { resident: 4, accumulators: 3, staging: 2, result: 1 };
     let good = CellRow {

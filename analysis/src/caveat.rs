@@ -93,7 +93,7 @@ impl Caveat {
 /// single job.
 pub fn caveats(comparisons: &[&Compared<'_>], jobs: usize) -> Vec<Caveat> {
     let mut caveats = Vec::new();
-    if comparisons.iter().any(|comparison| comparison.source.file.environment["cores_shared"] == true) {
+    if comparisons.iter().any(|comparison| comparison.source.file.environment.cores_shared() == Some(true)) {
         caveats.push(Caveat::CoresShared);
     }
     let cells = comparisons.iter().flat_map(|comparison| comparison.contest.cells.iter().copied());

@@ -238,11 +238,12 @@ pub fn sentence(pairs: &[Pair], baseline: &str, label: &str, margin: f64) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gradshard::results::Environment;
     use gradshard::results::ResultFile;
     use gradshard::results::row::{Sample, VerificationRow};
 
     fn source(times: &[f64], change: impl Fn(&mut CellRow)) -> OpenFile {
-        let mut file = ResultFile::new("{}".into(), serde_json::json!({}));
+        let mut file = ResultFile::new("{}".into(), Environment::default());
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
         let mut cell = CellRow {

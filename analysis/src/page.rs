@@ -239,9 +239,9 @@ fn environment(source: &OpenFile) -> Markup {
         ("created".into(), file.created.clone()),
         ("gradshard".into(), format!("{}, schema {}", file.gradshard_version, file.schema_version)),
     ];
-    scalars(&file.environment, "", &mut facts);
+    scalars(file.environment.entries(), "", &mut facts);
     // The facts of rank 0; those of the other ranks are in the JSON.
-    if let Some(first) = file.environment.get("machines").and_then(|machines| machines.get(0)) {
+    if let Some(first) = file.environment.machines().first() {
         nested(first, "rank 0", &mut facts);
     }
     let json = serde_json::to_string_pretty(&file.environment).unwrap_or_default();
@@ -255,8 +255,12 @@ fn environment(source: &OpenFile) -> Markup {
     }
 }
 
-fn scalars(value: &Value, before: &str, facts: &mut Vec<(String, String)>) {
-    for (name, value) in value.as_object().into_iter().flatten() {
+fn scalars<'e>(
+    entries: impl IntoIterator<Item = (&'e String, &'e Value)>,
+    before: &str,
+    facts: &mut Vec<(String, String)>,
+) {
+    for (name, value) in entries {
         let name = if before.is_empty() { name.clone() } else { format!("{before}: {name}") };
         match value {
             Value::String(text) if !text.is_empty() => facts.push((name, text.clone())),
@@ -268,7 +272,7 @@ fn scalars(value: &Value, before: &str, facts: &mut Vec<(String, String)>) {
 }
 
 fn nested(value: &Value, before: &str, facts: &mut Vec<(String, String)>) {
-    scalars(value, before, facts);
+    scalars(value.as_object().into_iter().flatten(), before, facts);
     for (name, value) in value.as_object().into_iter().flatten() {
         if value.is_object() {
             nested(value, &format!("{before}: {name}"), facts);

@@ -109,12 +109,13 @@ impl<'f> Compared<'f> {
 mod tests {
     use super::*;
     use crate::caveat::{Caveat, caveats};
+    use gradshard::results::Environment;
     use gradshard::stats::interference::Interference;
 
     /// Several disturbed cells with different reasons give one caveat.
     #[test]
     fn a_reason_is_given_once_with_its_number_of_cells() {
-        let mut file = ResultFile::new("{}".into(), serde_json::json!({}));
+        let mut file = ResultFile::new("{}".into(), Environment::default());
         for (number, (what, share)) in
             [(None, 0.0), (Some(Interference::OffCore), 0.3), (Some(Interference::OffCore), 0.5)]
                 .into_iter()
@@ -148,7 +149,10 @@ mod tests {
 
     #[test]
     fn the_best_cell_of_each_strategy_comes_first_and_what_failed_last() {
-        let mut file = ResultFile::new("{}".into(), serde_json::json!({"cores_shared": true}));
+        let mut file = ResultFile::new(
+            "{}".into(),
+            Environment::of(&serde_json::json!({"cores_shared": true})).expect("an object"),
+        );
         let cell = |cell, strategy: &str, status, median_s| CellRow {
             cell,
             strategy: strategy.into(),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use gradshard::experiment::Size;
+use gradshard::experiment::numbers::MOST;
+use gradshard::experiment::resolve::MOST_INPUTS;
 use gradshard::gradient::Dtype;
 use gradshard::plan::picture::PlanPicture;
 use gradshard::plan::strategies::Sharding;
@@ -19,19 +21,19 @@ pub struct PlanArgs {
     #[arg(long)]
     strategy: String,
     /// Clients N
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=MOST))]
     clients: u64,
     /// Shards M, for strategies that shard
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(..=MOST))]
     shards: u64,
     /// Elements of a gradient, |θ|, or the name of a model of the catalogue
     #[arg(long)]
     elements: String,
     /// Ranks P
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = ranks)]
     ranks: usize,
     /// Nodes K; each hosts an equal run of consecutive ranks
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = ranks)]
     nodes: usize,
     /// How data moves through an aggregator: whole, auto, or the size of a chunk such as 1MiB
     #[arg(long, default_value = "whole")]
@@ -54,6 +56,13 @@ pub struct PlanArgs {
     /// How to print the plan
     #[arg(long, value_enum, default_value = "text")]
     format: PlanFormat,
+}
+
+/// Reads a number of ranks or nodes.
+fn ranks(text: &str) -> Result<usize, String> {
+    let most = MOST as usize;
+    let number = text.parse().ok().filter(|number| *number <= most);
+    number.ok_or_else(|| format!("a whole number up to {most} is needed"))
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -100,6 +109,12 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         Sharding::Never => End::Everywhere,
     });
     let shards = if strategy.knobs().heeds_shards(end) { args.shards } else { 1 };
+    let inputs = shards.saturating_mul(args.clients.max(args.ranks as u64));
+    if inputs > MOST_INPUTS {
+        return Err(input(anyhow!(
+            "--shards {shards}: with the clients and ranks, {inputs} inputs; at most {MOST_INPUTS}"
+        )));
+    }
     let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(end));
     let plan = strategy.plan(&problem, &layout).map_err(input)?;
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { args.intra_node };

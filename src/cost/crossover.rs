@@ -121,7 +121,6 @@ impl Question {
     ///
     /// # Errors
     /// The errors of [`Case::workload`].
-    /// Those of [`Case::workload`].
     pub fn answer(
         &self,
         platform: &Functions,

@@ -12,10 +12,13 @@ use crate::experiment::readable::{Readable, Reader};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WholeNumber<const MIN: u64, const MAX: u64>(pub u64);
 
+/// Largest number of clients, shards, ranks or blocks. Each of them takes memory or time, so a mistyped number must not
+/// keep a job busy for hours.
+pub const MOST: u64 = 1 << 20;
 /// A number of clients, shards, ranks or blocks.
-pub type Count = WholeNumber<1, { u32::MAX as u64 }>;
+pub type Count = WholeNumber<1, MOST>;
 /// A [`Count`] or 0.
-pub type CountOrNone = WholeNumber<0, { u32::MAX as u64 }>;
+pub type CountOrNone = WholeNumber<0, MOST>;
 /// A number of elements. Programs that read JSON hold numbers up to 2⁵³ exactly.
 pub type Elements = WholeNumber<1, { 1 << 53 }>;
 /// The seed of a random sequence.

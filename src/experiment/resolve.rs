@@ -148,7 +148,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
                         resolver.check_weights(clients)?;
                         let elements = resolver.elements(at, *length, dtype, hosts)?;
                         resolver.check_bytes(at, elements, dtype, clients)?;
-                        let shards = resolver.shards(hosts)?;
+                        let shards = resolver.shards(clients, hosts)?;
                         let variants = Variants { shards: &shards, ..variants };
                         for &end in written.end.values() {
                             let cells = variants.cells(first_cell, end, known.knobs);
@@ -180,6 +180,10 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         comparisons,
     })
 }
+
+/// Largest number of inputs of all shards together: shards times clients, or times ranks. A plan with as many takes some
+/// seconds to check.
+pub const MOST_INPUTS: u64 = 1 << 26;
 
 /// The length of a gradient, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,10 +250,21 @@ impl Resolver<'_> {
     }
 
     /// Returns M for each entry of the list.
-    fn shards(&self, hosts: Hosts) -> Result<Vec<u64>, ExperimentError> {
+    fn shards(&self, clients: u64, hosts: Hosts) -> Result<Vec<u64>, ExperimentError> {
         let shards = &self.written.shards;
         let counts = shards.values().iter().enumerate();
-        counts.map(|(at, count)| self.scaled(shards.place("shards", at), *count, hosts.aggregators)).collect()
+        let inputs = clients.max(hosts.clients).max(hosts.aggregators);
+        counts
+            .map(|(at, count)| {
+                let found = self.scaled(shards.place("shards", at), *count, hosts.aggregators)?;
+                if found.saturating_mul(inputs) > MOST_INPUTS {
+                    let problem =
+                        format!("{found} shards with {inputs} inputs each are more than {MOST_INPUTS} inputs");
+                    return self.refuse(shards.place("shards", at), problem);
+                }
+                Ok(found)
+            })
+            .collect()
     }
 
     /// Returns |θ| of entry `at` of the models.

@@ -31,7 +31,7 @@ pub struct WrittenExperiment {
     #[serde(skip)]
     pub file: PathBuf,
 
-    /// Where the JSON schema of this file is, for editors; gradshard ignores it.
+    /// Path of the JSON schema of this file, for editors; gradshard ignores it.
     #[serde(rename = "$schema", default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub schema: Option<String>,
@@ -41,7 +41,7 @@ pub struct WrittenExperiment {
     #[schemars(with = "String", length(min = 1, max = 100))]
     pub name: Option<String>,
 
-    /// What the experiment is for, in a sentence.
+    /// Purpose of the experiment, in a sentence.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub description: Option<String>,
@@ -53,7 +53,7 @@ pub struct WrittenExperiment {
     #[schemars(with = "OneOrMany<ModelChoice>")]
     pub models: Option<OneOrMany<ModelChoice>>,
 
-    /// Where the clients' gradients come from, what they weigh and how they are held. Default: synthetic, seed 1,
+    /// Origin of the clients' gradients, their weights, and the memory that holds them. Default: synthetic, seed 1,
     /// weight 1 each, resident.
     #[serde(default, deserialize_with = "Gradients::read")]
     #[schemars(extend("default" = {"source": "synthetic", "seed": 1, "residency": "resident"}))]

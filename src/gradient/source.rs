@@ -18,6 +18,9 @@ pub mod weights;
 pub use open::{FileKind, open_files};
 pub use synthetic::Synthetic;
 
+/// Largest number of clients in one file. It bounds the memory that a few bytes of a header can ask for.
+pub const MOST_CLIENTS: u64 = 1 << 20;
+
 /// Errors of gradient sources. Each message names the file, the place in it and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {

@@ -36,7 +36,7 @@ use crate::engine::{EngineError, Transport, TransportError};
 use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
-use crate::results::{Output, ResultError, ResultFile, Running};
+use crate::results::{Environment, Output, ResultError, ResultFile, Running};
 use crate::sync::Synchroniser;
 
 /// The options of a job.
@@ -174,8 +174,7 @@ pub fn run_with(
         }
         environment.spread_doubts.iter().for_each(|doubt| progress.note(doubt));
         environment.start = Some(start);
-        // An environment that is no JSON object makes saving the file fail.
-        let stored = serde_json::to_value(&*environment).unwrap_or_default();
+        let stored = Environment::of(&*environment).map_err(|error| JobError::Output(error.to_string()))?;
         match &mut results {
             Some(results) => results.resumed(&stored),
             None => results = Some(ResultFile::new(prepared.text.clone(), stored)),

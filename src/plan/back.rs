@@ -49,7 +49,7 @@ fn scatter(steps: &mut Vec<Step>, problem: &Problem, layout: &Layout, finish: us
     }
 }
 
-/// Where a rank stands on the way of the sums.
+/// The position of a rank on the way of the sums.
 #[derive(Clone, Copy)]
 struct Stand {
     /// Level of its highest step; 0 for a rank that only has clients.

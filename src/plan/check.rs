@@ -62,7 +62,7 @@ pub enum Fault {
         range: Range,
         /// The step that it takes.
         input: u64,
-        /// That one's elements.
+        /// The elements of that step.
         held: Range,
     },
     /// Finished sums overlap or leave a gap.

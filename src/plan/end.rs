@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where the finished ranges of the result are when a round ends. Times of different ends must not be compared.
+/// The places of the finished ranges when a round ends. Times of different ends must not be compared.
 #[derive(
     Clone,
     Copy,

@@ -110,7 +110,7 @@ pub enum Order {
     Arrival,
 }
 
-/// Where clients' gradients are during a round.
+/// The place of the clients' gradients during a round.
 #[derive(
     Clone,
     Copy,

@@ -7,7 +7,7 @@ mod streams;
 use crate::gradient::Range;
 use crate::plan::{Call, Layout, Plan, Problem, Terms};
 
-/// Where a task keeps its sum.
+/// The memory in which a task keeps its sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// In the result of its rank.
@@ -66,7 +66,7 @@ pub enum Feed {
         task: TaskRef,
         /// The elements that it sums.
         range: Range,
-        /// Where it keeps them.
+        /// The memory in which it keeps them.
         hold: Hold,
     },
 }
@@ -116,7 +116,7 @@ pub struct SumTask {
     pub slots: u64,
     /// Bytes of a slot.
     pub slot_bytes: u64,
-    /// Where the sum is kept.
+    /// The memory in which the sum is kept.
     pub hold: Hold,
     /// Bytes from the beginning of the rank's sums, shared or private, to this one.
     pub hold_at: u64,
@@ -226,7 +226,7 @@ pub struct Incoming {
     pub from: usize,
     /// The messages' tag.
     pub tag: u64,
-    /// What it carries, in order.
+    /// The parts of a message, in order.
     pub segments: Vec<InSegment>,
     /// Elements of a piece.
     pub piece: u64,
@@ -245,7 +245,7 @@ pub struct Outgoing {
     pub to: usize,
     /// The messages' tag.
     pub tag: u64,
-    /// What it carries, in order.
+    /// The parts of a message, in order.
     pub segments: Vec<OutSegment>,
     /// Elements of a piece.
     pub piece: u64,

@@ -22,7 +22,7 @@ impl Memory {
         self.resident + self.accumulators + self.staging + self.result
     }
 
-    /// What the round needs beside the clients' own gradients.
+    /// Bytes that the round needs beside the clients' own gradients.
     pub fn working(&self) -> u64 {
         self.accumulators + self.staging + self.result
     }
@@ -70,11 +70,11 @@ pub struct RankPrediction {
     pub all: Memory,
     /// Its aggregators. With a collective of the library the rank is one aggregator.
     pub aggregators: u64,
-    /// What its aggregators hold together.
+    /// Memory of all its aggregators together.
     pub aggregating: Memory,
     /// The aggregator that holds most.
     pub heaviest: Memory,
-    /// Of `aggregating`, the bytes in memory that the node shares.
+    /// The bytes of `aggregating` in memory that the node shares.
     pub aggregating_shared: u64,
 }
 

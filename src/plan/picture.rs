@@ -15,9 +15,9 @@ pub struct PlanPicture<'a> {
     pub strategy: &'a str,
     /// The plan.
     pub plan: &'a dyn Plan,
-    /// What it aggregates.
+    /// The problem that it aggregates.
     pub problem: &'a Problem,
-    /// Where.
+    /// The ranks and nodes.
     pub layout: &'a Layout,
     /// With which flow and the rest.
     pub terms: Terms,

@@ -14,7 +14,7 @@ pub struct Problem {
     pub shards: u64,
     /// The clients' weights; N = their number, at least 1.
     pub weights: Arc<[f64]>,
-    /// Where the result must be when the round ends.
+    /// The place of the result when the round ends.
     pub end: End,
 }
 

@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::environment::Environment;
+
 use super::error::told;
 
 /// The description of a column.
@@ -95,7 +97,7 @@ impl Stored for String {
 }
 
 /// A JSON text.
-impl Stored for Value {
+impl Stored for Environment {
     type Raw = VarLenUnicode;
     fn store(&self) -> VarLenUnicode {
         unicode(&self.to_string())

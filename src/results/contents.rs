@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::digest::sha256;
+use super::environment::Environment;
 use super::job_row::{JobRow, PooledRow};
 use super::row::{BlockRow, CellRow, RankMemory, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
@@ -20,9 +21,8 @@ pub struct ResultFile {
     pub created: String,
     /// Version of the gradshard that measured.
     pub gradshard_version: String,
-    /// A JSON object: the first job's description of the machine, the MPI library and the build. In a merged file, the
-    /// entries that all jobs have in common.
-    pub environment: Value,
+    /// The first job's environment. In a merged file, the entries that all jobs have in common.
+    pub environment: Environment,
     /// One row per job; a job's number is its index.
     pub jobs: Vec<JobRow>,
     /// One row per cell, in the order in which they ended.
@@ -41,8 +41,8 @@ pub struct ResultFile {
 }
 
 impl ResultFile {
-    /// A file without cells, for a job that begins now with this gradshard. `environment` is a JSON object.
-    pub fn new(experiment_json: String, environment: Value) -> Self {
+    /// A file without cells, for a job that begins now with this gradshard.
+    pub fn new(experiment_json: String, environment: Environment) -> Self {
         let job = JobRow::new(&environment);
         ResultFile {
             schema_version: SCHEMA_VERSION,
@@ -88,7 +88,7 @@ impl ResultFile {
     }
 
     /// Adds a job that continues this file in its own environment. Everything added from now on belongs to this job.
-    pub fn resumed(&mut self, environment: &Value) {
+    pub fn resumed(&mut self, environment: &Environment) {
         let job = self.jobs.len() as u64;
         self.jobs.push(JobRow { job, ..JobRow::new(environment) });
     }
@@ -98,10 +98,10 @@ impl ResultFile {
     pub fn limits_of(&mut self, nodes: usize, limits: Value) {
         // The first job's environment is the file's.
         if self.jobs.len() < 2 {
-            note_limits(&mut self.environment, nodes, &limits);
+            self.environment.add_limits(nodes, &limits);
         }
         if let Some(job) = self.jobs.last_mut() {
-            note_limits(&mut job.environment, nodes, &limits);
+            job.environment.add_limits(nodes, &limits);
         }
     }
 
@@ -112,27 +112,15 @@ impl ResultFile {
     }
 }
 
-/// Stores limits in the environment of one job.
-fn note_limits(environment: &mut Value, nodes: usize, limits: &Value) {
-    let Some(environment) = environment.as_object_mut() else { return };
-    let known = environment.entry("limits_on_nodes").or_insert_with(|| Value::Object(Default::default()));
-    let Some(known) = known.as_object_mut() else { return };
-    let most = known.keys().all(|other| other.parse::<usize>().is_ok_and(|other| other <= nodes));
-    known.insert(nodes.to_string(), limits.clone());
-    if most {
-        environment.insert("limits".to_owned(), limits.clone());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn name_comes_from_the_experiment() {
-        let named = ResultFile::new(r#"{"name": "first-look"}"#.into(), Value::Null);
+        let named = ResultFile::new(r#"{"name": "first-look"}"#.into(), Environment::default());
         assert_eq!(named.experiment_name().as_deref(), Some("first-look"));
-        assert_eq!(ResultFile::new("{}".into(), Value::Null).experiment_name(), None);
-        assert_eq!(ResultFile::new("not JSON".into(), Value::Null).experiment_name(), None);
+        assert_eq!(ResultFile::new("{}".into(), Environment::default()).experiment_name(), None);
+        assert_eq!(ResultFile::new("not JSON".into(), Environment::default()).experiment_name(), None);
     }
 }

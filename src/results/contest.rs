@@ -8,7 +8,7 @@ use super::row::{CellRow, RatioRow};
 use super::show::number::{about, about_mebibytes};
 use super::show::page::printable;
 use crate::plan::{End, Family};
-use crate::stats::{Interval, SizedRatio, Verdict};
+use crate::stats::{Alpha, Interval, SizedRatio, Verdict, least_blocks};
 
 /// The noun for a family's strategies in a sentence.
 pub fn spoken(family: Family) -> &'static str {
@@ -211,7 +211,11 @@ impl<'f> Contest<'f> {
                     (None, 1) => "1 block".to_owned(),
                     (None, blocks) => format!("{blocks} blocks"),
                 };
-                format!("undecided after {measured}. {one} or {other}{apposition}: {times}{memory}")
+                let more = match (self.jobs, needed_blocks(ratio)) {
+                    (None, Some(blocks)) => format!("; a verdict needs about {blocks} blocks"),
+                    _ => String::new(),
+                };
+                format!("undecided after {measured}{more}. {one} or {other}{apposition}: {times}{memory}")
             }
         }
     }
@@ -223,6 +227,19 @@ impl<'f> Contest<'f> {
         let Factor { estimate, interval } = Factor::of(self.ratio(sharded, tree)?, sharded);
         Some(SizedRatio { size: size(sharded), estimate, interval })
     }
+}
+
+/// Returns the number of blocks after which an undecided ratio would have a verdict, if it stayed as it is: those for an
+/// interval at all, or those after which it excludes 1 or lies inside the margin, as its width falls with the root of
+/// their number. Rounded up to two digits. None if a file is too old to tell.
+fn needed_blocks(ratio: &RatioRow) -> Option<u64> {
+    let interval = ratio.ci_low.zip(ratio.ci_high).map(|(low, high)| Interval { low, high });
+    let Some(interval) = interval else { return Some(least_blocks(Alpha::new(ratio.alpha)?) as u64) };
+    let distance = ratio.estimate.ln().abs();
+    let reach = distance.max(ratio.margin.ln_1p() - distance);
+    let blocks = ratio.blocks as f64 * (interval.relative_half_width().ln_1p() / reach).powi(2);
+    let unit = 10f64.powf(blocks.log10().floor() - 1.0).max(1.0);
+    (blocks < 1e9).then(|| ((blocks / unit).ceil() * unit) as u64)
 }
 
 /// Text on the predicted memory of both cells' aggregators, such as

@@ -13,7 +13,7 @@ use super::job_row::PooledRow;
 use super::row::{
     BlockRow, BlockStart, CellRow, Hosting, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow,
 };
-use super::{Output, ResultFile};
+use super::{Environment, Output, ResultFile};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
 use crate::plan::Family;
@@ -23,7 +23,7 @@ use crate::stats::interference::Interference;
 use crate::stats::{StopReason, Verdict};
 
 fn empty() -> ResultFile {
-    ResultFile::new(r#"{"name": "first-look"}"#.into(), json!({}))
+    ResultFile::new(r#"{"name": "first-look"}"#.into(), Environment::default())
 }
 
 fn place() -> (TempDir, PathBuf) {
@@ -303,7 +303,7 @@ fn any_file() -> impl Strategy<Value = ResultFile> {
                 "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
                 "list": [1, {"deep": "θ"}],
             });
-            let mut file = ResultFile::new(experiment, environment);
+            let mut file = ResultFile::new(experiment, Environment::of(&environment).unwrap());
             for (cell, memory) in rows {
                 file.push(cell, vec![], memory);
             }
@@ -313,7 +313,7 @@ fn any_file() -> impl Strategy<Value = ResultFile> {
             file.samples = samples;
             if resumed {
                 let number = file.cells.len() as u64;
-                file.resumed(&json!({"job": number, "deep": [1, null, {"θ": 0.1}]}));
+                file.resumed(&Environment::of(&json!({"job": number, "deep": [1, null, {"θ": 0.1}]})).unwrap());
                 file.push(
                     CellRow { cell: number, ..CellRow::default() },
                     vec![Sample { cell: number, ..Sample::default() }],
@@ -396,14 +396,10 @@ fn contents_that_contradict_themselves_are_refused() {
         rank_start_seconds: vec![1.0],
         ..Sample::default()
     });
-    let mut list = empty();
-    list.environment = json!([]);
     let mut jobless = empty();
     jobless.push(CellRow::default(), vec![], vec![]);
     jobless.cells[0].job = 1;
-    for (contents, part) in
-        [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (list, "environment"), (jobless, "jobs")]
-    {
+    for (contents, part) in [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (jobless, "jobs")] {
         let error = output.save(&contents).unwrap_err();
         assert!(matches!(&error.problem, FileProblem::Inconsistent { field, .. } if *field == part), "{error}");
     }

@@ -266,15 +266,15 @@ fn common(row: &CellRow) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
+    use crate::results::Environment;
     use crate::results::row::{RatioRow, Sample};
 
     /// A file of one job. Each cell has a comparison, elements, a strategy, and the scale of its seconds in 20 blocks
     /// that differ strongly.
     fn file(cells: &[(u64, u64, &str, f64)]) -> ResultFile {
-        let mut file = ResultFile::new("{}".into(), json!({}));
+        let mut file = ResultFile::new("{}".into(), Environment::default());
         add(&mut file, cells);
         file
     }
@@ -359,7 +359,7 @@ mod tests {
     fn over_jobs_the_jobs_count() {
         let sides = |one: f64| [(0, 100, "native-reduce-scatter", one), (0, 100, "native-reduce", 1.0)];
         let mut file = file(&sides(3.0));
-        file.resumed(&json!({}));
+        file.resumed(&Environment::default());
         add(&mut file, &sides(0.5));
         let tested = &guidelines(&file).tested[0];
         assert_eq!((tested.jobs, tested.blocks, tested.outcome), (2, 40, Outcome::Undecided));
@@ -373,6 +373,6 @@ mod tests {
         let findings = guidelines(&file);
         assert!(findings.tested.is_empty());
         assert!(findings.missing.iter().any(|m| m.contains("has no native-reduce that was timed")), "{findings:?}");
-        assert_eq!(guidelines(&ResultFile::new("{}".into(), json!({}))), Findings::default());
+        assert_eq!(guidelines(&ResultFile::new("{}".into(), Environment::default())), Findings::default());
     }
 }

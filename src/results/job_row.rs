@@ -4,11 +4,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 use super::column::table;
 use super::digest::sha256;
-use super::distinct::distinct;
+use super::environment::Environment;
 use crate::stats::Verdict;
 use crate::utc;
 
@@ -28,13 +26,13 @@ table! {
         nodes: u64, "1", since 4, "number of nodes";
         hosts: String, "text", since 4, "names of the nodes, with commas between";
         scheduler_job: String, "text", since 4, "the scheduler's number of the job; empty without one";
-        environment: Value, "text", since 4, "the job's environment, JSON";
+        environment: Environment, "text", since 4, "the job's environment, JSON";
     }
 }
 
 impl JobRow {
     /// A job that begins now in `environment`.
-    pub fn new(environment: &Value) -> JobRow {
+    pub fn new(environment: &Environment) -> JobRow {
         let created = utc::now();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         // The system seeds this for each process, so jobs that begin at the same time differ.
@@ -45,28 +43,21 @@ impl JobRow {
 
     /// The job of a file that was written before jobs had rows. Its identity is computed from the file's contents, so
     /// it is the same whenever the file is read.
-    pub(super) fn of_older_file(created: &str, version: &str, environment: &Value) -> JobRow {
+    pub(super) fn of_older_file(created: &str, version: &str, environment: &Environment) -> JobRow {
         let id = identity(&format!("{created} {version} {environment}"));
         JobRow::described(id, created.to_owned(), version.to_owned(), environment)
     }
 
-    fn described(id: String, created: String, gradshard_version: String, environment: &Value) -> JobRow {
-        let number = |name: &str| environment[name].as_u64().unwrap_or_default();
-        let machines = environment["machines"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let hosts = distinct(machines.iter().filter_map(|machine| machine["environment"]["hostname"].as_str()));
-        let facts = machines.first().map(|machine| &machine["environment"]["launcher"]["job"]);
-        let scheduler_job = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID", "JOB_ID"]
-            .into_iter()
-            .find_map(|name| facts?.get(name)?.as_str());
+    fn described(id: String, created: String, gradshard_version: String, environment: &Environment) -> JobRow {
         JobRow {
             id,
             created,
             gradshard_version,
-            transport: environment["transport"].as_str().unwrap_or_default().to_owned(),
-            ranks: number("ranks"),
-            nodes: number("nodes"),
-            hosts: hosts.join(","),
-            scheduler_job: scheduler_job.unwrap_or_default().to_owned(),
+            transport: environment.transport().to_owned(),
+            ranks: environment.ranks(),
+            nodes: environment.nodes(),
+            hosts: environment.hosts().join(","),
+            scheduler_job: environment.scheduler_job().unwrap_or_default().to_owned(),
             environment: environment.clone(),
             ..JobRow::default()
         }
@@ -121,18 +112,18 @@ mod tests {
     #[test]
     fn what_a_job_is_comes_from_its_environment() {
         let host = |name: &str| json!({"environment": {"hostname": name, "launcher": {"job": {"SLURM_JOB_ID": "77"}}}});
-        let environment =
-            json!({"transport": "threads", "ranks": 3, "nodes": 2, "machines": [host("b"), host("b"), host("a")]});
-        let job = JobRow::new(&environment);
+        let machines = [host("b"), host("b"), host("a")];
+        let environment = json!({"transport": "threads", "ranks": 3, "nodes": 2, "machines": machines});
+        let job = JobRow::new(&Environment::of(&environment).expect("an object"));
         assert_eq!((job.transport.as_str(), job.ranks, job.nodes), ("threads", 3, 2));
         assert_eq!((job.hosts.as_str(), job.scheduler_job.as_str(), job.file.as_str()), ("b,a", "77", ""));
         assert!(job.summary().ends_with(", scheduler's 77, 3 ranks on 2 nodes"), "{}", job.summary());
-        assert_eq!(JobRow::new(&json!({})).scheduler_job, "");
+        assert_eq!(JobRow::new(&Environment::default()).scheduler_job, "");
     }
 
     #[test]
     fn jobs_that_begin_together_differ_and_a_file_read_twice_does_not() {
-        let environment = json!({"ranks": 3});
+        let environment = Environment::of(&json!({"ranks": 3})).expect("an object");
         let (one, other) = (JobRow::new(&environment), JobRow::new(&environment));
         assert!(one.id != other.id && one.id.len() == 32, "{} {}", one.id, other.id);
         let old = |created: &str| JobRow::of_older_file(created, "0.1.0", &environment).id;

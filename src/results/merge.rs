@@ -3,18 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::column::Row;
 use super::error::FileProblem;
 use super::pooled::{Point, pooled_ratios};
 use super::row::{BlockRow, CellRow, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
-use super::{Output, ResultError, ResultFile};
+use super::{Environment, Output, ResultError, ResultFile};
 use crate::utc;
-
-/// Name of the entry in an environment that tells whether some ranks share cores.
-const CORES_SHARED: &str = "cores_shared";
 
 /// Conditions that influence a measurement and should agree in pooled jobs: name, and JSON pointer into an environment.
 const CONDITIONS: [(&str, &str); 11] = [
@@ -147,8 +144,8 @@ impl Merge {
     /// Returns the merged file with its ratios over jobs, and the lines for the user. The last line names `output`.
     fn finish(self, output: &Path) -> (ResultFile, Vec<String>) {
         let mut notes = self.notes;
-        let mut contents = self.contents.unwrap_or_else(|| ResultFile::new(String::new(), Value::Object(Map::new())));
-        contents.environment = shared_environment(&contents);
+        let mut contents = self.contents.unwrap_or_else(|| ResultFile::new(String::new(), Environment::default()));
+        contents.environment = Environment::common(contents.jobs.iter().map(|job| &job.environment));
         contents.pooled_ratios = pooled_ratios(&contents);
         notes.extend(differing_conditions(&contents));
         let (jobs, cells) = (contents.jobs.len(), contents.cells.len());
@@ -166,22 +163,10 @@ fn right_schema(path: &Path, file: &ResultFile) -> Result<(), ResultError> {
 
 /// A new file of the same experiment, without jobs.
 fn empty_like(file: &ResultFile) -> ResultFile {
-    let mut empty = ResultFile::new(file.experiment_json.clone(), Value::Object(Map::new()));
+    let mut empty = ResultFile::new(file.experiment_json.clone(), Environment::default());
     empty.jobs.clear();
     empty.created = utc::now();
     empty
-}
-
-/// The entries that the environments of all jobs have in common. `cores_shared` is true if it is true in any job.
-fn shared_environment(file: &ResultFile) -> Value {
-    let mut jobs = file.jobs.iter().map(|job| &job.environment);
-    let Some(Value::Object(first)) = jobs.next() else { return Value::Object(Map::new()) };
-    let mut shared = first.clone();
-    shared.retain(|name, value| jobs.clone().all(|other| other.get(name.as_str()) == Some(&*value)));
-    if file.jobs.iter().any(|job| job.environment[CORES_SHARED] == Value::Bool(true)) {
-        shared.insert(CORES_SHARED.to_owned(), Value::Bool(true));
-    }
-    Value::Object(shared)
 }
 
 /// One line for each condition in which jobs of one point differ, although they are pooled as repetitions.
@@ -193,7 +178,7 @@ fn differing_conditions(file: &ResultFile) -> Vec<String> {
     let mut lines = Vec::new();
     for (point, jobs) in points {
         for (name, place) in CONDITIONS {
-            let value = |job: &u64| file.jobs.get(*job as usize).and_then(|job| job.environment.pointer(place));
+            let value = |job: &u64| file.jobs.get(*job as usize).and_then(|job| job.environment.at(place));
             let Some(first) = jobs.first() else { continue };
             let Some(other) = jobs.iter().find(|job| value(job) != value(first)) else { continue };
             let text = |job: &u64| value(job).map_or("unknown".to_owned(), |value| shortened(&value.to_string()));

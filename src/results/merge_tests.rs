@@ -13,7 +13,7 @@ use crate::results::row::{RankMemory, Status};
 fn job(place: &Path, name: &str, experiment: &str, nodes: u64, times: [f64; 2]) -> PathBuf {
     let environment =
         json!({"transport": "a library", "ranks": 2 * nodes, "nodes": nodes, "binding": "core", "own": name});
-    let mut file = ResultFile::new(experiment.into(), environment);
+    let mut file = ResultFile::new(experiment.into(), Environment::of(&environment).unwrap());
     for (cell, seconds) in (0..).zip(times) {
         add_cell(&mut file, cell, nodes, seconds);
     }
@@ -75,7 +75,7 @@ fn everything_is_kept_and_told_by_its_job() {
     assert_eq!(contents.pooled_ratios.len(), 1);
     let pooled = &contents.pooled_ratios[0];
     assert!((pooled.estimate - 6f64.sqrt()).abs() < 1e-12 && (pooled.jobs, pooled.nodes) == (2, 1), "{pooled:?}");
-    assert_eq!(contents.environment, json!({"transport": "a library", "binding": "core"}));
+    assert_eq!(contents.environment.to_string(), r#"{"transport":"a library","binding":"core"}"#);
     assert!(notes.iter().any(|note| note.contains("b.h5: job 1, begun ") && note.ends_with("2 cells")), "{notes:?}");
     assert!(notes.last().unwrap().ends_with("all.h5: 3 jobs, 6 cells"), "{notes:?}");
 }
@@ -118,7 +118,7 @@ fn cells_that_a_job_measured_since_are_added() {
     let output = place.path().join("all.h5");
     merge(&output, &files).unwrap();
     let mut longer = ResultFile::open(&files[0]).unwrap();
-    longer.resumed(&json!({"transport": "a library", "ranks": 2, "nodes": 1}));
+    longer.resumed(&Environment::of(&json!({"transport": "a library", "ranks": 2, "nodes": 1})).unwrap());
     add_cell(&mut longer, 2, 1, 7.0);
     save(&files[0], &longer);
     let (contents, notes) = merge(&output, &files[..1]).unwrap();
@@ -190,8 +190,10 @@ fn conditions_that_differ_between_pooled_jobs_are_told() {
     let (place, files) = three_jobs();
     for (file, binding) in [(&files[1], "none"), (&files[2], "other")] {
         let mut contents = ResultFile::open(file).unwrap();
-        contents.jobs[0].environment["binding"] = json!(binding);
-        contents.jobs[0].environment["cores_shared"] = json!(binding == "other");
+        let mut environment = serde_json::to_value(&contents.jobs[0].environment).unwrap();
+        environment["binding"] = json!(binding);
+        environment["cores_shared"] = json!(binding == "other");
+        contents.jobs[0].environment = Environment::of(&environment).unwrap();
         save(file, &contents);
     }
     let (contents, notes) = merge(&place.path().join("all.h5"), &files).unwrap();

@@ -22,6 +22,7 @@ pub mod contents;
 pub mod contest;
 mod digest;
 pub mod distinct;
+pub mod environment;
 pub mod error;
 pub mod guidelines;
 pub mod job_row;
@@ -38,6 +39,7 @@ pub mod show;
 pub mod write;
 
 pub use contents::ResultFile;
+pub use environment::Environment;
 pub use error::ResultError;
 pub use output::Output;
 pub use running::Running;

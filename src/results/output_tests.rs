@@ -9,10 +9,10 @@ use tempfile::TempDir;
 
 use super::error::FileProblem;
 use super::row::CellRow;
-use super::{Output, ResultFile};
+use super::{Environment, Output, ResultFile};
 
 fn contents(name: &str, cells: usize) -> ResultFile {
-    let mut file = ResultFile::new(format!("{{\"name\": \"{name}\"}}"), json!({}));
+    let mut file = ResultFile::new(format!("{{\"name\": \"{name}\"}}"), Environment::default());
     for _ in 0..cells {
         file.push(CellRow::default(), vec![], vec![]);
     }
@@ -115,7 +115,7 @@ fn a_file_is_gone_on_with_where_the_experiment_is_the_same() {
     let mut found = found.unwrap();
     assert_eq!(found.cells.len(), 2);
     found.push(CellRow::default(), vec![], vec![]);
-    found.resumed(&json!({"transport": "later"}));
+    found.resumed(&Environment::of(&json!({"transport": "later"})).unwrap());
     found.push(CellRow::default(), vec![], vec![]);
     output.save(&found).unwrap();
     drop(output);

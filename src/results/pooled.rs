@@ -126,18 +126,18 @@ fn fastest(cells: &BTreeMap<u64, Vec<&CellRow>>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
+    use crate::results::Environment;
     use crate::results::row::{RatioRow, Sample};
     use crate::stats::Verdict;
 
     /// A file of jobs. Each job timed three cells in 20 blocks with these seconds.
     fn jobs(seconds: &[[f64; 3]], ranks: impl Fn(usize) -> u64) -> ResultFile {
-        let mut file = ResultFile::new("{}".into(), json!({}));
+        let mut file = ResultFile::new("{}".into(), Environment::default());
         for (job, of_job) in seconds.iter().enumerate() {
             if job > 0 {
-                file.resumed(&json!({}));
+                file.resumed(&Environment::default());
             }
             for (cell, seconds) in (0..).zip(of_job) {
                 let row = CellRow {

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use hdf5::types::VarLenUnicode;
 use hdf5::{Container, Dataset, File, H5Type};
-use serde_json::Value;
 
 use super::column::{Row, Stored, StoredTable};
 use super::contents::ResultFile;
 use super::digest::sha256;
+use super::environment::Environment;
 use super::error::{FileProblem, ResultError, told};
 use super::job_row::JobRow;
 use super::row::{CellRow, MemoryRow, RankMemory, Sample};
@@ -44,8 +44,8 @@ impl ResultFile {
             return Err(damaged("/experiment", detail));
         }
         let environment = reading.text(schema::ENVIRONMENT, &reading.dataset(schema::ENVIRONMENT)?)?;
-        let environment: Value = serde_json::from_str(&environment)
-            .map_err(|error| damaged("/environment", format!("not JSON: {error}")))?;
+        let environment: Environment = serde_json::from_str(&environment)
+            .map_err(|error| damaged("/environment", format!("no JSON object: {error}")))?;
 
         let cells = reading.cells()?;
         let samples = reading.samples()?;

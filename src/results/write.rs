@@ -7,11 +7,11 @@ use hdf5::{Dataset, File, Group, H5Type, Location};
 use ndarray::{Array, ArrayView1, Dimension, Ix2, Ix3};
 use serde_json::Value;
 
-use super::ResultFile;
 use super::column::{Row, unicode};
 use super::error::FileProblem;
 use super::row::{MemoryRow, RankMemory, Sample};
 use super::schema;
+use super::{Environment, ResultFile};
 use crate::memory::KernelMemory;
 
 /// Elements of an array's compressed chunk: 1 MiB of 8-byte numbers, the size of HDF5's default chunk cache.
@@ -23,9 +23,6 @@ pub(super) fn check(contents: &ResultFile) -> Result<(), FileProblem> {
     if contents.schema_version != schema::SCHEMA_VERSION {
         let (found, right) = (contents.schema_version, schema::SCHEMA_VERSION);
         return wrong("schema_version", format!("is {found}, but only {right} can be written"));
-    }
-    if !contents.environment.is_object() {
-        return wrong("environment", "is not a JSON object".to_owned());
     }
     if contents.experiment_json.contains('\0') {
         return wrong("experiment_json", "contains a NUL, which JSON does not allow".to_owned());
@@ -183,9 +180,8 @@ fn attribute<T: H5Type>(parent: &Location, name: &str, value: &T) -> hdf5::Resul
 }
 
 /// Writes the environment's top-level scalars as attributes, too, for readers that do not parse JSON.
-fn environment_attributes(dataset: &Dataset, environment: &Value) -> hdf5::Result<()> {
-    let Value::Object(entries) = environment else { return Ok(()) };
-    for (name, value) in entries {
+fn environment_attributes(dataset: &Dataset, environment: &Environment) -> hdf5::Result<()> {
+    for (name, value) in environment.entries() {
         // HDF5 does not allow such names. The JSON text still has the entry.
         if name.is_empty() || name.contains('\0') {
             continue;

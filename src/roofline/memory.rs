@@ -248,7 +248,7 @@ mod tests {
         assert_eq!((found, note), (Lengths { alone: 16 << 20, together: 16 << 20 }, None));
         // 2 ranks on a node with 8 caches reach two of them.
         assert_eq!(lengths(&node(2, 2, 32 << 20, 8), None).0, Lengths { alone: 32 << 20, together: 32 << 20 });
-        // Of 4 ranks on 2 cores, two must outgrow the cache.
+        // Two of 4 ranks on 2 cores run at a time, and their arrays must outgrow the cache.
         assert_eq!(lengths(&node(4, 2, 32 << 20, 1), None).0, Lengths { alone: 16 << 20, together: 16 << 20 });
         // With 64 ranks each has 2 MiB of each array; a worker alone has three arrays of 128 / 3 MiB.
         let alone = ((128usize << 20).div_ceil(3) / 4).next_multiple_of(BLOCK);

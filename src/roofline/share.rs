@@ -85,7 +85,7 @@ fn held(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Vec<Vec<Range>> 
     for rank in 0..layout.ranks() {
         all[layout.node_of(rank)].push(plan.wanted(problem, layout, rank));
     }
-    // Where every client ends with the result, it is also where its sums are finished.
+    // If every client ends with the result, its sums are finished there too.
     if problem.end == End::Everywhere && plan.calls().is_empty() {
         for step in (0..plan.parts()).flat_map(|part| plan.part(part)) {
             if matches!(step.kind, Kind::Sum { divided: true, .. }) {

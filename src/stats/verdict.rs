@@ -3,7 +3,7 @@
 use crate::stats::holm::holm;
 use crate::stats::{Alpha, LogRatios, Look};
 
-/// What is claimed of the first of two strategies, compared with the second.
+/// The claim about the first of two strategies, compared with the second.
 #[derive(
     Clone,
     Copy,
@@ -30,7 +30,7 @@ pub enum Verdict {
     Undecided,
 }
 
-/// What two strategies' blocks say, before the rest of the family is looked at.
+/// The evidence in the blocks of two strategies, before the rest of the family is taken into account.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
     /// Hodges-Lehmann estimate of the ratio.

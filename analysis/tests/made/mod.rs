@@ -8,7 +8,7 @@ use gradshard::gradient::Dtype;
 use gradshard::memory::KernelMemory;
 use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
-use gradshard::results::{Output, ResultFile};
+use gradshard::results::{Environment, Output, ResultFile};
 use gradshard::roofline::share::Bottleneck;
 use gradshard::stats::{StopReason, Verdict};
 
@@ -30,7 +30,7 @@ fn noise(seed: &mut u64) -> f64 {
 /// `slower` multiplies the time of sharded-direct.
 pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> ResultFile {
     let environment = serde_json::json!({"transport": "Made <up> & \"quoted\"", "cores_shared": true});
-    let mut file = ResultFile::new("{\"name\": \"made\"}".into(), environment);
+    let mut file = ResultFile::new("{\"name\": \"made\"}".into(), Environment::of(&environment).expect("an object"));
     let mut seed = 1;
     let mut number = 0;
     for comparison in 0..comparisons {

@@ -132,7 +132,7 @@ fn gradients_from_files_are_read() {
 fn errors_have_their_file_field_and_place() {
     assert_eq!(
         refused("{\n  \"repeat\": {\n    \"warmup\": 1,\n    \"blocks\": 0\n  }\n}"),
-        "configs/x.json: repeat.blocks: invalid value: integer `0`, expected a whole number from 1 to 4294967295, \
+        "configs/x.json: repeat.blocks: invalid value: integer `0`, expected a whole number from 1 to 1048576, \
          at line 4 column 15"
     );
     assert_eq!(refused("{\n"), "configs/x.json: EOF while parsing an object, at line 2 column 0");
@@ -187,7 +187,7 @@ fn unknown_and_double_fields_are_refused() {
 
 #[test]
 fn counts_are_whole_and_above_zero() {
-    let count = "expected a whole number from 1 to 4294967295";
+    let count = "expected a whole number from 1 to 1048576";
     for (text, expected) in [
         (r#"{"clients": 0}"#, format!("clients: invalid value: integer `0`, {count}")),
         (r#"{"shards": [1, 0]}"#, format!("shards[1]: invalid value: integer `0`, {count}")),
@@ -208,7 +208,7 @@ fn counts_are_whole_and_above_zero() {
         (r#"{"roles": {"dedicated": 0}}"#, format!("roles.dedicated: invalid value: integer `0`, {count}")),
         (
             r#"{"repeat": {"warmup": -1}}"#,
-            "repeat.warmup: invalid value: integer `-1`, expected a whole number from 0 to 4294967295".into(),
+            "repeat.warmup: invalid value: integer `-1`, expected a whole number from 0 to 1048576".into(),
         ),
         (
             r#"{"repeat": {"precision": 2}}"#,

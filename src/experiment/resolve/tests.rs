@@ -369,8 +369,12 @@ fn what_cannot_follow_the_ranks_is_refused() {
         "models: per_aggregator 6B is no whole number of f32 elements; write a multiple of 4 bytes"
     );
     assert_eq!(
-        refused(r#"{"models": 7, "clients": {"per_rank": 4294967295}}"#),
-        "clients[0]: 4294967295 a rank are more than 4294967295 on 8 ranks"
+        refused(r#"{"models": 7, "clients": {"per_rank": 1048576}}"#),
+        "clients[0]: 1048576 a rank are more than 1048576 on 8 ranks"
+    );
+    assert_eq!(
+        refused(r#"{"models": 7, "clients": 100, "shards": [4, 1000000]}"#),
+        "shards[1]: 1000000 shards with 100 inputs each are more than 67108864 inputs"
     );
     let weights = r#""gradients": {"source": "synthetic", "weights": [1, 2, 3]}"#;
     assert_eq!(

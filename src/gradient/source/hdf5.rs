@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ::hdf5::plist::dataset_create::Layout;
 use ::hdf5::types::{FloatSize, TypeDescriptor};
 use ::hdf5::{Dataset, Datatype, File, Group};
 use half::f16;
@@ -13,7 +14,7 @@ use ndarray::s;
 
 use super::stored::{StoredFile, StoredRun, in_blocks, read_runs};
 use super::weights::Weights;
-use super::{check_read, weights};
+use super::{MOST_CLIENTS, check_read, weights};
 use crate::gradient::{Dtype, Element, Range, Source, SourceError};
 use crate::with_element;
 
@@ -277,7 +278,13 @@ fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, So
     };
     let native = native.map_err(library)?;
     let shape = dataset.shape();
-    let bytes = shape.iter().map(|&n| n as u64).product::<u64>() * dtype.size() as u64;
+    let bytes = shape.iter().try_fold(dtype.size() as u64, |bytes, &n| bytes.checked_mul(n as u64));
+    let Some(bytes) = bytes.filter(|_| shape.len() < 2 || shape[0] as u64 <= MOST_CLIENTS) else {
+        return wrong(format!("dataset \"{name}\" claims shape {shape:?}; there may be {MOST_CLIENTS} clients"));
+    };
+    if let Err(problem) = is_stored(path, &dataset, &shape).map_err(library)? {
+        return wrong(format!("dataset \"{name}\" {problem}"));
+    }
     // Big-endian numbers must pass through the library. Only contiguous datasets have an offset.
     let offset = if stored == native { dataset.offset() } else { None };
     if let Some(offset) = offset {
@@ -287,6 +294,37 @@ fn found(path: &Path, file: usize, dataset: Dataset) -> Result<StoredDataset, So
         }
     }
     Ok(StoredDataset { file, name, dataset, shape, dtype, offset })
+}
+
+/// Returns an error message if the library would read zeros, or some other file, in the place of `dataset`'s elements.
+fn is_stored(path: &Path, dataset: &Dataset, shape: &[usize]) -> ::hdf5::Result<Result<(), String>> {
+    let plan = dataset.dcpl()?;
+    if let Some(file) = plan.get_external()?.first() {
+        let name = &file.name;
+        return Ok(Err(format!("has its elements in another file, {name:?} (external storage), which is not read")));
+    }
+    let never_written = "was not written entirely: the missing elements would be read as zeros";
+    let written = match plan.layout() {
+        Layout::Virtual => {
+            for source in plan.get_virtual_map()? {
+                let (file, name) = (&source.src_filename, &source.src_dataset);
+                // A dot is the file itself. Other paths are relative to its directory.
+                let place = if file == "." { path.to_owned() } else { path.with_file_name(file) };
+                if !File::open(&place).is_ok_and(|opened| opened.dataset(name).is_ok()) {
+                    return Ok(Err(format!("is virtual, and its source, {name:?} of {file:?}, is missing")));
+                }
+            }
+            true
+        }
+        Layout::Chunked => {
+            let chunk = dataset.chunk().unwrap_or_default();
+            let chunks = shape.iter().zip(&chunk).map(|(length, of)| length.div_ceil(*of)).product::<usize>();
+            dataset.num_chunks().is_none_or(|written| written >= chunks)
+        }
+        Layout::Contiguous => shape.contains(&0) || dataset.offset().is_some(),
+        Layout::Compact => true,
+    };
+    Ok(if written { Ok(()) } else { Err(never_written.to_owned()) })
 }
 
 /// Makes the error of an HDF5 failure on `object` of `path`.

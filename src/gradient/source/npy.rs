@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 
+use super::MOST_CLIENTS;
 use super::stored::{StoredFile, StoredGradients, StoredRun};
 use super::weights::{self, Weights};
 use crate::gradient::{Dtype, Range, SourceError};
@@ -82,6 +83,9 @@ fn header(path: &Path) -> Result<NpyFile, SourceError> {
                 .into(),
         ));
     }
+    if shape.len() == 2 && shape[0] > MOST_CLIENTS {
+        return Err(wrong(format!("claims shape {shape:?}; there may be {MOST_CLIENTS} clients")));
+    }
     let data = shape.iter().try_fold(dtype.size() as u64, |bytes, &n| bytes.checked_mul(n));
     let expected = data.and_then(|data| data.checked_add(offset));
     match expected {
@@ -135,6 +139,17 @@ mod tests {
 
     fn open(base: &Path, pattern: &str) -> Result<Box<dyn Source>, SourceError> {
         open_files(FileKind::Npy, pattern, base, &Weights::Stored, None)
+    }
+
+    /// The elements of an empty array have no bytes, so its length does not bound the clients.
+    #[test]
+    fn many_empty_clients_are_refused() {
+        let home = tempfile::tempdir().unwrap();
+        for rows in [1u64 << 60, 1_000_000_000_000, MOST_CLIENTS + 1] {
+            std::fs::write(home.path().join("t.npy"), npy("'<f4'", false, &format!("({rows}, 0)"), b"")).unwrap();
+            let refused = open(home.path(), "t.npy").err().unwrap().to_string();
+            assert!(refused.contains("there may be 1048576 clients"), "{refused}");
+        }
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Where the sum at `place` is kept, and whether a neighbour reads it.
+    /// Returns the memory that keeps the sum at `place`, and whether a neighbour reads it.
     fn hold(&self, reading: &Reading<'_>, place: usize) -> (Hold, bool) {
         let step = &reading.steps[place];
         let Kind::Sum { divided, weight } = step.kind else { return (Hold::Result, false) };

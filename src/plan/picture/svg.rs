@@ -23,7 +23,7 @@ const TOP: f64 = 86.0;
 /// A place in the drawing: the box, the column (0 for clients), and within it whatever is not drawn together.
 type Dot = (usize, u32, u64);
 
-/// What is drawn at a place.
+/// The box that is drawn at a place.
 #[derive(Clone, Debug, Default)]
 struct Item {
     first: u64,
@@ -374,7 +374,7 @@ mod tests {
         assert!(drawn("sharded-direct", 1000, 200, 200, 50).contains("nodes 0–2"));
     }
 
-    /// Of each rank its local sum and its part in the call.
+    /// Draws, for each rank, its local sum and its part in the call.
     #[test]
     fn calls_of_the_library_are_drawn_by_rank() {
         let svg = drawn("native-reduce-scatter", 8, 4, 4, 2);

@@ -25,7 +25,7 @@ use crate::plan::{End, Family, Infeasible, Layout, Plan, Problem, Roles, family}
 pub enum Sharding {
     /// At every end: it splits the gradient.
     Always,
-    /// Where the result is scattered: the shards are then the pieces that their owners get.
+    /// Only if the result ends scattered: the shards are then the pieces that their owners get.
     WhereScattered,
     /// Never: it has a split of its own.
     Never,

@@ -112,6 +112,7 @@ fn listed(cells: &[&CellRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::Environment;
     use crate::results::row::RatioRow;
     use crate::results::show::samples;
     use crate::stats::Verdict;
@@ -126,7 +127,7 @@ mod tests {
     /// A file with one comparison for each pair of elements and ratio. The ratio is the time of the best tree divided
     /// by that of the best sharded strategy.
     fn file(sizes: &[(u64, f64)], verdict: Verdict) -> ResultFile {
-        let mut file = ResultFile::new("{}".into(), serde_json::json!({}));
+        let mut file = ResultFile::new("{}".into(), Environment::default());
         for (comparison, (elements, ratio)) in (0..).zip(sizes) {
             let cell = |cell: u64, family: Family, strategy: &str, median| CellRow {
                 cell,
@@ -175,16 +176,22 @@ mod tests {
     #[test]
     fn what_is_not_shown_is_not_claimed() {
         let text = said(&file(&[(1 << 18, 1.01)], Verdict::Undecided));
-        let expected =
-            "undecided after 20 blocks. sharded-direct or tree-lambda-fl, the best tree: 1.010× [0.918, 1.111]\n";
+        // 20 (ln 1.1 / ln 1.01)² is 1,835.
+        let expected = "undecided after 20 blocks; a verdict needs about 1900 blocks. sharded-direct or tree-lambda-fl, \
+                        the best tree: 1.010× [0.918, 1.111]\n";
         assert_eq!(text, format!("of-262144: {expected}"));
+        // Two sides of 45 pairs: 2 · 2⁻¹¹ is the first below 0.05 / 45.
+        let mut few = file(&[(1 << 18, 1.01)], Verdict::Undecided);
+        few.ratios[0] =
+            RatioRow { ci_low: None, ci_high: None, alpha: 0.05 / 45.0, blocks: 10, ..few.ratios[0].clone() };
+        assert!(said(&few).contains("undecided after 10 blocks; a verdict needs about 11 blocks. "), "{}", said(&few));
         let text = said(&file(&[(1 << 18, 1.01)], Verdict::Same));
         assert!(text.contains("are equally fast within 2 %: 1.010× [0.918, 1.111]"), "{text}");
         // Older files have no ratios.
         let mut old = file(&[(1 << 18, 1.52)], Verdict::Slower);
         old.ratios.clear();
         assert!(said(&old).contains("sharded-direct has the least median; nothing more is known"), "{}", said(&old));
-        assert_eq!(said(&ResultFile::new("{}".into(), serde_json::Value::Null)), "");
+        assert_eq!(said(&ResultFile::new("{}".into(), Environment::default())), "");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::plan::Family;
-use crate::results::ResultFile;
 use crate::results::pooled::pooled_ratios;
 use crate::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use crate::results::{Environment, ResultFile};
 use crate::roofline::share::Bottleneck;
 use crate::stats::{StopReason, Verdict};
 
@@ -44,10 +44,10 @@ fn verified(differing_elements: u64, max_ulp: u64, max_relative_error_vs_exact: 
 /// A file of jobs that timed `sharded-direct` and `tree-central` in 20 blocks with these seconds, each on its number of
 /// nodes, with ratios over jobs. The ratios of each job have the verdict that the tree is slower.
 pub fn jobs(seconds: &[[f64; 2]], nodes: &[u64]) -> ResultFile {
-    let mut file = ResultFile::new(r#"{"name": "jobs"}"#.into(), json!({}));
+    let mut file = ResultFile::new(r#"{"name": "jobs"}"#.into(), Environment::default());
     for (job, (of_job, nodes)) in seconds.iter().zip(nodes).enumerate() {
         if job > 0 {
-            file.resumed(&json!({}));
+            file.resumed(&Environment::default());
         }
         file.jobs[job].file = format!("job-{job}.h5");
         for (number, (family, seconds)) in (0..).zip([Family::Sharded, Family::Tree].into_iter().zip(of_job)) {
@@ -79,7 +79,8 @@ pub fn file() -> ResultFile {
         "cores_shared": true,
         "hosts": ["a", "b"],
     });
-    let mut file = ResultFile::new(r#"{"name": "first-look"}"#.into(), environment);
+    let mut file =
+        ResultFile::new(r#"{"name": "first-look"}"#.into(), Environment::of(&environment).expect("an object"));
 
     let mut direct = timed(cell(0, "sharded-direct", Family::Sharded, 4), 0.012345, Some((0.0121, 0.0126)));
     direct.memory = MemoryRow { resident: 2 << 20, accumulators: 1 << 20, staging: 1 << 19, result: 0 };

@@ -260,6 +260,7 @@ fn line(series: &Series, point: &ScalingPoint, first: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::Environment;
 
     fn cell(nodes: u64, clients: u64, elements: u64, median: Option<f64>) -> CellRow {
         CellRow {
@@ -281,7 +282,7 @@ mod tests {
     }
 
     fn file(cells: Vec<CellRow>) -> ResultFile {
-        ResultFile { cells, ..ResultFile::new("{}".into(), serde_json::json!({})) }
+        ResultFile { cells, ..ResultFile::new("{}".into(), Environment::default()) }
     }
 
     /// Calculated by hand: T(1) = 8 s; 2 nodes in 5 s: 8 / (2 · 5) = 0.8; 4 nodes in 4 s: 8 / 16 = 0.5.

@@ -11,14 +11,12 @@ use super::interference::interference;
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, WIDTH, list, paragraph, printable};
 use super::view::View;
-use crate::results::ResultFile;
 use crate::results::row::{CellRow, Status};
+use crate::results::{Environment, ResultFile};
 
 /// Length of the longest environment text that the header repeats. Longer texts, such as lists, are only in the file.
 const LONGEST_FACT: usize = 100;
 
-/// Name of the entry in the environment that tells whether some ranks share cores.
-const CORES_SHARED: &str = "cores_shared";
 const SHARED_CORES: &str = "! RANKS SHARE CORES: some nodes have more ranks than cores for them, so ranks take turns, and \
     times depend on the scheduler.";
 
@@ -126,12 +124,10 @@ fn header(page: &mut String, file: &ResultFile) {
     ];
     facts.extend(spread(file.cells.iter(), |cell| cell.ranks).map(|ranks| format!("ranks {ranks}")));
     facts.extend(spread(file.cells.iter(), |cell| cell.nodes).map(|nodes| format!("nodes {nodes}")));
-    if let Value::Object(entries) = &file.environment {
-        facts.extend(entries.iter().filter_map(|(name, value)| environment_fact(name, value)));
-    }
+    facts.extend(file.environment.entries().filter_map(|(name, value)| environment_fact(name, value)));
     list(page, &facts, ";", 2);
     jobs(page, file);
-    if file.environment[CORES_SHARED] == Value::Bool(true) {
+    if file.environment.cores_shared() == Some(true) {
         paragraph(page, SHARED_CORES, 2);
     }
 }
@@ -163,9 +159,11 @@ fn environment_fact(name: &str, value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.lines().next().unwrap_or_default().to_owned(),
         Value::Number(number) => number.to_string(),
-        Value::Bool(false) if name == CORES_SHARED => return Some("every rank can have a core of its own".to_owned()),
+        Value::Bool(false) if Environment::tells_of_shared_cores(name) => {
+            return Some("every rank can have a core of its own".to_owned());
+        }
         // The page has a line of its own for this.
-        Value::Bool(true) if name == CORES_SHARED => return None,
+        Value::Bool(true) if Environment::tells_of_shared_cores(name) => return None,
         Value::Bool(truth) => truth.to_string(),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
@@ -394,14 +392,14 @@ mod tests {
     #[test]
     fn cores_of_their_own_are_said_in_words() {
         let mut file = samples::file();
-        file.environment[CORES_SHARED] = false.into();
+        file.environment = Environment::of(&serde_json::json!({"cores_shared": false})).expect("an object");
         let page = table(&file);
         assert!(page.contains("every rank can have a core of its own") && !page.contains("SHARE CORES"), "{page}");
     }
 
     #[test]
     fn a_file_without_cells_says_so() {
-        let page = table(&ResultFile::new("{}".into(), serde_json::json!({})));
+        let page = table(&ResultFile::new("{}".into(), Environment::default()));
         assert!(page.contains("0 cells") && page.contains("no cells yet"), "{page}");
     }
 }

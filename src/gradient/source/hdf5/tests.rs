@@ -174,3 +174,42 @@ fn damage_and_differences_are_named() {
     std::fs::write(&path, &whole[..whole.len() - 100]).unwrap();
     assert!(fault(home.path(), "g.h5", None).contains("g.h5"));
 }
+
+/// HDF5 reads zeros where a dataset was never written or the source of a virtual dataset is missing, and any file at all
+/// through external storage.
+#[test]
+fn elements_that_are_not_stored_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("g.h5");
+    let refused = |make: &dyn Fn(&File)| {
+        let file = File::create(&path).unwrap();
+        make(&file);
+        drop(file);
+        fault(home.path(), "g.h5", None)
+    };
+    let text = refused(&|file| drop(file.new_dataset::<f32>().shape(17).create("empty").unwrap()));
+    assert!(text.contains("\"/empty\" was not written entirely"), "{text}");
+    let text = refused(&|file| {
+        let half = file.new_dataset::<f32>().shape((2, 17)).chunk((1, 17)).create("half").unwrap();
+        half.write_slice(&table(1), s![0..1, ..]).unwrap();
+    });
+    assert!(text.contains("\"/half\" was not written entirely"), "{text}");
+    let text = refused(&|file| {
+        drop(file.new_dataset::<f32>().shape(17).external("/etc/passwd", 0, 68).create("outside").unwrap());
+    });
+    assert!(text.contains("\"/etc/passwd\" (external storage)"), "{text}");
+    let make_virtual = |file: &File| {
+        let builder = file.new_dataset::<f32>().shape(17).virtual_map("source.hdf", "update", 17, .., 17, ..);
+        drop(builder.create("joined").unwrap());
+    };
+    let text = refused(&make_virtual);
+    assert!(text.contains("its source, \"update\" of \"source.hdf\", is missing"), "{text}");
+    // With its source it is read.
+    let source = File::create(home.path().join("source.hdf")).unwrap();
+    source.new_dataset_builder().with_data(&table(1).row(0)).create("update").unwrap();
+    drop(source);
+    let opened = open(home.path(), "g.h5", None).unwrap();
+    let mut out = [0f32; 17];
+    read(&*opened, 0, Range::new(0, 17), &mut out).unwrap();
+    assert_eq!(out[16], 16.0);
+}
