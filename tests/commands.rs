@@ -133,7 +133,7 @@ fn every_strategy_has_a_plan_to_show() {
 #[test]
 fn shown_results_have_the_promised_names() {
     let place = Place::new();
-    let experiment = json!({"models": 97, "clients": 5, "repeat": {"blocks": 8, "warmup": 0}});
+    let experiment = json!({"models": 97, "clients": 5, "repeat": {"blocks": 14, "warmup": 0}});
     place.write("e.json", experiment.to_string());
     let table = place.gradshard().args(["run", "e.json", "--threads", "2"]).run().success().to_owned();
     let shown = place.gradshard().args(["show", "e.h5", "--format", "json"]).run().json();
@@ -203,7 +203,7 @@ fn shown_results_have_the_promised_names() {
             of("ci_low") <= of("estimate") && of("estimate") <= of("ci_high") && of("p") <= of("p_holm"),
             "{ratio}"
         );
-        assert!(median("baseline") <= median("cell") && of("blocks") == 8.0, "{ratio}");
+        assert!(median("baseline") <= median("cell") && of("blocks") == 14.0, "{ratio}");
         assert!(["faster", "slower", "same", "undecided"].contains(&ratio["verdict"].as_str().unwrap()), "{ratio}");
     }
     assert!(ok >= 4 && infeasible >= 2, "{ok} ok, {infeasible} infeasible");

@@ -2,8 +2,6 @@
 
 mod harness;
 
-use std::os::unix::process::ExitStatusExt;
-
 use gradshard::mpi::{World, launcher as started_by};
 use harness::{Place, is_installed, launcher};
 use serde_json::json;
@@ -71,7 +69,8 @@ fn an_interrupted_launcher_leaves_no_rank_behind() {
         job.wait_until("the first comparison", |job| job.said().contains("[1/2]"));
         job.signal(signal);
         let finished = job.finish();
-        assert!(finished.status.code() != Some(0) || finished.status.signal().is_some(), "{finished:#?}");
+        // MPICH's launcher may end with 0 although the ranks end with 3; then the job has said that it was stopped.
+        assert!(!finished.status.success() || finished.stderr.contains("stopped by SIG"), "{finished:#?}");
         assert!(finished.seconds < 15.0 && finished.left_behind == 0, "{finished:#?}");
     }
 }

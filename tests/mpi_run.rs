@@ -207,7 +207,9 @@ fn every_order_with_weights_of_their_own() {
     for cell in cells.iter().filter(|cell| is_carried_out(cell)) {
         assert_eq!(cell["samples"], 9);
         let (low, middle, high) = (&cell["ci_low_s"], &cell["median_s"], &cell["ci_high_s"]);
-        assert!(low.as_f64() <= middle.as_f64() && middle.as_f64() <= high.as_f64(), "{cell}");
+        // Nine samples that resemble each other have no interval.
+        let none = low.is_null() && high.is_null();
+        assert!(none || (low.as_f64() <= middle.as_f64() && middle.as_f64() <= high.as_f64()), "{cell}");
         if cell["order"] == "arrival" {
             // In arrival order each round sums differently. The cell covers all rounds, the kept result one of them.
             assert_close(&kept.of(cell), &gradients, &weights, Type::F32, &cell.to_string());

@@ -83,7 +83,7 @@ fn pictures_and_page_are_well_formed_and_need_nothing_from_elsewhere() {
             assert!(
                 words.contains("n = ")
                     || words.contains("a calculation")
-                    || words.contains("elements, those")
+                    || words.contains("elements that differ")
                     || words.contains("aggregating rank that holds most"),
                 "{entry:?}: {words}"
             );

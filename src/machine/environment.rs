@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// A rank's record of its node apart from hardware and memory. A field is None if the kernel does not report it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
+pub struct RankEnvironment {
     /// Name of the node. Ranks with equal names count as being on one node.
     pub hostname: String,
     /// `Linux` and its release.
@@ -46,7 +46,7 @@ pub struct Environment {
     pub parameter_files: BTreeMap<String, Vec<String>>,
 }
 
-impl Environment {
+impl RankEnvironment {
     /// Reads the environment of the calling process.
     pub fn here() -> Self {
         Self::read(Path::new("/"))
@@ -60,7 +60,7 @@ impl Environment {
         };
         let huge_pages =
             |file: &str| chosen(&line(&format!("sys/kernel/mm/transparent_hugepage/{file}"))?).map(str::to_owned);
-        Environment {
+        RankEnvironment {
             hostname: line("proc/sys/kernel/hostname").unwrap_or_else(|| "unknown".to_owned()),
             kernel: format!("Linux {}", line("proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".to_owned())),
             cpu_model: fs::read_to_string(root.join("proc/cpuinfo")).ok().and_then(|text| cpu_model(&text)),
@@ -127,7 +127,7 @@ mod tests {
             fs::create_dir_all(path.parent().ok_or("no parent")?)?;
             fs::write(path, text)?;
         }
-        let node = Environment::read(root.path());
+        let node = RankEnvironment::read(root.path());
         assert_eq!((node.hostname.as_str(), node.kernel.as_str()), ("node7", "Linux 6.1.0-9"));
         assert_eq!(node.cpu_model.as_deref(), Some("Some CPU @ 2.0GHz"));
         assert_eq!(node.governors.as_deref(), Some("performance,powersave"));
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_none() -> Result<(), Box<dyn Error>> {
-        let node = Environment::read(tempfile::tempdir()?.path());
+        let node = RankEnvironment::read(tempfile::tempdir()?.path());
         assert_eq!((node.cpu_model, node.governors, node.clock_source), (None, None, None));
         assert_eq!((node.huge_pages, node.numa_balancing), (None, None));
         Ok(())
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn hostname_is_unames() -> Result<(), Box<dyn Error>> {
         let uname = std::process::Command::new("uname").args(["-n", "-r"]).output()?;
-        let here = Environment::here();
+        let here = RankEnvironment::here();
         let kernel = here.kernel.trim_start_matches("Linux ").to_owned();
         assert_eq!(format!("{} {kernel}\n", here.hostname), String::from_utf8_lossy(&uname.stdout));
         Ok(())

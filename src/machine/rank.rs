@@ -1,7 +1,7 @@
 //! The complete record of where one rank runs.
 
 use super::binding::Binding;
-use super::environment::Environment;
+use super::environment::RankEnvironment;
 use super::memory::RankRoom;
 use super::topology::NodeTopology;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct RankMachine {
     /// The MPI library's own version string; empty without MPI.
     pub mpi_library: String,
     /// Node, kernel, settings, build and job.
-    pub environment: Environment,
+    pub environment: RankEnvironment,
     /// The node's hardware. None if hwloc failed; `problems` has the reason.
     pub topology: Option<NodeTopology>,
     /// The rank's binding; None if it could not be read.
@@ -44,7 +44,7 @@ impl RankMachine {
         RankMachine {
             rank,
             mpi_library: mpi_library.trim().to_owned(),
-            environment: Environment::here(),
+            environment: RankEnvironment::here(),
             topology,
             binding,
             memory: RankRoom::here(),
