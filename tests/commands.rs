@@ -180,7 +180,7 @@ fn shown_results_have_the_promised_names() {
                     assert!(!cell["verification"][name].is_null(), "{name} is not in {cell}");
                 }
                 let (median, samples) = (cell["median_s"].as_f64().unwrap(), cell["samples"].as_u64().unwrap());
-                assert!(median > 0.0 && samples == 8, "{cell}");
+                assert!(median > 0.0 && samples == 14, "{cell}");
                 let close = |name: &str, bytes: f64| (cell[name].as_f64().unwrap() * median / bytes - 1.0).abs() < 1e-9;
                 assert!(close("gradient_bytes_per_s", 388.0) && close("ingest_bytes_per_s", 5.0 * 388.0), "{cell}");
             }
