@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use gradshard::engine::run_threads;
 use gradshard::job::{Quiet, Request, run_with};
-use gradshard::plan::forest::{Cut, Forest, Shape};
-use gradshard::plan::seats::Circle;
+use gradshard::plan::forest::{Cut, Forest};
+use gradshard::plan::shape::{Circle, Shape};
 use gradshard::plan::strategies::{Knobs, Strategy};
 use gradshard::plan::{Infeasible, Layout, Plan, Problem};
 
 struct ReversedRing;
 
 impl Shape for ReversedRing {
-    fn parent(&self, circle: &Circle<'_>, _part: u64, position: usize) -> (usize, u32) {
+    fn parent(&self, circle: &Circle, _part: u64, position: usize) -> (usize, u32) {
         ((position + circle.positions - 1) % circle.positions, circle.before_owner(position) as u32)
     }
 }

@@ -14,8 +14,8 @@ use gradshard::gradient::{Dtype, Range, shard_range};
 use gradshard::job::{Quiet, Request, run_with};
 use gradshard::plan::strategies::{Knobs, Strategy};
 use gradshard::plan::{
-    End, ExplicitPlan, Fault, Flow, Infeasible, Input, IntraNode, Kind, Layout, Order, Plan, Problem, Residency, Roles,
-    Step, Terms, check,
+    End, ExplicitPlan, Fault, Flow, Form, Infeasible, Input, IntraNode, Kind, Layout, Order, Plan, Problem, Residency,
+    Roles, Step, Terms, check,
 };
 use gradshard::results::ResultFile;
 use gradshard::results::row::Status;
@@ -92,7 +92,8 @@ static STRATEGIES: [&dyn Strategy; 5] = [&BROKEN[0], &BROKEN[1], &BROKEN[2], &BR
 fn problem() -> (Arc<Problem>, Arc<Layout>, Synthetic) {
     let weights: Vec<f64> = (1..=CLIENTS).map(|k| k as f64).collect();
     let source = Synthetic::new(3, CLIENTS as usize, ELEMENTS, weights.clone()).unwrap();
-    let problem = Problem { elements: ELEMENTS, shards: 2, weights: weights.into(), end: End::Scattered };
+    let problem =
+        Problem { elements: ELEMENTS, shards: 2, weights: weights.into(), end: End::Scattered, form: Form::default() };
     (Arc::new(problem), Arc::new(Layout::even(RANKS, 1, Roles::Colocated).unwrap()), source)
 }
 

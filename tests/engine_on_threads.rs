@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use gradshard::engine::{Residents, Round, Spec, run_threads, verify};
 use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
+use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::memory::predict;
-use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
+use gradshard::plan::{
+    Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way, check, strategies,
+};
 
 /// Gradients by a formula of this test.
 struct Formula {
@@ -49,6 +52,7 @@ struct Case {
     nodes: usize,
     roles: Roles,
     end: End,
+    form: Form,
     terms: Terms,
 }
 
@@ -58,7 +62,8 @@ fn carry_out<E: Element>(case: &Case) -> Option<(Vec<E>, verify::Verification)> 
     let source = Formula { elements: case.elements, weights: weights.clone() };
     let strategy = strategies::find(case.strategy).expect("strategy");
     let shards = if strategy.knobs().heeds_shards(case.end) { case.shards } else { 1 };
-    let problem = Arc::new(Problem { elements: case.elements, shards, weights: weights.into(), end: case.end });
+    let problem =
+        Arc::new(Problem { elements: case.elements, shards, weights: weights.into(), end: case.end, form: case.form });
     let layout = Arc::new(Layout::even(case.ranks, case.nodes, case.roles).ok()?);
     let plan = match strategy.plan(&problem, &layout) {
         Ok(plan) => plan,
@@ -176,8 +181,8 @@ fn awkward_sizes_on_awkward_rank_counts() {
                     for intra_node in [IntraNode::Shared, IntraNode::Messages] {
                         let nodes = if ranks % 2 == 1 { 1 } else { 2 };
                         let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
-                        let (roles, end) = (Roles::Colocated, End::Scattered);
-                        let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
+                        let (roles, end, form) = (Roles::Colocated, End::Scattered, Form::default());
+                        let case = Case { strategy, elements, clients, shards, ranks, nodes, roles, end, form, terms };
                         let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
                         let what = format!("{strategy} P={ranks} E={elements} N={clients} M={shards} {terms:?}");
                         assert_eq!(result.len() as u64, elements, "{what}");
@@ -218,6 +223,7 @@ fn every_order_type_and_residency() {
                                 nodes: 2,
                                 roles,
                                 end: End::Scattered,
+                                form: Form::default(),
                                 terms,
                             };
                             gradshard::with_element!(dtype, E => {
@@ -246,8 +252,9 @@ fn every_end_leaves_the_result_where_it_should_be() {
                         for intra_node in [IntraNode::Shared, IntraNode::Messages] {
                             for end in [End::Scattered, End::Root, End::Everywhere] {
                                 let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
+                                let form = Form::default();
                                 let case =
-                                    Case { strategy, elements, clients, shards, ranks, nodes, roles, end, terms };
+                                    Case { strategy, elements, clients, shards, ranks, nodes, roles, end, form, terms };
                                 // One rank cannot have dedicated roles, and Bine trees need powers of two.
                                 let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
                                 assert_eq!((result.len() as u64, verdict.wrong), (elements, 0), "{strategy} {terms:?}");
@@ -258,4 +265,47 @@ fn every_end_leaves_the_result_where_it_should_be() {
             }
         }
     }
+}
+
+/// Every choice of every strategy: radices, ways between nodes, closings.
+#[test]
+fn every_form_leaves_the_result_where_it_should_be() {
+    use strum::VariantArray;
+    let (radices, ways, closings) = ([LEAST_RADIX, 3, 8], Way::VARIANTS, Closing::VARIANTS);
+    let mut carried = 0;
+    for strategy in threaded() {
+        let knobs = strategies::find(strategy).expect("known").knobs();
+        for end in [End::Scattered, End::Root, End::Everywhere] {
+            for form in knobs.forms(end, &radices, ways, closings) {
+                for (ranks, nodes, roles) in [
+                    (1, 1, Roles::Colocated),
+                    (2, 2, Roles::Colocated),
+                    (3, 1, Roles::Colocated),
+                    (4, 2, Roles::Colocated),
+                    (5, 5, Roles::Dedicated(None)),
+                    (7, 3, Roles::Dedicated(Some(2))),
+                    (8, 8, Roles::Colocated),
+                ] {
+                    for (elements, clients, shards, flow) in [
+                        (0, 2, 1, Flow::Whole),
+                        (97, 5, 3, Flow::Chunk { elements: 10 }),
+                        (1009, 20, 8, Flow::Chunk { elements: 50 }),
+                        (3, 9, 16, Flow::Whole),
+                    ] {
+                        for intra_node in [IntraNode::Shared, IntraNode::Messages] {
+                            let terms = terms(flow, intra_node, Order::Client, Residency::Resident);
+                            let case =
+                                Case { strategy, elements, clients, shards, ranks, nodes, roles, end, form, terms };
+                            let Some((result, verdict)) = carry_out::<f32>(&case) else { continue };
+                            let what = format!("{strategy}{form}, end {end}, {ranks} ranks");
+                            assert_eq!((result.len() as u64, verdict.wrong), (elements, 0), "{what}");
+                            carried += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // 15 strategies with 7 closings each at the end everywhere, but for Bine trees' odd numbers of ranks.
+    assert!(carried > 15 * 7 * 7 * 4 * 2 / 2, "{carried}");
 }

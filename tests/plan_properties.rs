@@ -9,7 +9,7 @@ use gradshard::engine::{Residents, Round, Spec, Transport, run_threads};
 use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::memory::predict;
 use gradshard::plan::strategies::{self, Strategy};
-use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check};
+use gradshard::plan::{End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check};
 use proptest::prelude::*;
 use strum::VariantArray;
 
@@ -104,7 +104,13 @@ impl Case {
     fn problem(&self, strategy: &dyn Strategy) -> Arc<Problem> {
         let weights: Vec<f64> = self.weights.iter().map(|weight| f64::from(*weight)).collect();
         let shards = if strategy.knobs().heeds_shards(self.end) { self.shards } else { 1 };
-        Arc::new(Problem { elements: self.elements, shards, weights: weights.into(), end: self.end })
+        Arc::new(Problem {
+            elements: self.elements,
+            shards,
+            weights: weights.into(),
+            end: self.end,
+            form: Form::default(),
+        })
     }
 
     fn terms(&self, strategy: &dyn Strategy) -> Terms {

@@ -16,7 +16,7 @@ fn key(cell: &CellRow) -> Key {
     let terms =
         format!("{} {} {} {} {} {}", cell.dtype, cell.roles, cell.intra_node, cell.order, cell.end, cell.residency);
     (
-        [cell.model.clone(), terms, cell.strategy.clone(), cell.flow.clone()],
+        [cell.model.clone(), terms, cell.formed(), cell.flow.clone()],
         vec![cell.elements, cell.clients, cell.shards, cell.ranks, cell.nodes, ceiling],
     )
 }
@@ -146,7 +146,7 @@ fn pair(label: &str, before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> Pair {
     let text = |of: fn(&CellRow) -> String| cell.map(of).unwrap_or_default();
     Pair {
         label: label.to_owned(),
-        name: text(|cell| format!("{} (M {}, {})", cell.strategy, cell.shards, cell.flow)),
+        name: text(|cell| format!("{} (M {}, {})", cell.formed(), cell.shards, cell.flow)),
         strategy: text(|cell| cell.strategy.clone()),
         place: text(|cell| {
             format!(

@@ -191,7 +191,7 @@ fn row(comparison: &Compared<'_>, cell: &CellRow, best: bool) -> Markup {
     };
     html! {
         tr class=(class) {
-            td { (cell.strategy) } td { (cell.shards) } td { (cell.flow) } td { (median) } td { (ends) } td { (cell.samples) }
+            td { (cell.formed()) } td { (cell.shards) } td { (cell.flow) } td { (median) } td { (ends) } td { (cell.samples) }
             td { @if best { "fastest" } @else { (or_none(ratio)) } }
             td { (or_none(cell.gradient_bytes_per_s.map(rate))) } td { (or_none(cell.ingest_bytes_per_s.map(rate))) }
             td { (or_none(cell.share_of_limit.map(percent))) }

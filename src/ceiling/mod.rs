@@ -154,7 +154,7 @@ fn predicted(
     let strategy = prepared.strategy(&cell.strategy)?;
     let heaviest = |elements: u64| -> Option<u64> {
         let comparison = Comparison { elements, ..comparison.clone() };
-        let problem = prepared.unweighted(&comparison, cell.shards);
+        let problem = prepared.unweighted(&comparison, cell);
         let plan = strategy.plan(&problem, &layout).ok()?;
         let terms = prepared.terms(&comparison, cell, strategy, layout.nodes());
         let of = |rank| predict_rank(plan.as_ref(), &problem, &layout, &terms, rank).heaviest.total();

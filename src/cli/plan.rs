@@ -8,9 +8,12 @@ use gradshard::experiment::Size;
 use gradshard::experiment::numbers::MOST;
 use gradshard::experiment::resolve::MOST_INPUTS;
 use gradshard::gradient::Dtype;
+use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::picture::PlanPicture;
-use gradshard::plan::strategies::Sharding;
-use gradshard::plan::{End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check};
+use gradshard::plan::strategies::{Sharding, Strategy};
+use gradshard::plan::{
+    Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way, check,
+};
 
 use super::cost::strategy;
 use super::{Failure, input, named, print};
@@ -26,6 +29,15 @@ pub struct PlanArgs {
     /// Shards M, for strategies that shard
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(..=MOST))]
     shards: u64,
+    /// Base of the number system in which sharded-radix writes distances
+    #[arg(long, default_value_t = LEAST_RADIX, value_parser = clap::value_parser!(u64).range(LEAST_RADIX..=MOST))]
+    radix: u64,
+    /// Way of sums between nodes [default: the strategy's first]
+    #[arg(long, value_parser = named::<Way>())]
+    across: Option<Way>,
+    /// Way of finished ranges to the ranks that want them
+    #[arg(long, default_value = "back", value_parser = named::<Closing>())]
+    closing: Closing,
     /// Elements of a gradient, |θ|, or the name of a model of the catalogue
     #[arg(long)]
     elements: String,
@@ -88,6 +100,24 @@ fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
     }
 }
 
+/// Returns the form that the arguments name, which must be one that the strategy has.
+fn form(args: &PlanArgs, strategy: &dyn Strategy, end: End) -> Result<Form, Failure> {
+    let knobs = strategy.knobs();
+    let form = knobs.forms(end, &[args.radix], args.across.as_slice(), &[args.closing])[0];
+    if args.across.is_some_and(|across| across != form.across) {
+        let ways: Vec<String> = knobs.across.iter().map(Way::to_string).collect();
+        let known = if ways.is_empty() { "it has no choice".to_owned() } else { format!("known: {}", ways.join(", ")) };
+        return Err(input(anyhow!("--across: {} does not have it; {known}", strategy.name())));
+    }
+    if args.closing != form.closing {
+        return Err(input(anyhow!("--closing {}: {} has no such closing at end {end}", args.closing, strategy.name())));
+    }
+    if args.radix != form.radix {
+        return Err(input(anyhow!("--radix: {} writes no distances; leave it out", strategy.name())));
+    }
+    Ok(form)
+}
+
 /// Prints the plan. A plan that fails the check is printed too, but the command then returns an error.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let strategy = strategy(&args.strategy)?;
@@ -115,7 +145,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
             "--shards {shards}: with the clients and ranks, {inputs} inputs; at most {MOST_INPUTS}"
         )));
     }
-    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(end));
+    let form = form(args, strategy, end)?;
+    let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(end).formed(form));
     let plan = strategy.plan(&problem, &layout).map_err(input)?;
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { args.intra_node };
     let residency = if args.streamed { Residency::Streamed } else { Residency::Resident };

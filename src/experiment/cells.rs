@@ -1,8 +1,8 @@
 //! Comparisons and their cells: the points of a sweep in a fixed order.
 //!
 //! Comparisons and cells are numbered from 0 by nested loops over the lists as written. From the outermost inwards,
-//! nodes, models, dtype, clients, roles and end make comparisons; strategies, shards, flow, intra_node, order and
-//! ceiling make cells. Cell numbers continue through all comparisons. The same experiment always gets the same numbers.
+//! nodes, models, dtype, clients, roles and end make comparisons; strategies, across, radix, closing, shards, flow,
+//! intra_node, order and ceiling make cells. Cell numbers continue through all comparisons. The same experiment always gets the same numbers.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::experiment::knobs::FlowChoice;
 use crate::experiment::size::Size;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
-use crate::plan::{End, IntraNode, Order, Residency, Roles};
+use crate::plan::{Closing, End, Form, IntraNode, Order, Residency, Roles, Way};
 
 /// A problem on a layout. Its cells are measured together, in blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct Cell {
     pub index: u64,
     /// Name of the strategy.
     pub strategy: String,
+    /// The choices of the strategy's plan; defaults where it has no choice.
+    pub form: Form,
     /// Number of shards, M; 1 for a strategy without shards.
     pub shards: u64,
     /// How data moves through an aggregator; `whole` for a strategy without a choice of flow.
@@ -77,8 +79,8 @@ pub struct Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cell { strategy, shards, flow, intra_node, order, ceiling, .. } = self;
-        write!(f, "{strategy}, M = {shards}, flow {flow}, {intra_node}, order {order}")?;
+        let Cell { strategy, form, shards, flow, intra_node, order, ceiling, .. } = self;
+        write!(f, "{strategy}{form}, M = {shards}, flow {flow}, {intra_node}, order {order}")?;
         match ceiling {
             Some(bytes) => write!(f, ", ceiling {}", Size(*bytes)),
             None => Ok(()),
@@ -90,6 +92,9 @@ impl fmt::Display for Cell {
 #[derive(Clone, Copy)]
 pub(crate) struct Variants<'a> {
     pub strategies: &'a [String],
+    pub radix: &'a [u64],
+    pub across: &'a [Way],
+    pub closing: &'a [Closing],
     pub shards: &'a [u64],
     pub flow: &'a [FlowChoice],
     pub intra_node: &'a [IntraNode],
@@ -101,8 +106,10 @@ impl<'a> Variants<'a> {
     /// Returns the number of cells of one comparison without building them, so that a huge sweep can be rejected.
     pub fn count(&self, end: End, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
         let count = |strategy: &String| {
-            let Variants { shards, flow, intra_node, order, ceiling, .. } = self.heeded(end, knobs(strategy));
-            let lengths = [shards.len(), flow.len(), intra_node.len(), order.len(), ceiling.len()];
+            let knobs = knobs(strategy);
+            let Variants { shards, flow, intra_node, order, ceiling, .. } = self.heeded(end, knobs);
+            let forms = self.forms(end, knobs).len();
+            let lengths = [forms, shards.len(), flow.len(), intra_node.len(), order.len(), ceiling.len()];
             lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64))
         };
         self.strategies.iter().map(count).fold(0, u64::saturating_add)
@@ -112,22 +119,34 @@ impl<'a> Variants<'a> {
     pub fn cells(&self, first: u64, end: End, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
         let mut cells = Vec::new();
         for strategy in self.strategies {
-            let Variants { shards, flow, intra_node, order, ceiling, .. } = self.heeded(end, knobs(strategy));
-            for &shards in shards {
-                for &flow in flow {
-                    for &intra_node in intra_node {
-                        for &order in order {
-                            for &ceiling in ceiling {
-                                let index = first + cells.len() as u64;
-                                let strategy = strategy.clone();
-                                cells.push(Cell { index, strategy, shards, flow, intra_node, order, ceiling });
-                            }
+            for form in self.forms(end, knobs(strategy)) {
+                let unformed =
+                    Variants { strategies: std::slice::from_ref(strategy), ..self.heeded(end, knobs(strategy)) };
+                unformed.add_cells(first, form, &mut cells);
+            }
+        }
+        cells
+    }
+
+    /// Adds the cells of the first strategy in one form.
+    fn add_cells(&self, first: u64, form: Form, cells: &mut Vec<Cell>) {
+        for &shards in self.shards {
+            for &flow in self.flow {
+                for &intra_node in self.intra_node {
+                    for &order in self.order {
+                        for &ceiling in self.ceiling {
+                            let index = first + cells.len() as u64;
+                            let strategy = self.strategies[0].clone();
+                            cells.push(Cell { index, strategy, form, shards, flow, intra_node, order, ceiling });
                         }
                     }
                 }
             }
         }
-        cells
+    }
+
+    fn forms(&self, end: End, knobs: Knobs) -> Vec<Form> {
+        knobs.forms(end, self.radix, self.across, self.closing)
     }
 
     /// The lists for one strategy; a setting that it ignores has one value.

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Unexpected};
 
 use crate::experiment::readable::{Readable, Reader};
+use crate::plan::form::LEAST_RADIX;
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +20,8 @@ pub const MOST: u64 = 1 << 20;
 pub type Count = WholeNumber<1, MOST>;
 /// A [`Count`] or 0.
 pub type CountOrNone = WholeNumber<0, MOST>;
+/// The base of a number system in which distances between ranks are written.
+pub type Radix = WholeNumber<LEAST_RADIX, MOST>;
 /// A number of elements. Programs that read JSON hold numbers up to 2⁵³ exactly.
 pub type Elements = WholeNumber<1, { 1 << 53 }>;
 /// The seed of a random sequence.

@@ -118,10 +118,14 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         Some(nodes) => nodes.values().iter().map(|nodes| Some(nodes.0)).collect(),
         None => vec![None],
     };
+    let radix: Vec<u64> = written.radix.values().iter().map(|radix| radix.0).collect();
     // Only the count of entries matters for the number of cells.
     let unscaled = vec![1; written.shards.values().len()];
     let variants = Variants {
         strategies: &strategies,
+        radix: &radix,
+        across: written.across.as_ref().map_or(&[], OneOrMany::values),
+        closing: written.closing.values(),
         shards: &unscaled,
         flow: written.flow.values(),
         intra_node: written.intra_node.values(),

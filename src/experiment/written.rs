@@ -10,19 +10,20 @@ use serde::de::{self, Deserializer, Unexpected};
 use crate::experiment::gradients::Gradients;
 use crate::experiment::knobs::{CeilingChoice, FlowChoice};
 use crate::experiment::model::{ModelChoice, file_name};
-use crate::experiment::numbers::Count;
+use crate::experiment::numbers::{Count, Radix, WholeNumber};
 use crate::experiment::object::{object, present};
 use crate::experiment::one_or_many::OneOrMany;
 use crate::experiment::per_rank::Scaled;
 use crate::experiment::readable::{Readable, some};
 use crate::experiment::settings::Repeat;
 use crate::gradient::Dtype;
-use crate::plan::{End, IntraNode, Order, Roles};
+use crate::plan::form::LEAST_RADIX;
+use crate::plan::{Closing, End, IntraNode, Order, Roles, Way};
 
 // The schema (configs/experiment.schema.json) takes its descriptions from the doc comments of the fields.
 
-/// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, flow, roles,
-/// intra_node, order or end spans a sweep: every combination is measured.
+/// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, radix, across,
+/// closing, flow, roles, intra_node, order or end spans a sweep: every combination is measured.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "gradshard experiment", example = example())]
@@ -89,6 +90,23 @@ pub struct WrittenExperiment {
     #[schemars(with = "OneOrMany<String>")]
     pub strategies: Option<OneOrMany<String>>,
 
+    /// Bases of the number system in which sharded-radix writes distances between ranks: 2 for PAT; from the number of
+    /// ranks on it is sharded-direct. Default 2.
+    #[serde(default = "default_radix", deserialize_with = "OneOrMany::read")]
+    #[schemars(example = [2, 4, 8])]
+    pub radix: OneOrMany<Radix>,
+
+    /// The ways in which sums travel between nodes, for strategies with `node-aware` in their name; each takes those that
+    /// it has. Default: direct for sharded-node-aware, ring (a chain) for tree-node-aware.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OneOrMany<Way>")]
+    pub across: Option<OneOrMany<Way>>,
+
+    /// The ways in which finished ranges reach the clients (end everywhere) or, for strategies that shard, the root: back,
+    /// direct or binomial. Default back: to the clients along the way of the sums, to the root straight.
+    #[serde(default = "default_closing", deserialize_with = "OneOrMany::read")]
+    pub closing: OneOrMany<Closing>,
+
     /// How data moves through an aggregator: whole, or in chunks of a size. Default whole.
     #[serde(default = "default_flow", deserialize_with = "OneOrMany::read")]
     #[schemars(example = &"whole", example = ["whole", "1MiB"])]
@@ -133,6 +151,12 @@ fn present_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
 
 fn default_shards() -> OneOrMany<Scaled> {
     OneOrMany::One(Scaled::Fixed(4))
+}
+fn default_radix() -> OneOrMany<Radix> {
+    OneOrMany::One(WholeNumber(LEAST_RADIX))
+}
+fn default_closing() -> OneOrMany<Closing> {
+    OneOrMany::One(Closing::default())
 }
 fn default_flow() -> OneOrMany<FlowChoice> {
     OneOrMany::One(FlowChoice::Whole)

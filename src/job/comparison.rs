@@ -79,7 +79,7 @@ pub fn kept_gradients(
         let strategy = prepared.strategy(&cell.strategy)?;
         let terms = terms_of(comparison, cell, strategy, layout.nodes());
         kept.shared |= terms.intra_node == IntraNode::Shared && !strategy.needs_mpi();
-        kept.bytes = resident(&prepared.problem(comparison, source, 1), layout, &terms, rank);
+        kept.bytes = resident(&prepared.problem(comparison, source, cell), layout, &terms, rank);
         library |= strategy.needs_mpi();
     }
     let clients = layout.clients_on(rank, comparison.clients);
@@ -123,7 +123,7 @@ fn measure_as<E: Element>(
     let keep = job.request.keep_result.is_some();
     let contenders = comparison.cells.iter().map(|cell| {
         let strategy = prepared.strategy(&cell.strategy)?;
-        let problem = prepared.problem(comparison, source, cell.shards);
+        let problem = prepared.problem(comparison, source, cell);
         let terms = terms_of(comparison, cell, strategy, place.nodes);
         Ok(Contender { kept: !keep, ..Contender::new(cell, strategy, terms, problem) })
     });

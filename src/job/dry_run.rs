@@ -38,7 +38,7 @@ pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<Strin
             .collect::<Result<Vec<u64>, JobError>>()?;
         for cell in &comparison.cells {
             let strategy = prepared.strategy(&cell.strategy)?;
-            let problem = prepared.problem(comparison, source.as_dyn(), cell.shards);
+            let problem = prepared.problem(comparison, source.as_dyn(), cell);
             let terms = terms_of(comparison, cell, strategy, layout.nodes());
             let plan = match strategy.plan(&problem, &layout) {
                 Ok(plan) => plan,

@@ -54,19 +54,21 @@ impl Prepared {
         }
     }
 
-    /// Makes the problem for a strategy: `shards` shards of `comparison`'s gradients.
-    pub fn problem(&self, comparison: &Comparison, source: &dyn Source, shards: u64) -> Arc<Problem> {
+    /// Makes the problem of one cell of `comparison`.
+    pub fn problem(&self, comparison: &Comparison, source: &dyn Source, cell: &experiment::Cell) -> Arc<Problem> {
         Arc::new(Problem {
             elements: comparison.elements,
-            shards,
+            shards: cell.shards,
             weights: source.weights().into(),
             end: comparison.end,
+            form: cell.form,
         })
     }
 
     /// Like [`Prepared::problem`] with equal weights, where weights do not matter. It needs no gradients.
-    pub fn unweighted(&self, comparison: &Comparison, shards: u64) -> Arc<Problem> {
-        Arc::new(Problem::unweighted(comparison.elements, comparison.clients, shards).ending(comparison.end))
+    pub fn unweighted(&self, comparison: &Comparison, cell: &experiment::Cell) -> Arc<Problem> {
+        let problem = Problem::unweighted(comparison.elements, comparison.clients, cell.shards);
+        Arc::new(problem.ending(comparison.end).formed(cell.form))
     }
 
     /// Returns the terms of a cell on `nodes` nodes.

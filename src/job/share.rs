@@ -1,11 +1,8 @@
 //! Computes how far a cell is from the machine's limit, for columns of the result file.
 
-use std::sync::Arc;
-
 use crate::experiment::Comparison;
 use crate::job::setup::terms_of;
 use crate::job::{JobError, Prepared};
-use crate::plan::Problem;
 use crate::results::row::CellRow;
 use crate::roofline::MachineLimits;
 use crate::roofline::share::least;
@@ -23,7 +20,7 @@ pub fn fill(
     let strategy = prepared.strategy(&cell.strategy)?;
     let Ok(layout) = prepared.layout(comparison, node_of) else { return Ok(()) };
     // Weights do not change the number of bytes.
-    let problem = Arc::new(Problem::unweighted(comparison.elements, comparison.clients, cell.shards));
+    let problem = prepared.unweighted(comparison, cell);
     let Ok(plan) = strategy.plan(&problem, &layout) else { return Ok(()) };
     let terms = terms_of(comparison, cell, strategy, layout.nodes());
     if let Some(limit) = least(plan.as_ref(), &problem, &layout, &terms).limit(limits) {

@@ -1,7 +1,7 @@
 //! Plans written down whole, for trees of few aggregators.
 
 use crate::gradient::Range;
-use crate::plan::back::close;
+use crate::plan::closing::close;
 use crate::plan::{Input, Kind, Layout, Plan, Problem, Step};
 
 /// Parts in a list.

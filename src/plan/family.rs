@@ -24,7 +24,7 @@ use crate::plan::{Call, End, Input, Kind, Layout, Plan, Problem};
 #[strum(serialize_all = "lowercase")]
 pub enum Family {
     #[default]
-    /// The gradient is split: several ranks finish ranges of the result.
+    /// The gradient is split: several ranks, and several nodes where there are any, finish ranges of the result.
     Sharded,
     /// Clients are split: sums of some of them are summed further, and one rank finishes the result.
     Tree,
@@ -42,13 +42,15 @@ pub fn family(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Family {
     if plan.calls().iter().copied().any(Call::reduces) {
         return Family::Library;
     }
+    // The ranks of one node among several are one place: lanes of a tree end side by side.
+    let place = |rank: usize| if layout.nodes() > 1 { layout.node_of(rank) } else { rank };
     let mut finishers: Option<usize> = None;
     let mut straight = true;
     for part in 0..plan.parts() {
         for step in plan.part(part) {
             let Kind::Sum { divided, .. } = step.kind else { continue };
             straight &= divided && step.inputs.iter().all(|input| matches!(input, Input::Client(_)));
-            if divided && *finishers.get_or_insert(step.rank) != step.rank {
+            if divided && *finishers.get_or_insert(place(step.rank)) != place(step.rank) {
                 return Family::Sharded;
             }
         }

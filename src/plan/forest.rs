@@ -4,31 +4,11 @@
 use std::sync::Arc;
 
 use crate::gradient::{Range, shard_range};
-use crate::plan::back::close;
+use crate::plan::closing::close;
 use crate::plan::layout::items_of;
-use crate::plan::seats::{Circle, Seats};
+use crate::plan::seats::Seats;
+use crate::plan::shape::{Shape, Star};
 use crate::plan::{Input, Kind, Layout, Plan, Problem, Step};
-
-/// The tree along which a part is summed.
-pub trait Shape: Send + Sync {
-    /// The position that takes the sum of `position`, which is not the owner's, and the round in which it does, from 1.
-    /// The round must be later than those in which `position` receives.
-    fn parent(&self, circle: &Circle<'_>, part: u64, position: usize) -> (usize, u32);
-
-    /// True if a rank sends one message a round; see [`Plan::in_rounds`].
-    fn in_rounds(&self) -> bool {
-        false
-    }
-}
-
-/// The shape in which every seat sends its sum to the owner.
-pub struct Star;
-
-impl Shape for Star {
-    fn parent(&self, circle: &Circle<'_>, _part: u64, _position: usize) -> (usize, u32) {
-        (circle.owner, 1)
-    }
-}
 
 /// How the gradient is cut into parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +17,8 @@ pub enum Cut {
     Shards,
     /// Into this many equal parts, all of which end on the first aggregating rank.
     Rooted(u64),
+    /// Into this many equal parts for each aggregating rank of the first one's node, where they end.
+    Lanes(u64),
 }
 
 /// A tree a part, as a plan.
@@ -72,6 +54,10 @@ impl Forest {
         let places = self.layout.aggregator_ranks().len() as u64;
         match self.cut {
             Cut::Rooted(parts) => (0, shard_range(elements, parts, part), 1),
+            Cut::Lanes(each) => {
+                let lanes = self.lanes();
+                (lanes[(part / each) as usize], shard_range(elements, each * lanes.len() as u64, part), 1)
+            }
             Cut::Shards if shards <= places => {
                 (self.layout.spread_place(part, shards), shard_range(elements, shards, part), 1)
             }
@@ -80,6 +66,12 @@ impl Forest {
                 (part as usize, self.problem.run(run.clone()), run.end - run.start)
             }
         }
+    }
+
+    /// The places of the aggregating ranks on the node of the first.
+    fn lanes(&self) -> Vec<usize> {
+        let ranks = self.layout.aggregator_ranks();
+        (0..ranks.len()).filter(|place| self.layout.same_node(ranks[*place], ranks[0])).collect()
     }
 
     fn straight_step(&self, (place, range, shards): (usize, Range, u64)) -> Step {
@@ -95,7 +87,8 @@ impl Forest {
 
     fn sums(&self, shape: &dyn Shape, part: u64) -> Vec<Step> {
         let (place, range, shards) = self.part_of(part);
-        let circle = self.seats.around(&self.layout, place);
+        let table = self.seats.around(&self.layout, place);
+        let circle = table.circle;
         // Whoever sends earlier comes first, the owner last: inputs come before the steps that take them.
         let others = (0..circle.positions).filter(|position| *position != circle.owner);
         let mut sends: Vec<(u32, usize, usize)> = others
@@ -110,11 +103,11 @@ impl Forest {
         let order = sends.iter().map(|(_, position, _)| *position).chain([circle.owner]);
         order.enumerate().for_each(|(place, position)| place_of[position] = place);
         let step = |position: usize, level: u32| Step {
-            rank: circle.rank(position),
+            rank: table.rank(position),
             range,
-            inputs: circle.clients(position).iter().copied().map(Input::Client).collect(),
+            inputs: table.clients(position).iter().copied().map(Input::Client).collect(),
             kind: Kind::Sum {
-                weight: self.problem.weight_of(circle.clients(position).iter().copied()),
+                weight: self.problem.weight_of(table.clients(position).iter().copied()),
                 divided: position == circle.owner,
             },
             level,
@@ -138,6 +131,7 @@ impl Plan for Forest {
     fn parts(&self) -> u64 {
         match self.cut {
             Cut::Rooted(parts) => parts,
+            Cut::Lanes(each) => each * self.lanes().len() as u64,
             Cut::Shards => self.problem.shards.min(self.layout.aggregator_ranks().len() as u64),
         }
     }

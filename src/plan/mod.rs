@@ -21,20 +21,22 @@
 //! # }
 //! ```
 
-mod back;
 pub mod call;
 pub mod check;
+mod closing;
 pub mod end;
 pub mod explicit;
 pub mod family;
 pub mod flow;
 pub mod forest;
+pub mod form;
 pub mod layout;
 pub mod lowering;
 pub mod memory;
 pub mod picture;
 pub mod problem;
 pub mod seats;
+pub mod shape;
 pub mod step;
 pub mod strategies;
 pub mod wanted;
@@ -45,6 +47,7 @@ pub use end::End;
 pub use explicit::ExplicitPlan;
 pub use family::{Family, family};
 pub use flow::{Flow, IntraNode, Order, Residency, Terms};
+pub use form::{Closing, Form, Way};
 pub use layout::{Layout, Roles};
 pub use lowering::{Lowering, lower};
 pub use problem::Problem;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::gradient::{Range, shard_range};
-use crate::plan::End;
+use crate::plan::{End, Form};
 
 /// N weighted gradients of |θ| elements, to be aggregated in M shards.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,18 +16,32 @@ pub struct Problem {
     pub weights: Arc<[f64]>,
     /// The place of the result when the round ends.
     pub end: End,
+    /// The choices of the strategy that plans it.
+    pub form: Form,
 }
 
 impl Problem {
     /// A problem whose clients all weigh 1 and whose result stays scattered.
     pub fn unweighted(elements: u64, clients: u64, shards: u64) -> Self {
-        Problem { elements, shards, weights: vec![1.0; clients as usize].into(), end: End::Scattered }
+        Problem {
+            elements,
+            shards,
+            weights: vec![1.0; clients as usize].into(),
+            end: End::Scattered,
+            form: Form::default(),
+        }
     }
 
     /// The same problem with another end.
     #[must_use]
     pub fn ending(self, end: End) -> Self {
         Problem { end, ..self }
+    }
+
+    /// The same problem with another form of plan.
+    #[must_use]
+    pub fn formed(self, form: Form) -> Self {
+        Problem { form, ..self }
     }
 
     /// N.

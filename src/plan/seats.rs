@@ -1,5 +1,6 @@
 //! Seats: the places between which the partial sums of a forest travel, and the clients that enter at each.
 
+use crate::plan::shape::Circle;
 use crate::plan::{Layout, Problem};
 
 /// Seats in a circle, each with the clients whose gradients enter the sum there. Every seat has a client.
@@ -15,15 +16,13 @@ pub struct Seats {
 }
 
 /// The seats as one part sees them: its owner among them, with or without clients.
-pub struct Circle<'a> {
+pub struct Table<'a> {
     seats: &'a Seats,
-    /// The owner's position.
-    pub owner: usize,
+    /// The positions.
+    pub circle: Circle,
     owner_rank: usize,
     /// The owner's place among the ranks of its seat: on other seats the rank of this place works on the part.
     lane: usize,
-    /// Positions, at least 1.
-    pub positions: usize,
 }
 
 impl Seats {
@@ -61,31 +60,32 @@ impl Seats {
     }
 
     /// The circle of a part whose owner is the aggregating rank at `place`.
-    pub fn around<'a>(&'a self, layout: &Layout, place: usize) -> Circle<'a> {
+    pub fn around<'a>(&'a self, layout: &Layout, place: usize) -> Table<'a> {
         let owner_rank = layout.aggregator_ranks()[place];
         let number = if self.nodes { layout.node_of(owner_rank) } else { place };
         let (owner, extra, lane) = match self.numbers.binary_search(&number) {
             Ok(seat) => (seat, 0, self.ranks[seat].iter().position(|rank| *rank == owner_rank).unwrap_or(0)),
             Err(between) => (between, 1, 0),
         };
-        Circle { seats: self, owner, owner_rank, lane, positions: self.numbers.len() + extra }
+        Table { seats: self, circle: Circle { owner, positions: self.numbers.len() + extra }, owner_rank, lane }
     }
 }
 
-impl Circle<'_> {
+impl Table<'_> {
     /// The seat at a position; None for an owner without clients.
     fn seat(&self, position: usize) -> Option<usize> {
-        if self.positions == self.seats.numbers.len() || position < self.owner {
+        let Circle { owner, positions } = self.circle;
+        if positions == self.seats.numbers.len() || position < owner {
             Some(position)
         } else {
-            (position > self.owner).then(|| position - 1)
+            (position > owner).then(|| position - 1)
         }
     }
 
     /// The rank that works on the part at a position.
     pub fn rank(&self, position: usize) -> usize {
         match self.seat(position) {
-            Some(seat) if position != self.owner => {
+            Some(seat) if position != self.circle.owner => {
                 let ranks = &self.seats.ranks[seat];
                 ranks[self.lane % ranks.len()]
             }
@@ -96,20 +96,5 @@ impl Circle<'_> {
     /// The clients that enter at a position.
     pub fn clients(&self, position: usize) -> &[u64] {
         self.seat(position).map_or(&[], |seat| &self.seats.clients[seat])
-    }
-
-    /// Steps from the owner up to a position, around the circle.
-    pub fn after_owner(&self, position: usize) -> usize {
-        (position + self.positions - self.owner) % self.positions
-    }
-
-    /// Steps from a position up to the owner, around the circle.
-    pub fn before_owner(&self, position: usize) -> usize {
-        (self.owner + self.positions - position) % self.positions
-    }
-
-    /// The position so many steps after the owner.
-    pub fn position_after(&self, steps: usize) -> usize {
-        (self.owner + steps) % self.positions
     }
 }

@@ -116,7 +116,7 @@ impl<'f> Contest<'f> {
 
     /// The cell's strategy, with the properties that distinguish it from other cells of the same strategy.
     pub fn name(&self, cell: &CellRow) -> String {
-        let same: Vec<&&CellRow> = self.cells.iter().filter(|other| other.strategy == cell.strategy).collect();
+        let same: Vec<&&CellRow> = self.cells.iter().filter(|other| other.formed() == cell.formed()).collect();
         let told: [(bool, String); 5] = [
             (same.iter().any(|other| other.shards != cell.shards), format!("M {}", cell.shards)),
             (same.iter().any(|other| other.flow != cell.flow), printable(&cell.flow)),
@@ -125,7 +125,7 @@ impl<'f> Contest<'f> {
             (same.iter().any(|other| other.ceiling_bytes != cell.ceiling_bytes), ceiling(cell)),
         ];
         let told: Vec<String> = told.into_iter().filter(|(differs, _)| *differs).map(|(_, text)| text).collect();
-        let name = printable(&cell.strategy);
+        let name = printable(&cell.formed());
         if told.is_empty() { name } else { format!("{name} ({})", told.join(", ")) }
     }
 

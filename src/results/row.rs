@@ -7,7 +7,7 @@ use strum::{Display, VariantArray};
 use super::column::{Word, table, word};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
-use crate::plan::{End, Family, IntraNode, Order, Residency};
+use crate::plan::{Closing, End, Family, Form, IntraNode, Order, Residency, Way};
 use crate::roofline::share::Bottleneck;
 use crate::stats::interference::Interference;
 use crate::stats::{StopReason, Verdict};
@@ -62,6 +62,8 @@ impl Word for IntraNode {}
 impl Word for Order {}
 impl Word for Residency {}
 impl Word for End {}
+impl Word for Way {}
+impl Word for Closing {}
 impl Word for Verdict {}
 impl Word for BlockStart {}
 impl Word for Bottleneck {}
@@ -151,6 +153,9 @@ table! {
         elements: u64, "elements", since 1, "size of the gradient";
         dtype: Dtype, "text", since 1, "element type";
         clients: u64, "1", since 1, "number of clients, N";
+        across: Way, "text", since 5, "way of sums between nodes, for strategies that have several; otherwise direct";
+        radix: u64, "1", since 5, "base of the number system in which distances between ranks are written; 2 where the strategy writes none";
+        closing: Closing, "text", since 5, "way of finished ranges to the ranks that want them; back: along the way of the sums, to the root straight";
         shards: u64, "1", since 1, "number of shards, M; 1 where the strategy does not shard";
         flow: String, "text", since 1, "whole, or the chunk size in bytes with its unit";
         ranks: u64, "1", since 1, "number of MPI ranks, or of threads";
@@ -308,6 +313,12 @@ impl CellRow {
     /// measured before the cells, and the machine may become faster later.
     pub fn beats_its_limit(&self) -> bool {
         self.share_of_limit.is_some_and(|share| share > 1.0 + LIMIT_SPREAD)
+    }
+
+    /// The strategy with the choices of its plan that differ from the defaults: `sharded-radix, radix 4`.
+    pub fn formed(&self) -> String {
+        let form = Form { radix: self.radix, across: self.across, closing: self.closing };
+        format!("{}{form}", self.strategy)
     }
 
     /// Bytes of one gradient.

@@ -5,14 +5,14 @@ use crate::experiment::parse::parse;
 use crate::experiment::settings::StartRule;
 use crate::gradient::source::FileKind;
 use crate::plan::strategies::{Knobs, Sharding};
-use crate::plan::{End, IntraNode, Order, Residency, Roles};
+use crate::plan::{End, Form, IntraNode, Order, Residency, Roles};
 
 const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce"];
 
 fn knobs(strategy: &str) -> Knobs {
     match strategy {
         "sharded-direct" => Knobs::SHARDED,
-        "native-reduce" => Knobs { shards: Sharding::Never, flow: false, intra_node: false, order: false },
+        "native-reduce" => Knobs::library(Sharding::Never),
         _ => Knobs { shards: Sharding::Never, ..Knobs::SHARDED },
     }
 }
@@ -145,7 +145,8 @@ fn what_a_strategy_does_not_heed_makes_no_cells() {
     let experiment = resolved(&text("native-reduce"));
     let (intra_node, order) = (IntraNode::Messages, Order::Arrival);
     let strategy = "native-reduce".into();
-    let only = Cell { index: 0, strategy, shards: 1, flow: FlowChoice::Whole, intra_node, order, ceiling: None };
+    let form = Form::default();
+    let only = Cell { index: 0, strategy, form, shards: 1, flow: FlowChoice::Whole, intra_node, order, ceiling: None };
     assert_eq!(experiment.comparisons[0].cells, [only]);
 
     let sharded = resolved(&text("sharded-direct"));

@@ -14,11 +14,13 @@ mod tree_chain;
 mod tree_kary;
 mod tree_lambda_fl;
 mod tree_lifl;
+mod tree_node_aware;
 mod tree_two;
 
 use std::sync::Arc;
 
-use crate::plan::{End, Family, Infeasible, Layout, Plan, Problem, Roles, family};
+use crate::plan::form::LEAST_RADIX;
+use crate::plan::{Closing, End, Family, Form, Infeasible, Layout, Plan, Problem, Roles, Way, family};
 
 /// When a strategy heeds M.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +44,57 @@ pub struct Knobs {
     pub intra_node: bool,
     /// `client`, `rotated` or `arrival`.
     pub order: bool,
+    /// The base of the number system in which distances between ranks are written.
+    pub radix: bool,
+    /// The ways between nodes that the strategy has; the first is taken where nobody chose. Empty: it has no choice.
+    pub across: &'static [Way],
+    /// The way of finished ranges.
+    pub closing: bool,
 }
 
 impl Knobs {
     /// A strategy that splits the gradient and is carried out by the engine.
-    pub const SHARDED: Knobs = Knobs { shards: Sharding::Always, flow: true, intra_node: true, order: true };
+    pub const SHARDED: Knobs = Knobs {
+        shards: Sharding::Always,
+        flow: true,
+        intra_node: true,
+        order: true,
+        radix: false,
+        across: &[],
+        closing: true,
+    };
+    /// A collective of the MPI library, with this use of M.
+    pub const fn library(shards: Sharding) -> Knobs {
+        Knobs { shards, flow: false, intra_node: false, order: false, closing: false, ..Knobs::SHARDED }
+    }
     /// A strategy that splits the gradient and sums in rounds, whose order is fixed.
     pub const ROUNDS: Knobs = Knobs { order: false, ..Knobs::SHARDED };
     /// A strategy that splits the clients and is carried out by the engine.
     pub const TREE: Knobs = Knobs { shards: Sharding::WhereScattered, ..Knobs::SHARDED };
+
+    /// The forms of the plan at this end that lists of choices span, at least one. A choice that changes nothing is left
+    /// out, and so is a closing that does not reach the end.
+    pub fn forms(&self, end: End, radix: &[u64], across: &[Way], closing: &[Closing]) -> Vec<Form> {
+        let sharded = self.shards == Sharding::Always;
+        let closes = self.closing && (end == End::Everywhere || (end == End::Root && sharded));
+        let mut closings: Vec<Closing> =
+            closing.iter().copied().filter(|closing| closes && closing.reaches(end)).collect();
+        if closings.is_empty() {
+            closings.push(Closing::default());
+        }
+        let mut ways: Vec<Way> = across.iter().copied().filter(|way| self.across.contains(way)).collect();
+        if ways.is_empty() {
+            ways.push(self.across.first().copied().unwrap_or_default());
+        }
+        let mut forms = Vec::new();
+        for across in ways {
+            let heeded = if self.radix || across == Way::Radix { radix } else { &[LEAST_RADIX][..] };
+            for &radix in heeded {
+                forms.extend(closings.iter().map(|&closing| Form { radix, across, closing }));
+            }
+        }
+        forms
+    }
 
     /// True if M changes what the strategy does where a round ends so.
     pub fn heeds_shards(&self, end: End) -> bool {
@@ -95,7 +139,7 @@ pub trait Strategy: Send + Sync {
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible>;
 }
 
-static ALL: [&dyn Strategy; 19] = [
+static ALL: [&dyn Strategy; 20] = [
     &sharded_direct::ShardedDirect,
     &sharded_ring::ShardedRing,
     &sharded_halving::ShardedHalving,
@@ -110,6 +154,7 @@ static ALL: [&dyn Strategy; 19] = [
     &tree_kary::TreeKary,
     &tree_chain::TreeChain,
     &tree_two::TreeTwo,
+    &tree_node_aware::TreeNodeAware,
     &native::TABLE[0],
     &native::TABLE[1],
     &native::TABLE[2],
@@ -136,8 +181,10 @@ pub fn find(name: &str) -> Option<&'static dyn Strategy> {
 pub fn usual_family(strategy: &dyn Strategy) -> Option<Family> {
     let layout = Arc::new(Layout::even(8, 4, Roles::Colocated).ok()?);
     [End::Everywhere, End::Root, End::Scattered].into_iter().find_map(|end| {
-        let shards = if strategy.knobs().heeds_shards(end) { 16 } else { 1 };
-        let problem = Arc::new(Problem::unweighted(16, 16, shards).ending(end));
+        let knobs = strategy.knobs();
+        let shards = if knobs.heeds_shards(end) { 16 } else { 1 };
+        let form = knobs.forms(end, &[LEAST_RADIX], &[], &[])[0];
+        let problem = Arc::new(Problem::unweighted(16, 16, shards).ending(end).formed(form));
         let plan = strategy.plan(&problem, &layout).ok()?;
         Some(family(plan.as_ref(), &problem, &layout))
     })

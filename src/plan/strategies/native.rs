@@ -66,7 +66,7 @@ impl Strategy for Native {
         self.about
     }
     fn knobs(&self) -> Knobs {
-        Knobs { shards: self.shards, flow: false, intra_node: false, order: false }
+        Knobs::library(self.shards)
     }
     fn mpi_call(&self) -> Option<&'static str> {
         Some(self.reduces_by)

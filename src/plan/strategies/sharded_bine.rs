@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Knobs, Strategy};
-use crate::plan::forest::{Cut, Forest, Shape};
-use crate::plan::seats::Circle;
+use crate::plan::forest::{Cut, Forest};
+use crate::plan::shape::{Circle, Shape};
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// Bine trees (De Sensi et al., Bine trees: enhancing collective operations by optimizing communication locality,
@@ -41,7 +41,7 @@ impl Bine {
 }
 
 impl Shape for Bine {
-    fn parent(&self, circle: &Circle<'_>, _part: u64, position: usize) -> (usize, u32) {
+    fn parent(&self, circle: &Circle, _part: u64, position: usize) -> (usize, u32) {
         let positions = circle.positions as i64;
         let sign = if position.is_multiple_of(2) { 1 } else { -1 };
         let distance = sign * (circle.owner as i64 - position as i64);

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::sharded_circulant::Circulant;
 use super::{Knobs, Strategy};
-use crate::plan::forest::{Cut, Forest, Shape};
-use crate::plan::seats::Circle;
+use crate::plan::forest::{Cut, Forest};
+use crate::plan::shape::{Circle, Circulant, Shape};
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// Recursive halving (Thakur, Rabenseifner and Gropp, Optimization of collective communication operations in MPICH,
@@ -19,7 +18,7 @@ pub struct ShardedHalving;
 pub struct Halving;
 
 impl Shape for Halving {
-    fn parent(&self, circle: &Circle<'_>, part: u64, position: usize) -> (usize, u32) {
+    fn parent(&self, circle: &Circle, part: u64, position: usize) -> (usize, u32) {
         if !circle.positions.is_power_of_two() {
             return Circulant.parent(circle, part, position);
         }

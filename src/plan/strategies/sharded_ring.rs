@@ -4,21 +4,12 @@
 use std::sync::Arc;
 
 use super::{Knobs, Strategy};
-use crate::plan::forest::{Cut, Forest, Shape};
-use crate::plan::seats::Circle;
+use crate::plan::forest::{Cut, Forest};
+use crate::plan::shape::Ring;
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// Ring reduce-scatter (Patarasuk and Yuan, Bandwidth optimal all-reduce algorithms, 2009).
 pub struct ShardedRing;
-
-/// Each position sends to the next one.
-pub struct Ring;
-
-impl Shape for Ring {
-    fn parent(&self, circle: &Circle<'_>, _part: u64, position: usize) -> (usize, u32) {
-        ((position + 1) % circle.positions, circle.after_owner(position) as u32)
-    }
-}
 
 impl Strategy for ShardedRing {
     fn name(&self) -> &'static str {

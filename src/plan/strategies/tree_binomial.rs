@@ -3,22 +3,12 @@
 use std::sync::Arc;
 
 use super::{Knobs, Strategy};
-use crate::plan::forest::{Cut, Forest, Shape};
-use crate::plan::seats::Circle;
+use crate::plan::forest::{Cut, Forest};
+use crate::plan::shape::Binomial;
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// The tree of most libraries' reduce for short messages: rank r sends to r without its lowest set bit.
 pub struct TreeBinomial;
-
-/// The binomial tree, numbered from the owner on.
-pub struct Binomial;
-
-impl Shape for Binomial {
-    fn parent(&self, circle: &Circle<'_>, _part: u64, position: usize) -> (usize, u32) {
-        let number = circle.after_owner(position);
-        (circle.position_after(number & (number - 1)), number.trailing_zeros() + 1)
-    }
-}
 
 impl Strategy for TreeBinomial {
     fn name(&self) -> &'static str {

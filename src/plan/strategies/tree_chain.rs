@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Knobs, Strategy};
-use crate::plan::forest::{Cut, Forest, Shape};
-use crate::plan::seats::Circle;
+use crate::plan::forest::{Cut, Forest};
+use crate::plan::shape::{Circle, Shape};
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// The pipelined chain. No rank takes more than one gradient, and in chunks a round takes about the time of one gradient
@@ -15,7 +15,7 @@ pub struct TreeChain;
 pub struct Chain;
 
 impl Shape for Chain {
-    fn parent(&self, circle: &Circle<'_>, _part: u64, position: usize) -> (usize, u32) {
+    fn parent(&self, circle: &Circle, _part: u64, position: usize) -> (usize, u32) {
         let number = circle.after_owner(position);
         (circle.position_after(number - 1), (circle.positions - number) as u32)
     }

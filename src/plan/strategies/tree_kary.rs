@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Knobs, Strategy};
-use crate::plan::forest::{Cut, Forest, Shape};
-use crate::plan::seats::Circle;
+use crate::plan::forest::{Cut, Forest};
+use crate::plan::shape::{Circle, Shape};
 use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// Children of a rank.
@@ -17,7 +17,7 @@ pub struct TreeKary;
 pub struct Kary(pub usize);
 
 impl Shape for Kary {
-    fn parent(&self, circle: &Circle<'_>, _part: u64, position: usize) -> (usize, u32) {
+    fn parent(&self, circle: &Circle, _part: u64, position: usize) -> (usize, u32) {
         let number = circle.after_owner(position);
         // Its first descendants are its lowest: as many levels as there are of them lie below it.
         let descendants = std::iter::successors(Some(number), |n| Some(n * self.0 + 1));

@@ -102,7 +102,7 @@ pub fn warnings(page: &mut String, file: &ResultFile) {
 /// The cells' strategies and numbers, or only their count if there are more than 8.
 fn listed(cells: &[&CellRow]) -> String {
     const NAMED: usize = 8;
-    let name = |cell: &&CellRow| format!("{} (cell {})", printable(&cell.strategy), cell.cell);
+    let name = |cell: &&CellRow| format!("{} (cell {})", printable(&cell.formed()), cell.cell);
     if cells.len() > NAMED {
         return format!("{} cells", cells.len());
     }

@@ -98,7 +98,7 @@ fn key(cell: &CellRow) -> SeriesKey {
         "{}, {}, order {}, end {}, {}{ceiling}",
         cell.roles, cell.intra_node, cell.order, cell.end, cell.residency
     );
-    (cell.strategy.clone(), cell.model.clone(), cell.dtype, flow.to_owned(), terms)
+    (cell.formed(), cell.model.clone(), cell.dtype, flow.to_owned(), terms)
 }
 
 /// The series of the file with more than one number of nodes, in the order of their first cells.

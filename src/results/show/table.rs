@@ -209,7 +209,7 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
     };
     let right = |name, goes, text: &dyn Fn(&CellRow) -> String| column(name, Align::Right, goes, text);
     let mut columns = vec![column("  strategy", Align::Left, None, &|cell| {
-        format!("{} {}", if first(cell) { '*' } else { ' ' }, printable(&cell.strategy))
+        format!("{} {}", if first(cell) { '*' } else { ' ' }, printable(&cell.formed()))
     })];
     columns.extend(differing.iter().map(|(name, value)| right(name, None, value)));
     columns.push(right("M", None, &|cell| cell.shards.to_string()));
@@ -313,7 +313,7 @@ fn reasons(page: &mut String, cells: &[CellRow]) {
             page.push('\n');
         }
         let reason = if cell.reason.trim().is_empty() { "no reason was given" } else { &cell.reason };
-        let mut place = format!("cell {} {}, M {}, {}", cell.cell, cell.strategy, cell.shards, cell.flow);
+        let mut place = format!("cell {} {}, M {}, {}", cell.cell, cell.formed(), cell.shards, cell.flow);
         if let Some(found) = cell.verification.as_ref().filter(|found| found.wrong_elements > 0) {
             let worst = significant(found.max_relative_error_vs_exact);
             place += &format!(", {} wrong elements, relative error up to {worst}", found.wrong_elements);
