@@ -306,6 +306,6 @@ fn every_form_leaves_the_result_where_it_should_be() {
             }
         }
     }
-    // 15 strategies with 7 closings each at the end everywhere, but for Bine trees' odd numbers of ranks.
-    assert!(carried > 15 * 7 * 7 * 4 * 2 / 2, "{carried}");
+    // 15 strategies with 6 closings or more each at the end everywhere, but for Bine trees' odd numbers of ranks.
+    assert!(carried > 14 * 6 * 7 * 4 * 2, "{carried}");
 }

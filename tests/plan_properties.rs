@@ -9,7 +9,8 @@ use gradshard::engine::{Residents, Round, Spec, Transport, run_threads};
 use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::memory::predict;
 use gradshard::plan::strategies::{self, Strategy};
-use gradshard::plan::{End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check};
+use gradshard::plan::{Closing, End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way};
+use gradshard::plan::{check, lower, traffic};
 use proptest::prelude::*;
 use strum::VariantArray;
 
@@ -56,6 +57,8 @@ struct Case {
     streamed: bool,
     order: u8,
     end: End,
+    /// Which of the strategy's forms.
+    form: usize,
 }
 
 fn cases() -> impl Strategy_<Value = Case> {
@@ -64,11 +67,18 @@ fn cases() -> impl Strategy_<Value = Case> {
         prop_oneof![9 => prop::collection::vec(1u32..50, 1..25), 1 => prop::collection::vec(1u32..50, 200..400)];
     let node_of = prop::collection::vec(0usize..4, 1..10);
     let problem = (strategy, 0u64..200, weights, 1u64..40);
-    let terms = (prop::option::of(1u64..40), any::<bool>(), any::<bool>(), 0u8..3, prop::sample::select(End::VARIANTS));
+    let terms = (
+        prop::option::of(1u64..40),
+        any::<bool>(),
+        any::<bool>(),
+        0u8..3,
+        prop::sample::select(End::VARIANTS),
+        any::<usize>(),
+    );
     (problem, node_of, prop::option::of(1u64..9), terms).prop_map(|(problem, node_of, dedicated, terms)| {
         let (strategy, elements, weights, shards) = problem;
-        let (chunk, messages, streamed, order, end) = terms;
-        Case { strategy, elements, weights, shards, node_of, dedicated, chunk, messages, streamed, order, end }
+        let (chunk, messages, streamed, order, end, form) = terms;
+        Case { strategy, elements, weights, shards, node_of, dedicated, chunk, messages, streamed, order, end, form }
     })
 }
 
@@ -103,13 +113,14 @@ impl Case {
 
     fn problem(&self, strategy: &dyn Strategy) -> Arc<Problem> {
         let weights: Vec<f64> = self.weights.iter().map(|weight| f64::from(*weight)).collect();
+        let forms = strategy.knobs().forms(self.end, &[2, 3, 5], Way::VARIANTS, Closing::VARIANTS);
         let shards = if strategy.knobs().heeds_shards(self.end) { self.shards } else { 1 };
         Arc::new(Problem {
             elements: self.elements,
             shards,
             weights: weights.into(),
             end: self.end,
-            form: Form::default(),
+            form: forms[self.form % forms.len()],
         })
     }
 
@@ -172,14 +183,20 @@ proptest! {
             let mut round = Round::prepare(spec, &residents, transport).unwrap();
             round.reset();
             transport.barrier().unwrap();
+            let before = transport.sent();
             round.run(transport).unwrap();
+            let sent = transport.sent().since(before).bytes;
             transport.barrier().unwrap();
             let results: Vec<(Range, Vec<f64>)> = round.results().into_iter().map(|(r, e)| (r, e.to_vec())).collect();
             transport.barrier().unwrap();
-            results
+            (results, sent)
         });
+        let foretold = traffic(plan.as_ref(), &problem, &layout, &terms).unwrap();
+        for (rank, (_, sent)) in parts.iter().enumerate() {
+            prop_assert_eq!(foretold.ranks[rank].out, *sent, "{}: bytes that rank {} sends", strategy.name(), rank);
+        }
         let mut of_element = vec![None; case.elements as usize];
-        for (range, values) in parts.into_iter().flatten() {
+        for (range, values) in parts.into_iter().flat_map(|(results, _)| results) {
             for (element, value) in (range.start..range.end).zip(values) {
                 let twice = of_element[element as usize].replace(value);
                 prop_assert!(twice.is_none(), "{}: element {element} twice", strategy.name());
@@ -207,6 +224,14 @@ proptest! {
             let spec = Spec { plan: plan.as_ref(), problem: &problem, layout: &layout, terms, source: &source };
             gradshard::with_element!(dtype, E => allocated::<E>(transport, spec))
         });
+        let foretold = traffic(plan.as_ref(), &problem, &layout, &terms).unwrap();
+        for rank in 0..layout.ranks() {
+            let share = lower(plan.as_ref(), &problem, &layout, &terms, rank);
+            let segments = share.outgoing.iter().flat_map(|stream| &stream.segments);
+            let width = |wide: bool| if wide { dtype.accumulator_size() } else { dtype.size() } as u64;
+            let out: u64 = segments.map(|segment| segment.range.len() * width(segment.wide)).sum();
+            prop_assert_eq!(foretold.ranks[rank].out, out, "{}: bytes that rank {} sends", strategy.name(), rank);
+        }
         for (rank, (tracked, predicted)) in of_ranks.into_iter().enumerate() {
             prop_assert_eq!(tracked, predicted, "{}: rank {}", strategy.name(), rank);
         }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gradshard::memory::Seen;
+use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::strategies::{self, Strategy};
-use gradshard::plan::{End, Layout, Problem, Roles, check, lower};
+use gradshard::plan::{Closing, End, Form, Layout, Problem, Roles, Way, check, lower};
+use strum::VariantArray;
 
 /// Elements of VGG-16, which are enough for shards that are not empty.
 const ELEMENTS: u64 = 138_357_544;
@@ -17,9 +19,9 @@ const MOST_TIME: Duration = Duration::from_secs(60);
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Times of planning and checking, and of lowering the plan for one rank.
-fn plan_and_check(strategy: &dyn Strategy, ranks: u64, nodes: usize, end: End) -> (Duration, Duration) {
+fn plan_and_check(strategy: &dyn Strategy, form: Form, ranks: u64, nodes: usize, end: End) -> (Duration, Duration) {
     let shards = if strategy.knobs().heeds_shards(end) { ranks } else { 1 };
-    let problem = Arc::new(Problem::unweighted(ELEMENTS, ranks, shards).ending(end));
+    let problem = Arc::new(Problem::unweighted(ELEMENTS, ranks, shards).ending(end).formed(form));
     let layout = Arc::new(Layout::even(ranks as usize, nodes, Roles::Colocated).expect("a layout"));
     let begun = Instant::now();
     let plan = strategy.plan(&problem, &layout).expect("a plan");
@@ -48,7 +50,7 @@ fn a_thousand_ranks_and_shards() {
     for strategy in strategies::all() {
         for end in [End::Scattered, End::Everywhere] {
             for nodes in [128, 1024] {
-                let (checked, lowered) = plan_and_check(*strategy, 1024, nodes, end);
+                let (checked, lowered) = plan_and_check(*strategy, usual(*strategy, end), 1024, nodes, end);
                 println!(
                     "{:<28} {end:<10} {nodes:>5} nodes: check {checked:.2?}, lower {lowered:.2?}",
                     strategy.name()
@@ -60,10 +62,33 @@ fn a_thousand_ranks_and_shards() {
     }
 }
 
+/// The form that a strategy takes where nobody chose.
+fn usual(strategy: &dyn Strategy, end: End) -> Form {
+    strategy.knobs().forms(end, &[LEAST_RADIX], &[], &[])[0]
+}
+
+#[test]
+fn every_way_and_closing_on_a_thousand_ranks() {
+    for (name, end) in [
+        ("sharded-direct", End::Everywhere),
+        ("sharded-node-aware", End::Scattered),
+        ("tree-node-aware", End::Root),
+        ("tree-chain", End::Everywhere),
+    ] {
+        let strategy = strategies::find(name).expect("known");
+        for form in strategy.knobs().forms(end, &[LEAST_RADIX, 8], Way::VARIANTS, Closing::VARIANTS) {
+            let (checked, lowered) = plan_and_check(strategy, form, 1024, 256, end);
+            println!("{name}{form}, end {end}: check {checked:.2?}, lower {lowered:.2?}");
+            assert!(checked + lowered < MOST_TIME, "{name}{form}: {checked:?} and {lowered:?}");
+            assert!(held() < MOST_BYTES, "{name}{form}: {} bytes", held());
+        }
+    }
+}
+
 #[test]
 fn grads_sharding_on_four_thousand_ranks() {
     let strategy = strategies::find("sharded-direct").expect("known");
-    let (checked, lowered) = plan_and_check(strategy, 4096, 512, End::Scattered);
+    let (checked, lowered) = plan_and_check(strategy, Form::default(), 4096, 512, End::Scattered);
     println!("sharded-direct, 4,096 × 4,096: check {checked:.2?}, lower {lowered:.2?}");
     assert!(checked + lowered < MOST_TIME, "{checked:?} and {lowered:?}");
     assert!(held() < MOST_BYTES, "{} bytes", held());

@@ -47,6 +47,12 @@ pub struct PlanArgs {
     /// Nodes K; each hosts an equal run of consecutive ranks
     #[arg(long, default_value_t = 1, value_parser = ranks)]
     nodes: usize,
+    /// Nodes in a rack, for --traffic [default: all nodes are in one rack]
+    #[arg(long, value_name = "NODES", value_parser = ranks)]
+    nodes_per_rack: Option<usize>,
+    /// Print the bytes that cross to and from each rank, node and rack, instead of the plan
+    #[arg(long)]
+    traffic: bool,
     /// How data moves through an aggregator: whole, auto, or the size of a chunk such as 1MiB
     #[arg(long, default_value = "whole")]
     flow: String,
@@ -132,7 +138,10 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     };
     let dtype = args.dtype;
     let roles = args.dedicated.map_or(Roles::Colocated, |ranks| Roles::Dedicated(Some(ranks)));
-    let layout = Arc::new(Layout::even(args.ranks, args.nodes, roles).map_err(input)?);
+    let layout = Layout::even(args.ranks, args.nodes, roles).map_err(input)?;
+    let in_rack = args.nodes_per_rack.unwrap_or(args.nodes).max(1);
+    let node_of: Vec<usize> = (0..args.ranks).map(|rank| layout.node_of(rank)).collect();
+    let layout = Arc::new(layout.in_racks(|rank| node_of[rank] / in_rack));
     let end = args.end.unwrap_or(match strategy.knobs().shards {
         Sharding::Always => End::Scattered,
         Sharding::WhereScattered => End::Root,
@@ -161,6 +170,11 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     };
     let mut text = String::new();
     match args.format {
+        PlanFormat::Text if args.traffic => picture.traffic_text(&mut text)?,
+        PlanFormat::Json if args.traffic => text = format!("{}\n", picture.traffic_json()),
+        PlanFormat::Dot | PlanFormat::Svg if args.traffic => {
+            return Err(input(anyhow!("--traffic is printed as text or json; leave --format out or write json")));
+        }
         PlanFormat::Text => picture.text(&mut text)?,
         PlanFormat::Json => text = format!("{}\n", picture.json()),
         PlanFormat::Dot => picture.dot(&mut text).map_err(|error| input(anyhow!(error)))?,

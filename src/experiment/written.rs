@@ -103,7 +103,8 @@ pub struct WrittenExperiment {
     pub across: Option<OneOrMany<Way>>,
 
     /// The ways in which finished ranges reach the clients (end everywhere) or, for strategies that shard, the root: back,
-    /// direct or binomial. Default back: to the clients along the way of the sums, to the root straight.
+    /// direct or binomial. scatter-allgather is for trees. Default back: to the clients along the way of the sums, to the
+    /// root straight.
     #[serde(default = "default_closing", deserialize_with = "OneOrMany::read")]
     pub closing: OneOrMany<Closing>,
 

@@ -34,6 +34,8 @@ impl std::fmt::Display for Roles {
 pub struct Layout {
     node_of: Vec<usize>,
     ranks_on_node: Vec<Vec<usize>>,
+    /// The rack of each node, from 0.
+    rack_of_node: Vec<usize>,
     roles: Roles,
     client_ranks: Vec<usize>,
     aggregator_ranks: Vec<usize>,
@@ -100,7 +102,8 @@ impl Layout {
                 (all.into_iter().filter(|r| only.binary_search(r).is_err()).collect(), only)
             }
         };
-        Ok(Layout { node_of: numbered, ranks_on_node, roles, client_ranks, aggregator_ranks })
+        let rack_of_node = vec![0; ranks_on_node.len()];
+        Ok(Layout { node_of: numbered, ranks_on_node, rack_of_node, roles, client_ranks, aggregator_ranks })
     }
 
     /// `ranks` ranks in equal runs on `nodes` nodes.
@@ -108,6 +111,22 @@ impl Layout {
         let nodes = nodes.clamp(1, ranks.max(1));
         let node_of: Vec<usize> = (0..ranks).map(|r| block_of(r as u64, ranks as u64, nodes as u64) as usize).collect();
         Layout::new(&node_of, roles)
+    }
+
+    /// The same layout with the nodes in racks: `rack` names the rack of a node, given a rank of it. Racks are numbered by
+    /// first appearance.
+    #[must_use]
+    pub fn in_racks<R: PartialEq>(mut self, rack: impl Fn(usize) -> R) -> Self {
+        let mut names: Vec<R> = Vec::new();
+        let number = |ranks: &Vec<usize>| {
+            let name = rack(ranks[0]);
+            names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            })
+        };
+        self.rack_of_node = self.ranks_on_node.iter().map(number).collect();
+        self
     }
 
     /// P.
@@ -118,6 +137,16 @@ impl Layout {
     /// K.
     pub fn nodes(&self) -> usize {
         self.ranks_on_node.len()
+    }
+
+    /// Number of racks, at least 1. A rack is a group of nodes whose links to other groups are shared.
+    pub fn racks(&self) -> usize {
+        self.rack_of_node.iter().max().map_or(1, |last| last + 1)
+    }
+
+    /// The rack of `rank`'s node, from 0.
+    pub fn rack_of(&self, rank: usize) -> usize {
+        self.rack_of_node[self.node_of[rank]]
     }
 
     /// The node of `rank`, from 0.

@@ -4,6 +4,8 @@
 mod build;
 mod streams;
 
+pub(in crate::plan) use build::stands_for;
+
 use crate::gradient::Range;
 use crate::plan::{Call, Layout, Plan, Problem, Terms};
 

@@ -39,6 +39,7 @@ pub mod seats;
 pub mod shape;
 pub mod step;
 pub mod strategies;
+pub mod traffic;
 pub mod wanted;
 
 pub use call::Call;
@@ -52,6 +53,7 @@ pub use layout::{Layout, Roles};
 pub use lowering::{Lowering, lower};
 pub use problem::Problem;
 pub use step::{Input, Kind, Step};
+pub use traffic::{Traffic, traffic};
 
 use crate::gradient::Range;
 

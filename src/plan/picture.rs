@@ -7,7 +7,8 @@ use std::fmt::{self, Write};
 use serde_json::json;
 
 use crate::plan::memory::{Memory, predict};
-use crate::plan::{Fault, Input, Kind, Layout, Plan, Problem, Step, Tally, Terms, call, parts};
+use crate::plan::traffic::Passing;
+use crate::plan::{Fault, Input, Kind, Layout, Plan, Problem, Step, Tally, Terms, Traffic, call, parts, traffic};
 
 /// Everything that a picture shows beside the plan itself.
 pub struct PlanPicture<'a> {
@@ -27,6 +28,8 @@ pub struct PlanPicture<'a> {
 
 /// Lines of one kind that the text shows before it says how many more there are.
 const MOST_LINES: u64 = 40;
+/// The reason why a plan of the library's calls has no traffic that could be foretold.
+const NO_TRAFFIC: &str = "an algorithm of the MPI library's own moves the bytes; measure them with `gradshard run`";
 /// Edges beyond which a drawing shows nothing.
 const MOST_EDGES: u64 = 5_000;
 
@@ -138,6 +141,45 @@ impl PlanPicture<'_> {
             line(&span(first, last), sizes.map(grouped))?;
         }
         more(out, runs.len() as u64, "lines")
+    }
+
+    /// The bytes of a round to and from each rank, node and rack, for a person.
+    pub fn traffic_text(&self, out: &mut impl Write) -> fmt::Result {
+        let Some(traffic) = self.traffic() else {
+            return writeln!(out, "{}: {NO_TRAFFIC}", self.strategy);
+        };
+        let gradient = (self.problem.elements * self.terms.dtype.size() as u64).max(1) as f64;
+        let Traffic { ranks, nodes, racks, .. } = &traffic;
+        writeln!(out, "{}: bytes of a round, and the same in gradients", self.strategy)?;
+        for (name, places) in [("rank", ranks), ("node", nodes), ("rack", racks)] {
+            writeln!(out, "\n{name:>11}  {:>16}  {:>16}  {:>8}  {:>8}", "into", "out", "into", "out")?;
+            let mut runs: Vec<(usize, usize, Passing)> = Vec::new();
+            for (number, &place) in places.iter().enumerate() {
+                match runs.last_mut() {
+                    Some((_, last, same)) if *same == place => *last = number,
+                    _ => runs.push((number, number, place)),
+                }
+            }
+            for (first, last, Passing { into, out: sent }) in runs.iter().take(MOST_LINES as usize) {
+                let (a, b) = (*into as f64 / gradient, *sent as f64 / gradient);
+                let (place, into, sent) = (span(first, last), grouped(*into), grouped(*sent));
+                writeln!(out, "{place:>11}  {into:>16}  {sent:>16}  {a:>8.3}  {b:>8.3}")?;
+            }
+            more(out, runs.len() as u64, "lines")?;
+        }
+        Ok(())
+    }
+
+    /// The same for a program: one object.
+    pub fn traffic_json(&self) -> serde_json::Value {
+        match self.traffic() {
+            Some(traffic) => json!({"strategy": self.strategy, "traffic": traffic}),
+            None => json!({"strategy": self.strategy, "traffic": null, "reason": NO_TRAFFIC}),
+        }
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        traffic(self.plan, self.problem, self.layout, &self.terms)
     }
 
     fn steps_text(&self, out: &mut impl Write) -> fmt::Result {

@@ -57,6 +57,15 @@ struct InputEdge {
     step: Option<usize>,
 }
 
+/// The client whose gradient may travel in the place of the step's sum. Where partial sums are wider than gradients,
+/// only those that leave first are replaced, as a message has elements of one type.
+pub fn stands_for(step: &Step, problem: &Problem, layout: &Layout, terms: &Terms) -> Option<u64> {
+    let [Input::Client(client)] = step.inputs[..] else { return None };
+    let narrow = terms.dtype.size() < terms.dtype.accumulator_size();
+    let own = layout.rank_of_client(client, problem.clients()) == step.rank;
+    (step.is_partial() && own && (step.level == 1 || !narrow)).then_some(client)
+}
+
 pub struct Builder<'a> {
     plan: &'a dyn Plan,
     problem: &'a Problem,
@@ -124,7 +133,7 @@ impl<'a> Builder<'a> {
         let mut spots: Vec<Spot> = Vec::with_capacity(steps.len());
         let library = !self.plan.calls().is_empty();
         for step in steps {
-            let client = if library { None } else { self.stands_for(step) };
+            let client = if library { None } else { stands_for(step, self.problem, self.layout, &self.terms) };
             let own = |number| Spot { rank: step.rank, number, start: step.range.start, client };
             let spot = match (step.kind, step.inputs.first()) {
                 (Kind::Library(_), _) => own(None),
@@ -135,15 +144,6 @@ impl<'a> Builder<'a> {
             spots.push(spot);
         }
         spots
-    }
-
-    /// The client whose gradient may travel in the place of the step's sum. Where partial sums are wider than gradients,
-    /// only those that leave first are replaced, as a message has elements of one type.
-    fn stands_for(&self, step: &Step) -> Option<u64> {
-        let [Input::Client(client)] = step.inputs[..] else { return None };
-        let narrow = self.terms.dtype.size() < self.terms.dtype.accumulator_size();
-        let own = self.layout.rank_of_client(client, self.problem.clients()) == step.rank;
-        (step.is_partial() && own && (step.level == 1 || !narrow)).then_some(client)
     }
 
     fn edge(&self, reading: &Reading<'_>, input: Input) -> InputEdge {

@@ -77,8 +77,10 @@ impl Knobs {
     pub fn forms(&self, end: End, radix: &[u64], across: &[Way], closing: &[Closing]) -> Vec<Form> {
         let sharded = self.shards == Sharding::Always;
         let closes = self.closing && (end == End::Everywhere || (end == End::Root && sharded));
-        let mut closings: Vec<Closing> =
-            closing.iter().copied().filter(|closing| closes && closing.reaches(end)).collect();
+        // Shards are pieces already, which need not be cut again.
+        let fits =
+            |closing: Closing| closes && closing.reaches(end) && !(sharded && closing == Closing::ScatterAllgather);
+        let mut closings: Vec<Closing> = closing.iter().copied().filter(|closing| fits(*closing)).collect();
         if closings.is_empty() {
             closings.push(Closing::default());
         }
