@@ -104,6 +104,7 @@ fi
 # The job scripts run on a real Slurm with virtual nodes. They use the programs that the tests above have built.
 step "job scripts on virtual nodes" env GRADSHARD="$GRADSHARD_ROOT/target/debug/gradshard" \
   GRADSHARD_MPICH="$GRADSHARD_ROOT/target/mpich/debug/gradshard" tests/cluster/test-jobs.sh
+step "racks of virtual nodes" tests/cluster/test-racks.sh
 
 printf '\n== summary\n'
 printf '%s\n' "${summary[@]}"

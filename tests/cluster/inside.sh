@@ -21,6 +21,12 @@ mkdir -p "$CLUSTER_RUN/nodes"
 hosts=(head)
 for ((i = 0; i < NODES; i++)); do hosts+=("node$i"); done
 address() { if [ "$1" = head ]; then echo 10.77.0.1; else echo "10.77.0.$((10 + ${1#node}))"; fi; }
+# rack_of I: prints the rack of node I. Racks hold consecutive nodes; the first NODES % RACKS racks hold one more.
+rack_of() {
+  local size=$((NODES / RACKS)) larger=$((NODES % RACKS))
+  local first=$((larger * (size + 1)))
+  if [ "$1" -lt "$first" ]; then echo $(($1 / (size + 1))); else echo $((larger + ($1 - first) / size)); fi
+}
 
 {
   echo "127.0.0.1 localhost"

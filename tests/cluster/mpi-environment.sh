@@ -11,3 +11,5 @@ export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
 # These settings are for srun. Without the first, a crashed rank leaves the others waiting. With the default fence,
 # MPI_Init of Open MPI 4.1.4 sometimes crashes at 16 ranks.
 export SLURM_KILL_BAD_EXIT=1 SLURM_PMIX_FENCE=ring
+# The racks of the nodes, if there are several: one line a node, with its name and its rack.
+if [ -e "$CLUSTER_RUN/racks" ]; then export GRADSHARD_RACKS="$CLUSTER_RUN/racks"; fi

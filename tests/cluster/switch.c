@@ -27,7 +27,8 @@
 #include <unistd.h>
 
 enum {
-    MAX_PORTS = 16,
+    /* 32 nodes and head. */
+    MAX_PORTS = 33,
     /* A whole packet before segmentation, with the header that describes the segmentation. */
     MAX_FRAME = 65536 + 64,
     /* Greatest number of frames taken from one port before the next port. */

@@ -6,7 +6,7 @@ usage() {
   cat <<'USAGE'
 usage: [SETTING=VALUE ...] tests/cluster/up.sh [NODES]
 
-Starts a virtual cluster of 2 to 8 nodes on this machine (default 4): head, node0, node1, ... It replaces a cluster
+Starts a virtual cluster of 2 to 32 nodes on this machine (default 4): head, node0, node1, ... It replaces a cluster
 in the same run directory. Run commands on a node with tests/cluster/nsh; end the cluster with tests/cluster/down.sh.
 
 settings (environment variables):
@@ -14,6 +14,9 @@ settings (environment variables):
   DELAY_US=200     one-way latency of the network in microseconds; default 0. Needs NET=tap
   NET=bridge       bridge: the kernel's bridge, with tbf for the rate. tap: a switch in user space, which has latency.
                    Default: tap with DELAY_US, else bridge
+  RACKS=4          nodes are in so many racks of consecutive nodes, each a bridge of its own; a core bridge joins them.
+                   If NODES is not a multiple, the last racks are one node smaller. Default 1. Needs NET=bridge
+  UPLINK=25mbit    rate of each rack's link to the core, in each direction; default: no limit. Needs RACKS above 1
   SLURM=1          a real slurmctld on head and a real slurmd on each node; default 0
   CPUS=4 MEM=2000  cores and MiB of each node in the configuration of Slurm
   CGROUP=1         Slurm limits jobs by control groups, so that it enforces --mem; default 0. Control groups version 1 only
@@ -42,9 +45,14 @@ case ${1:-} in
 esac
 [ $# -le 1 ] || wrong "one argument, the number of nodes"
 NODES=${1:-4}
-: "${RATE:=}" "${DELAY_US:=0}" "${SLURM:=0}" "${CPUS:=4}" "${MEM:=2000}" "${CGROUP:=0}" "${NODE_MEM:=}" "${SHM:=8g}" "${SHARED:=}"
-[[ $NODES =~ ^[2-8]$ ]] || wrong "$NODES nodes: 2 to 8"
+: "${RATE:=}" "${DELAY_US:=0}" "${RACKS:=1}" "${UPLINK:=}" "${SLURM:=0}" "${CPUS:=4}" "${MEM:=2000}" "${CGROUP:=0}" "${NODE_MEM:=}" "${SHM:=8g}" "${SHARED:=}"
+[[ $NODES =~ ^([2-9]|[12][0-9]|3[0-2])$ ]] || wrong "$NODES nodes: 2 to 32"
 [[ $RATE =~ ^([0-9]+(\.[0-9]+)?[kmg]bit)?$ ]] || wrong "RATE=$RATE: a number with kbit, mbit or gbit, such as 1gbit"
+[[ $RACKS =~ ^[1-9][0-9]?$ ]] || wrong "RACKS=$RACKS: a number of racks"
+[ "$RACKS" -le "$NODES" ] || wrong "RACKS=$RACKS: $NODES nodes cannot be in more racks than nodes"
+[[ $UPLINK =~ ^([1-9][0-9]{0,4}(\.[0-9]{1,3})?[kmg]bit)?$ ]] ||
+  wrong "UPLINK=$UPLINK: a number from 1 with kbit, mbit or gbit, such as 25mbit"
+[ -z "$UPLINK" ] || [ "$RACKS" -gt 1 ] || wrong "UPLINK=$UPLINK: one rack has no uplink; RACKS=2 or more have"
 [[ $DELAY_US =~ ^[0-9]{1,6}$ ]] || wrong "DELAY_US=$DELAY_US: whole microseconds below a second"
 [[ $CPUS =~ ^[1-9][0-9]{0,3}$ ]] || wrong "CPUS=$CPUS: a number of cores"
 [[ $MEM =~ ^[1-9][0-9]{0,7}$ ]] || wrong "MEM=$MEM: MiB"
@@ -58,6 +66,7 @@ case $NET in
   tap) ;;
   *) wrong "NET=$NET: bridge or tap" ;;
 esac
+[ "$RACKS" -eq 1 ] || [ "$NET" = bridge ] || wrong "RACKS=$RACKS: only NET=bridge has racks, without DELAY_US"
 if [ "$CGROUP" = 1 ] && [ ! -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; then
   wrong "CGROUP=1: this kernel has no control groups of version 1 with memory in /sys/fs/cgroup/memory"
 fi
@@ -97,7 +106,8 @@ exec {lock}>"$CLUSTER_RUN/.gradshard-cluster"
 flock "$lock"
 printf '%s\n' "nodes=$NODES" "net=$NET" "rate=${RATE:-unlimited}" "delay_us=$DELAY_US" "slurm=$SLURM" "cgroup=$CGROUP" \
   "node_mem=${NODE_MEM:-unlimited}" >"$CLUSTER_RUN/settings"
-export NODES RATE DELAY_US NET SLURM CPUS MEM CGROUP NODE_MEM SHM SHARED
+[ "$RACKS" -eq 1 ] || printf '%s\n' "racks=$RACKS" "uplink=${UPLINK:-unlimited}" >>"$CLUSTER_RUN/settings"
+export NODES RACKS UPLINK RATE DELAY_US NET SLURM CPUS MEM CGROUP NODE_MEM SHM SHARED
 
 # The log file stays open, so that it can be read even after a failed start has been cleared away.
 exec {log}<"$CLUSTER_RUN/log"
