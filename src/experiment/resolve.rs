@@ -80,6 +80,8 @@ pub struct Experiment {
     pub gradients: Gradients,
     /// Number and duration of repetitions of each comparison.
     pub repeat: Repeat,
+    /// Number of nodes in a rack; None if the experiment does not say.
+    pub nodes_per_rack: Option<u64>,
     /// Whether the operating system enforces the cells' ceilings.
     pub enforce: bool,
     /// The comparisons in the order of their numbers: at least one, each with at least one cell.
@@ -180,6 +182,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         description: written.description.clone(),
         gradients: written.gradients.located(base_dir),
         repeat: written.repeat,
+        nodes_per_rack: written.nodes_per_rack.map(|nodes| nodes.0),
         enforce: written.enforce,
         comparisons,
     })

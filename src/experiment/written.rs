@@ -72,6 +72,13 @@ pub struct WrittenExperiment {
     #[schemars(with = "OneOrMany<Count>", example = [1, 2, 4, 8])]
     pub nodes: Option<OneOrMany<Count>>,
 
+    /// Number of nodes in a rack, a group whose links to other groups are shared. Racks change no plan; the file then
+    /// has the bytes that cross between them. Default: as Slurm's topology or the file GRADSHARD_RACKS says, otherwise one
+    /// rack.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Count")]
+    pub nodes_per_rack: Option<Count>,
+
     /// Numbers of clients N, or {"per_rank": so many for each rank that hosts clients}. Default 20, or as many as
     /// there are weights in a list. With gradients from files N is what the files say: leave this out, or write the
     /// same number.

@@ -7,6 +7,7 @@ use crate::engine::transport::{Transport, TransportError, agree, gather_numbers}
 use crate::engine::verify::{self, Verification};
 use crate::experiment::{self, Comparison};
 use crate::job::JobError;
+use crate::job::carried::CarriedBytes;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
 use crate::plan::memory::{RankPrediction, predict_lowered};
@@ -53,6 +54,8 @@ pub struct Contender<'p> {
     pub held: Vec<u64>,
     /// Messages that the ranks sent in a round; on rank 0.
     pub sent: SentByRanks,
+    /// Bytes that the nodes' interfaces carried; on rank 0.
+    pub carried: CarriedBytes,
     /// Current status.
     pub status: Status,
     /// Reason for a status other than ok.
@@ -125,6 +128,7 @@ impl<'p> Contender<'p> {
             family: None,
             held: Vec::new(),
             sent: SentByRanks::default(),
+            carried: CarriedBytes::default(),
             status: Status::Ok,
             reason: String::new(),
             predicted: RankPrediction::default(),
@@ -358,6 +362,7 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
         messages_max: contender.sent.messages_max,
         messages_total: contender.sent.messages_total,
         message_bytes_max: contender.sent.bytes_max,
+        wire_bytes_seen: contender.carried.busiest(),
         status: contender.status,
         reason: contender.reason,
         // `share` fills in the columns on the machine's limit.

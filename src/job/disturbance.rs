@@ -47,7 +47,8 @@ pub struct BlockWatch {
     ranks: Vec<(f64, u64)>,
 }
 
-fn is_first_on_node(transport: &dyn Transport) -> bool {
+/// Returns true on the first rank of each node.
+pub fn is_first_on_node(transport: &dyn Transport) -> bool {
     let node_of = transport.node_of();
     node_of.iter().position(|node| *node == node_of[transport.rank()]) == Some(transport.rank())
 }

@@ -117,9 +117,7 @@ fn measure_here(
         let measured = comparison::measure_comparison(transport, job, comparison)?;
         if let Some(results) = &mut job.book.results {
             for (mut row, samples, memory) in measured.cells {
-                if let Some(limits) = limits {
-                    share::fill(&mut row, job.prepared, comparison, &node_of, limits)?;
-                }
+                share::fill(&mut row, job.prepared, comparison, &node_of, limits)?;
                 results.push(row, samples, memory);
             }
             results.push_ratios(measured.ratios);

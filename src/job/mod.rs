@@ -2,6 +2,7 @@
 //!
 //! Every rank calls [`run`]. Rank 0 owns the output file and the progress display.
 
+mod carried;
 mod comparison;
 mod contender;
 mod disturbance;

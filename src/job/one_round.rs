@@ -5,14 +5,17 @@ use std::sync::Arc;
 use crate::engine::transport::{Transport, gather_numbers};
 use crate::engine::{EngineError, Residents, Round, Spec};
 use crate::gradient::Element;
+use crate::job::carried::NONE;
 use crate::job::comparison::Session;
 use crate::job::contender::{Contender, SentByRanks};
+use crate::job::disturbance::is_first_on_node;
 use crate::job::rank_memory;
 use crate::job::room::binary;
 use crate::job::settle::settle;
 use crate::job::timing::{self, Stopwatch, Told};
 use crate::job::verification::{digest_of_all, verify_end, verify_result};
 use crate::job::{JobError, keep};
+use crate::machine::Carried;
 use crate::memory::Limit;
 use crate::plan::memory::Memory;
 use crate::results::row::Status;
@@ -23,7 +26,9 @@ const DIGEST: usize = PRODUCING + 1;
 const HELD: usize = DIGEST + 1;
 const MESSAGES: usize = HELD + 1;
 const BYTES: usize = MESSAGES + 1;
-const MEMORY: usize = BYTES + 1;
+const WIRE_IN: usize = BYTES + 1;
+const WIRE_OUT: usize = WIRE_IN + 1;
+const MEMORY: usize = WIRE_OUT + 1;
 
 /// The records of all ranks of one round, on rank 0.
 struct Gathered {
@@ -93,12 +98,18 @@ impl<E: Element> Session<'_, '_, E> {
         };
         let reached = self.watch.reach(&round);
         round.reset();
+        let carried = carried_by_node(transport);
         let sent = transport.sent();
         let stopwatch = Stopwatch::begin(self.job.sync, transport)?;
         round.run(transport)?;
         let timing = stopwatch.end(self.job.sync);
         let sent = transport.sent().since(sent);
         transport.barrier()?;
+        // All that was sent has arrived, on every rank.
+        let carried = carried.zip(carried_by_node(transport)).map_or([NONE; 2], |(before, after)| {
+            let Carried { into, out } = after.since(before);
+            [into, out]
+        });
         let watched = self.watch.end(probe, &round, reached);
         // The limit applies to the round alone, as the checks below need memory of their own.
         drop(limit);
@@ -109,7 +120,8 @@ impl<E: Element> Session<'_, '_, E> {
         }
         let digest = digest_of_all(&round.results());
         let held = digest.wrapping_add(digest_of_all(&round.received()));
-        let record = [round.producing_seconds().to_bits(), digest, held, sent.messages, sent.bytes];
+        let record =
+            [round.producing_seconds().to_bits(), digest, held, sent.messages, sent.bytes, carried[0], carried[1]];
         let record = [timing.numbers().as_slice(), &record, &watched.numbers()].concat();
         let gathered = self.gather(transport, contender, &record)?;
         self.verify_if_new(transport, contender, &round, gathered.as_ref())?;
@@ -134,6 +146,7 @@ impl<E: Element> Session<'_, '_, E> {
             messages_total: messages.iter().sum(),
             bytes_max: pick(BYTES).into_iter().max().unwrap_or(0),
         };
+        contender.carried.add(transport.node_of(), &pick(WIRE_IN), &pick(WIRE_OUT));
         let producing = pick(PRODUCING).into_iter().map(f64::from_bits).collect();
         Ok(Some(Gathered {
             told: Told::new(self.job.sync.start(), transport.node_of(), &told, producing),
@@ -175,6 +188,12 @@ impl<E: Element> Session<'_, '_, E> {
         }
         Ok(())
     }
+}
+
+/// The bytes that this node's interfaces have carried so far, on the node's first rank of a job on several nodes.
+fn carried_by_node(transport: &dyn Transport) -> Option<Carried> {
+    let several = transport.node_of().iter().any(|node| *node != transport.node_of()[0]);
+    if several && is_first_on_node(transport) { Carried::now() } else { None }
 }
 
 /// Allocates the round's memory and compares its size with the prediction. None if the cell has ended. Collective.

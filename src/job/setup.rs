@@ -1,7 +1,7 @@
 //! Prepares every rank for the first round, starting from the experiment file. Faults are found here by all ranks alike
 //! and reported once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Host
 use crate::gradient::source::{Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
 use crate::job::{JobError, Request};
+use crate::machine::environment::hostname;
+use crate::machine::rack;
 use crate::plan::strategies::{self, Knobs, Strategy};
 use crate::plan::{Flow, IntraNode, Layout, Problem, Roles, Terms};
 use crate::results::{Output, ResultFile};
@@ -25,6 +27,8 @@ pub struct Prepared {
     pub text: String,
     /// The resolved experiment.
     pub experiment: Experiment,
+    /// The name of the rack of each of the job's nodes; empty if nothing names racks.
+    pub racks: Vec<String>,
     /// Gradients from files; None if they are synthetic.
     files: Option<Box<dyn Source>>,
     /// The strategies that the experiment may name.
@@ -88,9 +92,17 @@ impl Prepared {
         understand(text, path, node_of, strategies::all()).map_err(JobError::Input)
     }
 
-    /// Returns the layout on these nodes, which are those of the ranks that measure the comparison.
+    /// Returns the layout on these nodes, which are those of the ranks that measure the comparison: the first nodes of the
+    /// job, in its order of ranks.
     pub fn layout(&self, comparison: &Comparison, node_of: &[usize]) -> Result<Arc<Layout>, String> {
-        Layout::new(node_of, comparison.roles).map(Arc::new).map_err(|error| error.to_string())
+        let layout = Layout::new(node_of, comparison.roles).map_err(|error| error.to_string())?;
+        Ok(Arc::new(match self.experiment.nodes_per_rack {
+            Some(nodes) => {
+                let number: Vec<u64> = node_of.iter().map(|node| *node as u64 / nodes).collect();
+                layout.in_racks(|rank| number[rank])
+            }
+            None => layout.in_racks(|rank| self.racks.get(node_of[rank])),
+        }))
     }
 }
 
@@ -157,13 +169,35 @@ pub fn prepare(
     match understood {
         Ok(prepared) => {
             agree(transport, Ok(()))?.map_err(JobError::Input)?;
-            Ok(prepared)
+            Ok(Prepared { racks: racks(transport)?, ..prepared })
         }
         Err(message) => {
             agree(transport, Err(message.clone()))?.map_err(JobError::Input)?;
             Err(JobError::Input(message))
         }
     }
+}
+
+/// Returns the name of each node's rack; none if nothing names racks. A launcher need not pass rank 0's environment on, so
+/// rank 0 reads the file for all. Collective.
+fn racks(transport: &mut dyn Transport) -> Result<Vec<String>, JobError> {
+    let here = (hostname(Path::new("/")), rack::of_slurm());
+    let told = transport.gather(&serde_json::to_vec(&here).unwrap_or_default())?;
+    let named = told.map_or(Ok(None), |told| {
+        let places: Vec<(String, Option<String>)> =
+            told.iter().map(|bytes| serde_json::from_slice(bytes).unwrap_or_default()).collect();
+        let of_nodes: BTreeMap<usize, _> = transport.node_of().iter().copied().zip(places).collect();
+        let (hostnames, of_slurm): (Vec<String>, Vec<Option<String>>) = of_nodes.into_values().unzip();
+        let of_slurm = || of_slurm.into_iter().collect::<Option<Vec<String>>>();
+        rack::of_file(&hostnames).map(|of_file| of_file.or_else(of_slurm))
+    });
+    let (named, refused) = match named {
+        Ok(named) => (named.unwrap_or_default(), Ok(())),
+        Err(message) => (Vec::new(), Err(message)),
+    };
+    agree(transport, refused)?.map_err(JobError::Input)?;
+    let bytes = transport.broadcast(serde_json::to_vec(&named).unwrap_or_default())?;
+    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
 /// Replaces the numbers of nodes in the experiment's text. The new text is stored, so that the result file describes
@@ -222,7 +256,7 @@ fn understand(
         files: facts,
     };
     let experiment = experiment::resolve(&written, base, &known).map_err(|error| error.to_string())?;
-    Ok(Prepared { text: text.to_owned(), experiment, files, strategies })
+    Ok(Prepared { text: text.to_owned(), experiment, racks: Vec::new(), files, strategies })
 }
 
 fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, SourceError> {

@@ -46,6 +46,12 @@ pub struct RankEnvironment {
     pub parameter_files: BTreeMap<String, Vec<String>>,
 }
 
+/// Returns the name of this node below the file system `root`.
+pub fn hostname(root: &Path) -> String {
+    let text = fs::read_to_string(root.join("proc/sys/kernel/hostname")).unwrap_or_default();
+    Some(text.trim()).filter(|name| !name.is_empty()).unwrap_or("unknown").to_owned()
+}
+
 impl RankEnvironment {
     /// Reads the environment of the calling process.
     pub fn here() -> Self {
@@ -61,7 +67,7 @@ impl RankEnvironment {
         let huge_pages =
             |file: &str| chosen(&line(&format!("sys/kernel/mm/transparent_hugepage/{file}"))?).map(str::to_owned);
         RankEnvironment {
-            hostname: line("proc/sys/kernel/hostname").unwrap_or_else(|| "unknown".to_owned()),
+            hostname: hostname(root),
             kernel: format!("Linux {}", line("proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".to_owned())),
             cpu_model: fs::read_to_string(root.join("proc/cpuinfo")).ok().and_then(|text| cpu_model(&text)),
             governors: governors(&root.join("sys/devices/system/cpu")),

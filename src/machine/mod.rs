@@ -11,6 +11,7 @@ pub mod cpu_quota;
 pub mod describe;
 pub mod environment;
 pub mod index_set;
+pub mod interfaces;
 pub mod launcher;
 #[allow(unsafe_code)]
 pub mod load;
@@ -18,6 +19,7 @@ pub mod load;
 pub mod memory;
 pub mod parameter_files;
 pub mod placement;
+pub mod rack;
 pub mod rank;
 pub mod spread;
 pub mod topology;
@@ -26,6 +28,7 @@ pub mod usage;
 
 pub use core_sharing::cores_shared;
 pub use describe::describe;
+pub use interfaces::Carried;
 pub use load::{Load, core_mhz};
 pub use placement::{Placement, placement};
 pub use rank::RankMachine;

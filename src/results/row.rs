@@ -7,6 +7,7 @@ use strum::{Display, VariantArray};
 use super::column::{Word, table, word};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
+use crate::plan::form::LEAST_RADIX;
 use crate::plan::{Closing, End, Family, Form, IntraNode, Order, Residency, Way};
 use crate::roofline::share::Bottleneck;
 use crate::stats::interference::Interference;
@@ -175,6 +176,8 @@ table! {
         limit_bytes: u64, "B", since 2, "least bytes that must cross the busiest memory system or wire; 0: no limit is known";
         limit_part: Option<Bottleneck>, "text", since 2, "the part that limit_bytes must cross: memory, reading (of memory) or wire; empty: no limit is known";
         limit_seconds: Option<f64>, "s", since 2, "limit_bytes over the part's measured bandwidth; NaN: no limit is known";
+        own_limit_seconds: Option<f64>, "s", since 5, "least time of the strategy's own algorithm: the longest of limit_seconds, of its bytes over the busiest wire, and of its bytes through the memory of the busiest node or rank; NaN: not known";
+        share_of_own_limit: Option<f64>, "1", since 5, "own_limit_seconds over the median; NaN: not known";
         aggregating_bytes: u64, "B", since 3, "predicted, without clients' gradients, the aggregating rank that holds most";
         library_bytes: Option<f64>, "B", since 3, "memory that the MPI library and the runtime took for a round, the aggregating rank where it is most: seen by the kernel less tracked; NaN: not known";
         group_peak_bytes: Option<f64>, "B", since 3, "greatest peak of a control group that holds ranks; NaN: there is none";
@@ -184,6 +187,9 @@ table! {
         messages_max: u64, "1", since 5, "messages that a rank sends in a round, the rank that sends most";
         messages_total: u64, "1", since 5, "messages that all ranks send in a round";
         message_bytes_max: u64, "B", since 5, "bytes that a rank sends in messages in a round, the rank that sends most";
+        wire_bytes: Option<f64>, "B", since 5, "predicted: bytes of messages of a round in the busier direction of the busiest node's wire; NaN: the library's algorithm moves them";
+        wire_bytes_seen: Option<f64>, "B", since 5, "counted by the network interfaces, envelopes and other programs' traffic included: bytes of a round in the busier direction of the busiest node, mean of the rounds; NaN: one node, or no counters";
+        rack_bytes: Option<f64>, "B", since 5, "predicted: bytes of messages of a round in the busier direction of the busiest rack's links to others; NaN: one rack, or the library's algorithm moves them";
         stopped: Option<StopReason>, "text", since 3, "reason that no more blocks of the comparison ran: precise (intervals narrow enough), budget (time is up) or blocks (as many as allowed); empty: not timed";
         looks: u64, "1", since 3, "number of looks at the comparison's intervals; intervals are at the level of the last look, all looks together at 95 %";
         blocks: u64, "1", since 3, "blocks of the comparison that ran";
@@ -317,7 +323,7 @@ impl CellRow {
 
     /// The strategy with the choices of its plan that differ from the defaults: `sharded-radix, radix 4`.
     pub fn formed(&self) -> String {
-        let form = Form { radix: self.radix, across: self.across, closing: self.closing };
+        let form = Form { radix: self.radix.max(LEAST_RADIX), across: self.across, closing: self.closing };
         format!("{}{form}", self.strategy)
     }
 

@@ -28,7 +28,8 @@
 
 use super::figures::{MachineLimits, greatest};
 use crate::gradient::Range;
-use crate::plan::{End, Kind, Layout, Plan, Problem, Residency, Terms};
+use crate::plan::traffic::busiest;
+use crate::plan::{End, Kind, Layout, Plan, Problem, Residency, Terms, Traffic};
 
 /// The part of the machine that takes longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, strum::Display)]
@@ -233,8 +234,7 @@ impl Least {
     ///
     /// A node's memory is no limit if all bytes that must cross it fit in its caches, as they then need not cross it.
     /// If the bytes are only somewhat more than the caches, the share of the roof is too high by caches / bytes at
-    /// most. The traffic of a wire is compared with the best bandwidth seen on any wire in one direction, by one stream
-    /// between two nodes or by all nodes at the same time. A library or a switch that cannot fill wires in both
+    /// most. The traffic of a wire is compared with the best bandwidth seen on any wire in one direction. A library or a switch that cannot fill wires in both
     /// directions at once does not lower the roof.
     pub fn limit(&self, limits: &MachineLimits) -> Option<Roof> {
         let mut longest: Option<Roof> = None;
@@ -255,16 +255,43 @@ impl Least {
                 consider(node.read, Bottleneck::Reading, bandwidth);
             }
         }
-        let all_at_once = limits.wires.as_ref().map(|wires| wires.bytes_per_s);
-        let pair = limits.between_nodes.iter();
-        let one_way = pair.flat_map(|pair| [Some(pair.one_way_bytes_per_s), pair.one_way_back_bytes_per_s]).flatten();
-        if let Some(fastest) = greatest(all_at_once.into_iter().chain(one_way)) {
+        if let Some(fastest) = fastest_wire(limits) {
             let busiest = self.nodes.iter().map(|node| node.out.max(node.into)).max().unwrap_or(0);
             // Every byte enters some receiver, so one of them receives at least the mean.
             consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Bottleneck::Wire, fastest);
         }
         longest
     }
+
+    /// Returns the least time of the plan's own algorithm, which moves `traffic`: the longest of the roof, of the busiest
+    /// wire, and of the memory of the busiest node and of the busiest rank, which may be alone at work. None as for
+    /// [`Least::limit`].
+    pub fn own_limit(&self, traffic: &Traffic, layout: &Layout, limits: &MachineLimits) -> Option<f64> {
+        let mut longest = self.limit(limits).map(|roof| roof.seconds);
+        let mut consider = |bytes: u64, bytes_per_s: Option<f64>| {
+            let seconds =
+                bytes_per_s.map(|bytes_per_s| bytes as f64 / bytes_per_s).filter(|seconds| seconds.is_finite());
+            longest = greatest(longest.into_iter().chain(seconds));
+        };
+        consider(busiest(&traffic.nodes), fastest_wire(limits));
+        for (node, (least, measured)) in self.nodes.iter().zip(&limits.nodes).enumerate() {
+            if least.memory > measured.cache_bytes {
+                let of_ranks = layout.ranks_on_node(node).iter().map(|rank| traffic.memory[*rank]);
+                consider(of_ranks.clone().sum(), measured.memory_bytes_per_s);
+                consider(of_ranks.max().unwrap_or(0), measured.one_rank_bytes_per_s);
+            }
+        }
+        longest.filter(|seconds| *seconds > 0.0)
+    }
+}
+
+/// Returns the best bandwidth seen on any wire in one direction, by one stream between two nodes or by all nodes at the same
+/// time. None on one node.
+fn fastest_wire(limits: &MachineLimits) -> Option<f64> {
+    let all_at_once = limits.wires.as_ref().map(|wires| wires.bytes_per_s);
+    let pair = limits.between_nodes.iter();
+    let one_way = pair.flat_map(|pair| [Some(pair.one_way_bytes_per_s), pair.one_way_back_bytes_per_s]).flatten();
+    greatest(all_at_once.into_iter().chain(one_way))
 }
 
 #[cfg(test)]

@@ -27,8 +27,9 @@ const MUCH: u64 = 8 << 20;
 const NONE: &str = "-";
 
 const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient divided by the median time; ingest: \
-    bytes of all clients' gradients divided by it. limit: share of the machine's limit, the least time that memory \
-    bandwidth and wires allow divided by the median. MiB of a rank that aggregates, without clients' gradients: own: \
+    bytes of all clients' gradients divided by it. limit: the least time in which memory \
+    bandwidth and wires allow the problem to be solved, divided by the median; alg: the same for the strategy's own \
+    algorithm. wire: MiB through the busiest node's interfaces, in one direction. MiB of a rank that aggregates, without clients' gradients: own: \
     predicted; seen: the kernel's peak; lib: the MPI library's part of it, with ! if above 8 MiB and a tenth of own. \
     diff: share of elements that differ from the flat server's; ulp: the largest difference.";
 
@@ -224,6 +225,14 @@ fn comparison(page: &mut String, number: u64, cells: &[&CellRow], view: &View<'_
     if cells.iter().any(|cell| cell.share_of_limit.is_some()) {
         let drawn = |cell: &CellRow| cell.share_of_limit.map_or(String::new(), bar);
         columns.push(column("", Align::Left, Some(4), &drawn));
+    }
+    let algorithm = |cell: &CellRow| cell.share_of_own_limit.map_or(NONE.into(), |share| format!("{share:.3}"));
+    if cells.iter().any(|cell| cell.share_of_own_limit.is_some() && cell.share_of_own_limit != cell.share_of_limit) {
+        columns.push(right("alg", Some(7), &algorithm));
+    }
+    if cells.iter().any(|cell| cell.wire_bytes_seen.is_some()) {
+        let seen = |cell: &CellRow| cell.wire_bytes_seen.map_or(NONE.into(), |bytes| about_mebibytes(bytes as u64));
+        columns.push(right("wire", Some(6), &seen));
     }
     columns.push(right("own", None, &|cell| memory(cell)[0].clone()));
     columns.push(right("seen", Some(6), &|cell| memory(cell)[1].clone()));
