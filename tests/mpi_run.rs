@@ -184,6 +184,38 @@ fn every_strategy_with_streamed_gradients() {
     }
 }
 
+/// Tests the choices of plans that one node has. The virtual cluster has the others.
+#[test]
+fn every_radix_and_closing() {
+    let place = Place::new();
+    let experiment = json!({
+        "models": [97],
+        "gradients": {"source": "synthetic", "seed": SEED},
+        "clients": 5,
+        "shards": 8,
+        "strategies": ["sharded-ring", "sharded-radix", "tree-chain", "tree-two"],
+        "radix": [2, 3, 8],
+        "closing": ["back", "direct", "ring", "circulant", "binomial", "two-tree", "scatter-allgather"],
+        "flow": ["64B"],
+        "intra_node": ["messages"],
+        "end": ["root", "everywhere"],
+        "repeat": {"blocks": 1, "warmup": 0, "max_seconds": 1}
+    });
+    let weights = vec![1.0; 5];
+    let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, 97, Type::F32)).collect();
+    let flat = flat_server(&gradients, &weights, Type::F32);
+    for ranks in [3, 4] {
+        let name = format!("forms-{ranks}");
+        let cells = run(&place, &name, &experiment, ranks);
+        // Four forms of the two sharded strategies: with 3 closings at the root, 6 everywhere. Two trees: 1 and 7.
+        assert_eq!(cells.len(), 4 * (3 + 6) + 2 * (1 + 7));
+        let kept = Kept::open(&place.path(&name));
+        for cell in &cells {
+            assert_right(cell, &kept, &gradients, &weights, &flat);
+        }
+    }
+}
+
 /// Tests different weights, every order of summation, a number of dedicated ranks, and several blocks.
 #[test]
 fn every_order_with_weights_of_their_own() {

@@ -29,7 +29,7 @@ root=$(cd "$here/../.." && pwd -P)
 export GRADSHARD=${GRADSHARD:-$root/target/release/gradshard}
 mpich=${GRADSHARD_MPICH:-$root/target/mpich/release/gradshard}
 
-together=(run mpirun mpich-mpirun mpich-pmi2 modules sweep merge ceiling places no-slurm)
+together=(run mpirun mpich-mpirun mpich-pmi2 modules sweep merge ceiling places forms no-slurm)
 alone=(requeue link-cut node-crashed slurmd-killed out-of-memory)
 chosen=()
 repeat=1
@@ -207,6 +207,18 @@ case_places() {
     fail "ranks in turn: $(log | tail -n 20)"
   all_ok cyclic.h5 24
   [ "$(field ranks cyclic.h5 | uniq | xargs)" = "2 6 8" ] || fail "ranks of the first nodes: $(field ranks cyclic.h5 | uniq | xargs)"
+}
+# Every choice of plan, on nodes with two ranks. The interfaces carry the bytes that the plans foretell.
+case_forms() {
+  experiment forms '"models": [2000000], "clients": {"per_rank": 1}, "shards": {"per_rank": 1}, "nodes_per_rack": 2, "strategies": ["sharded-direct", "sharded-radix", "sharded-node-aware", "tree-chain", "tree-node-aware"], "radix": [2, 4], "across": ["direct", "ring", "circulant", "radix", "binomial", "two-tree"], "closing": ["back", "direct", "ring", "circulant", "binomial", "two-tree", "scatter-allgather"], "end": ["scattered", "root", "everywhere"], "flow": "auto", "repeat": {"start": "barrier", "blocks": 1, "warmup": 0, "max_seconds": 1}'
+  submit "$PWD/forms.json" --nodes 4 --ranks-per-node 2 -- --no-limits || fail "the job failed: $(log | tail -n 20)"
+  # Scattered: 1 + 2 + 5 + 1 + 4 forms; root: 3 closings for each of 1 + 2 + 5 sharded ones, and the 5 trees; everywhere: 6
+  # closings for these 8, and 7 for the trees.
+  all_ok "$(only forms)" $((13 + 3 * 8 + 5 + 6 * 8 + 7 * 5))
+  [ "$(field verification_wrong_elements "$(only forms)" | sort -u)" = 0 ] || fail "wrong results"
+  paste <(field wire_bytes "$(only forms)") <(field wire_bytes_seen "$(only forms)") <(field rack_bytes "$(only forms)") >bytes
+  awk '!($1 > 0 && $3 > 0 && $2 >= $1 && $2 <= 1.03 * $1) { print "predicted", $1, "counted", $2; bad = 1 } END { exit bad || NR == 0 }' bytes >beyond ||
+    fail "bytes of the busiest node: $(head -n 5 beyond)"
 }
 case_no-slurm() {
   local code=0
