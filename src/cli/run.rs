@@ -29,7 +29,8 @@ pub struct RunArgs {
     /// Continue the result file: cells that it holds are not measured again
     #[arg(long, conflicts_with = "force")]
     resume: bool,
-    /// Do not measure the machine's limits first (one to two seconds, more with very large caches); shares of the limit stay empty
+    /// Do not measure the machine's limits first (one to two seconds, more with very large caches); shares of the limit
+    /// stay empty
     #[arg(long)]
     no_limits: bool,
     /// Rounds in which the kernel is asked, before and after, for the ranks' memory; alternate shows what this costs
