@@ -21,4 +21,5 @@ pub use page::printable;
 pub use table::table;
 
 #[cfg(test)]
+#[path = "samples_tests.rs"]
 mod samples;
