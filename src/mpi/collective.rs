@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use mpi::datatype::Equivalence;
+pub use mpi::datatype::Equivalence;
 use mpi::ffi;
 use mpi::raw::AsRaw;
 
@@ -58,18 +58,12 @@ impl Communicator {
         unsafe { call!(MPI_Reduce_scatter_block, send, receive, block, datatype::<T>(), ffi::RSMPI_SUM, comm) }
     }
 
-    /// MPI_Allreduce with MPI_SUM. It makes as many calls as `elements` needs with at most `most` elements each.
+    /// MPI_Allreduce with MPI_SUM, in as many calls as `elements` needs.
     ///
     /// # Safety
     /// `send` and `receive` must hold `elements` elements. They must not overlap. Every rank must pass the same numbers.
-    pub unsafe fn allreduce<T: Equivalence>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        elements: u64,
-        most: u64,
-    ) -> Result {
-        in_blocks(elements, most, |at, count| {
+    pub unsafe fn allreduce<T: Equivalence>(&self, send: *const T, receive: *mut T, elements: u64) -> Result {
+        in_blocks(elements, |at, count| {
             // SAFETY: each block lies within the caller's elements.
             unsafe {
                 let (send, receive) = (send.add(at).cast(), receive.add(at).cast());
@@ -78,20 +72,13 @@ impl Communicator {
         })
     }
 
-    /// MPI_Reduce with MPI_SUM to `root`. It makes as many calls as `elements` needs with at most `most` elements each.
+    /// MPI_Reduce with MPI_SUM to `root`, in as many calls as `elements` needs.
     ///
     /// # Safety
     /// `send` must hold `elements` elements; on the root `receive` must hold them too. They must not overlap. Every rank
-    /// must pass the same `elements`, `root` and `most`.
-    pub unsafe fn reduce<T: Equivalence>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        elements: u64,
-        root: usize,
-        most: u64,
-    ) -> Result {
-        in_blocks(elements, most, |at, count| {
+    /// must pass the same `elements` and `root`.
+    pub unsafe fn reduce<T: Equivalence>(&self, send: *const T, receive: *mut T, elements: u64, root: usize) -> Result {
+        in_blocks(elements, |at, count| {
             // SAFETY: each block lies within the caller's elements. Ranks other than the root do not write to `receive`,
             // so they pass its beginning, which is a valid pointer.
             unsafe {
@@ -107,7 +94,7 @@ impl Communicator {
     /// # Safety
     /// `data` must hold `bytes` bytes. Every rank must pass the same `root` and `bytes`.
     pub unsafe fn broadcast_from(&self, root: usize, data: *mut u8, bytes: u64) -> Result {
-        in_blocks(bytes, MOST_ELEMENTS, |at, count| {
+        in_blocks(bytes, |at, count| {
             // SAFETY: each block lies within the caller's bytes.
             unsafe { call!(MPI_Bcast, data.add(at).cast(), count, ffi::RSMPI_UINT8_T, root as c_int, self.handle()) }
         })
@@ -208,11 +195,11 @@ fn datatype<T: Equivalence>() -> ffi::MPI_Datatype {
     T::equivalent_datatype().as_raw()
 }
 
-/// Calls `each` with the offset and the length of every block of `total` elements. A block has at most `most` elements.
-fn in_blocks(total: u64, most: u64, mut each: impl FnMut(usize, c_int) -> Result) -> Result {
-    let most = most.clamp(1, MOST_ELEMENTS);
-    for at in (0..total).step_by(most as usize) {
-        each(at as usize, (total - at).min(most) as c_int)?;
+/// Calls `each` with the offset and the length of every block of `total` elements. A block has at most
+/// [`MOST_ELEMENTS`].
+fn in_blocks(total: u64, mut each: impl FnMut(usize, c_int) -> Result) -> Result {
+    for at in (0..total).step_by(MOST_ELEMENTS as usize) {
+        each(at as usize, (total - at).min(MOST_ELEMENTS) as c_int)?;
     }
     Ok(())
 }
