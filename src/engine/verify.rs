@@ -14,7 +14,7 @@ pub const REFERENCE: &str = "flat server, client order";
 
 /// The comparison of a result with the reference, for one rank's ranges or, after [`Verification::merge`], for all
 /// ranks'.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verification {
     /// Number of elements compared.
     pub elements: u64,
@@ -28,12 +28,6 @@ pub struct Verification {
     pub wrong: u64,
     /// Index of the first wrong element.
     pub first_wrong: Option<u64>,
-}
-
-impl Default for Verification {
-    fn default() -> Self {
-        Verification { elements: 0, differing: 0, max_ulp: 0, max_relative_error: 0.0, wrong: 0, first_wrong: None }
-    }
 }
 
 impl Verification {

@@ -3,6 +3,8 @@
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
+use crate::with_element;
+
 /// The type of a gradient's elements, as named in experiments and files.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
@@ -33,19 +35,12 @@ impl Dtype {
 
     /// Returns the size of one element, bytes.
     pub fn size(self) -> usize {
-        match self {
-            Dtype::F32 => 4,
-            Dtype::F64 => 8,
-            Dtype::F16 | Dtype::Bf16 => 2,
-        }
+        with_element!(self, E => size_of::<E>())
     }
 
     /// Returns the size of one element of the accumulation type, bytes.
     pub fn accumulator_size(self) -> usize {
-        match self {
-            Dtype::F64 => 8,
-            Dtype::F32 | Dtype::F16 | Dtype::Bf16 => 4,
-        }
+        with_element!(self, E => size_of::<<E as Element>::Acc>())
     }
 }
 
