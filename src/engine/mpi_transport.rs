@@ -261,7 +261,6 @@ impl Collectives for MpiTransport<'_> {
 unsafe fn make<T: Equivalence>(all: &Communicator, made: &CollectiveCall<'_>) -> Result<(), MpiError> {
     let CollectiveCall { elements, parts, counts, .. } = *made;
     let (send, receive) = (made.send.cast::<T>(), made.receive.cast::<T>());
-    let size = size_of::<T>() as u64;
     // SAFETY: as promised by the caller.
     unsafe {
         match made.call {
@@ -272,12 +271,8 @@ unsafe fn make<T: Equivalence>(all: &Communicator, made: &CollectiveCall<'_>) ->
             Call::ReduceScatterBlock { block } => all.reduce_scatter_block(send, receive, block),
             Call::Scatter { root } => all.scatter(root, send, receive, parts),
             Call::Gather { root } => all.gather_to(root, send, receive, parts),
-            Call::Allgather if elements <= MOST_ELEMENTS => all.allgather_elements(send, receive, parts),
-            Call::Allgather => {
-                let parts: Vec<_> = parts.iter().map(|(start, length)| (start * size, length * size)).collect();
-                all.allgather(made.send, made.receive, &parts)
-            }
-            Call::Broadcast { root } => all.broadcast_from(root, made.receive, elements * size),
+            Call::Allgather => all.allgather(send, receive, parts),
+            Call::Broadcast { root } => all.broadcast_from(root, made.receive, elements * size_of::<T>() as u64),
         }
     }
 }

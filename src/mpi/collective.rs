@@ -144,46 +144,30 @@ impl Communicator {
         unsafe { call!(MPI_Gatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), root, comm) }
     }
 
-    /// MPI_Allgatherv. The elements of rank r become the elements `parts[r]` of every rank's `receive`.
-    ///
-    /// # Errors
-    /// [`MpiError::Limit`] if an offset or a length exceeds a C int.
+    /// MPI_Allgatherv. The elements of rank r become the elements `parts[r]` of every rank's `receive`. If they are more
+    /// than [`MOST_ELEMENTS`] together, each rank broadcasts its part instead, one rank after another.
     ///
     /// # Safety
     /// `send` must hold this rank's part and `receive` all parts. They must not overlap. Every rank must pass the same
     /// `parts`.
-    pub unsafe fn allgather_elements<T: Equivalence>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        parts: &[(u64, u64)],
-    ) -> Result {
-        let (counts, offsets) = as_ints("MPI_Allgatherv", parts)?;
-        let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
-        let (receive, comm) = (receive.cast(), self.handle());
-        // SAFETY: the caller promises it.
-        unsafe { call!(MPI_Allgatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), comm) }
-    }
-
-    /// MPI_Allgatherv of bytes. Where an offset or a length exceeds a C int, each rank broadcasts its part instead, one
-    /// rank after another.
-    ///
-    /// # Safety
-    /// `send` must hold this rank's part and `receive` all parts. They must not overlap. Every rank must pass the same
-    /// `parts`.
-    pub unsafe fn allgather(&self, send: *const u8, receive: *mut u8, parts: &[(u64, u64)]) -> Result {
-        if as_ints("MPI_Allgatherv", parts).is_ok() {
+    pub unsafe fn allgather<T: Equivalence>(&self, send: *const T, receive: *mut T, parts: &[(u64, u64)]) -> Result {
+        if parts.iter().map(|(_, length)| length).sum::<u64>() <= MOST_ELEMENTS {
+            let (counts, offsets) = as_ints("MPI_Allgatherv", parts)?;
+            let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
+            let (receive, comm) = (receive.cast(), self.handle());
             // SAFETY: the caller promises it.
-            return unsafe { self.allgather_elements(send, receive, parts) };
+            return unsafe {
+                call!(MPI_Allgatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), comm)
+            };
         }
-        for (rank, (offset, bytes)) in parts.iter().enumerate() {
+        for (rank, (offset, length)) in parts.iter().enumerate() {
             // SAFETY: the caller promises that each part lies within `receive`.
             unsafe {
                 let place = receive.add(*offset as usize);
                 if rank == self.rank() {
-                    std::ptr::copy_nonoverlapping(send, place, *bytes as usize);
+                    std::ptr::copy_nonoverlapping(send, place, *length as usize);
                 }
-                self.broadcast_from(rank, place, *bytes)?;
+                self.broadcast_from(rank, place.cast(), length * size_of::<T>() as u64)?;
             }
         }
         Ok(())
