@@ -1,6 +1,6 @@
 //! The MPI library's part of a round: its calls in order, applied to the local sums, and the division.
 
-use crate::engine::kernels::{self, Store, SumStart, Term};
+use crate::engine::kernels::{self, Store, Target, Term};
 use crate::engine::ledger::{Ledger, Purpose};
 use crate::engine::transport::{CollectiveCall, Collectives, Transport};
 use crate::engine::{Buffer, EngineError};
@@ -148,15 +148,8 @@ impl<E: Element> LibraryCalls<E> {
         // SAFETY: both buffers have room for the rank's range. If they are the same, each element is read before it is
         // written.
         unsafe {
-            kernels::accumulate_and_finish(
-                SumStart::Fresh,
-                std::ptr::null_mut(),
-                &terms,
-                out.as_ptr().cast(),
-                self.divisor,
-                length,
-                Store::Cached,
-            );
+            let target = Target::Finished { out: out.as_ptr().cast(), divisor: self.divisor };
+            kernels::form(None, &terms, target, length, Store::Cached);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::EngineError;
 use crate::engine::entry::{Entry, Located};
-use crate::engine::kernels::{self, Store, SumStart, Term};
+use crate::engine::kernels::{self, Store, Target, Term};
 use crate::engine::spec::{Production, Spec};
 use crate::engine::sum_input::{SumInput, SumMemory, delivered};
 use crate::engine::token::Token;
@@ -263,7 +263,6 @@ impl<E: Element> PieceTask<E> {
         tokens: &mut Vec<usize>,
     ) -> Result<(), EngineError> {
         let length = range.len() as usize;
-        let start = if self.next == 0 { SumStart::Fresh } else { SumStart::Continue };
         let offset = (range.start - self.task.range.start) as usize;
         // Past the cache: a large output written in one pass, either a result or a sum that is only read when complete.
         let elements = if self.task.hold == Hold::Result { self.task.range.len() as usize } else { length };
@@ -276,26 +275,22 @@ impl<E: Element> PieceTask<E> {
             // SAFETY: every term has `length` elements from its pointer on, and the sum has room for the piece. Inputs
             // were complete when they were collected, and no one else writes the sum.
             unsafe {
-                match self.sum {
+                let (acc, target) = match self.sum {
                     Destination::Partial { base, ring } => {
-                        let piece = match ring {
-                            Some(ring) => base.add(((self.piece % ring) * self.task.piece) as usize),
-                            None => base.add(offset),
-                        };
-                        kernels::accumulate(start, &self.terms, piece.add(at), go, store);
+                        let piece = ring.map_or(offset, |ring| ((self.piece % ring) * self.task.piece) as usize);
+                        let acc = base.add(piece + at);
+                        (acc, Target::Partial(acc))
                     }
                     Destination::Result { out, scratch } => {
                         let out = out.add(offset + at);
                         let acc =
                             if size_of::<E>() == size_of::<E::Acc>() { out.cast() } else { scratch.wrapping_add(at) };
-                        if last {
-                            kernels::accumulate_and_finish(start, acc, &self.terms, out, self.divisor, go, store);
-                        } else {
-                            kernels::accumulate(start, &self.terms, acc, go, Store::Cached);
-                        }
+                        let finished = Target::Finished { out, divisor: self.divisor };
+                        (acc, if last { finished } else { Target::Partial(acc) })
                     }
-                    Destination::Nothing => {}
-                }
+                    Destination::Nothing => return Ok(()),
+                };
+                kernels::form((self.next > 0).then_some(acc.cast_const()), &self.terms, target, go, store);
                 for term in &mut self.terms {
                     *term = match *term {
                         Term::Weighted { data, weight } => Term::Weighted { data: data.add(go), weight },

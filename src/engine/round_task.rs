@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::EngineError;
 use crate::engine::entry::Located;
-use crate::engine::kernels::{self, Store, SumStart, Term};
+use crate::engine::kernels::{self, Store, Target, Term};
 use crate::engine::spec::{Production, Spec};
 use crate::engine::sum_input::{SumInput, SumMemory, delivered};
 use crate::engine::transport::Transport;
@@ -94,26 +94,18 @@ impl<E: Element> RoundTask<E> {
 
     /// Adds the terms of inputs `first` to `last` to `length` elements from `from` on.
     fn add(&mut self, first: usize, last: usize, from: u64, length: u64) {
-        let start = if first == 0 { SumStart::Fresh } else { SumStart::Continue };
         let finishes = last + 1 == self.inputs.len();
         // SAFETY: every term has `length` elements, the sum and the finished range hold the task's range, and no one
         // else writes them.
         unsafe {
             let acc = self.acc.add(from as usize);
-            if finishes && !self.out.is_null() {
-                let out = self.out.add(from as usize);
-                kernels::accumulate_and_finish(
-                    start,
-                    acc,
-                    &self.terms,
-                    out,
-                    self.divisor,
-                    length as usize,
-                    Store::Cached,
-                );
+            let target = if finishes && !self.out.is_null() {
+                Target::Finished { out: self.out.add(from as usize), divisor: self.divisor }
             } else {
-                kernels::accumulate(start, &self.terms, acc, length as usize, Store::Cached);
-            }
+                Target::Partial(acc)
+            };
+            let lead = (first > 0).then_some(acc.cast_const());
+            kernels::form(lead, &self.terms, target, length as usize, Store::Cached);
         }
         self.done[first..=last].fill(from + length);
         if finishes {
