@@ -1,16 +1,15 @@
 //! Shows a result file to people (a text table) and programs (JSON, CSV).
 
 mod answer;
-mod beaten_limits;
 mod csv;
 mod guidelines;
-mod interference;
 mod json;
 pub mod number;
 pub mod page;
 pub mod scaling;
 mod table;
 mod view;
+mod warnings;
 
 pub use answer::sentences;
 pub use csv::csv;
