@@ -40,7 +40,7 @@ pub fn svg(picture: &Picture, title: &str, notes: Option<&[String]>) -> String {
     let legend = top + f64::from(picture.height) + BELOW;
     let below = legend + LINE * rows.len() as f64 + 4.0;
     let height = below + if lines.is_empty() { 2.0 } else { LINE * lines.len() as f64 + 10.0 };
-    let mut drawing = Drawing { svg: String::new(), is_bare: notes.is_none() };
+    let mut drawing = SvgDrawing { svg: String::new(), is_bare: notes.is_none() };
     if notes.is_some() {
         drawing.rectangle((0.0, 0.0), (WIDTH, height), GROUND);
     }
@@ -49,7 +49,8 @@ pub fn svg(picture: &Picture, title: &str, notes: Option<&[String]>) -> String {
     }
     let bottom = top + f64::from(picture.height);
     let above = if picture.y.title.is_empty() { 4.0 } else { 20.0 };
-    Field { picture, x: [6.0 + left_of(&picture.y), WIDTH - 24.0], y: [bottom, top + above] }.draw(&mut drawing, top);
+    MarkField { picture, x: [6.0 + left_of(&picture.y), WIDTH - 24.0], y: [bottom, top + above] }
+        .draw(&mut drawing, top);
     for (index, row) in rows.iter().enumerate() {
         let wide = (WIDTH - 20.0) / row.len().max(if rows.len() > 1 { 2 } else { 1 }) as f64;
         for (column, (sign, text)) in row.iter().enumerate() {
@@ -106,12 +107,12 @@ fn left_of(axis: &Axis) -> f64 {
 }
 
 /// The elements drawn so far.
-struct Drawing {
+struct SvgDrawing {
     svg: String,
     is_bare: bool,
 }
 
-impl Drawing {
+impl SvgDrawing {
     fn add(&mut self, element: Markup) {
         self.svg.push_str(&element.into_string());
     }
@@ -204,7 +205,7 @@ fn joined(points: &[Pixels]) -> String {
 }
 
 /// The area of the marks.
-struct Field<'p> {
+struct MarkField<'p> {
     picture: &'p Picture,
     /// Pixels of the ends of the x axis.
     x: [f64; 2],
@@ -212,7 +213,7 @@ struct Field<'p> {
     y: [f64; 2],
 }
 
-impl Field<'_> {
+impl MarkField<'_> {
     /// Pixels of positions on the axes.
     fn at(&self, (x, y): (f64, f64)) -> Pixels {
         let on = |axis: &Axis, place: f64, [begin, end]: [f64; 2]| {
@@ -222,7 +223,7 @@ impl Field<'_> {
         (on(&self.picture.x, x, self.x), on(&self.picture.y, y, self.y))
     }
 
-    fn draw(&self, drawing: &mut Drawing, top: f64) {
+    fn draw(&self, drawing: &mut SvgDrawing, top: f64) {
         let Picture { x, y, height, .. } = self.picture;
         let ([left, right], [bottom, upper]) = (self.x, self.y);
         if !y.title.is_empty() {
@@ -251,7 +252,7 @@ impl Field<'_> {
         self.picture.marks.iter().for_each(|mark| self.draw_mark(drawing, mark));
     }
 
-    fn draw_mark(&self, drawing: &mut Drawing, mark: &Mark) {
+    fn draw_mark(&self, drawing: &mut SvgDrawing, mark: &Mark) {
         let Picture { x, y, .. } = self.picture;
         // The marks of a row are below its name.
         let lower = if y.rows.is_empty() { 0.0 } else { 0.2 };
