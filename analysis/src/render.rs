@@ -214,11 +214,11 @@ struct MarkField<'p> {
 }
 
 impl MarkField<'_> {
-    /// Pixels of positions on the axes.
+    /// Pixels of positions on the axes; those beyond an axis are at its end.
     fn at(&self, (x, y): (f64, f64)) -> Pixels {
         let on = |axis: &Axis, place: f64, [begin, end]: [f64; 2]| {
             let (low, high) = (axis.place(axis.low), axis.place(axis.high));
-            begin + (place - low) / (high - low) * (end - begin)
+            begin + ((place - low) / (high - low)).clamp(0.0, 1.0) * (end - begin)
         };
         (on(&self.picture.x, x, self.x), on(&self.picture.y, y, self.y))
     }
