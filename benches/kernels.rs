@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use gradshard::engine::kernels::{Store, SumStart, Term, Variant, accumulate_and_finish, accumulate_and_finish_with};
+use gradshard::engine::kernels::{Store, Target, Term, Variant, form, form_with};
 use gradshard::gradient::Element;
 use half::{bf16, f16};
 
@@ -90,8 +90,7 @@ fn kernel<E: Element>(bencher: Bencher, variant: Variant, inputs: usize, len: us
         let out = buffers[0].at(0);
         // SAFETY: every buffer holds len elements.
         unsafe {
-            let fresh = SumStart::Fresh;
-            accumulate_and_finish_with::<E>(variant, fresh, std::ptr::null(), &terms, out, divisor, len, store);
+            form_with::<E>(variant, None, &terms, Target::Finished { out, divisor }, len, store);
         }
     });
 }
@@ -247,7 +246,7 @@ mod two_threads {
             // SAFETY: both halves are inside every buffer and do not overlap.
             unsafe {
                 let out = buffers[0].at(at);
-                accumulate_and_finish(SumStart::Fresh, std::ptr::null(), &terms, out, 100.0, HALF, store);
+                form(None, &terms, Target::Finished { out, divisor: 100.0 }, HALF, store);
             }
         });
     }

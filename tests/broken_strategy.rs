@@ -151,7 +151,7 @@ fn job(
     let file = directory.path().join("broken.json");
     std::fs::write(&file, experiment.to_string()).unwrap();
     let output = Some(directory.path().join("broken.h5"));
-    let request = Request { output, limits: false, ..Request::new(file) };
+    let request = Request { output, no_limits: true, ..Request::new(file) };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         around(transport, &|transport| {
             let finished = run_with(strategies, transport, &request, &mut Quiet).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::caveat::Caveat;
 use crate::picture::Picture;
-use crate::render::{Frame, RenderError, svg};
+use crate::render::svg;
 
 /// A figure of the report.
 #[derive(Clone, Debug)]
@@ -21,13 +21,10 @@ pub struct Figure {
 
 impl Figure {
     /// The SVG as a separate file, with title, caption and caveats.
-    ///
-    /// # Errors
-    /// The errors of [`svg`].
-    pub fn standalone(&self) -> Result<String, RenderError> {
+    pub fn standalone(&self) -> String {
         let mut notes = vec![self.caption.clone()];
         notes.extend(self.caveats.iter().map(|caveat| format!("! {caveat}.")));
-        svg(&self.picture, Some(Frame { title: &self.title, notes: &notes }))
+        svg(&self.picture, &self.title, Some(&notes))
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::compare::Pair;
 use crate::figure::Figure;
 use crate::number::{NONE, bytes, counted, grouped, interval, percent, rate, seconds, trimmed};
-use crate::render::{RenderError, svg};
+use crate::render::svg;
 use crate::report::{Answer, Mood, Report, Section};
 use crate::source::{Compared, OpenFile};
 use crate::style::variables;
@@ -25,14 +25,10 @@ const PAIRS: usize = 200;
 const JSON: usize = 30_000;
 
 /// Makes the page.
-///
-/// # Errors
-/// The errors of the figures.
-pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) -> Result<String, RenderError> {
+pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) -> String {
     let labels: Vec<&str> = sources.iter().map(|source| source.label.as_str()).collect();
     let title = if labels.len() > 3 { counted(labels.len(), "file") } else { labels.join(", ") };
-    let sections = report.sections.iter().map(section).collect::<Result<Vec<Markup>, RenderError>>()?;
-    let page = html! {
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -52,7 +48,7 @@ pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) ->
                 h1 { "Shard the gradient, or build a tree? " (title) }
                 (answers(&report.answers))
                 (warnings(report, sources))
-                @for section in &sections { (section) }
+                @for part in &report.sections { (section(part)) }
                 @if !report.pairs.is_empty() { (pairs(&report.pairs)) }
                 (tables(report))
                 h2 id="environment" { "Environment" }
@@ -60,8 +56,8 @@ pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) ->
                 p.note { "Written by gradshard-report " (env!("CARGO_PKG_VERSION")) ". Each figure lies beside this page as SVG and PNG, the tables as CSV." }
             } }
         }
-    };
-    Ok(page.into_string())
+    }
+    .into_string()
 }
 
 fn answers(answers: &[Answer]) -> Markup {
@@ -98,33 +94,27 @@ fn warnings(report: &Report<'_>, sources: &[OpenFile]) -> Markup {
     }
 }
 
-fn section(section: &Section) -> Result<Markup, RenderError> {
-    let figures = section.figures.iter().map(figure).collect::<Result<Vec<Markup>, RenderError>>()?;
-    Ok(html! {
+fn section(section: &Section) -> Markup {
+    html! {
         h2 { (section.title) }
         @if !section.note.is_empty() { p.note { (section.note) } }
-        div.figures { @for figure in &figures { (figure) } }
-    })
+        div.figures { @for one in &section.figures { (figure(one)) } }
+    }
 }
 
-fn figure(figure: &Figure) -> Result<Markup, RenderError> {
-    let described = html! { svg role="img" aria-label=(figure.title) {} }.into_string();
-    let opening = described.trim_end_matches("></svg>").to_owned() + " ";
-    // The page contains the texts itself.
-    let svg =
-        svg(&figure.picture, None)?.replacen("<svg ", &opening, 1).replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
+fn figure(figure: &Figure) -> Markup {
     let [as_svg, as_png] = ["svg", "png"].map(|ending| format!("{}.{ending}", figure.name));
-    Ok(html! {
+    html! {
         figure id=(figure.name) {
             h3 { (figure.title) }
-            (PreEscaped(svg))
+            (PreEscaped(svg(&figure.picture, &figure.title, None)))
             figcaption {
                 p { (figure.caption) }
                 @for caveat in &figure.caveats { p.not { "! " (caveat) "." } }
                 p { a href=(as_svg) { "SVG" } " " a href=(as_png) { "PNG" } }
             }
         }
-    })
+    }
 }
 
 fn tables(report: &Report<'_>) -> Markup {

@@ -2,25 +2,12 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 
 /// Pixels of the PNG per pixel of the picture, in each direction.
 const SCALE: f32 = 2.0;
-
-/// An SVG could not be converted. This would be a fault of this program.
-#[derive(Debug, thiserror::Error)]
-pub enum PngError {
-    /// The SVG is not valid.
-    #[error("the SVG is not well-formed: {0}")]
-    Svg(#[from] resvg::usvg::Error),
-    /// The picture does not fit into memory, or has no size.
-    #[error("a picture of {0} x {1} pixels cannot be held")]
-    Size(u32, u32),
-    /// The PNG could not be encoded.
-    #[error("PNG: {0}")]
-    Encoding(String),
-}
 
 /// Converts SVGs to PNGs, and loads the font once.
 pub struct Rasteriser {
@@ -42,12 +29,13 @@ impl Rasteriser {
     /// Converts an SVG to a PNG of twice the size.
     ///
     /// # Errors
-    /// See [`PngError`].
-    pub fn png(&self, svg: &str) -> Result<Vec<u8>, PngError> {
-        let tree = Tree::from_str(svg, &self.options)?;
+    /// The SVG is not valid, or the picture does not fit into memory. This would be a fault of this program.
+    pub fn png(&self, svg: &str) -> anyhow::Result<Vec<u8>> {
+        let tree = Tree::from_str(svg, &self.options).context("the SVG is not well-formed")?;
         let [width, height] = [tree.size().width(), tree.size().height()].map(|side| (side * SCALE).ceil() as u32);
-        let mut pixels = Pixmap::new(width, height).ok_or(PngError::Size(width, height))?;
+        let pixels = Pixmap::new(width, height);
+        let mut pixels = pixels.with_context(|| format!("a picture of {width} x {height} pixels cannot be held"))?;
         resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
-        pixels.encode_png().map_err(|error| PngError::Encoding(error.to_string()))
+        pixels.encode_png().context("PNG")
     }
 }

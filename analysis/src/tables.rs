@@ -7,23 +7,11 @@ use gradshard::results::column::Row;
 use crate::compare::Pair;
 use crate::source::OpenFile;
 
-/// Writes every cell of every file: the file's label, then the columns of `/cells`.
+/// Writes every row of a table of every file, such as `/cells`: the file's label, then the table's columns.
 ///
 /// # Errors
 /// The errors of the writer.
-pub fn cells(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
-    rows(sources, out, |source| &source.file.cells)
-}
-
-/// Writes every ratio of every file: the file's label, then the columns of `/ratios`.
-///
-/// # Errors
-/// The errors of the writer.
-pub fn ratios(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
-    rows(sources, out, |source| &source.file.ratios)
-}
-
-fn rows<R: Row>(sources: &[OpenFile], out: impl Write, of: impl Fn(&OpenFile) -> &Vec<R>) -> io::Result<()> {
+pub fn rows<R: Row>(sources: &[OpenFile], out: impl Write, of: impl Fn(&OpenFile) -> &Vec<R>) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record(std::iter::once("label").chain(R::COLUMNS.iter().map(|column| column.name)))?;
     for source in sources {

@@ -39,10 +39,10 @@ pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
     let out = &arguments.out;
     fs::create_dir_all(out).with_context(|| format!("--out {}: cannot be made", out.display()))?;
     let put = |name: &str, contents: &[u8]| put(out, name, contents);
-    put("index.html", page(&report, &sources, &baseline)?.as_bytes())?;
+    put("index.html", page(&report, &sources, &baseline).as_bytes())?;
     let rasteriser = Rasteriser::default();
     for figure in report.sections.iter().flat_map(|section| &section.figures) {
-        let svg = figure.standalone()?;
+        let svg = figure.standalone();
         put(&format!("{}.svg", figure.name), svg.as_bytes())?;
         put(&format!("{}.png", figure.name), &rasteriser.png(&svg)?)?;
     }
@@ -51,8 +51,8 @@ pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
         write(&mut text).with_context(|| format!("{name}: cannot be made"))?;
         put(name, &text)
     };
-    table("cells.csv", &|text| tables::cells(&sources, text))?;
-    table("ratios.csv", &|text| tables::ratios(&sources, text))?;
+    table("cells.csv", &|text| tables::rows(&sources, text, |source| &source.file.cells))?;
+    table("ratios.csv", &|text| tables::rows(&sources, text, |source| &source.file.ratios))?;
     table("answers.csv", &|text| tables::answers(&sources, text))?;
     if !report.pairs.is_empty() {
         table("side-by-side.csv", &|text| tables::pairs(&report.pairs, text))?;

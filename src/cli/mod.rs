@@ -49,7 +49,7 @@ a signal (SIGTERM, SIGINT, SIGUSR1), finished comparisons are saved, run --resum
 #[derive(Subcommand)]
 enum Command {
     /// Carry out an experiment and write the result file
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Find the largest gradient that each strategy aggregates under a memory limit
     Ceiling(ceiling::CeilingArgs),
     /// Price plans, on functions and on nodes; crossovers, the best number of shards, calibration
@@ -124,7 +124,7 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let done = match cli.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(*args),
         Command::Ceiling(args) => ceiling::ceiling(&args),
         Command::Cost(args) => cost::cost(&args),
         Command::Plan(args) => plan::plan(&args),

@@ -23,14 +23,12 @@ pub fn models(args: &ModelsArgs) -> Result<(), Failure> {
     let text = match args.format {
         ListFormat::Text => {
             let widest = layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
-            let lines = layers.iter().map(|layer| {
-                let elements: u64 = layer.shape.iter().product();
-                format!("{:<widest$}  {elements:>12}  {:?}\n", layer.name, layer.shape)
-            });
+            let lines = layers
+                .iter()
+                .map(|layer| format!("{:<widest$}  {:>12}  {:?}\n", layer.name, layer.elements(), layer.shape));
             lines.collect::<String>()
         }
         ListFormat::Json => {
-            let layers: Vec<_> = layers.iter().map(|layer| json!({"name": layer.name, "shape": layer.shape})).collect();
             format!("{:#}\n", json!({"name": model.name, "elements": model.elements, "layers": layers}))
         }
     };
@@ -48,11 +46,7 @@ fn list(format: ListFormat) -> String {
             lines.collect()
         }
         ListFormat::Json => {
-            let list: Vec<_> = catalogue()
-                .iter()
-                .map(|model| json!({"name": model.name, "elements": model.elements, "about": model.about}))
-                .collect();
-            format!("{:#}\n", serde_json::Value::from(list))
+            format!("{:#}\n", json!(catalogue()))
         }
     }
 }

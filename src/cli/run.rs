@@ -1,10 +1,8 @@
 //! `gradshard run`: carries out an experiment.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use gradshard::engine::{Transport, run_threads};
-use gradshard::job::{self, Finished, JobError, Progress, Request, Stop, Watching, dry_run};
+use gradshard::job::{self, Finished, JobError, Progress, Request, dry_run};
 use gradshard::results::show::table;
 
 use super::{BAD_INPUT, Failure, STOPPED, input, print, say, signals};
@@ -15,37 +13,12 @@ mod supervise;
 
 #[derive(Args)]
 pub struct RunArgs {
-    /// The experiment, JSON (see configs/ and configs/experiment.schema.json)
-    experiment: PathBuf,
-    /// The result file, HDF5 [default: the experiment's name with .h5]
-    #[arg(long, short)]
-    output: Option<PathBuf>,
-    /// Measure on the first K of the job's nodes for each of these K, instead of the experiment's own "nodes"
-    #[arg(long, value_name = "K,K", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=65536))]
-    nodes: Option<Vec<u64>>,
-    /// Replace the result file if it exists
-    #[arg(long)]
-    force: bool,
-    /// Continue the result file: cells that it holds are not measured again
-    #[arg(long, conflicts_with = "force")]
-    resume: bool,
-    /// Do not measure the machine's limits first (one to two seconds, more with very large caches); shares of the limit
-    /// stay empty
-    #[arg(long)]
-    no_limits: bool,
-    /// Rounds in which the kernel is asked, before and after, for the ranks' memory; alternate shows what this costs
-    #[arg(long, value_enum, default_value = "every", value_name = "ROUNDS")]
-    watch: Watching,
-    /// Try cells that are predicted to exceed their ceiling
-    #[arg(long)]
-    ignore_prediction: bool,
+    #[command(flatten)]
+    request: Request,
     /// Start the job with this command, such as "mpirun -n 4". If an enforced ceiling kills the job in a cell, start it
     /// again without this cell
     #[arg(long, value_name = "COMMAND", conflicts_with = "threads")]
     launch: Option<String>,
-    /// Write each cell's aggregated gradient into this directory, as npy
-    #[arg(long, value_name = "DIR")]
-    keep_result: Option<PathBuf>,
     /// Play this many ranks as threads of one process, without MPI [default without a launcher: one a core]
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -55,16 +28,17 @@ pub struct RunArgs {
 }
 
 /// Runs the experiment over MPI if a launcher started this process, otherwise on threads.
-pub fn run(args: &RunArgs) -> Result<(), Failure> {
+pub fn run(mut args: RunArgs) -> Result<(), Failure> {
     // Before MPI starts, so that the handlers are in place for every signal.
-    let stop = signals::watch()?;
+    args.request.stop = signals::watch()?;
+    let args = &args;
     if let Some(command) = &args.launch {
-        return supervise::run(command, args, &stop);
+        return supervise::run(command, args);
     }
     #[cfg(feature = "mpi")]
     if let Some(launcher) = gradshard::mpi::launcher() {
         if args.threads.is_none() {
-            return super::under_mpi::with_mpi(|transport| on_rank(transport, args, &stop));
+            return super::under_mpi::with_mpi(|transport| on_rank(transport, args));
         }
         if launcher.processes > 1 {
             return Err(if super::is_silent() {
@@ -80,31 +54,19 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
-    let all = run_threads(&vec![0; threads], |transport| on_rank(transport, args, &stop));
+    let all = run_threads(&vec![0; threads], |transport| on_rank(transport, args));
     // Rank 0's outcome stands for all.
     all.into_iter().next().unwrap_or(Ok(()))
 }
 
-fn on_rank(transport: &mut dyn Transport, args: &RunArgs, stop: &Stop) -> Result<(), Failure> {
-    let request = Request {
-        experiment: args.experiment.clone(),
-        output: args.output.clone(),
-        nodes: args.nodes.clone(),
-        force: args.force,
-        keep_result: args.keep_result.clone(),
-        resume: args.resume,
-        limits: !args.no_limits,
-        watch: args.watch,
-        ignore_prediction: args.ignore_prediction,
-        stop: stop.clone(),
-    };
+fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure> {
     let first = transport.rank() == 0;
     if args.dry_run {
-        let text = dry_run(transport, &request).map_err(|error| failure(error, first))?;
+        let text = dry_run(transport, &args.request).map_err(|error| failure(error, first))?;
         return if first { print(&text) } else { Ok(()) };
     }
     let mut reporter: Box<dyn Progress> = if first { Box::new(Reporter::new()) } else { Box::new(job::Quiet) };
-    let finished = job::run(transport, &request, reporter.as_mut()).map_err(|error| failure(error, first))?;
+    let finished = job::run(transport, &args.request, reporter.as_mut()).map_err(|error| failure(error, first))?;
     let Some(Finished { results, path }) = finished else { return Ok(()) };
     print(&table(&results))?;
     eprintln!("results in {}", path.display());

@@ -33,12 +33,15 @@ pub fn choices(
         let estimate = estimate(&case.workload()?, platform, asked);
         found.push(Choice { case, estimate, on_frontier: false, cheapest: false, fastest: false });
     }
-    let cost = |choice: &Choice| {
-        if with_clients { choice.estimate.usd() } else { choice.estimate.without_clients_usd() }
-    };
     let points: Vec<Option<(crate::cost::Usd, f64)>> = found
         .iter()
-        .map(|choice| choice.estimate.infeasible.is_none().then(|| (cost(choice), choice.estimate.latency_s)))
+        .map(|choice| {
+            choice
+                .estimate
+                .infeasible
+                .is_none()
+                .then(|| (choice.estimate.counted_usd(with_clients), choice.estimate.latency_s))
+        })
         .collect();
     let least_usd = points.iter().flatten().map(|point| point.0).min();
     let least_s = points.iter().flatten().map(|point| point.1).fold(f64::INFINITY, f64::min);

@@ -78,6 +78,11 @@ impl Estimate {
     pub fn usd(&self) -> Usd {
         self.without_clients_usd() + self.clients_usd
     }
+
+    /// Returns the cost of a round, with the clients' own requests if they count.
+    pub fn counted_usd(&self, with_clients: bool) -> Usd {
+        if with_clients { self.usd() } else { self.without_clients_usd() }
+    }
 }
 
 /// Estimates the cost of a round of `work` on `platform`.

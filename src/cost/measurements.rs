@@ -61,19 +61,14 @@ pub struct Deployment {
     #[serde(default = "yes")]
     pub feasible: bool,
     /// Memory of its functions, MiB.
-    #[serde(default)]
     pub memory_mib: Option<u64>,
     /// Number of rounds.
-    #[serde(default)]
     pub rounds: Option<u64>,
     /// Duration of a round, seconds.
-    #[serde(default)]
     pub wall_s: Option<Positive>,
     /// Standard deviation of the durations of the rounds, seconds.
-    #[serde(default)]
     pub wall_sd_s: Option<Positive>,
     /// Published price of a round, without the clients' requests.
-    #[serde(default)]
     pub usd_per_round: Option<Usd>,
     /// The durations that this price counts.
     #[serde(default)]
@@ -102,25 +97,18 @@ pub struct LevelTimes {
     /// The statistic of the next four times.
     pub of: Statistic,
     /// Time for reading.
-    #[serde(default)]
     pub read_s: Option<Positive>,
     /// Time for summing.
-    #[serde(default)]
     pub sum_s: Option<Positive>,
     /// Time for writing.
-    #[serde(default)]
     pub write_s: Option<Positive>,
     /// Time of the whole function.
-    #[serde(default)]
     pub function_s: Option<Positive>,
     /// Time for reading and summing together.
-    #[serde(default)]
     pub read_and_sum_s: Option<Positive>,
     /// Time of the slowest function of a round.
-    #[serde(default)]
     pub slowest_s: Option<Positive>,
     /// Duration of the level.
-    #[serde(default)]
     pub phase_s: Option<Positive>,
 }
 

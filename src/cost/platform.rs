@@ -41,14 +41,6 @@ impl Platform {
             PlatformKind::Nodes => Ok(Platform::Nodes(Box::new(json(text, file)?))),
         }
     }
-
-    /// Returns the platform's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Platform::Functions(functions) => &functions.name,
-            Platform::Nodes(nodes) => &nodes.name,
-        }
-    }
 }
 
 /// AWS Lambda with S3 in us-east-1 as Barrak 2026 used them: configs/platforms/aws-lambda-s3.json.

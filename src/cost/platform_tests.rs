@@ -25,7 +25,11 @@ fn every_committed_platform_is_valid_and_names_itself() {
             continue;
         }
         let platform = Platform::parse(&std::fs::read_to_string(&path).unwrap(), &path).unwrap();
-        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), platform.name());
+        let name = match &platform {
+            Platform::Functions(functions) => &functions.name,
+            Platform::Nodes(nodes) => &nodes.name,
+        };
+        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), name);
         seen += 1;
     }
     assert!(seen >= 3);

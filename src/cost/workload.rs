@@ -96,12 +96,6 @@ impl Workload {
     pub fn largest_piece_bytes(&self) -> u64 {
         self.functions.iter().map(|function| function.piece_bytes).max().unwrap_or(0)
     }
-
-    /// Returns the bytes that all aggregators read.
-    pub fn read_bytes(&self) -> u64 {
-        self.functions.iter().map(|function| function.count * function.read_bytes).sum()
-    }
-
     /// Returns the levels that have aggregators, ascending.
     pub fn levels(&self) -> Vec<u32> {
         let mut levels: Vec<u32> = self.functions.iter().map(|function| function.level).collect();
@@ -141,7 +135,7 @@ mod tests {
             assert_eq!(work.invocations(), invocations, "{strategy}");
             assert_eq!((sum(|f| f.gets), sum(|f| f.puts())), (gets, puts), "{strategy}");
             // The published bytes include the header of the stored arrays, up to 128 bytes for each object.
-            assert_eq!(work.read_bytes(), read, "{strategy}");
+            assert_eq!(sum(|f| f.read_bytes), read, "{strategy}");
         }
     }
 

@@ -84,11 +84,6 @@ impl Buffer {
     pub fn as_ptr(&self) -> *mut u8 {
         self.start
     }
-
-    /// Returns the length, bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
 }
 
 impl Drop for Buffer {

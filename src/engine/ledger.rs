@@ -29,11 +29,6 @@ struct Counts {
 }
 
 impl Ledger {
-    /// Makes an empty account.
-    pub fn new() -> Ledger {
-        Ledger::default()
-    }
-
     /// Adds `bytes`; they are subtracted when the returned value is dropped.
     pub fn enter(&self, purpose: Purpose, bytes: u64) -> Entered {
         let at = purpose as usize;
@@ -47,16 +42,9 @@ impl Ledger {
         read(&self.0.current)
     }
 
-    /// Returns the peak of each purpose since the start or the last [`Ledger::restart`].
+    /// Returns the peak of each purpose since the start.
     pub fn peak(&self) -> Memory {
         read(&self.0.peak)
-    }
-
-    /// Resets the peak to the current bytes.
-    pub fn restart(&self) {
-        for (peak, current) in self.0.peak.iter().zip(&self.0.current) {
-            peak.store(current.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
     }
 }
 
@@ -89,15 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_outlives_what_made_it_until_a_restart() {
-        let ledger = Ledger::new();
+    fn the_peak_outlives_what_made_it() {
+        let ledger = Ledger::default();
         let kept = ledger.enter(Purpose::Result, 5);
         drop(ledger.enter(Purpose::Staging, 100));
         let also = ledger.enter(Purpose::Staging, 7);
         assert_eq!(ledger.current(), Memory { staging: 7, result: 5, ..Memory::default() });
         assert_eq!(ledger.peak(), Memory { staging: 100, result: 5, ..Memory::default() });
-        ledger.restart();
-        assert_eq!(ledger.peak(), ledger.current());
         drop((kept, also));
         assert_eq!(ledger.current(), Memory::default());
     }

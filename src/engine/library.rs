@@ -1,8 +1,8 @@
 //! The MPI library's part of a round: its calls in order, applied to the local sums, and the division.
 
-use crate::engine::kernels::{self, Store, SumStart, Term};
+use crate::engine::kernels::{self, Store, Target, Term};
 use crate::engine::ledger::{Ledger, Purpose};
-use crate::engine::transport::{Collectives, Transport};
+use crate::engine::transport::{CollectiveCall, Collectives, Transport};
 use crate::engine::{Buffer, EngineError};
 use crate::gradient::{Dtype, Element, Range};
 use crate::plan::lowering::LibraryCall;
@@ -119,38 +119,22 @@ impl<E: Element> LibraryCalls<E> {
         send: *const u8,
         receive: *mut u8,
     ) -> Result<(), EngineError> {
-        let parts = |ranges: &[Range]| ranges.iter().map(|range| (range.start, range.len())).collect::<Vec<_>>();
-        let size = dtype.size();
-        // SAFETY: as for this function.
+        let ranges = if matches!(stage.call, Call::Scatter { .. }) { &stage.ranges } else { held };
+        let parts: Vec<_> = ranges.iter().map(|range| (range.start, range.len())).collect();
+        let elements = self.elements;
+        let mut call = CollectiveCall { call: stage.call, dtype, send, receive, elements, parts: &parts, counts: &[] };
+        // SAFETY: as for this function. A broadcast's output holds the whole gradient, as its input does on the root.
         unsafe {
-            match stage.call {
-                Call::Reduce { root } => library.reduce(dtype, send, receive, self.elements, root)?,
-                Call::Allreduce => library.allreduce(dtype, send, receive, self.elements)?,
-                Call::ReduceScatterBlock { block } => library.reduce_scatter_block(dtype, send, receive, block)?,
-                Call::IreduceScatter => library.ireduce_scatter(dtype, send, receive, &stage.counts[0])?,
-                Call::ReduceScatter => {
-                    let (mut from, mut to) = (0, 0);
-                    for counts in &stage.counts {
-                        library.reduce_scatter(dtype, send.wrapping_add(from), receive.wrapping_add(to), counts)?;
-                        from += counts.iter().map(|count| *count as usize * size).sum::<usize>();
-                        to += counts[self.rank] as usize * size;
-                    }
-                }
-                Call::Scatter { root } => library.scatter(dtype, root, send, receive, &parts(&stage.ranges))?,
-                Call::Gather { root } => library.gather_parts(dtype, Some(root), send, receive, &parts(held))?,
-                Call::Allgather if self.elements > library.most_elements() => {
-                    let bytes = |(start, length)| (start * size as u64, length * size as u64);
-                    let parts: Vec<_> = parts(held).into_iter().map(bytes).collect();
-                    library.allgather(send, receive, &parts)?;
-                }
-                Call::Allgather => library.gather_parts(dtype, None, send, receive, &parts(held))?,
-                Call::Broadcast { root } => {
-                    let bytes = self.elements * size as u64;
-                    if root == self.rank {
-                        std::ptr::copy_nonoverlapping(send, receive, bytes as usize);
-                    }
-                    library.broadcast_from(root, receive, bytes)?;
-                }
+            if stage.call == (Call::Broadcast { root: self.rank }) {
+                std::ptr::copy_nonoverlapping(send, receive, elements as usize * dtype.size());
+            }
+            if stage.counts.is_empty() {
+                library.call(&call)?;
+            }
+            for counts in &stage.counts {
+                library.call(&CollectiveCall { counts, ..call })?;
+                call.send = call.send.wrapping_add(counts.iter().sum::<i32>() as usize * dtype.size());
+                call.receive = call.receive.wrapping_add(counts[self.rank] as usize * dtype.size());
             }
         }
         Ok(())
@@ -164,15 +148,8 @@ impl<E: Element> LibraryCalls<E> {
         // SAFETY: both buffers have room for the rank's range. If they are the same, each element is read before it is
         // written.
         unsafe {
-            kernels::accumulate_and_finish(
-                SumStart::Fresh,
-                std::ptr::null_mut(),
-                &terms,
-                out.as_ptr().cast(),
-                self.divisor,
-                length,
-                Store::Cached,
-            );
+            let target = Target::Finished { out: out.as_ptr().cast(), divisor: self.divisor };
+            kernels::form(None, &terms, target, length, Store::Cached);
         }
     }
 

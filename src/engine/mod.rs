@@ -20,6 +20,7 @@ mod round_task;
 #[cfg(feature = "mpi")]
 mod segments;
 pub mod spec;
+mod sum_input;
 pub mod threads;
 mod token;
 pub mod transport;

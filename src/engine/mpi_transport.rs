@@ -3,9 +3,11 @@
 use std::ops::Deref;
 
 use crate::engine::segments::Segments;
-use crate::engine::transport::{Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
-use crate::gradient::Dtype;
-use crate::mpi::{self, Communicator, MOST_ELEMENTS, Requests, SharedWindow, World};
+use crate::engine::transport::{
+    CollectiveCall, Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes,
+};
+use crate::mpi::{self, Communicator, Equivalence, MOST_ELEMENTS, MpiError, Requests, SharedWindow, World};
+use crate::plan::Call;
 
 /// Number of requests for which memory is reserved at the start, so that a usual round allocates nothing while timed.
 const ROOM: usize = 4096;
@@ -185,10 +187,6 @@ impl Transport for MpiTransport<'_> {
         self.requests.len()
     }
 
-    fn idle(&mut self) {
-        std::thread::yield_now();
-    }
-
     fn sent(&self) -> Sent {
         self.sent
     }
@@ -241,157 +239,40 @@ impl Transport for MpiTransport<'_> {
     }
 }
 
-/// Evaluates `$body` with `$type` as the type in which gradients of `$dtype` are summed.
-macro_rules! with_sum_type {
-    ($dtype:expr, $type:ident => $body:expr) => {
-        if $dtype.accumulator_size() == 8 {
-            type $type = f64;
-            $body
-        } else {
-            type $type = f32;
-            $body
-        }
-    };
-}
-
-/// Evaluates `$body` with `$type` as a type of the size of `$dtype`, for calls that move elements without summing.
-macro_rules! with_moved_type {
-    ($dtype:expr, $type:ident => $body:expr) => {
-        match $dtype.size() {
-            2 => {
-                type $type = u16;
-                $body
-            }
-            4 => {
-                type $type = f32;
-                $body
-            }
-            _ => {
-                type $type = f64;
-                $body
-            }
-        }
-    };
-}
-
 impl Collectives for MpiTransport<'_> {
-    unsafe fn reduce_scatter(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        counts: &[i32],
-    ) -> Result<(), TransportError> {
-        let all = &*self.ranks;
-        // SAFETY: as promised by the caller; the element type is that of `dtype`.
-        Ok(unsafe { with_sum_type!(dtype, T => all.reduce_scatter::<T>(send.cast(), receive.cast(), counts)) }?)
-    }
-
-    unsafe fn ireduce_scatter(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        counts: &[i32],
-    ) -> Result<(), TransportError> {
-        let all = &*self.ranks;
-        // SAFETY: as above.
-        Ok(unsafe { with_sum_type!(dtype, T => all.ireduce_scatter::<T>(send.cast(), receive.cast(), counts)) }?)
-    }
-
-    unsafe fn reduce_scatter_block(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        block: u64,
-    ) -> Result<(), TransportError> {
-        let all = &*self.ranks;
-        // SAFETY: as above.
-        Ok(unsafe { with_sum_type!(dtype, T => all.reduce_scatter_block::<T>(send.cast(), receive.cast(), block)) }?)
-    }
-
-    unsafe fn reduce(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        elements: u64,
-        root: usize,
-    ) -> Result<(), TransportError> {
-        let all = &*self.ranks;
-        let most = MOST_ELEMENTS;
-        // SAFETY: as above.
-        Ok(unsafe { with_sum_type!(dtype, T => all.reduce::<T>(send.cast(), receive.cast(), elements, root, most)) }?)
-    }
-
-    unsafe fn allreduce(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        elements: u64,
-    ) -> Result<(), TransportError> {
-        let all = &*self.ranks;
-        let most = MOST_ELEMENTS;
-        // SAFETY: as above.
-        Ok(unsafe { with_sum_type!(dtype, T => all.allreduce::<T>(send.cast(), receive.cast(), elements, most)) }?)
-    }
-
-    unsafe fn scatter(
-        &mut self,
-        dtype: Dtype,
-        root: usize,
-        send: *const u8,
-        receive: *mut u8,
-        parts: &[(u64, u64)],
-    ) -> Result<(), TransportError> {
-        let all = &*self.ranks;
-        // SAFETY: as above.
-        Ok(unsafe { with_moved_type!(dtype, T => all.scatter::<T>(root, send.cast(), receive.cast(), parts)) }?)
-    }
-
-    unsafe fn gather_parts(
-        &mut self,
-        dtype: Dtype,
-        root: Option<usize>,
-        send: *const u8,
-        receive: *mut u8,
-        parts: &[(u64, u64)],
-    ) -> Result<(), TransportError> {
-        let all = &*self.ranks;
-        // SAFETY: as above.
-        unsafe {
-            with_moved_type!(dtype, T => match root {
-                Some(root) => all.gather_to::<T>(root, send.cast(), receive.cast(), parts)?,
-                None => all.allgather_elements::<T>(send.cast(), receive.cast(), parts)?,
-            });
-        }
-        Ok(())
-    }
-
-    unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError> {
-        // SAFETY: as promised by the caller.
-        unsafe {
-            self.ranks.broadcast_from(root, data, bytes)?;
-        }
-        Ok(())
-    }
-
-    unsafe fn allgather(
-        &mut self,
-        send: *const u8,
-        receive: *mut u8,
-        parts: &[(u64, u64)],
-    ) -> Result<(), TransportError> {
-        // SAFETY: as promised by the caller.
-        unsafe {
-            self.ranks.allgather(send, receive, parts)?;
-        }
-        Ok(())
+    unsafe fn call(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError> {
+        // SAFETY: as promised by the caller. Calls that move elements without summing need only a type of their size.
+        Ok(unsafe {
+            match call.dtype.size() {
+                2 => make::<u16>(&self.ranks, call),
+                4 => make::<f32>(&self.ranks, call),
+                _ => make::<f64>(&self.ranks, call),
+            }
+        }?)
     }
 
     fn most_elements(&self) -> u64 {
         MOST_ELEMENTS
+    }
+}
+
+/// # Safety
+/// As for [`Collectives::call`]. An element has the type `T`, or its size if none is summed.
+unsafe fn make<T: Equivalence>(all: &Communicator, made: &CollectiveCall<'_>) -> Result<(), MpiError> {
+    let CollectiveCall { elements, parts, counts, .. } = *made;
+    let (send, receive) = (made.send.cast::<T>(), made.receive.cast::<T>());
+    // SAFETY: as promised by the caller.
+    unsafe {
+        match made.call {
+            Call::Reduce { root } => all.reduce(send, receive, elements, root),
+            Call::Allreduce => all.allreduce(send, receive, elements),
+            Call::ReduceScatter => all.reduce_scatter(send, receive, counts),
+            Call::IreduceScatter => all.ireduce_scatter(send, receive, counts),
+            Call::ReduceScatterBlock { block } => all.reduce_scatter_block(send, receive, block),
+            Call::Scatter { root } => all.scatter(root, send, receive, parts),
+            Call::Gather { root } => all.gather_to(root, send, receive, parts),
+            Call::Allgather => all.allgather(send, receive, parts),
+            Call::Broadcast { root } => all.broadcast_from(root, made.receive, elements * size_of::<T>() as u64),
+        }
     }
 }

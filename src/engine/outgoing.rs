@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::EngineError;
 use crate::engine::entry::Located;
-use crate::engine::spec::Spec;
+use crate::engine::spec::{Production, Spec};
 use crate::engine::token::Token;
 use crate::engine::transport::Transport;
 use crate::gradient::{Element, Range};
@@ -40,10 +40,7 @@ pub(super) struct RunOutgoing<E> {
     next: u64,
     /// The pieces in flight, by slot.
     under_way: Vec<Option<u64>>,
-    /// Time spent generating streamed gradients, s.
-    pub producing: f64,
-    /// The first error of the generation.
-    pub problem: Option<String>,
+    pub production: Production,
 }
 
 impl<E: Element> RunOutgoing<E> {
@@ -57,7 +54,7 @@ impl<E: Element> RunOutgoing<E> {
             elements += segment.range.len();
         }
         let under_way = vec![None; stream.depth as usize];
-        RunOutgoing { stream, index, runs, elements, slots, next: 0, under_way, producing: 0.0, problem: None }
+        RunOutgoing { stream, index, runs, elements, slots, next: 0, under_way, production: Production::default() }
     }
 
     /// Locates the tasks whose elements the stream sends.
@@ -73,8 +70,7 @@ impl<E: Element> RunOutgoing<E> {
     pub fn reset(&mut self) {
         self.next = 0;
         self.under_way.fill(None);
-        self.producing = 0.0;
-        self.problem = None;
+        self.production = Production::default();
     }
 
     /// Returns true when every piece is in flight or sent.
@@ -142,22 +138,17 @@ impl<E: Element> RunOutgoing<E> {
     /// Packs or generates the next piece into `slot`. Returns its size, bytes.
     fn fill(&mut self, slot: *mut u8, spec: &Spec<'_>) -> usize {
         let mut at = slot;
-        let (mut producing, mut problem) = (0.0, None);
+        let mut production = std::mem::take(&mut self.production);
         for (run, range) in self.next_runs() {
             let bytes = range.len() as usize * run.width;
             match run.place {
-                SentFrom::Produced(client) => {
-                    let (seconds, failed) = spec.produce(client, range, at.cast::<E>());
-                    producing += seconds;
-                    problem = problem.or(failed);
-                }
+                SentFrom::Produced(client) => production.add(spec, client, range, at.cast::<E>()),
                 // SAFETY: the elements are complete; the slot is free and has room for a piece.
                 _ => unsafe { std::ptr::copy_nonoverlapping(self.address(run, range), at, bytes) },
             }
             at = at.wrapping_add(bytes);
         }
-        self.producing += producing;
-        self.problem = self.problem.take().or(problem);
+        self.production = production;
         at.addr() - slot.addr()
     }
 

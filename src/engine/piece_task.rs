@@ -5,31 +5,20 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::EngineError;
 use crate::engine::entry::{Entry, Located};
-use crate::engine::kernels::{self, Store, SumStart, Term};
-use crate::engine::reach::map_for_reading;
-use crate::engine::spec::Spec;
+use crate::engine::kernels::{self, Store, Target, Term};
+use crate::engine::spec::{Production, Spec};
+use crate::engine::sum_input::{SumInput, SumMemory, delivered};
 use crate::engine::token::Token;
 use crate::engine::transport::Transport;
 use crate::gradient::{Element, Range};
 use crate::plan::Order;
-use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
+use crate::plan::lowering::{Feed, Hold, SumTask};
 
 /// Number of elements summed at a time while messages are in flight; in between, MPI can make progress.
 const GO: usize = 256 * 1024;
 /// Size of one sum, bytes, from which it is written past the cache. Such a sum would be evicted before it is read
 /// again.
 const STREAMED_FROM: usize = 8 << 20;
-
-/// One input, as the aggregator reads it.
-enum PieceSource<E: Element> {
-    /// A gradient in memory: the address of its element 0.
-    InPlace { data: *const E, weight: E::Acc },
-    /// An input that comes through slots, as number `place` of each piece's staged inputs. Without a weight it is a
-    /// partial sum.
-    Staged { place: u64, weight: Option<E::Acc>, produces: Option<u64> },
-    /// A partial sum on this node, available as far as it has been formed.
-    Growing { task: TaskRef, located: Located, start: u64, ring: Option<u64> },
-}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Slot {
@@ -52,7 +41,8 @@ pub(super) struct PieceTask<E: Element> {
     pub task: SumTask,
     index: usize,
     order: Order,
-    readings: Vec<PieceSource<E>>,
+    pub inputs: Vec<SumInput<E>>,
+    /// The inputs that come through slots.
     staged: Vec<usize>,
     slots: Vec<Slot>,
     slot_base: *mut u8,
@@ -66,58 +56,13 @@ pub(super) struct PieceTask<E: Element> {
     posted: u64,
     terms: Vec<Term<E>>,
     taken: Vec<usize>,
-    /// Time spent generating streamed gradients, s.
-    pub producing: f64,
-    /// The first error of the generation. The round continues, so that no other rank waits forever.
-    pub problem: Option<String>,
-}
-
-/// The memory that a task uses.
-pub(super) struct PieceMemory<E: Element> {
-    pub slots: *mut u8,
-    pub out: *mut E,
-    pub scratch: *mut E::Acc,
-    pub hold: *mut E::Acc,
-    pub located: Located,
+    pub production: Production,
 }
 
 impl<E: Element> PieceTask<E> {
-    /// `resident` returns the address of a gradient's element 0. Partial sums of this node are connected later, by
-    /// [`PieceTask::connect`].
-    pub fn new(
-        task: SumTask,
-        index: usize,
-        spec: &Spec<'_>,
-        memory: PieceMemory<E>,
-        resident: impl Fn(usize, u64) -> *const E,
-    ) -> Self {
-        let weight = |client: u64| E::Acc::from_f64(spec.problem.weights[client as usize]);
-        let mut staged = Vec::new();
-        let mut readings = Vec::with_capacity(task.feeds.len());
-        for (at, feed) in task.feeds.iter().enumerate() {
-            let place = staged.len() as u64;
-            if feed.is_staged() {
-                staged.push(at);
-            }
-            readings.push(match *feed {
-                Feed::Resident { client, rank } => {
-                    PieceSource::InPlace { data: resident(rank, client), weight: weight(client) }
-                }
-                Feed::Produced { client } => {
-                    PieceSource::Staged { place, weight: Some(weight(client)), produces: Some(client) }
-                }
-                Feed::Received { client, .. } | Feed::Delivered { client, .. } => {
-                    PieceSource::Staged { place, weight: client.map(weight), produces: None }
-                }
-                Feed::Growing { task, range, hold } => {
-                    let ring = match hold {
-                        Hold::Ring(pieces) => Some(pieces.max(1)),
-                        _ => None,
-                    };
-                    PieceSource::Growing { task, located: Located::NOWHERE, start: range.start, ring }
-                }
-            });
-        }
+    /// `inputs` are those of `task`, in order.
+    pub fn new(task: SumTask, index: usize, order: Order, memory: SumMemory<E>, inputs: Vec<SumInput<E>>) -> Self {
+        let staged = (0..task.feeds.len()).filter(|at| task.feeds[*at].is_staged()).collect();
         let sum = match task.hold {
             Hold::Result => Destination::Result { out: memory.out, scratch: memory.scratch },
             Hold::Full => Destination::Partial { base: memory.hold, ring: None },
@@ -126,7 +71,7 @@ impl<E: Element> PieceTask<E> {
         };
         PieceTask {
             index,
-            order: spec.terms.order,
+            order,
             slots: vec![Slot::Free; task.slots as usize],
             slot_base: memory.slots,
             sum,
@@ -134,50 +79,14 @@ impl<E: Element> PieceTask<E> {
             divisor: E::Acc::from_f64(task.weight),
             piece: 0,
             next: 0,
-            summed: vec![false; readings.len()],
+            summed: vec![false; inputs.len()],
             posted: 0,
-            terms: Vec::with_capacity(readings.len()),
-            taken: Vec::with_capacity(readings.len()),
-            producing: 0.0,
-            problem: None,
+            terms: Vec::with_capacity(inputs.len()),
+            taken: Vec::with_capacity(inputs.len()),
+            production: Production::default(),
             staged,
-            readings,
+            inputs,
             task,
-        }
-    }
-
-    /// Locates the inputs that are partial sums of this node.
-    pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
-        for source in &mut self.readings {
-            if let PieceSource::Growing { task, located, .. } = source {
-                *located = locate(*task);
-            }
-        }
-    }
-
-    /// Maps the gradients that this task will read in place.
-    pub fn reach_gradients(&self) {
-        let range = self.task.range;
-        for reading in &self.readings {
-            if let PieceSource::InPlace { data, .. } = *reading {
-                let bytes = range.len() as usize * size_of::<E>();
-                map_for_reading(data.wrapping_add(range.start as usize).cast(), bytes);
-            }
-        }
-    }
-
-    /// Maps the partial sums of other tasks that this task will read in place.
-    pub fn reach_sums(&self) {
-        let range = self.task.range;
-        for reading in &self.readings {
-            if let PieceSource::Growing { located, start, ring, .. } = *reading {
-                let (from, elements) = match ring {
-                    Some(pieces) => (0, pieces * self.task.piece),
-                    None => (range.start - start, range.len()),
-                };
-                let first = located.base.cast::<E::Acc>().wrapping_add(from as usize);
-                map_for_reading(first.cast(), elements as usize * size_of::<E::Acc>());
-            }
         }
     }
 
@@ -188,8 +97,7 @@ impl<E: Element> PieceTask<E> {
         self.posted = 0;
         self.slots.fill(Slot::Free);
         self.summed.fill(false);
-        self.producing = 0.0;
-        self.problem = None;
+        self.production = Production::default();
         let entry = self.entry();
         entry.produced.store(0, Ordering::Relaxed);
         entry.consumed.store(0, Ordering::Relaxed);
@@ -255,50 +163,38 @@ impl<E: Element> PieceTask<E> {
         Ok(())
     }
 
-    /// Returns the term of input `at` for `range`, if it is available.
-    fn term(&mut self, at: usize, range: Range, spec: &Spec<'_>) -> Option<Term<E>> {
-        match self.readings[at] {
-            PieceSource::InPlace { data, weight } => {
-                Some(Term::Weighted { data: data.wrapping_add(range.start as usize), weight })
-            }
-            PieceSource::Staged { place, weight, produces } => {
-                let sequence = self.piece * self.staged.len() as u64 + place;
-                let slot = sequence % self.slots.len() as u64;
-                if sequence >= self.posted {
-                    return None;
-                }
-                let data = self.slot_at(slot);
-                if let Some(client) = produces
-                    && self.slots[slot as usize] == Slot::Posted
-                {
-                    self.produce(client, range, data.cast(), spec);
-                    self.slots[slot as usize] = Slot::Full;
-                }
-                if self.slots[slot as usize] != Slot::Full {
-                    return None;
-                }
-                Some(match weight {
-                    Some(weight) => Term::Weighted { data: data.cast(), weight },
-                    None => Term::Partial(data.cast()),
-                })
-            }
-            PieceSource::Growing { located, start, ring, .. } => {
-                if located.produced() < range.end - start {
-                    return None;
-                }
-                let base = located.base.cast::<E::Acc>();
-                Some(Term::Partial(match ring {
-                    Some(ring) => base.wrapping_add(((self.piece % ring) * self.task.piece) as usize),
-                    None => base.wrapping_add((range.start - start) as usize),
-                }))
-            }
-        }
+    /// Returns the number of an input, by its place among the staged ones, in the order in which slots are used.
+    fn sequence(&self, place: usize) -> u64 {
+        self.piece * self.staged.len() as u64 + place as u64
     }
 
-    fn produce(&mut self, client: u64, range: Range, out: *mut E, spec: &Spec<'_>) {
-        let (seconds, problem) = spec.produce(client, range, out);
-        self.producing += seconds;
-        self.problem = self.problem.take().or(problem);
+    /// Returns the term of input `at` for `range`, if it is available.
+    fn term(&mut self, at: usize, range: Range, spec: &Spec<'_>) -> Option<Term<E>> {
+        let (weight, produces) = match self.inputs[at] {
+            SumInput::InPlace { data, weight } => {
+                return Some(Term::Weighted { data: data.wrapping_add(range.start as usize), weight });
+            }
+            SumInput::Growing { located, start, .. } if located.produced() < range.end - start => return None,
+            SumInput::Growing { located, start, ring, .. } => {
+                let from = ring.map_or(range.start - start, |ring| (self.piece % ring) * self.task.piece);
+                return Some(Term::Partial(located.base.cast::<E::Acc>().wrapping_add(from as usize)));
+            }
+            SumInput::Produced { client, weight } => (Some(weight), Some(client)),
+            SumInput::Delivered { weight } => (weight, None),
+        };
+        let sequence = self.sequence(self.staged.binary_search(&at).ok()?);
+        if sequence >= self.posted {
+            return None;
+        }
+        let slot = sequence % self.slots.len() as u64;
+        let (data, slot) = (self.slot_at(slot), slot as usize);
+        if let Some(client) = produces
+            && self.slots[slot] == Slot::Posted
+        {
+            self.production.add(spec, client, range, data.cast::<E>());
+            self.slots[slot] = Slot::Full;
+        }
+        (self.slots[slot] == Slot::Full).then(|| delivered(data, weight))
     }
 
     /// Sums the available inputs. Returns true if anything was done.
@@ -321,7 +217,7 @@ impl<E: Element> PieceTask<E> {
         }
         let range = self.task.piece_range(self.piece);
         self.collect_terms(range, spec);
-        let inputs = self.readings.len();
+        let inputs = self.inputs.len();
         if self.taken.is_empty() && inputs > 0 {
             return Ok(false);
         }
@@ -343,7 +239,7 @@ impl<E: Element> PieceTask<E> {
         self.terms.clear();
         self.taken.clear();
         let first = if self.order == Order::Arrival { 0 } else { self.next };
-        for at in first..self.readings.len() {
+        for at in first..self.inputs.len() {
             if self.summed[at] {
                 continue;
             }
@@ -367,7 +263,6 @@ impl<E: Element> PieceTask<E> {
         tokens: &mut Vec<usize>,
     ) -> Result<(), EngineError> {
         let length = range.len() as usize;
-        let start = if self.next == 0 { SumStart::Fresh } else { SumStart::Continue };
         let offset = (range.start - self.task.range.start) as usize;
         // Past the cache: a large output written in one pass, either a result or a sum that is only read when complete.
         let elements = if self.task.hold == Hold::Result { self.task.range.len() as usize } else { length };
@@ -380,26 +275,22 @@ impl<E: Element> PieceTask<E> {
             // SAFETY: every term has `length` elements from its pointer on, and the sum has room for the piece. Inputs
             // were complete when they were collected, and no one else writes the sum.
             unsafe {
-                match self.sum {
+                let (acc, target) = match self.sum {
                     Destination::Partial { base, ring } => {
-                        let piece = match ring {
-                            Some(ring) => base.add(((self.piece % ring) * self.task.piece) as usize),
-                            None => base.add(offset),
-                        };
-                        kernels::accumulate(start, &self.terms, piece.add(at), go, store);
+                        let piece = ring.map_or(offset, |ring| ((self.piece % ring) * self.task.piece) as usize);
+                        let acc = base.add(piece + at);
+                        (acc, Target::Partial(acc))
                     }
                     Destination::Result { out, scratch } => {
                         let out = out.add(offset + at);
                         let acc =
                             if size_of::<E>() == size_of::<E::Acc>() { out.cast() } else { scratch.wrapping_add(at) };
-                        if last {
-                            kernels::accumulate_and_finish(start, acc, &self.terms, out, self.divisor, go, store);
-                        } else {
-                            kernels::accumulate(start, &self.terms, acc, go, Store::Cached);
-                        }
+                        let finished = Target::Finished { out, divisor: self.divisor };
+                        (acc, if last { finished } else { Target::Partial(acc) })
                     }
-                    Destination::Nothing => {}
-                }
+                    Destination::Nothing => return Ok(()),
+                };
+                kernels::form((self.next > 0).then_some(acc.cast_const()), &self.terms, target, go, store);
                 for term in &mut self.terms {
                     *term = match *term {
                         Term::Weighted { data, weight } => Term::Weighted { data: data.add(go), weight },
@@ -419,27 +310,21 @@ impl<E: Element> PieceTask<E> {
     fn release(&mut self) {
         for at in &self.taken {
             self.summed[*at] = true;
-            match self.readings[*at] {
-                PieceSource::InPlace { .. } => {}
-                PieceSource::Staged { place, .. } => {
-                    let sequence = self.piece * self.staged.len() as u64 + place;
-                    let slots = self.slots.len() as u64;
-                    self.slots[(sequence % slots) as usize] = Slot::Free;
-                }
-                PieceSource::Growing { located, ring, .. } => {
-                    if ring.is_some() {
-                        located.entry().consumed.store(self.piece + 1, Ordering::Release);
-                    }
-                }
+            if let SumInput::Growing { located, ring: Some(_), .. } = self.inputs[*at] {
+                located.entry().consumed.store(self.piece + 1, Ordering::Release);
+            }
+            if let Ok(place) = self.staged.binary_search(at) {
+                let slot = self.sequence(place) % self.slots.len() as u64;
+                self.slots[slot as usize] = Slot::Free;
             }
         }
     }
 
     /// Returns the input of the collective: the sum, or the single gradient that needs none.
     pub fn collective_input(&self) -> *const E::Acc {
-        match (&self.sum, self.readings.first()) {
+        match (&self.sum, self.inputs.first()) {
             (Destination::Partial { base, .. }, _) => base.cast_const(),
-            (Destination::Nothing, Some(PieceSource::InPlace { data, .. })) => data.cast(),
+            (Destination::Nothing, Some(SumInput::InPlace { data, .. })) => data.cast(),
             _ => std::ptr::null(),
         }
     }

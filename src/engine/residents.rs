@@ -38,7 +38,7 @@ const READ_BLOCK: u64 = 1 << 22;
 impl<E: Element> Residents<E> {
     /// Makes a value without gradients, for streamed ones.
     pub fn none() -> Self {
-        let ledger = Ledger::new();
+        let ledger = Ledger::default();
         let entry = ledger.enter(Purpose::Resident, 0);
         Residents {
             place: Storage::Nowhere,
@@ -69,7 +69,7 @@ impl<E: Element> Residents<E> {
         } else {
             Storage::Private(Buffer::zeroed(bytes).map_err(EngineError::Memory)?)
         };
-        let ledger = Ledger::new();
+        let ledger = Ledger::default();
         let entry = ledger.enter(Purpose::Resident, bytes as u64);
         let residents = Residents::<E> { place, rank, stride, ledger, copy: None, _entry: entry, element: PhantomData };
         for (index, client) in clients.enumerate() {

@@ -9,9 +9,10 @@ use crate::engine::ledger::{Entered, Ledger, Purpose};
 use crate::engine::library::LibraryCalls;
 use crate::engine::outgoing::{RunOutgoing, SentFrom};
 use crate::engine::pace::Pace;
-use crate::engine::piece_task::{PieceMemory, PieceTask};
-use crate::engine::round_task::{RoundMemory, RoundTask};
-use crate::engine::spec::Spec;
+use crate::engine::piece_task::PieceTask;
+use crate::engine::round_task::RoundTask;
+use crate::engine::spec::{Production, Spec};
+use crate::engine::sum_input::{SumInput, SumMemory};
 use crate::engine::token::Token;
 use crate::engine::transport::{Shared, Transport};
 use crate::engine::{Buffer, EngineError, Residents};
@@ -90,7 +91,6 @@ pub struct Round<'a, E: Element> {
     kept: Vec<Kept>,
     /// The finished ranges that this rank receives.
     copies: Vec<(Range, Located)>,
-    producing: f64,
     board: TaskBoard,
     stock: Stock,
 }
@@ -167,13 +167,20 @@ impl<'a, E: Element> Round<'a, E> {
         };
         let (mut piece_sums, mut round_sums) = (Vec::new(), Vec::new());
         for task in sums {
-            let memory = SumMemory::take(&task, areas, board, &mut stock)?;
+            let memory = sum_memory(&task, areas, board, &mut stock)?;
+            let passed = task.hold == Hold::PassThrough && !task.in_rounds;
+            let inputs =
+                SumInput::of(
+                    &task,
+                    &spec,
+                    |host, client| {
+                        if passed { residents.library_input() } else { resident(host, client) }
+                    },
+                );
             if task.in_rounds {
-                round_sums.push(memory.round_task(task, &spec, resident));
+                round_sums.push(RoundTask::new(task, memory, inputs));
             } else {
-                let passed = task.hold == Hold::PassThrough;
-                let resident = |host, client| if passed { residents.library_input() } else { resident(host, client) };
-                piece_sums.push(memory.piece_task(task, piece_sums.len(), &spec, resident));
+                piece_sums.push(PieceTask::new(task, piece_sums.len(), spec.terms.order, memory, inputs));
             }
         }
         let incoming =
@@ -216,7 +223,6 @@ impl<'a, E: Element> Round<'a, E> {
             answers,
             kept,
             copies,
-            producing: 0.0,
             board: TaskBoard { rank, window: None, entries: std::ptr::null_mut(), own: Vec::new() },
             stock,
         })
@@ -250,8 +256,9 @@ impl<'a, E: Element> Round<'a, E> {
     /// Tells every task and stream the location of the memory that it reads.
     fn connect(&mut self) {
         let board = &self.board;
-        self.sums.iter_mut().for_each(|sum| sum.connect(|task| board.locate(task)));
-        self.round_sums.iter_mut().for_each(|sum| sum.connect(|task| board.locate(task)));
+        let inputs = self.sums.iter_mut().flat_map(|sum| &mut sum.inputs);
+        let inputs = inputs.chain(self.round_sums.iter_mut().flat_map(|sum| &mut sum.inputs));
+        inputs.for_each(|input| input.connect(|task| board.locate(task)));
         self.outgoing.iter_mut().for_each(|stream| stream.connect(|task| board.locate(task)));
     }
 
@@ -265,7 +272,6 @@ impl<'a, E: Element> Round<'a, E> {
             located.entry().produced.store(0, Ordering::Relaxed);
         }
         self.pace.reset();
-        self.producing = 0.0;
         self.tokens.clear();
     }
 
@@ -295,8 +301,6 @@ impl<'a, E: Element> Round<'a, E> {
             let input = self.sums.first().map_or(std::ptr::null(), PieceTask::collective_input);
             library.run(input, transport)?;
         }
-        let sums = self.sums.iter().map(|sum| sum.producing).chain(self.round_sums.iter().map(|sum| sum.producing));
-        self.producing = sums.chain(self.outgoing.iter().map(|stream| stream.producing)).sum();
         Ok(())
     }
 
@@ -403,14 +407,25 @@ impl<'a, E: Element> Round<'a, E> {
 
     /// Returns the time that this rank spent generating streamed gradients in the last run, s.
     pub fn producing_seconds(&self) -> f64 {
-        self.producing
+        self.productions().map(|production| production.seconds).sum()
     }
 
     /// Returns the first error of generating a streamed gradient, if there was any.
     pub fn problem(&self) -> Option<&str> {
-        let sums = self.sums.iter().filter_map(|sum| sum.problem.as_deref());
-        let round_sums = self.round_sums.iter().filter_map(|sum| sum.problem.as_deref());
-        sums.chain(round_sums).chain(self.outgoing.iter().filter_map(|stream| stream.problem.as_deref())).next()
+        self.productions().find_map(|production| production.problem.as_deref())
+    }
+
+    fn productions(&self) -> impl Iterator<Item = &Production> {
+        let sums = self.sums.iter().map(|sum| &sum.production);
+        let sums = sums.chain(self.round_sums.iter().map(|sum| &sum.production));
+        sums.chain(self.outgoing.iter().map(|stream| &stream.production))
+    }
+
+    /// Returns every input of every sum, with the sum.
+    fn inputs(&self) -> impl Iterator<Item = (&SumTask, &SumInput<E>)> {
+        let sums = self.sums.iter().map(|sum| (&sum.task, &sum.inputs));
+        let sums = sums.chain(self.round_sums.iter().map(|sum| (&sum.task, &sum.inputs)));
+        sums.flat_map(|(task, inputs)| inputs.iter().map(move |input| (task, input)))
     }
 
     /// Returns the bytes that this rank has allocated, by purpose, including its clients' gradients.
@@ -421,14 +436,12 @@ impl<'a, E: Element> Round<'a, E> {
     /// Maps other ranks' gradients that this rank will read. The round then has no page faults, and the kernel counts
     /// those pages before it.
     pub fn reach_gradients(&self) {
-        self.sums.iter().for_each(PieceTask::reach_gradients);
-        self.round_sums.iter().for_each(RoundTask::reach_gradients);
+        self.inputs().for_each(|(task, input)| input.reach_gradient(task));
     }
 
     /// Maps other ranks' sums that this rank will read.
     pub fn reach_sums(&self) {
-        self.sums.iter().for_each(PieceTask::reach_sums);
-        self.round_sums.iter().for_each(RoundTask::reach_sums);
+        self.inputs().for_each(|(task, input)| input.reach_sum(task));
     }
 }
 
@@ -471,42 +484,21 @@ fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut Tas
     }
 }
 
-/// The memory of one sum.
-struct SumMemory<E: Element> {
-    out: *mut E,
-    hold: *mut E::Acc,
-    scratch: *mut E::Acc,
-    slots: *mut u8,
-    located: Located,
-}
-
-impl<E: Element> SumMemory<E> {
-    fn take(task: &SumTask, areas: Areas<E>, board: &TaskBoard, stock: &mut Stock) -> Result<Self, EngineError> {
-        let located = board.own[task.number];
-        Ok(SumMemory {
-            out: areas.result.wrapping_add(task.result_at as usize),
-            hold: located.base.cast_mut().cast(),
-            scratch: stock.take(task.scratch * size_of::<E::Acc>() as u64, Purpose::Accumulators)?.cast(),
-            slots: stock.take(task.slots * task.slot_bytes, Purpose::Staging)?,
-            located,
-        })
-    }
-
-    fn round_task(self, task: SumTask, spec: &Spec<'_>, resident: impl Fn(usize, u64) -> *const E) -> RoundTask<E> {
-        let SumMemory { out, hold, scratch, slots, located } = self;
-        RoundTask::new(task, spec, RoundMemory { hold, out, scratch, slot: slots, located }, resident)
-    }
-
-    fn piece_task(
-        self,
-        task: SumTask,
-        index: usize,
-        spec: &Spec<'_>,
-        resident: impl Fn(usize, u64) -> *const E,
-    ) -> PieceTask<E> {
-        let SumMemory { out, hold, scratch, slots, located } = self;
-        PieceTask::new(task, index, spec, PieceMemory { slots, out, scratch, hold, located }, resident)
-    }
+/// Takes the memory of one sum.
+fn sum_memory<E: Element>(
+    task: &SumTask,
+    areas: Areas<E>,
+    board: &TaskBoard,
+    stock: &mut Stock,
+) -> Result<SumMemory<E>, EngineError> {
+    let located = board.own[task.number];
+    Ok(SumMemory {
+        out: areas.result.wrapping_add(task.result_at as usize),
+        hold: located.base.cast_mut().cast(),
+        scratch: stock.take(task.scratch * size_of::<E::Acc>() as u64, Purpose::Accumulators)?.cast(),
+        slots: stock.take(task.slots * task.slot_bytes, Purpose::Staging)?,
+        located,
+    })
 }
 
 fn run_incoming<E: Element>(

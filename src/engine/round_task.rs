@@ -4,31 +4,19 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::EngineError;
 use crate::engine::entry::Located;
-use crate::engine::kernels::{self, Store, SumStart, Term};
-use crate::engine::reach::map_for_reading;
-use crate::engine::spec::Spec;
+use crate::engine::kernels::{self, Store, Target, Term};
+use crate::engine::spec::{Production, Spec};
+use crate::engine::sum_input::{SumInput, SumMemory, delivered};
 use crate::engine::transport::Transport;
 use crate::gradient::{Element, Range};
-use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
+use crate::plan::lowering::{Hold, SumTask};
 
 /// Number of elements summed at a time; in between, MPI can make progress.
 const GO: u64 = 256 * 1024;
 
-/// One input, as the sum reads it.
-enum RoundInput<E: Element> {
-    /// A gradient in memory: the address of its element 0.
-    Resident { gradient: *const E, weight: E::Acc },
-    /// A client of this rank, whose gradient is generated piece by piece.
-    Produced { client: u64, weight: E::Acc },
-    /// A partial sum on this node, read while it is formed, with the first element that it holds.
-    Growing { task: TaskRef, located: Located, start: u64 },
-    /// An input that a stream delivers. Without a weight it is a partial sum.
-    Delivered { weight: Option<E::Acc> },
-}
-
 pub(super) struct RoundTask<E: Element> {
     pub task: SumTask,
-    sources: Vec<RoundInput<E>>,
+    pub inputs: Vec<SumInput<E>>,
     /// Number of elements up to which each input has been summed. No input is ahead of the previous one.
     done: Vec<u64>,
     /// The sum in the accumulation type.
@@ -40,45 +28,12 @@ pub(super) struct RoundTask<E: Element> {
     /// Memory for generated pieces.
     slot: *mut u8,
     terms: Vec<Term<E>>,
-    /// Time spent generating streamed gradients, s.
-    pub producing: f64,
-    /// The first error of the generation. The round continues, so that no other rank waits forever.
-    pub problem: Option<String>,
-}
-
-/// The memory of a sum in rounds.
-pub(super) struct RoundMemory<E: Element> {
-    /// Memory for a partial sum.
-    pub hold: *mut E::Acc,
-    /// Memory for a finished range.
-    pub out: *mut E,
-    /// Accumulators for a finished range whose type is narrower than the accumulation type.
-    pub scratch: *mut E::Acc,
-    pub slot: *mut u8,
-    pub located: Located,
+    pub production: Production,
 }
 
 impl<E: Element> RoundTask<E> {
-    /// `resident` returns the address of a gradient's element 0. Growing inputs are connected later.
-    pub fn new(
-        task: SumTask,
-        spec: &Spec<'_>,
-        memory: RoundMemory<E>,
-        resident: impl Fn(usize, u64) -> *const E,
-    ) -> Self {
-        let weight = |client: u64| E::Acc::from_f64(spec.problem.weights[client as usize]);
-        let source = |feed: &Feed| match *feed {
-            Feed::Resident { client, rank } => {
-                RoundInput::Resident { gradient: resident(rank, client), weight: weight(client) }
-            }
-            Feed::Produced { client } => RoundInput::Produced { client, weight: weight(client) },
-            Feed::Growing { task, range, .. } => {
-                RoundInput::Growing { task, located: Located::NOWHERE, start: range.start }
-            }
-            Feed::Delivered { client, .. } | Feed::Received { client, .. } => {
-                RoundInput::Delivered { weight: client.map(weight) }
-            }
-        };
+    /// `inputs` are those of `task`, in order.
+    pub fn new(task: SumTask, memory: SumMemory<E>, inputs: Vec<SumInput<E>>) -> Self {
         let finishes = task.hold == Hold::Result;
         let acc = match (finishes, size_of::<E>() == size_of::<E::Acc>()) {
             (false, _) => memory.hold,
@@ -86,56 +41,23 @@ impl<E: Element> RoundTask<E> {
             (true, false) => memory.scratch,
         };
         RoundTask {
-            sources: task.feeds.iter().map(source).collect(),
             done: vec![0; task.feeds.len()],
             acc,
             out: if finishes { memory.out } else { std::ptr::null_mut() },
             located: memory.located,
             divisor: E::Acc::from_f64(task.weight),
-            slot: memory.slot,
+            slot: memory.slots,
             terms: Vec::with_capacity(task.feeds.len()),
-            producing: 0.0,
-            problem: None,
+            production: Production::default(),
+            inputs,
             task,
-        }
-    }
-
-    /// Locates the inputs that are partial sums of this node.
-    pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
-        for source in &mut self.sources {
-            if let RoundInput::Growing { task, located, .. } = source {
-                *located = locate(*task);
-            }
-        }
-    }
-
-    /// Maps the gradients that this task will read in place.
-    pub fn reach_gradients(&self) {
-        let range = self.task.range;
-        for source in &self.sources {
-            if let RoundInput::Resident { gradient, .. } = *source {
-                let bytes = range.len() as usize * size_of::<E>();
-                map_for_reading(gradient.wrapping_add(range.start as usize).cast(), bytes);
-            }
-        }
-    }
-
-    /// Maps the partial sums of other tasks that this task will read in place.
-    pub fn reach_sums(&self) {
-        let range = self.task.range;
-        for source in &self.sources {
-            if let RoundInput::Growing { located, start, .. } = *source {
-                let first = located.base.cast::<E::Acc>().wrapping_add((range.start - start) as usize);
-                map_for_reading(first.cast(), range.len() as usize * size_of::<E::Acc>());
-            }
         }
     }
 
     /// Resets the state for another round.
     pub fn reset(&mut self) {
         self.done.fill(0);
-        self.producing = 0.0;
-        self.problem = None;
+        self.production = Production::default();
         self.located.entry().produced.store(0, Ordering::Relaxed);
     }
 
@@ -163,38 +85,27 @@ impl<E: Element> RoundTask<E> {
         if from != self.done[input] || from + range.len() > self.limit(input) {
             return false;
         }
-        let RoundInput::Delivered { weight } = self.sources[input] else { return false };
+        let SumInput::Delivered { weight } = self.inputs[input] else { return false };
         self.terms.clear();
-        self.terms.push(match weight {
-            Some(weight) => Term::Weighted { data: data.cast(), weight },
-            None => Term::Partial(data.cast()),
-        });
+        self.terms.push(delivered(data, weight));
         self.add(input, input, from, range.len());
         true
     }
 
     /// Adds the terms of inputs `first` to `last` to `length` elements from `from` on.
     fn add(&mut self, first: usize, last: usize, from: u64, length: u64) {
-        let start = if first == 0 { SumStart::Fresh } else { SumStart::Continue };
-        let finishes = last + 1 == self.sources.len();
+        let finishes = last + 1 == self.inputs.len();
         // SAFETY: every term has `length` elements, the sum and the finished range hold the task's range, and no one
         // else writes them.
         unsafe {
             let acc = self.acc.add(from as usize);
-            if finishes && !self.out.is_null() {
-                let out = self.out.add(from as usize);
-                kernels::accumulate_and_finish(
-                    start,
-                    acc,
-                    &self.terms,
-                    out,
-                    self.divisor,
-                    length as usize,
-                    Store::Cached,
-                );
+            let target = if finishes && !self.out.is_null() {
+                Target::Finished { out: self.out.add(from as usize), divisor: self.divisor }
             } else {
-                kernels::accumulate(start, &self.terms, acc, length as usize, Store::Cached);
-            }
+                Target::Partial(acc)
+            };
+            let lead = (first > 0).then_some(acc.cast_const());
+            kernels::form(lead, &self.terms, target, length as usize, Store::Cached);
         }
         self.done[first..=last].fill(from + length);
         if finishes {
@@ -214,7 +125,7 @@ impl<E: Element> RoundTask<E> {
         }
         let mut progress = false;
         let mut input = 0;
-        while input < self.sources.len() {
+        while input < self.inputs.len() {
             let (from, limit) = (self.done[input], self.limit(input));
             let (last, length) = if from < limit { self.gather(input, from, limit, spec) } else { (input, 0) };
             if length == 0 {
@@ -235,36 +146,34 @@ impl<E: Element> RoundTask<E> {
     fn gather(&mut self, input: usize, from: u64, limit: u64, spec: &Spec<'_>) -> (usize, u64) {
         self.terms.clear();
         let element = self.task.range.start + from;
-        match self.sources[input] {
-            RoundInput::Resident { .. } => {
+        match self.inputs[input] {
+            SumInput::InPlace { .. } => {
                 let mut last = input;
-                for (at, source) in self.sources.iter().enumerate().skip(input) {
-                    let RoundInput::Resident { gradient, weight } = *source else { break };
+                for (at, source) in self.inputs.iter().enumerate().skip(input) {
+                    let SumInput::InPlace { data, weight } = *source else { break };
                     if self.done[at] != from {
                         break;
                     }
-                    self.terms.push(Term::Weighted { data: gradient.wrapping_add(element as usize), weight });
+                    self.terms.push(Term::Weighted { data: data.wrapping_add(element as usize), weight });
                     last = at;
                 }
                 (last, GO.min(limit - from))
             }
-            RoundInput::Produced { client, weight } => {
+            SumInput::Produced { client, weight } => {
                 let length = self.task.piece.min(limit - from);
                 let slot = self.slot.cast::<E>();
-                let (seconds, problem) = spec.produce(client, Range::new(element, element + length), slot);
-                self.producing += seconds;
-                self.problem = self.problem.take().or(problem);
+                self.production.add(spec, client, Range::new(element, element + length), slot);
                 self.terms.push(Term::Weighted { data: slot.cast_const(), weight });
                 (input, length)
             }
-            RoundInput::Growing { located, start, .. } => {
+            SumInput::Growing { located, start, .. } => {
                 let skipped = self.task.range.start - start;
                 let there = located.produced().saturating_sub(skipped).min(limit);
                 let data = located.base.cast::<E::Acc>().wrapping_add((element - start) as usize);
                 self.terms.push(Term::Partial(data));
                 (input, there.saturating_sub(from).min(GO))
             }
-            RoundInput::Delivered { .. } => (input, 0),
+            SumInput::Delivered { .. } => (input, 0),
         }
     }
 }

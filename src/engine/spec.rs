@@ -18,18 +18,26 @@ pub struct Spec<'a> {
     pub source: &'a dyn Source,
 }
 
-impl Spec<'_> {
-    /// Generates elements `range` of a streamed gradient into `out`, which must have room and no other user. Returns
-    /// the seconds taken and, on failure, the reason. The elements are then NaN, so that no sum of them passes for a
-    /// result.
-    pub(super) fn produce<E: Element>(&self, client: u64, range: Range, out: *mut E) -> (f64, Option<String>) {
+/// What the generation of streamed gradients took.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Production {
+    /// The time, s.
+    pub seconds: f64,
+    /// The first error. The round continues, so that no other rank waits forever.
+    pub problem: Option<String>,
+}
+
+impl Production {
+    /// Generates elements `range` of a streamed gradient into `out`, which must have room and no other user. On failure
+    /// the elements are NaN, so that no sum of them passes for a result.
+    pub fn add<E: Element>(&mut self, spec: &Spec<'_>, client: u64, range: Range, out: *mut E) {
         let begun = std::time::Instant::now();
         // SAFETY: the caller's buffer has room for the range and is not used by anyone else.
         let out = unsafe { std::slice::from_raw_parts_mut(out, range.len() as usize) };
-        let problem = source::read(self.source, client as usize, range, out).err().map(|error| {
+        if let Err(error) = source::read(spec.source, client as usize, range, out) {
             out.fill(E::from_f64(f64::NAN));
-            error.to_string()
-        });
-        (begun.elapsed().as_secs_f64(), problem)
+            self.problem.get_or_insert(error.to_string());
+        }
+        self.seconds += begun.elapsed().as_secs_f64();
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::transport::{Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
+use crate::engine::transport::{Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::engine::{Buffer, OutOfMemory};
 
 /// A send that has not met its receive: its data and the token to return.
@@ -230,10 +230,6 @@ impl Transport for Threads {
         self.expected.len() + self.sends_under_way
     }
 
-    fn idle(&mut self) {
-        std::thread::yield_now();
-    }
-
     fn sent(&self) -> Sent {
         self.sent
     }
@@ -321,15 +317,6 @@ impl Transport for Threads {
         self.barrier()?;
         let place = members.binary_search(&self.rank);
         Ok(place.ok().zip(first).map(|(rank, inner)| Box::new(Threads::new(rank, inner)) as Box<dyn Transport + 'a>))
-    }
-
-    fn rest(&mut self) -> Result<(), TransportError> {
-        // Threads that wait at the gate sleep.
-        self.barrier()
-    }
-
-    fn collectives(&mut self) -> Option<&mut dyn Collectives> {
-        None
     }
 }
 

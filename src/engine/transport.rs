@@ -3,6 +3,7 @@
 
 use crate::engine::OutOfMemory;
 use crate::gradient::Dtype;
+use crate::plan::Call;
 
 /// A failure of a transport. It cannot be repaired inside a round, and the job is lost.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +100,9 @@ pub trait Transport {
     /// Returns the number of incomplete messages.
     fn under_way(&self) -> usize;
     /// Called when nothing can be done; yields the core.
-    fn idle(&mut self);
+    fn idle(&mut self) {
+        std::thread::yield_now();
+    }
     /// Returns the messages that this rank has sent so far, without collectives of the MPI library.
     fn sent(&self) -> Sent;
     /// Returns the greatest tag that a message may have.
@@ -120,125 +123,44 @@ pub trait Transport {
     /// There must be no messages in flight on the whole transport meanwhile. Collective.
     fn first_nodes<'a>(&'a mut self, nodes: usize) -> Result<Option<Box<dyn Transport + 'a>>, TransportError>;
     /// Like [`Transport::barrier`], but sleeping, for ranks that wait long while others measure. Collective.
-    fn rest(&mut self) -> Result<(), TransportError>;
+    fn rest(&mut self) -> Result<(), TransportError> {
+        self.barrier()
+    }
 
     /// Returns the MPI library's own collectives, if there are any.
-    fn collectives(&mut self) -> Option<&mut dyn Collectives>;
+    fn collectives(&mut self) -> Option<&mut dyn Collectives> {
+        None
+    }
 }
 
-/// The MPI library's own collectives over all ranks. Reductions use MPI_SUM.
+/// A call of a collective of the MPI library. All ranks must make the same call; only the memory differs.
+#[derive(Clone, Copy, Debug)]
+pub struct CollectiveCall<'a> {
+    /// The function. Reductions use MPI_SUM.
+    pub call: Call,
+    /// Type of the elements. A reduction is of f32 or f64.
+    pub dtype: Dtype,
+    /// This rank's input.
+    pub send: *const u8,
+    /// Memory for this rank's output. It does not overlap the input.
+    pub receive: *mut u8,
+    /// Elements of the whole gradient.
+    pub elements: u64,
+    /// Offset and number of the elements that each rank gets from a scatter, or gives to a gather.
+    pub parts: &'a [(u64, u64)],
+    /// Elements that each rank gets from MPI_Reduce_scatter or MPI_Ireduce_scatter.
+    pub counts: &'a [i32],
+}
+
+/// The MPI library's own collectives over all ranks.
 pub trait Collectives {
-    /// Calls MPI_Reduce_scatter for f32 or f64.
+    /// Makes the call and waits for its end. Reduce, allreduce and broadcast are divided into blocks if the gradient is
+    /// longer than one call allows, and MPI_Allgatherv is replaced by broadcasts; other calls are limited.
     ///
     /// # Safety
-    /// `send` must hold Σ counts elements and `receive` this rank's count, without overlap. The counts must be equal on
-    /// all ranks.
-    unsafe fn reduce_scatter(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        counts: &[i32],
-    ) -> Result<(), TransportError>;
-
-    /// Calls MPI_Reduce for f32 or f64, in blocks if `elements` exceeds the limit of one call.
-    ///
-    /// # Safety
-    /// `send`, and on the root `receive`, must hold `elements` elements, without overlap. The arguments must be equal
-    /// on all ranks.
-    unsafe fn reduce(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        elements: u64,
-        root: usize,
-    ) -> Result<(), TransportError>;
-
-    /// Calls MPI_Ireduce_scatter for f32 or f64 and waits for it.
-    ///
-    /// # Safety
-    /// As for [`Collectives::reduce_scatter`].
-    unsafe fn ireduce_scatter(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        counts: &[i32],
-    ) -> Result<(), TransportError>;
-
-    /// Calls MPI_Reduce_scatter_block for f32 or f64, with `block` elements for every rank. Limited to one call.
-    ///
-    /// # Safety
-    /// `send` must hold a block for every rank and `receive` one, without overlap. The block must be equal on all
-    /// ranks.
-    unsafe fn reduce_scatter_block(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        block: u64,
-    ) -> Result<(), TransportError>;
-
-    /// Calls MPI_Allreduce for f32 or f64, in blocks if `elements` exceeds the limit of one call.
-    ///
-    /// # Safety
-    /// `send` and `receive` must hold `elements` elements, without overlap. The number must be equal on all ranks.
-    unsafe fn allreduce(
-        &mut self,
-        dtype: Dtype,
-        send: *const u8,
-        receive: *mut u8,
-        elements: u64,
-    ) -> Result<(), TransportError>;
-
-    /// Calls MPI_Scatterv for elements of any type from `root`. Rank r gets the elements at `parts[r]`: offset and
-    /// number.
-    ///
-    /// # Safety
-    /// `send` on the root must hold all parts, and `receive` this rank's part, without overlap. Root and parts must be
-    /// equal on all ranks.
-    unsafe fn scatter(
-        &mut self,
-        dtype: Dtype,
-        root: usize,
-        send: *const u8,
-        receive: *mut u8,
-        parts: &[(u64, u64)],
-    ) -> Result<(), TransportError>;
-
-    /// Calls MPI_Gatherv for elements of any type to `root`, or MPI_Allgatherv if `root` is None. Rank r's elements go
-    /// to `parts[r]`: offset and number.
-    ///
-    /// # Safety
-    /// `send` must hold this rank's part, and `receive`, on the root or everywhere, all parts, without overlap. Root
-    /// and parts must be equal on all ranks.
-    unsafe fn gather_parts(
-        &mut self,
-        dtype: Dtype,
-        root: Option<usize>,
-        send: *const u8,
-        receive: *mut u8,
-        parts: &[(u64, u64)],
-    ) -> Result<(), TransportError>;
-
-    /// Calls MPI_Bcast for `bytes` bytes from `root`, in blocks if they exceed the limit of one call.
-    ///
-    /// # Safety
-    /// `data` must hold `bytes` bytes. The arguments must be equal on all ranks.
-    unsafe fn broadcast_from(&mut self, root: usize, data: *mut u8, bytes: u64) -> Result<(), TransportError>;
-
-    /// Calls MPI_Allgatherv for bytes. Rank r's part goes to `parts[r]`: offset and length in bytes.
-    ///
-    /// # Safety
-    /// `send` must hold this rank's part and `receive` all parts, without overlap. The parts must be equal on all
-    /// ranks.
-    unsafe fn allgather(
-        &mut self,
-        send: *const u8,
-        receive: *mut u8,
-        parts: &[(u64, u64)],
-    ) -> Result<(), TransportError>;
+    /// `send` and `receive` must hold the elements that the function reads and writes on this rank, without overlap.
+    /// Everything but the memory must be equal on all ranks.
+    unsafe fn call(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError>;
 
     /// Returns the greatest number of elements of one call of a collective.
     fn most_elements(&self) -> u64;

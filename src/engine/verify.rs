@@ -14,7 +14,7 @@ pub const REFERENCE: &str = "flat server, client order";
 
 /// The comparison of a result with the reference, for one rank's ranges or, after [`Verification::merge`], for all
 /// ranks'.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verification {
     /// Number of elements compared.
     pub elements: u64,
@@ -28,12 +28,6 @@ pub struct Verification {
     pub wrong: u64,
     /// Index of the first wrong element.
     pub first_wrong: Option<u64>,
-}
-
-impl Default for Verification {
-    fn default() -> Self {
-        Verification { elements: 0, differing: 0, max_ulp: 0, max_relative_error: 0.0, wrong: 0, first_wrong: None }
-    }
 }
 
 impl Verification {
@@ -215,22 +209,13 @@ fn add_client<E: Element>(first: bool, weight: f64, length: usize, work: &mut Wo
     let bits = if E::DTYPE.size() == 8 { 53 } else { 24 };
     let exact = product_is_exact(weight, bits);
     let sums = work.high[..length].iter_mut().zip(&mut work.low[..length]).zip(&mut work.magnitude[..length]);
-    if exact {
-        for (((high, low), magnitude), g) in sums.zip(gradient) {
-            let product = weight * g.to_f64();
-            let (sum, rest) = two_sum(*high, product);
-            *high = sum;
-            *low += rest;
-            *magnitude += product.abs();
-        }
-    } else {
-        for (((high, low), magnitude), g) in sums.zip(gradient) {
-            let (product, off) = two_product(weight, g.to_f64());
-            let (sum, rest) = two_sum(*high, product);
-            *high = sum;
-            *low += rest + off;
-            *magnitude += product.abs();
-        }
+    let product = |element: f64| if exact { (weight * element, 0.0) } else { two_product(weight, element) };
+    for (((high, low), magnitude), g) in sums.zip(gradient) {
+        let (product, off) = product(g.to_f64());
+        let (sum, rest) = two_sum(*high, product);
+        *high = sum;
+        *low += rest + off;
+        *magnitude += product.abs();
     }
 }
 

@@ -3,6 +3,8 @@
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
+use crate::with_element;
+
 /// The type of a gradient's elements, as named in experiments and files.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
@@ -33,19 +35,12 @@ impl Dtype {
 
     /// Returns the size of one element, bytes.
     pub fn size(self) -> usize {
-        match self {
-            Dtype::F32 => 4,
-            Dtype::F64 => 8,
-            Dtype::F16 | Dtype::Bf16 => 2,
-        }
+        with_element!(self, E => size_of::<E>())
     }
 
     /// Returns the size of one element of the accumulation type, bytes.
     pub fn accumulator_size(self) -> usize {
-        match self {
-            Dtype::F64 => 8,
-            Dtype::F32 | Dtype::F16 | Dtype::Bf16 => 4,
-        }
+        with_element!(self, E => size_of::<<E as Element>::Acc>())
     }
 }
 
@@ -106,7 +101,7 @@ fn to_odd(value: f64) -> f32 {
 }
 
 macro_rules! element {
-    ($type:ty, $acc:ty, $dtype:expr, $roundoff:expr, $bits:expr, $widen:expr, $narrow:expr, $from:expr, $to:expr) => {
+    ($type:ty, $acc:ty, $dtype:expr, $roundoff:expr, $widen:expr, $narrow:expr, $from:expr, $to:expr) => {
         impl Element for $type {
             type Acc = $acc;
             const DTYPE: Dtype = $dtype;
@@ -127,21 +122,20 @@ macro_rules! element {
                 $to(self)
             }
             fn place(self) -> i64 {
-                place_of(self.to_bits() as u64, $bits)
+                place_of(self.to_bits() as u64, 8 * size_of::<$type>() as u32)
             }
         }
     };
 }
 
-element!(f32, f32, Dtype::F32, 1.0 / (1u64 << 24) as f64, 32, |x| x, |x| x, |x| x as f32, f64::from);
-element!(f64, f64, Dtype::F64, 1.0 / (1u64 << 53) as f64, 64, |x| x, |x| x, |x| x, |x| x);
-element!(f16, f32, Dtype::F16, 1.0 / 2048.0, 16, f16::to_f32, f16::from_f32, |x| f16::from_f32(to_odd(x)), f16::to_f64);
+element!(f32, f32, Dtype::F32, 1.0 / (1u64 << 24) as f64, |x| x, |x| x, |x| x as f32, f64::from);
+element!(f64, f64, Dtype::F64, 1.0 / (1u64 << 53) as f64, |x| x, |x| x, |x| x, |x| x);
+element!(f16, f32, Dtype::F16, 1.0 / 2048.0, f16::to_f32, f16::from_f32, |x| f16::from_f32(to_odd(x)), f16::to_f64);
 element!(
     bf16,
     f32,
     Dtype::Bf16,
     1.0 / 256.0,
-    16,
     bf16::to_f32,
     bf16::from_f32,
     |x| bf16::from_f32(to_odd(x)),

@@ -99,7 +99,7 @@ fn measure_here(
 ) -> Result<(), JobError> {
     let node_of = transport.node_of().to_vec();
     let own = match limits {
-        None if job.request.limits => {
+        None if !job.request.no_limits => {
             job.progress.note(&match group.nodes {
                 Some(nodes) => format!("measuring the limits of the first {nodes} node(s)"),
                 None => "measuring the machine's limits".to_owned(),
@@ -136,7 +136,7 @@ fn measure_here(
 mod tests {
     use super::*;
     use crate::engine::run_threads;
-    use crate::job::{Request, Watching, run};
+    use crate::job::{Request, run};
     use crate::results::ResultFile;
 
     /// Three nodes with 2, 1 and 1 ranks.
@@ -146,18 +146,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("nodes.json");
         std::fs::write(&file, experiment.to_string()).expect("written");
-        let request = Request {
-            experiment: file,
-            output: Some(directory.path().join("nodes.h5")),
-            nodes,
-            force: false,
-            keep_result: None,
-            resume: false,
-            limits: true,
-            watch: Watching::Every,
-            ignore_prediction: false,
-            stop: Default::default(),
-        };
+        let request = Request { output: Some(directory.path().join("nodes.h5")), nodes, ..Request::new(file) };
         run_threads(&NODE_OF, |transport| {
             let finished = run(transport, &request, &mut Quiet).map_err(|error| error.to_string())?;
             Ok(finished.map(|finished| finished.results))

@@ -40,46 +40,45 @@ use crate::results::row::{CellRow, Status};
 use crate::results::{Environment, Output, ResultError, ResultFile, Running};
 use crate::sync::Synchroniser;
 
-/// The options of a job.
-#[derive(Clone, Debug)]
+/// A run of an experiment, and the options of the command line that say how.
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Request {
-    /// The experiment file.
+    /// The experiment, JSON (see configs/ and configs/experiment.schema.json)
     pub experiment: PathBuf,
-    /// The result file; None for the experiment's name with `.h5`, in the current directory.
+    /// The result file, HDF5 [default: the experiment's name with .h5]
+    #[arg(long, short)]
     pub output: Option<PathBuf>,
-    /// Numbers of nodes to measure on, in place of the experiment's own.
+    /// Measure on the first K of the job's nodes for each of these K, instead of the experiment's own "nodes"
+    #[arg(long, value_name = "K,K", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub nodes: Option<Vec<u64>>,
-    /// Whether to replace an existing result file.
+    /// Replace the result file if it exists
+    #[arg(long)]
     pub force: bool,
-    /// Directory for each cell's aggregated gradient as npy.
-    pub keep_result: Option<PathBuf>,
-    /// Whether to continue an existing result file without measuring its cells again.
+    /// Continue the result file: cells that it holds are not measured again
+    #[arg(long, conflicts_with = "force")]
     pub resume: bool,
-    /// Whether to measure the machine's limits first, for the share of the limit.
-    pub limits: bool,
-    /// The rounds in which the kernel's memory counters are read.
+    /// Do not measure the machine's limits first (one to two seconds, more with very large caches); shares of the limit
+    /// stay empty
+    #[arg(long)]
+    pub no_limits: bool,
+    /// Rounds in which the kernel is asked, before and after, for the ranks' memory; alternate shows what this costs
+    #[arg(long, value_enum, default_value = "every", value_name = "ROUNDS")]
     pub watch: Watching,
-    /// Whether to run cells that are predicted to exceed their ceiling.
+    /// Try cells that are predicted to exceed their ceiling
+    #[arg(long)]
     pub ignore_prediction: bool,
+    /// Write each cell's aggregated gradient into this directory, as npy
+    #[arg(long, value_name = "DIR")]
+    pub keep_result: Option<PathBuf>,
     /// Tells whether the job has been asked to stop.
+    #[arg(skip)]
     pub stop: Stop,
 }
 
 impl Request {
     /// Makes the request of a plain run of an experiment file.
     pub fn new(experiment: PathBuf) -> Request {
-        Request {
-            experiment,
-            output: None,
-            nodes: None,
-            force: false,
-            keep_result: None,
-            resume: false,
-            limits: true,
-            watch: Watching::Every,
-            ignore_prediction: false,
-            stop: Stop::default(),
-        }
+        Request { experiment, ..Request::default() }
     }
 }
 
@@ -158,7 +157,7 @@ pub fn run_with(
     let groups = group::groups(&prepared.experiment.comparisons);
     // With several numbers of nodes, limits are measured for each just before its cells. Otherwise they are the job's.
     let limits = match groups.as_slice() {
-        [only] if request.limits && only.nodes.is_none() => {
+        [only] if !request.no_limits && only.nodes.is_none() => {
             progress.note("measuring the machine's limits");
             Some(crate::roofline::probe(transport)?)
         }

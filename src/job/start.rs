@@ -12,7 +12,7 @@ const ENOUGH_ROUNDS: u64 = 10;
 /// How rounds begin, as recorded in the environment of a result file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StartFacts {
-    start: &'static str,
+    start: Start,
     start_reason: &'static str,
     /// Number of different clocks of the ranks; None with a barrier.
     clocks: Option<usize>,
@@ -37,7 +37,7 @@ pub fn synchroniser(
         experiment::StartRule::Window => (Start::Window, "asked for, or the default"),
     };
     let synchroniser = Synchroniser::new(LocalClock::of_node(), start, transport)?;
-    let facts = StartFacts { start: start.name(), start_reason, clocks: synchroniser.clock().clocks() };
+    let facts = StartFacts { start, start_reason, clocks: synchroniser.clock().clocks() };
     Ok((synchroniser, facts))
 }
 
@@ -55,7 +55,7 @@ mod tests {
         let mut all = run_threads(&[0, 0, 1], |transport| {
             let shared = transport.rank() == 0 && cores_shared;
             let (sync, facts) = synchroniser(transport, asked, shared).expect("threads");
-            assert_eq!(sync.start().name(), facts.start);
+            assert_eq!(sync.start(), facts.start);
             facts
         });
         assert!(all.iter().all(|facts| facts.start == all[0].start));
@@ -65,12 +65,14 @@ mod tests {
     #[test]
     fn a_window_needs_a_core_for_each_rank() {
         let facts = chosen(experiment::StartRule::Window, false);
-        assert_eq!((facts.start, facts.clocks), ("window", Some(1)));
+        assert_eq!((facts.start, facts.clocks), (Start::Window, Some(1)));
+        assert_eq!(serde_json::to_value(&facts).unwrap()["start"], "window");
         let facts = chosen(experiment::StartRule::Window, true);
-        assert_eq!((facts.start, facts.clocks), ("barrier", None));
+        assert_eq!((facts.start, facts.clocks), (Start::Barrier, None));
+        assert_eq!(serde_json::to_value(&facts).unwrap()["start"], "barrier");
         assert!(facts.start_reason.starts_with("ranks share cores"));
         let facts = chosen(experiment::StartRule::Barrier, false);
-        assert_eq!((facts.start, facts.start_reason), ("barrier", "asked for"));
+        assert_eq!((facts.start, facts.start_reason), (Start::Barrier, "asked for"));
         let stored = serde_json::to_value(&facts).expect("JSON");
         assert_eq!(stored, serde_json::json!({"start": "barrier", "start_reason": "asked for", "clocks": null}));
     }

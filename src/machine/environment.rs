@@ -30,10 +30,8 @@ pub struct RankEnvironment {
     /// Whether the kernel moves pages between NUMA nodes by itself (NUMA balancing).
     pub numa_balancing: Option<bool>,
     /// TCP congestion control, which affects Ethernet between nodes.
-    #[serde(default)]
     pub tcp_congestion_control: Option<String>,
     /// Whether TCP restarts with slow start after an idle time. Rounds follow pauses, so this slows long links.
-    #[serde(default)]
     pub tcp_slow_start_after_idle: Option<bool>,
     /// Time of this record, UTC.
     pub started: String,

@@ -66,13 +66,6 @@ pub struct KernelMemory {
     pub neighbours: u64,
 }
 
-impl KernelMemory {
-    /// Returns the bytes to compare with the prediction: the round and the gradients.
-    pub fn total(&self) -> u64 {
-        self.round + self.resident
-    }
-}
-
 /// Measures the memory of one round. None of its work runs while the round is timed.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
@@ -145,7 +138,6 @@ mod tests {
     fn neighbours_pages_are_nobodys_but_their_own() {
         let seen = account(100, 175, 30, 20, 5);
         assert_eq!(seen, KernelMemory { round: 70, resident: 30, baseline: 50, neighbours: 25 });
-        assert_eq!(seen.total(), 100);
     }
 
     /// Memory allocated and freed between the two readings is counted; memory allocated before is not.

@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use mpi::datatype::Equivalence;
+pub use mpi::datatype::Equivalence;
 use mpi::ffi;
 use mpi::raw::AsRaw;
 
@@ -58,18 +58,12 @@ impl Communicator {
         unsafe { call!(MPI_Reduce_scatter_block, send, receive, block, datatype::<T>(), ffi::RSMPI_SUM, comm) }
     }
 
-    /// MPI_Allreduce with MPI_SUM. It makes as many calls as `elements` needs with at most `most` elements each.
+    /// MPI_Allreduce with MPI_SUM, in as many calls as `elements` needs.
     ///
     /// # Safety
     /// `send` and `receive` must hold `elements` elements. They must not overlap. Every rank must pass the same numbers.
-    pub unsafe fn allreduce<T: Equivalence>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        elements: u64,
-        most: u64,
-    ) -> Result {
-        in_blocks(elements, most, |at, count| {
+    pub unsafe fn allreduce<T: Equivalence>(&self, send: *const T, receive: *mut T, elements: u64) -> Result {
+        in_blocks(elements, |at, count| {
             // SAFETY: each block lies within the caller's elements.
             unsafe {
                 let (send, receive) = (send.add(at).cast(), receive.add(at).cast());
@@ -78,20 +72,13 @@ impl Communicator {
         })
     }
 
-    /// MPI_Reduce with MPI_SUM to `root`. It makes as many calls as `elements` needs with at most `most` elements each.
+    /// MPI_Reduce with MPI_SUM to `root`, in as many calls as `elements` needs.
     ///
     /// # Safety
     /// `send` must hold `elements` elements; on the root `receive` must hold them too. They must not overlap. Every rank
-    /// must pass the same `elements`, `root` and `most`.
-    pub unsafe fn reduce<T: Equivalence>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        elements: u64,
-        root: usize,
-        most: u64,
-    ) -> Result {
-        in_blocks(elements, most, |at, count| {
+    /// must pass the same `elements` and `root`.
+    pub unsafe fn reduce<T: Equivalence>(&self, send: *const T, receive: *mut T, elements: u64, root: usize) -> Result {
+        in_blocks(elements, |at, count| {
             // SAFETY: each block lies within the caller's elements. Ranks other than the root do not write to `receive`,
             // so they pass its beginning, which is a valid pointer.
             unsafe {
@@ -107,7 +94,7 @@ impl Communicator {
     /// # Safety
     /// `data` must hold `bytes` bytes. Every rank must pass the same `root` and `bytes`.
     pub unsafe fn broadcast_from(&self, root: usize, data: *mut u8, bytes: u64) -> Result {
-        in_blocks(bytes, MOST_ELEMENTS, |at, count| {
+        in_blocks(bytes, |at, count| {
             // SAFETY: each block lies within the caller's bytes.
             unsafe { call!(MPI_Bcast, data.add(at).cast(), count, ffi::RSMPI_UINT8_T, root as c_int, self.handle()) }
         })
@@ -157,46 +144,30 @@ impl Communicator {
         unsafe { call!(MPI_Gatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), root, comm) }
     }
 
-    /// MPI_Allgatherv. The elements of rank r become the elements `parts[r]` of every rank's `receive`.
-    ///
-    /// # Errors
-    /// [`MpiError::Limit`] if an offset or a length exceeds a C int.
+    /// MPI_Allgatherv. The elements of rank r become the elements `parts[r]` of every rank's `receive`. If they are more
+    /// than [`MOST_ELEMENTS`] together, each rank broadcasts its part instead, one rank after another.
     ///
     /// # Safety
     /// `send` must hold this rank's part and `receive` all parts. They must not overlap. Every rank must pass the same
     /// `parts`.
-    pub unsafe fn allgather_elements<T: Equivalence>(
-        &self,
-        send: *const T,
-        receive: *mut T,
-        parts: &[(u64, u64)],
-    ) -> Result {
-        let (counts, offsets) = as_ints("MPI_Allgatherv", parts)?;
-        let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
-        let (receive, comm) = (receive.cast(), self.handle());
-        // SAFETY: the caller promises it.
-        unsafe { call!(MPI_Allgatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), comm) }
-    }
-
-    /// MPI_Allgatherv of bytes. Where an offset or a length exceeds a C int, each rank broadcasts its part instead, one
-    /// rank after another.
-    ///
-    /// # Safety
-    /// `send` must hold this rank's part and `receive` all parts. They must not overlap. Every rank must pass the same
-    /// `parts`.
-    pub unsafe fn allgather(&self, send: *const u8, receive: *mut u8, parts: &[(u64, u64)]) -> Result {
-        if as_ints("MPI_Allgatherv", parts).is_ok() {
+    pub unsafe fn allgather<T: Equivalence>(&self, send: *const T, receive: *mut T, parts: &[(u64, u64)]) -> Result {
+        if parts.iter().map(|(_, length)| length).sum::<u64>() <= MOST_ELEMENTS {
+            let (counts, offsets) = as_ints("MPI_Allgatherv", parts)?;
+            let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
+            let (receive, comm) = (receive.cast(), self.handle());
             // SAFETY: the caller promises it.
-            return unsafe { self.allgather_elements(send, receive, parts) };
+            return unsafe {
+                call!(MPI_Allgatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), comm)
+            };
         }
-        for (rank, (offset, bytes)) in parts.iter().enumerate() {
+        for (rank, (offset, length)) in parts.iter().enumerate() {
             // SAFETY: the caller promises that each part lies within `receive`.
             unsafe {
                 let place = receive.add(*offset as usize);
                 if rank == self.rank() {
-                    std::ptr::copy_nonoverlapping(send, place, *bytes as usize);
+                    std::ptr::copy_nonoverlapping(send, place, *length as usize);
                 }
-                self.broadcast_from(rank, place, *bytes)?;
+                self.broadcast_from(rank, place.cast(), length * size_of::<T>() as u64)?;
             }
         }
         Ok(())
@@ -208,11 +179,11 @@ fn datatype<T: Equivalence>() -> ffi::MPI_Datatype {
     T::equivalent_datatype().as_raw()
 }
 
-/// Calls `each` with the offset and the length of every block of `total` elements. A block has at most `most` elements.
-fn in_blocks(total: u64, most: u64, mut each: impl FnMut(usize, c_int) -> Result) -> Result {
-    let most = most.clamp(1, MOST_ELEMENTS);
-    for at in (0..total).step_by(most as usize) {
-        each(at as usize, (total - at).min(most) as c_int)?;
+/// Calls `each` with the offset and the length of every block of `total` elements. A block has at most
+/// [`MOST_ELEMENTS`].
+fn in_blocks(total: u64, mut each: impl FnMut(usize, c_int) -> Result) -> Result {
+    for at in (0..total).step_by(MOST_ELEMENTS as usize) {
+        each(at as usize, (total - at).min(MOST_ELEMENTS) as c_int)?;
     }
     Ok(())
 }

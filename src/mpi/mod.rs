@@ -12,7 +12,7 @@ mod requests;
 mod window;
 mod world;
 
-pub use collective::MOST_ELEMENTS;
+pub use collective::{Equivalence, MOST_ELEMENTS};
 pub use communicator::Communicator;
 pub use error::MpiError;
 pub use launcher::{LaunchedProcess, launcher};

@@ -15,7 +15,6 @@ pub struct SharedWindow {
     window: ffi::MPI_Win,
     parts: Vec<*mut u8>,
     rank: usize,
-    bytes: usize,
 }
 
 impl SharedWindow {
@@ -61,7 +60,7 @@ impl SharedWindow {
             }
             // One passive epoch spans the window's life. The engine's own atomics order all reads and writes.
             call!(MPI_Win_lock_all, 0, window)?;
-            Ok(SharedWindow { window, parts, rank: node.rank(), bytes })
+            Ok(SharedWindow { window, parts, rank: node.rank() })
         }
     }
 
@@ -73,11 +72,6 @@ impl SharedWindow {
     /// The beginning of this rank's own part.
     pub fn own(&self) -> *mut u8 {
         self.parts[self.rank]
-    }
-
-    /// The length of this rank's own part, bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 }
 

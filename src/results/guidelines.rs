@@ -230,8 +230,7 @@ fn ratio(
     let estimates: Vec<f64> = pairs.iter().map(|(_, _, _, ratio)| ratio.estimate).collect();
     let (evidence, interval): (Evidence, Option<Interval>) = if pairs.len() > 1 {
         let pooled = pool(&estimates, ALPHA)?;
-        let (difference_p, equality_p) = (pooled.difference_p(), pooled.equality_p(margin));
-        (Evidence { estimate: pooled.estimate, difference_p, equality_p }, pooled.interval)
+        (pooled.evidence(margin), pooled.interval)
     } else {
         let look = Look { number: first.row.looks as u32, blocks, alpha: own.alpha };
         (Evidence::at(logs, margin, &look, ALPHA)?, own.interval)

@@ -85,12 +85,7 @@ fn contest(times: &Times, cells: &BTreeMap<u64, Vec<&CellRow>>, margin: f64) -> 
             (pooled.jobs > 1).then_some((*cell, pooled))
         })
         .collect();
-    let evidence = |pooled: &PooledRatio| Evidence {
-        estimate: pooled.estimate,
-        difference_p: pooled.difference_p(),
-        equality_p: pooled.equality_p(margin),
-    };
-    let mut family: Vec<Evidence> = found.iter().map(|(_, pooled)| evidence(pooled)).collect();
+    let mut family: Vec<Evidence> = found.iter().map(|(_, pooled)| pooled.evidence(margin)).collect();
     let nothing = Evidence { estimate: 1.0, difference_p: 1.0, equality_p: 1.0 };
     family.resize(cells.len() * (cells.len() - 1) / 2, nothing);
     let judged = judge(&family, margin, ALPHA);

@@ -44,7 +44,6 @@ pub struct NodeLimits {
     pub one_rank_bytes_per_s: Option<f64>,
     /// Read bandwidth, bytes/s. It is the greater of the best pass of reading alone and the two thirds of the add's
     /// bandwidth that are reads. None if reading was not measured.
-    #[serde(default)]
     pub read_bytes_per_s: Option<f64>,
     /// All passes over memory.
     pub memory: Vec<MemoryPasses>,
@@ -125,7 +124,6 @@ pub struct PairLimits {
     /// Bandwidth of each such pass, bytes/s.
     pub one_way: Vec<f64>,
     /// Bandwidth from the second rank to the first alone, bytes/s, in the best pass; None if it was not measured.
-    #[serde(default)]
     pub one_way_back_bytes_per_s: Option<f64>,
     /// Bandwidth of each such pass, bytes/s.
     #[serde(default)]

@@ -17,7 +17,7 @@ use super::gate::NodeGate;
 use super::meeting::{agreed, meet};
 use super::places::{Account, Node, RankMap};
 use crate::engine::Buffer;
-use crate::engine::kernels::{Store, SumStart, Term, accumulate, read};
+use crate::engine::kernels::{Store, Target, Term, form, read};
 use crate::engine::transport::{Transport, TransportError, agree};
 
 /// Size of each array, in multiples of the caches.
@@ -112,7 +112,7 @@ impl Arrays {
         // SAFETY: the caller promises it.
         unsafe {
             let terms: [Term<f32>; 2] = [Term::Partial(self.b), Term::Partial(self.c)];
-            accumulate(SumStart::Fresh, &terms, self.a, elements, store);
+            form(None, &terms, Target::Partial(self.a), elements, store);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::figures::{SumRate, fastest};
 use super::meeting::meet;
 use super::places::RankMap;
-use crate::engine::kernels::{Store, SumStart, Term, accumulate};
+use crate::engine::kernels::{Store, Target, Term, form};
 use crate::engine::transport::{Transport, TransportError};
 use crate::engine::{Buffer, OutOfMemory};
 use crate::gradient::{Dtype, Element};
@@ -48,7 +48,7 @@ fn rate<E: Element>() -> Result<SumRate, OutOfMemory> {
         for _ in 0..SUMS {
             // SAFETY: the buffers belong to this function, have the lengths that the sum needs, and are initialised
             // with zeros.
-            unsafe { accumulate(SumStart::Fresh, &terms, sum.as_ptr().cast(), ELEMENTS, Store::Cached) };
+            unsafe { form(None, &terms, Target::Partial(sum.as_ptr().cast()), ELEMENTS, Store::Cached) };
             std::hint::black_box(&sum);
         }
         seconds.push(begun.elapsed().as_secs_f64());

@@ -3,7 +3,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::statistics::Statistics;
 
-use crate::stats::{Alpha, Interval};
+use crate::stats::{Alpha, Evidence, Interval};
 
 /// A ratio of times pooled over several jobs. It has no unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +63,12 @@ impl PooledRatio {
         }
         let (mean, bound) = (self.estimate.ln(), margin.ln_1p());
         (2.0 * self.upper_tail(bound - mean).max(self.upper_tail(bound + mean))).min(1.0)
+    }
+
+    /// Returns the evidence on the ratio.
+    pub fn evidence(&self, margin: f64) -> Evidence {
+        let (difference_p, equality_p) = (self.difference_p(), self.equality_p(margin));
+        Evidence { estimate: self.estimate, difference_p, equality_p }
     }
 
     /// Returns the probability that the mean lies `distance` or more above the true mean.

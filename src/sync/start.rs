@@ -15,22 +15,13 @@ const LEAD_MEETINGS: u64 = 8;
 const TIMED_MEETINGS: usize = 21;
 
 /// How a round begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Start {
     /// At a time on rank 0's clock, agreed upon when all ranks are ready. Ranks wait for it by spinning.
     Window,
     /// When a rank leaves the barrier.
     Barrier,
-}
-
-impl Start {
-    /// Returns the name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Start::Window => "window",
-            Start::Barrier => "barrier",
-        }
-    }
 }
 
 /// The start of a round on this rank.
@@ -196,7 +187,7 @@ mod tests {
         run_threads(&[0, 1, 1], |transport| {
             let mut sync = Synchroniser::new(LocalClock::of_node(), Start::Window, transport).expect("threads");
             sync.fall_back();
-            assert_eq!(sync.start().name(), "barrier");
+            assert_eq!(sync.start(), Start::Barrier);
             for turn in 1..=30 {
                 arrived.fetch_add(1, Ordering::SeqCst);
                 let mut seen = 0;

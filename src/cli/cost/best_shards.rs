@@ -81,9 +81,7 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
     let clients = if with_clients { "with the clients' own requests" } else { "without the clients' own requests" };
     let title =
         format!("{}, limit {} MiB: dollars for 1,000 rounds {clients}", platform.name, platform.memory.limit_mib.value);
-    let usd = |choice: &Choice| {
-        if with_clients { choice.estimate.usd() } else { choice.estimate.without_clients_usd() }
-    };
+    let usd = |choice: &Choice| choice.estimate.counted_usd(with_clients);
     let is_shown = |choice: &&Choice| {
         let alike = || {
             found.iter().filter(|other| {

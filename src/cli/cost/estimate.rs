@@ -145,9 +145,7 @@ fn on_functions(cases: &[(String, Case)], platform: &Functions, args: &EstimateA
     sheet.column("functions_usd", &rows, |(.., found)| thousand(found, found.functions_usd));
     sheet.column("requests_usd", &rows, |(.., found)| thousand(found, found.requests_usd));
     sheet.column("clients_usd", &rows, |(.., found)| thousand(found, found.clients_usd).filter(|_| with_clients));
-    sheet.column("usd_per_1000_rounds", &rows, |(.., found)| {
-        thousand(found, if with_clients { found.usd() } else { found.without_clients_usd() })
-    });
+    sheet.column("usd_per_1000_rounds", &rows, |(.., found)| thousand(found, found.counted_usd(with_clients)));
     sheet.column("infeasible", &rows, |(.., found)| found.infeasible.clone());
     sheet.note(format!(
         "The time of one deployment differs from this by about {:.0} % (1 standard deviation, \

@@ -140,10 +140,8 @@ fn ratios(measurements: &Measurements, platform: &Functions) -> Result<Sheet, Co
     let counted = [("with clients", true), ("without clients", false)];
     let rows: Vec<_> =
         all.chunks(ARCHITECTURES.len()).flat_map(|cells| counted.map(|counted| (cells, counted))).collect();
-    let ours = |cell: &PublishedCell, clients: bool| {
-        let usd = if clients { cell.ours.usd() } else { cell.ours.without_clients_usd() };
-        cell.is_feasible().then(|| usd.to_f64())
-    };
+    let ours =
+        |cell: &PublishedCell, clients: bool| cell.is_feasible().then(|| cell.ours.counted_usd(clients).to_f64());
     let theirs = |cell: &PublishedCell, clients: bool| {
         let usd = if clients { cell.their_usd() } else { cell.theirs.and_then(|d| d.usd_per_round) };
         usd.map(Usd::to_f64)

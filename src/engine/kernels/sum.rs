@@ -42,12 +42,17 @@ pub(super) struct Sum<'a, E: Element> {
 }
 
 /// The output of a sum and its form.
-#[derive(Clone, Copy)]
-pub(super) enum Target<E: Element> {
+#[derive(Clone, Copy, Debug)]
+pub enum Target<E: Element> {
     /// The sum itself.
     Partial(*mut E::Acc),
-    /// The sum divided and narrowed.
-    Finished { out: *mut E, divisor: E::Acc },
+    /// The sum divided once in `E::Acc`, and rounded to the nearest values of `E`, ties to even.
+    Finished {
+        /// First element.
+        out: *mut E,
+        /// The divisor.
+        divisor: E::Acc,
+    },
 }
 
 impl<E: Element> Target<E> {
@@ -73,11 +78,15 @@ impl<E: Element> Target<E> {
     /// Returns the number of elements before the first that begins a cache line.
     #[inline(always)]
     fn elements_to_line(self) -> usize {
-        let address = match self {
+        (self.addr().wrapping_neg() % LINE) / self.size()
+    }
+
+    #[inline(always)]
+    pub(super) fn addr(self) -> usize {
+        match self {
             Target::Partial(acc) => acc.addr(),
             Target::Finished { out, .. } => out.addr(),
-        };
-        (address.wrapping_neg() % LINE) / self.size()
+        }
     }
 }
 

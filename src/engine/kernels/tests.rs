@@ -27,6 +27,52 @@ struct Case<E: Element> {
     len: usize,
 }
 
+/// The value that a sum starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SumStart {
+    /// The first term.
+    Fresh,
+    /// The sum of earlier terms in the accumulator.
+    Continue,
+}
+
+impl SumStart {
+    fn lead<A>(self, acc: *const A) -> Option<*const A> {
+        (self == SumStart::Continue).then_some(acc)
+    }
+}
+
+/// # Safety
+/// As for [`form_with`].
+unsafe fn accumulate_with<E: Element>(
+    variant: Variant,
+    start: SumStart,
+    terms: &[Term<E>],
+    acc: *mut E::Acc,
+    len: usize,
+    store: Store,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { form_with(variant, start.lead(acc.cast_const()), terms, Target::Partial(acc), len, store) }
+}
+
+/// # Safety
+/// As for [`form_with`].
+#[allow(clippy::too_many_arguments)]
+unsafe fn accumulate_and_finish_with<E: Element>(
+    variant: Variant,
+    start: SumStart,
+    acc: *const E::Acc,
+    terms: &[Term<E>],
+    out: *mut E,
+    divisor: E::Acc,
+    len: usize,
+    store: Store,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { form_with(variant, start.lead(acc), terms, Target::Finished { out, divisor }, len, store) }
+}
+
 fn same<A: Accumulator>(a: A, b: A) -> bool {
     a.to_f64().to_bits() == b.to_f64().to_bits() || (a.to_f64().is_nan() && b.to_f64().is_nan())
 }
@@ -225,7 +271,7 @@ fn a_small_sum_by_hand() {
     let mut out = [0.0f32; 3];
     // SAFETY: each array holds three values.
     unsafe {
-        accumulate_and_finish(SumStart::Fresh, std::ptr::null(), &terms, out.as_mut_ptr(), 4.0, 3, Store::Cached);
+        form(None, &terms, Target::Finished { out: out.as_mut_ptr(), divisor: 4.0 }, 3, Store::Cached);
     }
     assert_eq!(out, [3.25, 3.5, 0.375]);
 }
@@ -249,7 +295,7 @@ fn a_first_product_keeps_the_sign_of_zero() {
     let mut acc = [1.0f64; 3];
     let terms = [Term::<f64>::Weighted { data: data.as_ptr(), weight: 2.0 }];
     // SAFETY: each array holds three values.
-    unsafe { accumulate(SumStart::Fresh, &terms, acc.as_mut_ptr(), 3, Store::Cached) };
+    unsafe { form(None, &terms, Target::Partial(acc.as_mut_ptr()), 3, Store::Cached) };
     assert!(acc.iter().all(|value| value.to_bits() == (-0.0f64).to_bits()));
 }
 
@@ -315,10 +361,11 @@ fn continued_sums_equal_whole_ones() {
     let mut out = vec![f16::ZERO; case.len];
     // SAFETY: every vector holds len values and more.
     unsafe {
-        accumulate(SumStart::Fresh, &terms[..3], acc.as_mut_ptr(), case.len, Store::Streaming);
-        accumulate(SumStart::Continue, &terms[3..12], acc.as_mut_ptr(), case.len, Store::Streaming);
-        let (acc, out) = (acc.as_ptr(), out.as_mut_ptr());
-        accumulate_and_finish(SumStart::Continue, acc, &terms[12..], out, case.divisor, case.len, Store::Streaming);
+        let (at, lead) = (Target::Partial(acc.as_mut_ptr()), Some(acc.as_ptr()));
+        form(None, &terms[..3], at, case.len, Store::Streaming);
+        form(lead, &terms[3..12], at, case.len, Store::Streaming);
+        let finished = Target::Finished { out: out.as_mut_ptr(), divisor: case.divisor };
+        form(lead, &terms[12..], finished, case.len, Store::Streaming);
     }
     assert!((0..case.len).all(|i| same_element(out[i], f16::from_f32_const(want[i] / case.divisor))));
 }

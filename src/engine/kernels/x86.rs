@@ -4,11 +4,11 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, WideLanes};
 use super::sum::{Sum, in_blocks, is_together, together};
 use super::total::total;
 
-/// Functions of [`Lanes`], each an expression of vector instructions.
+/// Functions of [`WideLanes`] and [`Lanes`], each an expression of vector instructions.
 macro_rules! lane_functions {
     ($(fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? { $value:expr })*) => {$(
         #[inline(always)]
@@ -20,27 +20,22 @@ macro_rules! lane_functions {
     )*};
 }
 
-macro_rules! arithmetic {
-    ($acc:ty, $splat:ident, $load:ident, $mul:ident, $add:ident, $div:ident, $store:ident, $stream:ident) => {
-        lane_functions! {
-            fn splat(value: $acc) -> Self { $splat(value) }
-            fn load(from: *const $acc) -> Self { $load(from) }
-            fn mul(self: Self, other: Self) -> Self { $mul(self, other) }
-            fn add(self: Self, other: Self) -> Self { $add(self, other) }
-            fn div(self: Self, other: Self) -> Self { $div(self, other) }
-            fn store(self: Self, to: *mut $acc) { $store(to, self) }
-            fn stream(self: Self, to: *mut $acc) { $stream(to, self) }
-        }
-    };
-}
-
-/// Lanes whose elements are the accumulation type itself.
+/// Lanes of accumulators, which are elements too.
 macro_rules! wide {
-    ($vector:ty, $width:expr, $acc:ty, $load:ident, $store:ident, $stream:ident, $splat:ident, $mul:ident, $add:ident,
-     $div:ident) => {
+    ($vector:ty, $acc:ty, $load:ident, $store:ident, $stream:ident, $splat:ident, $mul:ident, $add:ident, $div:ident) => {
+        impl WideLanes<$acc> for $vector {
+            const WIDTH: usize = size_of::<$vector>() / size_of::<$acc>();
+            lane_functions! {
+                fn splat(value: $acc) -> Self { $splat(value) }
+                fn load(from: *const $acc) -> Self { $load(from) }
+                fn mul(self: Self, other: Self) -> Self { $mul(self, other) }
+                fn add(self: Self, other: Self) -> Self { $add(self, other) }
+                fn div(self: Self, other: Self) -> Self { $div(self, other) }
+                fn store(self: Self, to: *mut $acc) { $store(to, self) }
+                fn stream(self: Self, to: *mut $acc) { $stream(to, self) }
+            }
+        }
         impl Lanes<$acc> for $vector {
-            const WIDTH: usize = $width;
-            arithmetic!($acc, $splat, $load, $mul, $add, $div, $store, $stream);
             lane_functions! {
                 fn widen(from: *const $acc) -> Self { $load(from) }
                 fn narrow(self: Self, to: *mut $acc) { $store(to, self) }
@@ -50,17 +45,14 @@ macro_rules! wide {
     };
 }
 
-/// Lanes of `f32` whose elements are 16 bits wide.
+/// Lanes of `f32` for elements of 16 bits.
 macro_rules! half_width {
-    ($vector:ty, $width:expr, $element:ty, $bits:ty, $load:ident, $store:ident, $stream:ident, $widen:path, $narrow:path,
-     $($arithmetic:ident),*) => {
+    ($vector:ty, $element:ty, $load:ident, $store:ident, $stream:ident, $widen:path, $narrow:path) => {
         impl Lanes<$element> for $vector {
-            const WIDTH: usize = $width;
-            arithmetic!(f32, $($arithmetic),*);
             lane_functions! {
                 fn widen(from: *const $element) -> Self { $widen($load(from.cast())) }
-                fn narrow(self: Self, to: *mut $element) { $store(to.cast::<$bits>(), $narrow(self)) }
-                fn narrow_stream(self: Self, to: *mut $element) { $stream(to.cast::<$bits>(), $narrow(self)) }
+                fn narrow(self: Self, to: *mut $element) { $store(to.cast(), $narrow(self)) }
+                fn narrow_stream(self: Self, to: *mut $element) { $stream(to.cast(), $narrow(self)) }
             }
         }
     };
@@ -68,7 +60,6 @@ macro_rules! half_width {
 
 wide!(
     __m256,
-    8,
     f32,
     _mm256_loadu_ps,
     _mm256_storeu_ps,
@@ -80,7 +71,6 @@ wide!(
 );
 wide!(
     __m256d,
-    4,
     f64,
     _mm256_loadu_pd,
     _mm256_storeu_pd,
@@ -92,7 +82,6 @@ wide!(
 );
 wide!(
     __m512,
-    16,
     f32,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
@@ -104,7 +93,6 @@ wide!(
 );
 wide!(
     __m512d,
-    8,
     f64,
     _mm512_loadu_pd,
     _mm512_storeu_pd,
@@ -114,77 +102,17 @@ wide!(
     _mm512_add_pd,
     _mm512_div_pd
 );
-half_width!(
-    __m256,
-    8,
-    f16,
-    __m128i,
-    _mm_loadu_si128,
-    _mm_storeu_si128,
-    _mm_stream_si128,
-    _mm256_cvtph_ps,
-    narrow_f16_256,
-    _mm256_set1_ps,
-    _mm256_loadu_ps,
-    _mm256_mul_ps,
-    _mm256_add_ps,
-    _mm256_div_ps,
-    _mm256_storeu_ps,
-    _mm256_stream_ps
-);
-half_width!(
-    __m256,
-    8,
-    bf16,
-    __m128i,
-    _mm_loadu_si128,
-    _mm_storeu_si128,
-    _mm_stream_si128,
-    widen_bf16_256,
-    narrow_bf16_256,
-    _mm256_set1_ps,
-    _mm256_loadu_ps,
-    _mm256_mul_ps,
-    _mm256_add_ps,
-    _mm256_div_ps,
-    _mm256_storeu_ps,
-    _mm256_stream_ps
-);
+half_width!(__m256, f16, _mm_loadu_si128, _mm_storeu_si128, _mm_stream_si128, _mm256_cvtph_ps, narrow_f16_256);
+half_width!(__m256, bf16, _mm_loadu_si128, _mm_storeu_si128, _mm_stream_si128, widen_bf16_256, narrow_bf16_256);
+half_width!(__m512, f16, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_stream_si256, _mm512_cvtph_ps, narrow_f16_512);
 half_width!(
     __m512,
-    16,
-    f16,
-    __m256i,
-    _mm256_loadu_si256,
-    _mm256_storeu_si256,
-    _mm256_stream_si256,
-    _mm512_cvtph_ps,
-    narrow_f16_512,
-    _mm512_set1_ps,
-    _mm512_loadu_ps,
-    _mm512_mul_ps,
-    _mm512_add_ps,
-    _mm512_div_ps,
-    _mm512_storeu_ps,
-    _mm512_stream_ps
-);
-half_width!(
-    __m512,
-    16,
     bf16,
-    __m256i,
     _mm256_loadu_si256,
     _mm256_storeu_si256,
     _mm256_stream_si256,
     widen_bf16_512,
-    narrow_bf16_512,
-    _mm512_set1_ps,
-    _mm512_loadu_ps,
-    _mm512_mul_ps,
-    _mm512_add_ps,
-    _mm512_div_ps,
-    _mm512_storeu_ps,
-    _mm512_stream_ps
+    narrow_bf16_512
 );
 
 #[inline]

@@ -10,38 +10,14 @@ use ::hdf5::plist::dataset_create::Layout;
 use ::hdf5::types::{FloatSize, TypeDescriptor};
 use ::hdf5::{Dataset, Datatype, File, Group};
 use half::f16;
-use ndarray::s;
 
-use super::stored::{StoredFile, StoredRun, in_blocks, read_runs};
+use super::stored::{StoredFile, StoredGradients, StoredPlace, StoredRun};
 use super::weights::Weights;
-use super::{MOST_CLIENTS, check_read, weights};
-use crate::gradient::{Dtype, Element, Range, Source, SourceError};
-use crate::with_element;
+use super::{MOST_CLIENTS, weights};
+use crate::gradient::{Dtype, Range, SourceError};
 
 /// Names of attributes that may hold weights.
 const WEIGHTS: [&str; 2] = ["weights", "num_samples"];
-
-/// Gradients in HDF5 files.
-///
-/// Contiguous datasets are read directly from the file, without the HDF5 library and its lock. Others (chunked,
-/// compressed, big-endian) are read by hyperslab, one block at a time.
-pub struct Hdf5 {
-    clients: Vec<Hdf5Client>,
-    files: Vec<StoredFile>,
-    dtype: Dtype,
-    elements: u64,
-    weights: Vec<f64>,
-}
-
-/// The location of a client's gradient.
-struct Hdf5Client {
-    file: usize,
-    dataset: Dataset,
-    /// The client's row, if the dataset has two dimensions.
-    row: Option<usize>,
-    /// Offset of the client's first element in the file, bytes, if the dataset is contiguous.
-    offset: Option<u64>,
-}
 
 /// A dataset that may hold gradients.
 struct StoredDataset {
@@ -53,130 +29,75 @@ struct StoredDataset {
     offset: Option<u64>,
 }
 
-impl Hdf5 {
-    /// Opens the gradients in `files`. `dataset` names a dataset or a group of datasets; None is the root group. A
-    /// single file holds all clients, as one two-dimensional dataset or as one-dimensional datasets in byte order of
-    /// their names. Of several files each holds one client. `asked` tells where the weights come from.
-    pub fn open(files: &[PathBuf], dataset: Option<&str>, asked: &Weights) -> Result<Self, SourceError> {
-        let mut found = Vec::new();
-        for (index, path) in files.iter().enumerate() {
-            let in_file = datasets(path, index, dataset)?;
-            let one_client = in_file.len() == 1 && in_file[0].shape.len() == 1;
-            if files.len() > 1 && !one_client {
-                return Err(SourceError::content(
-                    path,
-                    format!(
-                        "holds {}; where there are several files, each must hold one client: one one-dimensional dataset",
-                        in_file.iter().map(StoredDataset::shown).collect::<Vec<_>>().join(", ")
-                    ),
-                ));
-            }
-            found.extend(in_file);
-        }
-        let Some(first) = found.first() else {
-            return Err(SourceError::Request("no HDF5 file was given".into()));
-        };
-        let (dtype, elements) = (first.dtype, first.elements());
-        for other in &found[1..] {
-            let (shown, first_shown) = (other.shown(), first.shown());
-            let problem = if other.dtype != dtype {
-                format!("{shown} is {}, but {first_shown} is {dtype}; clients must be of one type", other.dtype)
-            } else if other.elements() != elements {
-                format!("{shown} is not as long as {first_shown}; clients must have as many elements")
-            } else {
-                continue;
-            };
-            return Err(SourceError::content(&files[other.file], problem));
-        }
-        let mut own_weights = Vec::new();
-        for found in &found {
-            own_weights.extend(found.weights(&files[found.file], asked.key())?);
-        }
-        let mut clients = Vec::new();
-        for found in found {
-            let rows = if let [rows, _] = found.shape[..] { Some(rows) } else { None };
-            for row in 0..rows.unwrap_or(1) {
-                let before = row as u64 * elements * dtype.size() as u64;
-                clients.push(Hdf5Client {
-                    file: found.file,
-                    dataset: found.dataset.clone(),
-                    row: rows.map(|_| row),
-                    offset: found.offset.map(|offset| offset + before),
-                });
-            }
-        }
-        if clients.is_empty() {
-            return Err(SourceError::content(&files[0], "holds no client: the shape of its dataset begins with 0"));
-        }
-        let weights = weights::asked_or_found(asked, &own_weights, |client| {
-            let client: &Hdf5Client = &clients[client];
-            SourceError::content(
-                &files[client.file],
+/// Opens the gradients in `files`. Contiguous datasets are read directly from the file, without the HDF5 library and
+/// its lock. Others (chunked, compressed, big-endian) are read by hyperslab, one block at a time.
+///
+/// `dataset` names a dataset or a group of datasets; None is the root group. A
+/// single file holds all clients, as one two-dimensional dataset or as one-dimensional datasets in byte order of
+/// their names. Of several files each holds one client. `asked` tells where the weights come from.
+pub fn open(files: &[PathBuf], dataset: Option<&str>, asked: &Weights) -> Result<StoredGradients, SourceError> {
+    let mut found = Vec::new();
+    for (index, path) in files.iter().enumerate() {
+        let in_file = datasets(path, index, dataset)?;
+        let one_client = in_file.len() == 1 && in_file[0].shape.len() == 1;
+        if files.len() > 1 && !one_client {
+            return Err(SourceError::content(
+                path,
                 format!(
-                    "dataset \"{}\" has no attribute {}, which is its clients' weight; give it, or give all weights in the \
-                     experiment",
-                    client.dataset.name(),
-                    asked.key().unwrap_or("weights or num_samples")
+                    "holds {}; where there are several files, each must hold one client: one one-dimensional dataset",
+                    in_file.iter().map(StoredDataset::shown).collect::<Vec<_>>().join(", ")
                 ),
-            )
-        })?;
-        let files = files.iter().map(|path| StoredFile::new(path)).collect();
-        Ok(Hdf5 { clients, files, dtype, elements, weights })
-    }
-}
-
-impl Source for Hdf5 {
-    fn elements(&self) -> u64 {
-        self.elements
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.weights
-    }
-
-    fn stored_dtype(&self) -> Option<Dtype> {
-        Some(self.dtype)
-    }
-
-    fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
-        check_read(self, client, range, dtype, out.len())?;
-        let client = &self.clients[client];
-        let file = &self.files[client.file];
-        if let Some(offset) = client.offset {
-            let runs = [StoredRun { range: Range::new(0, self.elements), offset }];
-            return read_runs(file, &runs, self.dtype, range, dtype, out);
+            ));
         }
-        match self.dtype {
-            Dtype::F32 => client.read_slabs::<f32>(file.path(), range, dtype, out),
-            Dtype::F64 => client.read_slabs::<f64>(file.path(), range, dtype, out),
-            Dtype::F16 | Dtype::Bf16 => client.read_slabs::<f16>(file.path(), range, dtype, out),
+        found.extend(in_file);
+    }
+    let Some(first) = found.first() else {
+        return Err(SourceError::Request("no HDF5 file was given".into()));
+    };
+    let (dtype, elements) = (first.dtype, first.elements());
+    for other in &found[1..] {
+        let (shown, first_shown) = (other.shown(), first.shown());
+        let problem = if other.dtype != dtype {
+            format!("{shown} is {}, but {first_shown} is {dtype}; clients must be of one type", other.dtype)
+        } else if other.elements() != elements {
+            format!("{shown} is not as long as {first_shown}; clients must have as many elements")
+        } else {
+            continue;
+        };
+        return Err(SourceError::content(&files[other.file], problem));
+    }
+    let mut own_weights = Vec::new();
+    for found in &found {
+        own_weights.extend(found.weights(&files[found.file], asked.key())?);
+    }
+    let (mut clients, mut datasets) = (Vec::new(), Vec::new());
+    for found in &found {
+        let rows = if let [rows, _] = found.shape[..] { Some(rows) } else { None };
+        for row in 0..rows.unwrap_or(1) {
+            let before = row as u64 * elements * dtype.size() as u64;
+            let run = |offset| vec![StoredRun { range: Range::new(0, elements), offset: offset + before }];
+            let in_library = || StoredPlace::InLibrary(found.dataset.clone(), rows.map(|_| row));
+            clients.push((found.file, found.offset.map(run).map_or_else(in_library, StoredPlace::Runs)));
+            datasets.push(found);
         }
     }
-}
-
-impl Hdf5Client {
-    /// Writes elements `range`, which the library reads as type `S`, to `out` as `dtype`.
-    fn read_slabs<S: Element + ::hdf5::H5Type>(
-        &self,
-        path: &Path,
-        range: Range,
-        dtype: Dtype,
-        out: &mut [u8],
-    ) -> Result<(), SourceError> {
-        with_element!(dtype, D => in_blocks::<S, D>(range.len(), out, |at, block| {
-            let start = (range.start + at) as usize;
-            let columns = start..start + block.len();
-            let read = match self.row {
-                Some(row) => self.dataset.read_slice_1d::<S, _>(s![row, columns]),
-                None => self.dataset.read_slice_1d::<S, _>(s![columns]),
-            };
-            let read = read.map_err(|cause| in_library(path, &self.dataset.name(), &cause))?;
-            for (value, read) in block.iter_mut().zip(&read) {
-                *value = *read;
-            }
-            Ok(())
-        }))
+    if clients.is_empty() {
+        return Err(SourceError::content(&files[0], "holds no client: the shape of its dataset begins with 0"));
     }
+    let weights = weights::asked_or_found(asked, &own_weights, |client| {
+        let dataset: &StoredDataset = datasets[client];
+        SourceError::content(
+            &files[dataset.file],
+            format!(
+                "dataset \"{}\" has no attribute {}, which is its clients' weight; give it, or give all weights in the \
+                 experiment",
+                dataset.name,
+                asked.key().unwrap_or("weights or num_samples")
+            ),
+        )
+    })?;
+    let files = files.iter().map(|path| StoredFile::new(path)).collect();
+    Ok(StoredGradients { clients, files, dtype, elements, weights })
 }
 
 impl StoredDataset {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 
 use super::MOST_CLIENTS;
-use super::stored::{StoredFile, StoredGradients, StoredRun};
+use super::stored::{StoredFile, StoredGradients, StoredPlace, StoredRun};
 use super::weights::{self, Weights};
 use crate::gradient::{Dtype, Range, SourceError};
 
@@ -27,7 +27,9 @@ pub fn open(files: &[PathBuf], asked: &Weights) -> Result<StoredGradients, Sourc
     };
     let first = header(first_path)?;
     let elements = first.shape[first.shape.len() - 1];
-    let client = |file: usize, offset: u64| (file, vec![StoredRun { range: Range::new(0, elements), offset }]);
+    let client = |file: usize, offset: u64| {
+        (file, StoredPlace::Runs(vec![StoredRun { range: Range::new(0, elements), offset }]))
+    };
     let mut clients = Vec::new();
     if let (&[rows, _], [_]) = (&first.shape[..], files) {
         let stride = elements * first.dtype.size() as u64;

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::hdf5::Hdf5;
 use super::weights::Weights;
-use super::{Source, SourceError, find, npy, safetensors};
+use super::{Source, SourceError, find, hdf5, npy, safetensors};
 
 /// The format of files of gradients, as named in experiments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -53,7 +52,7 @@ pub fn open_files(
     let (files, named) = find::files(pattern, base_dir, kind.extensions())?;
     Ok(match kind {
         FileKind::Safetensors => Box::new(safetensors::open(&files, named, weights)?),
-        FileKind::Hdf5 => Box::new(Hdf5::open(&files, dataset, weights)?),
+        FileKind::Hdf5 => Box::new(hdf5::open(&files, dataset, weights)?),
         FileKind::Npy => Box::new(npy::open(&files, weights)?),
     })
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::stored::{StoredFile, StoredGradients, StoredRun};
+use super::stored::{StoredFile, StoredGradients, StoredPlace, StoredRun};
 use super::weights::{self, Weights};
 use crate::gradient::{Dtype, Range, SourceError};
 
@@ -66,7 +66,7 @@ pub fn open(files: &[PathBuf], named: bool, asked: &Weights) -> Result<StoredGra
         ))
     })?;
     let elements = first.tensors.values().map(|tensor| tensor.elements()).sum();
-    let clients = clients.iter().map(|client| (client.file, runs(client, dtype))).collect();
+    let clients = clients.iter().map(|client| (client.file, StoredPlace::Runs(runs(client, dtype)))).collect();
     let files = files.iter().map(|path| StoredFile::new(path)).collect();
     Ok(StoredGradients { files, clients, dtype, elements, weights })
 }

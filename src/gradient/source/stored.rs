@@ -6,6 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use ::hdf5::{Dataset, H5Type};
+use half::f16;
+use ndarray::s;
+
 use super::check_read;
 use super::convert::convert;
 use crate::gradient::{Dtype, Element, Range, Source, SourceError};
@@ -27,11 +31,6 @@ impl StoredFile {
     /// Makes a handle without opening the file.
     pub(super) fn new(path: &Path) -> Self {
         StoredFile { path: path.to_owned(), file: OnceLock::new() }
-    }
-
-    /// Returns the file's path.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Fills `out` with the bytes from `offset` on.
@@ -62,12 +61,21 @@ pub struct StoredRun {
     pub(super) offset: u64,
 }
 
+/// The place of a client's elements.
+#[derive(Debug)]
+pub enum StoredPlace {
+    /// Runs of the file. They are in order of elements and cover the gradient.
+    Runs(Vec<StoredRun>),
+    /// A dataset that the HDF5 library reads, and the client's row if it has two dimensions.
+    InLibrary(Dataset, Option<usize>),
+}
+
 /// Gradients in files. Only their place is kept in memory; elements are read directly from the files.
 #[derive(Debug)]
 pub struct StoredGradients {
     pub(super) files: Vec<StoredFile>,
-    /// File of each client, and the runs of its elements there.
-    pub(super) clients: Vec<(usize, Vec<StoredRun>)>,
+    /// File of each client, and the place of its elements there.
+    pub(super) clients: Vec<(usize, StoredPlace)>,
     pub(super) dtype: Dtype,
     pub(super) elements: u64,
     pub(super) weights: Vec<f64>,
@@ -88,46 +96,69 @@ impl Source for StoredGradients {
 
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
         check_read(self, client, range, dtype, out.len())?;
-        let (file, runs) = &self.clients[client];
-        read_runs(&self.files[*file], runs, self.dtype, range, dtype, out)
+        let (file, place) = &self.clients[client];
+        let (file, stored) = (&self.files[*file], self.dtype);
+        let runs = match (place, stored) {
+            (StoredPlace::Runs(runs), _) => runs,
+            (StoredPlace::InLibrary(dataset, row), Dtype::F32) => {
+                return read_rows::<f32>(&file.path, (dataset, *row), range, dtype, out);
+            }
+            (StoredPlace::InLibrary(dataset, row), Dtype::F64) => {
+                return read_rows::<f64>(&file.path, (dataset, *row), range, dtype, out);
+            }
+            (StoredPlace::InLibrary(dataset, row), Dtype::F16 | Dtype::Bf16) => {
+                return read_rows::<f16>(&file.path, (dataset, *row), range, dtype, out);
+            }
+        };
+        let first = runs.partition_point(|run| run.range.end <= range.start);
+        for run in &runs[first..] {
+            let part = run.range.intersect(range);
+            if part.is_empty() {
+                break;
+            }
+            let at = part.indices_from(range.start);
+            let out = &mut out[at.start * dtype.size()..at.end * dtype.size()];
+            let offset = run.offset + (part.start - run.range.start) * stored.size() as u64;
+            if stored == dtype {
+                file.read_at(offset, out)?;
+            } else {
+                with_element!(stored, S => with_element!(dtype, D => {
+                    in_blocks::<S, D>(part.len(), out, |at, block| {
+                        file.read_at(offset + at * size_of::<S>() as u64, bytemuck::cast_slice_mut(block))
+                    })
+                }))?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Writes elements `range` to `out` as `dtype`. `runs` are in order of elements and cover the gradient; they are stored
-/// in `file` as type `stored`. `out` has exactly the bytes of `range`.
-pub(super) fn read_runs(
-    file: &StoredFile,
-    runs: &[StoredRun],
-    stored: Dtype,
+/// Writes elements `range` of a dataset, which the library reads as type `S`, to `out` as `dtype`.
+fn read_rows<S: Element + H5Type>(
+    path: &Path,
+    (dataset, row): (&Dataset, Option<usize>),
     range: Range,
     dtype: Dtype,
     out: &mut [u8],
 ) -> Result<(), SourceError> {
-    let first = runs.partition_point(|run| run.range.end <= range.start);
-    for run in &runs[first..] {
-        let part = run.range.intersect(range);
-        if part.is_empty() {
-            break;
+    with_element!(dtype, D => in_blocks::<S, D>(range.len(), out, |at, block| {
+        let start = (range.start + at) as usize;
+        let columns = start..start + block.len();
+        let read = match row {
+            Some(row) => dataset.read_slice_1d::<S, _>(s![row, columns]),
+            None => dataset.read_slice_1d::<S, _>(s![columns]),
+        };
+        let wrong = |cause: ::hdf5::Error| SourceError::content(path, format!("{}: {cause}", dataset.name()));
+        for (value, read) in block.iter_mut().zip(&read.map_err(wrong)?) {
+            *value = *read;
         }
-        let at = part.indices_from(range.start);
-        let out = &mut out[at.start * dtype.size()..at.end * dtype.size()];
-        let offset = run.offset + (part.start - run.range.start) * stored.size() as u64;
-        if stored == dtype {
-            file.read_at(offset, out)?;
-        } else {
-            with_element!(stored, S => with_element!(dtype, D => {
-                in_blocks::<S, D>(part.len(), out, |at, block| {
-                    file.read_at(offset + at * size_of::<S>() as u64, bytemuck::cast_slice_mut(block))
-                })
-            }))?;
-        }
-    }
-    Ok(())
+        Ok(())
+    }))
 }
 
 /// Fills `out`, the bytes of `elements` elements of type `D`, in blocks that `read` yields as type `S`. `read` receives
 /// the index of the block's first element.
-pub(super) fn in_blocks<S: Element, D: Element>(
+fn in_blocks<S: Element, D: Element>(
     elements: u64,
     out: &mut [u8],
     mut read: impl FnMut(u64, &mut [S]) -> Result<(), SourceError>,

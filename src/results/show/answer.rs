@@ -7,10 +7,7 @@ use super::number::about;
 use super::page::{paragraph, printable};
 use super::view::View;
 use crate::plan::Family;
-use crate::results::ResultFile;
 use crate::results::contest::{Contest, contests, spoken};
-use crate::results::row::{CellRow, Status};
-use crate::stats::autocorrelation::threshold;
 use crate::stats::{Crossover, SizedRatio, crossovers};
 
 /// The answers in sentences: one for each comparison, preceded by its model, then one for each change of order with
@@ -79,42 +76,13 @@ fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String 
     )
 }
 
-/// Appends a line for cells whose samples are autocorrelated, and one for cells that drift.
-pub fn warnings(page: &mut String, file: &ResultFile) {
-    let cells = || file.cells.iter().filter(|cell| cell.status == Status::Ok);
-    let remembers = |cell: &&CellRow| cell.lag1_autocorrelation.is_some_and(|lag1| lag1 > threshold(cell.samples));
-    let remembering: Vec<&CellRow> = cells().filter(remembers).collect();
-    if let Some(most) = remembering.iter().filter_map(|cell| cell.lag1_autocorrelation).reduce(f64::max) {
-        let text = format!(
-            "! AUTOCORRELATION: samples of {} resemble the ones before (lag 1 up to {most:.2}), so each says less than an \
-             independent one; intervals are wider accordingly.",
-            listed(&remembering)
-        );
-        paragraph(page, &text, 2);
-    }
-    let drifting: Vec<&CellRow> = cells().filter(|cell| cell.drifts).collect();
-    if !drifting.is_empty() {
-        let text = format!("! DRIFT: samples of {} had not settled by the middle of them.", listed(&drifting));
-        paragraph(page, &text, 2);
-    }
-}
-
-/// The cells' strategies and numbers, or only their count if there are more than 8.
-fn listed(cells: &[&CellRow]) -> String {
-    const NAMED: usize = 8;
-    let name = |cell: &&CellRow| format!("{} (cell {})", printable(&cell.formed()), cell.cell);
-    if cells.len() > NAMED {
-        return format!("{} cells", cells.len());
-    }
-    cells.iter().map(name).collect::<Vec<String>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Environment;
-    use crate::results::row::RatioRow;
+    use crate::results::row::{CellRow, RatioRow, Status};
     use crate::results::show::samples;
+    use crate::results::show::warnings::unsettled;
+    use crate::results::{Environment, ResultFile};
     use crate::stats::Verdict;
 
     fn said(file: &ResultFile) -> String {
@@ -266,7 +234,7 @@ mod tests {
         let mut file = samples::file();
         let warned = |file: &ResultFile| {
             let mut page = String::new();
-            warnings(&mut page, file);
+            unsettled(&mut page, file);
             page
         };
         assert_eq!(warned(&file), "");

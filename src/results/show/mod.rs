@@ -1,16 +1,15 @@
 //! Shows a result file to people (a text table) and programs (JSON, CSV).
 
 mod answer;
-mod beaten_limits;
 mod csv;
 mod guidelines;
-mod interference;
 mod json;
 pub mod number;
 pub mod page;
 pub mod scaling;
 mod table;
 mod view;
+mod warnings;
 
 pub use answer::sentences;
 pub use csv::csv;
@@ -21,4 +20,5 @@ pub use page::printable;
 pub use table::table;
 
 #[cfg(test)]
+#[path = "samples_tests.rs"]
 mod samples;

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use strum::VariantArray;
 
-use super::answer::{answer, warnings};
-use super::beaten_limits::beaten_limits;
-use super::interference::interference;
+use super::answer::answer;
 use super::number::{TimeUnit, about_mebibytes, gigabytes, mebibytes, significant};
 use super::page::{Align, Grid, WIDTH, list, paragraph, printable};
 use super::view::View;
+use super::warnings::warnings;
 use crate::results::row::{CellRow, Status};
 use crate::results::{Environment, ResultFile};
 
@@ -80,8 +79,6 @@ pub fn table(file: &ResultFile) -> String {
     let view = View::of(file);
     answer(&mut page, &view);
     warnings(&mut page, file);
-    interference(&mut page, file);
-    beaten_limits(&mut page, file);
     if !page.is_empty() {
         page.push('\n');
     }

@@ -1,7 +1,10 @@
 use std::path::Path;
 
+use ndarray::s;
+
 use super::super::{FileKind, open_files, read};
 use super::*;
+use crate::gradient::Source;
 use crate::gradient::source::weights::Weights;
 
 fn open(base: &Path, pattern: &str, dataset: Option<&str>) -> Result<Box<dyn Source>, SourceError> {
@@ -43,10 +46,10 @@ fn one_table_in_any_storage() {
         ("halves", Dtype::F16, [1.0; 3], true),
         ("packed_halves", Dtype::F16, [1.0; 3], false),
     ] {
-        let source = Hdf5::open(std::slice::from_ref(&path), Some(name), &Weights::Stored).unwrap();
+        let source = super::open(std::slice::from_ref(&path), Some(name), &Weights::Stored).unwrap();
         assert_eq!((source.clients(), source.elements(), source.stored_dtype()), (3, 17, Some(dtype)));
         assert_eq!(source.weights(), weights);
-        assert_eq!(source.clients[0].offset.is_some(), direct, "{name}");
+        assert_eq!(matches!(source.clients[0].1, StoredPlace::Runs(_)), direct, "{name}");
         for (start, end) in [(0, 17), (3, 4), (4, 11), (17, 17)] {
             let expected: Vec<f64> = (start..end).map(|element| 200.0 + element as f64).collect();
             let mut wide = vec![0f64; expected.len()];

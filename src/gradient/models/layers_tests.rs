@@ -1,20 +1,6 @@
-//! Layers of a model and the builder that model rules write them to.
+//! Collects the layers that the rules of architectures write.
 
-/// One parameter tensor of a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// Name of the tensor in the library that the model comes from.
-    pub name: String,
-    /// Shape of the tensor.
-    pub shape: Vec<u64>,
-}
-
-impl Layer {
-    /// Returns the number of elements.
-    pub fn elements(&self) -> u64 {
-        self.shape.iter().product()
-    }
-}
+use crate::gradient::models::Layer;
 
 /// The layers of a model, collected while its rule runs.
 #[derive(Debug, Default)]

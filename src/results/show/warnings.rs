@@ -1,0 +1,90 @@
+//! Warnings about cells whose numbers are less reliable than they look.
+
+use std::collections::BTreeMap;
+
+use super::page::{paragraph, printable};
+use crate::results::ResultFile;
+use crate::results::row::{CellRow, Status};
+use crate::stats::autocorrelation::threshold;
+
+/// Appends all warnings.
+pub fn warnings(page: &mut String, file: &ResultFile) {
+    unsettled(page, file);
+    interference(page, file);
+    beaten_limits(page, file);
+}
+
+/// Appends a line for cells whose samples are autocorrelated, and one for cells that drift.
+pub(super) fn unsettled(page: &mut String, file: &ResultFile) {
+    let cells = || file.cells.iter().filter(|cell| cell.status == Status::Ok);
+    let remembers = |cell: &&CellRow| cell.lag1_autocorrelation.is_some_and(|lag1| lag1 > threshold(cell.samples));
+    let remembering: Vec<&CellRow> = cells().filter(remembers).collect();
+    if let Some(most) = remembering.iter().filter_map(|cell| cell.lag1_autocorrelation).reduce(f64::max) {
+        let text = format!(
+            "! AUTOCORRELATION: samples of {} resemble the ones before (lag 1 up to {most:.2}), so each says less than an \
+             independent one; intervals are wider accordingly.",
+            listed(&remembering)
+        );
+        paragraph(page, &text, 2);
+    }
+    let drifting: Vec<&CellRow> = cells().filter(|cell| cell.drifts).collect();
+    if !drifting.is_empty() {
+        let text = format!("! DRIFT: samples of {} had not settled by the middle of them.", listed(&drifting));
+        paragraph(page, &text, 2);
+    }
+}
+
+/// The cells' strategies and numbers, or only their count if there are more than 8.
+fn listed(cells: &[&CellRow]) -> String {
+    const NAMED: usize = 8;
+    let name = |cell: &&CellRow| format!("{} (cell {})", printable(&cell.formed()), cell.cell);
+    if cells.len() > NAMED {
+        return format!("{} cells", cells.len());
+    }
+    cells.iter().map(name).collect::<Vec<String>>().join(", ")
+}
+
+/// Appends a line for each comparison that was disturbed too much to be reliable: the number of disturbed cells, and
+/// the disturbance of the cell with the most disturbed samples.
+fn interference(page: &mut String, file: &ResultFile) {
+    let mut comparisons: BTreeMap<u64, (usize, Vec<&CellRow>)> = BTreeMap::new();
+    for cell in file.cells.iter().filter(|cell| cell.status == Status::Ok) {
+        let (all, disturbed) = comparisons.entry(cell.comparison).or_default();
+        *all += 1;
+        if cell.interference.is_some() {
+            disturbed.push(cell);
+        }
+    }
+    for (comparison, (all, disturbed)) in comparisons {
+        let share = |cell: &&&CellRow| cell.disturbed_samples.unwrap_or(0.0);
+        let Some(worst) = disturbed.iter().max_by(|one, other| share(one).total_cmp(&share(other))) else { continue };
+        let text = format!(
+            "! INTERFERENCE: comparison {comparison}, {} of {all} cells: {} (cell {}). Measure it again on a quiet machine.",
+            disturbed.len(),
+            worst.disturbance().unwrap_or_default(),
+            worst.cell
+        );
+        paragraph(page, &text, 2);
+    }
+}
+
+/// Appends a line if some cells beat their limit, with their number and the cell that does so by most.
+fn beaten_limits(page: &mut String, file: &ResultFile) {
+    let beaten: Vec<&CellRow> = file.cells.iter().filter(|cell| cell.beats_its_limit()).collect();
+    let share = |cell: &CellRow| cell.share_of_limit.unwrap_or(0.0);
+    let Some(most) = beaten.iter().max_by(|one, other| share(one).total_cmp(&share(other))) else { return };
+    let text = format!(
+        "! LIMIT: {} of {} cells were faster than the limits measured before them allow, cell {} ({}) {:.2} times: the machine \
+         gave more meanwhile. Shares of the limit say nothing there.",
+        beaten.len(),
+        file.cells.len(),
+        most.cell,
+        printable(&most.strategy),
+        share(most)
+    );
+    paragraph(page, &text, 2);
+}
+
+#[cfg(test)]
+#[path = "warnings_tests.rs"]
+mod tests;

@@ -1,0 +1,44 @@
+use super::*;
+use crate::results::show::samples;
+use crate::stats::interference::Interference;
+
+#[test]
+fn disturbed_comparisons_are_named_once() {
+    let mut file = samples::file();
+    let said = |file: &ResultFile| {
+        let mut page = String::new();
+        interference(&mut page, file);
+        page.replace("\n  ", " ")
+    };
+    assert_eq!(said(&file), "");
+    // The third and the fourth cell do not have the status ok.
+    for cell in &mut file.cells {
+        cell.interference = Some(if cell.cell == 0 { Interference::OffCore } else { Interference::OtherLoad });
+        cell.disturbed_samples = Some(if cell.cell == 0 { 0.5 } else { 0.25 });
+        cell.other_load = Some(0.125);
+    }
+    let right = "! INTERFERENCE: comparison 0, 2 of 2 cells: in 50 % of the samples a rank was put off its core (cell 0). Measure it again on a quiet machine.\n";
+    assert_eq!(said(&file), right);
+    file.cells[0].interference = None;
+    assert!(said(&file).contains("1 of 2 cells: other programs or the host took 12 % of a node's cores (cell 1)."));
+}
+
+#[test]
+fn cells_that_beat_their_limit_are_told_and_others_not() {
+    let mut file = samples::file();
+    let said = |file: &ResultFile| {
+        let mut page = String::new();
+        beaten_limits(&mut page, file);
+        page.replace("\n  ", " ")
+    };
+    file.cells[0].share_of_limit = Some(1.05);
+    assert_eq!(said(&file), "");
+    file.cells[0].share_of_limit = Some(1.06);
+    file.cells[1].share_of_limit = Some(1.6);
+    let all = file.cells.len();
+    let right = format!(
+        "! LIMIT: 2 of {all} cells were faster than the limits measured before them allow, cell 1 (tree-lambda-fl) "
+    );
+    assert!(said(&file).starts_with(&right), "{}", said(&file));
+    assert!(said(&file).contains("1.60 times"), "{}", said(&file));
+}
