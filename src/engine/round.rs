@@ -320,9 +320,8 @@ impl<'a, E: Element> Round<'a, E> {
         for sum in &mut self.sums {
             progress |= sum.step(&self.spec, transport, &mut self.tokens)?;
         }
-        for sum in &mut self.round_sums {
-            progress |= sum.step(&self.spec, transport, &mut self.tokens)?;
-        }
+        // One stretch at a time, so that messages leave in between.
+        progress |= self.round_sums.iter_mut().any(|sum| sum.step(&self.spec));
         for stream in &mut self.incoming {
             progress |= stream.step(&mut self.round_sums, transport)?;
         }

@@ -2,12 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::engine::EngineError;
 use crate::engine::entry::Located;
 use crate::engine::kernels::{self, Store, Target, Term};
 use crate::engine::spec::{Production, Spec};
 use crate::engine::sum_input::{SumInput, SumMemory, delivered};
-use crate::engine::transport::Transport;
 use crate::gradient::{Element, Range};
 use crate::plan::lowering::{Hold, SumTask};
 
@@ -79,17 +77,39 @@ impl<E: Element> RoundTask<E> {
     }
 
     /// Adds `range` of input `input` from `data`, if it is the next range and the previous inputs have come as far.
-    /// Returns true if it did.
+    /// Gradients in memory that come just before it are added in the same pass. Returns true if it did.
     pub fn take(&mut self, input: usize, range: Range, data: *const u8) -> bool {
         let from = range.start - self.task.range.start;
-        if from != self.done[input] || from + range.len() > self.limit(input) {
+        let SumInput::Delivered { weight } = self.inputs[input] else { return false };
+        let in_place = self.inputs[..input].iter().zip(&self.done[..input]).rev();
+        let with =
+            in_place.take_while(|(input, done)| **done == from && matches!(input, SumInput::InPlace { .. })).count();
+        let first = input - with;
+        if from != self.done[input] || from + range.len() > self.limit(first) {
             return false;
         }
-        let SumInput::Delivered { weight } = self.inputs[input] else { return false };
         self.terms.clear();
+        self.add_terms(first..input, range.start);
         self.terms.push(delivered(data, weight));
-        self.add(input, input, from, range.len());
+        self.add(first, input, from, range.len());
         true
+    }
+
+    /// Collects the terms of `inputs`, gradients in memory, for elements from `element` on.
+    fn add_terms(&mut self, inputs: std::ops::Range<usize>, element: u64) {
+        for input in &self.inputs[inputs] {
+            if let SumInput::InPlace { data, weight } = *input {
+                self.terms.push(Term::Weighted { data: data.wrapping_add(element as usize), weight });
+            }
+        }
+    }
+
+    /// The number of gradients in memory in a row from `input` on, of which nothing beyond `from` has been summed; and
+    /// whether an input that a stream delivers comes after them, which is then added in the same pass.
+    fn in_place(&self, input: usize, from: u64) -> (usize, bool) {
+        let rest = self.inputs.iter().zip(&self.done).skip(input);
+        let row = rest.take_while(|(input, done)| **done == from && matches!(input, SumInput::InPlace { .. })).count();
+        (row, matches!(self.inputs.get(input + row), Some(SumInput::Delivered { .. })))
     }
 
     /// Adds the terms of inputs `first` to `last` to `length` elements from `from` on.
@@ -113,32 +133,21 @@ impl<E: Element> RoundTask<E> {
         }
     }
 
-    /// Sums the inputs that need no message. Returns true if anything was done.
-    pub fn step(
-        &mut self,
-        spec: &Spec<'_>,
-        transport: &mut dyn Transport,
-        tokens: &mut Vec<usize>,
-    ) -> Result<bool, EngineError> {
+    /// Sums one stretch of the inputs that need no message. Returns true if there was any. Between stretches messages can
+    /// leave.
+    pub fn step(&mut self, spec: &Spec<'_>) -> bool {
         if self.is_done() {
-            return Ok(false);
+            return false;
         }
-        let mut progress = false;
-        let mut input = 0;
-        while input < self.inputs.len() {
+        for input in 0..self.inputs.len() {
             let (from, limit) = (self.done[input], self.limit(input));
             let (last, length) = if from < limit { self.gather(input, from, limit, spec) } else { (input, 0) };
-            if length == 0 {
-                input += 1;
-                continue;
-            }
-            self.add(input, last, from, length);
-            progress = true;
-            if transport.under_way() > 0 {
-                transport.completed(tokens)?;
+            if length > 0 {
+                self.add(input, last, from, length);
+                return true;
             }
         }
-        Ok(progress)
+        false
     }
 
     /// Collects the terms for elements from `from` on: that of `input`, and those of resident inputs that follow a
@@ -148,16 +157,9 @@ impl<E: Element> RoundTask<E> {
         let element = self.task.range.start + from;
         match self.inputs[input] {
             SumInput::InPlace { .. } => {
-                let mut last = input;
-                for (at, source) in self.inputs.iter().enumerate().skip(input) {
-                    let SumInput::InPlace { data, weight } = *source else { break };
-                    if self.done[at] != from {
-                        break;
-                    }
-                    self.terms.push(Term::Weighted { data: data.wrapping_add(element as usize), weight });
-                    last = at;
-                }
-                (last, GO.min(limit - from))
+                let (row, is_followed) = self.in_place(input, from);
+                self.add_terms(input..input + row, element);
+                (input + row - 1, if is_followed { 0 } else { GO.min(limit - from) })
             }
             SumInput::Produced { client, weight } => {
                 let length = self.task.piece.min(limit - from);
