@@ -307,7 +307,13 @@ impl<'a, E: Element> Round<'a, E> {
     /// Does everything that is possible without waiting. Returns true if there was anything.
     fn step(&mut self, transport: &mut dyn Transport) -> Result<bool, EngineError> {
         let mut progress = false;
-        for stream in self.outgoing.iter_mut().filter(|run| !run.stream.in_turns) {
+        // In rounds a level leaves before the next begins: levels that shared a wire would all arrive late.
+        let in_rounds = self.spec.plan.in_rounds();
+        let mut first_open = None;
+        for stream in self.outgoing.iter_mut().filter(|run| !run.stream.in_turns && !run.is_over()) {
+            if in_rounds && *first_open.get_or_insert(stream.stream.turn) < stream.stream.turn {
+                break;
+            }
             progress |= stream.step(&self.spec, transport)?;
         }
         while let Some(turn) = self.pace.next(|stream| self.outgoing[stream].is_over()) {

@@ -260,7 +260,8 @@ pub struct Outgoing {
     /// True if senders may take turns: the receiver waits for nothing but what is there when the round starts, and takes
     /// pieces in the order of its inputs.
     pub in_turns: bool,
-    /// Position among the streams that take turns: place of the input among those of its receiver.
+    /// Position among the streams that take turns: place of the input among those of its receiver. In a plan in rounds,
+    /// the level on which the elements leave.
     pub turn: usize,
 }
 

@@ -350,7 +350,8 @@ impl<'a> Builder<'a> {
                         let in_turns = *turns.get_or_insert_with(|| self.takes_turns(reading, step));
                         let key = (step.rank, self.key(reading, place, input, edge));
                         let segment = self.out_segment(reading, edge, step);
-                        let turn = if self.plan.in_rounds() { step.level as usize } else { input };
+                        let level = edge.step.map_or(0, |from| reading.steps[from].level as usize);
+                        let turn = if self.plan.in_rounds() { level } else { input };
                         self.outgoing.entry(key).or_default().push(OutEdge { segment, in_turns, turn });
                     }
                 }
