@@ -109,11 +109,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
     let models = resolver.models(&name, files)?;
     let clients = resolver.clients(files)?;
     let strategies = resolver.strategies()?;
-    let dtypes = match (&written.dtype, files) {
-        (Some(dtypes), _) => dtypes.values().to_vec(),
-        (None, Some(files)) => vec![files.dtype],
-        (None, None) => vec![DEFAULT_DTYPE],
-    };
+    let dtypes = resolver.dtypes(files);
     resolver.check_flow(&dtypes)?;
     let ceilings = resolver.ceilings()?;
     let nodes: Vec<Option<u64>> = match &written.nodes {
@@ -240,6 +236,14 @@ impl Resolver<'_> {
                 ),
             ),
             None => self.refuse("gradients.path", format!("{} has not been read", path.display())),
+        }
+    }
+
+    fn dtypes(&self, files: Option<FileFacts>) -> Vec<Dtype> {
+        match (&self.written.dtype, files) {
+            (Some(dtypes), _) => dtypes.values().to_vec(),
+            (None, Some(files)) => vec![files.dtype],
+            (None, None) => vec![DEFAULT_DTYPE],
         }
     }
 

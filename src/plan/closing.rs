@@ -28,10 +28,10 @@ pub fn close(steps: &mut Vec<Step>, problem: &Problem, layout: &Layout, part: u6
         (End::Root, _) => copy(steps, root(layout), finish, steps[finish].level + 1),
         (End::Scattered, _) => scatter(steps, problem, layout, finish),
         (End::Everywhere, closing) => {
-            let spread = || Spread::new(problem, layout, part, steps[finish].rank);
+            let receivers = || Receivers::new(problem, layout, part, steps[finish].rank);
             match closing.way() {
-                Some(way) => spread().along(way, steps, finish),
-                None if closing == Closing::ScatterAllgather => spread().in_pieces(steps, finish),
+                Some(way) => receivers().along(way, steps, finish),
+                None if closing == Closing::ScatterAllgather => receivers().in_pieces(steps, finish),
                 None => back(steps, problem, layout, finish, part),
             }
         }
@@ -75,16 +75,16 @@ fn gather(steps: &mut Vec<Step>, layout: &Layout, finish: usize) {
 }
 
 /// The ranks that want a part of the result, in a circle: one rank of each node takes it in, or on a single node each rank.
-struct Spread {
+struct Receivers {
     circle: Circle,
     part: u64,
     /// The rank of each position that takes the range in, and the other ranks that get it from there.
     positions: Vec<(usize, Vec<usize>)>,
 }
 
-impl Spread {
-    /// The circle of a part that `owner` has finished.
-    fn new(problem: &Problem, layout: &Layout, part: u64, owner: usize) -> Spread {
+impl Receivers {
+    /// The receivers of a part that `owner` has finished.
+    fn new(problem: &Problem, layout: &Layout, part: u64, owner: usize) -> Receivers {
         let place = |rank: usize| if layout.nodes() > 1 { layout.node_of(rank) } else { rank };
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::from([(place(owner), Vec::new())]);
         let wanting =
@@ -101,7 +101,7 @@ impl Spread {
                 (entry, ranks)
             })
             .collect();
-        Spread { circle: Circle { owner: owner_at, positions: positions.len() }, part, positions }
+        Receivers { circle: Circle { owner: owner_at, positions: positions.len() }, part, positions }
     }
 
     /// Appends copies of `range` of the step `from` to `position`, which takes it in, and to the other ranks there.
