@@ -10,7 +10,8 @@ use gradshard::engine::transport::Collectives;
 use gradshard::engine::verify::{Verification, verify};
 use gradshard::engine::{Residents, Round, Sent, Shared, Spec, Transport, TransportError, run_threads};
 use gradshard::gradient::source::Synthetic;
-use gradshard::gradient::{Dtype, Range, shard_range};
+use gradshard::gradient::source::exact::Exact;
+use gradshard::gradient::{Dtype, Range, Source, shard_range};
 use gradshard::job::{Quiet, Request, run_with};
 use gradshard::plan::strategies::{Knobs, Strategy};
 use gradshard::plan::{
@@ -100,22 +101,60 @@ fn problem() -> (Arc<Problem>, Arc<Layout>, Synthetic) {
 /// Carries out a plan without checking it, and verifies the result.
 fn carry_out_unchecked(strategy: &dyn Strategy, flow: Flow, intra_node: IntraNode) -> Verification {
     let (problem, layout, source) = problem();
-    let plan = strategy.plan(&problem, &layout).unwrap();
+    carry_out(strategy, (&problem, &problem), &layout, &source, (flow, intra_node))
+}
+
+/// Carries out the plan of one problem, and verifies the result by another.
+fn carry_out(
+    strategy: &dyn Strategy,
+    (carried, right): (&Arc<Problem>, &Problem),
+    layout: &Arc<Layout>,
+    source: &dyn Source,
+    (flow, intra_node): (Flow, IntraNode),
+) -> Verification {
+    let plan = strategy.plan(carried, layout).unwrap();
     let terms = Terms { dtype: Dtype::F32, flow, intra_node, order: Order::Client, residency: Residency::Resident };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         let shared = intra_node == IntraNode::Shared;
-        let residents = Residents::<f32>::load(&source, &problem, &layout, shared, transport).unwrap();
-        let spec = Spec { plan: plan.as_ref(), problem: &problem, layout: &layout, terms, source: &source };
+        let residents = Residents::<f32>::load(source, carried, layout, shared, transport).unwrap();
+        let spec = Spec { plan: plan.as_ref(), problem: carried, layout, terms, source };
         let mut round = Round::prepare(spec, &residents, transport).unwrap();
         round.reset();
         transport.barrier().unwrap();
         round.run(transport).unwrap();
         transport.barrier().unwrap();
-        let found = verify::<f32>(&problem, &source, &round.results()).unwrap();
+        let found = verify::<f32>(right, source, &round.results()).unwrap();
         transport.barrier().unwrap();
         found
     });
     of_ranks.into_iter().fold(Verification::default(), Verification::merge)
+}
+
+/// Among 16,000 clients rounding may hide one that is missing. On gradients whose sums are exact nothing is hidden.
+#[test]
+fn exact_gradients_show_one_client_of_many() {
+    let clients = 16_000;
+    let weights: Vec<f64> = (0..clients).map(|k| (k % 3 + 1) as f64).collect();
+    let of = |weights: &[f64]| {
+        let (elements, shards, end) = (ELEMENTS, 2, End::Scattered);
+        Arc::new(Problem { elements, shards, weights: weights.into(), end, form: Form::default() })
+    };
+    let (right, layout) = (of(&weights), Arc::new(Layout::even(RANKS, 1, Roles::Colocated).unwrap()));
+    let exact = Exact::new(ELEMENTS, weights.clone());
+    let rounded = Synthetic::new(3, clients, ELEMENTS, weights.clone()).unwrap();
+    let terms = (Flow::Whole, IntraNode::Shared);
+    let found = |broken: &Broken, source: &dyn Source| carry_out(broken, (&right, &right), &layout, source, terms);
+    for broken in &BROKEN[..3] {
+        let differing = found(broken, &exact).differing;
+        // The defects are in one half of the elements.
+        let expected = if broken.1 == Defect::None { 0..=0 } else { 49..=51 };
+        assert!(expected.contains(&differing), "{:?}: {differing}", broken.1);
+        assert_eq!(found(broken, &rounded).wrong, 0, "{:?} is hidden by the bound on rounding", broken.1);
+    }
+    let mut other = weights.clone();
+    other[7] += 1.0;
+    let differing = carry_out(&BROKEN[0], (&of(&other), &right), &layout, &exact, terms).differing;
+    assert!(differing > ELEMENTS - 3, "one weight: {differing}");
 }
 
 #[test]

@@ -184,6 +184,26 @@ fn every_strategy_with_streamed_gradients() {
     }
 }
 
+/// With so many clients of bf16 every cell also runs on gradients whose sums are exact.
+#[test]
+fn many_clients_are_verified_exactly() {
+    let place = Place::new();
+    for weights in [json!(1.0), json!(0.3)] {
+        let experiment = json!({
+            "models": [97],
+            "gradients": {"source": "synthetic", "seed": SEED, "weights": weights},
+            "dtype": "bf16",
+            "clients": 200,
+            "shards": 4,
+            "flow": ["64B"],
+            "repeat": {"blocks": 1, "warmup": 0, "max_seconds": 1}
+        });
+        let cells = run(&place, &format!("many-{weights}"), &experiment, 2);
+        assert!(cells.iter().all(|cell| cell["status"] == "ok"), "{cells:?}");
+        assert!(cells.len() >= 19, "{}", cells.len());
+    }
+}
+
 /// Tests the choices of plans that one node has. The virtual cluster has the others.
 #[test]
 fn every_radix_and_closing() {

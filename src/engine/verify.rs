@@ -18,6 +18,9 @@ pub const REFERENCE: &str = "flat server, client order";
 pub struct Verification {
     /// Number of elements compared.
     pub elements: u64,
+    /// Sum of the ranges' hashes, by which elements that were compared twice are told from others; see
+    /// [`Range::telescope`].
+    pub places: u64,
     /// Number of elements that differ from the reference in any bit; two NaNs do not differ.
     pub differing: u64,
     /// Greatest distance from the reference in units in the last place; `u64::MAX` if exactly one is NaN.
@@ -35,6 +38,7 @@ impl Verification {
     pub fn merge(self, other: Verification) -> Verification {
         Verification {
             elements: self.elements + other.elements,
+            places: self.places.wrapping_add(other.places),
             differing: self.differing + other.differing,
             max_ulp: self.max_ulp.max(other.max_ulp),
             max_relative_error: self.max_relative_error.max(other.max_relative_error),
@@ -47,17 +51,18 @@ impl Verification {
     }
 
     /// Encodes the comparison for other ranks.
-    pub fn to_numbers(&self) -> [u64; 6] {
+    pub fn to_numbers(&self) -> [u64; 7] {
         let first = self.first_wrong.map_or(0, |element| element + 1);
-        [self.elements, self.differing, self.max_ulp, self.max_relative_error.to_bits(), self.wrong, first]
+        [self.elements, self.places, self.differing, self.max_ulp, self.max_relative_error.to_bits(), self.wrong, first]
     }
 
     /// Decodes the numbers of [`Verification::to_numbers`]; None if they are malformed.
     pub fn from_numbers(numbers: &[u64]) -> Option<Verification> {
-        let [elements, differing, max_ulp, error, wrong, first] = *numbers else { return None };
+        let [elements, places, differing, max_ulp, error, wrong, first] = *numbers else { return None };
         let max_relative_error = f64::from_bits(error);
         Some(Verification {
             elements,
+            places,
             differing,
             max_ulp,
             max_relative_error,
@@ -150,7 +155,7 @@ fn verify_block<E: Element>(
     let divisor = E::Acc::from_f64(total);
     let n = (problem.weights.len() + 4) as f64 * E::Acc::UNIT_ROUNDOFF;
     let gamma = n / (1.0 - n);
-    let mut found = Verification { elements: length as u64, ..Verification::default() };
+    let mut found = Verification { elements: length as u64, places: range.telescope(), ..Verification::default() };
     for (i, &value) in result.iter().enumerate() {
         let expected = E::narrow(work.reference[i] / divisor);
         let (v, x) = (value.to_f64(), expected.to_f64());

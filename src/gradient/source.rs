@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::gradient::{Dtype, Element, Range};
 
 mod convert;
+pub mod exact;
 mod find;
 pub mod hdf5;
 pub mod npy;

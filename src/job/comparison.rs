@@ -9,6 +9,7 @@ use crate::experiment::Comparison;
 use crate::gradient::{Element, Source};
 use crate::job::contender::{CellPlace, Circumstances, Contender, Measured, make_ready, row};
 use crate::job::disturbance::{BlockWatch, Disturbance};
+use crate::job::exact;
 use crate::job::rank_memory::{Watch, Watching};
 use crate::job::ratios::{self, TimedCell};
 use crate::job::settle::settle;
@@ -178,6 +179,10 @@ fn prepare_session<'s, 'j, E: Element>(
     }
     if !contenders.iter().any(Contender::runs) {
         return Ok(None);
+    }
+    // Under an enforced ceiling the round has no memory to spare for gradients of its own.
+    if exact::is_needed::<E>(comparison.clients) && !job.prepared.experiment.enforce {
+        exact::verify_exactly::<E>(transport, comparison, &layout, kept.shared, contenders)?;
     }
     let watching = if transport.has_own_process() { job.request.watch } else { Watching::Never };
     let (watch, loaded) = Watch::over_loading(watching, || match comparison.residency {

@@ -10,9 +10,10 @@ use crate::job::JobError;
 use crate::job::carried::CarriedBytes;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
+use crate::plan::family::sums_flat;
 use crate::plan::memory::{RankPrediction, predict_lowered};
 use crate::plan::strategies::{Strategy, usual_family};
-use crate::plan::{self, Family, Layout, Lowering, Plan, Problem, Roles, Terms, check, family, lower};
+use crate::plan::{self, Family, Layout, Lowering, Order, Plan, Problem, Roles, Terms, check, family, lower};
 use crate::results::row::{CellRow, Hosting, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
@@ -50,6 +51,8 @@ pub struct Contender<'p> {
     pub lowering: Lowering,
     /// Family of the plan; None before planning.
     pub family: Option<Family>,
+    /// Whether every element is summed as the flat server sums it, so that no bit may differ.
+    pub sums_flat: bool,
     /// Digest of the finished ranges on each rank after the last verified round; on rank 0.
     pub held: Vec<u64>,
     /// Messages that the ranks sent in a round; on rank 0.
@@ -126,6 +129,7 @@ impl<'p> Contender<'p> {
             plan: None,
             lowering: Lowering::default(),
             family: None,
+            sums_flat: false,
             held: Vec::new(),
             sent: SentByRanks::default(),
             carried: CarriedBytes::default(),
@@ -208,6 +212,7 @@ pub fn make_ready(
         return Ok(());
     }
     contender.family = Some(family(plan.as_ref(), &contender.problem, layout));
+    contender.sums_flat = contender.terms.order == Order::Client && sums_flat(plan.as_ref(), &contender.problem);
     let rank = transport.rank();
     contender.lowering = lower(plan.as_ref(), &contender.problem, layout, &contender.terms, rank);
     let mut predicted = predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);

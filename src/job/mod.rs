@@ -8,6 +8,7 @@ mod contender;
 mod disturbance;
 mod dry_run;
 mod environment;
+mod exact;
 mod group;
 mod keep;
 mod one_round;

@@ -33,25 +33,33 @@ pub fn verify_result<E: Element>(
             .iter()
             .filter_map(|numbers| Verification::from_numbers(numbers))
             .fold(Verification::default(), Verification::merge);
-        verdict = judge(&of_all, elements);
+        verdict = judge(&of_all, elements, contender.sums_flat);
         let before = contender.verification.take().unwrap_or_default();
-        contender.verification = Some(Verification { elements, ..of_all.merge(before) });
+        contender.verification = Some(Verification { elements, places: of_all.places, ..of_all.merge(before) });
     }
     contender.agrees(transport, verdict)?;
     Ok(())
 }
 
-/// Returns an error if elements are wrong or missing.
-fn judge(found: &Verification, elements: u64) -> Result<(), String> {
+/// Returns an error if elements are wrong, missing or there twice, or if a plan that sums as the flat server does
+/// (`flat`) has other bits.
+pub fn judge(found: &Verification, elements: u64, flat: bool) -> Result<(), String> {
     if found.elements != elements {
         return Err(format!("the result has {} elements, not {elements}", found.elements));
     }
+    if found.places != Range::new(0, elements).telescope() {
+        return Err("some elements of the result are there twice and others are not".to_owned());
+    }
     match found.first_wrong {
-        None => Ok(()),
         Some(first) => Err(format!(
             "{} of {elements} elements are wrong, beyond what any order of summation can cause; the first is element {first}",
             found.wrong
         )),
+        None if flat && found.differing > 0 => Err(format!(
+            "{} of {elements} elements differ from the flat server's, although they are summed in its order",
+            found.differing
+        )),
+        None => Ok(()),
     }
 }
 
@@ -107,6 +115,36 @@ fn digest<E: Element>(range: Range, elements: &[E]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradient::source::Synthetic;
+    use crate::plan::Problem;
+
+    #[test]
+    fn a_range_that_is_told_twice_is_no_result() {
+        let source = Synthetic::new(1, 3, 100, vec![1.0; 3]).expect("gradients");
+        let problem = Problem::unweighted(100, 3, 1);
+        let mut mean = vec![0.0f32; 100];
+        let gradient = |client| {
+            let mut gradient = vec![0.0f32; 100];
+            crate::gradient::source::read(&source, client, Range::new(0, 100), &mut gradient).expect("a read");
+            gradient
+        };
+        let all: Vec<Vec<f32>> = (0..3).map(gradient).collect();
+        for (at, mean) in mean.iter_mut().enumerate() {
+            *mean = (all[0][at] + all[1][at] + all[2][at]) / 3.0;
+        }
+        let right = mean.clone();
+        let half = |from: usize| (Range::new(from as u64, from as u64 + 50), &right[from..from + 50]);
+        let found = |halves: &[(Range, &[f32])]| verify::verify::<f32>(&problem, &source, halves).expect("verified");
+        assert_eq!(judge(&found(&[half(0), half(50)]), 100, true), Ok(()));
+        let twice = judge(&found(&[half(0), half(0)]), 100, false).expect_err("half of it is missing");
+        assert!(twice.contains("there twice"), "{twice}");
+        // A fused multiply-add would change single bits.
+        mean[17] = f32::from_bits(mean[17].to_bits() ^ 1);
+        let whole = [(Range::new(0, 100), mean.as_slice())];
+        assert_eq!(judge(&found(&whole), 100, false), Ok(()));
+        let other = judge(&found(&whole), 100, true).expect_err("one bit is another");
+        assert!(other.starts_with("1 of 100 elements differ"), "{other}");
+    }
 
     #[test]
     fn digests_add_up_over_cuts_and_see_every_place() {

@@ -181,19 +181,6 @@ fn tiles(mut finished: Vec<Range>, elements: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The hash of a range as the difference of its ends' hashes. Over ranges that tile a larger one the differences add up
-/// to that one's, and over others they do not, up to a chance of 2⁻⁶⁴; so ranges need not be kept. Finaliser of splitmix64
-/// (Steele, Lea, Flood 2014).
-fn telescope(range: Range) -> u64 {
-    let mix = |element: u64| {
-        let mut x = element.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    };
-    mix(range.end).wrapping_sub(mix(range.start))
-}
-
 struct Checker<'a> {
     plan: &'a dyn Plan,
     problem: &'a Problem,
@@ -203,7 +190,7 @@ struct Checker<'a> {
     stamp: u64,
     /// Per rank, the elements that it must hold at the end.
     wanted: Vec<Range>,
-    /// Per rank, the [`telescope`] of the finished ranges that it holds, each cut to those elements.
+    /// Per rank, the [`Range::telescope`] of the finished ranges that it holds, each cut to those elements.
     held: Vec<u64>,
     finished: Vec<Range>,
     tally: Tally,
@@ -237,7 +224,7 @@ impl Checker<'_> {
             }
             if self.finishes(step) {
                 self.held[step.rank] =
-                    self.held[step.rank].wrapping_add(telescope(self.wanted[step.rank].intersect(step.range)));
+                    self.held[step.rank].wrapping_add(self.wanted[step.rank].intersect(step.range).telescope());
             }
         }
         if !self.plan.calls().is_empty() {
@@ -414,7 +401,7 @@ impl Checker<'_> {
         if self.problem.end == crate::plan::End::Scattered {
             tiles(self.wanted.clone(), whole.end)?;
         }
-        match (0..self.layout.ranks()).find(|rank| self.held[*rank] != telescope(self.wanted[*rank])) {
+        match (0..self.layout.ranks()).find(|rank| self.held[*rank] != self.wanted[*rank].telescope()) {
             None => Ok(()),
             Some(rank) => {
                 let steps = (0..self.plan.parts()).flat_map(|part| self.plan.part(part));

@@ -1,6 +1,6 @@
 //! Families: what a plan is, read from its steps and not from a strategy's name.
 
-use crate::plan::{Call, End, Input, Kind, Layout, Plan, Problem};
+use crate::plan::{Call, End, Input, Kind, Layout, Plan, Problem, Step};
 
 /// The answer that a strategy stands for.
 #[derive(
@@ -59,4 +59,17 @@ pub fn family(plan: &dyn Plan, problem: &Problem, layout: &Layout) -> Family {
         return Family::Sharded;
     }
     if straight { Family::Server } else { Family::Tree }
+}
+
+/// True if every element is summed in one step over all clients in their order, as the flat server does.
+pub fn sums_flat(plan: &dyn Plan, problem: &Problem) -> bool {
+    let flat = |step: &Step| match step.kind {
+        Kind::Sum { divided, .. } => {
+            let clients = (0..problem.clients()).map(Input::Client);
+            divided && step.inputs.iter().copied().eq(clients)
+        }
+        Kind::Copy => true,
+        Kind::Library(_) => false,
+    };
+    (0..plan.parts()).all(|part| plan.part(part).iter().all(flat))
 }
