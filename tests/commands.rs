@@ -231,7 +231,7 @@ fn a_dry_run_shows_cells_and_memory_and_writes_nothing() {
         let finished = start.args(["run", "e.json", "--dry-run"]).run();
         let text = finished.success();
         for name in strategies(&place) {
-            assert!(text.contains(&format!("  {name}, M = ")), "{name}: {text}");
+            assert!(text.contains(&format!("  {name}, ")), "{name}: {text}");
         }
         // Four gradients of 4 MiB are resident.
         assert!(text.contains("mine (1048576 f32), 4 clients") && text.contains("total: "), "{text}");
