@@ -5,7 +5,7 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
-/// What goes into the binary. Only changes to these make it differ from its revision.
+/// The files that go into the binary. Only changes to these make it differ from its revision.
 const INPUTS: [&str; 4] = ["src", "build.rs", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
@@ -55,7 +55,7 @@ fn bake(name: &str, value: &str) {
     println!("cargo:rustc-env=GRADSHARD_BUILD_{name}={}", value.replace('\n', " "));
 }
 
-/// What git says, trimmed; None where it fails or is missing.
+/// Returns the output of git, trimmed; None where it fails or is missing.
 fn git(arguments: &[&str]) -> Option<String> {
     run(Command::new("git").args(arguments))
 }

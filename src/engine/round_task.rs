@@ -104,7 +104,7 @@ impl<E: Element> RoundTask<E> {
         }
     }
 
-    /// The number of gradients in memory in a row from `input` on, of which nothing beyond `from` has been summed; and
+    /// Returns the number of gradients in memory in a row from `input` on, of which nothing beyond `from` has been summed; and
     /// whether an input that a stream delivers comes after them, which is then added in the same pass.
     fn in_place(&self, input: usize, from: u64) -> (usize, bool) {
         let rest = self.inputs.iter().zip(&self.done).skip(input);

@@ -18,7 +18,7 @@ pub struct Spec<'a> {
     pub source: &'a dyn Source,
 }
 
-/// What the generation of streamed gradients took.
+/// The cost of generating streamed gradients in one round, and the first error.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Production {
     /// The time, s.

@@ -1,4 +1,4 @@
-//! What a sum reads, and the memory that it uses, whether it is formed piece by piece or in rounds.
+//! The inputs and the memory of a sum. Both kinds of sum use them: those formed piece by piece and those in rounds.
 
 use crate::engine::entry::Located;
 use crate::engine::kernels::Term;

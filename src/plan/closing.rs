@@ -122,7 +122,7 @@ impl Receivers {
         place
     }
 
-    /// Along the tree of sums of this way, backwards.
+    /// Appends copies that carry the range from the owner along the tree of this way, against the direction of sums.
     fn along(&self, way: Way, steps: &mut Vec<Step>, finish: usize) {
         let Circle { owner, positions } = self.circle;
         let (whole, top, shape) = (steps[finish].range, steps[finish].level, way.shape(LEAST_RADIX));
@@ -150,7 +150,8 @@ impl Receivers {
         }
     }
 
-    /// A piece to every position but the owner's, which then go around a ring of these.
+    /// Appends copies that give every position but the owner's a piece of the range, and then copies that carry all pieces
+    /// around a ring of these positions.
     fn in_pieces(&self, steps: &mut Vec<Step>, finish: usize) {
         let (whole, top) = (steps[finish].range, steps[finish].level);
         let takers: Vec<usize> = (0..self.circle.positions).filter(|position| *position != self.circle.owner).collect();
