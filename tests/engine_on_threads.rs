@@ -9,7 +9,8 @@ use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::memory::predict;
 use gradshard::plan::{
-    Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way, check, strategies,
+    Choices, Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way, check,
+    strategies,
 };
 
 /// Gradients by a formula of this test.
@@ -276,7 +277,8 @@ fn every_form_leaves_the_result_where_it_should_be() {
     for strategy in threaded() {
         let knobs = strategies::find(strategy).expect("known").knobs();
         for end in [End::Scattered, End::Root, End::Everywhere] {
-            for form in knobs.forms(end, &radices, ways, closings) {
+            let choices = Choices { radix: &radices, across: ways, closing: closings, algorithm: &[] };
+            for form in knobs.forms(end, choices) {
                 for (ranks, nodes, roles) in [
                     (1, 1, Roles::Colocated),
                     (2, 2, Roles::Colocated),

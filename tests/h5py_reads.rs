@@ -50,6 +50,7 @@ fn write(directory: &Path) -> PathBuf {
         place,
         seconds,
         late_ranks: block,
+        superseded: 0,
         involuntary_switches: 3,
         off_core_seconds: 0.5,
         rank_start_seconds: vec![2.0; Vec::len(&rank_seconds)],

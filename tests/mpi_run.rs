@@ -289,6 +289,45 @@ fn the_library_reads_private_copies() {
     assert_eq!(resident(&["sharded-direct", "native-reduce", "native-allreduce"]), [8192.0; 3]);
 }
 
+/// Every algorithm of the library gives the right result, and one that it has not is refused before anything runs.
+#[test]
+fn every_algorithm_of_the_library() {
+    let place = Place::new();
+    let mut experiment = json!({
+        "models": [97],
+        "gradients": {"source": "synthetic", "seed": SEED},
+        "clients": 5,
+        "shards": 3,
+        "strategies": ["sharded-direct", "native-reduce", "native-reduce-scatter", "native-allreduce"],
+        "native": {"algorithm": "all"},
+        "end": ["scattered", "root"],
+        "repeat": {"blocks": 1, "warmup": 0, "max_seconds": 1}
+    });
+    let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, 97, Type::F32)).collect();
+    let flat = flat_server(&gradients, &[1.0; 5], Type::F32);
+    let cells = run(&place, "algorithms", &experiment, 3);
+    let kept = Kept::open(&place.path("algorithms"));
+    cells.iter().for_each(|cell| assert_right(cell, &kept, &gradients, &[1.0; 5], &flat));
+    let of = |strategy: &str| -> Vec<&str> {
+        let cells = cells.iter().filter(|cell| cell["strategy"] == strategy && cell["end"] == "root");
+        cells.map(|cell| cell["algorithm"].as_str().unwrap()).collect()
+    };
+    assert_eq!(of("sharded-direct"), ["default"]);
+    let reduce = of("native-reduce");
+    assert_eq!(reduce[0], "default");
+    // Both libraries reduce along a binomial tree; the other algorithms have names of their own.
+    assert!(reduce.contains(&"binomial") && reduce.len() >= 4, "{reduce:?}");
+    assert!(of("native-reduce-scatter").contains(&"recursive_halving"));
+    assert!(of("native-allreduce").contains(&"recursive_doubling"));
+
+    experiment["native"] = json!({"algorithm": ["default", "quickest"]});
+    let file = place.write("unknown.json", experiment.to_string());
+    place.mpi(3).args([Path::new("run"), &file]).run().refused(&[
+        "unknown.json: native.algorithm[1]: this MPI library has no algorithm \"quickest\": native-reduce has",
+        "binomial",
+    ]);
+}
+
 /// Roles that are impossible with these ranks give rows with a reason, and the rest of the job continues.
 #[test]
 fn one_rank_cannot_have_dedicated_roles() {

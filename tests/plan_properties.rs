@@ -9,7 +9,7 @@ use gradshard::engine::{Residents, Round, Spec, Transport, run_threads};
 use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::memory::predict;
 use gradshard::plan::strategies::{self, Strategy};
-use gradshard::plan::{Closing, End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way};
+use gradshard::plan::{Choices, Closing, End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way};
 use gradshard::plan::{check, lower, traffic};
 use proptest::prelude::*;
 use strum::VariantArray;
@@ -113,7 +113,8 @@ impl Case {
 
     fn problem(&self, strategy: &dyn Strategy) -> Arc<Problem> {
         let weights: Vec<f64> = self.weights.iter().map(|weight| f64::from(*weight)).collect();
-        let forms = strategy.knobs().forms(self.end, &[2, 3, 5], Way::VARIANTS, Closing::VARIANTS);
+        let choices = Choices { radix: &[2, 3, 5], across: Way::VARIANTS, closing: Closing::VARIANTS, algorithm: &[] };
+        let forms = strategy.knobs().forms(self.end, choices);
         let shards = if strategy.knobs().heeds_shards(self.end) { self.shards } else { 1 };
         Arc::new(Problem {
             elements: self.elements,

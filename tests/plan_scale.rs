@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gradshard::memory::Seen;
 use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::strategies::{self, Strategy};
-use gradshard::plan::{Closing, End, Form, Layout, Problem, Roles, Way, check, lower};
+use gradshard::plan::{Choices, Closing, End, Form, Layout, Problem, Roles, Way, check, lower};
 use strum::VariantArray;
 
 /// Elements of VGG-16, which are enough for shards that are not empty.
@@ -64,7 +64,7 @@ fn a_thousand_ranks_and_shards() {
 
 /// The form that a strategy takes where nobody chose.
 fn usual(strategy: &dyn Strategy, end: End) -> Form {
-    strategy.knobs().forms(end, &[LEAST_RADIX], &[], &[])[0]
+    strategy.knobs().usual_form(end)
 }
 
 #[test]
@@ -76,7 +76,9 @@ fn every_way_and_closing_on_a_thousand_ranks() {
         ("tree-chain", End::Everywhere),
     ] {
         let strategy = strategies::find(name).expect("known");
-        for form in strategy.knobs().forms(end, &[LEAST_RADIX, 8], Way::VARIANTS, Closing::VARIANTS) {
+        let choices =
+            Choices { radix: &[LEAST_RADIX, 8], across: Way::VARIANTS, closing: Closing::VARIANTS, algorithm: &[] };
+        for form in strategy.knobs().forms(end, choices) {
             let (checked, lowered) = plan_and_check(strategy, form, 1024, 256, end);
             println!("{name}{form}, end {end}: check {checked:.2?}, lower {lowered:.2?}");
             assert!(checked + lowered < MOST_TIME, "{name}{form}: {checked:?} and {lowered:?}");

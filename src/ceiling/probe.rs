@@ -91,6 +91,7 @@ impl Template {
             ("radix", json!(cell.form.radix)),
             ("across", json!(cell.form.across)),
             ("closing", json!(cell.form.closing)),
+            ("native", json!({"algorithm": cell.form.algorithm})),
             ("shards", json!(cell.shards)),
             ("flow", json!(cell.flow)),
             ("intra_node", json!(cell.intra_node.to_string())),

@@ -12,7 +12,7 @@ use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::picture::PlanPicture;
 use gradshard::plan::strategies::{Sharding, Strategy};
 use gradshard::plan::{
-    Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way, check,
+    Choices, Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way, check,
 };
 
 use super::cost::strategy;
@@ -109,7 +109,9 @@ fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
 /// Returns the form that the arguments name, which must be one that the strategy has.
 fn form(args: &PlanArgs, strategy: &dyn Strategy, end: End) -> Result<Form, Failure> {
     let knobs = strategy.knobs();
-    let form = knobs.forms(end, &[args.radix], args.across.as_slice(), &[args.closing])[0];
+    let choices =
+        Choices { radix: &[args.radix], across: args.across.as_slice(), closing: &[args.closing], algorithm: &[] };
+    let form = knobs.forms(end, choices)[0];
     if args.across.is_some_and(|across| across != form.across) {
         let ways: Vec<String> = knobs.across.iter().map(Way::to_string).collect();
         let known = if ways.is_empty() { "it has no choice".to_owned() } else { format!("known: {}", ways.join(", ")) };

@@ -6,7 +6,7 @@ use crate::engine::transport::{CollectiveCall, Collectives, Transport};
 use crate::engine::{Buffer, EngineError};
 use crate::gradient::{Dtype, Element, Range};
 use crate::plan::lowering::LibraryCall;
-use crate::plan::{Call, call};
+use crate::plan::{Algorithm, Call, Problem, call};
 
 /// One call with its output buffers.
 struct Stage {
@@ -24,6 +24,7 @@ struct Stage {
 pub(super) struct LibraryCalls<E: Element> {
     stages: Vec<Stage>,
     divisor: E::Acc,
+    algorithm: Algorithm,
     rank: usize,
     elements: u64,
     element: std::marker::PhantomData<E>,
@@ -36,11 +37,11 @@ impl<E: Element> LibraryCalls<E> {
     /// If the transport has no MPI library, a call cannot count the elements, or there is no memory.
     pub fn prepare(
         calls: Vec<LibraryCall>,
-        (elements, divisor): (u64, f64),
+        problem: &Problem,
         ledger: &Ledger,
         transport: &mut dyn Transport,
     ) -> Result<Self, EngineError> {
-        let rank = transport.rank();
+        let (rank, elements, algorithm) = (transport.rank(), problem.elements, problem.form.algorithm);
         let names = call::names(&calls.iter().map(|call| call.call).collect::<Vec<_>>());
         let Some(library) = transport.collectives() else {
             return Err(EngineError::Unsupported(format!("{names} needs MPI: run under mpirun or srun")));
@@ -58,6 +59,9 @@ impl<E: Element> LibraryCalls<E> {
                 Call::ReduceScatter | Call::Allgather => false,
                 _ => true,
             };
+            if call.reduces() {
+                library.choose(call, algorithm)?;
+            }
             if one_call && call.input_elements(elements, ranges.len()) > most {
                 return Err(too_long());
             }
@@ -75,7 +79,8 @@ impl<E: Element> LibraryCalls<E> {
         }
         Ok(LibraryCalls {
             stages,
-            divisor: E::Acc::from_f64(divisor),
+            divisor: E::Acc::from_f64(problem.total_weight()),
+            algorithm,
             rank,
             elements,
             element: std::marker::PhantomData,
@@ -122,7 +127,9 @@ impl<E: Element> LibraryCalls<E> {
         let ranges = if matches!(stage.call, Call::Scatter { .. }) { &stage.ranges } else { held };
         let parts: Vec<_> = ranges.iter().map(|range| (range.start, range.len())).collect();
         let elements = self.elements;
-        let mut call = CollectiveCall { call: stage.call, dtype, send, receive, elements, parts: &parts, counts: &[] };
+        let algorithm = if stage.call.reduces() { self.algorithm } else { Algorithm::default() };
+        let mut call =
+            CollectiveCall { call: stage.call, algorithm, dtype, send, receive, elements, parts: &parts, counts: &[] };
         // SAFETY: as for this function. A broadcast's output holds the whole gradient, as its input does on the root.
         unsafe {
             if stage.call == (Call::Broadcast { root: self.rank }) {

@@ -6,8 +6,10 @@ use crate::engine::segments::Segments;
 use crate::engine::transport::{
     CollectiveCall, Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes,
 };
-use crate::mpi::{self, Communicator, Equivalence, MOST_ELEMENTS, MpiError, Requests, SharedWindow, World};
-use crate::plan::Call;
+use crate::mpi::{
+    self, AlgorithmControl, Communicator, Equivalence, MOST_ELEMENTS, MpiError, Requests, SharedWindow, World,
+};
+use crate::plan::{Algorithm, Call};
 
 /// Number of requests for which memory is reserved at the start, so that a usual round allocates nothing while timed.
 const ROOM: usize = 4096;
@@ -41,6 +43,17 @@ pub struct MpiTransport<'w> {
     sent: Sent,
     most_tag: u64,
     library: String,
+    chosen: Vec<Chosen>,
+}
+
+/// An algorithm of the library that was chosen for one MPI function.
+struct Chosen {
+    function: &'static str,
+    algorithm: Algorithm,
+    control: AlgorithmControl,
+    value: i32,
+    /// The communicator that was made while the algorithm was chosen.
+    ranks: Communicator,
 }
 
 impl<'w> MpiTransport<'w> {
@@ -81,6 +94,7 @@ impl<'w> MpiTransport<'w> {
             sent: Sent::default(),
             most_tag,
             library,
+            chosen: Vec::new(),
         })
     }
 }
@@ -241,14 +255,43 @@ impl Transport for MpiTransport<'_> {
 
 impl Collectives for MpiTransport<'_> {
     unsafe fn call(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError> {
+        let is_meant = |chosen: &&Chosen| chosen.function == call.call.name() && chosen.algorithm == call.algorithm;
+        let chosen = self.chosen.iter().find(is_meant);
+        let ranks: &Communicator = chosen.map_or(&*self.ranks, |chosen| &chosen.ranks);
+        let at_this_call = chosen.filter(|chosen| chosen.control.at_each_call());
+        at_this_call.map_or(Ok(()), |chosen| chosen.control.write(chosen.value))?;
         // SAFETY: as promised by the caller. Calls that move elements without summing need only a type of their size.
-        Ok(unsafe {
+        unsafe {
             match call.dtype.size() {
-                2 => make::<u16>(&self.ranks, call),
-                4 => make::<f32>(&self.ranks, call),
-                _ => make::<f64>(&self.ranks, call),
+                2 => make::<u16>(ranks, call),
+                4 => make::<f32>(ranks, call),
+                _ => make::<f64>(ranks, call),
             }
-        }?)
+        }?;
+        Ok(at_this_call.map_or(Ok(()), |chosen| chosen.control.write(0))?)
+    }
+
+    fn algorithms(&self, function: &str) -> Result<Vec<Algorithm>, TransportError> {
+        let Some(control) = AlgorithmControl::of(function)? else { return Ok(Vec::new()) };
+        Ok(control.names().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    fn choose(&mut self, call: Call, algorithm: Algorithm) -> Result<(), TransportError> {
+        let function = call.name();
+        let has = |chosen: &Chosen| chosen.function == function && chosen.algorithm == algorithm;
+        if algorithm.is_default() || self.chosen.iter().any(has) {
+            return Ok(());
+        }
+        let control = AlgorithmControl::of(function)?;
+        let valued = control.and_then(|control| control.value(algorithm.name()).map(|value| (control, value)));
+        let Some((control, value)) = valued else {
+            return Err(TransportError::NoAlgorithm { library: self.library.clone(), algorithm, function });
+        };
+        control.write(value)?;
+        let ranks = self.ranks.duplicate();
+        control.write(0)?;
+        self.chosen.push(Chosen { function, algorithm, control, value, ranks: ranks? });
+        Ok(())
     }
 
     fn most_elements(&self) -> u64 {

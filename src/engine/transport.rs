@@ -3,7 +3,7 @@
 
 use crate::engine::OutOfMemory;
 use crate::gradient::Dtype;
-use crate::plan::Call;
+use crate::plan::{Algorithm, Call};
 
 /// A failure of a transport. It cannot be repaired inside a round, and the job is lost.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,16 @@ pub enum TransportError {
     #[cfg(feature = "mpi")]
     #[error(transparent)]
     Mpi(#[from] crate::mpi::MpiError),
+    /// The MPI library lacks an algorithm.
+    #[error("{library} has no algorithm {algorithm} for {function}")]
+    NoAlgorithm {
+        /// Name and version of the library.
+        library: String,
+        /// The algorithm.
+        algorithm: Algorithm,
+        /// The MPI function.
+        function: &'static str,
+    },
     /// There is no memory for a shared region.
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
@@ -138,6 +148,8 @@ pub trait Transport {
 pub struct CollectiveCall<'a> {
     /// The function. Reductions use MPI_SUM.
     pub call: Call,
+    /// The library's algorithm, which [`Collectives::choose`] has prepared.
+    pub algorithm: Algorithm,
     /// Type of the elements. A reduction is of f32 or f64.
     pub dtype: Dtype,
     /// This rank's input.
@@ -161,6 +173,15 @@ pub trait Collectives {
     /// `send` and `receive` must hold the elements that the function reads and writes on this rank, without overlap.
     /// Everything but the memory must be equal on all ranks.
     unsafe fn call(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError>;
+
+    /// Returns the library's algorithms for the MPI function of this name; none if it offers no choice.
+    fn algorithms(&self, function: &str) -> Result<Vec<Algorithm>, TransportError>;
+
+    /// Prepares calls of `call` by `algorithm`. It must be called before the first of them. Collective.
+    ///
+    /// # Errors
+    /// If the library has no such algorithm.
+    fn choose(&mut self, call: Call, algorithm: Algorithm) -> Result<(), TransportError>;
 
     /// Returns the greatest number of elements of one call of a collective.
     fn most_elements(&self) -> u64;

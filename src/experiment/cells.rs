@@ -1,8 +1,8 @@
 //! Comparisons and their cells: the points of a sweep in a fixed order.
 //!
 //! Comparisons and cells are numbered from 0 by nested loops over the lists as written. From the outermost inwards,
-//! nodes, models, dtype, clients, roles and end make comparisons; strategies, across, radix, closing, shards, flow,
-//! intra_node, order and ceiling make cells. Cell numbers continue through all comparisons. The same experiment always gets the same numbers.
+//! nodes, models, dtype, clients, roles and end make comparisons; strategies, across, radix, closing, algorithm, shards,
+//! flow, intra_node, order and ceiling make cells. Cell numbers continue through all comparisons. The same experiment always gets the same numbers.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::experiment::knobs::FlowChoice;
 use crate::experiment::size::Size;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
-use crate::plan::{Closing, End, Form, IntraNode, Order, Residency, Roles, Way};
+use crate::plan::{Choices, End, Form, IntraNode, Order, Residency, Roles};
 
 /// A problem on a layout. Its cells are measured together, in blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,9 +92,8 @@ impl fmt::Display for Cell {
 #[derive(Clone, Copy)]
 pub(crate) struct Variants<'a> {
     pub strategies: &'a [String],
-    pub radix: &'a [u64],
-    pub across: &'a [Way],
-    pub closing: &'a [Closing],
+    /// The choices of each strategy's form, in the order of the strategies.
+    pub choices: &'a [Choices<'a>],
     pub shards: &'a [u64],
     pub flow: &'a [FlowChoice],
     pub intra_node: &'a [IntraNode],
@@ -105,21 +104,21 @@ pub(crate) struct Variants<'a> {
 impl<'a> Variants<'a> {
     /// Returns the number of cells of one comparison without building them, so that a huge sweep can be rejected.
     pub fn count(&self, end: End, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
-        let count = |strategy: &String| {
+        let count = |(strategy, choices): (&String, &Choices<'_>)| {
             let knobs = knobs(strategy);
             let Variants { shards, flow, intra_node, order, ceiling, .. } = self.heeded(end, knobs);
-            let forms = self.forms(end, knobs).len();
+            let forms = knobs.forms(end, *choices).len();
             let lengths = [forms, shards.len(), flow.len(), intra_node.len(), order.len(), ceiling.len()];
             lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64))
         };
-        self.strategies.iter().map(count).fold(0, u64::saturating_add)
+        self.strategies.iter().zip(self.choices).map(count).fold(0, u64::saturating_add)
     }
 
     /// Builds the cells of one comparison, numbered from `first`. `knobs` tells which settings a strategy uses.
     pub fn cells(&self, first: u64, end: End, knobs: &dyn Fn(&str) -> Knobs) -> Vec<Cell> {
         let mut cells = Vec::new();
-        for strategy in self.strategies {
-            for form in self.forms(end, knobs(strategy)) {
+        for (strategy, choices) in self.strategies.iter().zip(self.choices) {
+            for form in knobs(strategy).forms(end, *choices) {
                 let unformed =
                     Variants { strategies: std::slice::from_ref(strategy), ..self.heeded(end, knobs(strategy)) };
                 unformed.add_cells(first, form, &mut cells);
@@ -143,10 +142,6 @@ impl<'a> Variants<'a> {
                 }
             }
         }
-    }
-
-    fn forms(&self, end: End, knobs: Knobs) -> Vec<Form> {
-        knobs.forms(end, self.radix, self.across, self.closing)
     }
 
     /// The lists for one strategy; a setting that it ignores has one value.

@@ -10,7 +10,7 @@ use crate::experiment::names::hint;
 use crate::experiment::numbers::Count;
 use crate::experiment::readable::{Readable, json_schema_of};
 use crate::experiment::size::{Size, bytes_of};
-use crate::plan::Roles;
+use crate::plan::{Algorithm, Roles};
 
 impl Readable for Roles {
     fn expected() -> String {
@@ -58,6 +58,17 @@ json_schema_of!(Roles, |generator| json_schema!({
         }
     ]
 }));
+
+impl Readable for Algorithm {
+    fn expected() -> String {
+        "the name of an algorithm of the MPI library, \"default\" or \"all\"".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        let Unexpected::Str(name) = value else { return Err(Self::wrong_type(value)) };
+        name.parse().map_err(E::custom)
+    }
+}
 
 /// How data moves through an aggregator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

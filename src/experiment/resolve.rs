@@ -1,6 +1,7 @@
 //! Resolves the written experiment into the cells to measure: fills in defaults, looks up names, and checks values
 //! against each other.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::experiment::cells::{Cell, Comparison, Variants};
@@ -17,8 +18,8 @@ use crate::experiment::size::Size;
 use crate::experiment::weights::Weights;
 use crate::experiment::written::WrittenExperiment;
 use crate::gradient::Dtype;
-use crate::plan::Roles;
 use crate::plan::strategies::Knobs;
+use crate::plan::{Algorithm, Choices, Roles};
 
 /// Number of clients, N, if the experiment names none.
 const DEFAULT_CLIENTS: u64 = 20;
@@ -61,6 +62,8 @@ pub struct Known<'a> {
     pub strategies: &'a [&'a str],
     /// Returns the settings that a strategy uses.
     pub knobs: &'a dyn Fn(&str) -> Knobs,
+    /// Returns the MPI library's algorithms for a strategy's call; None without an MPI library.
+    pub algorithms: &'a dyn Fn(&str) -> Option<Vec<Algorithm>>,
     /// The catalogue of models.
     pub catalogue: Catalogue<'a>,
     /// Names of all ceiling presets, with their bytes.
@@ -119,11 +122,17 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
     let radix: Vec<u64> = written.radix.values().iter().map(|radix| radix.0).collect();
     // Only the count of entries matters for the number of cells.
     let unscaled = vec![1; written.shards.values().len()];
-    let variants = Variants {
-        strategies: &strategies,
+    let algorithms = resolver.algorithms(&strategies)?;
+    let of_algorithm = |algorithm| Choices {
         radix: &radix,
         across: written.across.as_ref().map_or(&[], OneOrMany::values),
         closing: written.closing.values(),
+        algorithm,
+    };
+    let choices: Vec<Choices<'_>> = algorithms.iter().map(|algorithms| of_algorithm(algorithms)).collect();
+    let variants = Variants {
+        strategies: &strategies,
+        choices: &choices,
         shards: &unscaled,
         flow: written.flow.values(),
         intra_node: written.intra_node.values(),
@@ -196,6 +205,9 @@ enum Length {
     /// Bytes for each rank that may aggregate.
     PerAggregator(u64),
 }
+
+/// The word for every algorithm of the MPI library.
+const ALL: &str = "all";
 
 struct Resolver<'a> {
     written: &'a WrittenExperiment,
@@ -391,6 +403,47 @@ impl Resolver<'_> {
             }
         }
         Ok(strategies.values().to_vec())
+    }
+
+    /// Returns the algorithms of each strategy: those written that its call has, the default if it has none of them.
+    fn algorithms(&self, strategies: &[String]) -> Result<Vec<Vec<Algorithm>>, ExperimentError> {
+        let written = &self.written.native.algorithm;
+        let heeds = |strategy: &&String| (self.known.knobs)(strategy).algorithm;
+        let had: Vec<(&String, Option<Vec<Algorithm>>)> =
+            strategies.iter().filter(heeds).map(|strategy| (strategy, (self.known.algorithms)(strategy))).collect();
+        let has = |algorithm: &Algorithm, had: &Option<Vec<Algorithm>>| {
+            algorithm.is_default() || had.as_ref().is_none_or(|had| had.contains(algorithm))
+        };
+        for (at, algorithm) in written.values().iter().enumerate().filter(|(_, algorithm)| algorithm.name() != ALL) {
+            if !had.is_empty() && !had.iter().any(|(_, had)| has(algorithm, had)) {
+                let names = |had: &Option<Vec<Algorithm>>| {
+                    had.iter().flatten().map(Algorithm::to_string).collect::<Vec<String>>().join(", ")
+                };
+                let lists: Vec<String> =
+                    had.iter().map(|(strategy, had)| format!("{strategy} has {}", names(had))).collect();
+                return self.refuse(
+                    written.place("native.algorithm", at),
+                    format!("this MPI library has no algorithm {:?}: {}", algorithm.name(), lists.join("; ")),
+                );
+            }
+        }
+        let of = |strategy: &String| {
+            let Some((_, had)) = had.iter().find(|(other, _)| *other == strategy) else {
+                return vec![Algorithm::default()];
+            };
+            let mut found: Vec<Algorithm> = Vec::new();
+            for algorithm in written.values() {
+                let meant = match algorithm.name() {
+                    ALL => [Algorithm::default()].into_iter().chain(had.iter().flatten().copied()).collect(),
+                    _ => vec![*algorithm],
+                };
+                found.extend(meant.iter().filter(|meant| has(meant, had)));
+            }
+            let mut seen = HashSet::new();
+            found.retain(|algorithm| seen.insert(*algorithm));
+            if found.is_empty() { vec![Algorithm::default()] } else { found }
+        };
+        Ok(strategies.iter().map(of).collect())
     }
 
     fn check_flow(&self, dtypes: &[Dtype]) -> Result<(), ExperimentError> {

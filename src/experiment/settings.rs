@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::numbers::{Count, CountOrNone, Precision, Seconds, Seed};
+use crate::experiment::one_or_many::OneOrMany;
+use crate::experiment::readable::Readable;
+use crate::plan::Algorithm;
 
 /// How ranks begin a round together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +18,25 @@ pub enum StartRule {
     Window,
     /// On leaving a barrier.
     Barrier,
+}
+
+/// How the MPI library carries out the calls of native strategies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NativeCalls {
+    /// Algorithms of the library for the reducing call, by the library's own names: Open MPI's are those of its variables
+    /// coll_tuned_…_algorithm, MPICH's those of MPIR_CVAR_…_INTRA_ALGORITHM. default leaves the choice to the library,
+    /// all is the default and every algorithm that the library has. Each strategy takes those that its call has. Default
+    /// default.
+    #[serde(deserialize_with = "OneOrMany::read")]
+    #[schemars(example = ["default", "ring"], example = &"all")]
+    pub algorithm: OneOrMany<Algorithm>,
+}
+
+impl Default for NativeCalls {
+    fn default() -> Self {
+        NativeCalls { algorithm: OneOrMany::One(Algorithm::default()) }
+    }
 }
 
 /// Repetition of a comparison. A block runs every cell of the comparison once, in a random order.

@@ -15,7 +15,7 @@ use crate::experiment::object::{object, present};
 use crate::experiment::one_or_many::OneOrMany;
 use crate::experiment::per_rank::Scaled;
 use crate::experiment::readable::{Readable, some};
-use crate::experiment::settings::Repeat;
+use crate::experiment::settings::{NativeCalls, Repeat};
 use crate::gradient::Dtype;
 use crate::plan::form::LEAST_RADIX;
 use crate::plan::{Closing, End, IntraNode, Order, Roles, Way};
@@ -114,6 +114,10 @@ pub struct WrittenExperiment {
     /// root straight.
     #[serde(default = "default_closing", deserialize_with = "OneOrMany::read")]
     pub closing: OneOrMany<Closing>,
+
+    /// How the MPI library carries out the calls of native strategies.
+    #[serde(default, deserialize_with = "object")]
+    pub native: NativeCalls,
 
     /// How data moves through an aggregator: whole, or in chunks of a size. Default whole.
     #[serde(default = "default_flow", deserialize_with = "OneOrMany::read")]

@@ -226,9 +226,7 @@ impl<E: Element> Session<'_, '_, E> {
             max_seconds: repeat.max_seconds,
             max_blocks: repeat.blocks,
         });
-        if self.job.sync.start() == Start::Window {
-            self.job.sync.refresh(transport)?;
-        }
+        self.job.sync.refresh(transport)?;
         let begun = Instant::now();
         for block in 0..repeat.blocks {
             if !contenders.iter().any(Contender::runs) {
@@ -246,7 +244,7 @@ impl<E: Element> Session<'_, '_, E> {
                 }),
                 _ => None,
             };
-            if self.goes_on(transport, stopped.is_some())? {
+            if self.goes_on(transport, contenders, stopped.is_some())? {
                 continue;
             }
             return Ok(stopped);
@@ -265,15 +263,15 @@ impl<E: Element> Session<'_, '_, E> {
         self.watch.block(block);
         let mut watch = BlockWatch::begin(transport, self.comparison.index, block, self.job.sync);
         for (place, index) in order.into_iter().enumerate() {
-            let contender = &mut contenders[index];
-            if !contender.runs() {
+            if !contenders[index].runs() {
                 continue;
             }
-            self.job.progress.cell(contender.strategy.name());
-            let (cell, place) = (contender.cell.index, place as u64);
+            self.job.progress.cell(contenders[index].strategy.name());
+            let (cell, place) = (contenders[index].cell.index, place as u64);
             // A block without a sample of some cell does not contribute to its ratios. So a round with a missed window
             // is repeated at once, and in the end behind a barrier, which cannot be missed.
             for missed in 1.. {
+                let contender = &mut contenders[index];
                 let told = self.one_round(transport, contender)?;
                 let is_missed = told.as_ref().is_some_and(|told| !told.sample.is_valid());
                 if let Some(told) = told {
@@ -288,16 +286,29 @@ impl<E: Element> Session<'_, '_, E> {
                     self.job.progress.note(&format!(
                         "{MOST_MISSED} windows in a row were missed: from now on a barrier begins rounds"
                     ));
-                    self.job.sync.fall_back();
+                    self.fall_back(contenders);
                 }
             }
         }
         Ok(watch.end(transport, self.job.sync, &mut self.disturbance)?)
     }
 
+    /// Lets barriers begin all rounds from now on. Samples begun by windows count no longer: a round behind a barrier holds
+    /// the time between the ranks' starts, so that the two must not be pooled.
+    fn fall_back(&mut self, contenders: &mut [Contender<'_>]) {
+        self.job.sync.fall_back();
+        let samples = contenders.iter_mut().flat_map(|contender| &mut contender.samples);
+        samples.for_each(|sample| sample.superseded = 1);
+    }
+
     /// Returns true if another block follows. Refreshes the clocks or switches from windows to barriers if needed.
     /// `enough` counts on rank 0: its stopping rule ends the comparison. Collective.
-    fn goes_on(&mut self, transport: &mut dyn Transport, enough: bool) -> Result<bool, JobError> {
+    fn goes_on(
+        &mut self,
+        transport: &mut dyn Transport,
+        contenders: &mut [Contender<'_>],
+        enough: bool,
+    ) -> Result<bool, JobError> {
         let windows = self.job.sync.start() == Start::Window;
         let next = if enough {
             Next::Stop
@@ -312,7 +323,7 @@ impl<E: Element> Session<'_, '_, E> {
         let next = transport.max(next as u64)?;
         if next == Next::FallBack as u64 {
             self.job.progress.note("more than half of the windows were missed: from now on a barrier begins rounds");
-            self.job.sync.fall_back();
+            self.fall_back(contenders);
         } else if next == Next::Refresh as u64 {
             self.job.sync.refresh(transport)?;
         }

@@ -287,6 +287,7 @@ pub fn identity(
         across: cell.form.across,
         radix: cell.form.radix,
         closing: cell.form.closing,
+        algorithm: cell.form.algorithm,
         shards: cell.shards,
         flow,
         ranks: place.ranks as u64,

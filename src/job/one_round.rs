@@ -149,7 +149,7 @@ impl<E: Element> Session<'_, '_, E> {
         contender.carried.add(transport.node_of(), &pick(WIRE_IN), &pick(WIRE_OUT));
         let producing = pick(PRODUCING).into_iter().map(f64::from_bits).collect();
         Ok(Some(Gathered {
-            told: Told::new(self.job.sync.start(), transport.node_of(), &told, producing),
+            told: Told::new(self.job.sync.start(), &told, producing),
             digest: pick(DIGEST).into_iter().fold(0, u64::wrapping_add),
             held: pick(HELD),
         }))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
+use crate::engine::transport::{Transport, TransportError, agree, ranks_of_first_nodes};
 use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Hosts, Known};
 use crate::gradient::source::{Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
@@ -13,7 +13,7 @@ use crate::job::{JobError, Request};
 use crate::machine::environment::hostname;
 use crate::machine::rack;
 use crate::plan::strategies::{self, Knobs, Strategy};
-use crate::plan::{Flow, IntraNode, Layout, Problem, Roles, Terms};
+use crate::plan::{Algorithm, Flow, IntraNode, Layout, Problem, Roles, Terms};
 use crate::results::{Output, ResultFile};
 
 /// Presets of `ceiling`: sizes of AWS Lambda functions, whose MB are MiB. New accounts get at most 3,008; the maximum
@@ -89,7 +89,7 @@ impl Prepared {
     /// Parses and resolves an experiment's text for ranks on the nodes `node_of`, with all of gradshard's strategies.
     /// `path` is the file named in errors and the base of relative paths.
     pub fn understand(text: &str, path: &Path, node_of: &[usize]) -> Result<Prepared, JobError> {
-        understand(text, path, node_of, strategies::all()).map_err(JobError::Input)
+        understand(text, path, (node_of, &BTreeMap::new()), strategies::all()).map_err(JobError::Input)
     }
 
     /// Returns the layout on these nodes, which are those of the ranks that measure the comparison: the first nodes of the
@@ -162,9 +162,11 @@ pub fn prepare(
     agree(transport, refused)?.map_err(JobError::Input)?;
     let text = String::from_utf8_lossy(&transport.broadcast(text.into_bytes())?).into_owned();
     let node_of = transport.node_of().to_vec();
+    let algorithms = library_algorithms(transport, strategies)?;
+    let understand = |text: &str| understand(text, path, (&node_of, &algorithms), strategies);
     let understood = match &request.nodes {
-        Some(nodes) => on_nodes(&text, path, nodes).and_then(|text| understand(&text, path, &node_of, strategies)),
-        None => understand(&text, path, &node_of, strategies),
+        Some(nodes) => on_nodes(&text, path, nodes).and_then(|text| understand(&text)),
+        None => understand(&text),
     };
     match understood {
         Ok(prepared) => {
@@ -176,6 +178,16 @@ pub fn prepare(
             Err(JobError::Input(message))
         }
     }
+}
+
+/// Returns the MPI library's algorithms for each strategy that calls it; nothing where there is no library.
+fn library_algorithms(
+    transport: &mut dyn Transport,
+    strategies: &'static [&'static dyn Strategy],
+) -> Result<BTreeMap<&'static str, Vec<Algorithm>>, TransportError> {
+    let Some(library) = transport.collectives() else { return Ok(BTreeMap::new()) };
+    let calls = strategies.iter().filter_map(|strategy| Some((strategy.name(), strategy.mpi_call()?)));
+    calls.map(|(name, call)| Ok((name, library.algorithms(call)?))).collect()
 }
 
 /// Returns the name of each node's rack; none if nothing names racks. A launcher need not pass rank 0's environment on, so
@@ -233,7 +245,7 @@ fn hosts(node_of: &[usize], nodes: Option<u64>, roles: Roles) -> Result<Hosts, S
 fn understand(
     text: &str,
     path: &Path,
-    node_of: &[usize],
+    (node_of, algorithms): (&[usize], &BTreeMap<&str, Vec<Algorithm>>),
     strategies: &'static [&'static dyn Strategy],
 ) -> Result<Prepared, String> {
     let written = experiment::parse(text, path).map_err(|error| error.to_string())?;
@@ -249,6 +261,7 @@ fn understand(
         places: &|nodes, roles| hosts(node_of, nodes, roles),
         strategies: &names,
         knobs: &|name| named(strategies, name).map_or(Knobs::SHARDED, |strategy| strategy.knobs()),
+        algorithms: &|name| algorithms.get(name).cloned(),
         catalogue: &|name| {
             models::find(name).map(|model| (model.name.to_owned(), model.elements)).map_err(|error| error.to_string())
         },

@@ -13,7 +13,7 @@ pub const NUMBERS: usize = 6;
 /// A rank's own times of a round.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
-    /// Start, ns: since the window opened, or with a barrier on the rank's own clock.
+    /// Start, ns: since the window opened, or with a barrier on rank 0's clock.
     start: u64,
     end: u64,
     off_core_ns: u64,
@@ -50,7 +50,7 @@ impl Stopwatch {
         let off_core_ns = (ended - looked).saturating_sub(usage.cpu_ns);
         let (start, end) = match begun.window {
             Some(window) => (begun.at.saturating_sub(window), sync.since(window, end)),
-            None => (begun.at, end),
+            None => (sync.clock().reference(begun.at), sync.clock().reference(end)),
         };
         Timing { start, end, off_core_ns, usage }
     }
@@ -80,13 +80,13 @@ pub struct Told {
 
 impl Told {
     /// Combines every rank's [`Timing::numbers`] in `told`, in rank order, and its seconds spent producing gradients.
-    pub fn new(start: Start, node_of: &[usize], told: &[Vec<u64>], producing: Vec<f64>) -> Told {
+    pub fn new(start: Start, told: &[Vec<u64>], producing: Vec<f64>) -> Told {
         let timings: Vec<Timing> = told.iter().map(|numbers| Timing::from_numbers(numbers)).collect();
         let starts: Vec<u64> = timings.iter().map(|timing| timing.start).collect();
         let ends: Vec<u64> = timings.iter().map(|timing| timing.end).collect();
         let course = match start {
             Start::Window => Course::from_window(&starts, &ends),
-            Start::Barrier => Course::from_barrier(node_of, &starts, &ends),
+            Start::Barrier => Course::from_barrier(&starts, &ends),
         };
         let usage: Vec<(f64, Usage)> = timings.iter().map(|t| (t.off_core_ns as f64 / 1e9, t.usage)).collect();
         let sample = Sample {
@@ -115,7 +115,7 @@ mod tests {
                 Timing { start, end, off_core_ns, usage: usage(switches) }.numbers().to_vec()
             })
             .to_vec();
-        let windowed = Told::new(Start::Window, &[0, 0], &told, vec![0.5, 0.25]);
+        let windowed = Told::new(Start::Window, &told, vec![0.5, 0.25]);
         let right = Sample {
             seconds: 2.1e-6,
             late_ranks: 1,
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(windowed.sample, right);
         assert!(!windowed.sample.is_valid());
         assert_eq!(windowed.usage[1], (70e-9, Usage { cpu_ns: 0, ..usage(2) }));
-        let behind_barrier = Told::new(Start::Barrier, &[0, 0], &told, vec![0.5, 0.25]);
+        let behind_barrier = Told::new(Start::Barrier, &told, vec![0.5, 0.25]);
         let starts = vec![0.0, 1.9e-6];
         assert_eq!(behind_barrier.sample, Sample { seconds: 2e-6, late_ranks: 0, rank_start_seconds: starts, ..right });
     }

@@ -61,6 +61,17 @@ impl Communicator {
         self.handle
     }
 
+    /// Returns a communicator of the same ranks. Open MPI gives it the algorithms that its control variables name at this
+    /// moment. Collective.
+    pub fn duplicate(&self) -> Result<Communicator> {
+        // SAFETY: the call is collective over a valid communicator, and the new handle has no other owner.
+        unsafe {
+            let mut handle = ffi::RSMPI_COMM_NULL;
+            call!(MPI_Comm_dup, self.handle, &mut handle)?;
+            Communicator::adopt(handle, true)
+        }
+    }
+
     /// Returns the communicator of the ranks that can share memory with this rank, in the same order. Collective.
     pub fn split_shared(&self) -> Result<Communicator> {
         // SAFETY: the call is collective over a valid communicator, and the new handle has no other owner.

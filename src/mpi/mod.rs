@@ -6,6 +6,7 @@
 
 mod collective;
 mod communicator;
+mod control;
 mod error;
 mod launcher;
 mod requests;
@@ -14,6 +15,7 @@ mod world;
 
 pub use collective::{Equivalence, MOST_ELEMENTS};
 pub use communicator::Communicator;
+pub use control::AlgorithmControl;
 pub use error::MpiError;
 pub use launcher::{LaunchedProcess, launcher};
 pub use requests::Requests;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mpi::ffi;
 
+use super::control::OPEN_MPI_SWITCH;
 use super::error::{MpiError, Result, call, text_of};
 use super::{Communicator, launcher};
 
@@ -28,9 +29,15 @@ impl World {
     /// [`MpiError::OtherLauncher`] if the number of ranks differs from the number of processes that the launcher started.
     pub fn init() -> Result<World> {
         let (mut provided, none): (c_int, _) = (0, std::ptr::null_mut());
+        if std::env::var_os(OPEN_MPI_SWITCH).is_none() {
+            // SAFETY: no other thread runs yet that could read the environment.
+            unsafe { std::env::set_var(OPEN_MPI_SWITCH, "1") };
+        }
         // SAFETY: MPI accepts null argument pointers, and no other MPI call precedes this one.
         unsafe { call!(MPI_Init_thread, none, none.cast(), ffi::RSMPI_THREAD_FUNNELED, &mut provided) }?;
         RUNNING.store(true, Ordering::SeqCst);
+        // SAFETY: Open MPI 4.1 crashes at the end unless MPI_T begins after MPI_Init and ends before MPI_Finalize.
+        unsafe { call!(MPI_T_init_thread, ffi::RSMPI_THREAD_FUNNELED, &mut provided) }?;
         abort_on_panic();
         let communicator = Communicator::world()?;
         let world = World { communicator };
@@ -81,8 +88,12 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         RUNNING.store(false, Ordering::SeqCst);
-        // SAFETY: `init` has initialised MPI, and only this line finalises it. Nobody can use the return code here.
-        unsafe { ffi::MPI_Finalize() };
+        // SAFETY: `init` has initialised MPI and its tool interface, and only this block finalises them. Nobody can use
+        // the return codes here.
+        unsafe {
+            ffi::MPI_T_finalize();
+            ffi::MPI_Finalize();
+        };
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::End;
+use crate::plan::algorithm::Algorithm;
 use crate::plan::shape::{Binomial, Circulant, Digits, Ring, Shape, Star, TwoTrees};
 
 /// The way in which sums or finished ranges travel between ranks or nodes.
@@ -130,6 +131,27 @@ pub struct Form {
     pub across: Way,
     /// The way of finished ranges.
     pub closing: Closing,
+    /// The algorithm of the MPI library's reducing call.
+    pub algorithm: Algorithm,
+}
+
+/// Lists of choices, which together span forms. An empty list leaves the usual choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Choices<'a> {
+    /// Bases of the number system.
+    pub radix: &'a [u64],
+    /// Ways of sums between nodes.
+    pub across: &'a [Way],
+    /// Ways of finished ranges.
+    pub closing: &'a [Closing],
+    /// Algorithms of the MPI library.
+    pub algorithm: &'a [Algorithm],
+}
+
+impl Default for Choices<'_> {
+    fn default() -> Self {
+        Choices { radix: &[LEAST_RADIX], across: &[], closing: &[], algorithm: &[] }
+    }
 }
 
 /// The radix of PAT, with the fewest rounds.
@@ -137,7 +159,8 @@ pub const LEAST_RADIX: u64 = 2;
 
 impl Default for Form {
     fn default() -> Self {
-        Form { radix: LEAST_RADIX, across: Way::default(), closing: Closing::default() }
+        let (across, closing, algorithm) = Default::default();
+        Form { radix: LEAST_RADIX, across, closing, algorithm }
     }
 }
 
@@ -153,6 +176,9 @@ impl fmt::Display for Form {
         }
         if self.closing != default.closing {
             write!(f, ", closing {}", self.closing)?;
+        }
+        if self.algorithm != default.algorithm {
+            write!(f, ", algorithm {}", self.algorithm)?;
         }
         Ok(())
     }

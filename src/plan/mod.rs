@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+pub mod algorithm;
 pub mod call;
 pub mod check;
 mod closing;
@@ -42,13 +43,14 @@ pub mod strategies;
 pub mod traffic;
 pub mod wanted;
 
+pub use algorithm::Algorithm;
 pub use call::Call;
 pub use check::{Fault, Tally, check};
 pub use end::End;
 pub use explicit::ExplicitPlan;
 pub use family::{Family, family};
 pub use flow::{Flow, IntraNode, Order, Residency, Terms};
-pub use form::{Closing, Form, Way};
+pub use form::{Choices, Closing, Form, Way};
 pub use layout::{Layout, Roles};
 pub use lowering::{Lowering, lower};
 pub use problem::Problem;

@@ -197,6 +197,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             place,
             seconds,
             late_ranks,
+            superseded: late_ranks % 2,
             involuntary_switches,
             off_core_seconds,
             rank_start_seconds: ranks.iter().map(|(start, ..)| *start).collect(),

@@ -8,7 +8,7 @@ use super::column::{Word, table, word};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
 use crate::plan::form::LEAST_RADIX;
-use crate::plan::{Closing, End, Family, Form, IntraNode, Order, Residency, Way};
+use crate::plan::{Algorithm, Closing, End, Family, Form, IntraNode, Order, Residency, Way};
 use crate::roofline::share::Bottleneck;
 use crate::stats::interference::Interference;
 use crate::stats::{StopReason, Verdict};
@@ -65,6 +65,7 @@ impl Word for Residency {}
 impl Word for End {}
 impl Word for Way {}
 impl Word for Closing {}
+impl Word for Algorithm {}
 impl Word for Verdict {}
 impl Word for BlockStart {}
 impl Word for Bottleneck {}
@@ -157,6 +158,7 @@ table! {
         across: Way, "text", since 5, "way of sums between nodes, for strategies that have several; otherwise direct";
         radix: u64, "1", since 5, "base of the number system in which distances between ranks are written; 2 where the strategy writes none";
         closing: Closing, "text", since 5, "way of finished ranges to the ranks that want them; back: along the way of the sums, to the root straight";
+        algorithm: Algorithm, "text", since 6, "algorithm of the MPI library for the reducing call, by the library's own name; default: the library chose, or there is no call";
         shards: u64, "1", since 1, "number of shards, M; 1 where the strategy does not shard";
         flow: String, "text", since 1, "whole, or the chunk size in bytes with its unit";
         ranks: u64, "1", since 1, "number of MPI ranks, or of threads";
@@ -268,13 +270,14 @@ table! {
         cell: u64, "1", since 1, "number of the cell";
         block: u64, "1", since 1, "number of the block within its comparison, from 0";
         place: u64, "1", since 1, "place of the cell within the block's random order, from 0";
-        seconds: f64, "s", since 1, "time from the common start to the end of the last rank; behind a barrier, from the first start to the last end on a node, of the nodes the longest";
+        seconds: f64, "s", since 1, "time from the common start to the end of the last rank; behind a barrier, from the first start to the last end (before schema 6 on a node, of the nodes the longest)";
         late_ranks: u64, "1", since 4, "ranks that began more than 1 us after the window opened; with any the round had no common start and is used for nothing";
+        superseded: u64, "1", since 6, "1: begun by a window, before its comparison went over to barriers, and used for nothing; otherwise 0";
         involuntary_switches: u64, "1", since 4, "times that the kernel took a rank's core away during the round, all ranks";
         off_core_seconds: f64, "s", since 4, "time that a rank was off its core during the round, the rank where it was most";
     }
     beside {
-        rank_start_seconds: Vec<f64>, "Seconds from the common start to each rank's start. The common start is the window's opening, or with a barrier the first start on the rank's node.";
+        rank_start_seconds: Vec<f64>, "Seconds from the common start to each rank's start. The common start is the window's opening, or with a barrier the first start (before schema 6 that on the rank's node).";
         rank_seconds: Vec<f64>, "Seconds that each rank took.";
         rank_producing_seconds: Vec<f64>, "Seconds that each rank spent producing streamed gradients; zeros where they are resident.";
     }
@@ -323,7 +326,12 @@ impl CellRow {
 
     /// The strategy with the choices of its plan that differ from the defaults: `sharded-radix, radix 4`.
     pub fn formed(&self) -> String {
-        let form = Form { radix: self.radix.max(LEAST_RADIX), across: self.across, closing: self.closing };
+        let form = Form {
+            radix: self.radix.max(LEAST_RADIX),
+            across: self.across,
+            closing: self.closing,
+            algorithm: self.algorithm,
+        };
         format!("{}{form}", self.strategy)
     }
 
@@ -351,8 +359,8 @@ impl CellRow {
 }
 
 impl Sample {
-    /// True if every rank began in time. Invalid samples stay in the file, but no result uses them.
+    /// True if every rank began in time, as in the samples that count beside it. Invalid samples stay in the file, but no result uses them.
     pub fn is_valid(&self) -> bool {
-        self.late_ranks == 0
+        self.late_ranks == 0 && self.superseded == 0
     }
 }

@@ -1,6 +1,4 @@
-//! The time of a round, computed from the clocks of its ranks.
-
-use std::collections::BTreeMap;
+//! The time of a round, computed from the readings of all ranks on one clock.
 
 /// The largest delay of a rank behind the opening of a start window, ns. It is many times the duration of one clock read.
 /// A rank that begins later was not waiting for the window, so the round had no common start.
@@ -29,20 +27,15 @@ impl Course {
     }
 
     /// Computes the course of a round that began behind a barrier, where no rank can be late. `starts` and `ends` hold each
-    /// rank's start and end on the clock of its node, ns; `node_of` holds each rank's node.
+    /// rank's start and end on one clock for all ranks, ns.
     ///
-    /// A node's time runs from its first start to its last end, and the round's time is that of the slowest node. The
-    /// maximum of the ranks' own times would be too small where ranks outnumber cores: such ranks start one after another,
-    /// and their own times omit the wait for a core.
-    pub fn from_barrier(node_of: &[usize], starts: &[u64], ends: &[u64]) -> Course {
-        let mut first: BTreeMap<usize, u64> = BTreeMap::new();
-        for (node, start) in node_of.iter().zip(starts) {
-            first.entry(*node).and_modify(|least| *least = (*least).min(*start)).or_insert(*start);
-        }
-        let since = |(node, time): (&usize, &u64)| time.saturating_sub(first[node]);
-        let last = node_of.iter().zip(ends).map(since).max().unwrap_or(0);
-        let starts = node_of.iter().zip(starts).map(|each| since(each) as f64 / 1e9).collect();
-        Course { seconds: last as f64 / 1e9, starts, late: 0 }
+    /// The round runs from the first start to the last end. The maximum of the ranks' own times would be too small: ranks
+    /// leave a barrier one after another, and where they outnumber cores, their own times omit the wait for a core.
+    pub fn from_barrier(starts: &[u64], ends: &[u64]) -> Course {
+        let first = starts.iter().copied().min().unwrap_or(0);
+        let since = |time: &u64| time.saturating_sub(first) as f64 / 1e9;
+        let seconds = ends.iter().map(since).fold(0.0, f64::max);
+        Course { seconds, starts: starts.iter().map(since).collect(), late: 0 }
     }
 }
 
@@ -51,12 +44,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_spans_from_its_first_start_to_its_last_end() {
-        // Two ranks run one after the other on one node: 10 ns each, 25 ns together.
-        assert_eq!(Course::from_barrier(&[0, 0], &[100, 115], &[110, 125]).seconds, 25e-9);
-        // The clocks of nodes cannot be compared, so each node has its own time, and the longer one counts.
-        assert_eq!(Course::from_barrier(&[0, 1], &[100, 9_000], &[110, 9_030]).seconds, 30e-9);
-        assert_eq!(Course::from_barrier(&[], &[], &[]).seconds, 0.0);
+    fn behind_a_barrier_a_round_spans_from_the_first_start_to_the_last_end() {
+        // Two ranks run one after the other: 10 ns each, 25 ns together.
+        let course = Course::from_barrier(&[100, 115], &[110, 125]);
+        assert_eq!(course, Course { seconds: 25e-9, starts: vec![0.0, 15e-9], late: 0 });
+        assert_eq!(Course::from_barrier(&[], &[]).seconds, 0.0);
     }
 
     #[test]
@@ -64,11 +56,5 @@ mod tests {
         // The second rank's 1,001 ns are too late; the third is the last to end.
         let course = Course::from_window(&[40, 1_001, 1_000], &[2_000, 2_500, 3_000]);
         assert_eq!(course, Course { seconds: 3e-6, starts: vec![40e-9, 1_001e-9, 1_000e-9], late: 1 });
-    }
-
-    #[test]
-    fn behind_a_barrier_starts_are_those_of_the_node() {
-        let course = Course::from_barrier(&[0, 7, 0, 7], &[115, 9_000, 100, 9_010], &[125, 9_030, 110, 9_020]);
-        assert_eq!(course, Course { seconds: 30e-9, starts: vec![15e-9, 0.0, 0.0, 10e-9], late: 0 });
     }
 }

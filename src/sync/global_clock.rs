@@ -29,18 +29,12 @@ pub struct GlobalClock {
     model: ClockModel,
     /// Ranks that compare their clock with rank 0's.
     leaders: Vec<usize>,
-    clocks: Option<usize>,
+    clocks: usize,
     /// Greatest prediction error of all ranks at the last reading, ns.
     residual: Option<u64>,
 }
 
 impl GlobalClock {
-    /// Wraps this rank's own clock without any comparison.
-    pub(super) fn unread(own: LocalClock) -> Self {
-        let (standing, model) = (Standing::Same, ClockModel::default());
-        GlobalClock { own, standing, model, leaders: Vec::new(), clocks: None, residual: None }
-    }
-
     /// Determines which ranks share a clock and compares the others with rank 0's. Collective.
     ///
     /// Ranks of one node share a clock of the same name. Ranks of different nodes may share one too (virtual nodes of
@@ -71,7 +65,8 @@ impl GlobalClock {
             leader if leader == rank => Standing::Leads(led_by(rank).map(|(rank, _)| rank).collect()),
             leader => Standing::Follows(leader),
         };
-        let mut clock = GlobalClock { standing, leaders, ..GlobalClock::unread(own) };
+        let model = ClockModel::default();
+        let mut clock = GlobalClock { own, standing, model, leaders, clocks: 0, residual: None };
         let reading = clock.read(exchange, transport)?;
         let one = named_alike[rank] == 1 && reading.is_none_or(|reading| reading.allows_none());
         if one {
@@ -83,12 +78,12 @@ impl GlobalClock {
         let ones = gather_numbers(transport, &[u64::from(one)])?.unwrap_or_default();
         let ones = transport.broadcast(ones.iter().map(|one| one.first().copied().unwrap_or(0) as u8).collect())?;
         clock.leaders.retain(|leader| ones[*leader] == 0);
-        clock.clocks = Some(1 + clock.leaders.len());
+        clock.clocks = 1 + clock.leaders.len();
         Ok(clock)
     }
 
-    /// Returns the number of different clocks; None if not determined.
-    pub fn clocks(&self) -> Option<usize> {
+    /// Returns the number of different clocks.
+    pub fn clocks(&self) -> usize {
         self.clocks
     }
 
@@ -199,7 +194,7 @@ mod tests {
             let mut exchange = Exchange::new();
             let own = clock_of(node_of[transport.rank()]);
             let mut clock = GlobalClock::new(own, &mut exchange, transport).expect("threads");
-            assert_eq!((clock.clocks(), clock.residual()), (Some(3), None));
+            assert_eq!((clock.clocks(), clock.residual()), (3, None));
             for _ in 0..20 {
                 std::thread::sleep(std::time::Duration::from_millis(10));
                 clock.refresh(&mut exchange, transport).expect("threads");
@@ -229,7 +224,7 @@ mod tests {
                 let clock = GlobalClock::new(own, &mut Exchange::new(), transport).expect("threads");
                 (clock.clocks(), clock.reference(5_000_000_000_000))
             });
-            assert!(found.iter().all(|(of_rank, _)| *of_rank == Some(clocks)), "{found:?}");
+            assert!(found.iter().all(|(of_rank, _)| *of_rank == clocks), "{found:?}");
             let off = found[1].1.abs_diff(5_000_000_000_000 - shift);
             // Exact if it is known to be the same clock.
             assert!(found[1].1 == found[2].1 && if shift == 0 { off == 0 } else { off < 10_000_000_000 }, "{found:?}");

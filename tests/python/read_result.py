@@ -79,9 +79,9 @@ def main(path):
         same([len(f["pooled_ratios"]), int(good["job"]), int(bad["job"]), int(ratio["job"])], [0, 0, 0, 0])
 
         samples = f["samples"]
-        names = "job cell block place seconds late_ranks involuntary_switches off_core_seconds ranks"
+        names = "job cell block place seconds late_ranks superseded involuntary_switches off_core_seconds ranks"
         same(samples.dtype.names, tuple(names.split()))
-        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 0, 1, 0.25, 0, 3, 0.5, 3), (0, 0, 1, 0, 0.125, 1, 3, 0.5, 2)])
+        same([tuple(row) for row in samples[()].tolist()], [(0, 0, 0, 1, 0.25, 0, 0, 3, 0.5, 3), (0, 0, 1, 0, 0.125, 1, 0, 3, 0.5, 2)])
         starts = f["rank_start_seconds"]
         same(starts[0].tolist(), [2.0, 2.0, 2.0])
         assert math.isnan(starts[1, 2]) and starts.attrs["unit"] == "s" and starts.attrs["axes"] == "sample, rank"

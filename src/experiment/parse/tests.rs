@@ -151,7 +151,7 @@ fn unknown_and_double_fields_are_refused() {
     assert_eq!(
         problem(r#"{"strategy": "a"}"#),
         "strategy: unknown field \"strategy\"; did you mean \"strategies\"? known: $schema, name, description, models, \
-         gradients, dtype, nodes, nodes_per_rack, clients, shards, strategies, radix, across, closing, flow, roles, intra_node, order, end, repeat, ceiling, enforce"
+         gradients, dtype, nodes, nodes_per_rack, clients, shards, strategies, radix, across, closing, native, flow, roles, intra_node, order, end, repeat, ceiling, enforce"
     );
     assert_eq!(
         problem(r#"{"repeat": {"block": 3}}"#),

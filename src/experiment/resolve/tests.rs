@@ -17,6 +17,12 @@ fn knobs(strategy: &str) -> Knobs {
     }
 }
 
+/// Algorithms of an MPI library that offers a choice for MPI_Reduce only.
+fn algorithms(strategy: &str) -> Option<Vec<Algorithm>> {
+    let names: &[&str] = if strategy == "native-reduce" { &["linear", "in-order_binary"] } else { &[] };
+    Some(names.iter().map(|name| name.parse().expect(name)).collect())
+}
+
 fn catalogue(name: &str) -> Result<(String, u64), String> {
     match name {
         "resnet18" | "ResNet-18" => Ok(("resnet18".into(), 11_689_512)),
@@ -41,8 +47,15 @@ fn resolved_with(
             Ok(Hosts { clients, aggregators })
         }
     };
-    let known =
-        Known { places: &places, strategies: &STRATEGIES, knobs: &knobs, catalogue: &catalogue, ceilings, files };
+    let known = Known {
+        places: &places,
+        strategies: &STRATEGIES,
+        knobs: &knobs,
+        algorithms: &algorithms,
+        catalogue: &catalogue,
+        ceilings,
+        files,
+    };
     resolve(&written, Path::new("configs"), &known)
 }
 
@@ -323,6 +336,7 @@ fn without_a_name_the_file_gives_it() {
         places: &places,
         strategies: &STRATEGIES,
         knobs: &knobs,
+        algorithms: &algorithms,
         catalogue: &catalogue,
         ceilings: &[],
         files: None,
@@ -381,5 +395,43 @@ fn what_cannot_follow_the_ranks_is_refused() {
     assert_eq!(
         refused(&format!(r#"{{"models": 7, {weights}, "clients": {{"per_rank": 1}}}}"#)),
         "gradients.weights: 3 weights for 8 clients; write 8, or one number for all"
+    );
+}
+
+/// The strategies and algorithms of the cells of an experiment with this field `native`.
+fn algorithms_of(native: &str) -> Vec<(String, String)> {
+    let strategies = r#"["sharded-direct", "native-reduce"]"#;
+    let text = format!(
+        r#"{{"models": ["resnet18"], "clients": 4, "shards": 1, "strategies": {strategies}, "native": {native}}}"#
+    );
+    resolved(&text).cells().map(|(_, cell)| (cell.strategy.clone(), cell.form.algorithm.to_string())).collect()
+}
+
+#[test]
+fn a_library_call_takes_the_algorithms_that_it_has_and_other_strategies_none() {
+    let cells = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+        list.iter().map(|(strategy, algorithm)| ((*strategy).to_owned(), (*algorithm).to_owned())).collect()
+    };
+    let direct = ("sharded-direct", "default");
+    assert_eq!(algorithms_of("{}"), cells(&[direct, ("native-reduce", "default")]));
+    let linear = r#"{"algorithm": ["linear", "default"]}"#;
+    assert_eq!(algorithms_of(linear), cells(&[direct, ("native-reduce", "linear"), ("native-reduce", "default")]));
+    let all = cells(&[
+        direct,
+        ("native-reduce", "default"),
+        ("native-reduce", "linear"),
+        ("native-reduce", "in-order_binary"),
+    ]);
+    assert_eq!(algorithms_of(r#"{"algorithm": "all"}"#), all);
+    assert_eq!(algorithms_of(r#"{"algorithm": ["linear", "all"]}"#).len(), all.len());
+}
+
+#[test]
+fn an_algorithm_that_the_library_has_not_is_refused_with_those_that_it_has() {
+    let text = r#"{"models": ["resnet18"], "clients": 4, "strategies": ["sharded-direct", "native-reduce"],
+        "native": {"algorithm": ["linear", "ring"]}}"#;
+    assert_eq!(
+        refused(text),
+        "native.algorithm[1]: this MPI library has no algorithm \"ring\": native-reduce has linear, in-order_binary"
     );
 }

@@ -93,6 +93,7 @@ fn every_committed_experiment_is_what_it_says() {
             places: &|_, _| Ok(Hosts { clients: 1, aggregators: 1 }),
             strategies: &strategies::names(),
             knobs: &|name| strategies::find(name).unwrap().knobs(),
+            algorithms: &|_| None,
             catalogue: &catalogue,
             ceilings: &[],
             files: (name == "digits.json").then_some(FileFacts { clients: 20, elements: 85_002, dtype: Dtype::F32 }),

@@ -19,8 +19,9 @@ mod tree_two;
 
 use std::sync::Arc;
 
-use crate::plan::form::LEAST_RADIX;
-use crate::plan::{Closing, End, Family, Form, Infeasible, Layout, Plan, Problem, Roles, Way, family};
+use crate::plan::{
+    Algorithm, Choices, Closing, End, Family, Form, Infeasible, Layout, Plan, Problem, Roles, Way, family,
+};
 
 /// When a strategy heeds M.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Knobs {
     pub across: &'static [Way],
     /// The way of finished ranges.
     pub closing: bool,
+    /// The algorithm of the MPI library.
+    pub algorithm: bool,
 }
 
 impl Knobs {
@@ -62,10 +65,19 @@ impl Knobs {
         radix: false,
         across: &[],
         closing: true,
+        algorithm: false,
     };
     /// A collective of the MPI library, with this use of M.
     pub const fn library(shards: Sharding) -> Knobs {
-        Knobs { shards, flow: false, intra_node: false, order: false, closing: false, ..Knobs::SHARDED }
+        Knobs {
+            shards,
+            flow: false,
+            intra_node: false,
+            order: false,
+            closing: false,
+            algorithm: true,
+            ..Knobs::SHARDED
+        }
     }
     /// A strategy that splits the gradient and sums in rounds, whose order is fixed.
     pub const ROUNDS: Knobs = Knobs { order: false, ..Knobs::SHARDED };
@@ -74,7 +86,8 @@ impl Knobs {
 
     /// The forms of the plan at this end that lists of choices span, at least one. A choice that changes nothing is left
     /// out, and so is a closing that does not reach the end.
-    pub fn forms(&self, end: End, radix: &[u64], across: &[Way], closing: &[Closing]) -> Vec<Form> {
+    pub fn forms(&self, end: End, choices: Choices<'_>) -> Vec<Form> {
+        let Choices { radix, across, closing, algorithm } = choices;
         let sharded = self.shards == Sharding::Always;
         let closes = self.closing && (end == End::Everywhere || (end == End::Root && sharded));
         // Shards are pieces already, which need not be cut again.
@@ -88,14 +101,24 @@ impl Knobs {
         if ways.is_empty() {
             ways.push(self.across.first().copied().unwrap_or_default());
         }
+        let heeds = self.algorithm && !algorithm.is_empty();
+        let algorithms = if heeds { algorithm } else { &[Algorithm::default()][..] };
         let mut forms = Vec::new();
         for across in ways {
-            let heeded = if self.radix || across == Way::Radix { radix } else { &[LEAST_RADIX][..] };
+            let heeded = if self.radix || across == Way::Radix { radix } else { Choices::default().radix };
             for &radix in heeded {
-                forms.extend(closings.iter().map(|&closing| Form { radix, across, closing }));
+                for &closing in &closings {
+                    let form = |&algorithm: &Algorithm| Form { radix, across, closing, algorithm };
+                    forms.extend(algorithms.iter().map(form));
+                }
             }
         }
         forms
+    }
+
+    /// The form of the plan at this end where nobody chose.
+    pub fn usual_form(&self, end: End) -> Form {
+        self.forms(end, Choices::default())[0]
     }
 
     /// True if M changes what the strategy does where a round ends so.
@@ -185,7 +208,7 @@ pub fn usual_family(strategy: &dyn Strategy) -> Option<Family> {
     [End::Everywhere, End::Root, End::Scattered].into_iter().find_map(|end| {
         let knobs = strategy.knobs();
         let shards = if knobs.heeds_shards(end) { 16 } else { 1 };
-        let form = knobs.forms(end, &[LEAST_RADIX], &[], &[])[0];
+        let form = knobs.usual_form(end);
         let problem = Arc::new(Problem::unweighted(16, 16, shards).ending(end).formed(form));
         let plan = strategy.plan(&problem, &layout).ok()?;
         Some(family(plan.as_ref(), &problem, &layout))

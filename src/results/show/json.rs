@@ -69,7 +69,7 @@ mod tests {
         assert!(out.ends_with("}\n"));
         let object: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(object["file"], "dir/results.h5");
-        assert_eq!(object["schema_version"], 5);
+        assert_eq!(object["schema_version"], 6);
         assert_eq!(object["cells"][0]["limit_part"], "memory");
         assert_eq!(object["experiment"], "first-look");
         assert_eq!(object["environment"]["ranks_per_node"], 2);

@@ -110,7 +110,7 @@ fn header(page: &mut String, file: &ResultFile) {
     let counts = counts.collect::<Vec<String>>().join(", ");
     let missed = match file.samples.iter().filter(|sample| !sample.is_valid()).count() {
         0 => String::new(),
-        missed => format!(", {missed} of them not used, as a rank missed the start"),
+        missed => format!(", {missed} of them not used, as a rank missed the start or barriers took over"),
     };
     let (cells, rounds) = (file.cells.len(), file.samples.len());
     paragraph(page, &format!("{name}: {cells} cells, {counts}; {rounds} timed rounds{missed}"), 2);

@@ -1,0 +1,176 @@
+//! The MPI library's control variables that choose the algorithm of a collective, through MPI's tool interface (MPI_T).
+
+use std::ffi::{CStr, CString, c_char, c_int};
+
+use mpi::ffi;
+
+use super::error::{Result, call};
+
+/// The environment variable without which Open MPI ignores forced algorithms. Its own choices stay the same where none is
+/// forced.
+pub(super) const OPEN_MPI_SWITCH: &str = "OMPI_MCA_coll_tuned_use_dynamic_rules";
+
+/// Bytes of the longest name and of the longest description of a variable.
+const NAME: usize = 512;
+const DESCRIPTION: usize = 1 << 16;
+
+/// The control variable that chooses the algorithm of one MPI function.
+pub struct AlgorithmControl {
+    handle: ffi::MPI_T_cvar_handle,
+    /// The algorithms that the library has, with the values that choose them. The value of its own choice, 0 in all
+    /// libraries, is not among them.
+    algorithms: Vec<(String, c_int)>,
+    at_each_call: bool,
+}
+
+impl AlgorithmControl {
+    /// The variable for `function`, such as `MPI_Reduce_scatter`; None if the library has none.
+    pub fn of(function: &str) -> Result<Option<AlgorithmControl>> {
+        let function = function.trim_start_matches("MPI_");
+        let (lower, upper) = (function.to_lowercase(), function.to_uppercase());
+        // Open MPI fixes the algorithm when a communicator is made; MPICH looks at each call.
+        let names = [
+            (format!("coll_tuned_{lower}_algorithm"), false),
+            (format!("coll_libnbc_{lower}_algorithm"), false),
+            (format!("MPIR_CVAR_{upper}_INTRA_ALGORITHM"), true),
+        ];
+        for (name, at_each_call) in names {
+            let Some(index) = index_of(&name) else { continue };
+            let algorithms = algorithms(index)?;
+            let mut handle = std::ptr::null_mut();
+            let mut count = 0;
+            // SAFETY: the index is the library's, the variable is bound to no object, and results are written to locals.
+            unsafe { call!(MPI_T_cvar_handle_alloc, index, std::ptr::null_mut(), &mut handle, &mut count) }?;
+            return Ok(Some(AlgorithmControl { handle, algorithms, at_each_call }));
+        }
+        Ok(None)
+    }
+
+    /// The names of the library's algorithms.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.algorithms.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The value that chooses `algorithm`.
+    pub fn value(&self, algorithm: &str) -> Option<i32> {
+        self.algorithms.iter().find(|(name, _)| name == algorithm).map(|(_, value)| *value)
+    }
+
+    /// True if the library reads the variable at each call, false if only when a communicator is made.
+    pub fn at_each_call(&self) -> bool {
+        self.at_each_call
+    }
+
+    /// Chooses an algorithm by its value. 0 leaves the choice to the library again.
+    pub fn write(&self, value: i32) -> Result {
+        // SAFETY: the variable is one C int.
+        unsafe { call!(MPI_T_cvar_write, self.handle, (&raw const value).cast()) }
+    }
+
+    /// Returns the variable's value.
+    pub fn read(&self) -> Result<i32> {
+        let mut value: c_int = 0;
+        // SAFETY: the variable is one C int.
+        unsafe { call!(MPI_T_cvar_read, self.handle, (&raw mut value).cast()) }?;
+        Ok(value)
+    }
+}
+
+impl Drop for AlgorithmControl {
+    fn drop(&mut self) {
+        // SAFETY: the handle is valid, and nobody uses it later. A failure only leaks it.
+        unsafe { ffi::MPI_T_cvar_handle_free(&mut self.handle) };
+    }
+}
+
+/// The library's number of a variable; None if it has no variable of this name.
+fn index_of(name: &str) -> Option<c_int> {
+    let name = CString::new(name).ok()?;
+    let mut index = 0;
+    // SAFETY: the name ends with a zero byte. The library returns an error for a name that it does not know.
+    let code = unsafe { ffi::MPI_T_cvar_get_index(name.as_ptr(), &mut index) };
+    (code == 0).then_some(index)
+}
+
+/// The algorithms that variable `index` names, each with its value: from its enumeration, or where it has none, from its
+/// description.
+fn algorithms(index: c_int) -> Result<Vec<(String, c_int)>> {
+    let (mut name, mut name_length) = (vec![0 as c_char; NAME], NAME as c_int);
+    let (mut text, mut text_length) = (vec![0 as c_char; DESCRIPTION], DESCRIPTION as c_int);
+    let (mut verbosity, mut bind, mut scope) = (0, 0, 0);
+    // SAFETY: MPI_DATATYPE_NULL is a constant of the library; the lengths are those of the buffers.
+    let named = unsafe {
+        let mut datatype = ffi::RSMPI_DATATYPE_NULL;
+        let mut named: ffi::MPI_T_enum = std::ptr::null_mut();
+        call!(
+            MPI_T_cvar_get_info,
+            index,
+            name.as_mut_ptr(),
+            &mut name_length,
+            &mut verbosity,
+            &mut datatype,
+            &mut named,
+            text.as_mut_ptr(),
+            &mut text_length,
+            &mut bind,
+            &mut scope
+        )?;
+        named
+    };
+    if named.is_null() {
+        // SAFETY: the library ends the text with a zero byte.
+        return Ok(described(&unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy()));
+    }
+    let mut count = 0;
+    // SAFETY: the enumeration is the library's; the lengths are those of the buffers.
+    unsafe {
+        name_length = NAME as c_int;
+        call!(MPI_T_enum_get_info, named, &mut count, name.as_mut_ptr(), &mut name_length)?;
+    }
+    let mut found = Vec::new();
+    for item in 0..count {
+        let mut value = 0;
+        name_length = NAME as c_int;
+        // SAFETY: as above; the library ends the name with a zero byte.
+        let name = unsafe {
+            call!(MPI_T_enum_get_item, named, item, &mut value, name.as_mut_ptr(), &mut name_length)?;
+            CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned()
+        };
+        if value != 0 {
+            found.push((name, value));
+        }
+    }
+    Ok(found)
+}
+
+/// The algorithms in a description by MPICH: `auto - Internal algorithm selection (…)`, then `name - Force …` for each
+/// value from 1. MPICH leaves the line breaks between them out, so that a name may follow the word `algorithm` at once.
+fn described(text: &str) -> Vec<(String, c_int)> {
+    let mut names = Vec::new();
+    for (at, _) in text.match_indices(" - ") {
+        let before = text[..at].trim_end();
+        let starts = before.rfind(|character: char| !(character.is_ascii_alphanumeric() || character == '_'));
+        let name = &before[starts.map_or(0, |start| start + 1)..];
+        names.push(name.strip_prefix("algorithms").or(name.strip_prefix("algorithm")).unwrap_or(name).to_owned());
+    }
+    if names.first().is_none_or(|first| first != "auto") || names.iter().any(String::is_empty) {
+        return Vec::new();
+    }
+    names.into_iter().zip(0..).skip(1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_algorithms_of_a_description_without_line_breaks_are_found() {
+        let text = "Variable to select reduce_scatter algorithmauto - Internal algorithm selection (can be overridden with \
+                    MPIR_CVAR_COLL_SELECTION_TUNING_JSON_FILE)nb                 - Force nonblocking algorithmpairwise      \
+                    - Force pairwise algorithm\nrecursive_halving  - Force recursive halving algorithm";
+        let found = described(text);
+        let expected = [("nb", 1), ("pairwise", 2), ("recursive_halving", 3)];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
+        assert!(described("Algorithm of reduce, 1: binomial").is_empty());
+    }
+}
