@@ -9,7 +9,7 @@ use crate::engine::transport::{
 use crate::mpi::{
     self, AlgorithmControl, Communicator, Equivalence, MOST_ELEMENTS, MpiError, Requests, SharedWindow, World,
 };
-use crate::plan::{Algorithm, Call};
+use crate::plan::{Algorithm, Call, Offered};
 
 /// Number of requests for which memory is reserved at the start, so that a usual round allocates nothing while timed.
 const ROOM: usize = 4096;
@@ -271,9 +271,10 @@ impl Collectives for MpiTransport<'_> {
         Ok(at_this_call.map_or(Ok(()), |chosen| chosen.control.write(0))?)
     }
 
-    fn algorithms(&self, function: &str) -> Result<Vec<Algorithm>, TransportError> {
-        let Some(control) = AlgorithmControl::of(function)? else { return Ok(Vec::new()) };
-        Ok(control.names().filter_map(|name| name.parse().ok()).collect())
+    fn offered(&self, function: &str) -> Result<Offered, TransportError> {
+        let Some(control) = AlgorithmControl::of(function)? else { return Ok(Offered::default()) };
+        let algorithms = control.names().filter_map(|name| name.parse().ok()).collect();
+        Ok(Offered { algorithms, segments: control.has_segments() })
     }
 
     fn choose(&mut self, call: Call, algorithm: Algorithm) -> Result<(), TransportError> {
@@ -288,7 +289,9 @@ impl Collectives for MpiTransport<'_> {
             return Err(TransportError::NoAlgorithm { library: self.library.clone(), algorithm, function });
         };
         control.write(value)?;
+        control.write_segment(algorithm.segment())?;
         let ranks = self.ranks.duplicate();
+        control.write_segment(None)?;
         control.write(0)?;
         self.chosen.push(Chosen { function, algorithm, control, value, ranks: ranks? });
         Ok(())

@@ -3,7 +3,7 @@
 
 use crate::engine::OutOfMemory;
 use crate::gradient::Dtype;
-use crate::plan::{Algorithm, Call};
+use crate::plan::{Algorithm, Call, Offered};
 
 /// A failure of a transport. It cannot be repaired inside a round, and the job is lost.
 #[derive(Debug, thiserror::Error)]
@@ -174,8 +174,8 @@ pub trait Collectives {
     /// Everything but the memory must be equal on all ranks.
     unsafe fn call(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError>;
 
-    /// Returns the library's algorithms for the MPI function of this name; none if it offers no choice.
-    fn algorithms(&self, function: &str) -> Result<Vec<Algorithm>, TransportError>;
+    /// Returns the choices that the library offers for the MPI function of this name.
+    fn offered(&self, function: &str) -> Result<Offered, TransportError>;
 
     /// Prepares calls of `call` by `algorithm`. It must be called before the first of them. Collective.
     ///

@@ -19,7 +19,7 @@ use crate::experiment::weights::Weights;
 use crate::experiment::written::WrittenExperiment;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
-use crate::plan::{Algorithm, Choices, Roles};
+use crate::plan::{Algorithm, Choices, Offered, Roles};
 
 /// Number of clients, N, if the experiment names none.
 const DEFAULT_CLIENTS: u64 = 20;
@@ -62,8 +62,8 @@ pub struct Known<'a> {
     pub strategies: &'a [&'a str],
     /// Returns the settings that a strategy uses.
     pub knobs: &'a dyn Fn(&str) -> Knobs,
-    /// Returns the MPI library's algorithms for a strategy's call; None without an MPI library.
-    pub algorithms: &'a dyn Fn(&str) -> Option<Vec<Algorithm>>,
+    /// Returns the choices that the MPI library offers for a strategy's call; None without an MPI library.
+    pub algorithms: &'a dyn Fn(&str) -> Option<Offered>,
     /// The catalogue of models.
     pub catalogue: Catalogue<'a>,
     /// Names of all ceiling presets, with their bytes.
@@ -208,6 +208,15 @@ enum Length {
 
 /// The word for every algorithm of the MPI library.
 const ALL: &str = "all";
+
+/// The algorithms that a strategy's call has, in words.
+fn of_strategy(strategy: &str, had: Option<&Offered>) -> String {
+    let names: Vec<String> = had.iter().flat_map(|had| &had.algorithms).map(Algorithm::to_string).collect();
+    match had.is_some_and(|had| had.segments) {
+        true => format!("{strategy} has {}, each also in segments", names.join(", ")),
+        false => format!("{strategy} has {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }),
+    }
+}
 
 struct Resolver<'a> {
     written: &'a WrittenExperiment,
@@ -409,21 +418,17 @@ impl Resolver<'_> {
     fn algorithms(&self, strategies: &[String]) -> Result<Vec<Vec<Algorithm>>, ExperimentError> {
         let written = &self.written.native.algorithm;
         let heeds = |strategy: &&String| (self.known.knobs)(strategy).algorithm;
-        let had: Vec<(&String, Option<Vec<Algorithm>>)> =
+        let had: Vec<(&String, Option<Offered>)> =
             strategies.iter().filter(heeds).map(|strategy| (strategy, (self.known.algorithms)(strategy))).collect();
-        let has = |algorithm: &Algorithm, had: &Option<Vec<Algorithm>>| {
-            algorithm.is_default() || had.as_ref().is_none_or(|had| had.contains(algorithm))
-        };
-        for (at, algorithm) in written.values().iter().enumerate().filter(|(_, algorithm)| algorithm.name() != ALL) {
+        // Without a library nothing is known, and the cells become rows that say so.
+        let has = |algorithm: Algorithm, had: &Option<Offered>| had.as_ref().is_none_or(|had| had.has(algorithm));
+        for (at, &algorithm) in written.values().iter().enumerate().filter(|(_, algorithm)| algorithm.name() != ALL) {
             if !had.is_empty() && !had.iter().any(|(_, had)| has(algorithm, had)) {
-                let names = |had: &Option<Vec<Algorithm>>| {
-                    had.iter().flatten().map(Algorithm::to_string).collect::<Vec<String>>().join(", ")
-                };
                 let lists: Vec<String> =
-                    had.iter().map(|(strategy, had)| format!("{strategy} has {}", names(had))).collect();
+                    had.iter().map(|(strategy, had)| of_strategy(strategy, had.as_ref())).collect();
                 return self.refuse(
                     written.place("native.algorithm", at),
-                    format!("this MPI library has no algorithm {:?}: {}", algorithm.name(), lists.join("; ")),
+                    format!("this MPI library has no algorithm \"{algorithm}\": {}", lists.join("; ")),
                 );
             }
         }
@@ -432,12 +437,13 @@ impl Resolver<'_> {
                 return vec![Algorithm::default()];
             };
             let mut found: Vec<Algorithm> = Vec::new();
-            for algorithm in written.values() {
-                let meant = match algorithm.name() {
-                    ALL => [Algorithm::default()].into_iter().chain(had.iter().flatten().copied()).collect(),
-                    _ => vec![*algorithm],
+            for &algorithm in written.values() {
+                let all = had.iter().flat_map(|had| &had.algorithms).map(|one| one.in_segments_of(algorithm));
+                let meant: Vec<Algorithm> = match algorithm.name() {
+                    ALL => [Algorithm::default()].into_iter().chain(all).collect(),
+                    _ => vec![algorithm],
                 };
-                found.extend(meant.iter().filter(|meant| has(meant, had)));
+                found.extend(meant.into_iter().filter(|meant| has(*meant, had)));
             }
             let mut seen = HashSet::new();
             found.retain(|algorithm| seen.insert(*algorithm));

@@ -26,7 +26,8 @@ pub enum StartRule {
 pub struct NativeCalls {
     /// Algorithms of the library for the reducing call, by the library's own names: Open MPI's are those of its variables
     /// coll_tuned_…_algorithm, MPICH's those of MPIR_CVAR_…_INTRA_ALGORITHM. default leaves the choice to the library,
-    /// all is the default and every algorithm that the library has. Each strategy takes those that its call has. Default
+    /// all is the default and every algorithm that the library has. The length
+    /// of segments may follow a slash, as in pipeline/64KiB, where the library has a variable for it. Each strategy takes those that its call has. Default
     /// default.
     #[serde(deserialize_with = "OneOrMany::read")]
     #[schemars(example = ["default", "ring"], example = &"all")]

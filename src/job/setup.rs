@@ -13,7 +13,7 @@ use crate::job::{JobError, Request};
 use crate::machine::environment::hostname;
 use crate::machine::rack;
 use crate::plan::strategies::{self, Knobs, Strategy};
-use crate::plan::{Algorithm, Flow, IntraNode, Layout, Problem, Roles, Terms};
+use crate::plan::{Flow, IntraNode, Layout, Offered, Problem, Roles, Terms};
 use crate::results::{Output, ResultFile};
 
 /// Presets of `ceiling`: sizes of AWS Lambda functions, whose MB are MiB. New accounts get at most 3,008; the maximum
@@ -162,8 +162,8 @@ pub fn prepare(
     agree(transport, refused)?.map_err(JobError::Input)?;
     let text = String::from_utf8_lossy(&transport.broadcast(text.into_bytes())?).into_owned();
     let node_of = transport.node_of().to_vec();
-    let algorithms = library_algorithms(transport, strategies)?;
-    let understand = |text: &str| understand(text, path, (&node_of, &algorithms), strategies);
+    let offered = offered(transport, strategies)?;
+    let understand = |text: &str| understand(text, path, (&node_of, &offered), strategies);
     let understood = match &request.nodes {
         Some(nodes) => on_nodes(&text, path, nodes).and_then(|text| understand(&text)),
         None => understand(&text),
@@ -180,14 +180,14 @@ pub fn prepare(
     }
 }
 
-/// Returns the MPI library's algorithms for each strategy that calls it; nothing where there is no library.
-fn library_algorithms(
+/// Returns the choices that the MPI library offers for each strategy that calls it; nothing where there is no library.
+fn offered(
     transport: &mut dyn Transport,
     strategies: &'static [&'static dyn Strategy],
-) -> Result<BTreeMap<&'static str, Vec<Algorithm>>, TransportError> {
+) -> Result<BTreeMap<&'static str, Offered>, TransportError> {
     let Some(library) = transport.collectives() else { return Ok(BTreeMap::new()) };
     let calls = strategies.iter().filter_map(|strategy| Some((strategy.name(), strategy.mpi_call()?)));
-    calls.map(|(name, call)| Ok((name, library.algorithms(call)?))).collect()
+    calls.map(|(name, call)| Ok((name, library.offered(call)?))).collect()
 }
 
 /// Returns the name of each node's rack; none if nothing names racks. A launcher need not pass rank 0's environment on, so
@@ -245,7 +245,7 @@ fn hosts(node_of: &[usize], nodes: Option<u64>, roles: Roles) -> Result<Hosts, S
 fn understand(
     text: &str,
     path: &Path,
-    (node_of, algorithms): (&[usize], &BTreeMap<&str, Vec<Algorithm>>),
+    (node_of, offered): (&[usize], &BTreeMap<&str, Offered>),
     strategies: &'static [&'static dyn Strategy],
 ) -> Result<Prepared, String> {
     let written = experiment::parse(text, path).map_err(|error| error.to_string())?;
@@ -261,7 +261,7 @@ fn understand(
         places: &|nodes, roles| hosts(node_of, nodes, roles),
         strategies: &names,
         knobs: &|name| named(strategies, name).map_or(Knobs::SHARDED, |strategy| strategy.knobs()),
-        algorithms: &|name| algorithms.get(name).cloned(),
+        algorithms: &|name| offered.get(name).cloned(),
         catalogue: &|name| {
             models::find(name).map(|model| (model.name.to_owned(), model.elements)).map_err(|error| error.to_string())
         },

@@ -14,9 +14,44 @@ pub(super) const OPEN_MPI_SWITCH: &str = "OMPI_MCA_coll_tuned_use_dynamic_rules"
 const NAME: usize = 512;
 const DESCRIPTION: usize = 1 << 16;
 
-/// The control variable that chooses the algorithm of one MPI function.
+/// A control variable that is one C int.
+struct Variable(ffi::MPI_T_cvar_handle);
+
+impl Variable {
+    /// Binds variable `index`.
+    fn bound(index: c_int) -> Result<Variable> {
+        let (mut handle, mut count) = (std::ptr::null_mut(), 0);
+        // SAFETY: the index is the library's, the variable is bound to no object, and results are written to locals.
+        unsafe { call!(MPI_T_cvar_handle_alloc, index, std::ptr::null_mut(), &mut handle, &mut count) }?;
+        Ok(Variable(handle))
+    }
+
+    fn write(&self, value: c_int) -> Result {
+        // SAFETY: the variable is one C int.
+        unsafe { call!(MPI_T_cvar_write, self.0, (&raw const value).cast()) }
+    }
+
+    fn read(&self) -> Result<c_int> {
+        let mut value: c_int = 0;
+        // SAFETY: the variable is one C int.
+        unsafe { call!(MPI_T_cvar_read, self.0, (&raw mut value).cast()) }?;
+        Ok(value)
+    }
+}
+
+impl Drop for Variable {
+    fn drop(&mut self) {
+        // SAFETY: the handle is valid, and nobody uses it later. A failure only leaks it.
+        unsafe { ffi::MPI_T_cvar_handle_free(&mut self.0) };
+    }
+}
+
+/// The control variables that choose the algorithm of one MPI function.
 pub struct AlgorithmControl {
-    handle: ffi::MPI_T_cvar_handle,
+    algorithm: Variable,
+    /// The length of segments in bytes, with its value before anything was chosen; None if the library has no such
+    /// variable.
+    segment: Option<(Variable, c_int)>,
     /// The algorithms that the library has, with the values that choose them. The value of its own choice, 0 in all
     /// libraries, is not among them.
     algorithms: Vec<(String, c_int)>,
@@ -36,12 +71,17 @@ impl AlgorithmControl {
         ];
         for (name, at_each_call) in names {
             let Some(index) = index_of(&name) else { continue };
-            let algorithms = algorithms(index)?;
-            let mut handle = std::ptr::null_mut();
-            let mut count = 0;
-            // SAFETY: the index is the library's, the variable is bound to no object, and results are written to locals.
-            unsafe { call!(MPI_T_cvar_handle_alloc, index, std::ptr::null_mut(), &mut handle, &mut count) }?;
-            return Ok(Some(AlgorithmControl { handle, algorithms, at_each_call }));
+            let segment = index_of(&format!("{name}_segmentsize")).map(|index| {
+                let variable = Variable::bound(index)?;
+                let usual = variable.read()?;
+                Ok((variable, usual))
+            });
+            return Ok(Some(AlgorithmControl {
+                algorithm: Variable::bound(index)?,
+                segment: segment.transpose()?,
+                algorithms: algorithms(index)?,
+                at_each_call,
+            }));
         }
         Ok(None)
     }
@@ -63,23 +103,18 @@ impl AlgorithmControl {
 
     /// Chooses an algorithm by its value. 0 leaves the choice to the library again.
     pub fn write(&self, value: i32) -> Result {
-        // SAFETY: the variable is one C int.
-        unsafe { call!(MPI_T_cvar_write, self.handle, (&raw const value).cast()) }
+        self.algorithm.write(value)
     }
 
-    /// Returns the variable's value.
-    pub fn read(&self) -> Result<i32> {
-        let mut value: c_int = 0;
-        // SAFETY: the variable is one C int.
-        unsafe { call!(MPI_T_cvar_read, self.handle, (&raw mut value).cast()) }?;
-        Ok(value)
+    /// True if the length of segments can be chosen.
+    pub fn has_segments(&self) -> bool {
+        self.segment.is_some()
     }
-}
 
-impl Drop for AlgorithmControl {
-    fn drop(&mut self) {
-        // SAFETY: the handle is valid, and nobody uses it later. A failure only leaks it.
-        unsafe { ffi::MPI_T_cvar_handle_free(&mut self.handle) };
+    /// Chooses the length of segments, bytes. None leaves it to the library again.
+    pub fn write_segment(&self, bytes: Option<u64>) -> Result {
+        let Some((variable, usual)) = &self.segment else { return Ok(()) };
+        variable.write(bytes.map_or(*usual, |bytes| c_int::try_from(bytes).unwrap_or(c_int::MAX)))
     }
 }
 

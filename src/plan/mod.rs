@@ -43,7 +43,7 @@ pub mod strategies;
 pub mod traffic;
 pub mod wanted;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, Offered};
 pub use call::Call;
 pub use check::{Fault, Tally, check};
 pub use end::End;

@@ -17,10 +17,11 @@ fn knobs(strategy: &str) -> Knobs {
     }
 }
 
-/// Algorithms of an MPI library that offers a choice for MPI_Reduce only.
-fn algorithms(strategy: &str) -> Option<Vec<Algorithm>> {
+/// An MPI library that offers a choice for MPI_Reduce only.
+fn algorithms(strategy: &str) -> Option<Offered> {
     let names: &[&str] = if strategy == "native-reduce" { &["linear", "in-order_binary"] } else { &[] };
-    Some(names.iter().map(|name| name.parse().expect(name)).collect())
+    let algorithms = names.iter().map(|name| name.parse().expect(name)).collect();
+    Some(Offered { algorithms, segments: !names.is_empty() })
 }
 
 fn catalogue(name: &str) -> Result<(String, u64), String> {
@@ -424,6 +425,13 @@ fn a_library_call_takes_the_algorithms_that_it_has_and_other_strategies_none() {
     ]);
     assert_eq!(algorithms_of(r#"{"algorithm": "all"}"#), all);
     assert_eq!(algorithms_of(r#"{"algorithm": ["linear", "all"]}"#).len(), all.len());
+    let segmented = [
+        direct,
+        ("native-reduce", "default"),
+        ("native-reduce", "linear/64KiB"),
+        ("native-reduce", "in-order_binary/64KiB"),
+    ];
+    assert_eq!(algorithms_of(r#"{"algorithm": "all/64KiB"}"#), cells(&segmented));
 }
 
 #[test]
@@ -432,6 +440,6 @@ fn an_algorithm_that_the_library_has_not_is_refused_with_those_that_it_has() {
         "native": {"algorithm": ["linear", "ring"]}}"#;
     assert_eq!(
         refused(text),
-        "native.algorithm[1]: this MPI library has no algorithm \"ring\": native-reduce has linear, in-order_binary"
+        "native.algorithm[1]: this MPI library has no algorithm \"ring\": native-reduce has linear, in-order_binary, each also in segments"
     );
 }
