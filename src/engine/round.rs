@@ -201,7 +201,7 @@ impl<'a, E: Element> Round<'a, E> {
         let outgoing = outgoing.collect::<Result<Vec<RunOutgoing<E>>, EngineError>>()?;
         let library = match calls.is_empty() {
             true => None,
-            false => Some(LibraryCalls::prepare(calls, &spec.problem, &stock.ledger, transport)?),
+            false => Some(LibraryCalls::prepare(calls, spec.problem, &stock.ledger, transport)?),
         };
         let in_turns: Vec<usize> = (0..outgoing.len()).filter(|index| outgoing[*index].stream.in_turns).collect();
         let piece_bytes = in_turns.iter().map(|index| outgoing[*index].piece_bytes()).max().unwrap_or(0);

@@ -3,6 +3,7 @@
 //!
 //! This module opens no files; the caller passes in what it needs of the catalogue, the files and the strategies.
 
+mod algorithms;
 pub mod cells;
 pub mod error;
 pub mod gradients;

@@ -1,9 +1,9 @@
 //! Resolves the written experiment into the cells to measure: fills in defaults, looks up names, and checks values
 //! against each other.
 
-use std::collections::HashSet;
 use std::path::Path;
 
+use crate::experiment::algorithms;
 use crate::experiment::cells::{Cell, Comparison, Variants};
 use crate::experiment::error::ExperimentError;
 use crate::experiment::gradients::Gradients;
@@ -115,10 +115,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
     let dtypes = resolver.dtypes(files);
     resolver.check_flow(&dtypes)?;
     let ceilings = resolver.ceilings()?;
-    let nodes: Vec<Option<u64>> = match &written.nodes {
-        Some(nodes) => nodes.values().iter().map(|nodes| Some(nodes.0)).collect(),
-        None => vec![None],
-    };
+    let nodes = resolver.node_counts();
     let radix: Vec<u64> = written.radix.values().iter().map(|radix| radix.0).collect();
     // Only the count of entries matters for the number of cells.
     let unscaled = vec![1; written.shards.values().len()];
@@ -147,8 +144,7 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         written.roles.values().len() as u64,
         written.end.values().iter().map(|end| variants.count(*end, known.knobs)).fold(0, u64::saturating_add),
     ])?;
-    let mut comparisons: Vec<Comparison> = Vec::new();
-    let mut first_cell = 0;
+    let (mut comparisons, mut first_cell): (Vec<Comparison>, u64) = Default::default();
     for (node_at, &nodes) in nodes.iter().enumerate() {
         for (at, (model, length)) in models.iter().enumerate() {
             for &dtype in &dtypes {
@@ -204,18 +200,6 @@ enum Length {
     Elements(u64),
     /// Bytes for each rank that may aggregate.
     PerAggregator(u64),
-}
-
-/// The word for every algorithm of the MPI library.
-const ALL: &str = "all";
-
-/// The algorithms that a strategy's call has, in words.
-fn of_strategy(strategy: &str, had: Option<&Offered>) -> String {
-    let names: Vec<String> = had.iter().flat_map(|had| &had.algorithms).map(Algorithm::to_string).collect();
-    match had.is_some_and(|had| had.segments) {
-        true => format!("{strategy} has {}, each also in segments", names.join(", ")),
-        false => format!("{strategy} has {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }),
-    }
 }
 
 struct Resolver<'a> {
@@ -414,42 +398,19 @@ impl Resolver<'_> {
         Ok(strategies.values().to_vec())
     }
 
-    /// Returns the algorithms of each strategy: those written that its call has, the default if it has none of them.
+    /// Returns the entries of the list of nodes; without a list one entry that means all.
+    fn node_counts(&self) -> Vec<Option<u64>> {
+        let written = self.written.nodes.as_ref();
+        written.map_or(vec![None], |nodes| nodes.values().iter().map(|nodes| Some(nodes.0)).collect())
+    }
+
+    /// Returns the algorithms of each strategy.
     fn algorithms(&self, strategies: &[String]) -> Result<Vec<Vec<Algorithm>>, ExperimentError> {
-        let written = &self.written.native.algorithm;
         let heeds = |strategy: &&String| (self.known.knobs)(strategy).algorithm;
-        let had: Vec<(&String, Option<Offered>)> =
+        let calling: Vec<(&String, Option<Offered>)> =
             strategies.iter().filter(heeds).map(|strategy| (strategy, (self.known.algorithms)(strategy))).collect();
-        // Without a library nothing is known, and the cells become rows that say so.
-        let has = |algorithm: Algorithm, had: &Option<Offered>| had.as_ref().is_none_or(|had| had.has(algorithm));
-        for (at, &algorithm) in written.values().iter().enumerate().filter(|(_, algorithm)| algorithm.name() != ALL) {
-            if !had.is_empty() && !had.iter().any(|(_, had)| has(algorithm, had)) {
-                let lists: Vec<String> =
-                    had.iter().map(|(strategy, had)| of_strategy(strategy, had.as_ref())).collect();
-                return self.refuse(
-                    written.place("native.algorithm", at),
-                    format!("this MPI library has no algorithm \"{algorithm}\": {}", lists.join("; ")),
-                );
-            }
-        }
-        let of = |strategy: &String| {
-            let Some((_, had)) = had.iter().find(|(other, _)| *other == strategy) else {
-                return vec![Algorithm::default()];
-            };
-            let mut found: Vec<Algorithm> = Vec::new();
-            for &algorithm in written.values() {
-                let all = had.iter().flat_map(|had| &had.algorithms).map(|one| one.in_segments_of(algorithm));
-                let meant: Vec<Algorithm> = match algorithm.name() {
-                    ALL => [Algorithm::default()].into_iter().chain(all).collect(),
-                    _ => vec![algorithm],
-                };
-                found.extend(meant.into_iter().filter(|meant| has(*meant, had)));
-            }
-            let mut seen = HashSet::new();
-            found.retain(|algorithm| seen.insert(*algorithm));
-            if found.is_empty() { vec![Algorithm::default()] } else { found }
-        };
-        Ok(strategies.iter().map(of).collect())
+        algorithms::of_strategies(&self.written.native.algorithm, strategies, &calling)
+            .or_else(|(place, problem)| self.refuse(place, problem))
     }
 
     fn check_flow(&self, dtypes: &[Dtype]) -> Result<(), ExperimentError> {

@@ -313,7 +313,7 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
     let seconds: Vec<f64> = valid.iter().map(|sample| sample.seconds).collect();
     let disturbed = valid.iter().filter(|sample| is_disturbed(sample.seconds, sample.off_core_seconds)).count();
     let disturbed = (!valid.is_empty()).then(|| disturbed as f64 / valid.len() as f64);
-    let missed = contender.samples.len() - valid.len();
+    let missed = contender.samples.iter().filter(|sample| sample.late_ranks > 0).count();
     let producing_share = producing_share(&valid);
     let aggregating = || {
         contender.memory.iter().zip(&contender.aggregating).filter(|(_, aggregates)| **aggregates).map(|(rank, _)| rank)
