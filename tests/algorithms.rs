@@ -297,3 +297,16 @@ fn gathers_send_the_messages_of_their_trees() {
         }
     }
 }
+
+#[test]
+fn algorithms_that_need_powers_of_two_are_refused_elsewhere() {
+    let form = Form { algorithm: "noncommutative".parse().expect("a name"), ..Form::default() };
+    let possible = |strategy: &str, ranks: usize, elements: u64| {
+        let layout = Arc::new(Layout::even(ranks, 1, Roles::Colocated).expect("a layout"));
+        let problem = Arc::new(Problem { form, ..Problem::unweighted(elements, 5, ranks as u64) });
+        strategies::find(strategy).expect("known").plan(&problem, &layout).is_ok()
+    };
+    assert!(possible("native-reduce-scatter", 4, 96) && possible("native-reduce-scatter-block", 4, 97));
+    assert!(!possible("native-reduce-scatter", 4, 97));
+    assert!(!possible("native-reduce-scatter", 3, 96) && !possible("native-reduce-scatter-block", 3, 96));
+}

@@ -52,6 +52,12 @@ impl Algorithm {
         if self.is_default() { Algorithm::DEFAULT } else { &self.name }
     }
 
+    /// True if the algorithm ends the job by an assertion unless the ranks are a power of two and their parts are equally
+    /// long, as MPICH's reduce-scatters for operations that do not commute do.
+    pub fn needs_equal_powers_of_two(&self) -> bool {
+        self.name.contains("noncommutative")
+    }
+
     /// Length of a segment, bytes; None leaves it to the library.
     pub fn segment(&self) -> Option<u64> {
         (self.segment_kib > 0).then(|| u64::from(self.segment_kib) << 10)

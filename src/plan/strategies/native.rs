@@ -87,7 +87,17 @@ impl Strategy for Native {
             (_, _) => Some(Call::Allgather),
         };
         let calls = [reduce].into_iter().chain(then).collect();
-        Ok(Box::new(LibraryPlan { problem: Arc::clone(problem), layout: Arc::clone(layout), calls }))
+        let plan = LibraryPlan { problem: Arc::clone(problem), layout: Arc::clone(layout), calls };
+        let algorithm = problem.form.algorithm;
+        if algorithm.needs_equal_powers_of_two() && !plan.is_regular(reduce) {
+            let (name, ranks) = (self.reduces_by, layout.ranks());
+            return Err(Infeasible(format!(
+                "the library's algorithm {algorithm} for {name} needs a power of two of ranks, and a part of the same length \
+                 for each of them; there are {ranks} ranks, which get {} elements",
+                problem.elements
+            )));
+        }
+        Ok(Box::new(plan))
     }
 }
 
@@ -108,6 +118,15 @@ impl LibraryPlan {
         } else {
             equal_parts(self.problem.elements, self.layout.ranks(), rank)
         }
+    }
+}
+
+impl LibraryPlan {
+    /// True if the ranks are a power of two, and the parts that `reduce` deals out to them are equally long.
+    fn is_regular(&self, reduce: Call) -> bool {
+        let ranks = self.layout.ranks();
+        let blocks = matches!(reduce, Call::ReduceScatterBlock { .. });
+        ranks.is_power_of_two() && (blocks || (1..ranks).all(|rank| self.owned(rank).len() == self.owned(0).len()))
     }
 }
 
