@@ -92,11 +92,10 @@ step "the example strategy" cargo run --locked --example own_strategy
 # Each test starts a job of several ranks. Several jobs at a time would share cores and exceed their time limits.
 step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --test '*' -- --test-threads=1
 if [ "$quick" = no ]; then
-  # Tests that start no ranks do not depend on the MPI library, so they are not repeated.
+  # The tests of what differs between MPI libraries: messages, starts, ends, lost ranks, memory. The other tests do not
+  # depend on the library, so they are not repeated.
   with_ranks=()
-  for file in tests/*.rs; do
-    if grep -q '\.mpi(\|launcher()' "$file"; then with_ranks+=(--test "$(basename "$file" .rs)"); fi
-  done
+  for file in bad_input begin_together faults finalize kill memory_limits mpi_run; do with_ranks+=(--test "$file"); done
   step "end to end, MPICH" env MPICC="$(mpi_wrapper mpich)" GRADSHARD_MPIRUN="$(mpi_launcher mpich)" \
     cargo test --locked --package gradshard --no-fail-fast "${with_ranks[@]}" --target-dir target/mpich -- --test-threads=1
 fi
