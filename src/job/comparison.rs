@@ -19,9 +19,13 @@ use crate::job::{JobContext, JobError, Prepared};
 use crate::plan::memory::resident;
 use crate::plan::{IntraNode, Layout, Residency};
 use crate::results::row::{BlockRow, RatioRow, Sample, Status};
+use crate::roofline::state::{MachineState, Parts, StateProbe};
 use crate::stats::{BlockOrder, Stopped, Stopping, StoppingRule};
 use crate::sync::Start;
 use crate::with_element;
+
+/// Greatest part of a comparison's time that passes over the wires take, but for the first of them.
+const WIRES_SHARE: f64 = 0.05;
 
 /// Attempts at a round before barriers replace missed windows.
 const MOST_MISSED: u32 = 5;
@@ -109,6 +113,10 @@ pub(super) struct Session<'s, 'j, E: Element> {
     pub(super) residents: Residents<E>,
     pub(super) watch: Watch,
     disturbance: Disturbance,
+    /// Measures the state of the machine once a block; None if no cell has a limit that could be compared with it.
+    state: Option<StateProbe>,
+    /// Start of the first block.
+    begun: Instant,
 }
 
 /// Like [`measure_comparison`], for gradients of element type `E`.
@@ -152,6 +160,7 @@ fn measure_as<E: Element>(
         cores_shared: job.cores_shared,
         stopped: stopped.as_ref(),
         other_load: disturbance.other_load(),
+        blocks: &disturbance.rows,
     };
     let cells = contenders.into_iter().map(|c| row(c, comparison, &circumstances)).collect();
     Ok(ComparisonRows { cells, ratios: ratios.unwrap_or_default(), blocks: disturbance.rows })
@@ -175,7 +184,7 @@ fn prepare_session<'s, 'j, E: Element>(
     };
     let kept = kept_gradients(job.prepared, comparison, &layout, source, transport.rank())?;
     for contender in contenders.iter_mut() {
-        make_ready(transport, contender, &layout, kept.copy, !job.request.ignore_prediction)?;
+        make_ready(transport, job, contender, &layout, kept.copy)?;
     }
     if !contenders.iter().any(Contender::runs) {
         return Ok(None);
@@ -195,13 +204,33 @@ fn prepare_session<'s, 'j, E: Element>(
     match settle(transport, loaded)? {
         Ok(residents) => {
             let disturbance = Disturbance::default();
-            Ok(Some(Session { job, comparison, layout, source, residents, watch, disturbance }))
+            let state = state_probe(transport, job, contenders)?;
+            let begun = Instant::now();
+            Ok(Some(Session { job, comparison, layout, source, residents, watch, disturbance, state, begun }))
         }
         Err(reason) => {
             contenders.iter_mut().filter(|c| c.runs()).for_each(|c| c.ends(Status::Failed, reason.clone()));
             Ok(None)
         }
     }
+}
+
+/// Returns the probe of the parts that limit some cell. None if there are none, or if ceilings are enforced, which leave no
+/// memory for its arrays. Collective.
+fn state_probe(
+    transport: &mut dyn Transport,
+    job: &mut JobContext<'_>,
+    contenders: &[Contender<'_>],
+) -> Result<Option<StateProbe>, JobError> {
+    let Some(limits) = job.limits.filter(|_| !job.prepared.experiment.enforce) else { return Ok(None) };
+    let of_cells = contenders.iter().filter(|c| c.runs()).map(|c| c.bounds.parts().to_bits());
+    let parts = transport.max(of_cells.fold(0, |all, bits| all | bits))?;
+    if parts == 0 {
+        return Ok(None);
+    }
+    let probe = StateProbe::new(transport, limits, Parts::from_bits(parts))?;
+    probe.notes.iter().for_each(|note| job.progress.note(note));
+    Ok(Some(probe))
 }
 
 impl<E: Element> Session<'_, '_, E> {
@@ -219,7 +248,9 @@ impl<E: Element> Session<'_, '_, E> {
                 self.one_round(transport, contender)?;
             }
         }
-        let mut orders = BlockOrder::new(repeat.seed, self.comparison.index, contenders.len());
+        // The state of the machine is measured at a random place of each block, like a cell.
+        let places = contenders.len() + usize::from(self.state.is_some());
+        let mut orders = BlockOrder::new(repeat.seed, self.comparison.index, places);
         let mut stopping = Stopping::new(StoppingRule {
             alpha: ratios::ALPHA,
             target: repeat.precision,
@@ -227,13 +258,13 @@ impl<E: Element> Session<'_, '_, E> {
             max_blocks: repeat.blocks,
         });
         self.job.sync.refresh(transport)?;
-        let begun = Instant::now();
+        self.begun = Instant::now();
         for block in 0..repeat.blocks {
             if !contenders.iter().any(Contender::runs) {
                 break;
             }
             self.time_block(transport, contenders, block, orders.next_block())?;
-            let spent = begun.elapsed().as_secs_f64();
+            let spent = self.begun.elapsed().as_secs_f64();
             self.job.progress.block(block + 1, spent);
             // Rank 0's clock and samples decide for all ranks.
             let stopped = match transport.rank() {
@@ -252,7 +283,8 @@ impl<E: Element> Session<'_, '_, E> {
         Ok(None)
     }
 
-    /// Times one round of each cell. `order` has indices into `contenders`. Collective.
+    /// Times one round of each cell. `order` has indices into `contenders`; the index after them is the state of the
+    /// machine. Collective.
     fn time_block(
         &mut self,
         transport: &mut dyn Transport,
@@ -263,6 +295,10 @@ impl<E: Element> Session<'_, '_, E> {
         self.watch.block(block);
         let mut watch = BlockWatch::begin(transport, self.comparison.index, block, self.job.sync);
         for (place, index) in order.into_iter().enumerate() {
+            if index == contenders.len() {
+                watch.set_state(self.machine_state(transport)?);
+                continue;
+            }
             if !contenders[index].runs() {
                 continue;
             }
@@ -291,6 +327,14 @@ impl<E: Element> Session<'_, '_, E> {
             }
         }
         Ok(watch.end(transport, self.job.sync, &mut self.disturbance)?)
+    }
+
+    /// Measures the state of the machine, with the wires if they have not had their share of the time. Collective.
+    fn machine_state(&mut self, transport: &mut dyn Transport) -> Result<MachineState, JobError> {
+        let Some(probe) = &mut self.state else { return Ok(MachineState::default()) };
+        let due = transport.rank() == 0 && probe.seconds_on_wires <= WIRES_SHARE * self.begun.elapsed().as_secs_f64();
+        let wires = probe.has_wires() && transport.max(u64::from(due))? > 0;
+        Ok(probe.measure(transport, wires)?)
     }
 
     /// Lets barriers begin all rounds from now on. Samples begun by windows count no longer: a round behind a barrier holds

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use crate::engine::transport::{Transport, TransportError, agree, gather_numbers};
 use crate::engine::verify::{self, Verification};
 use crate::experiment::{self, Comparison};
-use crate::job::JobError;
+use crate::job::bounds::Bounds;
 use crate::job::carried::CarriedBytes;
 use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
+use crate::job::{JobContext, JobError};
 use crate::plan::family::sums_flat;
 use crate::plan::memory::{RankPrediction, predict_lowered};
 use crate::plan::strategies::{Strategy, usual_family};
 use crate::plan::{self, Family, Layout, Lowering, Order, Plan, Problem, Roles, Terms, check, family, lower};
-use crate::results::row::{CellRow, Hosting, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use crate::results::row::{BlockRow, CellRow, Hosting, MemoryRow, RankMemory, Sample, Status, VerificationRow};
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
@@ -49,6 +50,8 @@ pub struct Contender<'p> {
     pub plan: Option<Arc<dyn Plan>>,
     /// This rank's part of the plan.
     pub lowering: Lowering,
+    /// Bounds by the machine; on rank 0.
+    pub bounds: Bounds,
     /// Family of the plan; None before planning.
     pub family: Option<Family>,
     /// Whether every element is summed as the flat server sums it, so that no bit may differ.
@@ -111,6 +114,8 @@ pub struct Circumstances<'s> {
     /// Greatest share over nodes of a node's cores used by other processes, 0 to 1; None if the kernel does not report
     /// it.
     pub other_load: Option<f64>,
+    /// The blocks of the comparison.
+    pub blocks: &'s [BlockRow],
 }
 
 impl<'p> Contender<'p> {
@@ -128,6 +133,7 @@ impl<'p> Contender<'p> {
             problem,
             plan: None,
             lowering: Lowering::default(),
+            bounds: Bounds::default(),
             family: None,
             sums_flat: false,
             held: Vec::new(),
@@ -182,13 +188,14 @@ impl<'p> Contender<'p> {
     }
 }
 
-/// Plans and checks a cell and predicts its memory, with `copy` bytes of a private copy of a gradient. Ends the cell if it cannot run here. Collective.
+/// Plans and checks a cell and predicts its memory, with `copy` bytes of a private copy of a gradient. Ends the cell if it
+/// cannot run here. Collective.
 pub fn make_ready(
     transport: &mut dyn Transport,
+    job: &JobContext<'_>,
     contender: &mut Contender<'_>,
     layout: &Arc<Layout>,
     copy: u64,
-    heed_ceilings: bool,
 ) -> Result<(), JobError> {
     if contender.strategy.needs_mpi() && transport.collectives().is_none() {
         let reason = "it is the MPI library's own collective, which threads cannot carry out: run under mpirun or srun";
@@ -214,6 +221,9 @@ pub fn make_ready(
     contender.family = Some(family(plan.as_ref(), &contender.problem, layout));
     contender.sums_flat = contender.terms.order == Order::Client && sums_flat(plan.as_ref(), &contender.problem);
     let rank = transport.rank();
+    if rank == 0 {
+        contender.bounds = Bounds::of(plan.as_ref(), &contender.problem, layout, &contender.terms, job.limits);
+    }
     contender.lowering = lower(plan.as_ref(), &contender.problem, layout, &contender.terms, rank);
     let mut predicted = predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);
     predicted.all.resident += copy;
@@ -228,7 +238,7 @@ pub fn make_ready(
         contender.heaviest = heaviest.max_by_key(MemoryRow::total).unwrap_or_default();
     }
     let under_ceiling = match contender.cell.ceiling {
-        Some(ceiling) if transport.rank() == 0 && heed_ceilings => fits(&contender.heaviest, ceiling),
+        Some(ceiling) if transport.rank() == 0 && !job.request.ignore_prediction => fits(&contender.heaviest, ceiling),
         _ => Ok(()),
     };
     if let Err(reason) = agree(transport, under_ceiling)? {
@@ -307,7 +317,7 @@ pub fn identity(
 /// The median's interval has the level of the last look, so that over all looks together it misses with probability 5
 /// %.
 pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Circumstances<'_>) -> Measured {
-    let Circumstances { place, enforced, cores_shared, stopped, other_load } = *circumstances;
+    let Circumstances { place, enforced, cores_shared, stopped, other_load, blocks } = *circumstances;
     let stopped = stopped.filter(|_| contender.status == Status::Ok);
     let valid: Vec<&Sample> = contender.samples.iter().filter(|sample| sample.is_valid()).collect();
     let seconds: Vec<f64> = valid.iter().map(|sample| sample.seconds).collect();
@@ -327,7 +337,7 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
     let gradient = comparison.gradient_bytes() as f64;
     let per_second = |bytes: f64| median.filter(|median| *median > 0.0).map(|median| bytes / median);
     let strategy = contender.strategy;
-    let cell = CellRow {
+    let mut cell = CellRow {
         samples: seconds.len() as u64,
         missed_windows: missed as u64,
         disturbed_samples: disturbed,
@@ -371,9 +381,9 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
         wire_bytes_seen: contender.carried.busiest(),
         status: contender.status,
         reason: contender.reason,
-        // `share` fills in the columns on the machine's limit.
         ..identity(comparison, contender.cell, strategy, &contender.terms, place)
     };
+    contender.bounds.fill(&mut cell, &contender.samples, blocks);
     (cell, contender.samples, contender.memory)
 }
 

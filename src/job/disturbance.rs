@@ -7,6 +7,7 @@ use crate::engine::transport::{Transport, TransportError, gather_numbers};
 use crate::job::timing::Told;
 use crate::machine::{Load, Usage, core_mhz};
 use crate::results::row::{BlockRow, BlockStart};
+use crate::roofline::state::MachineState;
 use crate::stats::interference::OtherLoad;
 use crate::sync::{Start, Synchroniser};
 
@@ -86,6 +87,12 @@ impl BlockWatch {
             self.row.minor_faults += usage.minor_faults;
             self.row.major_faults += usage.major_faults;
         }
+    }
+
+    /// Sets the state of the machine; on rank 0.
+    pub fn set_state(&mut self, state: MachineState) {
+        let MachineState { memory, reading, wire } = state;
+        (self.row.memory_state, self.row.reading_state, self.row.wire_state) = (memory, reading, wire);
     }
 
     /// Call after the block. Adds its row and load to `into` on rank 0. Collective.

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::transport::{Transport, agree, ranks_of_first_nodes};
 use crate::experiment::Comparison;
-use crate::job::{JobContext, JobError, Progress, Quiet, comparison, save, share, start};
-use crate::roofline::MachineLimits;
+use crate::job::{JobContext, JobError, Progress, Quiet, comparison, save, start};
 
 /// Consecutive comparisons on the same nodes.
 pub struct Group<'e> {
@@ -39,17 +38,16 @@ const INPUT: u64 = 2;
 /// Stopped by a signal, whose number is added.
 const STOPPED: u64 = 3;
 
-/// Measures the group's comparisons. If `limits` is None, the limits are measured here on request. Collective over all
-/// ranks of the job.
+/// Measures the group's comparisons. Limits that are not known yet are measured here on request. Collective over all ranks
+/// of the job.
 pub fn measure_group(
     transport: &mut dyn Transport,
     job: &mut JobContext<'_>,
     group: &Group<'_>,
-    limits: Option<&MachineLimits>,
 ) -> Result<(), JobError> {
     let there = transport.node_of().iter().collect::<BTreeSet<_>>().len() as u64;
     if group.nodes.is_none_or(|nodes| nodes == there) {
-        return measure_here(transport, job, group, limits);
+        return measure_here(transport, job, group);
     }
     let nodes = group.nodes.unwrap_or(there);
     let done = match transport.first_nodes(nodes as usize)? {
@@ -58,8 +56,8 @@ pub fn measure_group(
             let progress: &mut dyn Progress = if first.rank() == 0 { &mut *job.progress } else { &mut quiet };
             let asked = job.prepared.experiment.repeat.start;
             let (mut sync, _) = start::synchroniser(first.as_mut(), asked, job.cores_shared)?;
-            let mut job = JobContext { sync: &mut sync, book: &mut *job.book, progress, ..*job };
-            let done = measure_here(first.as_mut(), &mut job, group, None);
+            let mut job = JobContext { sync: &mut sync, limits: None, book: &mut *job.book, progress, ..*job };
+            let done = measure_here(first.as_mut(), &mut job, group);
             if let Err(JobError::Lost(_)) = done {
                 return done;
             }
@@ -91,14 +89,8 @@ pub fn measure_group(
 }
 
 /// Measures on the participating ranks.
-fn measure_here(
-    transport: &mut dyn Transport,
-    job: &mut JobContext<'_>,
-    group: &Group<'_>,
-    limits: Option<&MachineLimits>,
-) -> Result<(), JobError> {
-    let node_of = transport.node_of().to_vec();
-    let own = match limits {
+fn measure_here(transport: &mut dyn Transport, job: &mut JobContext<'_>, group: &Group<'_>) -> Result<(), JobError> {
+    let own = match job.limits {
         None if !job.request.no_limits => {
             job.progress.note(&match group.nodes {
                 Some(nodes) => format!("measuring the limits of the first {nodes} node(s)"),
@@ -109,15 +101,16 @@ fn measure_here(
         _ => None,
     };
     if let (Some(results), Some(limits)) = (&mut job.book.results, &own) {
-        let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
+        let nodes = transport.node_of().iter().collect::<BTreeSet<_>>().len();
         results.limits_of(nodes, serde_json::to_value(limits).unwrap_or_default());
     }
-    let limits = limits.or(own.as_ref());
+    let limits = job.limits.or(own.as_ref());
+    let (sync, book, progress) = (&mut *job.sync, &mut *job.book, &mut *job.progress);
+    let job = &mut JobContext { sync, book, progress, limits, ..*job };
     for comparison in group.comparisons {
         let measured = comparison::measure_comparison(transport, job, comparison)?;
         if let Some(results) = &mut job.book.results {
-            for (mut row, samples, memory) in measured.cells {
-                share::fill(&mut row, job.prepared, comparison, &node_of, limits)?;
+            for (row, samples, memory) in measured.cells {
                 results.push(row, samples, memory);
             }
             results.push_ratios(measured.ratios);

@@ -2,6 +2,7 @@
 //!
 //! Every rank calls [`run`]. Rank 0 owns the output file and the progress display.
 
+mod bounds;
 mod carried;
 mod comparison;
 mod contender;
@@ -18,7 +19,6 @@ mod ratios;
 mod room;
 mod settle;
 mod setup;
-mod share;
 mod start;
 mod stop;
 mod timing;
@@ -39,6 +39,7 @@ use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
 use crate::results::{Environment, Output, ResultError, ResultFile, Running};
+use crate::roofline::MachineLimits;
 use crate::sync::Synchroniser;
 
 /// A run of an experiment, and the options of the command line that say how.
@@ -188,9 +189,10 @@ pub fn run_with(
     progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
     let mut book = Book { output, results, running };
     let prepared = &prepared;
-    let mut job = JobContext { prepared, request, sync: &mut sync, cores_shared, book: &mut book, progress };
+    let limits = limits.as_ref();
+    let mut job = JobContext { prepared, request, sync: &mut sync, cores_shared, limits, book: &mut book, progress };
     for group in &groups {
-        if let Err(error) = group::measure_group(transport, &mut job, group, limits.as_ref()) {
+        if let Err(error) = group::measure_group(transport, &mut job, group) {
             return Err(book.closed_after(error));
         }
     }
@@ -206,6 +208,8 @@ struct JobContext<'j> {
     sync: &'j mut Synchroniser,
     /// Whether some ranks must share cores; known on rank 0.
     cores_shared: bool,
+    /// The machine's limits; None until they are measured.
+    limits: Option<&'j MachineLimits>,
     book: &'j mut Book,
     progress: &'j mut dyn Progress,
 }

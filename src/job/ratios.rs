@@ -29,6 +29,11 @@ impl TimedCell {
         }
     }
 
+    /// Block number and time in s of each valid sample.
+    pub fn blocks(&self) -> &[(u64, f64)] {
+        &self.blocks
+    }
+
     fn seconds(&self) -> Vec<f64> {
         self.blocks.iter().map(|(_, seconds)| *seconds).collect()
     }

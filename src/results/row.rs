@@ -174,12 +174,14 @@ table! {
         ci_high_s: Option<f64>, "s", since 1, "upper end of the median's 95 % interval; NaN: too few samples";
         gradient_bytes_per_s: Option<f64>, "B/s", since 1, "bytes of one gradient over the median; NaN: none";
         ingest_bytes_per_s: Option<f64>, "B/s", since 1, "bytes of all clients' gradients over the median; NaN: none";
-        share_of_limit: Option<f64>, "1", since 2, "limit_seconds over the median; NaN: no limit is known, as where everything fits into the caches";
+        share_of_limit: Option<f64>, "1", since 2, "limit_seconds over the time of a round: paired by block with the state of limit_part in /blocks, or where no block has one (and before schema 6) at the limits over the median; NaN: no limit is known, as where everything fits into the caches";
+        share_low: Option<f64>, "1", since 6, "lower end of the 95 % interval of share_of_limit; NaN: fewer than 6 blocks have a state of limit_part";
+        share_high: Option<f64>, "1", since 6, "upper end of the 95 % interval of share_of_limit; NaN: fewer than 6 blocks have a state of limit_part";
         limit_bytes: u64, "B", since 2, "least bytes that must cross the busiest memory system or wire; 0: no limit is known";
         limit_part: Option<Bottleneck>, "text", since 2, "the part that limit_bytes must cross: memory, reading (of memory) or wire; empty: no limit is known";
         limit_seconds: Option<f64>, "s", since 2, "limit_bytes over the part's measured bandwidth; NaN: no limit is known";
         own_limit_seconds: Option<f64>, "s", since 5, "least time of the strategy's own algorithm: the longest of limit_seconds, of its bytes over the busiest wire, and of its bytes through the memory of the busiest node or rank; NaN: not known";
-        share_of_own_limit: Option<f64>, "1", since 5, "own_limit_seconds over the median; NaN: not known";
+        share_of_own_limit: Option<f64>, "1", since 5, "own_limit_seconds over the time of a round, as share_of_limit; NaN: not known";
         aggregating_bytes: u64, "B", since 3, "predicted, without clients' gradients, the aggregating rank that holds most";
         library_bytes: Option<f64>, "B", since 3, "memory that the MPI library and the runtime took for a round, the aggregating rank where it is most: seen by the kernel less tracked; NaN: not known";
         group_peak_bytes: Option<f64>, "B", since 3, "greatest peak of a control group that holds ranks; NaN: there is none";
@@ -310,6 +312,9 @@ table! {
         cores: u64, "1", since 4, "cores of all nodes";
         cpu_mhz_min: Option<f64>, "MHz", since 4, "frequency of the slowest core that a rank was on at the end of the block; NaN: the kernel does not say";
         cpu_mhz_max: Option<f64>, "MHz", since 4, "frequency of the fastest core that a rank was on at the end of the block; NaN: the kernel does not say";
+        memory_state: Option<f64>, "1", since 6, "rate of a three-stream add by all cores, at a random place of the block, over that of the limits, the node where it fell most; NaN: not measured";
+        reading_state: Option<f64>, "1", since 6, "the same for reading alone";
+        wire_state: Option<f64>, "1", since 6, "rate of all wires at once, at a random place of the block, over that of the limits; NaN: not measured, as in most blocks where they are short";
     }
 }
 

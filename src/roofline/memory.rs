@@ -12,7 +12,7 @@
 //! times as large, as STREAM requires. For one worker alone, all three arrays together are. With caches of more than
 //! 170 MiB, all arrays of all workers together have 2 GiB, because the first touch of more would take many seconds.
 
-use super::figures::{Access, MemoryKind, MemoryPasses};
+use super::figures::{Access, MachineLimits, MemoryKind, MemoryPasses, fastest};
 use super::gate::NodeGate;
 use super::meeting::{agreed, meet};
 use super::places::{Account, Node, RankMap};
@@ -229,6 +229,81 @@ pub fn probe_memory(
         }
     }
     Ok(worker.found)
+}
+
+/// Passes of a state: the first warms up, and the best of these counts.
+const STATE_PASSES: (u64, u64) = (2, 2);
+
+/// Arrays of a node as long as those of its limits, for passes by all workers at any time.
+pub struct MemoryStanding {
+    gate: NodeGate,
+    index: usize,
+    workers: usize,
+    elements: usize,
+    buffer: Buffer,
+    /// The kinds of pass, the faster of the two adds and reading, each with the time of its best pass in the limits, seconds.
+    kinds: [(Access, f64); 2],
+}
+
+impl MemoryStanding {
+    /// Allocates the arrays. The inner error is the same on all ranks. Collective.
+    pub fn new(
+        transport: &mut dyn Transport,
+        places: &RankMap,
+        limits: &MachineLimits,
+    ) -> Result<Result<MemoryStanding, String>, TransportError> {
+        let node = places.node();
+        let found = limits.nodes.get(places.mine).and_then(|limits| {
+            let passes = limits.memory.iter().filter(|passes| {
+                passes.memory == MemoryKind::Private && passes.workers == node.cores && passes.best().is_some()
+            });
+            let best = |reads: bool| {
+                let kind = passes.clone().filter(|passes| (passes.access == Access::Read) == reads);
+                kind.max_by(|one, other| one.best().unwrap_or(0.0).total_cmp(&other.best().unwrap_or(0.0)))
+            };
+            best(false).zip(best(true))
+        });
+        let index = node.order.iter().position(|rank| *rank == places.rank).unwrap_or(usize::MAX);
+        let workers = node.cores;
+        let known = found.ok_or("the node's limits are not known").and_then(|(add, read)| {
+            let elements = add.bytes as usize / (3 * workers * size_of::<f32>());
+            let kind = |passes: &MemoryPasses| Some((passes.access, fastest(&passes.seconds)?));
+            let kinds = kind(add).zip(kind(read)).map(|(add, read)| [add, read]).ok_or("a clock stood still")?;
+            let needed = (workers * Arrays::bytes(elements)) as u64;
+            let fits = node.account.room.is_none_or(|room| needed <= room / PART_OF_ROOM);
+            if fits { Ok((elements, kinds)) } else { Err("there is no memory for its arrays beside the gradients") }
+        });
+        let (elements, kinds) = match agreed(transport, known)? {
+            Ok(known) => known,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let gate = NodeGate::build(transport, node);
+        let gate = match agreed(transport, gate)? {
+            Ok(gate) => gate,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let buffer = Buffer::zeroed(if index < workers { Arrays::bytes(elements) } else { 0 });
+        let buffer = agreed(transport, buffer)?;
+        Ok(buffer.map(|buffer| MemoryStanding { gate, index, workers, elements, buffer, kinds }))
+    }
+
+    /// Returns the rates of the add and of reading over the best rates of the limits, on the first worker of the node; 0
+    /// elsewhere. Collective.
+    pub fn measure(&mut self, transport: &mut dyn Transport, places: &RankMap) -> Result<[f64; 2], TransportError> {
+        let mut rates = [0.0; 2];
+        for ((access, reference), rate) in self.kinds.into_iter().zip(&mut rates) {
+            meet(transport, places, 0)?;
+            if self.index < self.workers {
+                // SAFETY: the buffer has `Arrays::bytes` bytes, which are zeros or sums of zeros, and only this rank uses
+                // them.
+                let pass = || unsafe { Arrays::lay(self.buffer.as_ptr(), self.elements).pass(access, self.elements) };
+                let seconds = self.gate.passes(self.index, self.workers, 0.0, STATE_PASSES, pass)?;
+                *rate = fastest(&seconds).map_or(0.0, |seconds| reference / seconds);
+            }
+        }
+        meet(transport, places, 0)?;
+        Ok(rates)
+    }
 }
 
 #[cfg(test)]

@@ -266,22 +266,23 @@ impl Least {
     /// Returns the least time of the plan's own algorithm, which moves `traffic`: the longest of the roof, of the busiest
     /// wire, and of the memory of the busiest node and of the busiest rank, which may be alone at work. None as for
     /// [`Least::limit`].
-    pub fn own_limit(&self, traffic: &Traffic, layout: &Layout, limits: &MachineLimits) -> Option<f64> {
-        let mut longest = self.limit(limits).map(|roof| roof.seconds);
-        let mut consider = |bytes: u64, bytes_per_s: Option<f64>| {
-            let seconds =
-                bytes_per_s.map(|bytes_per_s| bytes as f64 / bytes_per_s).filter(|seconds| seconds.is_finite());
-            longest = greatest(longest.into_iter().chain(seconds));
+    pub fn own_limit(&self, traffic: &Traffic, layout: &Layout, limits: &MachineLimits) -> Option<Roof> {
+        let mut longest = self.limit(limits);
+        let mut consider = |bytes: u64, part: Bottleneck, bytes_per_s: Option<f64>| {
+            let seconds = bytes_per_s.map_or(0.0, |bytes_per_s| bytes as f64 / bytes_per_s);
+            if seconds.is_finite() && seconds > longest.map_or(0.0, |limit| limit.seconds) {
+                longest = Some(Roof { bytes, part, seconds });
+            }
         };
-        consider(busiest(&traffic.nodes), fastest_wire(limits));
+        consider(busiest(&traffic.nodes), Bottleneck::Wire, fastest_wire(limits));
         for (node, (least, measured)) in self.nodes.iter().zip(&limits.nodes).enumerate() {
             if least.memory > measured.cache_bytes {
                 let of_ranks = layout.ranks_on_node(node).iter().map(|rank| traffic.memory[*rank]);
-                consider(of_ranks.clone().sum(), measured.memory_bytes_per_s);
-                consider(of_ranks.max().unwrap_or(0), measured.one_rank_bytes_per_s);
+                consider(of_ranks.clone().sum(), Bottleneck::Memory, measured.memory_bytes_per_s);
+                consider(of_ranks.max().unwrap_or(0), Bottleneck::Memory, measured.one_rank_bytes_per_s);
             }
         }
-        longest.filter(|seconds| *seconds > 0.0)
+        longest
     }
 }
 
