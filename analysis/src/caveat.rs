@@ -25,11 +25,9 @@ pub enum Caveat {
         /// The disturbance of that one.
         worst: String,
     },
-    /// Some cells were faster than the limits that were measured before them.
-    #[strum(
-        to_string = "not for shares of the limit: {cells} of {all} cells were faster than the limits measured before \
-        them allow"
-    )]
+    /// Some cells were faster than the measured limits allow.
+    #[strum(to_string = "not for shares of the limit: {cells} of {all} cells were faster than the measured limits \
+        allow")]
     BeatenLimits {
         /// Number of these cells.
         cells: usize,

@@ -82,18 +82,18 @@ impl Bounds {
     }
 }
 
-/// The rate of `part` in a block over that of the limits.
-pub fn state_of(block: &BlockRow, part: Bottleneck) -> Option<f64> {
+/// The bandwidth of `part` in a block, bytes/s.
+pub fn bandwidth_in(block: &BlockRow, part: Bottleneck) -> Option<f64> {
     match part {
-        Bottleneck::Memory => block.memory_state,
-        Bottleneck::Reading => block.reading_state,
-        Bottleneck::Wire => block.wire_state,
+        Bottleneck::Memory => block.memory_bytes_per_s,
+        Bottleneck::Reading => block.reading_bytes_per_s,
+        Bottleneck::Wire => block.wire_bytes_per_s,
     }
 }
 
 /// The roof over the time of a round, from the blocks in which the state of its part was measured; None if there are none.
 fn paired(roof: &Roof, cell: &TimedCell, blocks: &[BlockRow]) -> Option<Ratio> {
-    let at = |block: &BlockRow| Some((block.block, roof.seconds / state_of(block, roof.part)?));
+    let at = |block: &BlockRow| Some((block.block, roof.seconds_at(bandwidth_in(block, roof.part)?)));
     let roofs: Vec<(u64, f64)> = blocks.iter().filter_map(at).collect();
     LogRatios::pair(&roofs, cell.blocks()).ok()?.ratio(Alpha::FIVE_PERCENT)
 }
@@ -106,8 +106,8 @@ mod tests {
         Sample { block, seconds, ..Sample::default() }
     }
 
-    fn block(block: u64, memory_state: Option<f64>) -> BlockRow {
-        BlockRow { block, memory_state, ..BlockRow::default() }
+    fn block(block: u64, memory_bytes_per_s: Option<f64>) -> BlockRow {
+        BlockRow { block, memory_bytes_per_s, ..BlockRow::default() }
     }
 
     fn filled(states: &[Option<f64>], times: &[f64], bounds: &Bounds) -> CellRow {
@@ -121,7 +121,7 @@ mod tests {
     /// A round of 2 s under a roof of 1 s; when the machine doubles its speed both halve.
     #[test]
     fn a_share_follows_the_speed_of_the_machine() {
-        let roof = Roof { bytes: 100, part: Bottleneck::Memory, seconds: 1.0 };
+        let roof = Roof { bytes: 100, part: Bottleneck::Memory, seconds: 1.0, reference: 1.0 };
         let bounds = Bounds { roof: Some(roof), ..Bounds::default() };
         let times = [2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 2.0];
         let states = times.map(|seconds| Some(2.0 / seconds));

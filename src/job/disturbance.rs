@@ -92,7 +92,9 @@ impl BlockWatch {
     /// Sets the state of the machine; on rank 0.
     pub fn set_state(&mut self, state: MachineState) {
         let MachineState { memory, reading, wire } = state;
-        (self.row.memory_state, self.row.reading_state, self.row.wire_state) = (memory, reading, wire);
+        self.row.memory_bytes_per_s = memory;
+        self.row.reading_bytes_per_s = reading;
+        self.row.wire_bytes_per_s = wire;
     }
 
     /// Call after the block. Adds its row and load to `into` on rank 0. Collective.

@@ -155,6 +155,8 @@ fn any_cell() -> impl Strategy<Value = CellRow> {
                 gradient_bytes_per_s: times[3],
                 ingest_bytes_per_s: times[4],
                 share_of_limit: times[5],
+                share_low: times[7],
+                share_high: times[8],
                 limit_bytes,
                 limit_seconds: times[6],
                 memory,
@@ -236,7 +238,7 @@ fn any_ratio() -> impl Strategy<Value = RatioRow> {
 
 fn any_block() -> impl Strategy<Value = BlockRow> {
     let numbers = proptest::collection::vec(any_number(), 4);
-    let known = proptest::collection::vec(proptest::option::of(any_number()), 5);
+    let known = proptest::collection::vec(proptest::option::of(any_number()), 8);
     (any::<[u64; 9]>(), numbers, known, proptest::sample::select(BlockStart::VARIANTS)).prop_map(
         |(counts, numbers, known, start)| BlockRow {
             job: 0,
@@ -259,6 +261,9 @@ fn any_block() -> impl Strategy<Value = BlockRow> {
             cores: counts[8],
             cpu_mhz_min: known[3],
             cpu_mhz_max: known[4],
+            memory_bytes_per_s: known[5],
+            reading_bytes_per_s: known[6],
+            wire_bytes_per_s: known[7],
         },
     )
 }

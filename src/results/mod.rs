@@ -25,6 +25,7 @@ pub mod distinct;
 pub mod environment;
 pub mod error;
 pub mod guidelines;
+pub mod host;
 pub mod job_row;
 mod lock;
 pub mod merge;

@@ -155,6 +155,15 @@ pub struct WireLimits {
     pub patterns: Vec<WirePasses>,
 }
 
+impl WireLimits {
+    /// The bandwidth of the best pass with one sending and receiving rank on each node, bytes/s, mean over the nodes; None if
+    /// there was none.
+    pub fn one_stream_each(&self) -> Option<f64> {
+        let single = self.patterns.iter().find(|passes| passes.ranks_per_node == 1)?;
+        greatest(single.bytes_per_s.iter().map(|pass| pass.iter().sum::<f64>() / pass.len() as f64))
+    }
+}
+
 /// Passes in which all nodes send and receive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WirePasses {

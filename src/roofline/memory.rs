@@ -231,18 +231,16 @@ pub fn probe_memory(
     Ok(worker.found)
 }
 
-/// Passes of a state: the first warms up, and the best of these counts.
-const STATE_PASSES: (u64, u64) = (2, 2);
+/// Passes of a state that count, after the one that warms up.
+const STATE_PASSES: (u64, u64) = (1, 1);
 
-/// Arrays of a node as long as those of its limits, for passes by all workers at any time.
+/// Arrays of a node as long as those of its limits, for passes by all its workers at any time.
 pub struct MemoryStanding {
     gate: NodeGate,
     index: usize,
     workers: usize,
     elements: usize,
     buffer: Buffer,
-    /// The kinds of pass, the faster of the two adds and reading, each with the time of its best pass in the limits, seconds.
-    kinds: [(Access, f64); 2],
 }
 
 impl MemoryStanding {
@@ -254,27 +252,19 @@ impl MemoryStanding {
     ) -> Result<Result<MemoryStanding, String>, TransportError> {
         let node = places.node();
         let found = limits.nodes.get(places.mine).and_then(|limits| {
-            let passes = limits.memory.iter().filter(|passes| {
-                passes.memory == MemoryKind::Private && passes.workers == node.cores && passes.best().is_some()
-            });
-            let best = |reads: bool| {
-                let kind = passes.clone().filter(|passes| (passes.access == Access::Read) == reads);
-                kind.max_by(|one, other| one.best().unwrap_or(0.0).total_cmp(&other.best().unwrap_or(0.0)))
-            };
-            best(false).zip(best(true))
+            let same = |passes: &&MemoryPasses| passes.memory == MemoryKind::Private && passes.workers == node.cores;
+            limits.memory.iter().find(same)
         });
         let index = node.order.iter().position(|rank| *rank == places.rank).unwrap_or(usize::MAX);
         let workers = node.cores;
-        let known = found.ok_or("the node's limits are not known").and_then(|(add, read)| {
-            let elements = add.bytes as usize / (3 * workers * size_of::<f32>());
-            let kind = |passes: &MemoryPasses| Some((passes.access, fastest(&passes.seconds)?));
-            let kinds = kind(add).zip(kind(read)).map(|(add, read)| [add, read]).ok_or("a clock stood still")?;
+        let known = found.ok_or("the node's limits are not known").and_then(|passes| {
+            let elements = passes.bytes as usize / (3 * workers * size_of::<f32>());
             let needed = (workers * Arrays::bytes(elements)) as u64;
             let fits = node.account.room.is_none_or(|room| needed <= room / PART_OF_ROOM);
-            if fits { Ok((elements, kinds)) } else { Err("there is no memory for its arrays beside the gradients") }
+            if fits { Ok(elements) } else { Err("there is no memory for its arrays beside the gradients") }
         });
-        let (elements, kinds) = match agreed(transport, known)? {
-            Ok(known) => known,
+        let elements = match agreed(transport, known)? {
+            Ok(elements) => elements,
             Err(reason) => return Ok(Err(reason)),
         };
         let gate = NodeGate::build(transport, node);
@@ -284,25 +274,28 @@ impl MemoryStanding {
         };
         let buffer = Buffer::zeroed(if index < workers { Arrays::bytes(elements) } else { 0 });
         let buffer = agreed(transport, buffer)?;
-        Ok(buffer.map(|buffer| MemoryStanding { gate, index, workers, elements, buffer, kinds }))
+        Ok(buffer.map(|buffer| MemoryStanding { gate, index, workers, elements, buffer }))
     }
 
-    /// Returns the rates of the add and of reading over the best rates of the limits, on the first worker of the node; 0
-    /// elsewhere. Collective.
+    /// Returns the bandwidths of the three-stream add and of reading, bytes/s, on the first worker of the node; 0 elsewhere.
+    /// As in the limits, the faster add counts, and reading is at least as fast as an add reads. Collective.
     pub fn measure(&mut self, transport: &mut dyn Transport, places: &RankMap) -> Result<[f64; 2], TransportError> {
-        let mut rates = [0.0; 2];
-        for ((access, reference), rate) in self.kinds.into_iter().zip(&mut rates) {
+        let mut rates = [0.0; 3];
+        for (access, rate) in [Access::AddStreaming, Access::AddCached, Access::Read].into_iter().zip(&mut rates) {
             meet(transport, places, 0)?;
             if self.index < self.workers {
                 // SAFETY: the buffer has `Arrays::bytes` bytes, which are zeros or sums of zeros, and only this rank uses
                 // them.
                 let pass = || unsafe { Arrays::lay(self.buffer.as_ptr(), self.elements).pass(access, self.elements) };
                 let seconds = self.gate.passes(self.index, self.workers, 0.0, STATE_PASSES, pass)?;
-                *rate = fastest(&seconds).map_or(0.0, |seconds| reference / seconds);
+                let bytes = (3 * self.workers * self.elements * size_of::<f32>()) as f64;
+                *rate = fastest(&seconds).map_or(0.0, |seconds| bytes / seconds);
             }
         }
         meet(transport, places, 0)?;
-        Ok(rates)
+        let [streaming, cached, reading] = rates;
+        let add = streaming.max(cached);
+        Ok([add, reading.max(add * 2.0 / 3.0)])
     }
 }
 

@@ -26,7 +26,7 @@
 //!
 //! Traffic within a node does not use a wire, as its ranks can read each other's memory.
 
-use super::figures::{MachineLimits, greatest};
+use super::figures::{MachineLimits, WireLimits, greatest};
 use crate::gradient::Range;
 use crate::plan::traffic::busiest;
 use crate::plan::{End, Kind, Layout, Plan, Problem, Residency, Terms, Traffic};
@@ -78,6 +78,16 @@ pub struct Roof {
     pub part: Bottleneck,
     /// `bytes` divided by the measured bandwidth of the bottleneck.
     pub seconds: f64,
+    /// The bandwidth that the passes of a [`MachineState`](super::state::MachineState) measure, as the limits have it, bytes/s. It differs from the
+    /// bottleneck's where that is one rank's memory, or one wire in one direction.
+    pub reference: f64,
+}
+
+impl Roof {
+    /// The time of the roof in seconds while the passes of a [`MachineState`](super::state::MachineState) reach `bytes_per_s`.
+    pub fn seconds_at(&self, bytes_per_s: f64) -> f64 {
+        self.seconds * self.reference / bytes_per_s
+    }
 }
 
 /// Returns, for each node, the elements that it must hold when the round ends, as disjoint ascending ranges.
@@ -238,10 +248,10 @@ impl Least {
     /// directions at once does not lower the roof.
     pub fn limit(&self, limits: &MachineLimits) -> Option<Roof> {
         let mut longest: Option<Roof> = None;
-        let mut consider = |bytes: u64, part: Bottleneck, bytes_per_s: f64| {
+        let mut consider = |bytes: u64, part: Bottleneck, bytes_per_s: f64, reference: f64| {
             let seconds = bytes as f64 / bytes_per_s;
             if seconds.is_finite() && seconds > longest.map_or(0.0, |limit| limit.seconds) {
-                longest = Some(Roof { bytes, part, seconds });
+                longest = Some(Roof { bytes, part, seconds, reference });
             }
         };
         for (node, measured) in self.nodes.iter().zip(&limits.nodes) {
@@ -249,16 +259,16 @@ impl Least {
                 continue;
             }
             if let Some(bandwidth) = measured.memory_bytes_per_s {
-                consider(node.memory, Bottleneck::Memory, bandwidth);
+                consider(node.memory, Bottleneck::Memory, bandwidth, bandwidth);
             }
             if let Some(bandwidth) = measured.read_bytes_per_s {
-                consider(node.read, Bottleneck::Reading, bandwidth);
+                consider(node.read, Bottleneck::Reading, bandwidth, bandwidth);
             }
         }
-        if let Some(fastest) = fastest_wire(limits) {
+        if let Some((fastest, reference)) = fastest_wire(limits) {
             let busiest = self.nodes.iter().map(|node| node.out.max(node.into)).max().unwrap_or(0);
             // Every byte enters some receiver, so one of them receives at least the mean.
-            consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Bottleneck::Wire, fastest);
+            consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Bottleneck::Wire, fastest, reference);
         }
         longest
     }
@@ -268,18 +278,20 @@ impl Least {
     /// [`Least::limit`].
     pub fn own_limit(&self, traffic: &Traffic, layout: &Layout, limits: &MachineLimits) -> Option<Roof> {
         let mut longest = self.limit(limits);
-        let mut consider = |bytes: u64, part: Bottleneck, bytes_per_s: Option<f64>| {
-            let seconds = bytes_per_s.map_or(0.0, |bytes_per_s| bytes as f64 / bytes_per_s);
+        let mut consider = |bytes: u64, part: Bottleneck, rates: Option<(f64, f64)>| {
+            let Some((bytes_per_s, reference)) = rates else { return };
+            let seconds = bytes as f64 / bytes_per_s;
             if seconds.is_finite() && seconds > longest.map_or(0.0, |limit| limit.seconds) {
-                longest = Some(Roof { bytes, part, seconds });
+                longest = Some(Roof { bytes, part, seconds, reference });
             }
         };
         consider(busiest(&traffic.nodes), Bottleneck::Wire, fastest_wire(limits));
         for (node, (least, measured)) in self.nodes.iter().zip(&limits.nodes).enumerate() {
             if least.memory > measured.cache_bytes {
                 let of_ranks = layout.ranks_on_node(node).iter().map(|rank| traffic.memory[*rank]);
-                consider(of_ranks.clone().sum(), Bottleneck::Memory, measured.memory_bytes_per_s);
-                consider(of_ranks.max().unwrap_or(0), Bottleneck::Memory, measured.one_rank_bytes_per_s);
+                let together = measured.memory_bytes_per_s;
+                consider(of_ranks.clone().sum(), Bottleneck::Memory, together.zip(together));
+                consider(of_ranks.max().unwrap_or(0), Bottleneck::Memory, measured.one_rank_bytes_per_s.zip(together));
             }
         }
         longest
@@ -287,12 +299,13 @@ impl Least {
 }
 
 /// Returns the best bandwidth seen on any wire in one direction, by one stream between two nodes or by all nodes at the same
-/// time. None on one node.
-fn fastest_wire(limits: &MachineLimits) -> Option<f64> {
+/// time, and the best by all nodes with one stream each. None on one node.
+fn fastest_wire(limits: &MachineLimits) -> Option<(f64, f64)> {
     let all_at_once = limits.wires.as_ref().map(|wires| wires.bytes_per_s);
     let pair = limits.between_nodes.iter();
     let one_way = pair.flat_map(|pair| [Some(pair.one_way_bytes_per_s), pair.one_way_back_bytes_per_s]).flatten();
-    greatest(all_at_once.into_iter().chain(one_way))
+    let fastest = greatest(all_at_once.into_iter().chain(one_way))?;
+    Some((fastest, limits.wires.as_ref().and_then(WireLimits::one_stream_each).unwrap_or(fastest)))
 }
 
 #[cfg(test)]

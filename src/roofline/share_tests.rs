@@ -195,22 +195,27 @@ fn the_part_that_takes_longest_is_the_limit() {
     let memory = |each: f64| vec![Some(each); 4];
     // 12,000 bytes at 1,000 B/s against 20,000 at 1e6.
     let limit = least.limit(&limits(&memory(1e6), 0, Some((1000.0, 1000.0)))).expect("a limit");
-    assert_eq!(limit, Roof { bytes: 12_000, part: Bottleneck::Wire, seconds: 12.0 });
+    assert_eq!(limit, roof(12_000, Bottleneck::Wire, 12.0));
     // All nodes at once, with more than one stream, were faster: 800 B/s instead of 500.
     let limit = least.limit(&limits(&memory(1e6), 0, Some((500.0, 800.0)))).expect("a limit");
-    assert_eq!(limit, Roof { bytes: 12_000, part: Bottleneck::Wire, seconds: 15.0 });
+    assert_eq!(limit, roof(12_000, Bottleneck::Wire, 15.0));
     let limit = least.limit(&limits(&memory(100.0), 0, Some((1000.0, 1000.0)))).expect("a limit");
-    assert_eq!(limit, Roof { bytes: 20_000, part: Bottleneck::Memory, seconds: 200.0 });
+    assert_eq!(limit, roof(20_000, Bottleneck::Memory, 200.0));
     // One node's memory is slower than the others'.
     let mixed = [Some(1e6), Some(1e6), Some(500.0), Some(1e6)];
     let limit = least.limit(&limits(&mixed, 0, Some((1000.0, 1000.0)))).expect("a limit");
-    assert_eq!(limit, Roof { bytes: 20_000, part: Bottleneck::Memory, seconds: 40.0 });
+    assert_eq!(limit, roof(20_000, Bottleneck::Memory, 40.0));
     // A tree's root receives |θ|, however fast all wires together are.
     let tree = ShareCase { strategy: "tree-central", ..sharded(4000, 4, 1, &[0, 1, 2, 3]) }.aggregate();
     let limit = tree.limit(&limits(&memory(1e6), 0, Some((1000.0, 1000.0)))).expect("a limit");
-    assert_eq!(limit, Roof { bytes: 16_000, part: Bottleneck::Wire, seconds: 16.0 });
+    assert_eq!(limit, roof(16_000, Bottleneck::Wire, 16.0));
     // A round of shards: 2 · 3/4 · |θ| at 1,000 B/s.
     let round = sharded(4000, 4, 4, &[0, 1, 2, 3]).round();
     let limit = round.limit(&limits(&memory(1e6), 0, Some((1000.0, 1000.0)))).expect("a limit");
-    assert_eq!(limit, Roof { bytes: 24_000, part: Bottleneck::Wire, seconds: 24.0 });
+    assert_eq!(limit, roof(24_000, Bottleneck::Wire, 24.0));
+}
+
+/// A roof whose bottleneck has the bandwidth that states measure.
+fn roof(bytes: u64, part: Bottleneck, seconds: f64) -> Roof {
+    Roof { bytes, part, seconds, reference: bytes as f64 / seconds }
 }

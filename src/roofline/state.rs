@@ -1,27 +1,25 @@
-//! The state of the machine between rounds: single passes over its memory and its wires, against the best passes of the
-//! limits.
+//! The state of the machine between rounds: the rates of single passes over its memory and its wires.
 //!
 //! The limits are measured before the first round, and a machine whose host is shared changes its speed afterwards. A
 //! pass close to a round says how fast the machine is then.
 
 use std::time::Instant;
 
-use super::figures::{MachineLimits, fastest};
+use super::figures::MachineLimits;
 use super::memory::MemoryStanding;
 use super::places::RankMap;
 use super::share::Bottleneck;
 use super::wire::WireStanding;
 use crate::engine::transport::{Transport, TransportError, gather_numbers};
 
-/// The rates of passes at one moment over those of the limits: 1 is as fast as when the limits were measured. The node
-/// where a rate fell most counts. None: not measured.
+/// The rates of passes at one moment, bytes/s. None: not measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MachineState {
-    /// Rate of the three-stream add.
+    /// The three-stream add by all workers of a node, the slowest node.
     pub memory: Option<f64>,
-    /// Rate of reading alone.
+    /// Reading alone, the slowest node.
     pub reading: Option<f64>,
-    /// Rate of all wires together.
+    /// Into each node while all nodes send to the next one, mean over the nodes.
     pub wire: Option<f64>,
 }
 
@@ -108,7 +106,8 @@ impl StateProbe {
         if let Some(memory) = &mut self.memory {
             let own = memory.measure(transport, &self.places)?.map(f64::to_bits);
             if let Some(told) = gather_numbers(transport, &own)? {
-                let least = |at: usize| fastest(&told.iter().map(|of| f64::from_bits(of[at])).collect::<Vec<f64>>());
+                let of_nodes = |at: usize| told.iter().map(move |of| f64::from_bits(of[at])).filter(|rate| *rate > 0.0);
+                let least = |at: usize| of_nodes(at).reduce(f64::min);
                 (state.memory, state.reading) = (least(0), least(1));
             }
         }
@@ -125,6 +124,7 @@ impl StateProbe {
 mod tests {
     use super::*;
     use crate::engine::run_threads;
+    use crate::roofline::figures::WireLimits;
     use crate::roofline::probe;
 
     #[test]
@@ -137,29 +137,26 @@ mod tests {
         assert_eq!(parts, Parts { memory: true, wires: false });
     }
 
-    /// A machine is about as fast as it was a moment ago; a limit twice as high makes the state half of that.
+    /// A machine is about as fast as it was a moment ago.
     #[test]
-    fn a_state_is_relative_to_the_limits() {
+    fn a_state_resembles_the_limits() {
         let states = run_threads(&[0, 1], |transport| {
-            let mut limits = probe(transport).expect("threads");
+            let limits = probe(transport).expect("threads");
             let parts = Parts { memory: true, wires: true };
-            let mut state = |limits: &MachineLimits| {
-                let mut probe = StateProbe::new(transport, limits, parts).expect("threads");
-                let state = probe.measure(transport, true).expect("threads");
-                (state, probe.notes, probe.measure(transport, false).expect("threads").wire)
-            };
-            let now = state(&limits);
-            for passes in limits.nodes.iter_mut().flat_map(|node| &mut node.memory) {
-                passes.seconds.iter_mut().for_each(|seconds| *seconds /= 1000.0);
-            }
-            (now, state(&limits))
+            let mut probe = StateProbe::new(transport, &limits, parts).expect("threads");
+            let state = probe.measure(transport, true).expect("threads");
+            let without_wires = probe.measure(transport, false).expect("threads");
+            (limits, state, without_wires, probe.notes)
         });
-        let ((now, notes, _), (slow, ..)) = &states[0];
+        let (limits, state, without_wires, notes) = &states[0];
         assert!(notes.is_empty(), "{notes:?}");
-        let all = [now.memory, now.reading, now.wire].map(|rate| rate.expect("measured"));
+        let node = &limits.nodes[0];
+        let wires = limits.wires.as_ref().and_then(WireLimits::one_stream_each);
+        let then = [node.memory_bytes_per_s, node.read_bytes_per_s, wires].map(|rate| rate.expect("measured"));
+        let now = [state.memory, state.reading, state.wire].map(|rate| rate.expect("measured"));
         // Other tests use the cores meanwhile.
-        assert!(all.iter().all(|rate| (0.02..5.0).contains(rate)), "{now:?}");
-        assert!(slow.memory.expect("measured") < 0.01 && slow.reading.expect("measured") < 0.01, "{slow:?}");
-        assert_eq!((states[0].0.2, states[1].0.0), (None, MachineState::default()));
+        assert!(now.iter().zip(then).all(|(now, then)| (0.02..5.0).contains(&(now / then))), "{now:?} {then:?}");
+        assert!(without_wires.wire.is_none() && without_wires.memory.is_some());
+        assert_eq!(states[1].1, MachineState::default());
     }
 }

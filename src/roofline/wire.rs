@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::{MachineLimits, greatest};
+use super::figures::{MachineLimits, WireLimits};
 use super::meeting::{TAG, agreed, meet, watch};
 use super::places::RankMap;
 use crate::engine::Buffer;
@@ -196,8 +196,6 @@ pub struct WireStanding {
     streams: Vec<Stream>,
     buffer: Buffer,
     messages: u64,
-    /// Bandwidth into a node in the best such pass of the limits, mean over the nodes, bytes/s.
-    reference: f64,
 }
 
 impl WireStanding {
@@ -207,18 +205,18 @@ impl WireStanding {
         places: &RankMap,
         limits: &MachineLimits,
     ) -> Result<Result<WireStanding, String>, TransportError> {
-        let single = limits.wires.iter().flat_map(|wires| &wires.patterns).find(|passes| passes.ranks_per_node == 1);
-        let means = single.iter().flat_map(|passes| &passes.bytes_per_s).map(|pass| mean(pass));
         // The limits are the same on all ranks.
-        let Some(reference) = greatest(means) else { return Ok(Err("their limits are not known".to_owned())) };
+        let Some(rate) = limits.wires.as_ref().and_then(WireLimits::one_stream_each) else {
+            return Ok(Err("their limits are not known".to_owned()));
+        };
         let streams = Patterns::of(places).streams.swap_remove(ALL_NODES);
         let takes_part = streams.iter().any(|stream| stream.from == places.rank || stream.to == places.rank);
         let buffer = agreed(transport, Buffer::zeroed(if takes_part { GO_AT + 2 * SMALL } else { 0 }))?;
-        let messages = ((BUDGET * reference / MESSAGE as f64) as u64).clamp(MESSAGES.0, MESSAGES.1);
-        Ok(buffer.map(|buffer| WireStanding { streams, buffer, messages, reference }))
+        let messages = ((BUDGET * rate / MESSAGE as f64) as u64).clamp(MESSAGES.0, MESSAGES.1);
+        Ok(buffer.map(|buffer| WireStanding { streams, buffer, messages }))
     }
 
-    /// Returns the mean bandwidth into the nodes over that of the limits, on rank 0; None elsewhere. Collective.
+    /// Returns the bandwidth into a node, bytes/s, mean over the nodes, on rank 0; None elsewhere. Collective.
     pub fn measure(&mut self, transport: &mut dyn Transport, places: &RankMap) -> Result<Option<f64>, TransportError> {
         meet(transport, places, 0)?;
         let arrival = stream(transport, places.rank, &self.streams, &self.buffer, self.messages)?;
@@ -228,14 +226,10 @@ impl WireStanding {
             .map_or(0.0, |one| one.bytes as f64 / ((one.end - one.start) as f64 * 1e-9));
         let told = gather_numbers(transport, &[rate.to_bits()])?;
         Ok(told.and_then(|told| {
-            let rates: Vec<f64> = self.streams.iter().map(|stream| f64::from_bits(told[stream.to][0])).collect();
-            Some(mean(&rates) / self.reference).filter(|rate| *rate > 0.0)
+            let rates = self.streams.iter().map(|stream| f64::from_bits(told[stream.to][0]));
+            Some(rates.sum::<f64>() / self.streams.len() as f64).filter(|rate| *rate > 0.0)
         }))
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// Tokens of the messages. A token below [`LEFT`] is the index of the place at which a message has arrived.

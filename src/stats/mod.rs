@@ -19,6 +19,7 @@ pub mod signed_rank;
 pub mod stopping;
 pub mod summary;
 pub mod two_samples;
+pub mod two_speeds;
 pub mod verdict;
 pub mod warm_up;
 
@@ -33,5 +34,6 @@ pub use signed_rank::least_blocks;
 pub use stopping::{Look, StopReason, Stopped, Stopping, StoppingRule};
 pub use summary::{Summary, summarise, summarise_at};
 pub use two_samples::{TwoSampleRatio, between_jobs, unpaired};
+pub use two_speeds::TwoSpeeds;
 pub use verdict::{Evidence, Judgement, Verdict, judge};
 pub use warm_up::WarmUp;

@@ -27,7 +27,7 @@ const NONE: &str = "-";
 
 const LEGEND: &str = "* fastest of its comparison. GB/s: bytes of one gradient divided by the median time; ingest: \
     bytes of all clients' gradients divided by it. limit: the least time in which memory \
-    bandwidth and wires allow the problem to be solved, divided by the median; alg: the same for the strategy's own \
+    bandwidth and wires allow the problem to be solved, divided by the time of a round; alg: the same for the strategy's own \
     algorithm. wire: MiB through the busiest node's interfaces, in one direction. MiB of a rank that aggregates, without clients' gradients: own: \
     predicted; seen: the kernel's peak; lib: the MPI library's part of it, with ! if above 8 MiB and a tenth of own. \
     diff: share of elements that differ from the flat server's; ulp: the largest difference.";

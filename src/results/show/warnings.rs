@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use super::number::gigabytes;
 use super::page::{paragraph, printable};
 use crate::results::ResultFile;
+use crate::results::host::{HostDependence, host_dependences};
 use crate::results::row::{CellRow, Status};
+use crate::stats::TwoSpeeds;
 use crate::stats::autocorrelation::threshold;
 
 /// Appends all warnings.
 pub fn warnings(page: &mut String, file: &ResultFile) {
     unsettled(page, file);
     interference(page, file);
+    host(page, file);
     beaten_limits(page, file);
 }
 
@@ -68,14 +72,42 @@ fn interference(page: &mut String, file: &ResultFile) {
     }
 }
 
+/// Appends a line if the machine ran at two speeds and some ratio depends on them, with the ratio that does so most.
+fn host(page: &mut String, file: &ResultFile) {
+    let found = host_dependences(file);
+    let Some(HostDependence { ratio, speeds }) = found.first() else { return };
+    let name = |cell: u64| {
+        let row = file.cells.iter().find(|row| (row.job, row.cell) == (ratio.job, cell));
+        format!("{} (cell {cell})", row.map(|row| printable(&row.formed())).unwrap_or_default())
+    };
+    let TwoSpeeds { slow, fast, .. } = speeds;
+    let more = match found.len() {
+        1 => String::new(),
+        all => format!(" {} more ratios depend on it too.", all - 1),
+    };
+    let text = format!(
+        "! HOST: the machine ran at two speeds, {} and {} GB/s, and not all strategies follow it: {} takes {:.2} times as long as \
+         {} in {} slow blocks and {:.2} times in {} fast ones. One number for both holds for neither.{more}",
+        gigabytes(slow.state),
+        gigabytes(fast.state),
+        name(ratio.cell),
+        slow.ratio,
+        name(ratio.baseline),
+        slow.blocks,
+        fast.ratio,
+        fast.blocks
+    );
+    paragraph(page, &text, 2);
+}
+
 /// Appends a line if some cells beat their limit, with their number and the cell that does so by most.
 fn beaten_limits(page: &mut String, file: &ResultFile) {
     let beaten: Vec<&CellRow> = file.cells.iter().filter(|cell| cell.beats_its_limit()).collect();
     let share = |cell: &CellRow| cell.share_of_limit.unwrap_or(0.0);
     let Some(most) = beaten.iter().max_by(|one, other| share(one).total_cmp(&share(other))) else { return };
     let text = format!(
-        "! LIMIT: {} of {} cells were faster than the limits measured before them allow, cell {} ({}) {:.2} times: the machine \
-         gave more meanwhile. Shares of the limit say nothing there.",
+        "! LIMIT: {} of {} cells were faster than the measured limits allow, cell {} ({}) {:.2} times: the machine gave them \
+         more. Shares of the limit say nothing there.",
         beaten.len(),
         file.cells.len(),
         most.cell,
