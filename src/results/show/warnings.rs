@@ -10,10 +10,15 @@ use crate::results::row::{CellRow, Status};
 use crate::stats::TwoSpeeds;
 use crate::stats::autocorrelation::threshold;
 
+/// Least number of jobs, and least number of hours between the first and the last, for intervals over jobs.
+const ENOUGH_JOBS: usize = 5;
+const ENOUGH_HOURS: f64 = 2.0;
+
 /// Appends all warnings.
 pub fn warnings(page: &mut String, file: &ResultFile) {
     unsettled(page, file);
     interference(page, file);
+    jobs(page, file);
     host(page, file);
     beaten_limits(page, file);
 }
@@ -67,6 +72,29 @@ fn interference(page: &mut String, file: &ResultFile) {
             disturbed.len(),
             worst.disturbance().unwrap_or_default(),
             worst.cell
+        );
+        paragraph(page, &text, 2);
+    }
+}
+
+/// Appends a line for each set of repeated jobs that are too few, or too close together, to stand for other hours.
+fn jobs(page: &mut String, file: &ResultFile) {
+    let mut sets: BTreeMap<(u64, u64, &str), Vec<f64>> = BTreeMap::new();
+    for job in &file.jobs {
+        let begun = file.blocks.iter().filter(|block| block.job == job.job).map(|block| block.began_unix_s);
+        let of = sets.entry((job.nodes, job.ranks, &job.transport)).or_default();
+        of.extend(begun.reduce(f64::min));
+    }
+    for ((nodes, ranks, _), begun) in sets.into_iter().filter(|(_, begun)| begun.len() > 1) {
+        let spread = begun.iter().copied().fold(f64::MIN, f64::max) - begun.iter().copied().fold(f64::MAX, f64::min);
+        if begun.len() >= ENOUGH_JOBS && spread >= ENOUGH_HOURS * 3600.0 {
+            continue;
+        }
+        let text = format!(
+            "! JOBS: the {} jobs of {ranks} ranks on {nodes} node(s) began within {:.0} minutes, so their interval may not hold for \
+             other hours. Run at least {ENOUGH_JOBS}, spread over hours.",
+            begun.len(),
+            (spread / 60.0).ceil()
         );
         paragraph(page, &text, 2);
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::results::row::BlockRow;
 use crate::results::show::samples;
 use crate::stats::interference::Interference;
 
@@ -45,4 +46,27 @@ fn cells_that_beat_their_limit_are_told_and_others_not() {
     assert!(said(&file).starts_with("! LIMIT: 1 of"), "{}", said(&file));
     file.cells[1].share_low = Some(1.03);
     assert!(said(&file).starts_with("! LIMIT: 2 of"), "{}", said(&file));
+}
+
+#[test]
+fn jobs_that_are_few_or_close_together_are_told() {
+    let mut file = samples::file();
+    file.jobs = vec![file.jobs[0].clone(); 5];
+    file.blocks.clear();
+    for (job, row) in (0..).zip(&mut file.jobs) {
+        row.job = job;
+        file.blocks.push(BlockRow { job, began_unix_s: 1e9 + job as f64 * 120.0, ..BlockRow::default() });
+    }
+    let said = |file: &ResultFile| {
+        let mut page = String::new();
+        jobs(&mut page, file);
+        page.replace("\n  ", " ")
+    };
+    assert!(said(&file).contains("the 5 jobs of 0 ranks on 0 node(s) began within 8 minutes"), "{}", said(&file));
+    file.blocks[4].began_unix_s += 7200.0;
+    assert_eq!(said(&file), "");
+    file.jobs.pop();
+    assert!(said(&file).starts_with("! JOBS: the 4 jobs"), "{}", said(&file));
+    file.jobs.truncate(1);
+    assert_eq!(said(&file), "");
 }
