@@ -12,7 +12,7 @@ Without EXPERIMENT it runs the main job:
   configs/digits.json     20 clients' real updates
   configs/resnet18.json   ResNet-18, 20 clients, 4 shards
 
-  -n, --ranks RANKS   MPI ranks; default 4
+  -n, --ranks RANKS   MPI ranks; default one a core, at least 2 and at most 4
   --mpi LIBRARY       openmpi (default) or mpich, each with a build of its own
   --results DIR       directory of the result files; default results/ of the repository
   -h, --help          this text
@@ -40,7 +40,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=prepare.sh
 . "$here/prepare.sh"
 
-ranks=4
+ranks=$(nproc)
+[ "$ranks" -ge 2 ] || ranks=2
+[ "$ranks" -le 4 ] || ranks=4
 library=openmpi
 results="$GRADSHARD_ROOT/results"
 experiments=()

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use gradshard::gradient::Dtype;
 use gradshard::plan::lowering::Feed;
 use gradshard::plan::{
-    Closing, End, Flow, Form, IntraNode, Layout, Lowering, Order, Plan, Problem, Residency, Roles, Terms, Way,
+    Caches, Closing, End, Flow, Form, IntraNode, Layout, Lowering, Order, Plan, Problem, Ready, Residency, Roles,
+    Terms, Way,
 };
 use gradshard::plan::{check, lower, strategies};
 
@@ -23,6 +24,8 @@ const SHARED: Terms = Terms {
     intra_node: IntraNode::Shared,
     order: Order::Client,
     residency: Residency::Resident,
+    ready: Ready::Assumed,
+    caches: Caches::Warm,
 };
 
 struct Planned {

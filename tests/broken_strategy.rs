@@ -15,8 +15,8 @@ use gradshard::gradient::{Dtype, Range, Source, shard_range};
 use gradshard::job::{Quiet, Request, run_with};
 use gradshard::plan::strategies::{Knobs, Strategy};
 use gradshard::plan::{
-    End, ExplicitPlan, Fault, Flow, Form, Infeasible, Input, IntraNode, Kind, Layout, Order, Plan, Problem, Residency,
-    Roles, Step, Terms, check,
+    Caches, End, ExplicitPlan, Fault, Flow, Form, Infeasible, Input, IntraNode, Kind, Layout, Order, Plan, Problem,
+    Ready, Residency, Roles, Step, Terms, check,
 };
 use gradshard::results::ResultFile;
 use gradshard::results::row::Status;
@@ -113,7 +113,9 @@ fn carry_out(
     (flow, intra_node): (Flow, IntraNode),
 ) -> Verification {
     let plan = strategy.plan(carried, layout).unwrap();
-    let terms = Terms { dtype: Dtype::F32, flow, intra_node, order: Order::Client, residency: Residency::Resident };
+    let (residency, ready) = (Residency::Resident, Ready::Assumed);
+    let terms =
+        Terms { dtype: Dtype::F32, flow, intra_node, order: Order::Client, residency, ready, caches: Caches::Warm };
     let of_ranks = run_threads(&[0; RANKS], |transport| {
         let shared = intra_node == IntraNode::Shared;
         let residents = Residents::<f32>::load(source, carried, layout, shared, transport).unwrap();

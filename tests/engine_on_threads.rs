@@ -9,8 +9,8 @@ use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::memory::predict;
 use gradshard::plan::{
-    Choices, Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way, check,
-    strategies,
+    Caches, Choices, Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Ready, Residency, Roles, Terms, Way,
+    check, strategies,
 };
 
 /// Gradients by a formula of this test.
@@ -163,7 +163,7 @@ fn flat_server_f32(elements: u64, clients: u64) -> Vec<f32> {
 }
 
 fn terms(flow: Flow, intra_node: IntraNode, order: Order, residency: Residency) -> Terms {
-    Terms { dtype: Dtype::F32, flow, intra_node, order, residency }
+    Terms { dtype: Dtype::F32, flow, intra_node, order, residency, ready: Ready::Assumed, caches: Caches::Warm }
 }
 
 fn threaded() -> Vec<&'static str> {

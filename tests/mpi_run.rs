@@ -291,6 +291,30 @@ fn the_library_reads_private_copies() {
     assert_eq!(resident(&["sharded-direct", "native-reduce", "native-allreduce"]), [8192.0; 3]);
 }
 
+/// Flags of clients, and copies out of private memory, change no bit of a result.
+#[test]
+fn gradients_may_be_checked_or_copied() {
+    let place = Place::new();
+    let experiment = json!({
+        "models": [97],
+        "gradients": {"source": "synthetic", "seed": SEED},
+        "clients": 5,
+        "shards": 3,
+        "strategies": ["sharded-direct", "sharded-circulant", "tree-two", "native-reduce"],
+        "ready": ["assumed", "checked", "copied"],
+        "flow": ["64B"],
+        "repeat": {"blocks": 2, "warmup": 0}
+    });
+    let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, 97, Type::F32)).collect();
+    let flat = flat_server(&gradients, &[1.0; 5], Type::F32);
+    let cells = run(&place, "ready", &experiment, 3);
+    assert_eq!(cells.len(), 3 * 3 + 1);
+    let kept = Kept::open(&place.path("ready"));
+    cells.iter().for_each(|cell| assert_right(cell, &kept, &gradients, &[1.0; 5], &flat));
+    let of = |ready: &str| cells.iter().filter(|cell| cell["ready"] == ready).count();
+    assert_eq!([of("assumed"), of("checked"), of("copied")], [4, 3, 3]);
+}
+
 /// Every algorithm of the library gives the right result, and one that it has not is refused before anything runs.
 #[test]
 fn every_algorithm_of_the_library() {

@@ -9,7 +9,9 @@ use gradshard::engine::{Residents, Round, Spec, Transport, run_threads};
 use gradshard::gradient::{Dtype, Element, Range, Source, SourceError};
 use gradshard::plan::memory::predict;
 use gradshard::plan::strategies::{self, Strategy};
-use gradshard::plan::{Choices, Closing, End, Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way};
+use gradshard::plan::{
+    Caches, Choices, Closing, End, Flow, IntraNode, Layout, Order, Problem, Ready, Residency, Roles, Terms, Way,
+};
 use gradshard::plan::{check, lower, traffic};
 use proptest::prelude::*;
 use strum::VariantArray;
@@ -133,6 +135,8 @@ impl Case {
             intra_node: if messages { IntraNode::Messages } else { IntraNode::Shared },
             order: [Order::Client, Order::Rotated, Order::Arrival][usize::from(self.order)],
             residency: if self.streamed { Residency::Streamed } else { Residency::Resident },
+            ready: [Ready::Assumed, Ready::Checked, Ready::Copied][self.form % 3],
+            caches: [Caches::Warm, Caches::Cold][self.form % 2],
         }
     }
 
@@ -177,7 +181,8 @@ proptest! {
                 Residency::Streamed => Residents::none(),
                 Residency::Resident => {
                     let shared = terms.intra_node == IntraNode::Shared;
-                    Residents::<f64>::load(&source, &problem, &layout, shared, transport).unwrap()
+                    let loaded = Residents::<f64>::load(&source, &problem, &layout, shared, transport).unwrap();
+                    loaded.with_private_copy().unwrap()
                 }
             };
             let spec = Spec { plan: plan.as_ref(), problem: &problem, layout: &layout, terms, source: &source };

@@ -34,6 +34,8 @@ fn plan_and_check(strategy: &dyn Strategy, form: Form, ranks: u64, nodes: usize,
         intra_node: gradshard::plan::IntraNode::Shared,
         order: gradshard::plan::Order::Client,
         residency: gradshard::plan::Residency::Resident,
+        ready: gradshard::plan::Ready::Assumed,
+        caches: gradshard::plan::Caches::Warm,
     };
     let begun = Instant::now();
     let lowering = lower(plan.as_ref(), &problem, &layout, &terms, ranks as usize / 2);

@@ -7,7 +7,7 @@ use clap::Parser;
 /// Makes pictures, tables and one HTML page from result files of gradshard.
 ///
 /// Exit codes: 0: success, even if times differ without --baseline; 1: a cell regressed against --baseline; 2: bad
-/// input, or the page could not be written.
+/// input, or the page could not be written; 3: no cell regressed, but some are not decidable from one job a side.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gradshard-report", version)]
 pub struct Arguments {
@@ -27,6 +27,10 @@ pub struct Arguments {
     /// With --baseline: do not count cells that only the baseline has as regressions
     #[arg(long, requires = "baseline")]
     pub subset: bool,
+    /// Strategy whose times in the same blocks show how fast the machine was, for comparing one job a side; without it the
+    /// bandwidth of memory and wires does, where it limits a cell
+    #[arg(long, value_name = "STRATEGY")]
+    pub control: Option<String>,
     /// Number of comparisons with figures of their own
     #[arg(long, value_name = "COUNT", default_value_t = 6)]
     pub comparisons: usize,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use gradshard::results::row::{CellRow, Status};
 use gradshard::stats::holm::holm;
-use gradshard::stats::{Alpha, Interval, between_jobs, unpaired};
+use gradshard::stats::{Alpha, Interval, TwoSampleRatio, between_jobs, one_against_jobs, unpaired};
 
+use crate::anchor::{Rounds, at_a_common_speed};
 use crate::source::OpenFile;
 
 /// The properties that identify the same measurement in different files.
@@ -13,8 +14,8 @@ pub type Key = ([String; 4], Vec<u64>);
 
 fn key(cell: &CellRow) -> Key {
     let ceiling = cell.ceiling_bytes.map_or(u64::MAX, |bytes| bytes as u64);
-    let terms =
-        format!("{} {} {} {} {} {}", cell.dtype, cell.roles, cell.intra_node, cell.order, cell.end, cell.residency);
+    let CellRow { dtype, roles, intra_node, order, ready, caches, end, residency, .. } = cell;
+    let terms = format!("{dtype} {roles} {intra_node} {order} {ready} {caches} {end} {residency}");
     (
         [cell.model.clone(), terms, cell.formed(), cell.flow.clone()],
         vec![cell.elements, cell.clients, cell.shards, cell.ranks, cell.nodes, ceiling],
@@ -45,6 +46,9 @@ pub enum Change {
     /// The baseline does not have the cell.
     #[strum(to_string = "new")]
     New,
+    /// The times of one job a side cannot tell the program from the machine.
+    #[strum(to_string = "not decidable")]
+    Undecidable,
 }
 
 impl Change {
@@ -71,9 +75,10 @@ pub struct Pair {
     pub samples: [usize; 2],
     /// Number of jobs in the baseline and here.
     pub jobs: [usize; 2],
-    /// Time here divided by the baseline's.
+    /// Time here divided by the baseline's; None if it is not decidable.
     pub ratio: Option<f64>,
-    /// 95 % interval of the ratio, over jobs if both sides have two or more, otherwise over rounds.
+    /// 95 % interval of the ratio: between jobs if both sides have several, of a further job if one side has, and otherwise
+    /// over rounds whose times are relative to an anchor in the same block.
     pub interval: Option<Interval>,
     /// p-value of the null hypothesis that the cell is not slower by more than the margin, adjusted for all compared
     /// cells.
@@ -86,15 +91,15 @@ pub struct Pair {
     pub reason: String,
 }
 
-/// One side of a comparison: the cells of the jobs with one label, with the seconds of their rounds.
-pub type Side<'f> = BTreeMap<Key, Vec<(&'f CellRow, Vec<f64>)>>;
+/// One side of a comparison: the cells of the jobs with one label, with the rounds of each job.
+pub type Side<'f> = BTreeMap<Key, Vec<Rounds<'f>>>;
 
-/// All cells of the files.
-pub fn side<'f>(sources: impl IntoIterator<Item = &'f OpenFile>) -> Side<'f> {
+/// All cells of the files. The strategy `control` is the anchor of times, if it is given.
+pub fn side<'f>(sources: impl IntoIterator<Item = &'f OpenFile>, control: Option<&str>) -> Side<'f> {
     let mut cells = Side::new();
     for comparison in sources.into_iter().flat_map(OpenFile::comparisons) {
         for cell in &comparison.contest.cells {
-            cells.entry(key(cell)).or_default().push((*cell, comparison.seconds(cell)));
+            cells.entry(key(cell)).or_default().push(Rounds::of(&comparison, cell, control));
         }
     }
     cells
@@ -129,20 +134,17 @@ pub fn compare(baseline: &Side<'_>, here: &Side<'_>, label: &str, margin: f64) -
     pairs
 }
 
-type Jobs<'f> = [(&'f CellRow, Vec<f64>)];
-
-fn pair(label: &str, before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> Pair {
-    let ok = |jobs: &Jobs<'_>| -> Vec<(CellRow, Vec<f64>)> {
-        let timed = jobs.iter().filter(|(cell, seconds)| cell.status == Status::Ok && !seconds.is_empty());
-        timed.map(|(cell, seconds)| ((*cell).clone(), seconds.clone())).collect()
-    };
-    let sides = [ok(before), ok(now)];
-    let medians = [0, 1].map(|side| -> Vec<f64> { sides[side].iter().filter_map(|(cell, _)| cell.median_s).collect() });
-    let rounds = [0, 1].map(|side| -> Vec<f64> { sides[side].iter().flat_map(|(_, s)| s.iter().copied()).collect() });
-    let found = between_jobs(&medians[1], &medians[0], margin, Alpha::FIVE_PERCENT)
-        .or_else(|| unpaired(&rounds[1], &rounds[0], margin, Alpha::FIVE_PERCENT));
-    let cell = now.first().or(before.first()).map(|(cell, _)| *cell);
-    let (change, reason) = judge(&sides, before, now, margin);
+fn pair(label: &str, before: &[Rounds<'_>], now: &[Rounds<'_>], margin: f64) -> Pair {
+    let sides = [timed(before), timed(now)];
+    let medians =
+        [0, 1].map(|side: usize| -> Vec<f64> { sides[side].iter().filter_map(|job| job.cell.median_s).collect() });
+    let found = times([&sides[0], &sides[1]], [&medians[0], &medians[1]], margin);
+    let cell = now.first().or(before.first()).map(|job| job.cell);
+    let (mut change, mut reason) = judge(&sides, before, now, margin);
+    if let (Change::NotShown, "", Err(why)) = (change, reason.as_str(), &found) {
+        (change, reason) = (Change::Undecidable, (*why).to_owned());
+    }
+    let found = found.ok();
     let text = |of: fn(&CellRow) -> String| cell.map(of).unwrap_or_default();
     Pair {
         label: label.to_owned(),
@@ -155,7 +157,7 @@ fn pair(label: &str, before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> Pair {
             )
         }),
         medians: [0, 1].map(|side| mean_of_logs(&medians[side])),
-        samples: [0, 1].map(|side| rounds[side].len()),
+        samples: [0, 1].map(|side: usize| sides[side].iter().map(|job| job.seconds.len()).sum()),
         jobs: [before.len(), now.len()],
         ratio: found.map(|found| found.estimate),
         interval: found.and_then(|found| found.interval),
@@ -166,13 +168,50 @@ fn pair(label: &str, before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> Pair {
     }
 }
 
+/// The jobs that timed the cell.
+fn timed<'f>(jobs: &[Rounds<'f>]) -> Vec<Rounds<'f>> {
+    jobs.iter().filter(|job| job.cell.status == Status::Ok && !job.seconds.is_empty()).cloned().collect()
+}
+
+/// Compares the times of the baseline with those of the other side. Several jobs a side are compared by their medians, and a
+/// single job with the prediction interval of several. One job a side is compared by its rounds' times against their anchors,
+/// since the rounds of a job share an allocation and a state of the machine.
+fn times(
+    [before, now]: [&[Rounds<'_>]; 2],
+    [had, has]: [&[f64]; 2],
+    margin: f64,
+) -> Result<TwoSampleRatio, &'static str> {
+    let alpha = Alpha::FIVE_PERCENT;
+    let found = match (had, has) {
+        ([], _) | (_, []) => None,
+        ([_], [_]) => {
+            let [before, now] = at_a_common_speed([&before[0].anchored, &now[0].anchored])?;
+            unpaired(&now, &before, margin, alpha)
+        }
+        (jobs, [one]) => one_against_jobs(*one, jobs, margin, alpha),
+        ([one], jobs) => one_against_jobs(*one, jobs, margin, alpha).map(inverse),
+        (before, now) => between_jobs(now, before, margin, alpha),
+    };
+    found.ok_or("the times cannot be compared")
+}
+
+/// The comparison with its sides exchanged.
+fn inverse(ratio: TwoSampleRatio) -> TwoSampleRatio {
+    TwoSampleRatio {
+        estimate: 1.0 / ratio.estimate,
+        interval: ratio.interval.map(|interval| Interval { low: 1.0 / interval.high, high: 1.0 / interval.low }),
+        slower_p: ratio.faster_p,
+        faster_p: ratio.slower_p,
+    }
+}
+
 fn mean_of_logs(values: &[f64]) -> Option<f64> {
     let sum: f64 = values.iter().map(|value| value.ln()).sum();
     (!values.is_empty()).then(|| (sum / values.len() as f64).exp())
 }
 
 /// The part of the outcome that does not depend on times, and its reason.
-fn judge(sides: &[Vec<(CellRow, Vec<f64>)>; 2], before: &Jobs<'_>, now: &Jobs<'_>, margin: f64) -> (Change, String) {
+fn judge(sides: &[Vec<Rounds<'_>>; 2], before: &[Rounds<'_>], now: &[Rounds<'_>], margin: f64) -> (Change, String) {
     if before.is_empty() {
         return (Change::New, String::new());
     }
@@ -180,22 +219,22 @@ fn judge(sides: &[Vec<(CellRow, Vec<f64>)>; 2], before: &Jobs<'_>, now: &Jobs<'_
         // The baseline did not time the cell.
         return (Change::NotShown, "not timed in the baseline".to_owned());
     }
-    let Some((first, _)) = sides[1].first() else {
+    let Some(first) = sides[1].first().map(|job| job.cell) else {
         let reason = match now.first() {
             None => "not in the file".to_owned(),
-            Some((cell, _)) => format!("{}: {}", cell.status, cell.reason),
+            Some(Rounds { cell, .. }) => format!("{}: {}", cell.status, cell.reason),
         };
         return (Change::Lost, reason);
     };
-    if let Some((failed, _)) = now.iter().find(|(cell, _)| cell.status == Status::Failed) {
-        return (Change::Lost, format!("failed in one job: {}", failed.reason));
+    if let Some(failed) = now.iter().find(|job| job.cell.status == Status::Failed) {
+        return (Change::Lost, format!("failed in one job: {}", failed.cell.reason));
     }
     let identical = |cell: &CellRow| cell.verification.as_ref().map(|found| found.differing_elements == 0);
-    let was = sides[0].iter().all(|(cell, _)| identical(cell) == Some(true));
-    if was && sides[1].iter().any(|(cell, _)| identical(cell) == Some(false)) {
+    let was = sides[0].iter().all(|job| identical(job.cell) == Some(true));
+    if was && sides[1].iter().any(|job| identical(job.cell) == Some(false)) {
         return (Change::Bits, "equal to the flat server to the bit in the baseline, and not here".to_owned());
     }
-    let most = sides[0].iter().map(|(cell, _)| cell.aggregating_bytes).max().unwrap_or(0);
+    let most = sides[0].iter().map(|job| job.cell.aggregating_bytes).max().unwrap_or(0);
     let (had, has) = (most as f64, first.aggregating_bytes as f64);
     if had > 0.0 && has > had * (1.0 + margin) {
         let mib = |bytes: f64| crate::number::bytes(bytes);
@@ -217,6 +256,7 @@ pub fn sentence(pairs: &[Pair], baseline: &str, label: &str, margin: f64) -> Str
         (Change::Memory, "in need of more memory"),
         (Change::Faster, "faster"),
         (Change::New, "only here"),
+        (Change::Undecidable, "not decidable from one job a side"),
     ] {
         if of(change) > 0 {
             parts.push(format!("{} {words}", of(change)));
@@ -232,7 +272,8 @@ pub fn sentence(pairs: &[Pair], baseline: &str, label: &str, margin: f64) -> Str
         let interval = pair.interval.map_or(String::new(), |i| format!(" [{:.2}, {:.2}]", i.low, i.high));
         format!(" Worst: {} takes {:.2}×{interval} as long ({}).", pair.name, pair.ratio.unwrap_or(1.0), pair.place)
     });
-    format!("{label} against {baseline}: of {} cells, {all}, by more than {margin}.{worst}", compared + lost)
+    let all_cells = compared + lost + of(Change::Undecidable);
+    format!("{label} against {baseline}: of {all_cells} cells, {all}, by more than {margin}.{worst}")
 }
 
 #[cfg(test)]
@@ -240,7 +281,8 @@ mod tests {
     use super::*;
     use gradshard::results::Environment;
     use gradshard::results::ResultFile;
-    use gradshard::results::row::{Sample, VerificationRow};
+    use gradshard::results::row::{BlockRow, Sample, VerificationRow};
+    use gradshard::roofline::share::Bottleneck;
 
     fn source(times: &[f64], change: impl Fn(&mut CellRow)) -> OpenFile {
         let mut file = ResultFile::new("{}".into(), Environment::default());
@@ -250,6 +292,7 @@ mod tests {
             strategy: "sharded-direct".into(),
             elements: 10,
             aggregating_bytes: 100,
+            limit_part: Some(Bottleneck::Memory),
             samples: times.len() as u64,
             median_s: sorted.get(times.len() / 2).copied(),
             verification: Some(VerificationRow::default()),
@@ -265,11 +308,14 @@ mod tests {
             ..Sample::default()
         };
         file.push(cell, times.iter().enumerate().map(sample).collect(), vec![]);
+        // The bandwidth is the same in all blocks, so that times against it are the times.
+        let block = |block| BlockRow { block, memory_bytes_per_s: Some(1.0), ..BlockRow::default() };
+        file.blocks.extend((0..times.len() as u64).map(block));
         OpenFile { label: "x".into(), path: "x.h5".into(), file }
     }
 
     fn change(before: &OpenFile, now: &OpenFile) -> Change {
-        compare(&side([before]), &side([now]), "x", 0.05)[0].change
+        compare(&side([before], None), &side([now], None), "x", 0.05)[0].change
     }
 
     const TIMES: [f64; 10] = [1.0, 1.01, 1.02, 0.99, 1.03, 1.0, 0.98, 1.01, 1.02, 1.0];
@@ -289,7 +335,7 @@ mod tests {
         let failed = source(&[], |cell| (cell.status, cell.median_s) = (Status::Failed, None));
         assert_eq!(change(&base, &failed), Change::Lost);
         let none = source(&TIMES, |cell| cell.clients = 99);
-        let pairs = compare(&side([&base]), &side([&none]), "x", 0.05);
+        let pairs = compare(&side([&base], None), &side([&none], None), "x", 0.05);
         assert_eq!(pairs.iter().map(|pair| pair.change).collect::<Vec<_>>(), [Change::Lost, Change::New]);
         let bits = |cell: &mut CellRow| {
             cell.verification = Some(VerificationRow { differing_elements: 1, ..VerificationRow::default() });
@@ -305,8 +351,41 @@ mod tests {
     fn jobs_are_the_outer_unit() {
         let times = |factor: f64| source(&TIMES.map(|t| t * factor), |_| ());
         let (a, b, c, d) = (times(1.0), times(1.4), times(1.3), times(1.7));
-        let pairs = compare(&side([&a, &b]), &side([&c, &d]), "x", 0.05);
+        let pairs = compare(&side([&a, &b], None), &side([&c, &d], None), "x", 0.05);
         assert_eq!((pairs[0].jobs, pairs[0].change), ([2, 2], Change::NotShown));
         assert_eq!(change(&a, &c), Change::Slower);
+        // A single job beside two that differ by 1.4 is no news.
+        let pairs = compare(&side([&a, &b], None), &side([&d], None), "x", 0.05);
+        assert_eq!((pairs[0].jobs, pairs[0].change), ([2, 1], Change::NotShown));
+        let several = [1.0, 1.01, 0.99, 1.0, 1.02].map(times);
+        let pairs = compare(&side(&several, None), &side([&c], None), "x", 0.05);
+        assert_eq!(pairs[0].change, Change::Slower, "{:?}", pairs[0]);
+        let pairs = compare(&side([&c], None), &side(&several, None), "x", 0.05);
+        assert_eq!(pairs[0].change, Change::Faster, "{:?}", pairs[0]);
+    }
+
+    /// The machine becomes slower, and the program does not.
+    #[test]
+    fn one_job_a_side_is_compared_against_its_anchor() {
+        let base = source(&TIMES, |_| ());
+        let mut slower = source(&TIMES.map(|t| t * 1.1), |_| ());
+        slower.file.blocks.iter_mut().for_each(|block| block.memory_bytes_per_s = Some(1.0 / 1.1));
+        assert_eq!(change(&base, &slower), Change::NotShown);
+        slower.file.blocks.iter_mut().for_each(|block| block.memory_bytes_per_s = Some(1.0 / 1.3));
+        assert_eq!(change(&base, &slower), Change::Undecidable);
+        slower.file.blocks.clear();
+        assert_eq!(change(&base, &slower), Change::Undecidable);
+        // A control cell that became slower as well.
+        let with_control = |mut file: OpenFile, factor: f64| {
+            let cell = CellRow { cell: 1, strategy: "tree-chain".into(), ..file.file.cells[0].clone() };
+            let samples =
+                (0..).zip(TIMES).map(|(block, t)| Sample { cell: 1, block, seconds: t * factor, ..Sample::default() });
+            file.file.push(cell, samples.collect(), vec![]);
+            file
+        };
+        let (base, slower) = (with_control(base, 2.0), with_control(slower, 2.2));
+        let pairs = compare(&side([&base], Some("tree-chain")), &side([&slower], Some("tree-chain")), "x", 0.05);
+        let changes: Vec<Change> = pairs.iter().map(|pair| pair.change).collect();
+        assert_eq!(changes, [Change::NotShown, Change::Undecidable], "the control has no anchor");
     }
 }

@@ -1,6 +1,7 @@
 //! gradshard-report: makes an HTML page from result files of gradshard, which answers whether to shard or to build a
 //! tree, and writes its pictures and tables as files. Needs no MPI.
 
+pub mod anchor;
 pub mod arguments;
 pub mod axis;
 pub mod caveat;

@@ -19,6 +19,10 @@ fn main() -> ExitCode {
                 say(&format!("{} of the baseline's cells regressed", written.regressions));
                 return ExitCode::from(1);
             }
+            if written.undecidable > 0 {
+                say(&format!("{} of the baseline's cells are not decidable from one job a side", written.undecidable));
+                return ExitCode::from(3);
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {

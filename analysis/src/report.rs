@@ -124,16 +124,17 @@ fn capitalised(text: &str) -> String {
 }
 
 fn side_by_side(sources: &[OpenFile], baseline: &[OpenFile], arguments: &Arguments) -> (Vec<Pair>, Vec<Answer>) {
+    let control = arguments.control.as_deref();
     let labels = distinct(sources.iter().map(|source| source.label.as_str()));
     let of = |label: &str| sources.iter().filter(move |source| source.label == label).collect::<Vec<_>>();
     let (base, name, others) = match (baseline.first(), labels.split_first()) {
-        (Some(first), _) => (side(baseline), format!("the baseline {}", first.label), labels.as_slice()),
-        (None, Some((first, others))) if !others.is_empty() => (side(of(first)), (*first).to_owned(), others),
+        (Some(first), _) => (side(baseline, control), format!("the baseline {}", first.label), labels.as_slice()),
+        (None, Some((first, others))) if !others.is_empty() => (side(of(first), control), (*first).to_owned(), others),
         _ => return (Vec::new(), Vec::new()),
     };
     let (mut pairs, mut answers) = (Vec::new(), Vec::new());
     for label in others {
-        let mut compared = compare(&base, &side(of(label)), label, arguments.margin);
+        let mut compared = compare(&base, &side(of(label), control), label, arguments.margin);
         if arguments.subset {
             compared.retain(|pair| pair.change != Change::Lost || pair.jobs[1] > 0);
         }
@@ -191,7 +192,11 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
         "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds per \
          side; the {shown} of {} cells that changed most. Outlined: the data show no change of more than {}, with \
          Holm's adjustment over all cells.",
-        if of_jobs { "of unpaired rounds, by a rank test" } else { "between jobs, by Welch's t test" },
+        if of_jobs {
+            "of unpaired rounds against their anchors, by a rank test, where a side has one job"
+        } else {
+            "between jobs, by Welch's t test"
+        },
         timed.len(),
         percent(margin),
     );

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use crate::arguments::Arguments;
+use crate::compare::Change;
 use crate::page::page;
 use crate::png::Rasteriser;
 use crate::report::report;
@@ -19,6 +20,8 @@ pub struct Written {
     pub answers: Vec<String>,
     /// Cells that regressed against the baseline; 0 without one.
     pub regressions: usize,
+    /// Cells that one job a side leaves undecidable against the baseline; 0 without one.
+    pub undecidable: usize,
 }
 
 /// Reads the files and writes the page, the pictures and the tables.
@@ -30,7 +33,7 @@ pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
     let open = |names: &[String]| names.iter().map(|name| OpenFile::open(name)).collect::<Result<Vec<OpenFile>, _>>();
     let (sources, baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);
     let report = report(&sources, &baseline, arguments)?;
-    if !baseline.is_empty() && report.pairs.iter().all(|pair| pair.ratio.is_none()) {
+    if !baseline.is_empty() && report.pairs.iter().all(|pair| pair.samples.contains(&0)) {
         bail!(
             "{} and the baseline have no timed cell in common: nothing can be compared",
             sources.iter().map(|source| source.path.display().to_string()).collect::<Vec<String>>().join(", ")
@@ -57,11 +60,14 @@ pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
     if !report.pairs.is_empty() {
         table("side-by-side.csv", &|text| tables::pairs(&report.pairs, text))?;
     }
-    let regressed = report.pairs.iter().filter(|pair| pair.change.is_regression()).count();
+    let count = |of: &dyn Fn(Change) -> bool| {
+        report.pairs.iter().filter(|pair| !baseline.is_empty() && of(pair.change)).count()
+    };
+    let (regressions, undecidable) = (count(&Change::is_regression), count(&|change| change == Change::Undecidable));
     let answers = report.answers.iter().map(|answer| {
         if answer.of.is_empty() { answer.text.clone() } else { format!("{}: {}", answer.of, answer.text) }
     });
-    Ok(Written { answers: answers.collect(), regressions: if baseline.is_empty() { 0 } else { regressed } })
+    Ok(Written { answers: answers.collect(), regressions, undecidable })
 }
 
 fn put(directory: &Path, name: &str, contents: &[u8]) -> anyhow::Result<()> {

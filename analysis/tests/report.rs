@@ -112,6 +112,15 @@ fn a_regression_sets_the_exit_code() {
     // The same file and a faster file are no regressions.
     written(directory.path(), &[base, "--baseline", base], 0);
     written(directory.path(), &[base, "--baseline", slow], 0);
+    // Without anything that shows how fast the machine was, one job a side decides nothing, unless a control does.
+    let mut bare = made(2, 2, 20, 1.3);
+    bare.blocks.clear();
+    let bare = save(directory.path(), "bare.h5", &bare);
+    let bare = bare.to_str().unwrap();
+    let (_, said) = written(directory.path(), &[bare, "--baseline", base], 3);
+    assert!(said.contains("14 of the baseline's cells are not decidable from one job a side"), "{said}");
+    let (_, said) = written(directory.path(), &[bare, "--baseline", base, "--control", "tree-central"], 1);
+    assert!(said.contains("4 of the baseline's cells regressed"), "{said}");
     // With a margin of 50 % there is no regression.
     written(directory.path(), &[slow, "--baseline", base, "--margin", "0.5"], 0);
     // Without a baseline a comparison never fails.

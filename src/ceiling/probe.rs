@@ -96,6 +96,8 @@ impl Template {
             ("flow", json!(cell.flow)),
             ("intra_node", json!(cell.intra_node.to_string())),
             ("order", json!(cell.order.to_string())),
+            ("ready", json!(cell.ready.to_string())),
+            ("caches", json!(cell.caches.to_string())),
             ("ceiling", json!(limit)),
             ("enforce", json!(true)),
             ("repeat", json!({"blocks": 1, "warmup": 0})),

@@ -12,7 +12,8 @@ use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::picture::PlanPicture;
 use gradshard::plan::strategies::{Sharding, Strategy};
 use gradshard::plan::{
-    Choices, Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, Way, check,
+    Caches, Choices, Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Ready, Residency, Roles, Terms, Way,
+    check,
 };
 
 use super::cost::strategy;
@@ -167,7 +168,15 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan: plan.as_ref(),
         problem: &problem,
         layout: &layout,
-        terms: Terms { dtype, flow, intra_node, order: Order::Client, residency },
+        terms: Terms {
+            dtype,
+            flow,
+            intra_node,
+            order: Order::Client,
+            residency,
+            ready: Ready::Assumed,
+            caches: Caches::Warm,
+        },
         checked: check(plan.as_ref(), &problem, &layout),
     };
     let mut text = String::new();

@@ -80,6 +80,16 @@ impl Buffer {
         }
     }
 
+    /// Gives the pages of a large buffer back to the system, so that the next access to each is its first touch. The bytes are
+    /// zero again. A small buffer shares its pages with others and stays.
+    pub fn give_back(&self) {
+        if self.bytes >= MAPPED_FROM {
+            // SAFETY: a private mapping of this buffer alone, which may be read as zeros afterwards. The call cannot fail
+            // for such a range.
+            unsafe { libc::madvise(self.start.cast(), self.bytes, libc::MADV_DONTNEED) };
+        }
+    }
+
     /// Returns a pointer to the first byte.
     pub fn as_ptr(&self) -> *mut u8 {
         self.start

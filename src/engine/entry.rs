@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The progress of one task, on its own cache lines.
+/// The progress of one task, or the readiness of one client, on its own cache lines.
 #[repr(C, align(128))]
 pub(super) struct Entry {
     /// Offset of the task's sum or finished range from the start of its rank's shared memory, bytes.
@@ -11,6 +11,18 @@ pub(super) struct Entry {
     pub produced: AtomicU64,
     /// Number of pieces that the consumer has taken, if they are kept in a ring.
     pub consumed: AtomicU64,
+}
+
+impl Entry {
+    /// Tells the other ranks whether the gradient of the entry's client is there.
+    pub fn set_ready(&self, ready: bool) {
+        self.produced.store(u64::from(ready), Ordering::Release);
+    }
+
+    /// Whether the gradient of the entry's client is there.
+    pub fn is_ready(&self) -> bool {
+        self.produced.load(Ordering::Acquire) > 0
+    }
 }
 
 /// A task that this rank can read: its entry, and the address of the first element that it holds.

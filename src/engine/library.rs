@@ -31,6 +31,11 @@ pub(super) struct LibraryCalls<E: Element> {
 }
 
 impl<E: Element> LibraryCalls<E> {
+    /// The output buffers.
+    pub fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        self.stages.iter().flat_map(|stage| stage.wide.iter().chain(&stage.narrow))
+    }
+
     /// Allocates the outputs of `calls`.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The engine carries out a plan: it moves pieces over a transport and sums them.
 
 pub mod buffer;
+mod cold;
 mod entry;
 pub mod error;
 mod incoming;
@@ -14,6 +15,8 @@ mod outgoing;
 mod pace;
 mod piece_task;
 mod reach;
+#[cfg(test)]
+mod ready_tests;
 pub mod residents;
 pub mod round;
 mod round_task;

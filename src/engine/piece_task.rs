@@ -122,6 +122,7 @@ impl<E: Element> PieceTask<E> {
         let input = match self.task.feeds.get(self.next) {
             Some(Feed::Received { client: Some(client), rank, .. }) => format!("client {client} from rank {rank}"),
             Some(Feed::Received { rank, .. }) => format!("a partial sum from rank {rank}"),
+            Some(Feed::Resident { client, rank }) => format!("client {client} of rank {rank} to be ready"),
             Some(Feed::Growing { task, .. }) => format!("a partial sum of rank {}", task.rank),
             _ => "its consumer".to_owned(),
         };
@@ -171,7 +172,8 @@ impl<E: Element> PieceTask<E> {
     /// Returns the term of input `at` for `range`, if it is available.
     fn term(&mut self, at: usize, range: Range, spec: &Spec<'_>) -> Option<Term<E>> {
         let (weight, produces) = match self.inputs[at] {
-            SumInput::InPlace { data, weight } => {
+            SumInput::InPlace { .. } if !self.inputs[at].is_there() => return None,
+            SumInput::InPlace { data, weight, .. } => {
                 return Some(Term::Weighted { data: data.wrapping_add(range.start as usize), weight });
             }
             SumInput::Growing { located, start, .. } if located.produced() < range.end - start => return None,

@@ -24,12 +24,33 @@ pub struct Residents<E> {
     rank: usize,
     /// Distance between the starts of consecutive gradients, bytes.
     stride: u64,
+    /// Bytes of all gradients.
+    bytes: usize,
     /// This rank's ledger. The gradients are its first entry; rounds add theirs.
     ledger: Ledger,
-    /// A private copy of the first gradient, for the MPI library.
+    /// A private copy of the gradients: the MPI library's input, or the place from which rounds copy them.
     copy: Option<Buffer>,
     _entry: Entered,
     element: PhantomData<E>,
+}
+
+/// A gradient in private memory, and its place in memory that the node shares.
+#[derive(Clone, Copy)]
+pub struct PrivateGradient {
+    from: *const u8,
+    to: *mut u8,
+    bytes: usize,
+}
+
+impl PrivateGradient {
+    /// Copies the gradient to its place.
+    ///
+    /// # Safety
+    /// The residents that made it must live, and no one may read the place.
+    pub unsafe fn copy(&self) {
+        // SAFETY: both places hold the bytes and do not overlap; the rest is promised by the caller.
+        unsafe { std::ptr::copy_nonoverlapping(self.from, self.to, self.bytes) };
+    }
 }
 
 // Number of elements read at a time. Reading a large file at once would double the resident pages.
@@ -44,6 +65,7 @@ impl<E: Element> Residents<E> {
             place: Storage::Nowhere,
             rank: 0,
             stride: 0,
+            bytes: 0,
             ledger,
             copy: None,
             _entry: entry,
@@ -71,7 +93,8 @@ impl<E: Element> Residents<E> {
         };
         let ledger = Ledger::default();
         let entry = ledger.enter(Purpose::Resident, bytes as u64);
-        let residents = Residents::<E> { place, rank, stride, ledger, copy: None, _entry: entry, element: PhantomData };
+        let residents =
+            Residents::<E> { place, rank, stride, bytes, ledger, copy: None, _entry: entry, element: PhantomData };
         for (index, client) in clients.enumerate() {
             let start = residents.gradient(rank, index as u64).cast_mut();
             let mut at = 0;
@@ -86,20 +109,37 @@ impl<E: Element> Residents<E> {
         Ok(residents)
     }
 
-    /// Copies the first gradient, of `elements` elements, into private memory. The library's collectives then take their
+    /// Copies the gradients into private memory. The library's collectives then take their
     /// input from there: shared windows have small pages, from which MPI_Reduce took 1.6 times as long.
     ///
     /// # Errors
     /// If there is no memory.
-    pub fn with_private_copy(mut self, elements: u64) -> Result<Self, EngineError> {
-        let bytes = gradient_stride(elements, size_of::<E>()) as usize;
-        let copy = Buffer::entered(bytes, &self.ledger, Purpose::Resident)?;
-        // SAFETY: both have room for the elements, and the copy is new.
+    pub fn with_private_copy(mut self) -> Result<Self, EngineError> {
+        let copy = Buffer::entered(self.bytes, &self.ledger, Purpose::Resident)?;
+        // SAFETY: both have room for the gradients, and the copy is new.
         unsafe {
-            std::ptr::copy_nonoverlapping(self.gradient(self.rank, 0), copy.as_ptr().cast(), elements as usize);
+            std::ptr::copy_nonoverlapping(self.gradient(self.rank, 0).cast(), copy.as_ptr(), self.bytes);
         }
         self.copy = Some(copy);
         Ok(self)
+    }
+
+    /// The memory of this rank's gradients and of their private copy: starts and bytes.
+    pub fn memory(&self) -> Vec<(*const u8, usize)> {
+        let bytes = self.bytes;
+        let copy = self.copy.iter().map(|copy| (copy.as_ptr().cast_const(), bytes));
+        std::iter::once((self.gradient(self.rank, 0).cast(), bytes))
+            .chain(copy)
+            .filter(|(_, bytes)| *bytes > 0)
+            .collect()
+    }
+
+    /// The private copy of the `index`th gradient of this rank with the place of the gradient, and its bytes; None without a
+    /// copy.
+    pub fn private(&self, index: u64) -> Option<PrivateGradient> {
+        let from = self.copy.as_ref()?.as_ptr().wrapping_add((index * self.stride) as usize).cast_const();
+        let to = self.gradient(self.rank, index).cast_mut().cast();
+        Some(PrivateGradient { from, to, bytes: self.stride as usize })
     }
 
     /// Returns the first gradient where the MPI library should read it: the private copy, if there is one.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::engine::cold::{can_flush, flush};
 use crate::engine::entry::{Entry, Located};
 use crate::engine::incoming::RunIncoming;
 use crate::engine::ledger::{Entered, Ledger, Purpose};
@@ -10,6 +11,7 @@ use crate::engine::library::LibraryCalls;
 use crate::engine::outgoing::{RunOutgoing, SentFrom};
 use crate::engine::pace::Pace;
 use crate::engine::piece_task::PieceTask;
+use crate::engine::residents::PrivateGradient;
 use crate::engine::round_task::RoundTask;
 use crate::engine::spec::{Production, Spec};
 use crate::engine::sum_input::{SumInput, SumMemory};
@@ -18,7 +20,7 @@ use crate::engine::transport::{Shared, Transport};
 use crate::engine::{Buffer, EngineError, Residents};
 use crate::gradient::{Element, Range};
 use crate::plan::lowering::{Hold, Incoming, Kept, Lowering, Origin, SumTask, Taker, TaskRef};
-use crate::plan::{Residency, lower};
+use crate::plan::{Caches, IntraNode, Ready, Residency, Terms, lower};
 
 /// Time without progress after which a round is given up. Only a defect or a lost rank can cause this.
 const STALL: Duration = Duration::from_secs(300);
@@ -29,8 +31,11 @@ struct TaskBoard {
     /// Memory that the ranks of a node share for the round: entries, sums and finished ranges. Creating and dropping it
     /// is collective.
     window: Option<Box<dyn Shared>>,
-    /// Start of this rank's entries.
+    /// Start of the entries of this rank's tasks.
     entries: *mut u8,
+    /// Bytes of the entries of clients, which come before those of tasks, on each rank of the node; 0 if clients are not
+    /// checked.
+    of_clients: Vec<usize>,
     /// Location of each task of this rank.
     own: Vec<Located>,
 }
@@ -40,11 +45,31 @@ impl TaskBoard {
         base.wrapping_add(number * size_of::<Entry>()).cast()
     }
 
+    /// The start of the memory that `rank` shares for the round; null without a window.
+    fn start_of(&self, rank: usize) -> *mut u8 {
+        self.window.as_ref().map_or(std::ptr::null_mut(), |window| window.of(rank))
+    }
+
+    /// The entry of the `index`th client of `rank`; null if clients are not checked, or need not be on their own rank.
+    fn client(&self, rank: usize, index: u64) -> *const Entry {
+        if self.of_clients[rank] == 0 || rank == self.rank {
+            return std::ptr::null();
+        }
+        TaskBoard::entry(self.start_of(rank), index as usize).cast_const()
+    }
+
+    /// The entries of this rank's own clients.
+    fn own_clients(&self) -> impl Iterator<Item = &Entry> {
+        let count = self.of_clients[self.rank] / size_of::<Entry>();
+        // SAFETY: the window has an entry for each client of this rank, zero at first, and outlives the board.
+        (0..count).map(|index| unsafe { &*TaskBoard::entry(self.start_of(self.rank), index) })
+    }
+
     fn locate(&self, task: TaskRef) -> Located {
         if task.rank == self.rank {
             return self.own[task.number];
         }
-        let base = self.window.as_ref().map_or(std::ptr::null_mut(), |window| window.of(task.rank));
+        let base = self.start_of(task.rank).wrapping_add(self.of_clients[task.rank]);
         let entry = TaskBoard::entry(base, task.number);
         // SAFETY: the other rank's window has an entry for each of its tasks, written before the exchange in `prepare`.
         let offset = unsafe { (*entry).offset.load(Ordering::Acquire) };
@@ -91,6 +116,10 @@ pub struct Round<'a, E: Element> {
     kept: Vec<Kept>,
     /// The finished ranges that this rank receives.
     copies: Vec<(Range, Located)>,
+    /// This rank's gradients that the round copies into shared memory.
+    private: Vec<PrivateGradient>,
+    /// Memory that must be in no cache when the round begins: starts and bytes.
+    cold: Vec<(*const u8, usize)>,
     board: TaskBoard,
     stock: Stock,
 }
@@ -126,17 +155,33 @@ impl<'a, E: Element> Round<'a, E> {
         }
         // The window comes before anything that can fail on this rank alone, since other ranks take part in it and
         // would wait forever.
-        let window = match transport.max(u64::from(lowering.is_read()))? {
+        let of_clients = client_entries(&spec);
+        let own_clients = of_clients[transport.rank()];
+        let window_length = own_clients + window_bytes::<E>(&lowering);
+        if spec.terms.caches == Caches::Cold {
+            can_flush()?;
+        }
+        let window = match transport.max(u64::from(lowering.is_read() || own_clients > 0))? {
             0 => None,
-            _ => Some(transport.share(window_bytes::<E>(&lowering))?),
+            _ => Some(transport.share(window_length)?),
         };
         // A failure on this rank alone must not leave the others waiting, so all learn of it before any continues. This
         // exchange is also the barrier after which every entry's offset is set. The window lives beyond it, since
         // freeing the window is collective too.
-        let mut board = TaskBoard { rank: transport.rank(), window, entries: std::ptr::null_mut(), own: Vec::new() };
+        let entries = std::ptr::null_mut();
+        let mut board = TaskBoard { rank: transport.rank(), window, entries, of_clients, own: Vec::new() };
         let made = Self::make(spec, lowering, residents, &mut board, transport);
         let failed = transport.max(u64::from(made.is_err()))? > 0;
         let mut round = made?;
+        if round.spec.terms.ready == Ready::Copied {
+            let clients = (board.of_clients[board.rank] / size_of::<Entry>()) as u64;
+            round.private = (0..clients).filter_map(|index| residents.private(index)).collect();
+        }
+        if round.spec.terms.caches == Caches::Cold {
+            round.cold = residents.memory();
+            let window = board.window.iter().map(|window| (window.own().cast_const(), window_length));
+            round.cold.extend(window);
+        }
         round.board = board;
         if failed {
             return Err(EngineError::Elsewhere);
@@ -169,14 +214,14 @@ impl<'a, E: Element> Round<'a, E> {
         for task in sums {
             let memory = sum_memory(&task, areas, board, &mut stock)?;
             let passed = task.hold == Hold::PassThrough && !task.in_rounds;
-            let inputs =
-                SumInput::of(
-                    &task,
-                    &spec,
-                    |host, client| {
-                        if passed { residents.library_input() } else { resident(host, client) }
-                    },
-                );
+            let inputs = SumInput::of(
+                &task,
+                &spec,
+                |host, client| {
+                    if passed { residents.library_input() } else { resident(host, client) }
+                },
+                |host, client| board.client(host, client - spec.layout.clients_on(host, spec.problem.clients()).start),
+            );
             if task.in_rounds {
                 round_sums.push(RoundTask::new(task, memory, inputs));
             } else {
@@ -220,7 +265,15 @@ impl<'a, E: Element> Round<'a, E> {
             answers,
             kept,
             copies,
-            board: TaskBoard { rank, window: None, entries: std::ptr::null_mut(), own: Vec::new() },
+            private: Vec::new(),
+            cold: Vec::new(),
+            board: TaskBoard {
+                rank,
+                window: None,
+                entries: std::ptr::null_mut(),
+                of_clients: Vec::new(),
+                own: Vec::new(),
+            },
             stock,
         })
     }
@@ -238,8 +291,8 @@ impl<'a, E: Element> Round<'a, E> {
             let result = stock.take(result_bytes, Purpose::Result)?.cast();
             return Ok(Areas { shared_sums: std::ptr::null_mut(), private_sums, result });
         };
-        board.entries = window.own();
-        let shared_sums = window.own().wrapping_add(entries);
+        board.entries = window.own().wrapping_add(board.of_clients[board.rank]);
+        let shared_sums = board.entries.wrapping_add(entries);
         stock.entered.push(stock.ledger.enter(Purpose::Accumulators, lowering.shared_hold_bytes));
         let result = if lowering.shares_result {
             stock.entered.push(stock.ledger.enter(Purpose::Result, result_bytes));
@@ -268,8 +321,26 @@ impl<'a, E: Element> Round<'a, E> {
         for (_, located) in &self.copies {
             located.entry().produced.store(0, Ordering::Relaxed);
         }
+        self.board.own_clients().for_each(|client| client.set_ready(false));
         self.pace.reset();
         self.tokens.clear();
+        if self.spec.terms.caches == Caches::Cold {
+            self.cool();
+        }
+    }
+
+    /// Makes memory as a round finds it that has not run before: pages of private memory are not there, and gradients and
+    /// shared memory are in no cache. Pages of shared memory stay, as other ranks have mapped them.
+    fn cool(&self) {
+        self.stock
+            .buffers
+            .iter()
+            .chain(self.library.iter().flat_map(LibraryCalls::buffers))
+            .for_each(Buffer::give_back);
+        for &(start, bytes) in &self.cold {
+            // SAFETY: memory of the residents and of the window, which both outlive the round.
+            unsafe { flush(start, bytes) };
+        }
     }
 
     /// Carries out this rank's part. Returns when its tasks are done and its messages are sent.
@@ -277,6 +348,14 @@ impl<'a, E: Element> Round<'a, E> {
     /// # Errors
     /// If the transport fails or there is no progress for 300 s.
     pub fn run(&mut self, transport: &mut dyn Transport) -> Result<(), EngineError> {
+        let mut private = self.private.iter();
+        for client in self.board.own_clients() {
+            if let Some(gradient) = private.next() {
+                // SAFETY: the residents outlive the round. The other ranks read the place after the flag is set.
+                unsafe { gradient.copy() };
+            }
+            client.set_ready(true);
+        }
         let mut idle_since: Option<Instant> = None;
         let mut idle_turns = 0u32;
         loop {
@@ -449,6 +528,19 @@ impl<'a, E: Element> Round<'a, E> {
 
 /// Alignment of the finished ranges in a window, bytes.
 const ALIGNMENT: u64 = 128;
+
+/// Returns, for each rank, the bytes of an entry for each of its clients. There are none if nobody checks that clients are
+/// ready, or if the rank is alone on its node.
+fn client_entries(spec: &Spec<'_>) -> Vec<usize> {
+    let Terms { ready, intra_node, residency, .. } = spec.terms;
+    let read = ready != Ready::Assumed && (intra_node, residency) == (IntraNode::Shared, Residency::Resident);
+    let clients = |rank: usize| {
+        let clients = spec.layout.clients_on(rank, spec.problem.clients());
+        let shared = read && spec.layout.ranks_on_node(spec.layout.node_of(rank)).len() > 1;
+        if shared { (clients.end - clients.start) as usize * size_of::<Entry>() } else { 0 }
+    };
+    (0..spec.layout.ranks()).map(clients).collect()
+}
 
 /// Returns the size of the memory that a rank shares with its node, bytes: entries, and sums and finished ranges that
 /// others read.

@@ -82,8 +82,7 @@ impl<E: Element> RoundTask<E> {
         let from = range.start - self.task.range.start;
         let SumInput::Delivered { weight } = self.inputs[input] else { return false };
         let in_place = self.inputs[..input].iter().zip(&self.done[..input]).rev();
-        let with =
-            in_place.take_while(|(input, done)| **done == from && matches!(input, SumInput::InPlace { .. })).count();
+        let with = in_place.take_while(|(input, done)| **done == from && is_in_place(input)).count();
         let first = input - with;
         if from != self.done[input] || from + range.len() > self.limit(first) {
             return false;
@@ -98,7 +97,7 @@ impl<E: Element> RoundTask<E> {
     /// Collects the terms of `inputs`, gradients in memory, for elements from `element` on.
     fn add_terms(&mut self, inputs: std::ops::Range<usize>, element: u64) {
         for input in &self.inputs[inputs] {
-            if let SumInput::InPlace { data, weight } = *input {
+            if let SumInput::InPlace { data, weight, .. } = *input {
                 self.terms.push(Term::Weighted { data: data.wrapping_add(element as usize), weight });
             }
         }
@@ -108,7 +107,7 @@ impl<E: Element> RoundTask<E> {
     /// whether an input that a stream delivers comes after them, which is then added in the same pass.
     fn in_place(&self, input: usize, from: u64) -> (usize, bool) {
         let rest = self.inputs.iter().zip(&self.done).skip(input);
-        let row = rest.take_while(|(input, done)| **done == from && matches!(input, SumInput::InPlace { .. })).count();
+        let row = rest.take_while(|(input, done)| **done == from && is_in_place(input)).count();
         (row, matches!(self.inputs.get(input + row), Some(SumInput::Delivered { .. })))
     }
 
@@ -156,6 +155,7 @@ impl<E: Element> RoundTask<E> {
         self.terms.clear();
         let element = self.task.range.start + from;
         match self.inputs[input] {
+            SumInput::InPlace { .. } if !self.inputs[input].is_there() => (input, 0),
             SumInput::InPlace { .. } => {
                 let (row, is_followed) = self.in_place(input, from);
                 self.add_terms(input..input + row, element);
@@ -178,4 +178,9 @@ impl<E: Element> RoundTask<E> {
             SumInput::Delivered { .. } => (input, 0),
         }
     }
+}
+
+/// True if the input is a gradient in memory that is there.
+fn is_in_place<E: Element>(input: &SumInput<E>) -> bool {
+    matches!(input, SumInput::InPlace { .. }) && input.is_there()
 }

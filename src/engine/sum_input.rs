@@ -1,6 +1,6 @@
 //! The inputs and the memory of a sum. Both kinds of sum use them: those formed piece by piece and those in rounds.
 
-use crate::engine::entry::Located;
+use crate::engine::entry::{Entry, Located};
 use crate::engine::kernels::Term;
 use crate::engine::reach::map_for_reading;
 use crate::engine::spec::Spec;
@@ -10,8 +10,9 @@ use crate::plan::lowering::{Feed, Hold, SumTask, TaskRef};
 /// One input, as the sum reads it.
 #[derive(Clone, Copy)]
 pub(super) enum SumInput<E: Element> {
-    /// A gradient in memory: the address of its element 0.
-    InPlace { data: *const E, weight: E::Acc },
+    /// A gradient in memory: the address of its element 0, and the entry of the client if it must be checked before, else
+    /// null.
+    InPlace { data: *const E, weight: E::Acc, ready: *const Entry },
     /// A client of this rank, whose gradient is generated piece by piece.
     Produced { client: u64, weight: E::Acc },
     /// A partial sum on this node, available as far as it has been formed, with the first element that it holds and
@@ -35,13 +36,19 @@ pub(super) struct SumMemory<E: Element> {
 }
 
 impl<E: Element> SumInput<E> {
-    /// Returns the inputs of `task`. `resident` returns the address of a gradient's element 0. Partial sums of this node
-    /// are connected later, by [`SumInput::connect`].
-    pub fn of(task: &SumTask, spec: &Spec<'_>, resident: impl Fn(usize, u64) -> *const E) -> Vec<Self> {
+    /// Returns the inputs of `task`. `resident` returns the address of element 0 of a client's gradient on a rank, and
+    /// `ready` the entry that tells whether it is there, or null. Partial sums of this node are connected later, by
+    /// [`SumInput::connect`].
+    pub fn of(
+        task: &SumTask,
+        spec: &Spec<'_>,
+        resident: impl Fn(usize, u64) -> *const E,
+        ready: impl Fn(usize, u64) -> *const Entry,
+    ) -> Vec<Self> {
         let weight = |client: u64| E::Acc::from_f64(spec.problem.weights[client as usize]);
         let input = |feed: &Feed| match *feed {
             Feed::Resident { client, rank } => {
-                SumInput::InPlace { data: resident(rank, client), weight: weight(client) }
+                SumInput::InPlace { data: resident(rank, client), weight: weight(client), ready: ready(rank, client) }
             }
             Feed::Produced { client } => SumInput::Produced { client, weight: weight(client) },
             Feed::Growing { task, range, hold } => {
@@ -59,6 +66,15 @@ impl<E: Element> SumInput<E> {
     pub fn connect(&mut self, locate: impl Fn(TaskRef) -> Located) {
         if let SumInput::Growing { task, located, .. } = self {
             *located = locate(*task);
+        }
+    }
+
+    /// True unless the input is a gradient that its rank has not told to be there.
+    pub fn is_there(&self) -> bool {
+        match *self {
+            // SAFETY: the entry lies in memory of the round, which outlives its readers.
+            SumInput::InPlace { ready, .. } if !ready.is_null() => unsafe { (*ready).is_ready() },
+            _ => true,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Comparisons and cells are numbered from 0 by nested loops over the lists as written. From the outermost inwards,
 //! nodes, models, dtype, clients, roles and end make comparisons; strategies, across, radix, closing, algorithm, shards,
-//! flow, intra_node, order and ceiling make cells. Cell numbers continue through all comparisons. The same experiment always gets the same numbers.
+//! flow, intra_node, order, ready, caches and ceiling make cells. Cell numbers continue through all comparisons. The same experiment always gets the same numbers.
 
 use std::fmt;
 
@@ -10,7 +10,9 @@ use crate::experiment::knobs::FlowChoice;
 use crate::experiment::size::Size;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
-use crate::plan::{Choices, End, Form, IntraNode, Order, Residency, Roles};
+use itertools::iproduct;
+
+use crate::plan::{Caches, Choices, End, Form, IntraNode, Order, Ready, Residency, Roles};
 
 /// A problem on a layout. Its cells are measured together, in blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,14 +75,24 @@ pub struct Cell {
     pub intra_node: IntraNode,
     /// The order of summation.
     pub order: Order,
+    /// Whether neighbours' gradients are known to be there.
+    pub ready: Ready,
+    /// Whether caches and pages are warm.
+    pub caches: Caches,
     /// Memory limit on one aggregator, bytes; None for no limit.
     pub ceiling: Option<u64>,
 }
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cell { strategy, form, shards, flow, intra_node, order, ceiling, .. } = self;
+        let Cell { strategy, form, shards, flow, intra_node, order, ready, caches, ceiling, .. } = self;
         write!(f, "{strategy}{form}, M = {shards}, flow {flow}, {intra_node}, order {order}")?;
+        if *ready != Ready::default() {
+            write!(f, ", ready {ready}")?;
+        }
+        if *caches != Caches::default() {
+            write!(f, ", caches {caches}")?;
+        }
         match ceiling {
             Some(bytes) => write!(f, ", ceiling {}", Size(*bytes)),
             None => Ok(()),
@@ -98,6 +110,8 @@ pub(crate) struct Variants<'a> {
     pub flow: &'a [FlowChoice],
     pub intra_node: &'a [IntraNode],
     pub order: &'a [Order],
+    pub ready: &'a [Ready],
+    pub caches: &'a [Caches],
     pub ceiling: &'a [Option<u64>],
 }
 
@@ -106,10 +120,11 @@ impl<'a> Variants<'a> {
     pub fn count(&self, end: End, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
         let count = |(strategy, choices): (&String, &Choices<'_>)| {
             let knobs = knobs(strategy);
-            let Variants { shards, flow, intra_node, order, ceiling, .. } = self.heeded(end, knobs);
+            let Variants { shards, flow, intra_node, order, ready, caches, ceiling, .. } = self.heeded(end, knobs);
             let forms = knobs.forms(end, *choices).len();
-            let lengths = [forms, shards.len(), flow.len(), intra_node.len(), order.len(), ceiling.len()];
-            lengths.iter().fold(1u64, |cells, length| cells.saturating_mul(*length as u64))
+            let lengths =
+                [shards.len(), flow.len(), intra_node.len(), order.len(), ready.len(), caches.len(), ceiling.len()];
+            std::iter::once(&forms).chain(&lengths).fold(1u64, |cells, length| cells.saturating_mul(*length as u64))
         };
         self.strategies.iter().zip(self.choices).map(count).fold(0, u64::saturating_add)
     }
@@ -129,18 +144,12 @@ impl<'a> Variants<'a> {
 
     /// Adds the cells of the first strategy in one form.
     fn add_cells(&self, first: u64, form: Form, cells: &mut Vec<Cell>) {
-        for &shards in self.shards {
-            for &flow in self.flow {
-                for &intra_node in self.intra_node {
-                    for &order in self.order {
-                        for &ceiling in self.ceiling {
-                            let index = first + cells.len() as u64;
-                            let strategy = self.strategies[0].clone();
-                            cells.push(Cell { index, strategy, form, shards, flow, intra_node, order, ceiling });
-                        }
-                    }
-                }
-            }
+        let sweep =
+            iproduct!(self.shards, self.flow, self.intra_node, self.order, self.ready, self.caches, self.ceiling);
+        for (&shards, &flow, &intra_node, &order, &ready, &caches, &ceiling) in sweep {
+            let index = first + cells.len() as u64;
+            let strategy = self.strategies[0].clone();
+            cells.push(Cell { index, strategy, form, shards, flow, intra_node, order, ready, caches, ceiling });
         }
     }
 
@@ -151,6 +160,7 @@ impl<'a> Variants<'a> {
             flow: if knobs.flow { self.flow } else { &[FlowChoice::Whole] },
             intra_node: if knobs.intra_node { self.intra_node } else { &self.intra_node[..1] },
             order: if knobs.order { self.order } else { &self.order[..1] },
+            ready: if knobs.ready { self.ready } else { &[Ready::Assumed] },
             ..*self
         }
     }

@@ -6,7 +6,7 @@ use strum::VariantArray;
 use crate::experiment::readable::Readable;
 use crate::gradient::Dtype;
 use crate::gradient::source::FileKind;
-use crate::plan::{Closing, End, IntraNode, Order, Residency, Way};
+use crate::plan::{Caches, Closing, End, IntraNode, Order, Ready, Residency, Way};
 
 /// Least similarity of a known name for it to be suggested.
 const ALIKE: f64 = 0.5;
@@ -27,12 +27,14 @@ macro_rules! named {
 }
 
 named! {
+    Caches: "caches",
     Closing: "closing",
     Dtype: "dtype",
     End: "end",
     FileKind: "format",
     IntraNode: "intra_node",
     Order: "order",
+    Ready: "ready",
     Residency: "residency",
     Way: "across",
 }

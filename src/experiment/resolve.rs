@@ -134,6 +134,8 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         flow: written.flow.values(),
         intra_node: written.intra_node.values(),
         order: written.order.values(),
+        ready: written.ready.values(),
+        caches: written.caches.values(),
         ceiling: &ceilings,
     };
     resolver.check_cells(&[

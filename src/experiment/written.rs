@@ -18,12 +18,12 @@ use crate::experiment::readable::{Readable, some};
 use crate::experiment::settings::{NativeCalls, Repeat};
 use crate::gradient::Dtype;
 use crate::plan::form::LEAST_RADIX;
-use crate::plan::{Closing, End, IntraNode, Order, Roles, Way};
+use crate::plan::{Caches, Closing, End, IntraNode, Order, Ready, Roles, Way};
 
 // The schema (configs/experiment.schema.json) takes its descriptions from the doc comments of the fields.
 
 /// An experiment of gradshard. A list in nodes, models, dtype, clients, shards, strategies, radix, across,
-/// closing, flow, roles, intra_node, order or end spans a sweep: every combination is measured.
+/// closing, flow, roles, intra_node, order, ready, caches or end spans a sweep: every combination is measured.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "gradshard experiment", example = example())]
@@ -136,6 +136,15 @@ pub struct WrittenExperiment {
     #[serde(default = "default_order", deserialize_with = "OneOrMany::read")]
     pub order: OneOrMany<Order>,
 
+    /// Whether a rank knows that its neighbours' gradients are there, or reads a flag a client inside the clock, for strategies
+    /// that read them in shared memory. Default assumed.
+    #[serde(default = "default_ready", deserialize_with = "OneOrMany::read")]
+    pub ready: OneOrMany<Ready>,
+
+    /// Whether rounds find caches and pages warm, as the rounds before left them, or cold, as if none had been. Default warm.
+    #[serde(default = "default_caches", deserialize_with = "OneOrMany::read")]
+    pub caches: OneOrMany<Caches>,
+
     /// The state in which a round ends, up to which it is timed. Each end is a comparison of its own. Default
     /// everywhere.
     #[serde(default = "default_end", deserialize_with = "OneOrMany::read")]
@@ -181,6 +190,12 @@ fn default_intra_node() -> OneOrMany<IntraNode> {
 }
 fn default_order() -> OneOrMany<Order> {
     OneOrMany::One(Order::Client)
+}
+fn default_ready() -> OneOrMany<Ready> {
+    OneOrMany::One(Ready::Assumed)
+}
+fn default_caches() -> OneOrMany<Caches> {
+    OneOrMany::One(Caches::Warm)
 }
 fn default_end() -> OneOrMany<End> {
     OneOrMany::One(End::Everywhere)

@@ -17,7 +17,7 @@ use crate::job::setup::terms_of;
 use crate::job::start::misses_too_many;
 use crate::job::{JobContext, JobError, Prepared};
 use crate::plan::memory::resident;
-use crate::plan::{IntraNode, Layout, Residency};
+use crate::plan::{IntraNode, Layout, Ready, Residency};
 use crate::results::row::{BlockRow, RatioRow, Sample, Status};
 use crate::roofline::state::{MachineState, Parts, StateProbe};
 use crate::stats::{BlockOrder, Stopped, Stopping, StoppingRule};
@@ -63,14 +63,15 @@ pub struct KeptGradients {
     pub bytes: u64,
     /// Whether the ranks of the node share them.
     pub shared: bool,
-    /// Bytes of a private copy for the MPI library; 0 without one.
+    /// Bytes of a private copy, for the MPI library or for rounds that copy the gradients; 0 without one.
     pub copy: u64,
 }
 
 /// Returns the gradients that this rank keeps for `comparison`.
 ///
 /// A collective of the MPI library takes the gradient of a rank's only client as it lies. If strategies of gradshard's
-/// own make it lie in a shared window, the library gets a private copy, so that it does not pay for its neighbours.
+/// own make it lie in a shared window, the library gets a private copy, so that it does not pay for its neighbours. Rounds
+/// that copy their gradients into the window have them in private memory too.
 pub fn kept_gradients(
     prepared: &Prepared,
     comparison: &Comparison,
@@ -79,17 +80,19 @@ pub fn kept_gradients(
     rank: usize,
 ) -> Result<KeptGradients, JobError> {
     let mut kept = KeptGradients::default();
-    let mut library = false;
+    let (mut library, mut copied) = (false, false);
     for cell in &comparison.cells {
         let strategy = prepared.strategy(&cell.strategy)?;
         let terms = terms_of(comparison, cell, strategy, layout.nodes());
         kept.shared |= terms.intra_node == IntraNode::Shared && !strategy.needs_mpi();
         kept.bytes = resident(&prepared.problem(comparison, source, cell), layout, &terms, rank);
         library |= strategy.needs_mpi();
+        copied |= terms.ready == Ready::Copied;
     }
     let clients = layout.clients_on(rank, comparison.clients);
     let passed = clients.end - clients.start == 1 && source.weights().get(clients.start as usize) == Some(&1.0);
-    if library && passed && kept.shared && comparison.dtype.size() == comparison.dtype.accumulator_size() {
+    let takes_input = library && passed && comparison.dtype.size() == comparison.dtype.accumulator_size();
+    if kept.shared && (takes_input || copied) {
         kept.copy = kept.bytes;
     }
     Ok(kept)
@@ -198,7 +201,7 @@ fn prepare_session<'s, 'j, E: Element>(
         Residency::Streamed => Ok(Residents::none()),
         Residency::Resident => {
             let loaded = Residents::<E>::load(source, &contenders[0].problem, &layout, kept.shared, transport);
-            if kept.copy > 0 { loaded?.with_private_copy(comparison.elements) } else { loaded }
+            if kept.copy > 0 { loaded?.with_private_copy() } else { loaded }
         }
     });
     match settle(transport, loaded)? {

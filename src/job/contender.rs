@@ -305,6 +305,8 @@ pub fn identity(
         roles: if comparison.roles == Roles::Colocated { Hosting::Colocated } else { Hosting::Dedicated },
         intra_node: terms.intra_node,
         order: terms.order,
+        ready: terms.ready,
+        caches: terms.caches,
         end: comparison.end,
         residency: comparison.residency,
         ceiling_bytes: cell.ceiling.map(|bytes| bytes as f64),

@@ -139,7 +139,8 @@ pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn
         }
     };
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
-    Terms { dtype: comparison.dtype, flow, intra_node, order: cell.order, residency: comparison.residency }
+    let experiment::Cell { order, ready, caches, .. } = *cell;
+    Terms { dtype: comparison.dtype, flow, intra_node, order, residency: comparison.residency, ready, caches }
 }
 
 /// Reads the experiment on rank 0, then parses and resolves it on every rank with `strategies` as the known ones.

@@ -1,37 +1,21 @@
 //! Families: what a plan is, read from its steps and not from a strategy's name.
 
+use crate::plan::words::words;
 use crate::plan::{Call, End, Input, Kind, Layout, Plan, Problem, Step};
 
-/// The answer that a strategy stands for.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum Family {
-    #[default]
-    /// The gradient is split: several ranks, and several nodes where there are any, finish ranges of the result.
-    Sharded,
-    /// Clients are split: sums of some of them are summed further, and one rank finishes the result.
-    Tree,
-    /// One rank takes every client's gradient and finishes the result.
-    Server,
-    /// A collective of the MPI library sums, by an algorithm of its own.
-    Library,
+words! {
+    /// The answer that a strategy stands for.
+    pub enum Family {
+        #[default]
+        /// The gradient is split: several ranks, and several nodes where there are any, finish ranges of the result.
+        Sharded,
+        /// Clients are split: sums of some of them are summed further, and one rank finishes the result.
+        Tree,
+        /// One rank takes every client's gradient and finishes the result.
+        Server,
+        /// A collective of the MPI library sums, by an algorithm of its own.
+        Library,
+    }
 }
 
 /// The family of a plan.

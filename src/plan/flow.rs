@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::gradient::Dtype;
+use crate::plan::words::words;
 
 /// How data moves through an aggregator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,87 +55,66 @@ impl Flow {
     }
 }
 
-/// How ranks of one node reach each other's data.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum IntraNode {
-    #[default]
-    /// An aggregator sums straight out of its neighbours' memory.
-    Shared,
-    /// Everything between ranks is a message.
-    Messages,
+words! {
+    /// How ranks of one node reach each other's data.
+    pub enum IntraNode {
+        #[default]
+        /// An aggregator sums straight out of its neighbours' memory.
+        Shared,
+        /// Everything between ranks is a message.
+        Messages,
+    }
 }
 
-/// The order in which an aggregator adds its inputs.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum Order {
-    #[default]
-    /// As the plan lists them: clients by number.
-    Client,
-    /// The same, but starting with the aggregator's own rank.
-    Rotated,
-    /// As they arrive; sums then differ in their last bits from run to run.
-    Arrival,
+words! {
+    /// The order in which an aggregator adds its inputs.
+    pub enum Order {
+        #[default]
+        /// As the plan lists them: clients by number.
+        Client,
+        /// The same, but starting with the aggregator's own rank.
+        Rotated,
+        /// As they arrive; sums then differ in their last bits from run to run.
+        Arrival,
+    }
 }
 
-/// The place of the clients' gradients during a round.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum Residency {
-    #[default]
-    /// In memory before the clock starts.
-    Resident,
-    /// Produced piece by piece while the clock runs.
-    Streamed,
+words! {
+    /// The place of the clients' gradients during a round.
+    pub enum Residency {
+        #[default]
+        /// In memory before the clock starts.
+        Resident,
+        /// Produced piece by piece while the clock runs.
+        Streamed,
+    }
+}
+
+words! {
+    /// What a rank knows of its neighbours' gradients when the clock starts.
+    pub enum Ready {
+        #[default]
+        /// They lie there: the ranks met before.
+        Assumed,
+        /// Nothing: before it reads a gradient of another rank, it reads a flag that this rank sets inside the clock. A
+        /// collective of the MPI library must find out the same.
+        Checked,
+        /// They are elsewhere: inside the clock each rank copies its gradients out of private memory, where real updates
+        /// arrive, into memory that the node shares, and then sets their flags.
+        Copied,
+    }
+}
+
+words! {
+    /// The memory as a round finds it.
+    pub enum Caches {
+        #[default]
+        /// As the rounds before left it: every page was touched, and what fits into caches may be there.
+        Warm,
+        /// As if no round had been before: gradients are in no cache, and large private buffers are touched for the first time
+        /// while the clock runs.
+        Cold,
+    }
 }
 
 /// Everything that a cell adds to a plan.
@@ -150,4 +130,8 @@ pub struct Terms {
     pub order: Order,
     /// Resident or streamed gradients.
     pub residency: Residency,
+    /// Whether gradients of other ranks of the node are known to be there.
+    pub ready: Ready,
+    /// Whether caches and pages are warm.
+    pub caches: Caches,
 }

@@ -2,45 +2,28 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::plan::End;
 use crate::plan::algorithm::Algorithm;
 use crate::plan::shape::{Binomial, Circulant, Digits, Ring, Shape, Star, TwoTrees};
+use crate::plan::words::words;
 
-/// The way in which sums or finished ranges travel between ranks or nodes.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Way {
-    #[default]
-    /// Straight from everyone to the owner.
-    Direct,
-    /// From each to the next: a ring, or with one owner a chain.
-    Ring,
-    /// In ⌈log₂P⌉ rounds on a circulant graph.
-    Circulant,
-    /// In rounds by the digits of the distance, in the number system of `radix`.
-    Radix,
-    /// Along a binomial tree.
-    Binomial,
-    /// Half along one binary tree and half along another.
-    TwoTree,
+words! {
+    /// The way in which sums or finished ranges travel between ranks or nodes.
+    pub enum Way {
+        #[default]
+        /// Straight from everyone to the owner.
+        Direct,
+        /// From each to the next: a ring, or with one owner a chain.
+        Ring,
+        /// In ⌈log₂P⌉ rounds on a circulant graph.
+        Circulant,
+        /// In rounds by the digits of the distance, in the number system of `radix`.
+        Radix,
+        /// Along a binomial tree.
+        Binomial,
+        /// Half along one binary tree and half along another.
+        TwoTree,
+    }
 }
 
 impl Way {
@@ -62,41 +45,25 @@ impl Way {
     }
 }
 
-/// The way in which finished ranges reach the ranks that want them.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Closing {
-    #[default]
-    /// To the clients along the way of the sums, backwards; to the root straight.
-    Back,
-    /// Straight from the rank that has finished the range.
-    Direct,
-    /// From each to the next: allgather by a ring, or from one root a chain.
-    Ring,
-    /// In ⌈log₂P⌉ rounds on a circulant graph (allgather of Bruck and Träff).
-    Circulant,
-    /// Along a binomial tree: to the clients a broadcast, to the root a gather.
-    Binomial,
-    /// Half of each range along one binary tree and half along another.
-    TwoTree,
-    /// A piece of the range to each, which then go around a ring (broadcast of long messages; van de Geijn).
-    ScatterAllgather,
+words! {
+    /// The way in which finished ranges reach the ranks that want them.
+    pub enum Closing {
+        #[default]
+        /// To the clients along the way of the sums, backwards; to the root straight.
+        Back,
+        /// Straight from the rank that has finished the range.
+        Direct,
+        /// From each to the next: allgather by a ring, or from one root a chain.
+        Ring,
+        /// In ⌈log₂P⌉ rounds on a circulant graph (allgather of Bruck and Träff).
+        Circulant,
+        /// Along a binomial tree: to the clients a broadcast, to the root a gather.
+        Binomial,
+        /// Half of each range along one binary tree and half along another.
+        TwoTree,
+        /// A piece of the range to each, which then go around a ring (broadcast of long messages; van de Geijn).
+        ScatterAllgather,
+    }
 }
 
 impl Closing {

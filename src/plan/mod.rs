@@ -42,6 +42,7 @@ pub mod step;
 pub mod strategies;
 pub mod traffic;
 pub mod wanted;
+mod words;
 
 pub use algorithm::{Algorithm, Offered};
 pub use call::Call;
@@ -49,7 +50,7 @@ pub use check::{Fault, Tally, check};
 pub use end::End;
 pub use explicit::ExplicitPlan;
 pub use family::{Family, family};
-pub use flow::{Flow, IntraNode, Order, Residency, Terms};
+pub use flow::{Caches, Flow, IntraNode, Order, Ready, Residency, Terms};
 pub use form::{Choices, Closing, Form, Way};
 pub use layout::{Layout, Roles};
 pub use lowering::{Lowering, lower};

@@ -117,11 +117,13 @@ impl<'f> Contest<'f> {
     /// The cell's strategy, with the properties that distinguish it from other cells of the same strategy.
     pub fn name(&self, cell: &CellRow) -> String {
         let same: Vec<&&CellRow> = self.cells.iter().filter(|other| other.formed() == cell.formed()).collect();
-        let told: [(bool, String); 5] = [
+        let told: [(bool, String); 7] = [
             (same.iter().any(|other| other.shards != cell.shards), format!("M {}", cell.shards)),
             (same.iter().any(|other| other.flow != cell.flow), printable(&cell.flow)),
             (same.iter().any(|other| other.order != cell.order), cell.order.to_string()),
             (same.iter().any(|other| other.intra_node != cell.intra_node), cell.intra_node.to_string()),
+            (same.iter().any(|other| other.ready != cell.ready), format!("ready {}", cell.ready)),
+            (same.iter().any(|other| other.caches != cell.caches), format!("caches {}", cell.caches)),
             (same.iter().any(|other| other.ceiling_bytes != cell.ceiling_bytes), ceiling(cell)),
         ];
         let told: Vec<String> = told.into_iter().filter(|(differs, _)| *differs).map(|(_, text)| text).collect();

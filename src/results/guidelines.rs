@@ -182,8 +182,16 @@ fn sizes(
         for ((_, _, shards), timed) in of.iter().filter(|((other, ..), _)| *other == strategy) {
             let row = timed[0].row;
             let rest = format!(
-                "{} {} {} {} {} {} {} {shards}",
-                row.dtype, row.roles, row.end, row.residency, row.order, row.intra_node, row.clients
+                "{} {} {} {} {} {} {} {} {} {shards}",
+                row.dtype,
+                row.roles,
+                row.end,
+                row.residency,
+                row.order,
+                row.intra_node,
+                row.ready,
+                row.caches,
+                row.clients
             );
             series.entry((point.clone(), rest)).or_default().insert(row.elements, timed);
         }

@@ -8,7 +8,7 @@ use super::column::{Word, table, word};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
 use crate::plan::form::LEAST_RADIX;
-use crate::plan::{Algorithm, Closing, End, Family, Form, IntraNode, Order, Residency, Way};
+use crate::plan::{Algorithm, Caches, Closing, End, Family, Form, IntraNode, Order, Ready, Residency, Way};
 use crate::roofline::share::Bottleneck;
 use crate::stats::interference::Interference;
 use crate::stats::{StopReason, Verdict};
@@ -61,6 +61,8 @@ impl Word for Dtype {}
 impl Word for Hosting {}
 impl Word for IntraNode {}
 impl Word for Order {}
+impl Word for Caches {}
+impl Word for Ready {}
 impl Word for Residency {}
 impl Word for End {}
 impl Word for Way {}
@@ -166,6 +168,8 @@ table! {
         roles: Hosting, "text", since 1, "colocated or dedicated";
         intra_node: IntraNode, "text", since 1, "shared or messages";
         order: Order, "text", since 1, "order of summation: client, rotated or arrival";
+        ready: Ready, "text", since 6, "whether ranks know that their neighbours' gradients are there (assumed) or read a flag a client inside the clock (checked)";
+        caches: Caches, "text", since 6, "memory as rounds find it: warm, as the rounds before left it, or cold: no gradient in a cache, and private buffers from 1 MiB on not touched";
         end: End, "text", since 5, "state in which a round ends: scattered, root or everywhere";
         residency: Residency, "text", since 1, "resident or streamed gradients";
         samples: u64, "1", since 1, "number of timed rounds";

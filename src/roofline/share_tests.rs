@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::*;
 use crate::gradient::Dtype;
-use crate::plan::{Flow, IntraNode, Order, Roles, strategies};
+use crate::plan::{Caches, Flow, IntraNode, Order, Ready, Roles, strategies};
 use crate::roofline::figures::{NodeLimits, PairLimits, WireLimits};
 
 const MIB: u64 = 1 << 20;
 
 fn terms(dtype: Dtype, residency: Residency) -> Terms {
-    Terms { dtype, flow: Flow::Whole, intra_node: IntraNode::Shared, order: Order::Client, residency }
+    let (flow, intra_node, ready) = (Flow::Whole, IntraNode::Shared, Ready::Assumed);
+    Terms { dtype, flow, intra_node, order: Order::Client, residency, ready, caches: Caches::Warm }
 }
 
 struct ShareCase {

@@ -1,5 +1,12 @@
 //! Autocorrelation of samples: do successive blocks depend on each other?
 
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+
+/// Least number of samples for which means of batches check the lag-1 autocorrelation.
+const ENOUGH_FOR_BATCHES: usize = 40;
+/// Probability that the check finds something in samples that the lag-1 autocorrelation describes.
+const FALSE_ALARM: f64 = 0.01;
+
 /// The lag-1 autocorrelation of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Autocorrelation {
@@ -24,9 +31,35 @@ pub fn threshold(samples: u64) -> f64 {
 /// 1946). r is the lag-1 autocorrelation corrected for its bias, max(0, r₁ + (1 + 3 r₁) / n): the expectation of r₁ is
 /// about ρ − (1 + 3ρ) / n (Kendall 1954; Marriott and Pope 1954). The factor is at most √n, for which the samples would
 /// count as one. It is 1 for fewer than 3 samples, for equal samples, and where samples do not resemble the ones before.
+///
+/// Slow changes below the noise hardly show in r₁. From 40 samples on, the factor is therefore checked against the means of
+/// batches of ⌈√n⌉ samples (Alexopoulos and Seila 1996). If these vary more than the factor allows, by a χ² test at the 1 %
+/// level, their variance determines the factor.
 pub fn widening(series: &[f64]) -> f64 {
     let n = series.len() as f64;
-    Autocorrelation::of(series).map_or(1.0, |found| (n / found.effective_samples).sqrt())
+    let by_lag = Autocorrelation::of(series).map_or(1.0, |found| (n / found.effective_samples).sqrt());
+    by_batches(series, by_lag).unwrap_or(by_lag)
+}
+
+/// Returns the factor by the means of batches, if it is greater than `by_lag` beyond chance.
+fn by_batches(series: &[f64], by_lag: f64) -> Option<f64> {
+    let length = (series.len() as f64).sqrt().ceil() as usize;
+    if series.len() < ENOUGH_FOR_BATCHES {
+        return None;
+    }
+    // The first samples are left out if the batches do not fill the series.
+    let means: Vec<f64> =
+        series[series.len() % length..].chunks(length).map(|batch| batch.iter().sum::<f64>() / length as f64).collect();
+    let freedom = means.len() as f64 - 1.0;
+    let ratio = length as f64 * variance(&means) / variance(series);
+    let most = ChiSquared::new(freedom).ok()?.inverse_cdf(1.0 - FALSE_ALARM) / freedom;
+    (ratio > most * by_lag.powi(2)).then(|| ratio.sqrt().min((series.len() as f64).sqrt()))
+}
+
+/// The variance of `values` about their mean, with n − 1.
+fn variance(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)
 }
 
 impl Autocorrelation {
@@ -97,6 +130,20 @@ mod tests {
         assert_eq!(widening(&[1.0, -1.0, 1.0, -1.0, 1.0]), 1.0);
         assert_eq!((widening(&[1.0, 2.0]), widening(&[1.0; 10])), (1.0, 1.0));
         assert_eq!(widening(&[1.0, 2.0, 3.0, 4.0]), 2.0);
+    }
+
+    /// Noise of ±1 that alternates, on a level that changes by 2 after half of the samples: r₁ is nearly 0, but the means of
+    /// batches differ.
+    #[test]
+    fn slow_changes_below_the_noise_are_found_by_batches() {
+        let noise = |at: usize| if at.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let steady: Vec<f64> = (0..64).map(noise).collect();
+        let shifted: Vec<f64> = (0..64).map(|at| noise(at) + if at < 32 { 1.0 } else { -1.0 }).collect();
+        assert!(Autocorrelation::of(&shifted).is_some_and(|found| found.lag1.abs() < 0.05));
+        assert_eq!(widening(&steady), 1.0);
+        // By hand: eight batches of 8 with means ±1, variance 8/7; all samples have the variance (64 + 64) / 63.
+        let expected = (8.0 * (8.0f64 / 7.0) / (128.0 / 63.0)).sqrt();
+        assert!((widening(&shifted) - expected).abs() < 1e-12, "{}", widening(&shifted));
     }
 
     #[test]

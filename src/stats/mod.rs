@@ -33,7 +33,7 @@ pub use log_ratios::{LogRatios, PairingError, Ratio};
 pub use signed_rank::least_blocks;
 pub use stopping::{Look, StopReason, Stopped, Stopping, StoppingRule};
 pub use summary::{Summary, summarise, summarise_at};
-pub use two_samples::{TwoSampleRatio, between_jobs, unpaired};
+pub use two_samples::{TwoSampleRatio, between_jobs, one_against_jobs, unpaired};
 pub use two_speeds::TwoSpeeds;
 pub use verdict::{Evidence, Judgement, Verdict, judge};
 pub use warm_up::WarmUp;

@@ -72,20 +72,38 @@ pub fn between_jobs(first: &[f64], second: &[f64], margin: f64, alpha: Alpha) ->
     let ((one, a, df_one), (other, b, df_other)) = (of(first)?, of(second)?);
     let error = (a + b).sqrt();
     let freedom = (a + b).powi(2) / (a * a / df_one + b * b / df_other);
-    let difference = one - other;
+    Some(by_student(one - other, error, freedom, margin, alpha))
+}
+
+/// Compares a single job with several. `one` is its median, seconds, and `jobs` holds the medians of the others. The interval
+/// is the prediction interval of a further job of their kind (Student's t of the log times, the variance 1 + 1/k times theirs).
+/// Returns None for fewer than two jobs, and for a median that is not above 0.
+pub fn one_against_jobs(one: f64, jobs: &[f64], margin: f64, alpha: Alpha) -> Option<TwoSampleRatio> {
+    let logs: Vec<f64> = jobs.iter().map(|median| median.ln()).collect();
+    let (mean, variance, count) = (logs.as_slice().mean(), logs.as_slice().variance(), jobs.len() as f64);
+    let difference = one.ln() - mean;
+    if jobs.len() < 2 || !difference.is_finite() {
+        return None;
+    }
+    let error = (variance * (1.0 + 1.0 / count)).sqrt();
+    Some(by_student(difference, error, count - 1.0, margin, alpha))
+}
+
+/// The ratio exp(`difference`), whose standard error on the logarithmic scale is `error` with `freedom` degrees of freedom.
+fn by_student(difference: f64, error: f64, freedom: f64, margin: f64, alpha: Alpha) -> TwoSampleRatio {
     let estimate = difference.exp();
     let reach = (1.0 + margin).ln();
     let Some(t) = StudentsT::new(0.0, 1.0, freedom).ok().filter(|_| error > 0.0) else {
-        // If the jobs of each side agree exactly, no standard error can be estimated.
-        return Some(TwoSampleRatio { estimate, interval: None, slower_p: 1.0, faster_p: 1.0 });
+        // If jobs of one kind agree exactly, no standard error can be estimated.
+        return TwoSampleRatio { estimate, interval: None, slower_p: 1.0, faster_p: 1.0 };
     };
     let half = t.inverse_cdf(1.0 - alpha.get() / 2.0) * error;
-    Some(TwoSampleRatio {
+    TwoSampleRatio {
         estimate,
         interval: Some(Interval { low: (difference - half).exp(), high: (difference + half).exp() }),
         slower_p: t.sf((difference - reach) / error),
         faster_p: t.cdf((difference + reach) / error),
-    })
+    }
 }
 
 /// The distribution of the rank-sum statistic U under the null hypothesis.
@@ -186,6 +204,21 @@ mod tests {
         assert_eq!(unpaired(&[], &base, 0.0, ALPHA), None);
         assert_eq!(unpaired(&[0.0], &base, 0.0, ALPHA), None);
         assert_eq!(unpaired(&[1.0, 1.1], &[1.0, 1.2], 0.0, ALPHA).expect("times").interval, None);
+    }
+
+    /// The logarithms of the jobs are −0.02 … 0.02, with the variance 0.00025; 2.776445 is the 97.5 % point of Student's t with
+    /// 4 degrees of freedom in the tables.
+    #[test]
+    fn a_single_job_must_leave_the_prediction_interval() {
+        let jobs = [-0.02, -0.01, 0.0, 0.01, 0.02].map(f64::exp);
+        let found = one_against_jobs(0.05f64.exp(), &jobs, 0.0, ALPHA).expect("jobs");
+        let half = 2.776_445 * (0.00025f64 * 1.2).sqrt();
+        let interval = found.interval.expect("several");
+        assert!((interval.low.ln() - (0.05 - half)).abs() < 1e-7 && (interval.high.ln() - (0.05 + half)).abs() < 1e-7);
+        // 0.05 exceeds the half-width by little, so the one-sided p-value is a little below 0.025.
+        assert!((0.02..0.025).contains(&found.slower_p) && found.faster_p > 0.97, "{found:?}");
+        assert_eq!(one_against_jobs(1.0, &jobs[..1], 0.0, ALPHA), None);
+        assert_eq!(one_against_jobs(1.0, &[1.0, 1.0], 0.0, ALPHA).expect("jobs").interval, None);
     }
 
     /// scipy.stats.ttest_ind(log x, log y, equal_var=False): the difference of the means, its confidence_interval(), and

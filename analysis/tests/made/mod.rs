@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use gradshard::gradient::Dtype;
 use gradshard::memory::KernelMemory;
 use gradshard::plan::Family;
-use gradshard::results::row::{CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
+use gradshard::results::row::{BlockRow, CellRow, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow};
 use gradshard::results::{Environment, Output, ResultFile};
 use gradshard::roofline::share::Bottleneck;
 use gradshard::stats::{StopReason, Verdict};
@@ -36,6 +36,13 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
     for comparison in 0..comparisons {
         let elements = 1 << (16 + comparison % 8);
         let mut baseline: Option<u64> = None;
+        let memory_bytes_per_s = Some(40e9);
+        file.blocks.extend((0..blocks).map(|block| BlockRow {
+            comparison,
+            block,
+            memory_bytes_per_s,
+            ..BlockRow::default()
+        }));
         for (index, (strategy, family)) in STRATEGIES.into_iter().enumerate() {
             for variant in 0..if family == Family::Sharded { variants } else { 1 } {
                 let shards = if family == Family::Sharded { 1 << variant } else { 1 };

@@ -13,7 +13,7 @@ use crate::experiment::weights::Weights;
 use crate::experiment::written::WrittenExperiment;
 use crate::gradient::Dtype;
 use crate::gradient::source::FileKind;
-use crate::plan::{End, IntraNode, Order, Residency, Roles};
+use crate::plan::{Caches, End, IntraNode, Order, Ready, Residency, Roles};
 
 fn read(text: &str) -> WrittenExperiment {
     parse(text, Path::new("configs/x.json")).unwrap_or_else(|error| panic!("{error}"))
@@ -67,6 +67,8 @@ fn every_field_is_read() {
         "roles": ["colocated", "dedicated", {"dedicated": 4}],
         "intra_node": ["shared", "messages"],
         "order": ["client", "rotated", "arrival"],
+        "ready": ["checked", "copied"],
+        "caches": "cold",
         "end": ["root", "everywhere"],
         "repeat": {"precision": 0.05, "blocks": 3, "max_seconds": 0.5, "warmup": 0, "start": "barrier", "seed": 9},
         "ceiling": ["3008MiB", "small"]
@@ -91,6 +93,8 @@ fn every_field_is_read() {
     assert_eq!(written.roles, Many(vec![Roles::Colocated, Roles::Dedicated(None), Roles::Dedicated(Some(4))]));
     assert_eq!(written.intra_node, Many(vec![IntraNode::Shared, IntraNode::Messages]));
     assert_eq!(written.order, Many(vec![Order::Client, Order::Rotated, Order::Arrival]));
+    assert_eq!(written.ready, Many(vec![Ready::Checked, Ready::Copied]));
+    assert_eq!(written.caches, One(Caches::Cold));
     assert_eq!(written.end, Many(vec![End::Root, End::Everywhere]));
     assert_eq!(
         written.repeat,
@@ -151,7 +155,7 @@ fn unknown_and_double_fields_are_refused() {
     assert_eq!(
         problem(r#"{"strategy": "a"}"#),
         "strategy: unknown field \"strategy\"; did you mean \"strategies\"? known: $schema, name, description, models, \
-         gradients, dtype, nodes, nodes_per_rack, clients, shards, strategies, radix, across, closing, native, flow, roles, intra_node, order, end, repeat, ceiling, enforce"
+         gradients, dtype, nodes, nodes_per_rack, clients, shards, strategies, radix, across, closing, native, flow, roles, intra_node, order, ready, caches, end, repeat, ceiling, enforce"
     );
     assert_eq!(
         problem(r#"{"repeat": {"block": 3}}"#),
@@ -439,9 +443,21 @@ fn time_is_above_zero() {
 
 #[test]
 fn lists_are_neither_empty_nor_repetitive() {
-    for field in
-        ["models", "dtype", "clients", "shards", "strategies", "flow", "roles", "intra_node", "order", "end", "ceiling"]
-    {
+    for field in [
+        "models",
+        "dtype",
+        "clients",
+        "shards",
+        "strategies",
+        "flow",
+        "roles",
+        "intra_node",
+        "order",
+        "ready",
+        "caches",
+        "end",
+        "ceiling",
+    ] {
         assert_eq!(
             problem(&format!("{{\"{field}\": []}}")),
             format!("{field}: an empty list; write at least one value, or leave the field out")

@@ -5,7 +5,7 @@ use crate::experiment::parse::parse;
 use crate::experiment::settings::StartRule;
 use crate::gradient::source::FileKind;
 use crate::plan::strategies::{Knobs, Sharding};
-use crate::plan::{End, Form, IntraNode, Order, Residency, Roles};
+use crate::plan::{Caches, End, Form, IntraNode, Order, Ready, Residency, Roles};
 
 const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce"];
 
@@ -152,24 +152,25 @@ fn what_a_strategy_does_not_heed_makes_no_cells() {
     let text = |strategy: &str| {
         format!(
             r#"{{"models": 7, "shards": [2, 3], "flow": ["auto", 4], "intra_node": ["messages", "shared"],
-                "order": ["arrival", "client", "rotated"], "strategies": "{strategy}"}}"#
+                "order": ["arrival", "client", "rotated"], "ready": ["checked", "copied"], "strategies": "{strategy}"}}"#
         )
     };
-    assert_eq!(resolved(&text("sharded-direct")).cell_count(), 2 * 2 * 2 * 3);
+    assert_eq!(resolved(&text("sharded-direct")).cell_count(), 2 * 2 * 2 * 3 * 2);
     let experiment = resolved(&text("native-reduce"));
     let (intra_node, order) = (IntraNode::Messages, Order::Arrival);
     let strategy = "native-reduce".into();
     let form = Form::default();
-    let only = Cell { index: 0, strategy, form, shards: 1, flow: FlowChoice::Whole, intra_node, order, ceiling: None };
+    let (flow, ready, caches) = (FlowChoice::Whole, Ready::Assumed, Caches::Warm);
+    let only = Cell { index: 0, strategy, form, shards: 1, flow, intra_node, order, ready, caches, ceiling: None };
     assert_eq!(experiment.comparisons[0].cells, [only]);
 
     let sharded = resolved(&text("sharded-direct"));
-    let last_two: Vec<String> = sharded.comparisons[0].cells[22..].iter().map(|cell| cell.to_string()).collect();
+    let last_two: Vec<String> = sharded.comparisons[0].cells[46..].iter().map(|cell| cell.to_string()).collect();
     assert_eq!(
         last_two,
         [
-            "sharded-direct, M = 3, flow 4B, shared, order client",
-            "sharded-direct, M = 3, flow 4B, shared, order rotated"
+            "sharded-direct, M = 3, flow 4B, shared, order rotated, ready checked",
+            "sharded-direct, M = 3, flow 4B, shared, order rotated, ready copied"
         ]
     );
 }

@@ -332,7 +332,9 @@ mod tests {
 
     use super::*;
     use crate::gradient::Dtype;
-    use crate::plan::{Flow, IntraNode, Layout, Order, Problem, Residency, Roles, Terms, check, strategies};
+    use crate::plan::{
+        Caches, Flow, IntraNode, Layout, Order, Problem, Ready, Residency, Roles, Terms, check, strategies,
+    };
 
     fn drawn(strategy: &str, clients: u64, shards: u64, ranks: usize, nodes: usize) -> String {
         let layout = Arc::new(Layout::even(ranks, nodes, Roles::Colocated).expect("a layout"));
@@ -344,6 +346,8 @@ mod tests {
             intra_node: IntraNode::Shared,
             order: Order::Client,
             residency: Residency::Resident,
+            ready: Ready::Assumed,
+            caches: Caches::Warm,
         };
         let checked = check(plan.as_ref(), &problem, &layout);
         let picture = PlanPicture { strategy, plan: plan.as_ref(), problem: &problem, layout: &layout, terms, checked };

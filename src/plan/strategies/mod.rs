@@ -45,6 +45,8 @@ pub struct Knobs {
     pub intra_node: bool,
     /// `client`, `rotated` or `arrival`.
     pub order: bool,
+    /// `assumed` or `checked`.
+    pub ready: bool,
     /// The base of the number system in which distances between ranks are written.
     pub radix: bool,
     /// The ways between nodes that the strategy has; the first is taken where nobody chose. Empty: it has no choice.
@@ -62,6 +64,7 @@ impl Knobs {
         flow: true,
         intra_node: true,
         order: true,
+        ready: true,
         radix: false,
         across: &[],
         closing: true,
@@ -74,6 +77,7 @@ impl Knobs {
             flow: false,
             intra_node: false,
             order: false,
+            ready: false,
             closing: false,
             algorithm: true,
             ..Knobs::SHARDED

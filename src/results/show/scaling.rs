@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::number::{TimeUnit, about, mebibytes};
 use super::page::{Align, Grid, paragraph, printable};
 use crate::gradient::Dtype;
+use crate::plan::{Caches, Ready};
 use crate::results::ResultFile;
 use crate::results::distinct::distinct;
 use crate::results::row::{CellRow, Status};
@@ -94,8 +95,12 @@ fn key(cell: &CellRow) -> SeriesKey {
     let flow = if cell.flow.starts_with("auto") { "auto" } else { &cell.flow };
     let ceiling =
         cell.ceiling_bytes.map_or(String::new(), |bytes| format!(", ceiling {} MiB", mebibytes(bytes as u64)));
+    let memory = match (cell.ready, cell.caches) {
+        (Ready::Assumed, Caches::Warm) => String::new(),
+        (ready, caches) => format!(", ready {ready}, caches {caches}"),
+    };
     let terms = format!(
-        "{}, {}, order {}, end {}, {}{ceiling}",
+        "{}, {}, order {}, end {}, {}{memory}{ceiling}",
         cell.roles, cell.intra_node, cell.order, cell.end, cell.residency
     );
     (cell.formed(), cell.model.clone(), cell.dtype, flow.to_owned(), terms)

@@ -54,7 +54,7 @@ impl TableColumn {
 /// they differ.
 type ViewFact<'v> = (&'static str, Box<dyn Fn(&CellRow) -> String + 'v>);
 type NamedFact = (&'static str, fn(&CellRow) -> String);
-const FACTS: [NamedFact; 13] = [
+const FACTS: [NamedFact; 15] = [
     ("model", |cell| printable(&cell.model)),
     ("MiB", |cell| mebibytes(cell.gradient_bytes())),
     ("dtype", |cell| cell.dtype.to_string()),
@@ -64,6 +64,8 @@ const FACTS: [NamedFact; 13] = [
     ("roles", |cell| cell.roles.to_string()),
     ("intra-node", |cell| cell.intra_node.to_string()),
     ("order", |cell| cell.order.to_string()),
+    ("ready", |cell| cell.ready.to_string()),
+    ("caches", |cell| cell.caches.to_string()),
     ("end", |cell| cell.end.to_string()),
     ("residency", |cell| cell.residency.to_string()),
     ("ceiling", |cell| {

@@ -1,0 +1,123 @@
+//! Times against an anchor: what was measured in the same blocks and shows how fast the machine was then.
+
+use std::collections::BTreeMap;
+
+use gradshard::results::row::{BlockRow, CellRow};
+use gradshard::roofline::share::Bottleneck;
+
+use crate::source::Compared;
+
+/// Least ratio of two states of the machine that counts as two speeds.
+const TWO_SPEEDS: f64 = 1.15;
+/// Least number of rounds a side at a common speed.
+const LEAST_ROUNDS: usize = 6;
+
+/// The rounds of a cell in one job.
+#[derive(Clone, Debug)]
+pub struct Rounds<'f> {
+    /// The cell.
+    pub cell: &'f CellRow,
+    /// Seconds of each round, in the order of blocks.
+    pub seconds: Vec<f64>,
+    /// The rounds of blocks in which the anchor was measured.
+    pub anchored: Vec<Anchored>,
+}
+
+/// A round's time against its anchor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Anchored {
+    /// Speed of the machine in the block: the bandwidth of the cell's limit, bytes/s, or 1 beside a control cell.
+    pub state: f64,
+    /// The time times that bandwidth, bytes, or over that of the control cell.
+    pub value: f64,
+}
+
+impl<'f> Rounds<'f> {
+    /// The rounds of `cell`. The anchor is the fastest cell of strategy `control` in the same comparison, or without a control
+    /// the bandwidth of the part of the machine that limits the cell.
+    pub fn of(comparison: &Compared<'f>, cell: &'f CellRow, control: Option<&str>) -> Rounds<'f> {
+        let samples = || comparison.samples.get(&cell.cell).into_iter().flatten();
+        let anchors: BTreeMap<u64, f64> = match control {
+            Some(control) => {
+                let controls = comparison.contest.cells.iter().filter(|other| other.strategy == control);
+                let fastest = controls.filter(|other| other.timed().is_some()).min_by(|one, other| {
+                    one.median_s.unwrap_or(f64::MAX).total_cmp(&other.median_s.unwrap_or(f64::MAX))
+                });
+                let fastest = fastest.filter(|control| control.cell != cell.cell);
+                let of_control = fastest.and_then(|control| comparison.samples.get(&control.cell));
+                of_control.into_iter().flatten().map(|sample| (sample.block, sample.seconds)).collect()
+            }
+            None => {
+                let blocks = comparison.source.file.blocks.iter().filter(|block| block.comparison == cell.comparison);
+                blocks.filter_map(|block| Some((block.block, bandwidth(block, cell.limit_part?)?))).collect()
+            }
+        };
+        let anchored = samples().filter_map(|sample| {
+            let anchor = *anchors.get(&sample.block)?;
+            Some(match control {
+                Some(_) => Anchored { state: 1.0, value: sample.seconds / anchor },
+                None => Anchored { state: anchor, value: sample.seconds * anchor },
+            })
+        });
+        Rounds { cell, anchored: anchored.collect(), seconds: samples().map(|sample| sample.seconds).collect() }
+    }
+}
+
+/// The bandwidth of `part` in a block, bytes/s.
+fn bandwidth(block: &BlockRow, part: Bottleneck) -> Option<f64> {
+    match part {
+        Bottleneck::Memory => block.memory_bytes_per_s,
+        Bottleneck::Reading => block.reading_bytes_per_s,
+        Bottleneck::Wire => block.wire_bytes_per_s,
+    }
+}
+
+/// Returns the anchored values of both sides at a speed at which both machines ran. How close a strategy comes to its limit
+/// depends on the machine's speed, so that values of different speeds do not compare.
+///
+/// # Errors
+/// The reason, if one side has too few anchored rounds, or the two have no speed in common.
+pub fn at_a_common_speed(sides: [&[Anchored]; 2]) -> Result<[Vec<f64>; 2], &'static str> {
+    if sides.iter().any(|side| side.len() < LEAST_ROUNDS) {
+        return Err(
+            "not decidable from one job a side: too few blocks show how fast the machine was; run several jobs a \
+                    side, or name a --control",
+        );
+    }
+    let states = || sides.iter().flat_map(|side| side.iter()).map(|round| round.state);
+    let (least, most) = (states().fold(f64::MAX, f64::min), states().fold(0.0, f64::max));
+    let middle = (least * most).sqrt();
+    let of = |wanted: &dyn Fn(f64) -> bool| {
+        sides.map(|side| side.iter().filter(|round| wanted(round.state)).map(|round| round.value).collect::<Vec<f64>>())
+    };
+    if most / least < TWO_SPEEDS {
+        return Ok(of(&|_| true));
+    }
+    let speeds = [of(&|state| state < middle), of(&|state| state >= middle)];
+    let fewest = |[before, now]: &[Vec<f64>; 2]| before.len().min(now.len());
+    let common = speeds.into_iter().max_by_key(fewest).filter(|sides| fewest(sides) >= LEAST_ROUNDS);
+    common.ok_or(
+        "not decidable from one job a side: the machine ran at different speeds in the two; run several jobs a side",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rounds(state: f64, value: f64, count: usize) -> Vec<Anchored> {
+        vec![Anchored { state, value }; count]
+    }
+
+    #[test]
+    fn only_rounds_at_a_common_speed_compare() {
+        let slow = rounds(45e9, 1.0, 10);
+        let fast = rounds(90e9, 1.2, 10);
+        let both = [rounds(45e9, 1.1, 7), fast.clone()].concat();
+        assert_eq!(at_a_common_speed([&slow, &slow]), Ok([vec![1.0; 10], vec![1.0; 10]]));
+        assert_eq!(at_a_common_speed([&slow, &both]), Ok([vec![1.0; 10], vec![1.1; 7]]));
+        assert_eq!(at_a_common_speed([&both, &fast]), Ok([vec![1.2; 10], vec![1.2; 10]]));
+        assert!(at_a_common_speed([&slow, &fast]).is_err_and(|reason| reason.contains("different speeds")));
+        assert!(at_a_common_speed([&slow, &slow[..5]]).is_err_and(|reason| reason.contains("too few blocks")));
+    }
+}
