@@ -254,34 +254,41 @@ impl<E: Element> Session<'_, '_, E> {
         // The state of the machine is measured at a random place of each block, like a cell.
         let places = contenders.len() + usize::from(self.state.is_some());
         let mut orders = BlockOrder::new(repeat.seed, self.comparison.index, places);
-        let mut stopping = Stopping::new(StoppingRule {
+        let rule = StoppingRule {
             alpha: ratios::ALPHA,
             target: repeat.precision,
             max_seconds: repeat.max_seconds,
             max_blocks: repeat.blocks,
-        });
+        };
+        let mut stopping = Stopping::new(rule);
         self.job.sync.refresh(transport)?;
         self.begun = Instant::now();
-        for block in 0..repeat.blocks {
-            if !contenders.iter().any(Contender::runs) {
-                break;
-            }
+        let (mut block, mut counted) = (0, 0);
+        while counted < repeat.blocks && contenders.iter().any(Contender::runs) {
+            let start = self.job.sync.start();
             self.time_block(transport, contenders, block, orders.next_block())?;
+            block += 1;
+            counted += 1;
             let spent = self.begun.elapsed().as_secs_f64();
-            self.job.progress.block(block + 1, spent);
-            // Rank 0's clock and samples decide for all ranks.
+            self.job.progress.block(counted, spent);
+            // Rank 0's clock and samples decide for all ranks. Samples of two kinds decide nothing.
             let stopped = match transport.rank() {
-                0 => stopping.after_block(block + 1, spent, |alpha| {
+                0 if self.job.sync.start() == start => stopping.after_block(counted, spent, |alpha| {
                     let reached = ratios::widest(&timed(contenders), alpha);
                     self.job.progress.look(reached);
                     reached
                 }),
                 _ => None,
             };
-            if self.goes_on(transport, contenders, stopped.is_some())? {
-                continue;
+            if !self.goes_on(transport, stopped.is_some())? {
+                return Ok(stopped);
             }
-            return Ok(stopped);
+            // Where barriers took over, the comparison begins anew.
+            if self.job.sync.start() != start {
+                supersede(contenders);
+                stopping = Stopping::new(rule);
+                (counted, self.begun) = (0, Instant::now());
+            }
         }
         Ok(None)
     }
@@ -325,7 +332,7 @@ impl<E: Element> Session<'_, '_, E> {
                     self.job.progress.note(&format!(
                         "{MOST_MISSED} windows in a row were missed: from now on a barrier begins rounds"
                     ));
-                    self.fall_back(contenders);
+                    self.job.sync.fall_back();
                 }
             }
         }
@@ -340,22 +347,9 @@ impl<E: Element> Session<'_, '_, E> {
         Ok(probe.measure(transport, wires)?)
     }
 
-    /// Lets barriers begin all rounds from now on. Samples begun by windows count no longer: a round behind a barrier holds
-    /// the time between the ranks' starts, so that the two must not be pooled.
-    fn fall_back(&mut self, contenders: &mut [Contender<'_>]) {
-        self.job.sync.fall_back();
-        let samples = contenders.iter_mut().flat_map(|contender| &mut contender.samples);
-        samples.for_each(|sample| sample.superseded = 1);
-    }
-
     /// Returns true if another block follows. Refreshes the clocks or switches from windows to barriers if needed.
     /// `enough` counts on rank 0: its stopping rule ends the comparison. Collective.
-    fn goes_on(
-        &mut self,
-        transport: &mut dyn Transport,
-        contenders: &mut [Contender<'_>],
-        enough: bool,
-    ) -> Result<bool, JobError> {
+    fn goes_on(&mut self, transport: &mut dyn Transport, enough: bool) -> Result<bool, JobError> {
         let windows = self.job.sync.start() == Start::Window;
         let next = if enough {
             Next::Stop
@@ -370,12 +364,19 @@ impl<E: Element> Session<'_, '_, E> {
         let next = transport.max(next as u64)?;
         if next == Next::FallBack as u64 {
             self.job.progress.note("more than half of the windows were missed: from now on a barrier begins rounds");
-            self.fall_back(contenders);
+            self.job.sync.fall_back();
         } else if next == Next::Refresh as u64 {
             self.job.sync.refresh(transport)?;
         }
         Ok(next != Next::Stop as u64)
     }
+}
+
+/// Lets the samples so far count no longer. They were begun by windows; a round behind a barrier holds the time between the
+/// ranks' starts, so that the two must not be pooled.
+fn supersede(contenders: &mut [Contender<'_>]) {
+    let samples = contenders.iter_mut().flat_map(|contender| &mut contender.samples);
+    samples.for_each(|sample| sample.superseded = 1);
 }
 
 /// Returns the times of the cells that have not failed.
