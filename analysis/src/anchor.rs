@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gradshard::results::row::{BlockRow, CellRow};
 use gradshard::roofline::share::Bottleneck;
+use gradshard::stats::summarise;
 
 use crate::source::Compared;
 
@@ -60,6 +61,22 @@ impl<'f> Rounds<'f> {
             })
         });
         Rounds { cell, anchored: anchored.collect(), seconds: samples().map(|sample| sample.seconds).collect() }
+    }
+}
+
+impl Rounds<'_> {
+    /// True if enough rounds have an anchor.
+    pub fn is_anchored(&self) -> bool {
+        self.anchored.len() >= LEAST_ROUNDS
+    }
+
+    /// The median of the times against their anchors, or the median time.
+    pub fn median(&self, anchored: bool) -> Option<f64> {
+        if !anchored {
+            return self.cell.median_s;
+        }
+        let values: Vec<f64> = self.anchored.iter().map(|round| round.value).collect();
+        summarise(&values).map(|summary| summary.median)
     }
 }
 

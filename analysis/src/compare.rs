@@ -138,7 +138,7 @@ fn pair(label: &str, before: &[Rounds<'_>], now: &[Rounds<'_>], margin: f64) -> 
     let sides = [timed(before), timed(now)];
     let medians =
         [0, 1].map(|side: usize| -> Vec<f64> { sides[side].iter().filter_map(|job| job.cell.median_s).collect() });
-    let found = times([&sides[0], &sides[1]], [&medians[0], &medians[1]], margin);
+    let found = times([&sides[0], &sides[1]], margin);
     let cell = now.first().or(before.first()).map(|job| job.cell);
     let (mut change, mut reason) = judge(&sides, before, now, margin);
     if let (Change::NotShown, "", Err(why)) = (change, reason.as_str(), &found) {
@@ -174,20 +174,18 @@ fn timed<'f>(jobs: &[Rounds<'f>]) -> Vec<Rounds<'f>> {
 }
 
 /// Compares the times of the baseline with those of the other side. Several jobs a side are compared by their medians, and a
-/// single job with the prediction interval of several. One job a side is compared by its rounds' times against their anchors,
-/// since the rounds of a job share an allocation and a state of the machine.
-fn times(
-    [before, now]: [&[Rounds<'_>]; 2],
-    [had, has]: [&[f64]; 2],
-    margin: f64,
-) -> Result<TwoSampleRatio, &'static str> {
+/// single job with the prediction interval of several; the medians are those of times against anchors if all jobs have them.
+/// One job a side is compared by its rounds' times against their anchors, since the rounds of a job share an allocation and a
+/// state of the machine.
+fn times([before, now]: [&[Rounds<'_>]; 2], margin: f64) -> Result<TwoSampleRatio, &'static str> {
     let alpha = Alpha::FIVE_PERCENT;
-    let found = match (had, has) {
-        ([], _) | (_, []) => None,
-        ([_], [_]) => {
-            let [before, now] = at_a_common_speed([&before[0].anchored, &now[0].anchored])?;
-            unpaired(&now, &before, margin, alpha)
-        }
+    if let ([before], [now]) = (before, now) {
+        let [before, now] = at_a_common_speed([&before.anchored, &now.anchored])?;
+        return unpaired(&now, &before, margin, alpha).ok_or("the times cannot be compared");
+    }
+    let anchored = before.iter().chain(now).all(Rounds::is_anchored);
+    let [had, has] = [before, now].map(|side| -> Vec<f64> { side.iter().filter_map(|job| job.median(anchored)).collect() });
+    let found = match (had.as_slice(), has.as_slice()) {
         (jobs, [one]) => one_against_jobs(*one, jobs, margin, alpha),
         ([one], jobs) => one_against_jobs(*one, jobs, margin, alpha).map(inverse),
         (before, now) => between_jobs(now, before, margin, alpha),

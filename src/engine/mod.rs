@@ -24,6 +24,7 @@ mod round_task;
 mod segments;
 pub mod spec;
 mod sum_input;
+mod task_board;
 pub mod threads;
 mod token;
 pub mod transport;

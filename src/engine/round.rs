@@ -15,67 +15,16 @@ use crate::engine::residents::PrivateGradient;
 use crate::engine::round_task::RoundTask;
 use crate::engine::spec::{Production, Spec};
 use crate::engine::sum_input::{SumInput, SumMemory};
+use crate::engine::task_board::{TaskBoard, client_entries};
 use crate::engine::token::Token;
-use crate::engine::transport::{Shared, Transport};
+use crate::engine::transport::Transport;
 use crate::engine::{Buffer, EngineError, Residents};
 use crate::gradient::{Element, Range};
-use crate::plan::lowering::{Hold, Incoming, Kept, Lowering, Origin, SumTask, Taker, TaskRef};
-use crate::plan::{Caches, IntraNode, Ready, Residency, Terms, lower};
+use crate::plan::lowering::{Hold, Incoming, Kept, Lowering, Origin, SumTask, Taker};
+use crate::plan::{Caches, Ready, Residency, lower};
 
 /// Time without progress after which a round is given up. Only a defect or a lost rank can cause this.
 const STALL: Duration = Duration::from_secs(300);
-
-/// The memory of a rank's tasks, with access to that of other ranks of its node.
-struct TaskBoard {
-    rank: usize,
-    /// Memory that the ranks of a node share for the round: entries, sums and finished ranges. Creating and dropping it
-    /// is collective.
-    window: Option<Box<dyn Shared>>,
-    /// Start of the entries of this rank's tasks.
-    entries: *mut u8,
-    /// Bytes of the entries of clients, which come before those of tasks, on each rank of the node; 0 if clients are not
-    /// checked.
-    of_clients: Vec<usize>,
-    /// Location of each task of this rank.
-    own: Vec<Located>,
-}
-
-impl TaskBoard {
-    fn entry(base: *mut u8, number: usize) -> *mut Entry {
-        base.wrapping_add(number * size_of::<Entry>()).cast()
-    }
-
-    /// The start of the memory that `rank` shares for the round; null without a window.
-    fn start_of(&self, rank: usize) -> *mut u8 {
-        self.window.as_ref().map_or(std::ptr::null_mut(), |window| window.of(rank))
-    }
-
-    /// The entry of the `index`th client of `rank`; null if clients are not checked, or need not be on their own rank.
-    fn client(&self, rank: usize, index: u64) -> *const Entry {
-        if self.of_clients[rank] == 0 || rank == self.rank {
-            return std::ptr::null();
-        }
-        TaskBoard::entry(self.start_of(rank), index as usize).cast_const()
-    }
-
-    /// The entries of this rank's own clients.
-    fn own_clients(&self) -> impl Iterator<Item = &Entry> {
-        let count = self.of_clients[self.rank] / size_of::<Entry>();
-        // SAFETY: the window has an entry for each client of this rank, zero at first, and outlives the board.
-        (0..count).map(|index| unsafe { &*TaskBoard::entry(self.start_of(self.rank), index) })
-    }
-
-    fn locate(&self, task: TaskRef) -> Located {
-        if task.rank == self.rank {
-            return self.own[task.number];
-        }
-        let base = self.start_of(task.rank).wrapping_add(self.of_clients[task.rank]);
-        let entry = TaskBoard::entry(base, task.number);
-        // SAFETY: the other rank's window has an entry for each of its tasks, written before the exchange in `prepare`.
-        let offset = unsafe { (*entry).offset.load(Ordering::Acquire) };
-        Located { entry: entry.cast_const(), base: base.wrapping_add(offset as usize).cast_const() }
-    }
-}
 
 /// Starts of a rank's sums and finished ranges.
 #[derive(Clone, Copy)]
@@ -168,14 +117,12 @@ impl<'a, E: Element> Round<'a, E> {
         // A failure on this rank alone must not leave the others waiting, so all learn of it before any continues. This
         // exchange is also the barrier after which every entry's offset is set. The window lives beyond it, since
         // freeing the window is collective too.
-        let entries = std::ptr::null_mut();
-        let mut board = TaskBoard { rank: transport.rank(), window, entries, of_clients, own: Vec::new() };
+        let mut board = TaskBoard::new(transport.rank(), of_clients, window);
         let made = Self::make(spec, lowering, residents, &mut board, transport);
         let failed = transport.max(u64::from(made.is_err()))? > 0;
         let mut round = made?;
         if round.spec.terms.ready == Ready::Copied {
-            let clients = (board.of_clients[board.rank] / size_of::<Entry>()) as u64;
-            round.private = (0..clients).filter_map(|index| residents.private(index)).collect();
+            round.private = (0..board.clients() as u64).filter_map(|index| residents.private(index)).collect();
         }
         if round.spec.terms.caches == Caches::Cold {
             round.cold = residents.memory();
@@ -267,13 +214,7 @@ impl<'a, E: Element> Round<'a, E> {
             copies,
             private: Vec::new(),
             cold: Vec::new(),
-            board: TaskBoard {
-                rank,
-                window: None,
-                entries: std::ptr::null_mut(),
-                of_clients: Vec::new(),
-                own: Vec::new(),
-            },
+            board: TaskBoard::new(rank, Vec::new(), None),
             stock,
         })
     }
@@ -528,19 +469,6 @@ impl<'a, E: Element> Round<'a, E> {
 
 /// Alignment of the finished ranges in a window, bytes.
 const ALIGNMENT: u64 = 128;
-
-/// Returns, for each rank, the bytes of an entry for each of its clients. There are none if nobody checks that clients are
-/// ready, or if the rank is alone on its node.
-fn client_entries(spec: &Spec<'_>) -> Vec<usize> {
-    let Terms { ready, intra_node, residency, .. } = spec.terms;
-    let read = ready != Ready::Assumed && (intra_node, residency) == (IntraNode::Shared, Residency::Resident);
-    let clients = |rank: usize| {
-        let clients = spec.layout.clients_on(rank, spec.problem.clients());
-        let shared = read && spec.layout.ranks_on_node(spec.layout.node_of(rank)).len() > 1;
-        if shared { (clients.end - clients.start) as usize * size_of::<Entry>() } else { 0 }
-    };
-    (0..spec.layout.ranks()).map(clients).collect()
-}
 
 /// Returns the size of the memory that a rank shares with its node, bytes: entries, and sums and finished ranges that
 /// others read.
