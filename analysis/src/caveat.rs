@@ -45,8 +45,8 @@ pub enum Caveat {
     /// A rank missed the common start in this number of rounds, which are left out.
     #[strum(to_string = "{0} more rounds are left out, as a rank missed the common start")]
     MissedWindows(u64),
-    /// Some cells have too few rounds for an interval.
-    #[strum(to_string = "{cells} of {all} cells have too few rounds for an interval")]
+    /// Some cells have no interval, as their rounds are too few or resemble each other.
+    #[strum(to_string = "{cells} of {all} cells have no interval: too few rounds, or rounds that resemble the ones before")]
     FewRounds {
         /// Number of these cells.
         cells: usize,
