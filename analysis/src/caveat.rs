@@ -46,7 +46,9 @@ pub enum Caveat {
     #[strum(to_string = "{0} more rounds are left out, as a rank missed the common start")]
     MissedWindows(u64),
     /// Some cells have no interval, as their rounds are too few or resemble each other.
-    #[strum(to_string = "{cells} of {all} cells have no interval: too few rounds, or rounds that resemble the ones before")]
+    #[strum(
+        to_string = "{cells} of {all} cells have no interval: too few rounds, or rounds that resemble the ones before"
+    )]
     FewRounds {
         /// Number of these cells.
         cells: usize,

@@ -184,7 +184,8 @@ fn times([before, now]: [&[Rounds<'_>]; 2], margin: f64) -> Result<TwoSampleRati
         return unpaired(&now, &before, margin, alpha).ok_or("the times cannot be compared");
     }
     let anchored = before.iter().chain(now).all(Rounds::is_anchored);
-    let [had, has] = [before, now].map(|side| -> Vec<f64> { side.iter().filter_map(|job| job.median(anchored)).collect() });
+    let [had, has] =
+        [before, now].map(|side| -> Vec<f64> { side.iter().filter_map(|job| job.median(anchored)).collect() });
     let found = match (had.as_slice(), has.as_slice()) {
         (jobs, [one]) => one_against_jobs(*one, jobs, margin, alpha),
         ([one], jobs) => one_against_jobs(*one, jobs, margin, alpha).map(inverse),

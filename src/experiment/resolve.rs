@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use itertools::iproduct;
+
 use crate::experiment::algorithms;
 use crate::experiment::cells::{Cell, Comparison, Variants};
 use crate::experiment::error::ExperimentError;
@@ -147,37 +149,31 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         written.end.values().iter().map(|end| variants.count(*end, known.knobs)).fold(0, u64::saturating_add),
     ])?;
     let (mut comparisons, mut first_cell): (Vec<Comparison>, u64) = Default::default();
-    for (node_at, &nodes) in nodes.iter().enumerate() {
-        for (at, (model, length)) in models.iter().enumerate() {
-            for &dtype in &dtypes {
-                for (client_at, &clients) in clients.iter().enumerate() {
-                    for &roles in written.roles.values() {
-                        let hosts = resolver.hosts(node_at, nodes, roles)?;
-                        let clients = resolver.scaled(format!("clients[{client_at}]"), clients, hosts.clients)?;
-                        resolver.check_weights(clients)?;
-                        let elements = resolver.elements(at, *length, dtype, hosts)?;
-                        resolver.check_bytes(at, elements, dtype, clients)?;
-                        let shards = resolver.shards(clients, hosts)?;
-                        let variants = Variants { shards: &shards, ..variants };
-                        for &end in written.end.values() {
-                            let cells = variants.cells(first_cell, end, known.knobs);
-                            first_cell += cells.len() as u64;
-                            comparisons.push(Comparison {
-                                index: comparisons.len() as u64,
-                                nodes,
-                                model: model.clone(),
-                                elements,
-                                dtype,
-                                clients,
-                                roles,
-                                end,
-                                residency: written.gradients.residency(),
-                                cells,
-                            });
-                        }
-                    }
-                }
-            }
+    let (nodes, models, clients) = (nodes.iter().enumerate(), models.iter().enumerate(), clients.iter().enumerate());
+    let sweep = iproduct!(nodes, models, &dtypes, clients, written.roles.values());
+    for ((node_at, &nodes), (at, (model, length)), &dtype, (client_at, &clients), &roles) in sweep {
+        let hosts = resolver.hosts(node_at, nodes, roles)?;
+        let clients = resolver.scaled(format!("clients[{client_at}]"), clients, hosts.clients)?;
+        resolver.check_weights(clients)?;
+        let elements = resolver.elements(at, *length, dtype, hosts)?;
+        resolver.check_bytes(at, elements, dtype, clients)?;
+        let shards = resolver.shards(clients, hosts)?;
+        let variants = Variants { shards: &shards, ..variants };
+        for &end in written.end.values() {
+            let cells = variants.cells(first_cell, end, known.knobs);
+            first_cell += cells.len() as u64;
+            comparisons.push(Comparison {
+                index: comparisons.len() as u64,
+                nodes,
+                model: model.clone(),
+                elements,
+                dtype,
+                clients,
+                roles,
+                end,
+                residency: written.gradients.residency(),
+                cells,
+            });
         }
     }
     Ok(Experiment {

@@ -10,6 +10,8 @@ use crate::results::row::{CellRow, Status};
 use crate::stats::TwoSpeeds;
 use crate::stats::autocorrelation::threshold;
 
+/// A warm-up is long from one in this number of samples on.
+const LONG_WARM_UP: f64 = 4.0;
 /// Least number of jobs, and least number of hours between the first and the last, for intervals over jobs.
 const ENOUGH_JOBS: usize = 5;
 const ENOUGH_HOURS: f64 = 2.0;
@@ -23,7 +25,7 @@ pub fn warnings(page: &mut String, file: &ResultFile) {
     beaten_limits(page, file);
 }
 
-/// Appends a line for cells whose samples are autocorrelated, and one for cells that drift.
+/// Appends a line for cells whose samples are autocorrelated, one for cells with a long warm-up, and one for cells that drift.
 pub(super) fn unsettled(page: &mut String, file: &ResultFile) {
     let cells = || file.cells.iter().filter(|cell| cell.status == Status::Ok);
     let remembers = |cell: &&CellRow| cell.lag1_autocorrelation.is_some_and(|lag1| lag1 > threshold(cell.samples));
@@ -33,6 +35,18 @@ pub(super) fn unsettled(page: &mut String, file: &ResultFile) {
             "! AUTOCORRELATION: samples of {} resemble the ones before (lag 1 up to {most:.2}), so each says less than an \
              independent one; intervals are wider accordingly.",
             listed(&remembering)
+        );
+        paragraph(page, &text, 2);
+    }
+    let most = |cell: &&CellRow| LONG_WARM_UP * cell.warm_up_samples as f64 > cell.samples as f64 && !cell.drifts;
+    let warming: Vec<&CellRow> = cells().filter(most).collect();
+    if let Some(longest) = warming.iter().max_by_key(|cell| cell.warm_up_samples) {
+        let text = format!(
+            "! WARM-UP: the first samples of {} differ from the rest by MSER, {} of {} in cell {}; they count like all others.",
+            listed(&warming),
+            longest.warm_up_samples,
+            longest.samples,
+            longest.cell
         );
         paragraph(page, &text, 2);
     }

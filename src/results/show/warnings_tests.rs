@@ -70,3 +70,21 @@ fn jobs_that_are_few_or_close_together_are_told() {
     file.jobs.truncate(1);
     assert_eq!(said(&file), "");
 }
+
+#[test]
+fn a_long_warm_up_is_told() {
+    let mut file = samples::file();
+    let said = |file: &ResultFile| {
+        let mut page = String::new();
+        unsettled(&mut page, file);
+        page.replace("\n  ", " ")
+    };
+    for cell in &mut file.cells {
+        (cell.samples, cell.warm_up_samples, cell.drifts, cell.lag1_autocorrelation) = (100, 25, false, None);
+    }
+    assert_eq!(said(&file), "");
+    file.cells[0].warm_up_samples = 49;
+    let right =
+        "! WARM-UP: the first samples of sharded-direct (cell 0) differ from the rest by MSER, 49 of 100 in cell 0;";
+    assert!(said(&file).starts_with(right), "{}", said(&file));
+}
