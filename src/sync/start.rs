@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn behind_a_barrier_the_span_holds_the_skew_between_nodes() {
         let delay = Duration::from_millis(1);
-        let spans = (0..20).map(|_| {
+        let mut spans = (0..100).map(|_| {
             let times = run_threads(&[0, 1], |transport| {
                 let rank = transport.rank();
                 let mut sync = Synchroniser::new(skewed(rank), Start::Barrier, transport).expect("threads");
@@ -188,9 +188,8 @@ mod tests {
             let span = |which: usize| times[1].0[which] as i64 - times[0].0[which] as i64;
             (span(0).abs_diff(span(1)), span(1))
         });
-        // The best of 20, as other tests use the cores; in some of them rank 0 waits for a core all the while.
-        let best = spans.filter(|(_, truly)| *truly > 900_000).min();
-        assert!(best.is_some_and(|(off, _)| off < 20_000), "{best:?}");
+        // One of 100, as other tests use the cores, and a rank may wait for one between its two readings or all the while.
+        assert!(spans.any(|(off, truly)| truly > 900_000 && off < 20_000));
     }
 
     #[test]
