@@ -13,6 +13,8 @@ use super::{Communicator, launcher};
 
 /// The exit code of a job that ends because a rank panicked.
 const PANIC_EXIT: c_int = 101;
+/// Wait before a job is aborted.
+const TIME_FOR_WORDS: Duration = Duration::from_millis(200);
 
 /// True between MPI_Init and MPI_Finalize. Only then may a panic call MPI_Abort.
 static RUNNING: AtomicBool = AtomicBool::new(false);
@@ -57,8 +59,7 @@ impl World {
 
     /// Ends all ranks of the job with the exit code `code`. It is for ranks that have lost each other.
     pub fn abort(&self, code: i32) {
-        // SAFETY: MPI is initialised and not finalised.
-        unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code) };
+        abort(code);
     }
 
     /// Ends MPI. If MPI_Finalize does not return within `patience`, the process calls `say` and ends with exit code `code`.
@@ -107,6 +108,14 @@ pub fn library_version() -> Result<String> {
     Ok(text_of(&text, length))
 }
 
+/// Ends all ranks. MPI must be initialised and not finalised.
+fn abort(code: c_int) {
+    // Launchers pass standard error on in the background, and drop what has not arrived when a job is aborted.
+    std::thread::sleep(TIME_FOR_WORDS);
+    // SAFETY: MPI is initialised and not finalised; MPI_Abort does not return.
+    unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code) };
+}
+
 /// Installs a panic hook that ends all ranks: without it the others would wait for ever for the rank that panicked.
 fn abort_on_panic() {
     static HOOK: Once = Once::new();
@@ -115,8 +124,7 @@ fn abort_on_panic() {
         std::panic::set_hook(Box::new(move |panic| {
             before(panic);
             if RUNNING.load(Ordering::SeqCst) {
-                // SAFETY: MPI is initialised and not finalised; MPI_Abort does not return.
-                unsafe { ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, PANIC_EXIT) };
+                abort(PANIC_EXIT);
             }
         }));
     });

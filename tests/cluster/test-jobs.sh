@@ -140,7 +140,14 @@ with_mpich() {
   command -v mpiexec.mpich >/dev/null || { echo "no mpiexec.mpich" >skipped && exit 0; }
   GRADSHARD=$mpich
   experiment small "$small"
-  submit "$PWD/small.json" --nodes "$2" --ranks-per-node 2 --launch "$1" -- --no-limits || fail "the job failed: $(log | tail -n 20)"
+  local job=("$PWD/small.json" --nodes "$2" --ranks-per-node 2 --launch "$1" -- --no-limits)
+  if ! submit "${job[@]}"; then
+    # MPICH 4.0.2 over UCX sometimes hangs in MPI_Finalize, and its mpiexec then fails although all work is done.
+    log | grep -q 'MPI_Finalize has not returned' || fail "the job failed: $(log | tail -n 20)"
+    echo "  MPICH hung in MPI_Finalize; once more" >&2
+    rm -f -- ./*.log small*.h5
+    submit "${job[@]}" || fail "the job failed: $(log | tail -n 20)"
+  fi
   all_ok "$(only small)" 4
   [ "$(field nodes "$(only small)" | sort -u)" = "$2" ] && [ "$(field ranks "$(only small)" | sort -u)" = $((2 * $2)) ] ||
     fail "not on $2 nodes of 2 ranks"
