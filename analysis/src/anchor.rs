@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use gradshard::results::row::{BlockRow, CellRow};
 use gradshard::roofline::share::Bottleneck;
-use gradshard::stats::summarise;
 
 use crate::source::Compared;
 
@@ -69,15 +68,6 @@ impl Rounds<'_> {
     pub fn is_anchored(&self) -> bool {
         self.anchored.len() >= LEAST_ROUNDS
     }
-
-    /// The median of the times against their anchors, or the median time.
-    pub fn median(&self, anchored: bool) -> Option<f64> {
-        if !anchored {
-            return self.cell.median_s;
-        }
-        let values: Vec<f64> = self.anchored.iter().map(|round| round.value).collect();
-        summarise(&values).map(|summary| summary.median)
-    }
 }
 
 /// The bandwidth of `part` in a block, bytes/s.
@@ -89,33 +79,40 @@ fn bandwidth(block: &BlockRow, part: Bottleneck) -> Option<f64> {
     }
 }
 
-/// Returns the anchored values of both sides at a speed at which both machines ran. How close a strategy comes to its limit
-/// depends on the machine's speed, so that values of different speeds do not compare.
+/// Returns the anchored values of each job of both sides at a speed at which machines of both sides ran. How close a strategy
+/// comes to its limit depends on the machine's speed, so that values of different speeds do not compare. Of two speeds the one
+/// counts that more jobs of the side with fewer have. Jobs with fewer than six rounds at it are left out.
 ///
 /// # Errors
-/// The reason, if one side has too few anchored rounds, or the two have no speed in common.
-pub fn at_a_common_speed(sides: [&[Anchored]; 2]) -> Result<[Vec<f64>; 2], &'static str> {
-    if sides.iter().any(|side| side.len() < LEAST_ROUNDS) {
+/// The reason, if one side has no job with enough anchored rounds, or the two have no speed in common.
+pub fn at_a_common_speed(sides: [&[&[Anchored]]; 2]) -> Result<[Vec<Vec<f64>>; 2], &'static str> {
+    let of = |wanted: &dyn Fn(f64) -> bool| {
+        sides.map(|side| {
+            let values = |job: &&[Anchored]| -> Vec<f64> {
+                job.iter().filter(|round| wanted(round.state)).map(|round| round.value).collect()
+            };
+            side.iter().map(values).filter(|job| job.len() >= LEAST_ROUNDS).collect::<Vec<Vec<f64>>>()
+        })
+    };
+    let all = of(&|_| true);
+    if all.iter().any(Vec::is_empty) {
         return Err(
-            "not decidable from one job a side: too few blocks show how fast the machine was; run several jobs a \
-                    side, or name a --control",
+            "not decidable: too few blocks show how fast the machine was; run several jobs a side, or name a --control",
         );
     }
-    let states = || sides.iter().flat_map(|side| side.iter()).map(|round| round.state);
+    let states = || sides.into_iter().flatten().copied().flatten().map(|round| round.state);
     let (least, most) = (states().fold(f64::MAX, f64::min), states().fold(0.0, f64::max));
-    let middle = (least * most).sqrt();
-    let of = |wanted: &dyn Fn(f64) -> bool| {
-        sides.map(|side| side.iter().filter(|round| wanted(round.state)).map(|round| round.value).collect::<Vec<f64>>())
-    };
     if most / least < TWO_SPEEDS {
-        return Ok(of(&|_| true));
+        return Ok(all);
     }
+    let middle = (least * most).sqrt();
     let speeds = [of(&|state| state < middle), of(&|state| state >= middle)];
-    let fewest = |[before, now]: &[Vec<f64>; 2]| before.len().min(now.len());
-    let common = speeds.into_iter().max_by_key(fewest).filter(|sides| fewest(sides) >= LEAST_ROUNDS);
-    common.ok_or(
-        "not decidable from one job a side: the machine ran at different speeds in the two; run several jobs a side",
-    )
+    let rounds = |[before, now]: &[Vec<Vec<f64>>; 2]| {
+        let count = |side: &[Vec<f64>]| side.iter().map(Vec::len).sum::<usize>();
+        (before.len().min(now.len()), count(before).min(count(now)))
+    };
+    let common = speeds.into_iter().max_by_key(rounds).filter(|sides| rounds(sides).0 > 0);
+    common.ok_or("not decidable: the machine ran at different speeds on the two sides; run several jobs a side")
 }
 
 #[cfg(test)]
@@ -131,10 +128,14 @@ mod tests {
         let slow = rounds(45e9, 1.0, 10);
         let fast = rounds(90e9, 1.2, 10);
         let both = [rounds(45e9, 1.1, 7), fast.clone()].concat();
-        assert_eq!(at_a_common_speed([&slow, &slow]), Ok([vec![1.0; 10], vec![1.0; 10]]));
-        assert_eq!(at_a_common_speed([&slow, &both]), Ok([vec![1.0; 10], vec![1.1; 7]]));
-        assert_eq!(at_a_common_speed([&both, &fast]), Ok([vec![1.2; 10], vec![1.2; 10]]));
-        assert!(at_a_common_speed([&slow, &fast]).is_err_and(|reason| reason.contains("different speeds")));
-        assert!(at_a_common_speed([&slow, &slow[..5]]).is_err_and(|reason| reason.contains("too few blocks")));
+        let (ones, fasts) = (vec![1.0; 10], vec![1.2; 10]);
+        assert_eq!(at_a_common_speed([&[&slow], &[&slow]]), Ok([vec![ones.clone()], vec![ones.clone()]]));
+        assert_eq!(at_a_common_speed([&[&slow], &[&both]]), Ok([vec![ones.clone()], vec![vec![1.1; 7]]]));
+        assert_eq!(at_a_common_speed([&[&both], &[&fast]]), Ok([vec![fasts.clone()], vec![fasts.clone()]]));
+        // Two jobs of either side were fast, and one was slow.
+        let found = at_a_common_speed([&[&slow, &fast, &both], &[&fast, &both]]);
+        assert_eq!(found, Ok([vec![fasts.clone(); 2], vec![fasts; 2]]));
+        assert!(at_a_common_speed([&[&slow], &[&fast]]).is_err_and(|reason| reason.contains("different speeds")));
+        assert!(at_a_common_speed([&[&slow], &[&slow[..5]]]).is_err_and(|reason| reason.contains("too few blocks")));
     }
 }

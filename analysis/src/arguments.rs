@@ -7,7 +7,7 @@ use clap::Parser;
 /// Makes pictures, tables and one HTML page from result files of gradshard.
 ///
 /// Exit codes: 0: success, even if times differ without --baseline; 1: a cell regressed against --baseline; 2: bad
-/// input, or the page could not be written; 3: no cell regressed, but some are not decidable from one job a side.
+/// input, or the page could not be written; 3: no cell regressed, but some are not decidable.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gradshard-report", version)]
 pub struct Arguments {

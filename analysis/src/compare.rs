@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gradshard::results::row::{CellRow, Status};
 use gradshard::stats::holm::holm;
-use gradshard::stats::{Alpha, Interval, TwoSampleRatio, between_jobs, one_against_jobs, unpaired};
+use gradshard::stats::{Alpha, Interval, TwoSampleRatio, between_jobs, one_against_jobs, summarise, unpaired};
 
 use crate::anchor::{Rounds, at_a_common_speed};
 use crate::source::OpenFile;
@@ -46,7 +46,7 @@ pub enum Change {
     /// The baseline does not have the cell.
     #[strum(to_string = "new")]
     New,
-    /// The times of one job a side cannot tell the program from the machine.
+    /// The times cannot tell the program from the machine.
     #[strum(to_string = "not decidable")]
     Undecidable,
 }
@@ -174,25 +174,33 @@ fn timed<'f>(jobs: &[Rounds<'f>]) -> Vec<Rounds<'f>> {
 }
 
 /// Compares the times of the baseline with those of the other side. Several jobs a side are compared by their medians, and a
-/// single job with the prediction interval of several; the medians are those of times against anchors if all jobs have them.
-/// One job a side is compared by its rounds' times against their anchors, since the rounds of a job share an allocation and a
-/// state of the machine.
-fn times([before, now]: [&[Rounds<'_>]; 2], margin: f64) -> Result<TwoSampleRatio, &'static str> {
+/// single job with the prediction interval of several; the medians are those of times against anchors, at a common speed of the
+/// machines, if all jobs have anchors. One job a side is compared by its rounds' times against their anchors, since the rounds
+/// of a job share an allocation and a state of the machine.
+fn times(sides: [&[Rounds<'_>]; 2], margin: f64) -> Result<TwoSampleRatio, &'static str> {
     let alpha = Alpha::FIVE_PERCENT;
-    if let ([before], [now]) = (before, now) {
-        let [before, now] = at_a_common_speed([&before.anchored, &now.anchored])?;
-        return unpaired(&now, &before, margin, alpha).ok_or("the times cannot be compared");
-    }
-    let anchored = before.iter().chain(now).all(Rounds::is_anchored);
-    let [had, has] =
-        [before, now].map(|side| -> Vec<f64> { side.iter().filter_map(|job| job.median(anchored)).collect() });
-    let found = match (had.as_slice(), has.as_slice()) {
-        (jobs, [one]) => one_against_jobs(*one, jobs, margin, alpha),
-        ([one], jobs) => one_against_jobs(*one, jobs, margin, alpha).map(inverse),
-        (before, now) => between_jobs(now, before, margin, alpha),
+    let single = sides.iter().all(|side| side.len() == 1);
+    let medians = if single || sides.into_iter().flatten().all(Rounds::is_anchored) {
+        let anchored = sides.map(|side| side.iter().map(|job| job.anchored.as_slice()).collect::<Vec<_>>());
+        let [before, now] = at_a_common_speed([&anchored[0], &anchored[1]])?;
+        if let ([before], [now]) = (before.as_slice(), now.as_slice()) {
+            return unpaired(now, before, margin, alpha).ok_or(INCOMPARABLE);
+        }
+        let median = |values: &Vec<f64>| summarise(values).map(|summary| summary.median);
+        [before, now].map(|jobs| jobs.iter().filter_map(median).collect::<Vec<f64>>())
+    } else {
+        sides.map(|side| side.iter().filter_map(|job| job.cell.median_s).collect())
     };
-    found.ok_or("the times cannot be compared")
+    let found = match medians.each_ref().map(Vec::as_slice) {
+        [jobs, [one]] => one_against_jobs(*one, jobs, margin, alpha),
+        [[one], jobs] => one_against_jobs(*one, jobs, margin, alpha).map(inverse),
+        [before, now] => between_jobs(now, before, margin, alpha),
+    };
+    found.ok_or(INCOMPARABLE)
 }
+
+/// The reason where the statistics say nothing.
+const INCOMPARABLE: &str = "the times cannot be compared";
 
 /// The comparison with its sides exchanged.
 fn inverse(ratio: TwoSampleRatio) -> TwoSampleRatio {
@@ -255,7 +263,7 @@ pub fn sentence(pairs: &[Pair], baseline: &str, label: &str, margin: f64) -> Str
         (Change::Memory, "in need of more memory"),
         (Change::Faster, "faster"),
         (Change::New, "only here"),
-        (Change::Undecidable, "not decidable from one job a side"),
+        (Change::Undecidable, "not decidable"),
     ] {
         if of(change) > 0 {
             parts.push(format!("{} {words}", of(change)));

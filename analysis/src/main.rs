@@ -20,7 +20,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(1);
             }
             if written.undecidable > 0 {
-                say(&format!("{} of the baseline's cells are not decidable from one job a side", written.undecidable));
+                say(&format!("{} of the baseline's cells are not decidable", written.undecidable));
                 return ExitCode::from(3);
             }
             ExitCode::SUCCESS

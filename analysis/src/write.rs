@@ -20,7 +20,7 @@ pub struct Written {
     pub answers: Vec<String>,
     /// Cells that regressed against the baseline; 0 without one.
     pub regressions: usize,
-    /// Cells that one job a side leaves undecidable against the baseline; 0 without one.
+    /// Cells that are undecidable against the baseline; 0 without one.
     pub undecidable: usize,
 }
 
