@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use gradshard::results::row::{BlockRow, CellRow};
-use gradshard::roofline::share::Bottleneck;
+use gradshard::results::row::CellRow;
+use gradshard::stats::two_speeds;
 
 use crate::source::Compared;
 
-/// Least ratio of two states of the machine that counts as two speeds.
-const TWO_SPEEDS: f64 = 1.15;
 /// Least number of rounds a side at a common speed.
 const LEAST_ROUNDS: usize = 6;
 
@@ -49,7 +47,7 @@ impl<'f> Rounds<'f> {
             }
             None => {
                 let blocks = comparison.source.file.blocks.iter().filter(|block| block.comparison == cell.comparison);
-                blocks.filter_map(|block| Some((block.block, bandwidth(block, cell.limit_part?)?))).collect()
+                blocks.filter_map(|block| Some((block.block, block.bandwidth(cell.limit_part?)?))).collect()
             }
         };
         let anchored = samples().filter_map(|sample| {
@@ -67,15 +65,6 @@ impl Rounds<'_> {
     /// True if enough rounds have an anchor.
     pub fn is_anchored(&self) -> bool {
         self.anchored.len() >= LEAST_ROUNDS
-    }
-}
-
-/// The bandwidth of `part` in a block, bytes/s.
-fn bandwidth(block: &BlockRow, part: Bottleneck) -> Option<f64> {
-    match part {
-        Bottleneck::Memory => block.memory_bytes_per_s,
-        Bottleneck::Reading => block.reading_bytes_per_s,
-        Bottleneck::Wire => block.wire_bytes_per_s,
     }
 }
 
@@ -100,12 +89,8 @@ pub fn at_a_common_speed(sides: [&[&[Anchored]]; 2]) -> Result<[Vec<Vec<f64>>; 2
             "not decidable: too few blocks show how fast the machine was; run several jobs a side, or name a --control",
         );
     }
-    let states = || sides.into_iter().flatten().copied().flatten().map(|round| round.state);
-    let (least, most) = (states().fold(f64::MAX, f64::min), states().fold(0.0, f64::max));
-    if most / least < TWO_SPEEDS {
-        return Ok(all);
-    }
-    let middle = (least * most).sqrt();
+    let states = sides.into_iter().flatten().copied().flatten().map(|round| round.state);
+    let Some(middle) = two_speeds::middle(states) else { return Ok(all) };
     let speeds = [of(&|state| state < middle), of(&|state| state >= middle)];
     let rounds = |[before, now]: &[Vec<Vec<f64>>; 2]| {
         let count = |side: &[Vec<f64>]| side.iter().map(Vec::len).sum::<usize>();

@@ -1,4 +1,4 @@
-//! Tests of what a rank knows of its neighbours' gradients when the clock starts.
+//! Tests of rounds that check or copy gradients inside the clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -109,8 +109,8 @@ impl<E: Element> Residents<E> {
         Ok(residents)
     }
 
-    /// Copies the gradients into private memory. The library's collectives then take their
-    /// input from there: shared windows have small pages, from which MPI_Reduce took 1.6 times as long.
+    /// Copies the gradients into private memory. The library's collectives then take their input from there: shared windows
+    /// have small pages, from which MPI_Reduce took 1.6 times as long.
     ///
     /// # Errors
     /// If there is no memory.

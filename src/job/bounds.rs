@@ -5,7 +5,7 @@ use crate::plan::traffic::{busiest, traffic};
 use crate::plan::{Layout, Plan, Problem, Terms};
 use crate::results::row::{BlockRow, CellRow, Sample};
 use crate::roofline::MachineLimits;
-use crate::roofline::share::{Bottleneck, Roof, least};
+use crate::roofline::share::{Roof, least};
 use crate::roofline::state::Parts;
 use crate::stats::{Alpha, LogRatios, Ratio};
 
@@ -82,18 +82,9 @@ impl Bounds {
     }
 }
 
-/// The bandwidth of `part` in a block, bytes/s.
-pub fn bandwidth_in(block: &BlockRow, part: Bottleneck) -> Option<f64> {
-    match part {
-        Bottleneck::Memory => block.memory_bytes_per_s,
-        Bottleneck::Reading => block.reading_bytes_per_s,
-        Bottleneck::Wire => block.wire_bytes_per_s,
-    }
-}
-
 /// The roof over the time of a round, from the blocks in which the state of its part was measured; None if there are none.
 fn paired(roof: &Roof, cell: &TimedCell, blocks: &[BlockRow]) -> Option<Ratio> {
-    let at = |block: &BlockRow| Some((block.block, roof.seconds_at(bandwidth_in(block, roof.part)?)));
+    let at = |block: &BlockRow| Some((block.block, roof.seconds_at(block.bandwidth(roof.part)?)));
     let roofs: Vec<(u64, f64)> = blocks.iter().filter_map(at).collect();
     LogRatios::pair(&roofs, cell.blocks()).ok()?.ratio(Alpha::FIVE_PERCENT)
 }
@@ -101,6 +92,7 @@ fn paired(roof: &Roof, cell: &TimedCell, blocks: &[BlockRow]) -> Option<Ratio> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roofline::share::Bottleneck;
 
     fn sample(block: u64, seconds: f64) -> Sample {
         Sample { block, seconds, ..Sample::default() }

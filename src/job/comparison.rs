@@ -283,7 +283,7 @@ impl<E: Element> Session<'_, '_, E> {
             if !self.goes_on(transport, stopped.is_some())? {
                 return Ok(stopped);
             }
-            // Where barriers took over, the comparison begins anew.
+            // If barriers took over, the comparison begins anew.
             if self.job.sync.start() != start {
                 supersede(contenders);
                 stopping = Stopping::new(rule);

@@ -91,15 +91,15 @@ words! {
 }
 
 words! {
-    /// What a rank knows of its neighbours' gradients when the clock starts.
+    /// The knowledge of a rank about its neighbours' gradients when the clock starts.
     pub enum Ready {
         #[default]
-        /// They lie there: the ranks met before.
+        /// The rank knows that they are there, as the ranks met before.
         Assumed,
-        /// Nothing: before it reads a gradient of another rank, it reads a flag that this rank sets inside the clock. A
-        /// collective of the MPI library must find out the same.
+        /// The rank knows nothing. Before it reads a gradient of another rank, it reads a flag that the other rank sets inside the
+        /// clock. A collective of the MPI library must find out the same.
         Checked,
-        /// They are elsewhere: inside the clock each rank copies its gradients out of private memory, where real updates
+        /// The gradients are not there yet. Inside the clock each rank copies its own out of private memory, where real updates
         /// arrive, into memory that the node shares, and then sets their flags.
         Copied,
     }

@@ -372,6 +372,17 @@ impl CellRow {
     }
 }
 
+impl BlockRow {
+    /// The bandwidth of `part` during the block, bytes/s; None if it was not measured.
+    pub fn bandwidth(&self, part: Bottleneck) -> Option<f64> {
+        match part {
+            Bottleneck::Memory => self.memory_bytes_per_s,
+            Bottleneck::Reading => self.reading_bytes_per_s,
+            Bottleneck::Wire => self.wire_bytes_per_s,
+        }
+    }
+}
+
 impl Sample {
     /// True if every rank began in time, as in the samples that count beside it. Invalid samples stay in the file, but no result uses them.
     pub fn is_valid(&self) -> bool {

@@ -235,7 +235,7 @@ pub fn probe_memory(
 const STATE_PASSES: (u64, u64) = (1, 1);
 
 /// Arrays of a node as long as those of its limits, for passes by all its workers at any time.
-pub struct MemoryStanding {
+pub struct MemoryProbe {
     gate: NodeGate,
     index: usize,
     workers: usize,
@@ -243,13 +243,13 @@ pub struct MemoryStanding {
     buffer: Buffer,
 }
 
-impl MemoryStanding {
+impl MemoryProbe {
     /// Allocates the arrays. The inner error is the same on all ranks. Collective.
     pub fn new(
         transport: &mut dyn Transport,
         places: &RankMap,
         limits: &MachineLimits,
-    ) -> Result<Result<MemoryStanding, String>, TransportError> {
+    ) -> Result<Result<MemoryProbe, String>, TransportError> {
         let node = places.node();
         let found = limits.nodes.get(places.mine).and_then(|limits| {
             let same = |passes: &&MemoryPasses| passes.memory == MemoryKind::Private && passes.workers == node.cores;
@@ -274,7 +274,7 @@ impl MemoryStanding {
         };
         let buffer = Buffer::zeroed(if index < workers { Arrays::bytes(elements) } else { 0 });
         let buffer = agreed(transport, buffer)?;
-        Ok(buffer.map(|buffer| MemoryStanding { gate, index, workers, elements, buffer }))
+        Ok(buffer.map(|buffer| MemoryProbe { gate, index, workers, elements, buffer }))
     }
 
     /// Returns the bandwidths of the three-stream add and of reading, bytes/s, on the first worker of the node; 0 elsewhere.

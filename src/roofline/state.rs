@@ -6,10 +6,10 @@
 use std::time::Instant;
 
 use super::figures::MachineLimits;
-use super::memory::MemoryStanding;
+use super::memory::MemoryProbe;
 use super::places::RankMap;
 use super::share::Bottleneck;
-use super::wire::WireStanding;
+use super::wire::WireProbe;
 use crate::engine::transport::{Transport, TransportError, gather_numbers};
 
 /// The rates of passes at one moment, bytes/s. None: not measured.
@@ -55,8 +55,8 @@ impl Parts {
 /// Measures the state of the machine. It keeps its arrays, so that a measurement allocates nothing.
 pub struct StateProbe {
     places: RankMap,
-    memory: Option<MemoryStanding>,
-    wires: Option<WireStanding>,
+    memory: Option<MemoryProbe>,
+    wires: Option<WireProbe>,
     /// Seconds that passes over the wires have taken.
     pub seconds_on_wires: f64,
     /// Reasons why some part is not measured.
@@ -77,13 +77,13 @@ impl StateProbe {
         let places = RankMap::find(transport)?;
         let mut probe = StateProbe { places, memory: None, wires: None, seconds_on_wires: 0.0, notes: Vec::new() };
         if parts.memory {
-            match MemoryStanding::new(transport, &probe.places, limits)? {
+            match MemoryProbe::new(transport, &probe.places, limits)? {
                 Ok(memory) => probe.memory = Some(memory),
                 Err(reason) => probe.notes.push(format!("the state of the memory is not measured in blocks: {reason}")),
             }
         }
         if parts.wires {
-            match WireStanding::new(transport, &probe.places, limits)? {
+            match WireProbe::new(transport, &probe.places, limits)? {
                 Ok(wires) => probe.wires = Some(wires),
                 Err(reason) => probe.notes.push(format!("the state of the wires is not measured in blocks: {reason}")),
             }

@@ -192,19 +192,19 @@ fn passes(
 }
 
 /// The pass over the wires of all nodes, ready to be repeated at any time.
-pub struct WireStanding {
+pub struct WireProbe {
     streams: Vec<Stream>,
     buffer: Buffer,
     messages: u64,
 }
 
-impl WireStanding {
+impl WireProbe {
     /// Allocates the messages. The inner error is the same on all ranks. Collective.
     pub fn new(
         transport: &mut dyn Transport,
         places: &RankMap,
         limits: &MachineLimits,
-    ) -> Result<Result<WireStanding, String>, TransportError> {
+    ) -> Result<Result<WireProbe, String>, TransportError> {
         // The limits are the same on all ranks.
         let Some(rate) = limits.wires.as_ref().and_then(WireLimits::one_stream_each) else {
             return Ok(Err("their limits are not known".to_owned()));
@@ -213,7 +213,7 @@ impl WireStanding {
         let takes_part = streams.iter().any(|stream| stream.from == places.rank || stream.to == places.rank);
         let buffer = agreed(transport, Buffer::zeroed(if takes_part { GO_AT + 2 * SMALL } else { 0 }))?;
         let messages = ((BUDGET * rate / MESSAGE as f64) as u64).clamp(MESSAGES.0, MESSAGES.1);
-        Ok(buffer.map(|buffer| WireStanding { streams, buffer, messages }))
+        Ok(buffer.map(|buffer| WireProbe { streams, buffer, messages }))
     }
 
     /// Returns the bandwidth into a node, bytes/s, mean over the nodes, on rank 0; None elsewhere. Collective.

@@ -37,20 +37,20 @@ impl TwoSpeeds {
     /// state and the ratio of two strategies' times in it, both above 0. Returns None if the states differ by less than a
     /// factor of 1.15, or if fewer than three blocks ran at one of the speeds.
     pub fn of(blocks: &[(f64, f64)]) -> Option<TwoSpeeds> {
-        let states = || blocks.iter().map(|(state, _)| *state);
-        let (least, most) = (states().reduce(f64::min)?, states().reduce(f64::max)?);
-        if !(least > 0.0 && most / least >= TWO_SPEEDS) {
-            return None;
-        }
-        let middle = (least * most).sqrt();
+        let middle = middle(blocks.iter().map(|(state, _)| *state))?;
         let (slow, fast): (Vec<_>, Vec<_>) = blocks.iter().copied().partition(|(state, _)| *state < middle);
-        let (slow, fast) = (at_speed(&slow)?, at_speed(&fast)?);
-        let ratios = |below: bool| -> Vec<f64> {
-            blocks.iter().filter(|(state, _)| (*state < middle) == below).map(|(_, ratio)| *ratio).collect()
-        };
-        let found = unpaired(&ratios(true), &ratios(false), 0.0, Alpha::FIVE_PERCENT)?;
-        Some(TwoSpeeds { slow, fast, p: (2.0 * found.slower_p.min(found.faster_p)).min(1.0) })
+        let ratios = |blocks: &[(f64, f64)]| blocks.iter().map(|(_, ratio)| *ratio).collect::<Vec<f64>>();
+        let found = unpaired(&ratios(&slow), &ratios(&fast), 0.0, Alpha::FIVE_PERCENT)?;
+        let p = (2.0 * found.slower_p.min(found.faster_p)).min(1.0);
+        Some(TwoSpeeds { slow: at_speed(&slow)?, fast: at_speed(&fast)?, p })
     }
+}
+
+/// Returns the state between the slow and the fast ones, the middle of their range on the logarithmic scale. None if they differ
+/// by less than a factor of 1.15: the machine had one speed.
+pub fn middle(states: impl Iterator<Item = f64> + Clone) -> Option<f64> {
+    let (least, most) = (states.clone().reduce(f64::min)?, states.reduce(f64::max)?);
+    (least > 0.0 && most / least >= TWO_SPEEDS).then(|| (least * most).sqrt())
 }
 
 fn at_speed(blocks: &[(f64, f64)]) -> Option<AtSpeed> {

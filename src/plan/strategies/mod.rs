@@ -45,7 +45,7 @@ pub struct Knobs {
     pub intra_node: bool,
     /// `client`, `rotated` or `arrival`.
     pub order: bool,
-    /// `assumed` or `checked`.
+    /// `assumed`, `checked` or `copied`.
     pub ready: bool,
     /// The base of the number system in which distances between ranks are written.
     pub radix: bool,

@@ -119,9 +119,7 @@ impl LibraryPlan {
             equal_parts(self.problem.elements, self.layout.ranks(), rank)
         }
     }
-}
 
-impl LibraryPlan {
     /// True if the ranks are a power of two, and the parts that `reduce` deals out to them are equally long.
     fn is_regular(&self, reduce: Call) -> bool {
         let ranks = self.layout.ranks();

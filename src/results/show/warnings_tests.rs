@@ -41,7 +41,7 @@ fn cells_that_beat_their_limit_are_told_and_others_not() {
         format!("! LIMIT: 2 of {all} cells were faster than the measured limits allow, cell 1 (tree-lambda-fl) ");
     assert!(said(&file).starts_with(&right), "{}", said(&file));
     assert!(said(&file).contains("1.60 times"), "{}", said(&file));
-    // Where the limits are measured in the same blocks, the interval counts.
+    // The interval counts if the limits were measured in the same blocks.
     file.cells[1].share_low = Some(1.02);
     assert!(said(&file).starts_with("! LIMIT: 1 of"), "{}", said(&file));
     file.cells[1].share_low = Some(1.03);
