@@ -62,8 +62,9 @@ def surplus(directory):
         tracked, library = memory["aggregating_bytes"], memory["library_bytes"]
         gradient = cell["elements"] * 4
         share = "-" if library is None else f"{library / gradient:.2f}"
-        rows.append([cell["model"], cell["strategy"], cell["status"], mib(tracked), mib(seen), mib(library), share])
-    header = ["model", "strategy", "status", "own MiB", "seen", "library", "of a gradient"]
+        flow = cell["flow"]
+        rows.append([cell["model"], cell["strategy"], flow, cell["status"], mib(tracked), mib(seen), mib(library), share])
+    header = ["model", "strategy", "flow", "status", "own MiB", "seen", "library", "of a gradient"]
     table("What the MPI library takes, 4 ranks, 4 clients streamed, per rank:", header, rows)
 
 

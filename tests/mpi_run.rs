@@ -354,6 +354,44 @@ fn every_algorithm_of_the_library() {
     ]);
 }
 
+/// The library gets the gradient in pieces: shorter than the ranks are many, prime, as long as the gradient, longer. The
+/// bits do not depend on it where the order of summation does not, the packed pieces are predicted, and only they.
+#[test]
+fn calls_of_the_library_in_pieces() {
+    let place = Place::new();
+    let strategies = ["native-reduce-scatter", "native-ireduce-scatter", "native-reduce", "native-allreduce"];
+    for (elements, shards) in [(0u64, 1u64), (1, 3), (97, 3), (97, 1)] {
+        let experiment = json!({
+            "models": [elements],
+            "gradients": {"source": "synthetic", "seed": SEED},
+            "clients": 5,
+            "shards": shards,
+            "strategies": strategies,
+            "native": {"pieces": ["whole", "8B", "52B", "388B", "1MiB"]},
+            "end": ["scattered", "everywhere"],
+            "repeat": {"blocks": 1, "warmup": 0}
+        });
+        let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, elements as usize, Type::F32)).collect();
+        let flat = flat_server(&gradients, &[1.0; 5], Type::F32);
+        let name = format!("pieces-{elements}-{shards}");
+        let cells = run(&place, &name, &experiment, 3);
+        assert_eq!(cells.len(), 2 * 4 * 5);
+        let kept = Kept::open(&place.path(&name));
+        cells.iter().for_each(|cell| assert_right(cell, &kept, &gradients, &[1.0; 5], &flat));
+        for cell in cells.iter().filter(|cell| cell["end"] == "scattered" && elements == 97 && shards == 3) {
+            // Three ranges of 33, 32 and 32 elements: pieces of 2 and of 13 elements hold 1 and 4 of each.
+            let packed = match (cell["strategy"].as_str().unwrap(), cell["flow"].as_str().unwrap()) {
+                ("native-reduce-scatter", "8B") => 3 * 4,
+                ("native-reduce-scatter", "52B") => 3 * 4 * 4,
+                ("native-ireduce-scatter", "8B") => 2 * 3 * 4,
+                ("native-ireduce-scatter", "52B") => 2 * 3 * 4 * 4,
+                _ => 0,
+            };
+            assert_eq!(cell["memory"]["predicted"]["staging"], json!(packed), "{cell}");
+        }
+    }
+}
+
 /// Roles that are impossible with these ranks give rows with a reason, and the rest of the job continues.
 #[test]
 fn one_rank_cannot_have_dedicated_roles() {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::CeilingRequest;
-use crate::experiment::{Cell, Comparison};
+use crate::experiment::{Cell, Comparison, FlowChoice};
 use crate::job::JobError;
 use crate::results::ResultFile;
 use crate::results::row::Status;
@@ -80,6 +80,8 @@ impl Template {
     /// Returns the experiment reduced to one cell and one gradient length, under an enforced ceiling of `limit` bytes.
     pub fn of_cell(&self, comparison: &Comparison, cell: &Cell, elements: u64, limit: u64) -> String {
         let mut experiment = self.experiment.clone();
+        // Only calls of the library heed it, and they have no automatic pieces.
+        let pieces = if cell.flow == FlowChoice::Auto { FlowChoice::Whole } else { cell.flow };
         let fields = [
             ("name", json!("probe")),
             ("models", json!([{"name": "probe", "elements": elements}])),
@@ -91,7 +93,7 @@ impl Template {
             ("radix", json!(cell.form.radix)),
             ("across", json!(cell.form.across)),
             ("closing", json!(cell.form.closing)),
-            ("native", json!({"algorithm": cell.form.algorithm})),
+            ("native", json!({"algorithm": cell.form.algorithm, "pieces": pieces})),
             ("shards", json!(cell.shards)),
             ("flow", json!(cell.flow)),
             ("intra_node", json!(cell.intra_node.to_string())),

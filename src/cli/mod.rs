@@ -11,6 +11,7 @@ mod schema;
 mod show;
 mod signals;
 mod strategies;
+mod tune;
 #[cfg(feature = "mpi")]
 mod under_mpi;
 
@@ -60,12 +61,14 @@ enum Command {
     Show(show::ShowArgs),
     /// Join the result files of several jobs of one experiment
     Merge(merge::MergeArgs),
+    /// Write rules that tell the MPI library which algorithm to use, from a sweep over its algorithms
+    Tune(tune::TuneArgs),
     /// List the strategies
     Strategies(strategies::StrategiesArgs),
     /// List the models of the catalogue, or the layers of one
     Models(models::ModelsArgs),
-    /// Print the JSON schema of experiments, for editors
-    Schema,
+    /// Print the JSON schema of experiments, for editors, or the table of their fields
+    Schema(schema::SchemaArgs),
     /// Describe the machine: MPI library, nodes, topology, binding, memory
     Machine(machine::MachineArgs),
 }
@@ -130,9 +133,10 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Show(args) => show::show(&args).map_err(input).and_then(|text| print(&text)),
         Command::Merge(args) => merge::merge(&args),
+        Command::Tune(args) => tune::tune(&args),
         Command::Strategies(args) => strategies::strategies(&args),
         Command::Models(args) => models::models(&args),
-        Command::Schema => schema::schema(),
+        Command::Schema(args) => schema::schema(&args),
         Command::Machine(args) => machine::machine(&args),
     };
     let (error, code) = match done {

@@ -5,20 +5,48 @@ use crate::engine::ledger::{Ledger, Purpose};
 use crate::engine::transport::{CollectiveCall, Collectives, Transport};
 use crate::engine::{Buffer, EngineError};
 use crate::gradient::{Dtype, Element, Range};
+use crate::plan::dealt::Dealt;
 use crate::plan::lowering::LibraryCall;
 use crate::plan::{Algorithm, Call, Problem, call};
 
 /// One call with its output buffers.
 struct Stage {
     call: Call,
-    /// Counts for each call of MPI. There are several calls if the gradient is too long for C's int.
-    counts: Vec<Vec<i32>>,
+    cut: CallCut,
     ranges: Vec<Range>,
     /// The output in the accumulation type, before the division or where elements are narrower.
     wide: Option<Buffer>,
     /// The output in the type of the gradients, from the division on.
     narrow: Option<Buffer>,
     divides: bool,
+}
+
+/// How the gradient is given to a call of MPI.
+enum CallCut {
+    /// At once. The transport divides it if it is too long for C's int.
+    Whole,
+    /// In runs of this many elements that lie together.
+    Runs(u64),
+    /// In runs with these counts for each rank, as the gradient is too long for C's int.
+    Counts(Vec<Vec<i32>>),
+    /// In pieces of every rank's range, which are packed one after another.
+    Dealt {
+        dealt: Dealt,
+        /// Counts for each rank, by piece.
+        counts: Vec<Vec<i32>>,
+        /// Room for the pieces under way, used in turn.
+        packed: Vec<Buffer>,
+    },
+}
+
+impl Stage {
+    /// Room for packed pieces.
+    fn packed(&self) -> &[Buffer] {
+        match &self.cut {
+            CallCut::Dealt { packed, .. } => packed,
+            _ => &[],
+        }
+    }
 }
 
 pub(super) struct LibraryCalls<E: Element> {
@@ -33,7 +61,7 @@ pub(super) struct LibraryCalls<E: Element> {
 impl<E: Element> LibraryCalls<E> {
     /// The output buffers.
     pub fn buffers(&self) -> impl Iterator<Item = &Buffer> {
-        self.stages.iter().flat_map(|stage| stage.wide.iter().chain(&stage.narrow))
+        self.stages.iter().flat_map(|stage| stage.wide.iter().chain(&stage.narrow).chain(stage.packed()))
     }
 
     /// Allocates the outputs of `calls`.
@@ -57,7 +85,9 @@ impl<E: Element> LibraryCalls<E> {
         };
         let divides = calls.iter().position(|call| call.divides).unwrap_or(0);
         let mut stages = Vec::with_capacity(calls.len());
-        for (number, LibraryCall { call, ranges, .. }) in calls.into_iter().enumerate() {
+        for (number, library_call) in calls.into_iter().enumerate() {
+            let dealt = library_call.dealt();
+            let LibraryCall { call, ranges, piece, .. } = library_call;
             let one_call = match call {
                 // The transport divides these calls into blocks.
                 Call::Reduce { .. } | Call::Allreduce | Call::Broadcast { .. } => false,
@@ -70,9 +100,13 @@ impl<E: Element> LibraryCalls<E> {
             if one_call && call.input_elements(elements, ranges.len()) > most {
                 return Err(too_long());
             }
-            let counts = match call {
-                Call::ReduceScatter | Call::IreduceScatter => counts(&ranges, most).ok_or_else(too_long)?,
-                _ => Vec::new(),
+            let cut = match (call, dealt, piece) {
+                (_, Some(dealt), _) => in_pieces(dealt, call, size_of::<E::Acc>(), ledger)?,
+                (Call::ReduceScatter | Call::IreduceScatter, ..) => {
+                    CallCut::Counts(counts(&ranges, most).ok_or_else(too_long)?)
+                }
+                (_, _, Some(piece)) => CallCut::Runs(piece),
+                _ => CallCut::Whole,
             };
             let room = call.output_elements(ranges[rank].len()) as usize;
             let same = size_of::<E>() == size_of::<E::Acc>();
@@ -80,7 +114,7 @@ impl<E: Element> LibraryCalls<E> {
             let wide = number < divides || (number == divides && !same);
             let wide = wide.then(|| buffer(size_of::<E::Acc>(), Purpose::Accumulators)).transpose()?;
             let narrow = (number >= divides).then(|| buffer(size_of::<E>(), Purpose::Result)).transpose()?;
-            stages.push(Stage { call, counts, ranges, wide, narrow, divides: number == divides });
+            stages.push(Stage { call, cut, ranges, wide, narrow, divides: number == divides });
         }
         Ok(LibraryCalls {
             stages,
@@ -140,14 +174,64 @@ impl<E: Element> LibraryCalls<E> {
             if stage.call == (Call::Broadcast { root: self.rank }) {
                 std::ptr::copy_nonoverlapping(send, receive, elements as usize * dtype.size());
             }
-            if stage.counts.is_empty() {
-                library.call(&call)?;
+            let behind = |start: *const u8, elements: u64| start.wrapping_add(elements as usize * dtype.size());
+            match &stage.cut {
+                CallCut::Whole => library.call(&call)?,
+                CallCut::Runs(piece) => {
+                    for at in (0..elements).step_by(*piece as usize) {
+                        let (send, receive) = (behind(send, at), behind(receive.cast_const(), at).cast_mut());
+                        library.call(&CollectiveCall {
+                            send,
+                            receive,
+                            elements: (elements - at).min(*piece),
+                            ..call
+                        })?;
+                    }
+                }
+                CallCut::Counts(runs) => {
+                    for counts in runs {
+                        library.call(&CollectiveCall { counts, ..call })?;
+                        call.send = behind(call.send, counts.iter().sum::<i32>() as u64);
+                        call.receive = behind(call.receive.cast_const(), counts[self.rank] as u64).cast_mut();
+                    }
+                }
+                CallCut::Dealt { dealt, counts, packed } => self.deal(library, call, (dealt, counts, packed))?,
             }
-            for counts in &stage.counts {
-                library.call(&CollectiveCall { counts, ..call })?;
-                call.send = call.send.wrapping_add(counts.iter().sum::<i32>() as usize * dtype.size());
-                call.receive = call.receive.wrapping_add(counts[self.rank] as usize * dtype.size());
+        }
+        Ok(())
+    }
+
+    /// Makes a reduce-scatter piece by piece. The next piece is packed while the ones before it are under way.
+    ///
+    /// # Safety
+    /// As for [`Collectives::call`], for the whole gradient.
+    unsafe fn deal(
+        &self,
+        library: &mut dyn Collectives,
+        mut call: CollectiveCall<'_>,
+        (dealt, counts, packed): (&Dealt, &[Vec<i32>], &[Buffer]),
+    ) -> Result<(), EngineError> {
+        let size = call.dtype.size();
+        let whole = call.send;
+        for (number, counts) in counts.iter().enumerate() {
+            if number >= packed.len() {
+                library.finish_oldest()?;
             }
+            let room = packed[number % packed.len()].as_ptr();
+            let mut end = room;
+            for part in dealt.parts(number as u64) {
+                let bytes = part.len() as usize * size;
+                // SAFETY: the part lies within the gradient, and a buffer has room for the parts of the longest piece. The
+                // piece that it held before is done.
+                unsafe { std::ptr::copy_nonoverlapping(whole.add(part.start as usize * size), end, bytes) };
+                end = end.wrapping_add(bytes);
+            }
+            // SAFETY: the buffer and the output stay as they are until the piece is done.
+            unsafe { library.start(&CollectiveCall { send: room, counts, ..call })? };
+            call.receive = call.receive.wrapping_add(counts[self.rank] as usize * size);
+        }
+        for _ in 0..packed.len().min(counts.len()) {
+            library.finish_oldest()?;
         }
         Ok(())
     }
@@ -181,6 +265,17 @@ impl<E: Element> LibraryCalls<E> {
     pub fn kept(&self) -> Option<(Range, *const E)> {
         self.output(self.stages.last()?)
     }
+}
+
+/// The pieces of a reduce-scatter with room for those under way. Sums have `size` bytes.
+fn in_pieces(dealt: Dealt, call: Call, size: usize, ledger: &Ledger) -> Result<CallCut, EngineError> {
+    let too_long = |_| EngineError::Unsupported("a piece has more elements than a C int counts".to_owned());
+    let of_piece = |number| dealt.parts(number).map(|part| i32::try_from(part.len())).collect::<Result<Vec<i32>, _>>();
+    let counts = (0..dealt.pieces()).map(of_piece).collect::<Result<Vec<_>, _>>().map_err(too_long)?;
+    let room = dealt.longest() as usize * size;
+    let slots = call.in_flight().min(dealt.pieces());
+    let packed = (0..slots).map(|_| Buffer::entered(room, ledger, Purpose::Staging)).collect::<Result<_, _>>()?;
+    Ok(CallCut::Dealt { dealt, counts, packed })
 }
 
 /// Computes the counts of each call. A gradient longer than `most` needs several calls, each over contiguous elements.

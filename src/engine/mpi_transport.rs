@@ -1,5 +1,6 @@
 //! The MPI transport: ranks are processes, on one node or several.
 
+use std::collections::VecDeque;
 use std::ops::Deref;
 
 use crate::engine::segments::Segments;
@@ -7,7 +8,8 @@ use crate::engine::transport::{
     CollectiveCall, Collectives, Sent, Shared, Transport, TransportError, ranks_of_first_nodes,
 };
 use crate::mpi::{
-    self, AlgorithmControl, Communicator, Equivalence, MOST_ELEMENTS, MpiError, Requests, SharedWindow, World,
+    self, AlgorithmControl, Communicator, Equivalence, MOST_ELEMENTS, MpiError, Requests, SharedWindow,
+    StartedCollective, World,
 };
 use crate::plan::{Algorithm, Call, Offered};
 
@@ -44,6 +46,8 @@ pub struct MpiTransport<'w> {
     most_tag: u64,
     library: String,
     chosen: Vec<Chosen>,
+    /// Collectives that were started, the oldest first.
+    started: VecDeque<StartedCollective>,
 }
 
 /// An algorithm of the library that was chosen for one MPI function.
@@ -95,6 +99,7 @@ impl<'w> MpiTransport<'w> {
             most_tag,
             library,
             chosen: Vec::new(),
+            started: VecDeque::with_capacity(2),
         })
     }
 }
@@ -255,20 +260,34 @@ impl Transport for MpiTransport<'_> {
 
 impl Collectives for MpiTransport<'_> {
     unsafe fn call(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError> {
+        // SAFETY: as promised by the caller; it is done when this returns.
+        unsafe { self.start(call) }?;
+        while !self.started.is_empty() {
+            self.finish_oldest()?;
+        }
+        Ok(())
+    }
+
+    unsafe fn start(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError> {
         let is_meant = |chosen: &&Chosen| chosen.function == call.call.name() && chosen.algorithm == call.algorithm;
         let chosen = self.chosen.iter().find(is_meant);
         let ranks: &Communicator = chosen.map_or(&*self.ranks, |chosen| &chosen.ranks);
         let at_this_call = chosen.filter(|chosen| chosen.control.at_each_call());
         at_this_call.map_or(Ok(()), |chosen| chosen.control.write(chosen.value))?;
         // SAFETY: as promised by the caller. Calls that move elements without summing need only a type of their size.
-        unsafe {
+        let started = unsafe {
             match call.dtype.size() {
                 2 => make::<u16>(ranks, call),
                 4 => make::<f32>(ranks, call),
                 _ => make::<f64>(ranks, call),
             }
         }?;
+        self.started.extend(started);
         Ok(at_this_call.map_or(Ok(()), |chosen| chosen.control.write(0))?)
+    }
+
+    fn finish_oldest(&mut self) -> Result<(), TransportError> {
+        Ok(self.started.pop_front().map_or(Ok(()), StartedCollective::finish)?)
     }
 
     fn offered(&self, function: &str) -> Result<Offered, TransportError> {
@@ -303,8 +322,11 @@ impl Collectives for MpiTransport<'_> {
 }
 
 /// # Safety
-/// As for [`Collectives::call`]. An element has the type `T`, or its size if none is summed.
-unsafe fn make<T: Equivalence>(all: &Communicator, made: &CollectiveCall<'_>) -> Result<(), MpiError> {
+/// As for [`Collectives::start`]. An element has the type `T`, or its size if none is summed.
+unsafe fn make<T: Equivalence>(
+    all: &Communicator,
+    made: &CollectiveCall<'_>,
+) -> Result<Option<StartedCollective>, MpiError> {
     let CollectiveCall { elements, parts, counts, .. } = *made;
     let (send, receive) = (made.send.cast::<T>(), made.receive.cast::<T>());
     // SAFETY: as promised by the caller.
@@ -313,12 +335,13 @@ unsafe fn make<T: Equivalence>(all: &Communicator, made: &CollectiveCall<'_>) ->
             Call::Reduce { root } => all.reduce(send, receive, elements, root),
             Call::Allreduce => all.allreduce(send, receive, elements),
             Call::ReduceScatter => all.reduce_scatter(send, receive, counts),
-            Call::IreduceScatter => all.ireduce_scatter(send, receive, counts),
+            Call::IreduceScatter => return all.start_reduce_scatter(send, receive, counts).map(Some),
             Call::ReduceScatterBlock { block } => all.reduce_scatter_block(send, receive, block),
             Call::Scatter { root } => all.scatter(root, send, receive, parts),
             Call::Gather { root } => all.gather_to(root, send, receive, parts),
             Call::Allgather => all.allgather(send, receive, parts),
             Call::Broadcast { root } => all.broadcast_from(root, made.receive, elements * size_of::<T>() as u64),
         }
-    }
+    }?;
+    Ok(None)
 }

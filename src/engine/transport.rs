@@ -166,13 +166,22 @@ pub struct CollectiveCall<'a> {
 
 /// The MPI library's own collectives over all ranks.
 pub trait Collectives {
-    /// Makes the call and waits for its end. Reduce, allreduce and broadcast are divided into blocks if the gradient is
+    /// Makes the call and waits for its end, and for that of calls that were started before. Reduce, allreduce and broadcast are divided into blocks if the gradient is
     /// longer than one call allows, and MPI_Allgatherv is replaced by broadcasts; other calls are limited.
     ///
     /// # Safety
     /// `send` and `receive` must hold the elements that the function reads and writes on this rank, without overlap.
     /// Everything but the memory must be equal on all ranks.
     unsafe fn call(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError>;
+
+    /// Starts the call. MPI_Ireduce_scatter goes on afterwards; every other call is done.
+    ///
+    /// # Safety
+    /// As for [`Collectives::call`], until [`Collectives::finish_oldest`] has returned for it.
+    unsafe fn start(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError>;
+
+    /// Waits for the end of the started call that began first. Does nothing if no call is under way.
+    fn finish_oldest(&mut self) -> Result<(), TransportError>;
 
     /// Returns the choices that the library offers for the MPI function of this name.
     fn offered(&self, function: &str) -> Result<Offered, TransportError>;

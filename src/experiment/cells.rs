@@ -2,7 +2,8 @@
 //!
 //! Comparisons and cells are numbered from 0 by nested loops over the lists as written. From the outermost inwards,
 //! nodes, models, dtype, clients, roles and end make comparisons; strategies, across, radix, closing, algorithm, shards,
-//! flow, intra_node, order, ready, caches and ceiling make cells. Cell numbers continue through all comparisons. The same experiment always gets the same numbers.
+//! flow, intra_node, ready, order, caches and ceiling make cells. Cell numbers continue through all comparisons. The same
+//! experiment always gets the same numbers.
 
 use std::fmt;
 
@@ -69,7 +70,7 @@ pub struct Cell {
     pub form: Form,
     /// Number of shards, M; 1 for a strategy without shards.
     pub shards: u64,
-    /// How data moves through an aggregator; `whole` for a strategy without a choice of flow.
+    /// How data moves through an aggregator or a call of the MPI library; `whole` for a strategy without a choice of flow.
     pub flow: FlowChoice,
     /// How data passes between ranks of one node.
     pub intra_node: IntraNode,
@@ -108,9 +109,12 @@ pub(crate) struct Variants<'a> {
     pub choices: &'a [Choices<'a>],
     pub shards: &'a [u64],
     pub flow: &'a [FlowChoice],
+    /// The flow of calls of the MPI library.
+    pub pieces: &'a [FlowChoice],
     pub intra_node: &'a [IntraNode],
     pub order: &'a [Order],
     pub ready: &'a [Ready],
+    pub residency: Residency,
     pub caches: &'a [Caches],
     pub ceiling: &'a [Option<u64>],
 }
@@ -120,11 +124,12 @@ impl<'a> Variants<'a> {
     pub fn count(&self, end: End, knobs: &dyn Fn(&str) -> Knobs) -> u64 {
         let count = |(strategy, choices): (&String, &Choices<'_>)| {
             let knobs = knobs(strategy);
-            let Variants { shards, flow, intra_node, order, ready, caches, ceiling, .. } = self.heeded(end, knobs);
+            let heeded = self.heeded(end, knobs);
+            let Variants { shards, flow, order, caches, ceiling, .. } = heeded;
             let forms = knobs.forms(end, *choices).len();
             let lengths =
-                [shards.len(), flow.len(), intra_node.len(), order.len(), ready.len(), caches.len(), ceiling.len()];
-            std::iter::once(&forms).chain(&lengths).fold(1u64, |cells, length| cells.saturating_mul(*length as u64))
+                [forms, shards.len(), flow.len(), heeded.sharing().count(), order.len(), caches.len(), ceiling.len()];
+            lengths.iter().fold(1u64, |cells, &length| cells.saturating_mul(length as u64))
         };
         self.strategies.iter().zip(self.choices).map(count).fold(0, u64::saturating_add)
     }
@@ -144,20 +149,34 @@ impl<'a> Variants<'a> {
 
     /// Adds the cells of the first strategy in one form.
     fn add_cells(&self, first: u64, form: Form, cells: &mut Vec<Cell>) {
-        let sweep =
-            iproduct!(self.shards, self.flow, self.intra_node, self.order, self.ready, self.caches, self.ceiling);
-        for (&shards, &flow, &intra_node, &order, &ready, &caches, &ceiling) in sweep {
+        let sweep = iproduct!(self.shards, self.flow, self.sharing(), self.order, self.caches, self.ceiling);
+        for (&shards, &flow, (intra_node, ready), &order, &caches, &ceiling) in sweep {
             let index = first + cells.len() as u64;
             let strategy = self.strategies[0].clone();
             cells.push(Cell { index, strategy, form, shards, flow, intra_node, order, ready, caches, ceiling });
         }
     }
 
+    /// How data passes between ranks of one node, and whether neighbours' gradients are known to be there: the second
+    /// changes a round only if gradients lie in shared memory.
+    fn sharing(&self) -> impl Iterator<Item = (IntraNode, Ready)> + Clone + use<'a> {
+        let Variants { intra_node, ready, residency, .. } = *self;
+        intra_node.iter().flat_map(move |&intra_node| {
+            let read = (intra_node, residency) == (IntraNode::Shared, Residency::Resident);
+            let ready = if read { ready } else { &[Ready::Assumed] };
+            ready.iter().map(move |&ready| (intra_node, ready))
+        })
+    }
+
     /// The lists for one strategy; a setting that it ignores has one value.
     fn heeded(&self, end: End, knobs: Knobs) -> Variants<'a> {
         Variants {
             shards: if knobs.heeds_shards(end) { self.shards } else { &[1] },
-            flow: if knobs.flow { self.flow } else { &[FlowChoice::Whole] },
+            flow: match (knobs.flow, knobs.pieces) {
+                (true, _) => self.flow,
+                (_, true) => self.pieces,
+                _ => &[FlowChoice::Whole],
+            },
             intra_node: if knobs.intra_node { self.intra_node } else { &self.intra_node[..1] },
             order: if knobs.order { self.order } else { &self.order[..1] },
             ready: if knobs.ready { self.ready } else { &[Ready::Assumed] },

@@ -134,9 +134,11 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
         choices: &choices,
         shards: &unscaled,
         flow: written.flow.values(),
+        pieces: written.native.pieces.values(),
         intra_node: written.intra_node.values(),
         order: written.order.values(),
         ready: written.ready.values(),
+        residency: written.gradients.residency(),
         caches: written.caches.values(),
         ceiling: &ceilings,
     };
@@ -412,17 +414,20 @@ impl Resolver<'_> {
     }
 
     fn check_flow(&self, dtypes: &[Dtype]) -> Result<(), ExperimentError> {
-        let flow = &self.written.flow;
-        for (at, this) in flow.values().iter().enumerate() {
-            let FlowChoice::Chunk { bytes } = this else { continue };
-            if let Some(dtype) = dtypes.iter().find(|dtype| bytes % dtype.size() as u64 != 0) {
-                return self.refuse(
-                    flow.place("flow", at),
-                    format!(
-                        "{this} is not a whole number of {dtype} elements; write a multiple of {} bytes",
-                        dtype.size()
-                    ),
+        let (flow, pieces) = (&self.written.flow, &self.written.native.pieces);
+        if let Some(at) = pieces.values().iter().position(|this| *this == FlowChoice::Auto) {
+            let problem = "write \"whole\" or a size; the library has no pieces that gradshard could choose".to_owned();
+            return self.refuse(pieces.place("native.pieces", at), problem);
+        }
+        for (list, name) in [(flow, "flow"), (pieces, "native.pieces")] {
+            for (at, this) in list.values().iter().enumerate() {
+                let FlowChoice::Chunk { bytes } = this else { continue };
+                let Some(dtype) = dtypes.iter().find(|dtype| bytes % dtype.size() as u64 != 0) else { continue };
+                let problem = format!(
+                    "{this} is not a whole number of {dtype} elements; write a multiple of {} bytes",
+                    dtype.size()
                 );
+                return self.refuse(list.place(name, at), problem);
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::experiment::knobs::FlowChoice;
 use crate::experiment::numbers::{Count, CountOrNone, Precision, Seconds, Seed};
 use crate::experiment::one_or_many::OneOrMany;
 use crate::experiment::readable::Readable;
@@ -32,11 +33,17 @@ pub struct NativeCalls {
     #[serde(deserialize_with = "OneOrMany::read")]
     #[schemars(example = ["default", "ring"], example = &"all")]
     pub algorithm: OneOrMany<Algorithm>,
+    /// Whole, or the size of the pieces in which the reducing call gets the gradient, one after another; of
+    /// MPI_Ireduce_scatter two are under way at once. What the library allocates then follows the pieces. A piece of a
+    /// reduce-scatter holds a part of every rank's shard and is packed before the call. Default whole.
+    #[serde(deserialize_with = "OneOrMany::read")]
+    #[schemars(example = ["whole", "1MiB"])]
+    pub pieces: OneOrMany<FlowChoice>,
 }
 
 impl Default for NativeCalls {
     fn default() -> Self {
-        NativeCalls { algorithm: OneOrMany::One(Algorithm::default()) }
+        NativeCalls { algorithm: OneOrMany::One(Algorithm::default()), pieces: OneOrMany::One(FlowChoice::Whole) }
     }
 }
 

@@ -136,8 +136,8 @@ pub struct WrittenExperiment {
     #[serde(default = "default_order", deserialize_with = "OneOrMany::read")]
     pub order: OneOrMany<Order>,
 
-    /// Whether a rank knows that its neighbours' gradients are there, or reads a flag a client inside the clock, for strategies
-    /// that read them in shared memory. Default assumed.
+    /// Whether a rank knows that its neighbours' gradients are there, reads a flag a client inside the clock, or must first
+    /// copy its own into shared memory. For strategies that read gradients in shared memory. Default assumed.
     #[serde(default = "default_ready", deserialize_with = "OneOrMany::read")]
     pub ready: OneOrMany<Ready>,
 

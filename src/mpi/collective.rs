@@ -26,17 +26,22 @@ impl Communicator {
         unsafe { call!(MPI_Reduce_scatter, send, receive, counts, datatype::<T>(), ffi::RSMPI_SUM, self.handle()) }
     }
 
-    /// MPI_Ireduce_scatter with MPI_SUM, followed by MPI_Wait.
+    /// MPI_Ireduce_scatter with MPI_SUM.
     ///
     /// # Safety
-    /// The same as for [`Communicator::reduce_scatter`].
-    pub unsafe fn ireduce_scatter<T: Equivalence>(&self, send: *const T, receive: *mut T, counts: &[c_int]) -> Result {
+    /// The same as for [`Communicator::reduce_scatter`], until the returned collective is finished. `counts` too must stay.
+    pub unsafe fn start_reduce_scatter<T: Equivalence>(
+        &self,
+        send: *const T,
+        receive: *mut T,
+        counts: &[c_int],
+    ) -> Result<StartedCollective> {
         let (send, receive, counts, comm) = (send.cast(), receive.cast(), counts.as_ptr(), self.handle());
-        // SAFETY: the caller promises it; the buffers outlive the wait.
+        // SAFETY: the caller promises it.
         unsafe {
             let (mut request, sum) = (ffi::RSMPI_REQUEST_NULL, ffi::RSMPI_SUM);
             call!(MPI_Ireduce_scatter, send, receive, counts, datatype::<T>(), sum, comm, &mut request)?;
-            call!(MPI_Wait, &mut request, ffi::RSMPI_STATUS_IGNORE)
+            Ok(StartedCollective(request))
         }
     }
 
@@ -171,6 +176,18 @@ impl Communicator {
             }
         }
         Ok(())
+    }
+}
+
+/// A nonblocking collective that was started.
+#[must_use]
+pub struct StartedCollective(ffi::MPI_Request);
+
+impl StartedCollective {
+    /// Waits for its end (MPI_Wait).
+    pub fn finish(mut self) -> Result {
+        // SAFETY: the request is the one that the library returned, and it is waited for once.
+        unsafe { call!(MPI_Wait, &mut self.0, ffi::RSMPI_STATUS_IGNORE) }
     }
 }
 

@@ -13,7 +13,7 @@ mod requests;
 mod window;
 mod world;
 
-pub use collective::{Equivalence, MOST_ELEMENTS};
+pub use collective::{Equivalence, MOST_ELEMENTS, StartedCollective};
 pub use communicator::Communicator;
 pub use control::AlgorithmControl;
 pub use error::MpiError;

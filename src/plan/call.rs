@@ -68,6 +68,17 @@ impl Call {
         )
     }
 
+    /// True if it may be made for one piece of the gradient after another. Blocks of one length for every rank are a split
+    /// of their own.
+    pub fn comes_in_pieces(self) -> bool {
+        self.reduces() && !matches!(self, Call::ReduceScatterBlock { .. })
+    }
+
+    /// Pieces that are under way at once: two, if the call returns before it is done.
+    pub fn in_flight(self) -> u64 {
+        if self == Call::IreduceScatter { 2 } else { 1 }
+    }
+
     /// The elements, of `elements`, that `rank` holds after it. `owned` is the range that a call which deals ranges out
     /// gives to `rank`.
     pub fn leaves(self, elements: u64, rank: usize, owned: Range) -> Range {

@@ -7,6 +7,7 @@ mod streams;
 pub(in crate::plan) use build::stands_for;
 
 use crate::gradient::Range;
+use crate::plan::dealt::Dealt;
 use crate::plan::{Call, Layout, Plan, Problem, Terms};
 
 /// The memory in which a task keeps its sum.
@@ -285,6 +286,16 @@ pub struct LibraryCall {
     pub ranges: Vec<Range>,
     /// True if the sums are divided after it.
     pub divides: bool,
+    /// Elements of a piece, if the gradient is given to the call in several.
+    pub piece: Option<u64>,
+}
+
+impl LibraryCall {
+    /// A reduce-scatter's pieces; None for a call that takes the whole gradient, or runs of it that lie together.
+    pub fn dealt(&self) -> Option<Dealt> {
+        let piece = self.piece.filter(|_| matches!(self.call, Call::ReduceScatter | Call::IreduceScatter))?;
+        Some(Dealt::new(self.ranges.clone(), piece))
+    }
 }
 
 /// One rank's share of a plan.

@@ -157,13 +157,18 @@ fn one_aggregator(lowering: &Lowering, task: &SumTask, terms: &Terms) -> Memory 
     }
 }
 
-/// The buffers of a rank for calls of the library: the output of each call in the type that it moves.
+/// The buffers of a rank for calls of the library: the output of each call in the type that it moves, and the packed pieces
+/// of a reduce-scatter.
 fn library_memory(lowering: &Lowering, terms: &Terms, rank: usize) -> Memory {
     let (size, wide) = (terms.dtype.size() as u64, terms.dtype.accumulator_size() as u64);
     let mut memory = Memory::default();
     let last = lowering.calls.len() - 1;
     let divides = lowering.calls.iter().position(|call| call.divides).unwrap_or(last);
-    for (number, LibraryCall { call, ranges, .. }) in lowering.calls.iter().enumerate() {
+    for (number, library) in lowering.calls.iter().enumerate() {
+        let LibraryCall { call, ranges, .. } = library;
+        if let Some(dealt) = library.dealt() {
+            memory.staging += call.in_flight().min(dealt.pieces()) * dealt.longest() * wide;
+        }
         let elements = call.output_elements(ranges[rank].len());
         // Sums arrive in the type of the sum, and where that is wider are narrowed as they are divided.
         if number < divides || (number == divides && size != wide) {

@@ -25,6 +25,7 @@ pub mod algorithm;
 pub mod call;
 pub mod check;
 mod closing;
+pub mod dealt;
 pub mod end;
 pub mod explicit;
 pub mod family;

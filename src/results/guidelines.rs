@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::ResultFile;
-use super::pooled::{ALPHA, Point, times};
+use super::pairs::{JobPair, TimedRow, job_pairs, times};
+use super::pooled::{ALPHA, Point};
 use super::row::{CellRow, Status};
-use crate::plan::End;
-use crate::stats::{Alpha, Evidence, Interval, LogRatios, Look, Verdict, judge, pool};
+use crate::plan::{Algorithm, End};
+use crate::stats::{Evidence, Interval, Look, Ratio, Verdict, judge, pool};
 
 /// Guidelines on two strategies: the end that both reach, the strategy that should not take longer, the strategy that
 /// it is compared with, and both in MPI's terms.
@@ -85,6 +86,8 @@ pub struct Tested {
     pub margin: f64,
     /// The outcome.
     pub outcome: Outcome,
+    /// Another algorithm of the library by which the guideline would be kept; None if no measured one would.
+    pub cure: Option<Algorithm>,
 }
 
 /// The outcomes of all guidelines in a file.
@@ -96,13 +99,6 @@ pub struct Findings {
     pub missing: Vec<String>,
 }
 
-/// One cell as measured in one job: its row, and pairs of block number and seconds.
-#[derive(Clone, Copy)]
-struct TimedPair<'f> {
-    row: &'f CellRow,
-    times: &'f [(u64, f64)],
-}
-
 /// Tests every guideline for which `file` holds both sides.
 ///
 /// Two strategies of one comparison were timed in the same blocks. Two gradient sizes belong to different comparisons,
@@ -111,11 +107,16 @@ struct TimedPair<'f> {
 pub fn guidelines(file: &ResultFile) -> Findings {
     let times = times(file);
     let mut cells: Cells<'_> = BTreeMap::new();
+    let mut chosen: Vec<TimedRow<'_>> = Vec::new();
     for row in &file.cells {
         let of = cells.entry((Point::of(file, row), row.comparison)).or_default();
         let timed = times.get(&(row.job, row.cell)).filter(|_| row.status == Status::Ok && row.median_s.is_some());
-        if let Some(times) = timed {
-            of.entry((row.strategy.as_str(), row.end, row.shards)).or_default().push(TimedPair { row, times });
+        let Some(times) = timed else { continue };
+        let cell = TimedRow { row, times };
+        if row.algorithm.is_default() {
+            of.entry((row.strategy.as_str(), row.end, row.shards)).or_default().push(cell);
+        } else {
+            chosen.push(cell);
         }
     }
     let mut found = Vec::new();
@@ -132,7 +133,12 @@ pub fn guidelines(file: &ResultFile) -> Findings {
                 // The other strategy may not depend on the number of shards; its cell then has 1.
                 let other = of.get(&(mock_up, end, *shards)).or_else(|| of.get(&(mock_up, end, 1)));
                 match other {
-                    Some(other) => found.extend(ratio(file, &guideline, common(one[0].row), one, other)),
+                    Some(other) => {
+                        let tested = ratio(file, &guideline, common(one[0].row), one, other);
+                        let cured =
+                            |(tested, evidence)| (Tested { cure: cure(file, &chosen, one, other), ..tested }, evidence);
+                        found.extend(tested.map(cured));
+                    }
                     None => {
                         missing.insert(format!("{guideline}: {} has no {mock_up} that was timed", common(place)));
                     }
@@ -165,9 +171,9 @@ pub fn guidelines(file: &ResultFile) -> Findings {
 /// Timed cells by size of the jobs and comparison.
 type Cells<'f> = BTreeMap<(Point, u64), Sides<'f>>;
 /// Timed cells by strategy, end and number of shards; one entry per job.
-type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<TimedPair<'f>>>;
+type Sides<'f> = BTreeMap<(&'f str, End, u64), Vec<TimedRow<'f>>>;
 /// Timed cells by number of elements; one entry per job.
-type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<TimedPair<'f>>>;
+type Sizes<'c, 'f> = BTreeMap<u64, &'c Vec<TimedRow<'f>>>;
 
 /// Tests that of two cells with neighbouring gradient sizes, and otherwise equal, the smaller does not take longer.
 fn sizes(
@@ -214,42 +220,36 @@ fn ratio(
     file: &ResultFile,
     guideline: &str,
     at: String,
-    one: &[TimedPair<'_>],
-    other: &[TimedPair<'_>],
+    one: &[TimedRow<'_>],
+    other: &[TimedRow<'_>],
 ) -> Option<(Tested, Evidence)> {
-    let of_job = |side: &TimedPair<'_>| {
-        file.ratios.iter().find(|r| (r.job, r.comparison) == (side.row.job, side.row.comparison))
-    };
+    let of_job =
+        |side: &TimedRow<'_>| file.ratios.iter().find(|r| (r.job, r.comparison) == (side.row.job, side.row.comparison));
     let margin = one.iter().chain(other).find_map(|side| Some(of_job(side)?.margin)).unwrap_or(0.0);
-    let mut pairs = Vec::new();
-    for side in one {
-        let Some(same_job) = other.iter().find(|other| other.row.job == side.row.job) else { continue };
-        let Ok(logs) = LogRatios::pair(side.times, same_job.times) else { continue };
-        // Intervals were examined repeatedly while blocks ran (group sequential test). The level is that of the last
-        // look, the smaller one of the two sides.
-        let alpha = [side, same_job].into_iter().filter_map(|side| Alpha::new(of_job(side)?.alpha));
-        let alpha = alpha.reduce(|a, b| if a.get() < b.get() { a } else { b }).unwrap_or(ALPHA);
-        if let Some(ratio) = logs.ratio(alpha) {
-            pairs.push((side, same_job, logs, ratio));
-        }
-    }
-    let (first, second, logs, own) = pairs.first()?;
-    let blocks = pairs.iter().map(|(_, _, _, ratio)| ratio.blocks as u64).sum();
-    let estimates: Vec<f64> = pairs.iter().map(|(_, _, _, ratio)| ratio.estimate).collect();
+    let pairs: Vec<(JobPair<'_>, Ratio)> = job_pairs(file, one, other)
+        .into_iter()
+        .filter_map(|pair| {
+            let ratio = pair.logs.ratio(pair.alpha)?;
+            Some((pair, ratio))
+        })
+        .collect();
+    let (JobPair { one: first, other: second, logs, .. }, own) = pairs.first()?;
+    let blocks = pairs.iter().map(|(_, ratio)| ratio.blocks as u64).sum();
+    let estimates: Vec<f64> = pairs.iter().map(|(_, ratio)| ratio.estimate).collect();
     let (evidence, interval): (Evidence, Option<Interval>) = if pairs.len() > 1 {
         let pooled = pool(&estimates, ALPHA)?;
         (pooled.evidence(margin), pooled.interval)
     } else {
-        let look = Look { number: first.row.looks as u32, blocks, alpha: own.alpha };
+        let look = Look { number: first.looks as u32, blocks, alpha: own.alpha };
         (Evidence::at(logs, margin, &look, ALPHA)?, own.interval)
     };
     let tested = Tested {
         guideline: guideline.to_owned(),
         at,
-        cell: first.row.cell,
-        than: second.row.cell,
-        ranks: first.row.ranks,
-        nodes: first.row.nodes,
+        cell: first.cell,
+        than: second.cell,
+        ranks: first.ranks,
+        nodes: first.nodes,
         jobs: pairs.len() as u64,
         blocks,
         estimate: evidence.estimate,
@@ -258,8 +258,24 @@ fn ratio(
         p_holm: 1.0,
         margin,
         outcome: Outcome::Undecided,
+        cure: None,
     };
     Some((tested, evidence))
+}
+
+/// The algorithm of the library by which `one` would be no slower than `other`, within the margin and with its whole
+/// interval; the fastest of several. None if none was measured that would.
+fn cure(file: &ResultFile, chosen: &[TimedRow<'_>], one: &[TimedRow<'_>], other: &[TimedRow<'_>]) -> Option<Algorithm> {
+    let mut by_algorithm: BTreeMap<String, Vec<TimedRow<'_>>> = BTreeMap::new();
+    let call = |row: &CellRow| (row.comparison, row.strategy.clone(), row.shards, row.ranks, row.nodes);
+    for cell in chosen.iter().filter(|cell| call(cell.row) == call(one[0].row)) {
+        by_algorithm.entry(cell.row.algorithm.to_string()).or_default().push(*cell);
+    }
+    let kept = by_algorithm.values().filter_map(|cells| {
+        let (tested, _) = ratio(file, "", String::new(), cells, other)?;
+        (tested.ci_high? <= 1.0 + tested.margin).then_some((tested.estimate, cells[0].row.algorithm))
+    });
+    kept.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, algorithm)| algorithm)
 }
 
 /// Text of the properties that the cells of a comparison have in common.
@@ -315,6 +331,25 @@ mod tests {
     fn outcomes(file: &ResultFile) -> Vec<(String, f64, Outcome)> {
         let rounded = |value: f64| (value * 1e6).round() / 1e6;
         guidelines(file).tested.into_iter().map(|t| (t.guideline, rounded(t.estimate), t.outcome)).collect()
+    }
+
+    #[test]
+    fn an_algorithm_that_keeps_the_guideline_is_its_cure() {
+        let mut file = file(&[
+            (0, 100, "native-reduce-scatter", 3.0),
+            (0, 100, "native-reduce", 2.0),
+            (0, 100, "native-reduce-scatter", 2.5),
+            (0, 100, "native-reduce-scatter", 1.5),
+        ]);
+        file.cells[2].algorithm = "ring".parse().expect("a name");
+        file.cells[3].algorithm = "butterfly".parse().expect("a name");
+        let findings = guidelines(&file);
+        let violated = &findings.tested[0];
+        assert_eq!((violated.outcome, violated.cell, violated.than), (Outcome::Violated, 0, 1));
+        assert_eq!(violated.cure.map(|cure| cure.to_string()), Some("butterfly".into()));
+        file.cells[3].algorithm = Algorithm::default();
+        file.cells[0].algorithm = "butterfly".parse().expect("a name");
+        assert_eq!(guidelines(&file).tested[0].outcome, Outcome::Kept, "the default is tested, wherever it stands");
     }
 
     #[test]

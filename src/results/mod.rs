@@ -31,6 +31,7 @@ mod lock;
 pub mod merge;
 pub mod output;
 pub mod own_file;
+pub mod pairs;
 pub mod pooled;
 pub mod read;
 pub mod row;

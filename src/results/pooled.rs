@@ -1,9 +1,10 @@
 //! Ratios over several jobs of one experiment. The job is the outer unit of repetition.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ResultFile;
 use super::job_row::PooledRow;
+use super::pairs::{Times, times};
 use super::row::{CellRow, Status};
 use crate::stats::{Alpha, Evidence, LogRatios, PooledRatio, judge, pool};
 
@@ -28,18 +29,6 @@ impl Point {
         let transport = file.jobs.get(cell.job as usize).map(|job| job.transport.clone()).unwrap_or_default();
         Point { nodes: cell.nodes, ranks: cell.ranks, transport }
     }
-}
-
-/// Pairs of block number and seconds, by job and cell.
-type Times = HashMap<(u64, u64), Vec<(u64, f64)>>;
-
-/// The times of all valid samples.
-pub(super) fn times(file: &ResultFile) -> Times {
-    let mut times = Times::new();
-    for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
-        times.entry((sample.job, sample.cell)).or_default().push((sample.block, sample.seconds));
-    }
-    times
 }
 
 /// Compares every cell that at least two jobs of one point have timed with the fastest cell of its comparison there.

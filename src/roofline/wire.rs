@@ -16,6 +16,8 @@ use crate::engine::transport::{Transport, TransportError, gather_numbers};
 
 /// Bytes of a message of a stream. It is far above a burst of 128 kB and above the size that libraries send eagerly.
 const MESSAGE: usize = 4 << 20;
+/// Bytes of a message on wires that are too slow to carry it within the time for a pass.
+const SMALL_MESSAGE: usize = 512 << 10;
 /// Number of messages of a stream in flight.
 const IN_FLIGHT: usize = 2;
 /// Time for one pass, seconds.
@@ -26,6 +28,8 @@ const MESSAGES: (u64, u64) = (6, 64);
 const PASSES: usize = 3;
 /// If a message takes longer than this, seconds, there is one pass fewer.
 const SLOW: f64 = 0.025;
+/// If a message takes longer than this, seconds, there is one pass of two messages.
+const VERY_SLOW: f64 = 0.25;
 /// Tag of the go-ahead.
 const GO: u64 = TAG + 1;
 /// Offset of the go-ahead in the buffer. The message to send and the places of the messages in flight precede it.
@@ -45,6 +49,14 @@ pub struct Stream {
     pub from: usize,
     /// The receiving rank.
     pub to: usize,
+}
+
+/// The messages of each stream in one pass, after the warm-up message.
+#[derive(Clone, Copy)]
+struct PassLoad {
+    messages: u64,
+    /// Bytes of a message, at most [`MESSAGE`].
+    bytes: usize,
 }
 
 /// The data that one rank received in one pass.
@@ -177,15 +189,26 @@ fn passes(
         return Ok(arrivals);
     }
     meet(transport, places, 0)?;
-    let trial = stream(transport, places.rank, streams, buffer, 1)?;
-    // The slowest stream determines the number of messages for all.
-    let slowest = meet(transport, places, trial.map_or(0, |trial| trial.end - trial.start))? as f64 * 1e-9;
+    // The slowest stream determines the messages of all.
+    let mut trial = |bytes: usize| -> Result<f64, TransportError> {
+        let trial = stream(transport, places.rank, streams, buffer, PassLoad { messages: 1, bytes })?;
+        Ok(meet(transport, places, trial.map_or(0, |trial| trial.end - trial.start))? as f64 * 1e-9)
+    };
+    let (mut bytes, mut slowest) = (SMALL_MESSAGE, trial(SMALL_MESSAGE)?);
+    if slowest <= BUDGET {
+        (bytes, slowest) = (MESSAGE, trial(MESSAGE)?);
+    }
     let fit = if slowest > 0.0 { (BUDGET / slowest) as u64 } else { MESSAGES.1 };
     let node = |rank: usize| places.nodes.iter().position(|node| node.ranks.contains(&rank));
     let into_a_node = streams.iter().filter(|stream| node(stream.to) == node(streams[0].to)).count() as u64;
-    let messages = fit.clamp(MESSAGES.0.div_ceil(into_a_node), MESSAGES.1);
-    for _ in 0..if slowest > SLOW { PASSES - 1 } else { PASSES } {
-        arrivals.extend(stream(transport, places.rank, streams, buffer, messages)?);
+    let (passes, least) = match slowest {
+        very_slow if very_slow > VERY_SLOW => (1, 2),
+        slow if slow > SLOW => (PASSES - 1, MESSAGES.0.div_ceil(into_a_node)),
+        _ => (PASSES, MESSAGES.0.div_ceil(into_a_node)),
+    };
+    let load = PassLoad { messages: fit.clamp(least, MESSAGES.1), bytes };
+    for _ in 0..passes {
+        arrivals.extend(stream(transport, places.rank, streams, buffer, load)?);
         meet(transport, places, 0)?;
     }
     Ok(arrivals)
@@ -195,7 +218,7 @@ fn passes(
 pub struct WireProbe {
     streams: Vec<Stream>,
     buffer: Buffer,
-    messages: u64,
+    load: PassLoad,
 }
 
 impl WireProbe {
@@ -212,14 +235,15 @@ impl WireProbe {
         let streams = Patterns::of(places).streams.swap_remove(ALL_NODES);
         let takes_part = streams.iter().any(|stream| stream.from == places.rank || stream.to == places.rank);
         let buffer = agreed(transport, Buffer::zeroed(if takes_part { GO_AT + 2 * SMALL } else { 0 }))?;
-        let messages = ((BUDGET * rate / MESSAGE as f64) as u64).clamp(MESSAGES.0, MESSAGES.1);
-        Ok(buffer.map(|buffer| WireProbe { streams, buffer, messages }))
+        let bytes = if BUDGET * rate < SMALL_MESSAGE as f64 { SMALL_MESSAGE } else { MESSAGE };
+        let messages = ((BUDGET * rate / bytes as f64) as u64).clamp(MESSAGES.0, MESSAGES.1);
+        Ok(buffer.map(|buffer| WireProbe { streams, buffer, load: PassLoad { messages, bytes } }))
     }
 
     /// Returns the bandwidth into a node, bytes/s, mean over the nodes, on rank 0; None elsewhere. Collective.
     pub fn measure(&mut self, transport: &mut dyn Transport, places: &RankMap) -> Result<Option<f64>, TransportError> {
         meet(transport, places, 0)?;
-        let arrival = stream(transport, places.rank, &self.streams, &self.buffer, self.messages)?;
+        let arrival = stream(transport, places.rank, &self.streams, &self.buffer, self.load)?;
         meet(transport, places, 0)?;
         let rate = arrival
             .filter(|one| one.end > one.start)
@@ -239,31 +263,31 @@ const WARM_UP_ARRIVED: usize = LEFT + 2;
 const GO_LEFT: usize = LEFT + 3;
 const GO_ARRIVED: usize = LEFT + 4;
 
-/// Carries out one pass. Each stream sends a warm-up message and then `messages` more. Returns the arrival if this rank
+/// Carries out one pass. Each stream sends a warm-up message and then those of the load. Returns the arrival if this rank
 /// receives. A rank has at most one stream in each direction.
 fn stream(
     transport: &mut dyn Transport,
     rank: usize,
     streams: &[Stream],
     buffer: &Buffer,
-    messages: u64,
+    PassLoad { messages, bytes }: PassLoad,
 ) -> Result<Option<Arrival>, TransportError> {
     let to = streams.iter().find(|stream| stream.from == rank).map(|stream| stream.to);
     let from = streams.iter().find(|stream| stream.to == rank).map(|stream| stream.from);
     let place = |index: usize| buffer.as_ptr().wrapping_add((1 + index) * MESSAGE);
     let (go_out, go_in) = (buffer.as_ptr().wrapping_add(GO_AT), buffer.as_ptr().wrapping_add(GO_AT + SMALL));
     let (mut to_send, mut to_receive) = (messages, messages);
-    let mut arrival = Arrival { bytes: messages * MESSAGE as u64, ..Arrival::default() };
+    let mut arrival = Arrival { bytes: messages * bytes as u64, ..Arrival::default() };
     let mut tokens = Vec::new();
     // SAFETY: the buffer outlives all messages. It holds one message to send, which is only read; a place for each
     // message in flight, which is reused after its message has arrived; and one place for each go-ahead.
     unsafe {
         if let Some(to) = to {
             transport.receive(GO_ARRIVED, to, GO, go_in, SMALL)?;
-            transport.send(WARM_UP_LEFT, to, TAG, buffer.as_ptr(), MESSAGE)?;
+            transport.send(WARM_UP_LEFT, to, TAG, buffer.as_ptr(), bytes)?;
         }
         if let Some(from) = from {
-            transport.receive(WARM_UP_ARRIVED, from, TAG, place(0), MESSAGE)?;
+            transport.receive(WARM_UP_ARRIVED, from, TAG, place(0), bytes)?;
         }
     }
     while transport.under_way() > 0 || !tokens.is_empty() {
@@ -289,14 +313,14 @@ fn stream(
                 for _ in 0..to_send.min(sends as u64) {
                     to_send -= 1;
                     // SAFETY: the same as above.
-                    unsafe { transport.send(LEFT, to, TAG, buffer.as_ptr(), MESSAGE)? };
+                    unsafe { transport.send(LEFT, to, TAG, buffer.as_ptr(), bytes)? };
                 }
             }
             if let Some(from) = from {
                 for index in places.take(to_receive as usize) {
                     to_receive -= 1;
                     // SAFETY: the same as above.
-                    unsafe { transport.receive(index, from, TAG, place(index), MESSAGE)? };
+                    unsafe { transport.receive(index, from, TAG, place(index), bytes)? };
                 }
             }
         }
@@ -422,7 +446,9 @@ mod tests {
                 assert_eq!(!arrivals.is_empty(), receives, "rank {rank}, {streams:?}");
                 for arrival in arrivals {
                     assert!(arrival.end > arrival.start, "{arrival:?}");
-                    assert!(arrival.bytes >= MESSAGE as u64 && arrival.bytes.is_multiple_of(MESSAGE as u64));
+                    assert!(
+                        arrival.bytes >= SMALL_MESSAGE as u64 && arrival.bytes.is_multiple_of(SMALL_MESSAGE as u64)
+                    );
                 }
             }
         }

@@ -12,7 +12,7 @@ const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl
 fn knobs(strategy: &str) -> Knobs {
     match strategy {
         "sharded-direct" => Knobs::SHARDED,
-        "native-reduce" => Knobs::library(Sharding::Never),
+        "native-reduce" => Knobs { pieces: true, ..Knobs::library(Sharding::Never) },
         _ => Knobs { shards: Sharding::Never, ..Knobs::SHARDED },
     }
 }
@@ -155,7 +155,8 @@ fn what_a_strategy_does_not_heed_makes_no_cells() {
                 "order": ["arrival", "client", "rotated"], "ready": ["checked", "copied"], "strategies": "{strategy}"}}"#
         )
     };
-    assert_eq!(resolved(&text("sharded-direct")).cell_count(), 2 * 2 * 2 * 3 * 2);
+    // Messages carry gradients wherever they lie, so `ready` counts only where they are shared.
+    assert_eq!(resolved(&text("sharded-direct")).cell_count(), 2 * 2 * (1 + 2) * 3);
     let experiment = resolved(&text("native-reduce"));
     let (intra_node, order) = (IntraNode::Messages, Order::Arrival);
     let strategy = "native-reduce".into();
@@ -165,14 +166,38 @@ fn what_a_strategy_does_not_heed_makes_no_cells() {
     assert_eq!(experiment.comparisons[0].cells, [only]);
 
     let sharded = resolved(&text("sharded-direct"));
-    let last_two: Vec<String> = sharded.comparisons[0].cells[46..].iter().map(|cell| cell.to_string()).collect();
+    let last_two: Vec<String> = sharded.comparisons[0].cells[34..].iter().map(|cell| cell.to_string()).collect();
     assert_eq!(
         last_two,
         [
-            "sharded-direct, M = 3, flow 4B, shared, order rotated, ready checked",
+            "sharded-direct, M = 3, flow 4B, shared, order client, ready copied",
             "sharded-direct, M = 3, flow 4B, shared, order rotated, ready copied"
         ]
     );
+}
+
+#[test]
+fn pieces_are_the_flow_of_calls_of_the_library() {
+    let text = |native: &str| {
+        format!(
+            r#"{{"models": 64, "flow": ["auto", 8], "native": {native},
+                "strategies": ["native-reduce", "tree-lifl"]}}"#
+        )
+    };
+    let flows = |native: &str| -> Vec<(String, String)> {
+        let experiment = resolved(&text(native));
+        experiment.comparisons[0].cells.iter().map(|cell| (cell.strategy.clone(), cell.flow.to_string())).collect()
+    };
+    let own = |strategy: &str, flow: &str| (strategy.to_owned(), flow.to_owned());
+    assert_eq!(
+        flows(r#"{"pieces": ["whole", 16]}"#),
+        [own("native-reduce", "whole"), own("native-reduce", "16B"), own("tree-lifl", "auto"), own("tree-lifl", "8B")]
+    );
+    assert_eq!(flows("{}")[0], own("native-reduce", "whole"));
+    for (pieces, problem) in [("\"auto\"", "native.pieces"), ("[6]", "native.pieces[0]")] {
+        let error = refused(&text(&format!(r#"{{"pieces": {pieces}}}"#)));
+        assert!(error.contains(problem), "{error}");
+    }
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub struct Builder<'a> {
     problem: &'a Problem,
     layout: &'a Layout,
     terms: Terms,
+    /// How data moves through calls of the library.
+    calls_in: Flow,
     rank: usize,
     /// Tasks so far, of every rank whose memory this rank can reach.
     numbers: HashMap<usize, usize>,
@@ -83,11 +85,14 @@ pub struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub fn new(plan: &'a dyn Plan, problem: &'a Problem, layout: &'a Layout, terms: Terms, rank: usize) -> Self {
+        // The flow of a plan with calls of the library is that of the calls. The sums before them are whole.
+        let flow = if plan.calls().is_empty() { terms.flow } else { Flow::Whole };
         Builder {
             plan,
             problem,
             layout,
-            terms,
+            terms: Terms { flow, ..terms },
+            calls_in: terms.flow,
             rank,
             numbers: HashMap::new(),
             lowering: Lowering::default(),
@@ -441,7 +446,13 @@ impl<'a> Builder<'a> {
         for (number, call) in calls.iter().enumerate() {
             let after = &steps[(number + 1) * ranks..(number + 2) * ranks];
             let ranges = after.iter().map(|step| step.range).collect();
-            self.lowering.calls.push(LibraryCall { call: *call, ranges, divides: number == divides });
+            let piece = match self.calls_in {
+                Flow::Chunk { elements } if call.comes_in_pieces() && elements < self.problem.elements => {
+                    Some(elements)
+                }
+                _ => None,
+            };
+            self.lowering.calls.push(LibraryCall { call: *call, ranges, divides: number == divides, piece });
         }
     }
 

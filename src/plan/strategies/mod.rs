@@ -55,6 +55,8 @@ pub struct Knobs {
     pub closing: bool,
     /// The algorithm of the MPI library.
     pub algorithm: bool,
+    /// Pieces in which the MPI library gets the gradient.
+    pub pieces: bool,
 }
 
 impl Knobs {
@@ -69,6 +71,7 @@ impl Knobs {
         across: &[],
         closing: true,
         algorithm: false,
+        pieces: false,
     };
     /// A collective of the MPI library, with this use of M.
     pub const fn library(shards: Sharding) -> Knobs {
@@ -80,6 +83,8 @@ impl Knobs {
             ready: false,
             closing: false,
             algorithm: true,
+            // A call with a split of its own is not cut again.
+            pieces: !matches!(shards, Sharding::Never),
             ..Knobs::SHARDED
         }
     }

@@ -40,8 +40,12 @@ fn sentence(tested: &Tested) -> String {
         1 => format!("{} blocks", tested.blocks),
         jobs => format!("{jobs} jobs"),
     };
+    let violated = tested.outcome == Outcome::Violated;
+    let cure = tested.cure.filter(|_| violated).map_or(String::new(), |algorithm| {
+        format!("; a rule for the algorithm {algorithm} would cure it (gradshard tune)")
+    });
     format!(
-        "{}: {:.3}× {interval}, {measured}, p {:.2e}; {}; cells {} and {}",
+        "{}: {:.3}× {interval}, {measured}, p {:.2e}; {}; cells {} and {}{cure}",
         tested.guideline, tested.estimate, tested.p_holm, tested.at, tested.cell, tested.than
     )
 }
@@ -78,6 +82,7 @@ mod tests {
             p_holm: 0.001,
             margin: 0.02,
             outcome: Outcome::Violated,
+            cure: None,
         };
         let undecided = Tested { outcome: Outcome::Undecided, ci_low: None, jobs: 3, ..tested.clone() };
         Findings { tested: vec![tested, undecided], missing: vec!["three: no side".into()] }
