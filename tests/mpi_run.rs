@@ -371,7 +371,7 @@ fn calls_of_the_library_in_pieces() {
             "end": ["scattered", "everywhere"],
             "repeat": {"blocks": 1, "warmup": 0}
         });
-        let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, elements as usize, Type::F32)).collect();
+        let gradients: Vec<Vec<f64>> = (0..5).map(|k| synthetic(SEED, k, elements, Type::F32)).collect();
         let flat = flat_server(&gradients, &[1.0; 5], Type::F32);
         let name = format!("pieces-{elements}-{shards}");
         let cells = run(&place, &name, &experiment, 3);
