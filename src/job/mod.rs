@@ -34,6 +34,7 @@ pub use rank_memory::Watching;
 pub use setup::{Prepared, output_path};
 pub use stop::Stop;
 
+use crate::engine::transport::broadcast_numbers;
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
@@ -261,8 +262,7 @@ fn leave_out_what_is_done(
     results: Option<&ResultFile>,
 ) -> Result<(), JobError> {
     let done: Vec<u64> = results.map(|results| results.cells.iter().map(|row| row.cell).collect()).unwrap_or_default();
-    let done = transport.broadcast(bytemuck::cast_slice(&done).to_vec())?;
-    let done: BTreeSet<u64> = bytemuck::allocation::pod_collect_to_vec(&done).into_iter().collect();
+    let done: BTreeSet<u64> = broadcast_numbers(transport, &done)?.into_iter().collect();
     if done.is_empty() {
         return Ok(());
     }
