@@ -218,6 +218,18 @@ pub fn agree(transport: &mut dyn Transport, mine: Result<(), String>) -> Result<
     Ok(Err(String::from_utf8_lossy(&message).into_owned()))
 }
 
+/// Returns this rank's value if all ranks have one, and else the error text of the first rank that has none. Collective.
+pub fn agreed<T, E: std::fmt::Display>(
+    transport: &mut dyn Transport,
+    mine: Result<T, E>,
+) -> Result<Result<T, String>, TransportError> {
+    let (value, refusal) = match mine {
+        Ok(value) => (Some(value), Ok(())),
+        Err(error) => (None, Err(error.to_string())),
+    };
+    Ok(agree(transport, refusal)?.and_then(|()| value.ok_or_else(String::new)))
+}
+
 /// Returns every rank's record on rank 0, in rank order; None elsewhere. Collective.
 pub fn gather_records<T: bytemuck::Pod>(
     transport: &mut dyn Transport,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, TransportError, agree, ranks_of_first_nodes};
+use crate::engine::transport::{Transport, TransportError, agreed, ranks_of_first_nodes};
 use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Hosts, Known};
 use crate::gradient::source::{Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
@@ -156,11 +156,7 @@ pub fn prepare(
     } else {
         Ok(String::new())
     };
-    let (text, refused) = match read {
-        Ok(text) => (text, Ok(())),
-        Err(message) => (String::new(), Err(message)),
-    };
-    agree(transport, refused)?.map_err(JobError::Input)?;
+    let text = agreed(transport, read)?.map_err(JobError::Input)?;
     let text = String::from_utf8_lossy(&transport.broadcast(text.into_bytes())?).into_owned();
     let node_of = transport.node_of().to_vec();
     let offered = offered(transport, strategies)?;
@@ -169,16 +165,8 @@ pub fn prepare(
         Some(nodes) => on_nodes(&text, path, nodes).and_then(|text| understand(&text)),
         None => understand(&text),
     };
-    match understood {
-        Ok(prepared) => {
-            agree(transport, Ok(()))?.map_err(JobError::Input)?;
-            Ok(Prepared { racks: racks(transport)?, ..prepared })
-        }
-        Err(message) => {
-            agree(transport, Err(message.clone()))?.map_err(JobError::Input)?;
-            Err(JobError::Input(message))
-        }
-    }
+    let prepared = agreed(transport, understood)?.map_err(JobError::Input)?;
+    Ok(Prepared { racks: racks(transport)?, ..prepared })
 }
 
 /// Returns the choices that the MPI library offers for each strategy that calls it; nothing where there is no library.
@@ -204,11 +192,7 @@ fn racks(transport: &mut dyn Transport) -> Result<Vec<String>, JobError> {
         let of_slurm = || of_slurm.into_iter().collect::<Option<Vec<String>>>();
         rack::of_file(&hostnames).map(|of_file| of_file.or_else(of_slurm))
     });
-    let (named, refused) = match named {
-        Ok(named) => (named.unwrap_or_default(), Ok(())),
-        Err(message) => (Vec::new(), Err(message)),
-    };
-    agree(transport, refused)?.map_err(JobError::Input)?;
+    let named: Vec<String> = agreed(transport, named)?.map_err(JobError::Input)?.unwrap_or_default();
     let bytes = transport.broadcast(serde_json::to_vec(&named).unwrap_or_default())?;
     Ok(serde_json::from_slice(&bytes).unwrap_or_default())
 }
@@ -286,27 +270,22 @@ pub fn claim_output(
     request: &Request,
     prepared: &Prepared,
 ) -> Result<(Option<Output>, Option<ResultFile>), JobError> {
-    let mut claimed = (None, None);
-    let mut refused = Ok(());
-    if transport.rank() == 0 {
-        let path = request.output.clone().unwrap_or_else(|| default_output(&prepared.experiment));
-        let output = if request.resume {
-            Output::resume(&path, &prepared.text)
-        } else {
-            Output::create(&path, request.force).map(|output| (output, None))
-        };
-        match output {
-            Ok((output, contents)) => claimed = (Some(output), contents),
-            Err(error) => refused = Err(error.to_string()),
-        }
-        if let (Ok(()), Some(directory)) = (&refused, &request.keep_result)
-            && let Err(error) = std::fs::create_dir_all(directory)
-        {
-            refused = Err(format!("--keep-result {}: {error}", directory.display()));
-        }
+    let claimed = if transport.rank() == 0 { claim(request, prepared) } else { Ok((None, None)) };
+    agreed(transport, claimed)?.map_err(JobError::Input)
+}
+
+fn claim(request: &Request, prepared: &Prepared) -> Result<(Option<Output>, Option<ResultFile>), String> {
+    let path = request.output.clone().unwrap_or_else(|| default_output(&prepared.experiment));
+    let output = if request.resume {
+        Output::resume(&path, &prepared.text)
+    } else {
+        Output::create(&path, request.force).map(|output| (output, None))
+    };
+    let (output, contents) = output.map_err(|error| error.to_string())?;
+    if let Some(directory) = &request.keep_result {
+        std::fs::create_dir_all(directory).map_err(|error| format!("--keep-result {}: {error}", directory.display()))?;
     }
-    agree(transport, refused)?.map_err(JobError::Input)?;
-    Ok(claimed)
+    Ok((Some(output), contents))
 }
 
 /// Returns the default path of the result file.

@@ -8,11 +8,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::figures::{MachineLimits, WireLimits};
-use super::meeting::{TAG, agreed, meet, watch};
+use super::meeting::{TAG, meet, watch};
 use super::places::RankMap;
 use crate::engine::Buffer;
 use crate::engine::node_clock::node_clock;
-use crate::engine::transport::{Transport, TransportError, gather_records};
+use crate::engine::transport::{Transport, TransportError, agreed, gather_records};
 
 /// Bytes of a message of a stream. It is far above a burst of 128 kB and above the size that libraries send eagerly.
 const MESSAGE: usize = 4 << 20;
