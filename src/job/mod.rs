@@ -249,7 +249,7 @@ fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running,
     let strategy = prepared.strategy(&cell.strategy).ok()?;
     let node_of = group::node_of(node_of, comparison.nodes);
     let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
-    let terms = setup::terms_of(comparison, cell, strategy, nodes);
+    let terms = prepared.terms(comparison, cell, strategy, nodes);
     let place = contender::CellPlace { ranks: node_of.len(), nodes };
     let row = contender::identity(comparison, cell, strategy, &terms, place);
     Some(CellRow { status: Status::Infeasible, reason, enforced_by: contender::ENFORCED_BY.to_owned(), ..row })
@@ -312,7 +312,7 @@ fn room_for_gradients(transport: &mut dyn Transport, prepared: &Prepared) -> Res
         let Ok(layout) = prepared.layout(comparison, &node_of) else { continue };
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
         let kept = match members.binary_search(&transport.rank()) {
-            Ok(rank) => comparison::kept_gradients(prepared, comparison, &layout, source.as_dyn(), rank)?,
+            Ok(rank) => comparison::kept_gradients(prepared, comparison, &layout, source.as_ref(), rank)?,
             Err(_) => comparison::KeptGradients::default(),
         };
         let shared = if kept.shared { kept.bytes } else { 0 };

@@ -30,7 +30,7 @@ pub struct Prepared {
     /// The name of the rack of each of the job's nodes; empty if nothing names racks.
     pub racks: Vec<String>,
     /// Gradients from files; None if they are synthetic.
-    files: Option<Box<dyn Source>>,
+    files: Option<Arc<dyn Source>>,
     /// The strategies that the experiment may name.
     strategies: &'static [&'static dyn Strategy],
 }
@@ -42,15 +42,15 @@ impl Prepared {
     }
 
     /// Returns the gradients of `comparison`.
-    pub fn source(&self, comparison: &Comparison) -> Result<SourceOf<'_>, SourceError> {
+    pub fn source(&self, comparison: &Comparison) -> Result<Arc<dyn Source>, SourceError> {
         match (&self.files, &self.experiment.gradients) {
-            (Some(files), _) => Ok(SourceOf::Files(files.as_ref())),
+            (Some(files), _) => Ok(Arc::clone(files)),
             (None, Gradients::Synthetic { seed, weights, .. }) => {
                 let weights = weights.of(comparison.clients).ok_or_else(|| {
                     SourceError::Request(format!("gradients.weights: {} clients need as many", comparison.clients))
                 })?;
                 let clients = comparison.clients as usize;
-                Ok(SourceOf::Synthetic(Synthetic::new(*seed, clients, comparison.elements, weights)?))
+                Ok(Arc::new(Synthetic::new(*seed, clients, comparison.elements, weights)?))
             }
             (None, Gradients::Files { path, .. }) => {
                 Err(SourceError::Request(format!("{}: has not been opened", path.display())))
@@ -83,7 +83,17 @@ impl Prepared {
         strategy: &dyn Strategy,
         nodes: usize,
     ) -> Terms {
-        terms_of(comparison, cell, strategy, nodes)
+        let size = comparison.dtype.size() as u64;
+        let flow = match cell.flow {
+            experiment::FlowChoice::Whole => Flow::Whole,
+            experiment::FlowChoice::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
+            experiment::FlowChoice::Auto => {
+                Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype, nodes)
+            }
+        };
+        let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
+        let experiment::Cell { order, ready, caches, .. } = *cell;
+        Terms { dtype: comparison.dtype, flow, intra_node, order, residency: comparison.residency, ready, caches }
     }
 
     /// Parses and resolves an experiment's text for ranks on the nodes `node_of`, with all of gradshard's strategies.
@@ -106,41 +116,8 @@ impl Prepared {
     }
 }
 
-/// The gradients of one comparison.
-pub enum SourceOf<'a> {
-    /// Gradients from files, open for the whole job.
-    Files(&'a dyn Source),
-    /// Generated gradients.
-    Synthetic(Synthetic),
-}
-
-impl SourceOf<'_> {
-    /// Returns the source as a trait object.
-    pub fn as_dyn(&self) -> &dyn Source {
-        match self {
-            SourceOf::Files(files) => *files,
-            SourceOf::Synthetic(synthetic) => synthetic,
-        }
-    }
-}
-
 fn named(strategies: &'static [&'static dyn Strategy], name: &str) -> Option<&'static dyn Strategy> {
     strategies.iter().copied().find(|strategy| strategy.name() == name)
-}
-
-/// Returns the terms of a cell on `nodes` nodes.
-pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy, nodes: usize) -> Terms {
-    let size = comparison.dtype.size() as u64;
-    let flow = match cell.flow {
-        experiment::FlowChoice::Whole => Flow::Whole,
-        experiment::FlowChoice::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
-        experiment::FlowChoice::Auto => {
-            Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype, nodes)
-        }
-    };
-    let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
-    let experiment::Cell { order, ready, caches, .. } = *cell;
-    Terms { dtype: comparison.dtype, flow, intra_node, order, residency: comparison.residency, ready, caches }
 }
 
 /// Reads the experiment on rank 0, then parses and resolves it on every rank with `strategies` as the known ones.
@@ -257,10 +234,10 @@ fn understand(
     Ok(Prepared { text: text.to_owned(), experiment, racks: Vec::new(), files, strategies })
 }
 
-fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, SourceError> {
+fn open(gradients: &Gradients, base: &Path) -> Result<Option<Arc<dyn Source>>, SourceError> {
     let Gradients::Files { format, path, weights, dataset, .. } = gradients else { return Ok(None) };
     let pattern = path.to_string_lossy();
-    open_files(*format, &pattern, base, weights, dataset.as_deref()).map(Some)
+    open_files(*format, &pattern, base, weights, dataset.as_deref()).map(|files| Some(files.into()))
 }
 
 /// Claims the result file on rank 0 before anything runs. Returns its contents if the job continues it. Other ranks get
