@@ -56,23 +56,12 @@ pub enum BlockStart {
     WindowThenBarrier,
 }
 
-impl Word for Status {}
-impl Word for Family {}
-impl Word for Dtype {}
-impl Word for Hosting {}
-impl Word for IntraNode {}
-impl Word for Order {}
-impl Word for Caches {}
-impl Word for Ready {}
-impl Word for Residency {}
-impl Word for End {}
-impl Word for Way {}
-impl Word for Closing {}
-impl Word for Algorithm {}
-impl Word for Verdict {}
-impl Word for BlockStart {}
-impl Word for Bottleneck {}
-impl Word for StopReason {}
+macro_rules! stored_as_words {
+    ($($type:ty),+ $(,)?) => { $(impl Word for $type {})+ };
+}
+
+stored_as_words!(Status, Family, Dtype, Hosting, IntraNode, Order, Caches, Ready, Residency, End, Way, Closing, Algorithm);
+stored_as_words!(Verdict, BlockStart, Bottleneck, StopReason);
 
 impl Word for Interference {
     /// Converts the sentence in which files before schema version 5 describe a disturbance to a word. Keeps a word.
