@@ -12,7 +12,6 @@ use std::time::Duration;
 use gradshard::engine::Transport;
 use gradshard::engine::mpi_transport::MpiTransport;
 use gradshard::engine::node_clock::node_clock;
-use gradshard::engine::transport::gather_numbers;
 use gradshard::mpi::{World, launcher as launched};
 use gradshard::results::ResultFile;
 use gradshard::results::row::{BlockStart, Sample};
@@ -104,7 +103,8 @@ fn rank_of_a_job() {
 }
 
 fn check_on_first(transport: &mut dyn Transport, seen: &[u64], windows: bool, error: u64) -> u64 {
-    let all = gather_numbers(transport, seen).unwrap();
+    let all = transport.gather(bytemuck::cast_slice(seen)).unwrap();
+    let all = all.map(|all| all.iter().map(|of| bytemuck::pod_collect_to_vec(of)).collect::<Vec<Vec<u64>>>());
     let first = transport.rank() == 0;
     assert_eq!(all.as_ref().map(Vec::len), first.then(|| transport.ranks()));
     check(all, windows, error)

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gradshard::engine::transport::gather_numbers;
 use gradshard::engine::{Transport, run_threads};
 use gradshard::machine::Load;
 use gradshard::stats::clock::Course;
@@ -134,7 +133,8 @@ fn one(
             continue;
         }
         look *= 2;
-        let all = gather_numbers(transport, mine.as_flattened()).unwrap();
+        let all = transport.gather(bytemuck::cast_slice(&mine)).unwrap();
+        let all = all.map(|all| all.iter().map(|of| bytemuck::pod_collect_to_vec(of)).collect::<Vec<Vec<u64>>>());
         let compared = all.and_then(|all| judged(&all, blocks, &mut stopping));
         if transport.max(u64::from(compared.is_some())).unwrap() > 0 {
             return compared;

@@ -1,5 +1,6 @@
 //! Formats numbers with few digits and a fitting unit.
 
+pub use gradshard::plan::picture::grouped;
 use gradshard::results::show::number::{TimeUnit, about};
 
 /// Text of a missing value.
@@ -57,13 +58,6 @@ pub fn rate(bytes_per_second: f64) -> String {
 /// A fraction as a percentage to three digits, such as `56 %`.
 pub fn percent(part: f64) -> String {
     format!("{} %", trimmed(part * 100.0, 3))
-}
-
-/// A whole number with its digits in groups of three.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
 }
 
 /// The different values, ascending.

@@ -53,36 +53,37 @@ pub struct CostArgs {
 #[derive(Subcommand)]
 enum CostCommand {
     /// Compare the published tables with our estimates, and explain the differences
-    Tables(tables::TablesArgs),
+    Tables(asked::CalibrationArgs),
     /// Find the gradient sizes from which sharding is cheaper and faster, with intervals
     Crossover(crossover::CrossoverArgs),
     /// Find the numbers of shards with the lowest cost and the lowest latency, and the Pareto frontier between them
     BestShards(best_shards::BestShardsArgs),
     /// Fit the model of time to measurements; print parameters, residuals and leave-one-out errors
-    Calibrate(calibrate::CalibrateArgs),
+    Calibrate(asked::CalibrationArgs),
 }
 
 // Options for printing tables. (A doc comment would become the help of the commands that flatten this struct.)
 #[derive(Args, Clone)]
 struct OutputArgs {
     /// How to print
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, global = true, value_enum, default_value = "text")]
     format: TableFormat,
     /// Print only this table; needed for CSV if there are several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     table: Option<String>,
 }
 
 /// Runs the subcommand, or prices a result file or plans, and prints the tables.
 pub fn cost(args: &CostArgs) -> Result<(), Failure> {
-    match (&args.what, &args.result) {
-        (Some(CostCommand::Tables(args)), _) => out(&tables::sheets(args)?, &args.output),
-        (Some(CostCommand::Crossover(args)), _) => out(&crossover::sheets(args)?, &args.output),
-        (Some(CostCommand::BestShards(args)), _) => out(&best_shards::sheets(args)?, &args.output),
-        (Some(CostCommand::Calibrate(args)), _) => out(&calibrate::sheets(args)?, &args.output),
-        (None, Some(file)) => out(&measured::sheets(file, &args.measured, &args.estimate)?, &args.output),
-        (None, None) => out(&estimate::sheets(&args.estimate)?, &args.output),
-    }
+    let sheets = match (&args.what, &args.result) {
+        (Some(CostCommand::Tables(args)), _) => tables::sheets(args)?,
+        (Some(CostCommand::Crossover(args)), _) => crossover::sheets(args)?,
+        (Some(CostCommand::BestShards(args)), _) => best_shards::sheets(args)?,
+        (Some(CostCommand::Calibrate(args)), _) => calibrate::sheets(args)?,
+        (None, Some(file)) => measured::sheets(file, &args.measured, &args.estimate)?,
+        (None, None) => estimate::sheets(&args.estimate)?,
+    };
+    out(&sheets, &args.output)
 }
 
 fn out(sheets: &[Sheet], output: &OutputArgs) -> Result<(), Failure> {

@@ -42,7 +42,8 @@ pub trait Shared: Send {
 }
 
 /// Messages that a rank has sent through its transport since its creation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Sent {
     /// Number of messages.
     pub messages: u64,
@@ -226,8 +227,29 @@ pub fn agree(transport: &mut dyn Transport, mine: Result<(), String>) -> Result<
     Ok(Err(String::from_utf8_lossy(&message).into_owned()))
 }
 
-/// Returns every rank's numbers on rank 0, None elsewhere. Collective.
-pub fn gather_numbers(transport: &mut dyn Transport, numbers: &[u64]) -> Result<Option<Vec<Vec<u64>>>, TransportError> {
-    let all = transport.gather(bytemuck::cast_slice(numbers))?;
-    Ok(all.map(|all| all.iter().map(|bytes| bytemuck::allocation::pod_collect_to_vec(bytes)).collect()))
+/// Returns this rank's value if all ranks have one, and else the error text of the first rank that has none. Collective.
+pub fn agreed<T, E: std::fmt::Display>(
+    transport: &mut dyn Transport,
+    mine: Result<T, E>,
+) -> Result<Result<T, String>, TransportError> {
+    let (value, refusal) = match mine {
+        Ok(value) => (Some(value), Ok(())),
+        Err(error) => (None, Err(error.to_string())),
+    };
+    Ok(agree(transport, refusal)?.and_then(|()| value.ok_or_else(String::new)))
+}
+
+/// Returns every rank's record on rank 0, in rank order; None elsewhere. Collective.
+pub fn gather_records<T: bytemuck::Pod>(
+    transport: &mut dyn Transport,
+    record: &T,
+) -> Result<Option<Vec<T>>, TransportError> {
+    let all = transport.gather(bytemuck::bytes_of(record))?;
+    Ok(all.map(|all| all.iter().map(|bytes| bytemuck::pod_read_unaligned(bytes)).collect()))
+}
+
+/// Returns rank 0's numbers on every rank. Collective.
+pub fn broadcast_numbers(transport: &mut dyn Transport, numbers: &[u64]) -> Result<Vec<u64>, TransportError> {
+    let bytes = transport.broadcast(bytemuck::cast_slice(numbers).to_vec())?;
+    Ok(bytemuck::allocation::pod_collect_to_vec(&bytes))
 }

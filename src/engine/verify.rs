@@ -14,7 +14,8 @@ pub const REFERENCE: &str = "flat server, client order";
 
 /// The comparison of a result with the reference, for one rank's ranges or, after [`Verification::merge`], for all
 /// ranks'.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Verification {
     /// Number of elements compared.
     pub elements: u64,
@@ -29,8 +30,14 @@ pub struct Verification {
     pub max_relative_error: f64,
     /// Number of elements that no order of summation can explain.
     pub wrong: u64,
-    /// Index of the first wrong element.
-    pub first_wrong: Option<u64>,
+    /// Index of the first wrong element; `u64::MAX` if none is wrong.
+    pub first_wrong: u64,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Verification { first_wrong: u64::MAX, ..bytemuck::Zeroable::zeroed() }
+    }
 }
 
 impl Verification {
@@ -43,32 +50,13 @@ impl Verification {
             max_ulp: self.max_ulp.max(other.max_ulp),
             max_relative_error: self.max_relative_error.max(other.max_relative_error),
             wrong: self.wrong + other.wrong,
-            first_wrong: match (self.first_wrong, other.first_wrong) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            },
+            first_wrong: self.first_wrong.min(other.first_wrong),
         }
     }
 
-    /// Encodes the comparison for other ranks.
-    pub fn to_numbers(&self) -> [u64; 7] {
-        let first = self.first_wrong.map_or(0, |element| element + 1);
-        [self.elements, self.places, self.differing, self.max_ulp, self.max_relative_error.to_bits(), self.wrong, first]
-    }
-
-    /// Decodes the numbers of [`Verification::to_numbers`]; None if they are malformed.
-    pub fn from_numbers(numbers: &[u64]) -> Option<Verification> {
-        let [elements, places, differing, max_ulp, error, wrong, first] = *numbers else { return None };
-        let max_relative_error = f64::from_bits(error);
-        Some(Verification {
-            elements,
-            places,
-            differing,
-            max_ulp,
-            max_relative_error,
-            wrong,
-            first_wrong: first.checked_sub(1),
-        })
+    /// Combines the comparisons of all ranks.
+    pub fn of_all(ranks: Vec<Verification>) -> Verification {
+        ranks.into_iter().fold(Verification::default(), Verification::merge)
     }
 }
 
@@ -191,7 +179,7 @@ fn verify_block<E: Element>(
         }
         if wrong {
             found.wrong += 1;
-            found.first_wrong = found.first_wrong.or(Some(range.start + i as u64));
+            found.first_wrong = found.first_wrong.min(range.start + i as u64);
         }
     }
     Ok(found)

@@ -71,9 +71,10 @@ impl Readable for Algorithm {
 }
 
 /// How data moves through an aggregator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FlowChoice {
     /// Each input arrives complete before it is summed.
+    #[default]
     Whole,
     /// A pipeline of chunks.
     Chunk {

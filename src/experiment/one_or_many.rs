@@ -17,6 +17,12 @@ pub enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
+impl<T: Default> Default for OneOrMany<T> {
+    fn default() -> Self {
+        OneOrMany::One(T::default())
+    }
+}
+
 impl<T> OneOrMany<T> {
     /// Returns the values, at least one.
     pub fn values(&self) -> &[T] {

@@ -22,7 +22,7 @@ pub enum StartRule {
 }
 
 /// How the MPI library carries out the calls of native strategies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NativeCalls {
     /// Algorithms of the library for the reducing call, by the library's own names: Open MPI's are those of its variables
@@ -39,12 +39,6 @@ pub struct NativeCalls {
     #[serde(deserialize_with = "OneOrMany::read")]
     #[schemars(example = ["whole", "1MiB"])]
     pub pieces: OneOrMany<FlowChoice>,
-}
-
-impl Default for NativeCalls {
-    fn default() -> Self {
-        NativeCalls { algorithm: OneOrMany::One(Algorithm::default()), pieces: OneOrMany::One(FlowChoice::Whole) }
-    }
 }
 
 /// Repetition of a comparison. A block runs every cell of the comparison once, in a random order.

@@ -112,7 +112,7 @@ pub struct WrittenExperiment {
     /// The ways in which finished ranges reach the clients (end everywhere) or, for strategies that shard, the root: back,
     /// direct or binomial. scatter-allgather is for trees. Default back: to the clients along the way of the sums, to the
     /// root straight.
-    #[serde(default = "default_closing", deserialize_with = "OneOrMany::read")]
+    #[serde(default, deserialize_with = "OneOrMany::read")]
     pub closing: OneOrMany<Closing>,
 
     /// How the MPI library carries out the calls of native strategies.
@@ -120,34 +120,34 @@ pub struct WrittenExperiment {
     pub native: NativeCalls,
 
     /// How data moves through an aggregator: whole, or in chunks of a size. Default whole.
-    #[serde(default = "default_flow", deserialize_with = "OneOrMany::read")]
+    #[serde(default, deserialize_with = "OneOrMany::read")]
     #[schemars(example = &"whole", example = ["whole", "1MiB"])]
     pub flow: OneOrMany<FlowChoice>,
 
     /// Which ranks aggregate. Default colocated.
-    #[serde(default = "default_roles", deserialize_with = "OneOrMany::read")]
+    #[serde(default, deserialize_with = "OneOrMany::read")]
     pub roles: OneOrMany<Roles>,
 
     /// How data passes between ranks of one node, for strategies that leave the choice. Default shared.
-    #[serde(default = "default_intra_node", deserialize_with = "OneOrMany::read")]
+    #[serde(default, deserialize_with = "OneOrMany::read")]
     pub intra_node: OneOrMany<IntraNode>,
 
     /// The order in which an aggregator sums its inputs, for strategies that leave the choice. Default client.
-    #[serde(default = "default_order", deserialize_with = "OneOrMany::read")]
+    #[serde(default, deserialize_with = "OneOrMany::read")]
     pub order: OneOrMany<Order>,
 
     /// Whether a rank knows that its neighbours' gradients are there, reads a flag a client inside the clock, or must first
     /// copy its own into shared memory. For strategies that read gradients in shared memory. Default assumed.
-    #[serde(default = "default_ready", deserialize_with = "OneOrMany::read")]
+    #[serde(default, deserialize_with = "OneOrMany::read")]
     pub ready: OneOrMany<Ready>,
 
     /// Whether rounds find caches and pages warm, as the rounds before left them, or cold, as if none had been. Default warm.
-    #[serde(default = "default_caches", deserialize_with = "OneOrMany::read")]
+    #[serde(default, deserialize_with = "OneOrMany::read")]
     pub caches: OneOrMany<Caches>,
 
     /// The state in which a round ends, up to which it is timed. Each end is a comparison of its own. Default
     /// everywhere.
-    #[serde(default = "default_end", deserialize_with = "OneOrMany::read")]
+    #[serde(default, deserialize_with = "OneOrMany::read")]
     pub end: OneOrMany<End>,
 
     /// How often and how long each comparison is measured.
@@ -175,30 +175,6 @@ fn default_shards() -> OneOrMany<Scaled> {
 }
 fn default_radix() -> OneOrMany<Radix> {
     OneOrMany::One(WholeNumber(LEAST_RADIX))
-}
-fn default_closing() -> OneOrMany<Closing> {
-    OneOrMany::One(Closing::default())
-}
-fn default_flow() -> OneOrMany<FlowChoice> {
-    OneOrMany::One(FlowChoice::Whole)
-}
-fn default_roles() -> OneOrMany<Roles> {
-    OneOrMany::One(Roles::Colocated)
-}
-fn default_intra_node() -> OneOrMany<IntraNode> {
-    OneOrMany::One(IntraNode::Shared)
-}
-fn default_order() -> OneOrMany<Order> {
-    OneOrMany::One(Order::Client)
-}
-fn default_ready() -> OneOrMany<Ready> {
-    OneOrMany::One(Ready::Assumed)
-}
-fn default_caches() -> OneOrMany<Caches> {
-    OneOrMany::One(Caches::Warm)
-}
-fn default_end() -> OneOrMany<End> {
-    OneOrMany::One(End::Everywhere)
 }
 
 fn example() -> serde_json::Value {

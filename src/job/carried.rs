@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::machine::Carried;
+
 /// Encodes a missing value.
-pub const NONE: u64 = u64::MAX;
+pub const NONE: Carried = Carried { into: u64::MAX, out: u64::MAX };
 
 /// Sums over the rounds of a cell so far; on rank 0.
 #[derive(Clone, Debug, Default)]
@@ -13,13 +15,11 @@ pub struct CarriedBytes {
 }
 
 impl CarriedBytes {
-    /// Adds a round. `into` and `out` have the bytes of each rank's node, or [`NONE`].
-    pub fn add(&mut self, node_of: &[usize], into: &[u64], out: &[u64]) {
-        for ((node, &into), &out) in node_of.iter().zip(into).zip(out) {
-            if into != NONE && out != NONE {
-                let sums = self.nodes.entry(*node).or_default();
-                *sums = (sums.0 + 1, sums.1 + into, sums.2 + out);
-            }
+    /// Adds a round. `carried` has the bytes of each rank's node, or [`NONE`].
+    pub fn add(&mut self, node_of: &[usize], carried: impl Iterator<Item = Carried>) {
+        for (node, carried) in node_of.iter().zip(carried).filter(|(_, carried)| *carried != NONE) {
+            let sums = self.nodes.entry(*node).or_default();
+            *sums = (sums.0 + 1, sums.1 + carried.into, sums.2 + carried.out);
         }
     }
 
@@ -38,8 +38,9 @@ mod tests {
     fn the_busiest_node_counts() {
         let mut carried = CarriedBytes::default();
         assert_eq!(carried.busiest(), None);
-        carried.add(&[0, 0, 1], &[10, NONE, 40], &[30, NONE, 5]);
-        carried.add(&[0, 0, 1], &[20, NONE, 42], &[60, NONE, 5]);
+        let of = |into, out| Carried { into, out };
+        carried.add(&[0, 0, 1], [of(10, 30), NONE, of(40, 5)].into_iter());
+        carried.add(&[0, 0, 1], [of(20, 60), NONE, of(42, 5)].into_iter());
         assert_eq!(carried.busiest(), Some(45.0));
     }
 }

@@ -13,7 +13,6 @@ use crate::job::exact;
 use crate::job::rank_memory::{Watch, Watching};
 use crate::job::ratios::{self, TimedCell};
 use crate::job::settle::settle;
-use crate::job::setup::terms_of;
 use crate::job::start::misses_too_many;
 use crate::job::{JobContext, JobError, Prepared};
 use crate::plan::memory::resident;
@@ -83,7 +82,7 @@ pub fn kept_gradients(
     let (mut library, mut copied) = (false, false);
     for cell in &comparison.cells {
         let strategy = prepared.strategy(&cell.strategy)?;
-        let terms = terms_of(comparison, cell, strategy, layout.nodes());
+        let terms = prepared.terms(comparison, cell, strategy, layout.nodes());
         kept.shared |= terms.intra_node == IntraNode::Shared && !strategy.needs_mpi();
         kept.bytes = resident(&prepared.problem(comparison, source, cell), layout, &terms, rank);
         library |= strategy.needs_mpi();
@@ -130,13 +129,13 @@ fn measure_as<E: Element>(
 ) -> Result<ComparisonRows, JobError> {
     let prepared = job.prepared;
     let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
-    let source = source.as_dyn();
+    let source = source.as_ref();
     let place = CellPlace::of(transport);
     let keep = job.request.keep_result.is_some();
     let contenders = comparison.cells.iter().map(|cell| {
         let strategy = prepared.strategy(&cell.strategy)?;
         let problem = prepared.problem(comparison, source, cell);
-        let terms = terms_of(comparison, cell, strategy, place.nodes);
+        let terms = prepared.terms(comparison, cell, strategy, place.nodes);
         Ok(Contender { kept: !keep, ..Contender::new(cell, strategy, terms, problem) })
     });
     let mut contenders = contenders.collect::<Result<Vec<_>, JobError>>()?;

@@ -3,19 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, TransportError, agree, gather_numbers};
+use crate::engine::transport::{Transport, TransportError, agree, gather_records};
 use crate::engine::verify::{self, Verification};
 use crate::experiment::{self, Comparison};
 use crate::job::bounds::Bounds;
 use crate::job::carried::CarriedBytes;
-use crate::job::rank_memory::{self, purposes};
 use crate::job::room::{self, binary};
 use crate::job::{JobContext, JobError};
 use crate::plan::family::sums_flat;
-use crate::plan::memory::{RankPrediction, predict_lowered};
+use crate::plan::memory::{Memory, RankPrediction, predict_lowered};
 use crate::plan::strategies::{Strategy, usual_family};
 use crate::plan::{self, Family, Layout, Lowering, Order, Plan, Problem, Roles, Terms, check, family, lower};
-use crate::results::row::{BlockRow, CellRow, Hosting, MemoryRow, RankMemory, Sample, Status, VerificationRow};
+use crate::results::row::{BlockRow, CellRow, Hosting, RankMemory, Sample, Status, VerificationRow};
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
@@ -71,7 +70,7 @@ pub struct Contender<'p> {
     /// Whether each rank aggregates; on rank 0.
     pub aggregating: Vec<bool>,
     /// Predicted memory of the largest aggregator; on rank 0.
-    pub heaviest: MemoryRow,
+    pub heaviest: Memory,
     /// Memory of each rank; on rank 0.
     pub memory: Vec<RankMemory>,
     /// Result of the verification; on rank 0.
@@ -143,7 +142,7 @@ impl<'p> Contender<'p> {
             reason: String::new(),
             predicted: RankPrediction::default(),
             aggregating: Vec::new(),
-            heaviest: MemoryRow::default(),
+            heaviest: Memory::default(),
             memory: Vec::new(),
             verification: None,
             digest: 0,
@@ -228,14 +227,10 @@ pub fn make_ready(
     let mut predicted = predict_lowered(&contender.lowering, &contender.problem, layout, &contender.terms, rank);
     predicted.all.resident += copy;
     contender.predicted = predicted;
-    let told = [predicted.aggregators].into_iter().chain(purposes(predicted.all)).chain(purposes(predicted.heaviest));
-    let told: Vec<u64> = told.collect();
-    if let Some(all) = gather_numbers(transport, &told)? {
-        contender.aggregating = all.iter().map(|of| of[0] > 0).collect();
-        let rows = all.iter().map(|of| RankMemory { predicted: rank_memory::row(&of[1..5]), ..RankMemory::default() });
-        contender.memory = rows.collect();
-        let heaviest = all.iter().map(|of| rank_memory::row(&of[5..]));
-        contender.heaviest = heaviest.max_by_key(MemoryRow::total).unwrap_or_default();
+    if let Some(all) = gather_records(transport, &predicted)? {
+        contender.aggregating = all.iter().map(|of| of.aggregators > 0).collect();
+        contender.memory = all.iter().map(|of| RankMemory { predicted: of.all, ..RankMemory::default() }).collect();
+        contender.heaviest = all.iter().map(|of| of.heaviest).max_by_key(Memory::total).unwrap_or_default();
     }
     let under_ceiling = match contender.cell.ceiling {
         Some(ceiling) if transport.rank() == 0 && !job.request.ignore_prediction => fits(&contender.heaviest, ceiling),
@@ -253,12 +248,12 @@ pub fn make_ready(
 }
 
 /// Returns an error message if an aggregator's predicted memory exceeds the ceiling.
-fn fits(aggregator: &MemoryRow, ceiling: u64) -> Result<(), String> {
+fn fits(aggregator: &Memory, ceiling: u64) -> Result<(), String> {
     let needs = aggregator.total();
     if needs <= ceiling {
         return Ok(());
     }
-    let MemoryRow { accumulators, staging, result, .. } = *aggregator;
+    let Memory { accumulators, staging, result, .. } = *aggregator;
     Err(format!(
         "an aggregator needs {} ({} for sums in progress, {} for pieces in flight, {} for its result), {} more than its \
          ceiling of {}",
@@ -357,8 +352,8 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
         ci_high_s: interval.map(|(_, high)| high),
         gradient_bytes_per_s: per_second(gradient),
         ingest_bytes_per_s: per_second(gradient * comparison.clients as f64),
-        memory: contender.memory.iter().map(|rank| rank.predicted).max_by_key(MemoryRow::total).unwrap_or_default(),
-        tracked: contender.memory.iter().filter_map(|rank| rank.tracked).max_by_key(MemoryRow::total),
+        memory: contender.memory.iter().map(|rank| rank.predicted).max_by_key(Memory::total).unwrap_or_default(),
+        tracked: contender.memory.iter().filter_map(|rank| rank.tracked).max_by_key(Memory::total),
         aggregator: contender.heaviest,
         aggregating_bytes: aggregating()
             .map(|rank| rank.predicted.total() - rank.predicted.resident)

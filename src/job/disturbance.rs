@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::engine::transport::{Transport, TransportError, gather_numbers};
+use crate::engine::transport::{Transport, TransportError, gather_records};
 use crate::job::timing::Told;
 use crate::machine::{Load, Usage, core_mhz};
 use crate::results::row::{BlockRow, BlockStart};
 use crate::roofline::state::MachineState;
 use crate::stats::interference::OtherLoad;
 use crate::sync::{Start, Synchroniser};
-
-/// Encodes a missing value.
-const NONE: u64 = u64::MAX;
 
 /// The load during all blocks of a comparison so far; on rank 0.
 #[derive(Default)]
@@ -105,29 +102,27 @@ impl BlockWatch {
         into: &mut Disturbance,
     ) -> Result<(), TransportError> {
         let seconds = self.begun.elapsed().as_secs_f64();
-        let own = Usage::of(transport.has_own_process()).since(&self.own).cpu_ns;
-        let load = self.load.zip(if self.load.is_some() { Load::now() } else { None });
-        let [busy, stolen, cores] = match load {
-            Some((before, after)) => {
-                let since = |before: f64, after: f64| (after - before).max(0.0).to_bits();
-                [since(before.busy, after.busy), since(before.stolen, after.stolen), after.cores]
-            }
-            None => [NONE; 3],
-        };
-        let mhz = core_mhz().map_or(NONE, f64::to_bits);
-        let told = gather_numbers(transport, &[seconds.to_bits(), own, busy, stolen, cores, mhz])?;
-        let Some(told) = told else { return Ok(()) };
+        let own = Usage::of(transport.has_own_process()).since(&self.own).cpu_ns as f64 / 1e9;
+        let mut load = CoreLoad { seconds, own, mhz: core_mhz().unwrap_or(0.0), ..CoreLoad::default() };
+        if let Some(before) = self.load
+            && let Some(after) = Load::now()
+        {
+            load.busy = (after.busy - before.busy).max(0.0);
+            load.stolen = (after.stolen - before.stolen).max(0.0);
+            load.cores = after.cores as f64;
+        }
+        let Some(told) = gather_records(transport, &load)? else { return Ok(()) };
         let start = if self.row.start == start_of(sync) { self.row.start } else { BlockStart::WindowThenBarrier };
-        let nodes = LoadOfNode::of(transport.node_of(), &told);
+        let nodes = CoreLoad::of_nodes(transport.node_of(), &told);
         let known = nodes.values().all(|node| node.cores > 0.0);
-        let sum = |of: fn(&LoadOfNode) -> f64| nodes.values().map(of).sum::<f64>();
+        let sum = |of: fn(&CoreLoad) -> f64| nodes.values().map(of).sum::<f64>();
         if known {
             for (node, load) in &nodes {
                 let others = into.others.entry(*node).or_default();
                 others.add(load.seconds, load.cores, load.busy, load.own, load.stolen);
             }
         }
-        let mhz = || told.iter().map(|of| of[5]).filter(|mhz| *mhz != NONE).map(f64::from_bits);
+        let mhz = || told.iter().map(|of| of.mhz).filter(|mhz| *mhz > 0.0);
         into.rows.push(BlockRow {
             began_unix_s: self.began_unix_s,
             seconds,
@@ -147,30 +142,30 @@ impl BlockWatch {
     }
 }
 
-/// The load of a node's cores during a block; times in s.
-#[derive(Debug, Default)]
-struct LoadOfNode {
+/// The load of cores during a block, as a rank tells it and of a whole node; times in s.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
+struct CoreLoad {
     seconds: f64,
+    /// CPU time of the rank, or of all ranks of the node.
     own: f64,
     busy: f64,
     stolen: f64,
-    /// 0 if the kernel does not report the load.
+    /// 0 on all ranks of a node but the first, and where the kernel does not report the load.
     cores: f64,
+    /// Clock of the rank's core, MHz; 0 if it is not known.
+    mhz: f64,
 }
 
-impl LoadOfNode {
-    /// Computes the load of every node from the numbers of all ranks.
-    fn of(node_of: &[usize], told: &[Vec<u64>]) -> BTreeMap<usize, LoadOfNode> {
-        let mut nodes: BTreeMap<usize, LoadOfNode> = BTreeMap::new();
-        for (node, numbers) in node_of.iter().zip(told) {
-            let [seconds, own, busy, stolen, cores, ..] = numbers[..] else { continue };
+impl CoreLoad {
+    /// Computes the load of every node from what all ranks tell.
+    fn of_nodes(node_of: &[usize], told: &[CoreLoad]) -> BTreeMap<usize, CoreLoad> {
+        let mut nodes: BTreeMap<usize, CoreLoad> = BTreeMap::new();
+        for (node, rank) in node_of.iter().zip(told) {
             let load = nodes.entry(*node).or_default();
-            load.own += own as f64 / 1e9;
-            if cores != NONE {
-                load.seconds = f64::from_bits(seconds);
-                load.busy = f64::from_bits(busy);
-                load.stolen = f64::from_bits(stolen);
-                load.cores = cores as f64;
+            load.own += rank.own;
+            if rank.cores > 0.0 {
+                *load = CoreLoad { own: load.own, ..*rank };
             }
         }
         nodes
@@ -221,14 +216,10 @@ mod tests {
 
     #[test]
     fn a_silent_kernel_makes_the_load_unknown() {
-        let numbers = |seconds: f64, own, cores: Option<u64>| {
-            let (busy, stolen) = (3.5f64.to_bits(), 0.5f64.to_bits());
-            let [busy, stolen, cores] = cores.map_or([NONE; 3], |cores| [busy, stolen, cores]);
-            vec![seconds.to_bits(), own, busy, stolen, cores, NONE]
-        };
-        let told = [numbers(2.0, 1_000_000_000, Some(4)), numbers(2.5, 500_000_000, None), numbers(2.0, 1, None)];
-        let nodes = LoadOfNode::of(&[0, 0, 2], &told);
-        let LoadOfNode { seconds, own, busy, stolen, cores } = nodes[&0];
+        let rank = |seconds, own, cores| CoreLoad { seconds, own, busy: 3.5, stolen: 0.5, cores, mhz: 0.0 };
+        let told = [rank(2.0, 1.0, 4.0), rank(2.5, 0.5, 0.0), rank(2.0, 1e-9, 0.0)];
+        let nodes = CoreLoad::of_nodes(&[0, 0, 2], &told);
+        let CoreLoad { seconds, own, busy, stolen, cores, .. } = nodes[&0];
         assert_eq!((seconds, own, busy, stolen, cores), (2.0, 1.5, 3.5, 0.5, 4.0));
         assert_eq!(nodes[&2].cores, 0.0);
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::engine::Transport;
 use crate::job::comparison::kept_gradients;
-use crate::job::setup::{self, terms_of};
+use crate::job::setup;
 use crate::job::{JobError, Request, group};
 use crate::plan::memory::predict;
 use crate::plan::strategies;
@@ -34,12 +34,12 @@ pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<Strin
         };
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
         let copies = (0..layout.ranks())
-            .map(|rank| Ok(kept_gradients(&prepared, comparison, &layout, source.as_dyn(), rank)?.copy))
+            .map(|rank| Ok(kept_gradients(&prepared, comparison, &layout, source.as_ref(), rank)?.copy))
             .collect::<Result<Vec<u64>, JobError>>()?;
         for cell in &comparison.cells {
             let strategy = prepared.strategy(&cell.strategy)?;
-            let problem = prepared.problem(comparison, source.as_dyn(), cell);
-            let terms = terms_of(comparison, cell, strategy, layout.nodes());
+            let problem = prepared.problem(comparison, source.as_ref(), cell);
+            let terms = prepared.terms(comparison, cell, strategy, layout.nodes());
             let plan = match strategy.plan(&problem, &layout) {
                 Ok(plan) => plan,
                 Err(infeasible) => {

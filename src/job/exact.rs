@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, gather_numbers};
+use crate::engine::transport::{Transport, gather_records};
 use crate::engine::verify::{Verification, verify};
 use crate::engine::{EngineError, Residents, Round, Spec};
 use crate::experiment::Comparison;
@@ -60,12 +60,8 @@ pub fn verify_exactly<E: Element>(
         let carried = carry_out(transport, spec, &residents);
         let verdict = match settle(transport, carried)? {
             Ok(found) => {
-                let all = gather_numbers(transport, &found.to_numbers())?.unwrap_or_default();
-                let all = all.iter().filter_map(|numbers| Verification::from_numbers(numbers));
-                match transport.rank() {
-                    0 => judge(&all.fold(Verification::default(), Verification::merge), comparison.elements, true),
-                    _ => Ok(()),
-                }
+                let all = gather_records(transport, &found)?;
+                all.map_or(Ok(()), |all| judge(&Verification::of_all(all), comparison.elements, true))
             }
             Err(reason) => Err(reason),
         };

@@ -34,6 +34,7 @@ pub use rank_memory::Watching;
 pub use setup::{Prepared, output_path};
 pub use stop::Stop;
 
+use crate::engine::transport::broadcast_numbers;
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
@@ -248,7 +249,7 @@ fn died_of_ceiling(prepared: &Prepared, results: &ResultFile, running: &Running,
     let strategy = prepared.strategy(&cell.strategy).ok()?;
     let node_of = group::node_of(node_of, comparison.nodes);
     let nodes = node_of.iter().collect::<BTreeSet<_>>().len();
-    let terms = setup::terms_of(comparison, cell, strategy, nodes);
+    let terms = prepared.terms(comparison, cell, strategy, nodes);
     let place = contender::CellPlace { ranks: node_of.len(), nodes };
     let row = contender::identity(comparison, cell, strategy, &terms, place);
     Some(CellRow { status: Status::Infeasible, reason, enforced_by: contender::ENFORCED_BY.to_owned(), ..row })
@@ -261,8 +262,7 @@ fn leave_out_what_is_done(
     results: Option<&ResultFile>,
 ) -> Result<(), JobError> {
     let done: Vec<u64> = results.map(|results| results.cells.iter().map(|row| row.cell).collect()).unwrap_or_default();
-    let done = transport.broadcast(bytemuck::cast_slice(&done).to_vec())?;
-    let done: BTreeSet<u64> = bytemuck::allocation::pod_collect_to_vec(&done).into_iter().collect();
+    let done: BTreeSet<u64> = broadcast_numbers(transport, &done)?.into_iter().collect();
     if done.is_empty() {
         return Ok(());
     }
@@ -312,7 +312,7 @@ fn room_for_gradients(transport: &mut dyn Transport, prepared: &Prepared) -> Res
         let Ok(layout) = prepared.layout(comparison, &node_of) else { continue };
         let source = prepared.source(comparison).map_err(|error| JobError::Input(error.to_string()))?;
         let kept = match members.binary_search(&transport.rank()) {
-            Ok(rank) => comparison::kept_gradients(prepared, comparison, &layout, source.as_dyn(), rank)?,
+            Ok(rank) => comparison::kept_gradients(prepared, comparison, &layout, source.as_ref(), rank)?,
             Err(_) => comparison::KeptGradients::default(),
         };
         let shared = if kept.shared { kept.bytes } else { 0 };

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, gather_numbers};
-use crate::engine::{EngineError, Residents, Round, Spec};
+use crate::engine::transport::{Transport, gather_records};
+use crate::engine::{EngineError, Residents, Round, Sent, Spec};
 use crate::gradient::Element;
 use crate::job::carried::NONE;
 use crate::job::comparison::Session;
 use crate::job::contender::{Contender, SentByRanks};
 use crate::job::disturbance::is_first_on_node;
-use crate::job::rank_memory;
+use crate::job::rank_memory::{self, Watched};
 use crate::job::room::binary;
 use crate::job::settle::settle;
-use crate::job::timing::{self, Stopwatch, Told};
+use crate::job::timing::{Stopwatch, Timing, Told};
 use crate::job::verification::{digest_of_all, verify_end, verify_result};
 use crate::job::{JobError, keep};
 use crate::machine::Carried;
@@ -20,15 +20,21 @@ use crate::memory::Limit;
 use crate::plan::memory::Memory;
 use crate::results::row::Status;
 
-/// Indices of numbers in a rank's record of a round, which begins with those of its [`Timing`](timing::Timing).
-const PRODUCING: usize = timing::NUMBERS;
-const DIGEST: usize = PRODUCING + 1;
-const HELD: usize = DIGEST + 1;
-const MESSAGES: usize = HELD + 1;
-const BYTES: usize = MESSAGES + 1;
-const WIRE_IN: usize = BYTES + 1;
-const WIRE_OUT: usize = WIRE_IN + 1;
-const MEMORY: usize = WIRE_OUT + 1;
+/// A rank's record of a round.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct RoundRecord {
+    timing: Timing,
+    producing_seconds: f64,
+    /// Digest of the ranges that the rank has finished.
+    digest: u64,
+    /// The same with the ranges that it has received.
+    held: u64,
+    sent: Sent,
+    /// Bytes that its node's interfaces have carried, or [`NONE`].
+    carried: Carried,
+    watched: Watched,
+}
 
 /// The records of all ranks of one round, on rank 0.
 struct Gathered {
@@ -106,10 +112,7 @@ impl<E: Element> Session<'_, '_, E> {
         let sent = transport.sent().since(sent);
         transport.barrier()?;
         // All that was sent has arrived, on every rank.
-        let carried = carried.zip(carried_by_node(transport)).map_or([NONE; 2], |(before, after)| {
-            let Carried { into, out } = after.since(before);
-            [into, out]
-        });
+        let carried = carried.zip(carried_by_node(transport)).map_or(NONE, |(before, after)| after.since(before));
         let watched = self.watch.end(probe, &round, reached);
         // The limit applies to the round alone, as the checks below need memory of their own.
         drop(limit);
@@ -120,9 +123,8 @@ impl<E: Element> Session<'_, '_, E> {
         }
         let digest = digest_of_all(&round.results());
         let held = digest.wrapping_add(digest_of_all(&round.received()));
-        let record =
-            [round.producing_seconds().to_bits(), digest, held, sent.messages, sent.bytes, carried[0], carried[1]];
-        let record = [timing.numbers().as_slice(), &record, &watched.numbers()].concat();
+        let producing_seconds = round.producing_seconds();
+        let record = RoundRecord { timing, producing_seconds, digest, held, sent, carried, watched };
         let gathered = self.gather(transport, contender, &record)?;
         self.verify_if_new(transport, contender, &round, gathered.as_ref())?;
         Ok(gathered.filter(|_| contender.runs()).map(|gathered| gathered.told))
@@ -133,25 +135,24 @@ impl<E: Element> Session<'_, '_, E> {
         &self,
         transport: &mut dyn Transport,
         contender: &mut Contender<'_>,
-        record: &[u64],
+        record: &RoundRecord,
     ) -> Result<Option<Gathered>, JobError> {
-        let Some(told) = gather_numbers(transport, record)? else { return Ok(None) };
-        for (memory, numbers) in contender.memory.iter_mut().zip(&told) {
-            rank_memory::add(memory, &numbers[MEMORY..]);
+        let Some(all) = gather_records(transport, record)? else { return Ok(None) };
+        for (memory, of) in contender.memory.iter_mut().zip(&all) {
+            rank_memory::add(memory, &of.watched);
         }
-        let pick = |at: usize| told.iter().map(|of| of[at]).collect::<Vec<u64>>();
-        let messages = pick(MESSAGES);
         contender.sent = SentByRanks {
-            messages_max: messages.iter().copied().max().unwrap_or(0),
-            messages_total: messages.iter().sum(),
-            bytes_max: pick(BYTES).into_iter().max().unwrap_or(0),
+            messages_max: all.iter().map(|of| of.sent.messages).max().unwrap_or(0),
+            messages_total: all.iter().map(|of| of.sent.messages).sum(),
+            bytes_max: all.iter().map(|of| of.sent.bytes).max().unwrap_or(0),
         };
-        contender.carried.add(transport.node_of(), &pick(WIRE_IN), &pick(WIRE_OUT));
-        let producing = pick(PRODUCING).into_iter().map(f64::from_bits).collect();
+        contender.carried.add(transport.node_of(), all.iter().map(|of| of.carried));
+        let timings: Vec<Timing> = all.iter().map(|of| of.timing).collect();
+        let producing = all.iter().map(|of| of.producing_seconds).collect();
         Ok(Some(Gathered {
-            told: Told::new(self.job.sync.start(), &told, producing),
-            digest: pick(DIGEST).into_iter().fold(0, u64::wrapping_add),
-            held: pick(HELD),
+            told: Told::new(self.job.sync.start(), &timings, producing),
+            digest: all.iter().map(|of| of.digest).fold(0, u64::wrapping_add),
+            held: all.iter().map(|of| of.held).collect(),
         }))
     }
 

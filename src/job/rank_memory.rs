@@ -1,26 +1,15 @@
-//! Observes the memory of one rank during a round, and encodes it as numbers that are sent to rank 0.
+//! Observes the memory of one rank during a round, and adds what ranks tell to their memory on rank 0.
 
 use crate::engine::Round;
 use crate::gradient::Element;
 use crate::memory::{GroupPeak, KernelMemory, Probe, Seen};
 use crate::plan::memory::Memory;
-use crate::results::row::{MemoryRow, RankMemory};
+use crate::results::row::RankMemory;
 
 /// Encodes a missing value; no process holds as many bytes.
 const NONE: u64 = u64::MAX;
-/// Count of numbers that [`Watched::numbers`] returns.
-const NUMBERS: usize = 9;
-
-/// Returns memory by purpose, in the order of [`row`].
-pub fn purposes(memory: Memory) -> [u64; 4] {
-    [memory.resident, memory.accumulators, memory.staging, memory.result]
-}
-
-/// Makes a row from numbers in the order of [`purposes`].
-pub fn row(numbers: &[u64]) -> MemoryRow {
-    let at = |index: usize| numbers.get(index).copied().unwrap_or_default();
-    MemoryRow { resident: at(0), accumulators: at(1), staging: at(2), result: at(3) }
-}
+/// Encodes the memory of a round of which the kernel says nothing.
+const UNSEEN: KernelMemory = KernelMemory { round: NONE, resident: NONE, baseline: NONE, neighbours: NONE };
 
 /// The rounds in which the kernel's memory counters are read, before the clock starts and after it stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -105,7 +94,7 @@ impl Watch {
         // Gradients stay mapped until the comparison ends.
         self.neighbours += reached.gradients;
         let group_peak = self.group.as_ref().filter(|_| self.on).and_then(GroupPeak::bytes);
-        Watched { tracked: round.tracked(), kernel, group_peak }
+        Watched { tracked: round.tracked(), kernel: kernel.unwrap_or(UNSEEN), group_peak: group_peak.unwrap_or(NONE) }
     }
 }
 
@@ -116,36 +105,27 @@ pub struct Reached {
     sums: u64,
 }
 
-/// The memory observed in one round on this rank.
-#[derive(Clone, Copy, Debug)]
+/// The memory observed in one round on a rank.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Watched {
     /// Memory allocated by gradshard's own code.
-    pub tracked: Memory,
-    kernel: Option<KernelMemory>,
-    group_peak: Option<u64>,
+    tracked: Memory,
+    /// [`UNSEEN`] if the kernel says nothing.
+    kernel: KernelMemory,
+    /// [`NONE`] without a control group.
+    group_peak: u64,
 }
 
-impl Watched {
-    /// Encodes the values for rank 0.
-    pub fn numbers(&self) -> [u64; NUMBERS] {
-        let [resident, accumulators, staging, result] = purposes(self.tracked);
-        let kernel = self.kernel.map(|seen| [seen.round, seen.resident, seen.baseline, seen.neighbours]);
-        let [round, resident_seen, baseline, neighbours] = kernel.unwrap_or([NONE; 4]);
-        let group_peak = self.group_peak.unwrap_or(NONE);
-        [resident, accumulators, staging, result, round, resident_seen, baseline, neighbours, group_peak]
+/// Merges what was observed in a round into a rank's memory. Of the kernel's figures the round with the greatest peak is
+/// kept.
+pub fn add(memory: &mut RankMemory, seen: &Watched) {
+    memory.tracked = Some(seen.tracked);
+    if seen.kernel != UNSEEN && memory.kernel.is_none_or(|most| most.round < seen.kernel.round) {
+        memory.kernel = Some(seen.kernel);
     }
-}
-
-/// Merges a round's numbers into those of a rank. Of the kernel's figures the round with the greatest peak is kept.
-pub fn add(memory: &mut RankMemory, numbers: &[u64]) {
-    let [.., round, resident, baseline, neighbours, group_peak] = *numbers else { return };
-    memory.tracked = Some(row(numbers));
-    let kernel = KernelMemory { round, resident, baseline, neighbours };
-    if round != NONE && memory.kernel.is_none_or(|most| most.round < round) {
-        memory.kernel = Some(kernel);
-    }
-    if group_peak != NONE {
-        memory.group_peak = memory.group_peak.max(Some(group_peak));
+    if seen.group_peak != NONE {
+        memory.group_peak = memory.group_peak.max(Some(seen.group_peak));
     }
 }
 
@@ -158,11 +138,11 @@ mod tests {
         let tracked = Memory { resident: 1, accumulators: 2, staging: 3, result: 4 };
         let seen = |round| KernelMemory { round, resident: 1, baseline: 50, neighbours: 7 };
         let mut memory = RankMemory::default();
-        for (round, group_peak) in [(10, Some(5)), (30, Some(90)), (20, None)] {
-            add(&mut memory, &Watched { tracked, kernel: Some(seen(round)), group_peak }.numbers());
+        for (round, group_peak) in [(10, 5), (30, 90), (20, NONE)] {
+            add(&mut memory, &Watched { tracked, kernel: seen(round), group_peak });
         }
-        add(&mut memory, &Watched { tracked, kernel: None, group_peak: None }.numbers());
-        assert_eq!(memory.tracked, Some(MemoryRow { resident: 1, accumulators: 2, staging: 3, result: 4 }));
+        add(&mut memory, &Watched { tracked, kernel: UNSEEN, group_peak: NONE });
+        assert_eq!(memory.tracked, Some(tracked));
         assert_eq!(memory.kernel, Some(seen(30)));
         assert_eq!(memory.group_peak, Some(90));
         assert_eq!(memory.surplus(), Some(30 - 9));

@@ -1,7 +1,7 @@
 //! Checks whether memory suffices before it is touched, so that a model that does not fit ends with a message and not
 //! with the out-of-memory killer.
 
-use crate::engine::transport::{Transport, TransportError, agree, gather_numbers};
+use crate::engine::transport::{Transport, TransportError, agree, broadcast_numbers, gather_records};
 use crate::machine::memory::RankRoom;
 
 /// Returns an error, equal on all ranks, if the ranks of some node want more bytes than it has. `want` are this rank's
@@ -13,9 +13,8 @@ pub fn ask(
     shared: u64,
 ) -> Result<Result<(), String>, TransportError> {
     let node_of = transport.node_of().to_vec();
-    let all = gather_numbers(transport, &[want, shared])?.unwrap_or_default().concat();
-    let all = transport.broadcast(bytemuck::cast_slice(&all).to_vec())?;
-    let numbers: Vec<u64> = bytemuck::allocation::pod_collect_to_vec(&all);
+    let all = gather_records(transport, &[want, shared])?.unwrap_or_default();
+    let numbers = broadcast_numbers(transport, all.as_flattened())?;
     let node = node_of[transport.rank()];
     let on_node = |place: usize| -> u64 {
         let ranks = node_of.iter().enumerate().filter(|(_, other)| **other == node);

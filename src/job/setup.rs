@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::transport::{Transport, TransportError, agree, ranks_of_first_nodes};
+use crate::engine::transport::{Transport, TransportError, agreed, ranks_of_first_nodes};
 use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Hosts, Known};
 use crate::gradient::source::{Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
@@ -30,7 +30,7 @@ pub struct Prepared {
     /// The name of the rack of each of the job's nodes; empty if nothing names racks.
     pub racks: Vec<String>,
     /// Gradients from files; None if they are synthetic.
-    files: Option<Box<dyn Source>>,
+    files: Option<Arc<dyn Source>>,
     /// The strategies that the experiment may name.
     strategies: &'static [&'static dyn Strategy],
 }
@@ -42,15 +42,15 @@ impl Prepared {
     }
 
     /// Returns the gradients of `comparison`.
-    pub fn source(&self, comparison: &Comparison) -> Result<SourceOf<'_>, SourceError> {
+    pub fn source(&self, comparison: &Comparison) -> Result<Arc<dyn Source>, SourceError> {
         match (&self.files, &self.experiment.gradients) {
-            (Some(files), _) => Ok(SourceOf::Files(files.as_ref())),
+            (Some(files), _) => Ok(Arc::clone(files)),
             (None, Gradients::Synthetic { seed, weights, .. }) => {
                 let weights = weights.of(comparison.clients).ok_or_else(|| {
                     SourceError::Request(format!("gradients.weights: {} clients need as many", comparison.clients))
                 })?;
                 let clients = comparison.clients as usize;
-                Ok(SourceOf::Synthetic(Synthetic::new(*seed, clients, comparison.elements, weights)?))
+                Ok(Arc::new(Synthetic::new(*seed, clients, comparison.elements, weights)?))
             }
             (None, Gradients::Files { path, .. }) => {
                 Err(SourceError::Request(format!("{}: has not been opened", path.display())))
@@ -83,7 +83,17 @@ impl Prepared {
         strategy: &dyn Strategy,
         nodes: usize,
     ) -> Terms {
-        terms_of(comparison, cell, strategy, nodes)
+        let size = comparison.dtype.size() as u64;
+        let flow = match cell.flow {
+            experiment::FlowChoice::Whole => Flow::Whole,
+            experiment::FlowChoice::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
+            experiment::FlowChoice::Auto => {
+                Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype, nodes)
+            }
+        };
+        let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
+        let experiment::Cell { order, ready, caches, .. } = *cell;
+        Terms { dtype: comparison.dtype, flow, intra_node, order, residency: comparison.residency, ready, caches }
     }
 
     /// Parses and resolves an experiment's text for ranks on the nodes `node_of`, with all of gradshard's strategies.
@@ -106,41 +116,8 @@ impl Prepared {
     }
 }
 
-/// The gradients of one comparison.
-pub enum SourceOf<'a> {
-    /// Gradients from files, open for the whole job.
-    Files(&'a dyn Source),
-    /// Generated gradients.
-    Synthetic(Synthetic),
-}
-
-impl SourceOf<'_> {
-    /// Returns the source as a trait object.
-    pub fn as_dyn(&self) -> &dyn Source {
-        match self {
-            SourceOf::Files(files) => *files,
-            SourceOf::Synthetic(synthetic) => synthetic,
-        }
-    }
-}
-
 fn named(strategies: &'static [&'static dyn Strategy], name: &str) -> Option<&'static dyn Strategy> {
     strategies.iter().copied().find(|strategy| strategy.name() == name)
-}
-
-/// Returns the terms of a cell on `nodes` nodes.
-pub fn terms_of(comparison: &Comparison, cell: &experiment::Cell, strategy: &dyn Strategy, nodes: usize) -> Terms {
-    let size = comparison.dtype.size() as u64;
-    let flow = match cell.flow {
-        experiment::FlowChoice::Whole => Flow::Whole,
-        experiment::FlowChoice::Chunk { bytes } => Flow::Chunk { elements: (bytes / size).max(1) },
-        experiment::FlowChoice::Auto => {
-            Flow::automatic(comparison.elements, comparison.clients, cell.shards, comparison.dtype, nodes)
-        }
-    };
-    let intra_node = if strategy.always_shared() { IntraNode::Shared } else { cell.intra_node };
-    let experiment::Cell { order, ready, caches, .. } = *cell;
-    Terms { dtype: comparison.dtype, flow, intra_node, order, residency: comparison.residency, ready, caches }
 }
 
 /// Reads the experiment on rank 0, then parses and resolves it on every rank with `strategies` as the known ones.
@@ -156,11 +133,7 @@ pub fn prepare(
     } else {
         Ok(String::new())
     };
-    let (text, refused) = match read {
-        Ok(text) => (text, Ok(())),
-        Err(message) => (String::new(), Err(message)),
-    };
-    agree(transport, refused)?.map_err(JobError::Input)?;
+    let text = agreed(transport, read)?.map_err(JobError::Input)?;
     let text = String::from_utf8_lossy(&transport.broadcast(text.into_bytes())?).into_owned();
     let node_of = transport.node_of().to_vec();
     let offered = offered(transport, strategies)?;
@@ -169,16 +142,8 @@ pub fn prepare(
         Some(nodes) => on_nodes(&text, path, nodes).and_then(|text| understand(&text)),
         None => understand(&text),
     };
-    match understood {
-        Ok(prepared) => {
-            agree(transport, Ok(()))?.map_err(JobError::Input)?;
-            Ok(Prepared { racks: racks(transport)?, ..prepared })
-        }
-        Err(message) => {
-            agree(transport, Err(message.clone()))?.map_err(JobError::Input)?;
-            Err(JobError::Input(message))
-        }
-    }
+    let prepared = agreed(transport, understood)?.map_err(JobError::Input)?;
+    Ok(Prepared { racks: racks(transport)?, ..prepared })
 }
 
 /// Returns the choices that the MPI library offers for each strategy that calls it; nothing where there is no library.
@@ -204,11 +169,7 @@ fn racks(transport: &mut dyn Transport) -> Result<Vec<String>, JobError> {
         let of_slurm = || of_slurm.into_iter().collect::<Option<Vec<String>>>();
         rack::of_file(&hostnames).map(|of_file| of_file.or_else(of_slurm))
     });
-    let (named, refused) = match named {
-        Ok(named) => (named.unwrap_or_default(), Ok(())),
-        Err(message) => (Vec::new(), Err(message)),
-    };
-    agree(transport, refused)?.map_err(JobError::Input)?;
+    let named: Vec<String> = agreed(transport, named)?.map_err(JobError::Input)?.unwrap_or_default();
     let bytes = transport.broadcast(serde_json::to_vec(&named).unwrap_or_default())?;
     Ok(serde_json::from_slice(&bytes).unwrap_or_default())
 }
@@ -273,10 +234,10 @@ fn understand(
     Ok(Prepared { text: text.to_owned(), experiment, racks: Vec::new(), files, strategies })
 }
 
-fn open(gradients: &Gradients, base: &Path) -> Result<Option<Box<dyn Source>>, SourceError> {
+fn open(gradients: &Gradients, base: &Path) -> Result<Option<Arc<dyn Source>>, SourceError> {
     let Gradients::Files { format, path, weights, dataset, .. } = gradients else { return Ok(None) };
     let pattern = path.to_string_lossy();
-    open_files(*format, &pattern, base, weights, dataset.as_deref()).map(Some)
+    open_files(*format, &pattern, base, weights, dataset.as_deref()).map(|files| Some(files.into()))
 }
 
 /// Claims the result file on rank 0 before anything runs. Returns its contents if the job continues it. Other ranks get
@@ -286,27 +247,23 @@ pub fn claim_output(
     request: &Request,
     prepared: &Prepared,
 ) -> Result<(Option<Output>, Option<ResultFile>), JobError> {
-    let mut claimed = (None, None);
-    let mut refused = Ok(());
-    if transport.rank() == 0 {
-        let path = request.output.clone().unwrap_or_else(|| default_output(&prepared.experiment));
-        let output = if request.resume {
-            Output::resume(&path, &prepared.text)
-        } else {
-            Output::create(&path, request.force).map(|output| (output, None))
-        };
-        match output {
-            Ok((output, contents)) => claimed = (Some(output), contents),
-            Err(error) => refused = Err(error.to_string()),
-        }
-        if let (Ok(()), Some(directory)) = (&refused, &request.keep_result)
-            && let Err(error) = std::fs::create_dir_all(directory)
-        {
-            refused = Err(format!("--keep-result {}: {error}", directory.display()));
-        }
+    let claimed = if transport.rank() == 0 { claim(request, prepared) } else { Ok((None, None)) };
+    agreed(transport, claimed)?.map_err(JobError::Input)
+}
+
+fn claim(request: &Request, prepared: &Prepared) -> Result<(Option<Output>, Option<ResultFile>), String> {
+    let path = request.output.clone().unwrap_or_else(|| default_output(&prepared.experiment));
+    let output = if request.resume {
+        Output::resume(&path, &prepared.text)
+    } else {
+        Output::create(&path, request.force).map(|output| (output, None))
+    };
+    let (output, contents) = output.map_err(|error| error.to_string())?;
+    if let Some(directory) = &request.keep_result {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| format!("--keep-result {}: {error}", directory.display()))?;
     }
-    agree(transport, refused)?.map_err(JobError::Input)?;
-    Ok(claimed)
+    Ok((Some(output), contents))
 }
 
 /// Returns the default path of the result file.

@@ -1,4 +1,4 @@
-//! The time of one round: measured on every rank, sent to rank 0 as numbers, and combined there.
+//! The time of one round: measured on every rank, sent to rank 0, and combined there.
 
 use crate::engine::node_clock::node_clock;
 use crate::engine::transport::{Transport, TransportError};
@@ -7,11 +7,9 @@ use crate::results::row::Sample;
 use crate::stats::clock::Course;
 use crate::sync::{Begun, Start, Synchroniser};
 
-/// Count of numbers that [`Timing::numbers`] returns.
-pub const NUMBERS: usize = 6;
-
 /// A rank's own times of a round.
-#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Timing {
     /// Start, ns: since the window opened, or with a barrier on rank 0's clock.
     start: u64,
@@ -56,20 +54,6 @@ impl Stopwatch {
     }
 }
 
-impl Timing {
-    /// Encodes the values for rank 0.
-    pub fn numbers(&self) -> [u64; NUMBERS] {
-        let Usage { involuntary_switches, minor_faults, major_faults, .. } = self.usage;
-        [self.start, self.end, self.off_core_ns, involuntary_switches, minor_faults, major_faults]
-    }
-
-    fn from_numbers(numbers: &[u64]) -> Timing {
-        let at = |place: usize| numbers.get(place).copied().unwrap_or_default();
-        let usage = Usage { cpu_ns: 0, involuntary_switches: at(3), minor_faults: at(4), major_faults: at(5) };
-        Timing { start: at(0), end: at(1), off_core_ns: at(2), usage }
-    }
-}
-
 /// The times of all ranks in a round.
 pub struct Told {
     /// The sample, without cell, block and place.
@@ -79,9 +63,8 @@ pub struct Told {
 }
 
 impl Told {
-    /// Combines every rank's [`Timing::numbers`] in `told`, in rank order, and its seconds spent producing gradients.
-    pub fn new(start: Start, told: &[Vec<u64>], producing: Vec<f64>) -> Told {
-        let timings: Vec<Timing> = told.iter().map(|numbers| Timing::from_numbers(numbers)).collect();
+    /// Combines every rank's times, in rank order, and its seconds spent producing gradients.
+    pub fn new(start: Start, timings: &[Timing], producing: Vec<f64>) -> Told {
         let starts: Vec<u64> = timings.iter().map(|timing| timing.start).collect();
         let ends: Vec<u64> = timings.iter().map(|timing| timing.end).collect();
         let course = match start {
@@ -110,11 +93,12 @@ mod tests {
     #[test]
     fn what_ranks_tell_becomes_a_sample() {
         let usage = |switches| Usage { cpu_ns: 9, involuntary_switches: switches, minor_faults: 5, major_faults: 1 };
-        let told: Vec<Vec<u64>> = [(100, 2_100, 50, 1), (2_000, 2_050, 70, 2)]
-            .map(|(start, end, off_core_ns, switches)| {
-                Timing { start, end, off_core_ns, usage: usage(switches) }.numbers().to_vec()
-            })
-            .to_vec();
+        let told = [(100, 2_100, 50, 1), (2_000, 2_050, 70, 2)].map(|(start, end, off_core_ns, switches)| Timing {
+            start,
+            end,
+            off_core_ns,
+            usage: usage(switches),
+        });
         let windowed = Told::new(Start::Window, &told, vec![0.5, 0.25]);
         let right = Sample {
             seconds: 2.1e-6,
@@ -128,7 +112,7 @@ mod tests {
         };
         assert_eq!(windowed.sample, right);
         assert!(!windowed.sample.is_valid());
-        assert_eq!(windowed.usage[1], (70e-9, Usage { cpu_ns: 0, ..usage(2) }));
+        assert_eq!(windowed.usage[1], (70e-9, usage(2)));
         let behind_barrier = Told::new(Start::Barrier, &told, vec![0.5, 0.25]);
         let starts = vec![0.0, 1.9e-6];
         assert_eq!(behind_barrier.sample, Sample { seconds: 2e-6, late_ranks: 0, rank_start_seconds: starts, ..right });

@@ -1,6 +1,6 @@
 //! Verifies a round: the sums, and the ranges that each rank holds at the end.
 
-use crate::engine::transport::{Transport, gather_numbers};
+use crate::engine::transport::{Transport, gather_records};
 use crate::engine::verify::{self, Verification};
 use crate::engine::{EngineError, Round};
 use crate::gradient::{Element, Range, Source};
@@ -25,14 +25,11 @@ pub fn verify_result<E: Element>(
             return Ok(());
         }
     };
-    let all = gather_numbers(transport, &found.to_numbers())?;
+    let all = gather_records(transport, &found)?;
     let elements = contender.problem.elements;
     let mut verdict = Ok(());
     if let Some(all) = all {
-        let of_all = all
-            .iter()
-            .filter_map(|numbers| Verification::from_numbers(numbers))
-            .fold(Verification::default(), Verification::merge);
+        let of_all = Verification::of_all(all);
         verdict = judge(&of_all, elements, contender.sums_flat);
         let before = contender.verification.take().unwrap_or_default();
         contender.verification = Some(Verification { elements, places: of_all.places, ..of_all.merge(before) });
@@ -50,17 +47,19 @@ pub fn judge(found: &Verification, elements: u64, flat: bool) -> Result<(), Stri
     if found.places != Range::new(0, elements).telescope() {
         return Err("some elements of the result are there twice and others are not".to_owned());
     }
-    match found.first_wrong {
-        Some(first) => Err(format!(
-            "{} of {elements} elements are wrong, beyond what any order of summation can cause; the first is element {first}",
-            found.wrong
-        )),
-        None if flat && found.differing > 0 => Err(format!(
-            "{} of {elements} elements differ from the flat server's, although they are summed in its order",
-            found.differing
-        )),
-        None => Ok(()),
+    let Verification { wrong, differing, first_wrong, .. } = *found;
+    if wrong > 0 {
+        return Err(format!(
+            "{wrong} of {elements} elements are wrong, beyond what any order of summation can cause; the first is \
+             element {first_wrong}"
+        ));
     }
+    if flat && differing > 0 {
+        return Err(format!(
+            "{differing} of {elements} elements differ from the flat server's, although they are summed in its order"
+        ));
+    }
+    Ok(())
 }
 
 /// Checks that every rank holds the ranges that the cell's end requires, and fails the cell if not. `digest` is that of
@@ -75,7 +74,7 @@ pub fn verify_end<E: Element>(
     let Some(plan) = &contender.plan else { return Ok(()) };
     let kept = round.kept();
     let elements = kept.iter().map(|(range, _)| range.len()).sum();
-    let holds = gather_numbers(transport, &[digest_of_all(&kept), elements])?.map_or(Ok(()), |told| {
+    let holds = gather_records(transport, &[digest_of_all(&kept), elements])?.map_or(Ok(()), |told| {
         let wanted: Vec<_> = (0..told.len()).map(|rank| plan.wanted(&contender.problem, layout, rank)).collect();
         if let Some(rank) = (0..told.len()).find(|rank| told[*rank][1] != wanted[*rank].len()) {
             return Err(format!("rank {rank} holds {} elements at the end, not {}", told[rank][1], wanted[rank].len()));

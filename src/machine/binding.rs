@@ -12,9 +12,9 @@ use std::io;
 /// The CPUs that one process may run on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
-    /// CPUs that the calling thread may run on (sched_getaffinity).
+    /// CPUs that the calling thread may run on (hwloc).
     pub cpus: IndexSet,
-    /// CPUs that any thread of the process may run on (hwloc). They exceed `cpus` if the MPI library has unbound
+    /// CPUs that any thread of the process may run on. They exceed `cpus` if the MPI library has unbound
     /// threads. Empty if hwloc cannot tell.
     pub process_cpus: IndexSet,
     /// Cores of `cpus`, by hwloc's logical index. Ranks that share a core may slow each other down.
@@ -29,41 +29,15 @@ pub struct Binding {
     pub cpu_quota: Option<CpuQuota>,
 }
 
-/// Returns the CPUs that the kernel allows the calling thread to run on.
-///
-/// # Errors
-/// If sched_getaffinity fails.
-pub fn affinity() -> io::Result<IndexSet> {
-    let bits = libc::c_ulong::BITS as usize;
-    // The kernel rejects a mask smaller than its own (EINVAL) and does not report its size.
-    for cpus in [1 << 10, 1 << 13, 1 << 16, 1 << 20] {
-        let mut mask: Vec<libc::c_ulong> = vec![0; cpus / bits];
-        // SAFETY: `mask` is writable memory of the size passed and aligned like the kernel's mask. 0 means the calling
-        // thread.
-        let result =
-            unsafe { libc::sched_getaffinity(0, mask.len() * size_of::<libc::c_ulong>(), mask.as_mut_ptr().cast()) };
-        if result == 0 {
-            return Ok((0..cpus).filter(|cpu| mask[cpu / bits] >> (cpu % bits) & 1 == 1).collect());
-        }
-        let error = io::Error::last_os_error();
-        if error.raw_os_error() != Some(libc::EINVAL) {
-            return Err(error);
-        }
-    }
-    Err(io::Error::other("sched_getaffinity refused masks of up to a million CPUs"))
-}
-
 impl Binding {
     /// Reads the binding of the calling thread. `topology` must be this node's, as from `NodeTopology::here`.
     ///
     /// # Errors
     /// If the kernel does not report the CPUs.
     pub fn here(topology: &Topology) -> io::Result<Self> {
-        let mut binding = Self::of_cpus(topology, affinity()?);
-        binding.process_cpus = topology
-            .cpu_binding(CpuBindingFlags::PROCESS)
-            .map(|set| set.iter_set().map(usize::from).collect())
-            .unwrap_or_default();
+        let bound = |of| topology.cpu_binding(of).map(|set| set.iter_set().map(usize::from).collect());
+        let mut binding = Self::of_cpus(topology, bound(CpuBindingFlags::THREAD).map_err(io::Error::other)?);
+        binding.process_cpus = bound(CpuBindingFlags::PROCESS).unwrap_or_default();
         // SAFETY: no arguments, no memory touched.
         binding.current_cpu = usize::try_from(unsafe { libc::sched_getcpu() }).ok();
         binding.cpu_quota = CpuQuota::here();
@@ -135,7 +109,8 @@ mod tests {
     fn the_kernel_says_the_same_in_proc() -> Result<(), Box<dyn Error>> {
         let status = std::fs::read_to_string("/proc/thread-self/status")?;
         let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).ok_or("no list")?;
-        assert_eq!(affinity()?, list.trim().parse()?);
+        let (_, topology) = super::super::topology::NodeTopology::here()?;
+        assert_eq!(Binding::here(&topology)?.cpus, list.trim().parse()?);
         Ok(())
     }
 
@@ -143,7 +118,7 @@ mod tests {
     #[test]
     fn a_bound_thread_is_seen_bound() -> Result<(), Box<dyn Error>> {
         let (_, topology) = super::super::topology::NodeTopology::here()?;
-        let before = affinity()?;
+        let before = Binding::here(&topology)?.cpus;
         let last = before.iter().last().ok_or("no CPU")?;
         let mut one = CpuSet::new();
         one.set(hwloc::bitmap::BitmapIndex::try_from(last)?);

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 /// Bytes that a node's interfaces have carried since it booted, envelopes included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Carried {
     /// Bytes received.
     pub into: u64,

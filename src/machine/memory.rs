@@ -3,9 +3,7 @@
 
 use super::cgroup::{self, CgroupVersion};
 use serde::{Deserialize, Serialize};
-use std::ffi::CString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The memory limits of one process, in bytes. The ranks of a node share all but the resource limits. A field is None
@@ -180,19 +178,9 @@ fn tightest_cgroup(root: &Path) -> (Option<CgroupVersion>, Option<CgroupLimit>) 
 
 /// Returns size and free bytes (for unprivileged processes) of the file system that holds `path`.
 fn file_system_space(path: &Path) -> Option<(u64, u64)> {
-    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-    let mut space = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: `path` is a C string that outlives the call; `space` is writable memory of the required type.
-    let result = unsafe { libc::statvfs(path.as_ptr(), space.as_mut_ptr()) };
-    if result != 0 {
-        return None;
-    }
-    // SAFETY: statvfs returned 0, so it filled `space`.
-    let space = unsafe { space.assume_init() };
-    // These fields are 32 bits wide on some targets.
-    #[allow(clippy::useless_conversion)]
-    let (block, blocks, free) = (u64::from(space.f_frsize), u64::from(space.f_blocks), u64::from(space.f_bavail));
-    Some((block.saturating_mul(blocks), block.saturating_mul(free)))
+    let space = rustix::fs::statvfs(path).ok()?;
+    let bytes = |blocks: u64| space.f_frsize.saturating_mul(blocks);
+    Some((bytes(space.f_blocks), bytes(space.f_bavail)))
 }
 
 #[cfg(test)]

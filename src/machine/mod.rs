@@ -15,7 +15,6 @@ pub mod interfaces;
 pub mod launcher;
 #[allow(unsafe_code)]
 pub mod load;
-#[allow(unsafe_code)]
 pub mod memory;
 pub mod parameter_files;
 pub mod placement;

@@ -1,7 +1,8 @@
 //! Reads resource usage of a thread or process: CPU time, context switches and page faults.
 
 /// Counts from the start of the thread or process up to a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Usage {
     /// CPU time, ns.
     pub cpu_ns: u64,

@@ -54,7 +54,8 @@ impl Seen {
 
 /// The kernel's view of one round on one rank, bytes. Another rank's memory that was only read appears in `neighbours`
 /// alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct KernelMemory {
     /// Peak of the round above the baseline: private pages and own shared pages, of gradshard and of the MPI library.
     pub round: u64,

@@ -1,9 +1,10 @@
 //! Layout: which rank is on which node, and which ranks host clients and aggregators.
 
 /// Which ranks do what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Roles {
     /// Every rank hosts clients and aggregators.
+    #[default]
     Colocated,
     /// This many ranks, evenly spread, only aggregate; the others only host clients. None: half of the ranks.
     Dedicated(Option<u64>),

@@ -4,7 +4,8 @@ use crate::plan::lowering::{Hold, Incoming, LibraryCall, SumTask, Taker};
 use crate::plan::{Layout, Lowering, Plan, Problem, Residency, Terms, lower};
 
 /// Bytes that a rank holds at the peak of a round, by purpose. All of it is held for the whole round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Memory {
     /// Clients' gradients kept for the round.
     pub resident: u64,
@@ -64,7 +65,8 @@ pub fn predict(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Term
 }
 
 /// The memory of a rank, with its aggregators' share told apart from the clients'.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct RankPrediction {
     /// Everything, as [`predict`] has it.
     pub all: Memory,

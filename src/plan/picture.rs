@@ -67,26 +67,19 @@ fn span<N: PartialEq + fmt::Display>(first: N, last: N) -> String {
 }
 
 /// A count with its thousands apart, so that long numbers can be read.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
-/// Consecutive ranks that need the same memory.
-fn memory_runs(picture: &PlanPicture<'_>) -> Vec<(usize, usize, Memory)> {
-    let mut runs: Vec<(usize, usize, Memory)> = Vec::new();
-    for rank in 0..picture.layout.ranks() {
-        let memory = predict(picture.plan, picture.problem, picture.layout, &picture.terms, rank);
+/// Runs of equal neighbours, each with its first and last number.
+fn equal_runs<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<(usize, usize, T)> {
+    let mut runs: Vec<(usize, usize, T)> = Vec::new();
+    for (number, value) in values.into_iter().enumerate() {
         match runs.last_mut() {
-            Some((_, last, same)) if *same == memory => *last = rank,
-            _ => runs.push((rank, rank, memory)),
+            Some((_, last, same)) if *same == value => *last = number,
+            _ => runs.push((number, number, value)),
         }
     }
     runs
@@ -135,7 +128,7 @@ impl PlanPicture<'_> {
             writeln!(out, "{ranks:>11}  {a:>16}  {b:>16}  {c:>16}  {d:>16}  {e:>16}")
         };
         line("ranks", ["resident", "accumulators", "staging", "result", "total"].map(str::to_owned))?;
-        let runs = memory_runs(self);
+        let runs = self.memory_runs();
         for (first, last, m) in runs.iter().take(MOST_LINES as usize) {
             let sizes = [m.resident, m.accumulators, m.staging, m.result, m.total()];
             line(&span(first, last), sizes.map(grouped))?;
@@ -153,13 +146,7 @@ impl PlanPicture<'_> {
         writeln!(out, "{}: bytes of a round, and the same in gradients", self.strategy)?;
         for (name, places) in [("rank", ranks), ("node", nodes), ("rack", racks)] {
             writeln!(out, "\n{name:>11}  {:>16}  {:>16}  {:>8}  {:>8}", "into", "out", "into", "out")?;
-            let mut runs: Vec<(usize, usize, Passing)> = Vec::new();
-            for (number, &place) in places.iter().enumerate() {
-                match runs.last_mut() {
-                    Some((_, last, same)) if *same == place => *last = number,
-                    _ => runs.push((number, number, place)),
-                }
-            }
+            let runs = equal_runs(places.iter().copied());
             for (first, last, Passing { into, out: sent }) in runs.iter().take(MOST_LINES as usize) {
                 let (a, b) = (*into as f64 / gradient, *sent as f64 / gradient);
                 let (place, into, sent) = (span(first, last), grouped(*into), grouped(*sent));
@@ -176,6 +163,12 @@ impl PlanPicture<'_> {
             Some(traffic) => json!({"strategy": self.strategy, "traffic": traffic}),
             None => json!({"strategy": self.strategy, "traffic": null, "reason": NO_TRAFFIC}),
         }
+    }
+
+    /// Consecutive ranks that need the same memory.
+    fn memory_runs(&self) -> Vec<(usize, usize, Memory)> {
+        let of = |rank| predict(self.plan, self.problem, self.layout, &self.terms, rank);
+        equal_runs((0..self.layout.ranks()).map(of))
     }
 
     fn traffic(&self) -> Option<Traffic> {
@@ -211,7 +204,8 @@ impl PlanPicture<'_> {
         for (first, steps) in parts(self.plan) {
             all.extend((first..).zip(&steps).map(|(number, step)| self.step_json(first, number, step)));
         }
-        let memory: Vec<_> = memory_runs(self)
+        let memory: Vec<_> = self
+            .memory_runs()
             .into_iter()
             .map(|(first, last, m)| {
                 json!({"first_rank": first, "last_rank": last, "resident": m.resident, "accumulators": m.accumulators,

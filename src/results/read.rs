@@ -13,9 +13,8 @@ use super::digest::sha256;
 use super::environment::Environment;
 use super::error::{FileProblem, ResultError, told};
 use super::job_row::JobRow;
-use super::row::{CellRow, MemoryRow, RankMemory, Sample};
+use super::row::{CellRow, RankMemory, Sample};
 use super::schema;
-use crate::memory::KernelMemory;
 use crate::plan::{End, Family};
 
 /// The first bytes of every HDF5 file without a user block. gradshard writes no user block.
@@ -267,17 +266,13 @@ impl FileReader<'_> {
     fn memory(&self, cells: &[CellRow]) -> Result<Vec<Vec<RankMemory>>, ResultError> {
         const PURPOSES: usize = schema::PURPOSES.len();
         const FIGURES: usize = schema::KERNEL.len();
-        let purposes = |b: &[u64; PURPOSES]| {
-            let [resident, accumulators, staging, result] = *b;
-            MemoryRow { resident, accumulators, staging, result }
-        };
         let (predicted, width) = self.bytes_of_ranks::<PURPOSES>(schema::MEMORY_PREDICTED, cells.len())?;
         let known = |bytes: &u64| *bytes != schema::NO_RANK;
         let mut rows: Vec<Vec<RankMemory>> = Vec::with_capacity(cells.len());
         for cell in 0..cells.len() {
             let ranks = &predicted[cell * width..][..width];
             let there = ranks.iter().take_while(|bytes| known(&bytes[0]));
-            rows.push(there.map(|b| RankMemory { predicted: purposes(b), ..RankMemory::default() }).collect());
+            rows.push(there.map(|b| RankMemory { predicted: bytemuck::cast(*b), ..RankMemory::default() }).collect());
         }
         if self.schema_version < 3 {
             return Ok(rows);
@@ -292,9 +287,9 @@ impl FileReader<'_> {
         for (cell, row) in rows.iter_mut().enumerate() {
             for (rank, memory) in row.iter_mut().enumerate() {
                 let at = cell * width + rank;
-                memory.tracked = Some(&tracked[at]).filter(|bytes| known(&bytes[0])).map(purposes);
-                let [round, resident, baseline, neighbours, group_peak] = kernel[at];
-                memory.kernel = known(&round).then_some(KernelMemory { round, resident, baseline, neighbours });
+                memory.tracked = Some(tracked[at]).filter(|bytes| known(&bytes[0])).map(bytemuck::cast);
+                let [seen @ .., group_peak] = kernel[at];
+                memory.kernel = Some(seen).filter(|bytes: &[u64; 4]| known(&bytes[0])).map(bytemuck::cast);
                 memory.group_peak = known(&group_peak).then_some(group_peak);
             }
         }

@@ -8,6 +8,7 @@ use super::column::{Word, table, word};
 use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
 use crate::plan::form::LEAST_RADIX;
+pub use crate::plan::memory::Memory as MemoryRow;
 use crate::plan::{Algorithm, Caches, Closing, End, Family, Form, IntraNode, Order, Ready, Residency, Way};
 use crate::roofline::share::Bottleneck;
 use crate::stats::interference::Interference;
@@ -55,23 +56,14 @@ pub enum BlockStart {
     WindowThenBarrier,
 }
 
-impl Word for Status {}
-impl Word for Family {}
-impl Word for Dtype {}
-impl Word for Hosting {}
-impl Word for IntraNode {}
-impl Word for Order {}
-impl Word for Caches {}
-impl Word for Ready {}
-impl Word for Residency {}
-impl Word for End {}
-impl Word for Way {}
-impl Word for Closing {}
-impl Word for Algorithm {}
-impl Word for Verdict {}
-impl Word for BlockStart {}
-impl Word for Bottleneck {}
-impl Word for StopReason {}
+macro_rules! stored_as_words {
+    ($($type:ty),+ $(,)?) => { $(impl Word for $type {})+ };
+}
+
+stored_as_words!(
+    Status, Family, Dtype, Hosting, IntraNode, Order, Caches, Ready, Residency, End, Way, Closing, Algorithm
+);
+stored_as_words!(Verdict, BlockStart, Bottleneck, StopReason);
 
 impl Word for Interference {
     /// Converts the sentence in which files before schema version 5 describe a disturbance to a word. Keeps a word.
@@ -83,26 +75,6 @@ impl Word for Interference {
             (false, true) => word(&Interference::OffCore),
             (false, false) => text,
         }
-    }
-}
-
-/// Bytes that one rank holds at the peak of a round, by purpose. A cell's row has those of the rank that holds most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct MemoryRow {
-    /// Clients' gradients kept for the round.
-    pub resident: u64,
-    /// Sums in progress.
-    pub accumulators: u64,
-    /// Pieces in flight, received or produced.
-    pub staging: u64,
-    /// Finished ranges.
-    pub result: u64,
-}
-
-impl MemoryRow {
-    /// All purposes together.
-    pub fn total(&self) -> u64 {
-        self.resident + self.accumulators + self.staging + self.result
     }
 }
 

@@ -9,10 +9,9 @@ use serde_json::Value;
 
 use super::column::{Row, unicode};
 use super::error::FileProblem;
-use super::row::{MemoryRow, RankMemory, Sample};
+use super::row::{RankMemory, Sample};
 use super::schema;
 use super::{Environment, ResultFile};
-use crate::memory::KernelMemory;
 
 /// Elements of an array's compressed chunk: 1 MiB of 8-byte numbers, the size of HDF5's default chunk cache.
 const CHUNK_ELEMENTS: usize = 1 << 17;
@@ -101,13 +100,11 @@ fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
 }
 
 fn memory(file: &File, rows: &[Vec<RankMemory>]) -> hdf5::Result<()> {
-    let purposes = |row: MemoryRow| [row.resident, row.accumulators, row.staging, row.result];
     let none = [schema::NO_RANK; schema::PURPOSES.len()];
-    let predicted = |rank: &RankMemory| purposes(rank.predicted);
-    let tracked = |rank: &RankMemory| rank.tracked.map_or(none, purposes);
+    let predicted = |rank: &RankMemory| bytemuck::cast(rank.predicted);
+    let tracked = |rank: &RankMemory| rank.tracked.map_or(none, bytemuck::cast);
     let kernel = |rank: &RankMemory| {
-        let [round, resident, baseline, neighbours] =
-            rank.kernel.map_or(none, |seen: KernelMemory| [seen.round, seen.resident, seen.baseline, seen.neighbours]);
+        let [round, resident, baseline, neighbours] = rank.kernel.map_or(none, bytemuck::cast);
         [round, resident, baseline, neighbours, rank.group_peak.unwrap_or(schema::NO_RANK)]
     };
     let by_purpose = (schema::PURPOSES_NAME, schema::PURPOSES);

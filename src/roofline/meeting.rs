@@ -1,11 +1,10 @@
 //! Meetings of all ranks at which waiting ranks sleep. A rank that waits in a collective polls, which on a node with
 //! fewer cores than ranks takes time from the ranks that are being measured.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use super::places::RankMap;
-use crate::engine::transport::{Transport, TransportError, agree};
+use crate::engine::transport::{Transport, TransportError};
 
 /// Tag of the probe's messages. No other messages are under way during the probe.
 pub const TAG: u64 = 1;
@@ -44,18 +43,6 @@ pub fn watch(transport: &mut dyn Transport, tokens: &mut Vec<usize>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Returns this rank's value if all ranks have one, and else the error text of the first rank that has none. Collective.
-pub fn agreed<T, E: Display>(
-    transport: &mut dyn Transport,
-    mine: Result<T, E>,
-) -> Result<Result<T, String>, TransportError> {
-    let (value, refusal) = match mine {
-        Ok(value) => (Some(value), Ok(())),
-        Err(error) => (None, Err(error.to_string())),
-    };
-    Ok(agree(transport, refusal)?.and_then(|()| value.ok_or_else(String::new)))
 }
 
 /// Waits until every rank has called it. Returns the greatest of the ranks' values, which are collected within nodes,

@@ -14,11 +14,11 @@
 
 use super::figures::{Access, MachineLimits, MemoryKind, MemoryPasses, fastest};
 use super::gate::NodeGate;
-use super::meeting::{agreed, meet};
+use super::meeting::meet;
 use super::places::{Account, Node, RankMap};
 use crate::engine::Buffer;
 use crate::engine::kernels::{Store, Target, Term, form, read};
-use crate::engine::transport::{Transport, TransportError, agree};
+use crate::engine::transport::{Transport, TransportError, agree, agreed};
 
 /// Size of each array, in multiples of the caches.
 const TIMES_CACHE: u64 = 4;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gather::gather_everywhere;
 use crate::engine::transport::{Transport, TransportError};
-use crate::machine::binding::affinity;
+use crate::machine::binding::Binding;
 use crate::machine::index_set::IndexSet;
 use crate::machine::memory::RankRoom;
 use crate::machine::topology::NodeTopology;
@@ -42,13 +42,9 @@ impl Account {
                 account.caches = level.clone().map(|cache| cache.count).sum();
                 account.cache_bytes = level.map(|cache| cache.bytes).max().unwrap_or(0);
             }
-            if let Ok(binding) = crate::machine::binding::Binding::here(&handle) {
+            if let Ok(binding) = Binding::here(&handle) {
                 account.cores = binding.cores;
             }
-        }
-        if account.cores.is_empty() {
-            // If the cores are unknown, the CPUs stand for them.
-            account.cores = affinity().unwrap_or_default();
         }
         account
     }

@@ -10,7 +10,7 @@ use super::memory::MemoryProbe;
 use super::places::RankMap;
 use super::share::Bottleneck;
 use super::wire::WireProbe;
-use crate::engine::transport::{Transport, TransportError, gather_numbers};
+use crate::engine::transport::{Transport, TransportError, gather_records};
 
 /// The rates of passes at one moment, bytes/s. None: not measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -104,9 +104,9 @@ impl StateProbe {
     pub fn measure(&mut self, transport: &mut dyn Transport, wires: bool) -> Result<MachineState, TransportError> {
         let mut state = MachineState::default();
         if let Some(memory) = &mut self.memory {
-            let own = memory.measure(transport, &self.places)?.map(f64::to_bits);
-            if let Some(told) = gather_numbers(transport, &own)? {
-                let of_nodes = |at: usize| told.iter().map(move |of| f64::from_bits(of[at])).filter(|rate| *rate > 0.0);
+            let own = memory.measure(transport, &self.places)?;
+            if let Some(told) = gather_records(transport, &own)? {
+                let of_nodes = |at: usize| told.iter().map(move |of| of[at]).filter(|rate| *rate > 0.0);
                 let least = |at: usize| of_nodes(at).reduce(f64::min);
                 (state.memory, state.reading) = (least(0), least(1));
             }

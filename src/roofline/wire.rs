@@ -8,11 +8,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::figures::{MachineLimits, WireLimits};
-use super::meeting::{TAG, agreed, meet, watch};
+use super::meeting::{TAG, meet, watch};
 use super::places::RankMap;
 use crate::engine::Buffer;
 use crate::engine::node_clock::node_clock;
-use crate::engine::transport::{Transport, TransportError, gather_numbers};
+use crate::engine::transport::{Transport, TransportError, agreed, gather_records};
 
 /// Bytes of a message of a stream. It is far above a burst of 128 kB and above the size that libraries send eagerly.
 const MESSAGE: usize = 4 << 20;
@@ -248,9 +248,9 @@ impl WireProbe {
         let rate = arrival
             .filter(|one| one.end > one.start)
             .map_or(0.0, |one| one.bytes as f64 / ((one.end - one.start) as f64 * 1e-9));
-        let told = gather_numbers(transport, &[rate.to_bits()])?;
+        let told = gather_records(transport, &rate)?;
         Ok(told.and_then(|told| {
-            let rates = self.streams.iter().map(|stream| f64::from_bits(told[stream.to][0]));
+            let rates = self.streams.iter().map(|stream| told[stream.to]);
             Some(rates.sum::<f64>() / self.streams.len() as f64).filter(|rate| *rate > 0.0)
         }))
     }

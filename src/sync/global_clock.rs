@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::LocalClock;
 use super::dissemination::meet;
 use super::exchange::Exchange;
-use crate::engine::transport::{Transport, TransportError, gather_numbers};
+use crate::engine::transport::{Transport, TransportError, broadcast_numbers, gather_records};
 use crate::stats::clock_model::{ClockModel, ClockReading};
 
 /// Number of ping-pongs per reading; the fastest one is used. Queueing can only lengthen a ping-pong, so the fastest
@@ -55,8 +55,7 @@ impl GlobalClock {
             .map(|(rank, name)| *first.entry((node_of[rank as usize], name)).or_insert(rank))
             .chain((0..names.len()).map(|rank| u64::from(names[rank] == names[0])))
             .collect();
-        let told = transport.broadcast(bytemuck::cast_slice(&told).to_vec())?;
-        let told: Vec<u64> = bytemuck::allocation::pod_collect_to_vec(&told);
+        let told = broadcast_numbers(transport, &told)?;
         let (leader_of, named_alike) = told.split_at(told.len() / 2);
         let leaders = (1..leader_of.len()).filter(|rank| leader_of[*rank] == *rank as u64).collect();
         let led_by = |leader: usize| (0..).zip(leader_of).filter(move |(r, of)| **of == leader as u64 && *r != leader);
@@ -75,8 +74,8 @@ impl GlobalClock {
             clock.model.add(reading);
         }
         // Tell every rank which clocks turned out to be rank 0's.
-        let ones = gather_numbers(transport, &[u64::from(one)])?.unwrap_or_default();
-        let ones = transport.broadcast(ones.iter().map(|one| one.first().copied().unwrap_or(0) as u8).collect())?;
+        let ones = gather_records(transport, &u64::from(one))?.unwrap_or_default();
+        let ones = broadcast_numbers(transport, &ones)?;
         clock.leaders.retain(|leader| ones[*leader] == 0);
         clock.clocks = 1 + clock.leaders.len();
         Ok(clock)

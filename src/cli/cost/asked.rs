@@ -125,3 +125,18 @@ impl FunctionsArgs {
         Ok(platform)
     }
 }
+
+/// Measurements, and functions whose speed they determine.
+#[derive(clap::Args, Clone)]
+pub struct CalibrationArgs {
+    /// Measurements, JSON [default: those of Barrak 2026, as in configs/measurements/barrak-2026.json]
+    measurements: Option<PathBuf>,
+    #[command(flatten)]
+    functions: FunctionsArgs,
+}
+
+impl CalibrationArgs {
+    pub fn read(&self) -> Result<(Measurements, Functions), Failure> {
+        Ok((measurements(self.measurements.as_deref())?, self.functions.read()?))
+    }
+}

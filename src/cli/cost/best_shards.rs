@@ -5,7 +5,6 @@ use gradshard::cost::best_shards::{Choice, choices};
 use gradshard::cost::{Asked, Case, Field, Sheet};
 use gradshard::plan::End;
 
-use super::OutputArgs;
 use super::asked::{self, count, flow};
 use super::estimate::sheet_of_cases;
 use crate::cli::{Failure, input};
@@ -42,8 +41,6 @@ pub struct BestShardsArgs {
     all: bool,
     #[command(flatten)]
     functions: asked::FunctionsArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
 }
 
 /// The cases to try. A chunked case whose chunks hold whole objects is left out if the whole flow is tried too.

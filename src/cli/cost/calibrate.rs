@@ -1,29 +1,15 @@
 //! `gradshard cost calibrate`: fits the model of time.
 
-use std::path::PathBuf;
-
-use clap::Args;
 use gradshard::cost::calibrate::Ranged;
 use gradshard::cost::{Calibration, Measurements, Sheet, calibrate};
 use statrs::statistics::Statistics;
 
-use super::{OutputArgs, asked};
+use super::asked::CalibrationArgs;
 use crate::cli::{Failure, input};
 
-#[derive(Args)]
-pub struct CalibrateArgs {
-    /// Measurements, JSON [default: those of Barrak 2026, as in configs/measurements/barrak-2026.json]
-    measurements: Option<PathBuf>,
-    #[command(flatten)]
-    functions: asked::FunctionsArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
 /// Makes three tables: fitted parameters, each deployment predicted from the others, and residuals.
-pub fn sheets(args: &CalibrateArgs) -> Result<Vec<Sheet>, Failure> {
-    let measurements = asked::measurements(args.measurements.as_deref())?;
-    let platform = args.functions.read()?;
+pub fn sheets(args: &CalibrationArgs) -> Result<Vec<Sheet>, Failure> {
+    let (measurements, platform) = args.read()?;
     let found = calibrate(&measurements, &platform).map_err(input)?;
     Ok(vec![parameters(&found, &measurements), left_out(&found, &measurements), residuals(&found, &measurements)])
 }

@@ -8,7 +8,6 @@ use gradshard::cost::workload::MIB;
 use gradshard::cost::{Case, Field, Functions, Sheet, Usd, calibrate};
 use strum::VariantArray;
 
-use super::OutputArgs;
 use super::asked::{self, above_zero, count, flow, flow_name};
 use crate::cli::{Failure, input};
 
@@ -52,8 +51,6 @@ pub struct CrossoverArgs {
     /// Measurements from which speed and uncertainty are taken, JSON [default: those of Barrak 2026]
     #[arg(long, value_name = "FILE")]
     measurements: Option<PathBuf>,
-    #[command(flatten)]
-    pub output: OutputArgs,
 }
 
 /// Makes a table with one row for each combination of the arguments and each quantity: cost with the clients' own

@@ -1,8 +1,5 @@
 //! `gradshard cost tables`: compares the published tables with our estimates.
 
-use std::path::PathBuf;
-
-use clap::Args;
 use gradshard::cost::calibrate::as_billed;
 use gradshard::cost::idle::ServerRound;
 use gradshard::cost::measurements::{Billed, Deployment};
@@ -11,7 +8,7 @@ use gradshard::cost::workload::MIB;
 use gradshard::cost::{Asked, Case, CostError, Estimate, Functions, Measurements, Sheet, Usd, estimate};
 use gradshard::gradient::models;
 
-use super::{OutputArgs, asked};
+use super::asked::CalibrationArgs;
 use crate::cli::{Failure, input};
 
 /// Strategies in the order of the published tables.
@@ -19,20 +16,9 @@ const ARCHITECTURES: [&str; 3] = ["sharded-direct", "tree-lambda-fl", "tree-lifl
 /// Models of the published tables, with their numbers of shards.
 const MODELS: [(&str, u64); 4] = [("resnet18", 4), ("vgg16", 4), ("gpt2-large", 4), ("synthetic-5gib", 8)];
 
-#[derive(Args)]
-pub struct TablesArgs {
-    /// Measurements, JSON [default: those of Barrak 2026]
-    measurements: Option<PathBuf>,
-    #[command(flatten)]
-    functions: asked::FunctionsArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
 /// Makes four tables: architectures, cost ratios, the sweep over shards, and idle servers.
-pub fn sheets(args: &TablesArgs) -> Result<Vec<Sheet>, Failure> {
-    let measurements = asked::measurements(args.measurements.as_deref())?;
-    let platform = args.functions.read()?;
+pub fn sheets(args: &CalibrationArgs) -> Result<Vec<Sheet>, Failure> {
+    let (measurements, platform) = args.read()?;
     let all = [architectures, ratios, sweep, idle];
     all.iter().map(|sheet| sheet(&measurements, &platform).map_err(input)).collect()
 }

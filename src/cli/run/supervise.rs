@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::ValueEnum;
 use gradshard::ceiling::JobLauncher;
 use gradshard::job::{Stop, output_path};
 use gradshard::results::Running;
@@ -36,7 +35,7 @@ pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
     let mut resume = request.resume;
     let mut died_of = None;
     loop {
-        let child = launcher.command(&program, &arguments(args, &output, resume)).spawn();
+        let child = launcher.command(&program, &arguments(resume)).spawn();
         let status = child
             .and_then(|child| attended(child, &request.stop))
             .map_err(|error| input(anyhow!("--launch {}: {error}", launcher.text())))?;
@@ -73,27 +72,19 @@ fn attended(mut child: Child, stop: &Stop) -> io::Result<ExitStatus> {
     }
 }
 
-fn arguments(args: &RunArgs, output: &std::path::Path, resume: bool) -> Vec<PathBuf> {
-    let request = &args.request;
-    let mut words: Vec<PathBuf> =
-        vec!["run".into(), request.experiment.clone(), "--output".into(), output.to_path_buf()];
-    let flags = [
-        (request.force && !resume, "--force"),
-        (resume, "--resume"),
-        (request.no_limits, "--no-limits"),
-        (request.ignore_prediction, "--ignore-prediction"),
-        (args.dry_run, "--dry-run"),
-    ];
-    words.extend(flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| PathBuf::from(flag)));
-    if let Some(rounds) = request.watch.to_possible_value() {
-        words.extend(["--watch".into(), PathBuf::from(rounds.get_name())]);
+/// The words that this process was given, without `--launch` and its value. When the job is started again, it resumes.
+fn arguments(resume: bool) -> Vec<PathBuf> {
+    let mut given = std::env::args_os().skip(1);
+    let mut words = Vec::new();
+    while let Some(word) = given.next() {
+        match word.to_string_lossy().as_ref() {
+            "--launch" => drop(given.next()),
+            text if text.starts_with("--launch=") || (resume && ["--force", "--resume"].contains(&text)) => {}
+            _ => words.push(PathBuf::from(word)),
+        }
     }
-    if let Some(nodes) = &request.nodes {
-        let nodes: Vec<String> = nodes.iter().map(u64::to_string).collect();
-        words.extend(["--nodes".into(), nodes.join(",").into()]);
-    }
-    if let Some(directory) = &request.keep_result {
-        words.extend(["--keep-result".into(), directory.clone()]);
+    if resume {
+        words.insert(1, "--resume".into());
     }
     words
 }

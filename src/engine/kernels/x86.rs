@@ -20,100 +20,58 @@ macro_rules! lane_functions {
     )*};
 }
 
-/// Lanes of accumulators, which are elements too.
+/// Lanes of accumulators, which are elements too. Instructions are named by their prefix and type, as `_mm256` and `ps`.
 macro_rules! wide {
-    ($vector:ty, $acc:ty, $load:ident, $store:ident, $stream:ident, $splat:ident, $mul:ident, $add:ident, $div:ident) => {
-        impl WideLanes<$acc> for $vector {
-            const WIDTH: usize = size_of::<$vector>() / size_of::<$acc>();
-            lane_functions! {
-                fn splat(value: $acc) -> Self { $splat(value) }
-                fn load(from: *const $acc) -> Self { $load(from) }
-                fn mul(self: Self, other: Self) -> Self { $mul(self, other) }
-                fn add(self: Self, other: Self) -> Self { $add(self, other) }
-                fn div(self: Self, other: Self) -> Self { $div(self, other) }
-                fn store(self: Self, to: *mut $acc) { $store(to, self) }
-                fn stream(self: Self, to: *mut $acc) { $stream(to, self) }
+    ($vector:ty, $acc:ty, $prefix:ident, $type:ident) => {
+        pastey::paste! {
+            impl WideLanes<$acc> for $vector {
+                const WIDTH: usize = size_of::<$vector>() / size_of::<$acc>();
+                lane_functions! {
+                    fn splat(value: $acc) -> Self { [<$prefix _set1_ $type>](value) }
+                    fn load(from: *const $acc) -> Self { [<$prefix _loadu_ $type>](from) }
+                    fn mul(self: Self, other: Self) -> Self { [<$prefix _mul_ $type>](self, other) }
+                    fn add(self: Self, other: Self) -> Self { [<$prefix _add_ $type>](self, other) }
+                    fn div(self: Self, other: Self) -> Self { [<$prefix _div_ $type>](self, other) }
+                    fn store(self: Self, to: *mut $acc) { [<$prefix _storeu_ $type>](to, self) }
+                    fn stream(self: Self, to: *mut $acc) { [<$prefix _stream_ $type>](to, self) }
+                }
             }
-        }
-        impl Lanes<$acc> for $vector {
-            lane_functions! {
-                fn widen(from: *const $acc) -> Self { $load(from) }
-                fn narrow(self: Self, to: *mut $acc) { $store(to, self) }
-                fn narrow_stream(self: Self, to: *mut $acc) { $stream(to, self) }
+            impl Lanes<$acc> for $vector {
+                lane_functions! {
+                    fn widen(from: *const $acc) -> Self { [<$prefix _loadu_ $type>](from) }
+                    fn narrow(self: Self, to: *mut $acc) { [<$prefix _storeu_ $type>](to, self) }
+                    fn narrow_stream(self: Self, to: *mut $acc) { [<$prefix _stream_ $type>](to, self) }
+                }
             }
         }
     };
 }
 
-/// Lanes of `f32` for elements of 16 bits.
+/// Lanes of `f32` for elements of 16 bits, which fill a register of half the width.
 macro_rules! half_width {
-    ($vector:ty, $element:ty, $load:ident, $store:ident, $stream:ident, $widen:path, $narrow:path) => {
-        impl Lanes<$element> for $vector {
-            lane_functions! {
-                fn widen(from: *const $element) -> Self { $widen($load(from.cast())) }
-                fn narrow(self: Self, to: *mut $element) { $store(to.cast(), $narrow(self)) }
-                fn narrow_stream(self: Self, to: *mut $element) { $stream(to.cast(), $narrow(self)) }
+    ($vector:ty, $element:ty, $prefix:ident, $type:ident, $widen:path, $narrow:path) => {
+        pastey::paste! {
+            impl Lanes<$element> for $vector {
+                lane_functions! {
+                    fn widen(from: *const $element) -> Self { $widen([<$prefix _loadu_ $type>](from.cast())) }
+                    fn narrow(self: Self, to: *mut $element) { [<$prefix _storeu_ $type>](to.cast(), $narrow(self)) }
+                    fn narrow_stream(self: Self, to: *mut $element) {
+                        [<$prefix _stream_ $type>](to.cast(), $narrow(self))
+                    }
+                }
             }
         }
     };
 }
 
-wide!(
-    __m256,
-    f32,
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
-    _mm256_stream_ps,
-    _mm256_set1_ps,
-    _mm256_mul_ps,
-    _mm256_add_ps,
-    _mm256_div_ps
-);
-wide!(
-    __m256d,
-    f64,
-    _mm256_loadu_pd,
-    _mm256_storeu_pd,
-    _mm256_stream_pd,
-    _mm256_set1_pd,
-    _mm256_mul_pd,
-    _mm256_add_pd,
-    _mm256_div_pd
-);
-wide!(
-    __m512,
-    f32,
-    _mm512_loadu_ps,
-    _mm512_storeu_ps,
-    _mm512_stream_ps,
-    _mm512_set1_ps,
-    _mm512_mul_ps,
-    _mm512_add_ps,
-    _mm512_div_ps
-);
-wide!(
-    __m512d,
-    f64,
-    _mm512_loadu_pd,
-    _mm512_storeu_pd,
-    _mm512_stream_pd,
-    _mm512_set1_pd,
-    _mm512_mul_pd,
-    _mm512_add_pd,
-    _mm512_div_pd
-);
-half_width!(__m256, f16, _mm_loadu_si128, _mm_storeu_si128, _mm_stream_si128, _mm256_cvtph_ps, narrow_f16_256);
-half_width!(__m256, bf16, _mm_loadu_si128, _mm_storeu_si128, _mm_stream_si128, widen_bf16_256, narrow_bf16_256);
-half_width!(__m512, f16, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_stream_si256, _mm512_cvtph_ps, narrow_f16_512);
-half_width!(
-    __m512,
-    bf16,
-    _mm256_loadu_si256,
-    _mm256_storeu_si256,
-    _mm256_stream_si256,
-    widen_bf16_512,
-    narrow_bf16_512
-);
+wide!(__m256, f32, _mm256, ps);
+wide!(__m256d, f64, _mm256, pd);
+wide!(__m512, f32, _mm512, ps);
+wide!(__m512d, f64, _mm512, pd);
+half_width!(__m256, f16, _mm, si128, _mm256_cvtph_ps, narrow_f16_256);
+half_width!(__m256, bf16, _mm, si128, widen_bf16_256, narrow_bf16_256);
+half_width!(__m512, f16, _mm256, si256, _mm512_cvtph_ps, narrow_f16_512);
+half_width!(__m512, bf16, _mm256, si256, widen_bf16_512, narrow_bf16_512);
 
 #[inline]
 #[target_feature(enable = "avx2,f16c")]

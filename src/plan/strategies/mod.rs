@@ -161,9 +161,9 @@ pub trait Strategy: Send + Sync {
         self.mpi_call().is_some()
     }
 
-    /// True if it always reads a neighbour's memory inside a node, whatever `intra_node` says.
+    /// True if it always reads a neighbour's memory inside a node, as it does not heed `intra_node`.
     fn always_shared(&self) -> bool {
-        false
+        !self.knobs().intra_node && !self.needs_mpi()
     }
 
     /// The plan for `problem` on `layout`.
@@ -173,22 +173,45 @@ pub trait Strategy: Send + Sync {
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible>;
 }
 
+/// A strategy of gradshard's own, whose steps are all `Sum` and `Copy`.
+pub struct Recipe {
+    name: &'static str,
+    about: &'static str,
+    knobs: Knobs,
+    plan: fn(&Arc<Problem>, &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible>,
+}
+
+impl Strategy for Recipe {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn about(&self) -> &'static str {
+        self.about
+    }
+    fn knobs(&self) -> Knobs {
+        self.knobs
+    }
+    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
+        (self.plan)(problem, layout)
+    }
+}
+
 static ALL: [&dyn Strategy; 20] = [
-    &sharded_direct::ShardedDirect,
-    &sharded_ring::ShardedRing,
-    &sharded_halving::ShardedHalving,
-    &sharded_circulant::ShardedCirculant,
-    &sharded_radix::ShardedRadix,
-    &sharded_bine::ShardedBine,
-    &sharded_node_aware::ShardedNodeAware,
-    &tree_central::TreeCentral,
-    &tree_lambda_fl::TreeLambdaFl,
-    &tree_lifl::TreeLifl,
-    &tree_binomial::TreeBinomial,
-    &tree_kary::TreeKary,
-    &tree_chain::TreeChain,
-    &tree_two::TreeTwo,
-    &tree_node_aware::TreeNodeAware,
+    &sharded_direct::STRATEGY,
+    &sharded_ring::STRATEGY,
+    &sharded_halving::STRATEGY,
+    &sharded_circulant::STRATEGY,
+    &sharded_radix::STRATEGY,
+    &sharded_bine::STRATEGY,
+    &sharded_node_aware::STRATEGY,
+    &tree_central::STRATEGY,
+    &tree_lambda_fl::STRATEGY,
+    &tree_lifl::STRATEGY,
+    &tree_binomial::STRATEGY,
+    &tree_kary::STRATEGY,
+    &tree_chain::STRATEGY,
+    &tree_two::STRATEGY,
+    &tree_node_aware::STRATEGY,
     &native::TABLE[0],
     &native::TABLE[1],
     &native::TABLE[2],

@@ -2,15 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Knobs, Strategy};
+use super::{Knobs, Recipe};
 use crate::plan::forest::{Cut, Forest};
 use crate::plan::shape::{Circle, Shape};
 use crate::plan::{Infeasible, Layout, Plan, Problem};
-
-/// Bine trees (De Sensi et al., Bine trees: enhancing collective operations by optimizing communication locality,
-/// arXiv:2508.17311). In step s even ranks pair with rank r + ρ(s) and odd ones with r − ρ(s), where
-/// ρ(s) = (1 − (−2)^(s+1)) / 3 = 1, −1, 3, −5, 11, …
-pub struct ShardedBine;
 
 /// The tree of one shard.
 pub struct Bine {
@@ -55,26 +50,25 @@ impl Shape for Bine {
     }
 }
 
-impl Strategy for ShardedBine {
-    fn name(&self) -> &'static str {
-        "sharded-bine"
+/// Bine trees (De Sensi et al., Bine trees: enhancing collective operations by optimizing communication locality,
+/// arXiv:2508.17311). In step s even ranks pair with rank r + ρ(s) and odd ones with r − ρ(s), where
+/// ρ(s) = (1 − (−2)^(s+1)) / 3 = 1, −1, 3, −5, 11, …
+pub static STRATEGY: Recipe = Recipe {
+    name: "sharded-bine",
+    about: "reduce-scatter along Bine trees: log₂P rounds that hardly leave a group of neighbours; powers of two only",
+    knobs: Knobs::ROUNDS,
+    plan,
+};
+
+fn plan(problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
+    let homes = layout.homes(problem.clients());
+    let owns = |place: &usize| layout.spread_on(layout.aggregator_ranks()[*place], problem.shards).is_empty();
+    let all_at_home = (0..layout.aggregator_ranks().len()).all(|place| homes.contains(&place) || owns(&place));
+    if !homes.len().is_power_of_two() || !all_at_home {
+        return Err(Infeasible(format!(
+            "Bine trees need a power of two of ranks with clients, and owners of shards among them; {} ranks have clients",
+            homes.len()
+        )));
     }
-    fn about(&self) -> &'static str {
-        "reduce-scatter along Bine trees: log₂P rounds that hardly leave a group of neighbours; powers of two only"
-    }
-    fn knobs(&self) -> Knobs {
-        Knobs::ROUNDS
-    }
-    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        let homes = layout.homes(problem.clients());
-        let owns = |place: &usize| layout.spread_on(layout.aggregator_ranks()[*place], problem.shards).is_empty();
-        let all_at_home = (0..layout.aggregator_ranks().len()).all(|place| homes.contains(&place) || owns(&place));
-        if !homes.len().is_power_of_two() || !all_at_home {
-            return Err(Infeasible(format!(
-                "Bine trees need a power of two of ranks with clients, and owners of shards among them; {} ranks have clients",
-                homes.len()
-            )));
-        }
-        Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Shards, Bine::new(homes.len()))))
-    }
+    Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Shards, Bine::new(homes.len()))))
 }

@@ -1,18 +1,8 @@
 //! `sharded-halving`: reduce-scatter by recursive halving, for any number of ranks.
 
-use std::sync::Arc;
-
-use super::{Knobs, Strategy};
+use super::{Knobs, Recipe};
 use crate::plan::forest::{Cut, Forest};
 use crate::plan::shape::{Circle, Circulant, Shape};
-use crate::plan::{Infeasible, Layout, Plan, Problem};
-
-/// Recursive halving (Thakur, Rabenseifner and Gropp, Optimization of collective communication operations in MPICH,
-/// 2005): in each round a rank sends the half that it does not own to its partner in the other half of its group.
-///
-/// Off powers of two the halves are those of the circulant graph, which is halving for any number of ranks (Träff,
-/// arXiv:2410.14234). So every rank sends ⌈log₂P⌉ messages and takes (P−1)/P of a gradient, whatever P is.
-pub struct ShardedHalving;
 
 /// The tree of one shard in recursive halving.
 pub struct Halving;
@@ -32,17 +22,14 @@ impl Shape for Halving {
     }
 }
 
-impl Strategy for ShardedHalving {
-    fn name(&self) -> &'static str {
-        "sharded-halving"
-    }
-    fn about(&self) -> &'static str {
-        "reduce-scatter by recursive halving; off powers of two by halving on a circulant graph"
-    }
-    fn knobs(&self) -> Knobs {
-        Knobs::ROUNDS
-    }
-    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Shards, Halving)))
-    }
-}
+/// Recursive halving (Thakur, Rabenseifner and Gropp, Optimization of collective communication operations in MPICH,
+/// 2005): in each round a rank sends the half that it does not own to its partner in the other half of its group.
+///
+/// Off powers of two the halves are those of the circulant graph, which is halving for any number of ranks (Träff,
+/// arXiv:2410.14234). So every rank sends ⌈log₂P⌉ messages and takes (P−1)/P of a gradient, whatever P is.
+pub static STRATEGY: Recipe = Recipe {
+    name: "sharded-halving",
+    about: "reduce-scatter by recursive halving; off powers of two by halving on a circulant graph",
+    knobs: Knobs::ROUNDS,
+    plan: |problem, layout| Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Shards, Halving))),
+};

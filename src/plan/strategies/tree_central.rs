@@ -1,25 +1,12 @@
 //! `tree-central`: one parameter server takes every client's whole gradient.
 
-use std::sync::Arc;
-
-use super::{Knobs, Strategy};
+use super::{Knobs, Recipe};
 use crate::plan::forest::{Cut, Forest};
-use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// One server.
-pub struct TreeCentral;
-
-impl Strategy for TreeCentral {
-    fn name(&self) -> &'static str {
-        "tree-central"
-    }
-    fn about(&self) -> &'static str {
-        "one parameter server takes every client's whole gradient"
-    }
-    fn knobs(&self) -> Knobs {
-        Knobs::TREE
-    }
-    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        Ok(Box::new(Forest::straight(problem, layout, Cut::Rooted(1))))
-    }
-}
+pub static STRATEGY: Recipe = Recipe {
+    name: "tree-central",
+    about: "one parameter server takes every client's whole gradient",
+    knobs: Knobs::TREE,
+    plan: |problem, layout| Ok(Box::new(Forest::straight(problem, layout, Cut::Rooted(1)))),
+};

@@ -1,15 +1,8 @@
 //! `tree-chain`: every rank adds its clients to what comes from the next rank and passes the sum to the one before.
 
-use std::sync::Arc;
-
-use super::{Knobs, Strategy};
+use super::{Knobs, Recipe};
 use crate::plan::forest::{Cut, Forest};
 use crate::plan::shape::{Circle, Shape};
-use crate::plan::{Infeasible, Layout, Plan, Problem};
-
-/// The pipelined chain. No rank takes more than one gradient, and in chunks a round takes about the time of one gradient
-/// over one wire: the best tree for large gradients.
-pub struct TreeChain;
 
 /// The chain that ends at the owner, which is at position 0.
 pub struct Chain;
@@ -21,17 +14,11 @@ impl Shape for Chain {
     }
 }
 
-impl Strategy for TreeChain {
-    fn name(&self) -> &'static str {
-        "tree-chain"
-    }
-    fn about(&self) -> &'static str {
-        "a chain over ranks: each takes one gradient, adds its clients and passes it on"
-    }
-    fn knobs(&self) -> Knobs {
-        Knobs::TREE
-    }
-    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Rooted(1), Chain)))
-    }
-}
+/// The pipelined chain. No rank takes more than one gradient, and in chunks a round takes about the time of one gradient
+/// over one wire: the best tree for large gradients.
+pub static STRATEGY: Recipe = Recipe {
+    name: "tree-chain",
+    about: "a chain over ranks: each takes one gradient, adds its clients and passes it on",
+    knobs: Knobs::TREE,
+    plan: |problem, layout| Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Rooted(1), Chain))),
+};

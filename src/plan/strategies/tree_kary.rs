@@ -1,17 +1,11 @@
 //! `tree-kary`: a complete tree over ranks, four children each.
 
-use std::sync::Arc;
-
-use super::{Knobs, Strategy};
+use super::{Knobs, Recipe};
 use crate::plan::forest::{Cut, Forest};
 use crate::plan::shape::{Circle, Shape};
-use crate::plan::{Infeasible, Layout, Plan, Problem};
 
 /// Children of a rank.
 const CHILDREN: usize = 4;
-
-/// The complete tree in which rank r sends to ⌊(r − 1) / 4⌋.
-pub struct TreeKary;
 
 /// The complete tree with this many children each, numbered from the owner on.
 pub struct Kary(pub usize);
@@ -26,17 +20,10 @@ impl Shape for Kary {
     }
 }
 
-impl Strategy for TreeKary {
-    fn name(&self) -> &'static str {
-        "tree-kary"
-    }
-    fn about(&self) -> &'static str {
-        "a complete tree over ranks, four children each"
-    }
-    fn knobs(&self) -> Knobs {
-        Knobs::TREE
-    }
-    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Rooted(1), Kary(CHILDREN))))
-    }
-}
+/// The complete tree in which rank r sends to ⌊(r − 1) / 4⌋.
+pub static STRATEGY: Recipe = Recipe {
+    name: "tree-kary",
+    about: "a complete tree over ranks, four children each",
+    knobs: Knobs::TREE,
+    plan: |problem, layout| Ok(Box::new(Forest::of_ranks(problem, layout, Cut::Rooted(1), Kary(CHILDREN)))),
+};

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Knobs, Strategy};
+use super::{Knobs, Recipe};
 use crate::plan::explicit::TreeBuilder;
 use crate::plan::{Infeasible, Input, Layout, Plan, Problem};
-
-/// λ-FL's two levels, as described by Barrak 2026 (arXiv:2604.22072).
-pub struct TreeLambdaFl;
 
 /// The least whole k with k² ≥ n: clients a leaf.
 pub fn clients_a_leaf(n: u64) -> u64 {
@@ -15,32 +12,25 @@ pub fn clients_a_leaf(n: u64) -> u64 {
     if root * root < n { root + 1 } else { root.max(1) }
 }
 
-impl Strategy for TreeLambdaFl {
-    fn name(&self) -> &'static str {
-        "tree-lambda-fl"
-    }
-    fn about(&self) -> &'static str {
-        "λ-FL: leaves of ⌈√N⌉ clients, one root"
-    }
-    fn knobs(&self) -> Knobs {
-        Knobs::TREE
-    }
-    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        let clients = problem.clients();
-        let size = clients_a_leaf(clients);
-        let leaves = clients.div_ceil(size);
-        let mut tree = TreeBuilder::new(problem);
-        let inputs = (0..leaves)
-            .map(|leaf| {
-                let members = leaf * size..((leaf + 1) * size).min(clients);
-                // Spread like the clients, so that where every rank aggregates a leaf sits beside its clients.
-                let rank = layout.spread(leaf, leaves);
-                tree.add(rank, members.map(Input::Client).collect())
-            })
-            .collect();
-        tree.add(layout.aggregator_ranks()[0], inputs);
-        Ok(Box::new(tree.finish(layout)))
-    }
+/// λ-FL's two levels, as described by Barrak 2026 (arXiv:2604.22072).
+pub static STRATEGY: Recipe =
+    Recipe { name: "tree-lambda-fl", about: "λ-FL: leaves of ⌈√N⌉ clients, one root", knobs: Knobs::TREE, plan };
+
+fn plan(problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
+    let clients = problem.clients();
+    let size = clients_a_leaf(clients);
+    let leaves = clients.div_ceil(size);
+    let mut tree = TreeBuilder::new(problem);
+    let inputs = (0..leaves)
+        .map(|leaf| {
+            let members = leaf * size..((leaf + 1) * size).min(clients);
+            // Spread like the clients, so that where every rank aggregates a leaf sits beside its clients.
+            let rank = layout.spread(leaf, leaves);
+            tree.add(rank, members.map(Input::Client).collect())
+        })
+        .collect();
+    tree.add(layout.aggregator_ranks()[0], inputs);
+    Ok(Box::new(tree.finish(layout)))
 }
 
 #[cfg(test)]

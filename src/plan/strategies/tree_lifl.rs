@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Knobs, Strategy};
+use super::{Knobs, Recipe};
 use crate::plan::explicit::TreeBuilder;
 use crate::plan::{Infeasible, Input, Layout, Plan, Problem};
-
-/// LIFL's hierarchy with locality-aware placement, as described by Barrak 2026 (arXiv:2604.22072), but forwarding
-/// unscaled sums with their weight: plain means of unequal groups would not be FedAvg.
-pub struct TreeLifl;
 
 /// max(2, ⌈∛n⌉): inputs an aggregator.
 pub fn branching(n: u64) -> u64 {
@@ -19,50 +15,45 @@ pub fn branching(n: u64) -> u64 {
     root.max(2)
 }
 
-impl Strategy for TreeLifl {
-    fn name(&self) -> &'static str {
-        "tree-lifl"
+/// LIFL's hierarchy with locality-aware placement, as described by Barrak 2026 (arXiv:2604.22072), but forwarding
+/// unscaled sums with their weight: plain means of unequal groups would not be FedAvg.
+pub static STRATEGY: Recipe = Recipe {
+    name: "tree-lifl",
+    about: "LIFL: three levels, branching ∛N, the first inside a node through shared memory",
+    knobs: Knobs { intra_node: false, ..Knobs::TREE },
+    plan,
+};
+
+fn plan(problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
+    let clients = problem.clients();
+    let branch = branching(clients) as usize;
+    let mut clients_of_node = vec![Vec::new(); layout.nodes()];
+    for client in 0..clients {
+        clients_of_node[layout.node_of(layout.rank_of_client(client, clients))].push(client);
     }
-    fn about(&self) -> &'static str {
-        "LIFL: three levels, branching ∛N, the first inside a node through shared memory"
-    }
-    fn knobs(&self) -> Knobs {
-        Knobs { intra_node: false, ..Knobs::TREE }
-    }
-    fn always_shared(&self) -> bool {
-        true
-    }
-    fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
-        let clients = problem.clients();
-        let branch = branching(clients) as usize;
-        let mut clients_of_node = vec![Vec::new(); layout.nodes()];
-        for client in 0..clients {
-            clients_of_node[layout.node_of(layout.rank_of_client(client, clients))].push(client);
+    let mut tree = TreeBuilder::new(problem);
+    // Full groups first, as best-fit placement packs them; what is left over on a node is a smaller group there,
+    // never one that reaches across nodes.
+    let mut first = Vec::new();
+    for (node, members) in clients_of_node.iter().enumerate() {
+        let hosts = aggregators_on_node(layout, node);
+        let groups = members.chunks(branch).len();
+        for (index, group) in members.chunks(branch).enumerate() {
+            let rank = hosts[index * hosts.len() / groups];
+            first.push(tree.add(rank, group.iter().copied().map(Input::Client).collect()));
         }
-        let mut tree = TreeBuilder::new(problem);
-        // Full groups first, as best-fit placement packs them; what is left over on a node is a smaller group there,
-        // never one that reaches across nodes.
-        let mut first = Vec::new();
-        for (node, members) in clients_of_node.iter().enumerate() {
-            let hosts = aggregators_on_node(layout, node);
-            let groups = members.chunks(branch).len();
-            for (index, group) in members.chunks(branch).enumerate() {
-                let rank = hosts[index * hosts.len() / groups];
-                first.push(tree.add(rank, group.iter().copied().map(Input::Client).collect()));
-            }
-        }
-        // The second level and the root sit where their first input is, so that at least that one does not move.
-        let second: Vec<Input> = first
-            .chunks(branch)
-            .map(|group| {
-                let rank = tree.rank_of(group[0]).unwrap_or_default();
-                tree.add(rank, group.to_vec())
-            })
-            .collect();
-        let rank = tree.rank_of(second[0]).unwrap_or_default();
-        tree.add(rank, second);
-        Ok(Box::new(tree.finish(layout)))
     }
+    // The second level and the root sit where their first input is, so that at least that one does not move.
+    let second: Vec<Input> = first
+        .chunks(branch)
+        .map(|group| {
+            let rank = tree.rank_of(group[0]).unwrap_or_default();
+            tree.add(rank, group.to_vec())
+        })
+        .collect();
+    let rank = tree.rank_of(second[0]).unwrap_or_default();
+    tree.add(rank, second);
+    Ok(Box::new(tree.finish(layout)))
 }
 
 /// Ranks that may aggregate on `node`, or, where it has none, on the whole layout.
@@ -88,7 +79,7 @@ mod tests {
     fn twenty_clients_make_seven_three_one() {
         let problem = Arc::new(Problem::unweighted(10, 20, 1));
         let layout = Arc::new(Layout::even(4, 1, Roles::Colocated).expect("layout"));
-        let plan = TreeLifl.plan(&problem, &layout).expect("plan");
+        let plan = plan(&problem, &layout).expect("plan");
         let levels: Vec<u32> = plan.part(0).iter().map(|step| step.level).collect();
         assert_eq!(levels, [1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3]);
     }
@@ -97,7 +88,7 @@ mod tests {
     fn first_level_never_leaves_its_node() {
         let problem = Arc::new(Problem::unweighted(10, 23, 1));
         let layout = Arc::new(Layout::new(&[0, 0, 0, 0, 1, 1, 2, 3], Roles::Colocated).expect("layout"));
-        let plan = TreeLifl.plan(&problem, &layout).expect("plan");
+        let plan = plan(&problem, &layout).expect("plan");
         let mut seen = 0;
         for step in plan.part(0).iter().filter(|step| step.level == 1) {
             for input in &step.inputs {
