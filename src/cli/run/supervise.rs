@@ -13,7 +13,7 @@ use gradshard::job::{Stop, output_path};
 use gradshard::results::Running;
 
 use super::RunArgs;
-use crate::cli::{Failure, input};
+use crate::cli::{Failure, input, say};
 
 /// Runs the job to its end. The result file then has a row for every cell. A cell that the job died of is infeasible.
 pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
@@ -39,7 +39,7 @@ pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
         let child = launcher.command(&program, &arguments(args, &output, resume)).spawn();
         let status = child
             .and_then(|child| attended(child, &request.stop))
-            .map_err(|error| input(anyhow!("--launch {}: {error}", launcher.text())))?;
+            .map_err(|error| input(anyhow!("--launch {}: {}", launcher.text(), launcher.not_started(&error))))?;
         let left = running.left();
         if status.success() {
             return Ok(());
@@ -50,7 +50,7 @@ pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
             return Err(Failure::Said(code.unwrap_or(1)));
         }
-        eprintln!("gradshard: the job ended ({status}) in cell {}; going on without it", left.unwrap_or_default());
+        say(&format!("the job ended ({status}) in cell {}; going on without it", left.unwrap_or_default()));
         died_of = left;
         resume = true;
     }
@@ -83,6 +83,7 @@ fn arguments(args: &RunArgs, output: &std::path::Path, resume: bool) -> Vec<Path
         (request.no_limits, "--no-limits"),
         (request.ignore_prediction, "--ignore-prediction"),
         (args.dry_run, "--dry-run"),
+        (args.quiet, "--quiet"),
     ];
     words.extend(flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| PathBuf::from(flag)));
     if let Some(rounds) = request.watch.to_possible_value() {
