@@ -1,6 +1,9 @@
 //! gradshard: shard the gradient, or build a tree? The same round of federated aggregation, carried out by many
 //! strategies over threads or MPI, timed, verified and recorded.
 
+// The macros that print panic where the reader has closed the stream.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod ceiling;
 pub mod cost;
 #[allow(unsafe_code)]

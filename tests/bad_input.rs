@@ -84,10 +84,15 @@ fn text_that_is_no_json() {
     refuses(&place, &["e.json"], &["e.json", "line 1"]);
     place.write("e.json", b"\xff\xfe{}");
     refuses(&place, &["e.json"], &["e.json"]);
+    place.write("e.json", "{\"models\": 97 // mine\n}");
+    refuses(&place, &["e.json"], &["no comments", "description"]);
 }
 
 #[test]
 fn an_unknown_field() {
+    // The advice where gradients do not fit names this field.
+    refuses_experiment(&with("residency", json!("streamed")), &["residency", "inside \"gradients\""]);
+    refuses_experiment(&with("max_seconds", json!(1)), &["max_seconds", "inside \"repeat\""]);
     refuses_experiment(&with("sharts", json!(4)), &["sharts", "shards"]);
     refuses_experiment(&with("repeat", json!({"block": 1})), &["repeat", "block", "blocks"]);
 }
@@ -98,6 +103,7 @@ fn a_wrong_value() {
     refuses_experiment(&with("shards", json!([4, 0])), &["shards[1]", "from 1"]);
     refuses_experiment(&with("models", json!([0])), &["models[0]", "from 1"]);
     refuses_experiment(&with("models", json!(["resnet81"])), &["models[0]", "resnet18"]);
+    refuses_experiment(&with("models", json!(["11M"])), &["models[0]", "in digits: 11000000"]);
     refuses_experiment(&with("flow", json!("0B")), &["flow"]);
     refuses_experiment(&with("dtype", json!("f8")), &["dtype", "f16"]);
 }
@@ -108,6 +114,8 @@ fn an_unknown_strategy() {
         &with("strategies", json!(["sharded-direct", "tree-centrall"])),
         &["strategies[1]", "tree-central"],
     );
+    refuses_experiment(&with("strategies", json!("ring")), &["did you mean \"sharded-ring\"?"]);
+    refuses_experiment(&with("strategies", json!("fedavg")), &["did you mean \"tree-central\"?"]);
 }
 
 #[test]
@@ -162,6 +170,8 @@ fn no_gradients_there() {
         ("safetensors", "in/*.safetensors", ["in/*.safetensors", "no file matches"]),
         ("npy", "in/a.npy", ["in/a.npy", "name a file"]),
         ("hdf5", "in/a.h5", ["in/a.h5", "name a file"]),
+        ("npy", "in/a.npz", ["in/a.npz", "numpy.save"]),
+        ("safetensors", "in/a.pt", ["in/a.pt", "safetensors.torch.save_file"]),
     ] {
         refuses_experiment(&from_files(source, path), &[&["gradients"], &parts[..]].concat());
     }
@@ -276,7 +286,9 @@ fn gradients_larger_than_memory() {
     place.write("streamed.json", experiment.to_string());
     for (_, start) in both(&place) {
         // Nothing is loaded, so every cell reports that its sums do not fit.
-        start.args(["streamed.json", "--force"]).limit(60).run().success();
+        let ended = start.args(["streamed.json", "--force"]).limit(60).run();
+        assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
+        assert!(ended.messages().iter().any(|said| said.contains("no cell was carried out")), "{ended:#?}");
         let shown = place.gradshard().args(["show", "streamed.h5", "--format", "json"]).run().json();
         for cell in shown["cells"].as_array().unwrap() {
             assert_eq!(cell["status"], "infeasible", "{cell}");
@@ -304,8 +316,13 @@ fn a_wrong_command_line() {
         assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(2), ""), "{finished:?}");
         assert!(finished.stderr.contains("Usage") || finished.stderr.contains("--threads"), "{finished:?}");
     }
+    place.write("e.json", good().to_string());
     for (arguments, parts) in [
         (&["plan", "--strategy", "tree-centrall", "--elements", "10"][..], &["--strategy", "tree-central"][..]),
+        (&["plan", "--strategy", "ring", "--elements", "10"], &["--strategy", "did you mean \"sharded-ring\"?"]),
+        (&["plan", "--strategy", "fedavg", "--elements", "10"], &["did you mean \"tree-central\"?"]),
+        (&["run", "e.json", "-n", "4"], &["mpirun -n 4 gradshard run", "--threads 4"]),
+        (&["run", "e.json", "--launch", "no-such-mpirun -n 2"], &["no-such-mpirun", "PATH", "--threads"]),
         (&["plan", "--strategy", "tree-central", "--elements", "resnet81"], &["resnet18"]),
         (&["plan", "--strategy", "tree-central", "--elements", "10", "--clients", "0"], &["--clients", "at least 1"]),
         (&["plan", "--strategy", "sharded-direct", "--elements", "10", "--shards", "0"], &["--shards", "at least 1"]),

@@ -16,6 +16,17 @@ use gradshard::stats::{StopReason, Verdict};
 use harness::{available, python, script};
 use serde_json::json;
 
+fn verification() -> VerificationRow {
+    VerificationRow {
+        differing_elements: 7,
+        max_ulp: 2,
+        max_relative_error_vs_exact: 1e-7,
+        max_backward_error: Some(3e-8),
+        wrong_elements: 0,
+        reference: "flat server".into(),
+    }
+}
+
 /// Writes a file with the contents that tests/python/read_result.py expects.
 fn write(directory: &Path) -> PathBuf {
     let environment = json!({"mpi_library": "Open MPI", "cores": 2, "load": 0.5, "shared": true, "hosts": ["a", "b"]});
@@ -27,13 +38,7 @@ fn write(directory: &Path) -> PathBuf {
         elements: 1_000_003,
         median_s: Some(0.125),
         memory,
-        verification: Some(VerificationRow {
-            differing_elements: 7,
-            max_ulp: 2,
-            max_relative_error_vs_exact: 1e-7,
-            wrong_elements: 0,
-            reference: "flat server".into(),
-        }),
+        verification: Some(verification()),
         status: Status::Ok,
         stopped: Some(StopReason::Precise),
         looks: 2,

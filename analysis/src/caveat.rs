@@ -20,7 +20,7 @@ pub enum Caveat {
         cells: usize,
         /// Number of timed cells.
         all: usize,
-        /// `of it` if there is one, else a phrase for the one with the largest share of disturbed samples.
+        /// `of it` if there is one, else a phrase for the one that is disturbed most.
         which: &'static str,
         /// The disturbance of that one.
         worst: String,
@@ -100,8 +100,7 @@ pub fn caveats(comparisons: &[&Compared<'_>], jobs: usize) -> Vec<Caveat> {
     let timed: Vec<&CellRow> = cells.filter(|cell| cell.status == Status::Ok && cell.samples > 0).collect();
     let all = timed.len();
     let count = |of: fn(&CellRow) -> bool| timed.iter().filter(|cell| of(cell)).count();
-    let share = |cell: &CellRow| cell.disturbed_samples.unwrap_or(0.0);
-    let disturbed = timed.iter().filter_map(|cell| Some((share(cell), cell.disturbance()?)));
+    let disturbed = timed.iter().filter_map(|cell| Some((cell.disturbed_share(), cell.disturbance()?)));
     if let Some((_, worst)) = disturbed.max_by(|one, other| one.0.total_cmp(&other.0)) {
         let cells = count(|cell| cell.interference.is_some());
         let which = if cells == 1 { "of it" } else { "of the one most disturbed" };

@@ -95,7 +95,7 @@ pub fn report<'s>(
             let title = of_source.get(index).map(|contest| contest.title()).unwrap_or_default();
             let text = text.strip_prefix(&format!("{title}: ")).unwrap_or(&text).to_owned();
             let of = if several { format!("{}: {title}", source.label) } else { title };
-            let open = ["undecided", "no cell", "Crossover", "No crossover", "either"]
+            let open = ["undecided", "not established", "no cell", "Crossover", "No crossover", "either"]
                 .iter()
                 .any(|word| text.starts_with(word));
             answers.push(Answer { of, text: capitalised(&text), mood: if open { Mood::Open } else { Mood::Sure } });

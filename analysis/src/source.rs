@@ -145,6 +145,14 @@ mod tests {
                 Caveat::BeatenLimits { cells: 1, all: 3 }
             ]
         );
+        // Few samples are off their core where others take most of the cores, and the times are worth less.
+        let mut source = source;
+        let (cell, what) = (&mut source.file.cells[0], Interference::OtherLoad);
+        (cell.interference, cell.other_load, cell.disturbed_samples) = (Some(what), Some(0.72), Some(0.1));
+        let comparisons = source.comparisons();
+        let found = caveats(&comparisons.iter().collect::<Vec<_>>(), 2);
+        let worst = "other programs or the host took 72 % of a node's cores".to_owned();
+        assert_eq!(found[0], Caveat::Disturbed { cells: 3, all: 3, which: "of the one most disturbed", worst });
     }
 
     #[test]

@@ -22,21 +22,23 @@ pub fn rows<R: Row>(sources: &[OpenFile], out: impl Write, of: impl Fn(&OpenFile
     table.flush()
 }
 
-/// Writes the answers: label, number of the comparison, its title, and the sentence.
+/// Writes the answers: label, number of the comparison, its title, the advice in a word, and the sentence.
 ///
 /// # Errors
 /// The errors of the writer.
 pub fn answers(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
     let mut table = csv::Writer::from_writer(out);
-    table.write_record(["label", "comparison", "of", "answer"])?;
+    table.write_record(["label", "comparison", "of", "advice", "answer"])?;
     for source in sources {
         for comparison in source.comparisons() {
             let contest = &comparison.contest;
+            let answered = contest.answered();
             table.write_record([
                 source.label.clone(),
                 contest.number.to_string(),
                 contest.title(),
-                contest.sentence(),
+                answered.advice.to_string(),
+                answered.sentence,
             ])?;
         }
     }

@@ -63,6 +63,18 @@ impl JobLauncher {
         Ok((!timed_out).then_some(status))
     }
 
+    /// Explains why the launcher cannot be started.
+    pub fn not_started(&self, error: &std::io::Error) -> String {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => format!(
+                "there is no {} in PATH; load the module of the MPI library, name the launcher with its path, or play ranks \
+                 as threads without MPI: gradshard run … --threads 4",
+                self.words[0]
+            ),
+            _ => error.to_string(),
+        }
+    }
+
     /// Returns the command line without the program.
     pub fn text(&self) -> String {
         self.words.join(" ")

@@ -11,7 +11,7 @@ use gradshard::job::JobError;
 use serde_json::json;
 
 use super::cost::number;
-use super::{Failure, ListFormat, input, print};
+use super::{Failure, ListFormat, input, print, tell};
 
 #[derive(Args)]
 pub struct CeilingArgs {
@@ -59,11 +59,11 @@ impl Watcher for Lines {
     fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>) {
         let predicted = predicted
             .map_or("no plan for these ranks".to_owned(), |bytes| format!("predicted {} MiB", mebibytes(bytes)));
-        eprintln!("[{}/{of}] {what}: {predicted}", at + 1);
+        tell(&format!("[{}/{of}] {what}: {predicted}", at + 1));
     }
 
     fn tried(&mut self, bytes: u64, outcome: &TrialOutcome) {
-        eprintln!("  {} MiB: {outcome}", mebibytes(bytes));
+        tell(&format!("  {} MiB: {outcome}", mebibytes(bytes)));
     }
 }
 

@@ -1,10 +1,13 @@
 //! The command line. Each command has a file, which parses the arguments, calls the library, and prints.
 
 mod ceiling;
+mod compare;
 mod cost;
+mod init;
 mod machine;
 mod merge;
 mod models;
+mod pages;
 mod plan;
 mod run;
 mod schema;
@@ -14,6 +17,7 @@ mod strategies;
 mod tune;
 #[cfg(feature = "mpi")]
 mod under_mpi;
+mod version;
 
 use std::process::ExitCode;
 
@@ -24,6 +28,8 @@ use clap::{Parser, Subcommand};
 const BAD_INPUT: u8 = 2;
 /// Exit code of a job that a signal asked to stop. `run --resume` measures the rest.
 const STOPPED: u8 = 3;
+/// Exit code of `show --answer` if an answer is not established because the machine was disturbed.
+const NOT_ESTABLISHED: u8 = 4;
 
 /// Shard the gradient, or build a tree? Measures, on this machine, how fast and in how much memory strategies
 /// aggregate the gradients of federated-learning clients.
@@ -36,21 +42,30 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  gradshard init my.json --nodes 4                    write an experiment to begin with
   mpirun -n 4 gradshard run configs/resnet18.json     measure on 4 ranks
   gradshard run configs/digits.json --threads 4       measure on 4 threads, without MPI
   gradshard run configs/resnet18.json --dry-run       list the cells and their predicted memory
   gradshard show resnet18.h5                          print the table of results
+  gradshard show resnet18.h5 --answer                 print the answer alone
   gradshard merge nodes.h5 job-*.h5                   join several jobs of one experiment
   gradshard plan --strategy tree-lambda-fl --clients 20 --elements 1000000 --ranks 4
   gradshard cost --model vgg16                        price a round on AWS Lambda; see cost --help
 
-Data goes to standard output, everything else to standard error. Exit code 2: bad input; 3: stopped by
-a signal (SIGTERM, SIGINT, SIGUSR1), finished comparisons are saved, run --resume measures the rest; 1: something failed.";
+Data goes to standard output, everything else to standard error.
+
+Exit codes:
+  1  something failed, or no cell of an experiment could be carried out
+  2  the input cannot be used
+  3  a signal (SIGTERM, SIGINT, SIGUSR1) stopped the job; finished comparisons are saved, run --resume measures the rest
+  4  show --answer: an answer is not established, because the machine was disturbed";
 
 #[derive(Subcommand)]
 enum Command {
     /// Carry out an experiment and write the result file
     Run(Box<run::RunArgs>),
+    /// Write an experiment to begin with
+    Init(init::InitArgs),
     /// Find the largest gradient that each strategy aggregates under a memory limit
     Ceiling(ceiling::CeilingArgs),
     /// Price plans, on functions and on nodes; crossovers, the best number of shards, calibration
@@ -59,6 +74,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Print a result file
     Show(show::ShowArgs),
+    /// Show two result files side by side
+    Compare(compare::CompareArgs),
     /// Join the result files of several jobs of one experiment
     Merge(merge::MergeArgs),
     /// Write rules that tell the MPI library which algorithm to use, from a sweep over its algorithms
@@ -71,6 +88,10 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Describe the machine: MPI library, nodes, topology, binding, memory
     Machine(machine::MachineArgs),
+    /// Print the script that completes commands and options in a shell
+    Completions(pages::CompletionsArgs),
+    /// Print the manual page of gradshard or of a command, for man
+    Man(pages::ManArgs),
 }
 
 /// The reason why a command ended early, which decides the exit code.
@@ -93,11 +114,16 @@ fn input(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Input(error.into())
 }
 
-/// Prints `text` on standard error in one write, as launchers insert their own lines between two writes.
-fn say(text: &str) {
+/// Prints the line `text` on standard error in one write, as launchers insert their own lines between two writes.
+fn tell(text: &str) {
     use std::io::Write;
-    // If standard error is closed, the failure cannot be reported anywhere.
-    let _ = std::io::stderr().write_all(format!("gradshard: {text}\n").as_bytes());
+    // A reader that has closed standard error must not cost the measurement, and the failure cannot be reported anywhere.
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Prints a message of gradshard's own on standard error.
+fn say(text: &str) {
+    tell(&format!("gradshard: {text}"));
 }
 
 /// True if a launcher started this process and it is not the first one, which prints the messages for all.
@@ -124,20 +150,28 @@ pub fn main() -> ExitCode {
             after_the_first();
             return ExitCode::from(BAD_INPUT);
         }
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {
+            let _ = print(&version::version());
+            return ExitCode::SUCCESS;
+        }
         Err(error) => error.exit(),
     };
     let done = match cli.command {
         Command::Run(args) => run::run(*args),
+        Command::Init(args) => init::init(&args),
         Command::Ceiling(args) => ceiling::ceiling(&args),
         Command::Cost(args) => cost::cost(&args),
         Command::Plan(args) => plan::plan(&args),
-        Command::Show(args) => show::show(&args).map_err(input).and_then(|text| print(&text)),
+        Command::Show(args) => show::show(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Tune(args) => tune::tune(&args),
         Command::Strategies(args) => strategies::strategies(&args),
         Command::Models(args) => models::models(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Machine(args) => machine::machine(&args),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::man(&args),
     };
     let (error, code) = match done {
         Ok(()) => return ExitCode::SUCCESS,
@@ -157,6 +191,12 @@ fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         done => Ok(done.context("standard output")?),
     }
+}
+
+/// Columns for tables on standard output: those of the terminal, or the usual number for a pipe or a file.
+fn columns() -> usize {
+    let terminal = terminal_size::terminal_size_of(std::io::stdout());
+    terminal.map_or(gradshard::results::show::WIDTH, |(terminal_size::Width(columns), _)| usize::from(columns))
 }
 
 /// A parser for the values of `T` by name; the help lists the names.

@@ -3,13 +3,16 @@
 use clap::Args;
 use gradshard::engine::{Transport, run_threads};
 use gradshard::job::{self, Finished, JobError, Progress, Request, dry_run};
-use gradshard::results::show::table;
+use gradshard::results::ResultFile;
+use gradshard::results::row::Status;
+use gradshard::results::show::{answers, table};
 
-use super::{BAD_INPUT, Failure, STOPPED, input, print, say, signals};
+use super::{BAD_INPUT, Failure, STOPPED, columns, input, print, say, signals, tell};
 use progress::Reporter;
 
 mod progress;
 mod supervise;
+mod whole_run;
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -25,10 +28,24 @@ pub struct RunArgs {
     /// Print the cells, their predicted memory and the total, without running
     #[arg(long)]
     dry_run: bool,
+    /// Print no progress, only the results and errors
+    #[arg(long, short)]
+    quiet: bool,
+    // The launcher's option, which is often tried here; see `run`.
+    #[arg(short = 'n', hide = true, value_name = "RANKS")]
+    ranks: Option<String>,
 }
 
 /// Runs the experiment over MPI if a launcher started this process, otherwise on threads.
 pub fn run(mut args: RunArgs) -> Result<(), Failure> {
+    if let Some(ranks) = &args.ranks {
+        if super::is_silent() {
+            return Err(super::after_the_first());
+        }
+        return Err(input(anyhow::anyhow!(
+            "-n {ranks}: the launcher starts the ranks: mpirun -n {ranks} gradshard run …, or without MPI --threads {ranks}"
+        )));
+    }
     // Before MPI starts, so that the handlers are in place for every signal.
     args.request.stop = signals::watch()?;
     let args = &args;
@@ -62,20 +79,37 @@ pub fn run(mut args: RunArgs) -> Result<(), Failure> {
 fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure> {
     let first = transport.rank() == 0;
     if args.dry_run {
-        let text = dry_run(transport, &args.request).map_err(|error| failure(error, first))?;
+        let text = dry_run(transport, &args.request).map_err(|error| failure(error, first, false))?;
         return if first { print(&text) } else { Ok(()) };
     }
-    let mut reporter: Box<dyn Progress> = if first { Box::new(Reporter::new()) } else { Box::new(job::Quiet) };
-    let finished = job::run(transport, &args.request, reporter.as_mut()).map_err(|error| failure(error, first))?;
+    let is_told = first && !args.quiet;
+    let mut reporter: Box<dyn Progress> = if is_told { Box::new(Reporter::new()) } else { Box::new(job::Quiet) };
+    let force = args.request.force;
+    let finished =
+        job::run(transport, &args.request, reporter.as_mut()).map_err(|error| failure(error, first, force))?;
     let Some(Finished { results, path }) = finished else { return Ok(()) };
-    print(&table(&results))?;
-    eprintln!("results in {}", path.display());
-    Ok(())
+    // The answer stands first on the page, and last on the terminal.
+    print(&format!("{}\n{}", table(&results, columns()), answers(&results, columns())))?;
+    if is_told {
+        tell(&format!("results in {}", path.display()));
+    }
+    carried_out(&results)
+}
+
+/// Returns an error, after a message, if no cell of the file was carried out.
+fn carried_out(results: &ResultFile) -> Result<(), Failure> {
+    if results.cells.iter().any(|cell| cell.status == Status::Ok) {
+        return Ok(());
+    }
+    let reason = results.cells.first().map_or("there are no cells", |cell| cell.reason.as_str());
+    let cells = results.cells.len();
+    say(&format!("no cell was carried out, of {cells}; the reason for the first: {reason}"));
+    Err(Failure::Said(1))
 }
 
 /// Converts an error and prints its message where needed. `first` tells rank 0, which alone prints the errors that all
-/// ranks have in common. A rank prints an error that only it knows itself.
-fn failure(error: JobError, first: bool) -> Failure {
+/// ranks have in common. A rank prints an error that only it knows itself. `force` tells that the run had `--force`.
+fn failure(error: JobError, first: bool, force: bool) -> Failure {
     match error {
         JobError::Input(_) if !first => Failure::Said(BAD_INPUT),
         JobError::Input(_) => input(error),
@@ -89,9 +123,10 @@ fn failure(error: JobError, first: bool) -> Failure {
             if let (true, Some((path, cells))) = (first, saved) {
                 let name = signals::name(signal);
                 let path = path.display();
+                let again = if force { "--resume in the place of --force" } else { "--resume" };
                 say(&format!(
-                    "stopped by {name}: {cells} finished cells are in {path}; the same command with --resume measures \
-                     the rest"
+                    "stopped by {name}: {cells} finished cells are in {path}; the same command with {again} measures the \
+                     rest"
                 ));
             }
             Failure::Said(STOPPED)

@@ -1,14 +1,18 @@
 //! `gradshard show`: prints a result file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use clap::Args;
 use gradshard::results::ResultFile;
-use gradshard::results::guidelines::guidelines;
-use gradshard::results::show::{csv, guidelines_json, guidelines_text, json, scaling, table};
+use gradshard::results::advice::Advice;
+use gradshard::results::guidelines::{Findings, guidelines};
+use gradshard::results::show::{
+    advice_of, answers, csv, guidelines_json, guidelines_text, json, samples_csv, scaling, table,
+};
 use serde_json::Value;
 
-use super::TableFormat;
+use super::{Failure, NOT_ESTABLISHED, TableFormat, columns, input, print};
 
 /// Print a result file.
 #[derive(Args, Clone, Debug)]
@@ -19,6 +23,15 @@ pub struct ShowArgs {
     /// How to print it
     #[arg(long, value_enum, default_value = "text")]
     format: TableFormat,
+    /// Print the answer alone. The exit code is 4 if it is not established, because the machine was disturbed
+    #[arg(long, conflicts_with_all = ["scaling", "guidelines", "samples", "format"])]
+    answer: bool,
+    /// Print the timed rounds as CSV instead of the cells
+    #[arg(long, conflicts_with_all = ["scaling", "guidelines", "format"])]
+    samples: bool,
+    /// Columns of the text [default: as many as the terminal has, or 100]
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(60..=1000))]
+    width: Option<u16>,
     /// Print how each strategy scales with the number of nodes: parallel efficiency, share of the limit
     #[arg(long)]
     pub scaling: bool,
@@ -28,39 +41,61 @@ pub struct ShowArgs {
     pub guidelines: bool,
 }
 
-/// The text to print.
-///
-/// # Errors
-/// The errors of [`ResultFile::open`].
-pub fn show(args: &ShowArgs) -> anyhow::Result<String> {
+/// Prints the file, or the part of it that the arguments ask for.
+pub fn show(args: &ShowArgs) -> Result<(), Failure> {
+    let width = args.width.map_or_else(columns, usize::from);
     if args.guidelines {
-        return tested(args);
+        return print(&tested(args, width).map_err(input)?);
     }
     let [path] = args.files.as_slice() else {
-        anyhow::bail!("{} files are given, but one is shown at a time; gradshard merge joins them", args.files.len());
+        let files = args.files.len();
+        return Err(input(anyhow!("{files} files are given, but one is shown at a time; gradshard merge joins them")));
     };
-    let file = ResultFile::open(path)?;
+    let file = ResultFile::open(path).map_err(input)?;
+    if args.answer {
+        print(&answers(&file, width))?;
+        let is_open = advice_of(&file).contains(&Advice::NotEstablished);
+        return if is_open { Err(Failure::Said(NOT_ESTABLISHED)) } else { Ok(()) };
+    }
+    print(&whole(args, path, &file, width).map_err(input)?)
+}
+
+/// The text of the file in the format that the arguments ask for.
+fn whole(args: &ShowArgs, path: &Path, file: &ResultFile, width: usize) -> anyhow::Result<String> {
     Ok(match args.format {
-        TableFormat::Text if args.scaling => scaling::scaling(&file),
-        TableFormat::Json if args.scaling => serde_json::to_string_pretty(&scaling::series(&file))? + "\n",
+        _ if args.samples => samples_csv(file),
+        TableFormat::Text if args.scaling => scaling::scaling(file, width),
+        TableFormat::Json if args.scaling => serde_json::to_string_pretty(&scaling::series(file))? + "\n",
         TableFormat::Csv if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
-        TableFormat::Text => table(&file),
-        TableFormat::Json => json(&file, path)?,
-        TableFormat::Csv => csv(&file),
+        TableFormat::Text => table(file, width),
+        TableFormat::Json => json(file, path)?,
+        TableFormat::Csv => csv(file),
     })
 }
 
 /// The outcome of the guidelines in all files, as text or JSON.
-fn tested(args: &ShowArgs) -> anyhow::Result<String> {
-    let mut text = String::new();
-    let mut all = Vec::new();
+///
+/// # Errors
+/// No file has the cells that a guideline compares.
+fn tested(args: &ShowArgs, width: usize) -> anyhow::Result<String> {
+    let mut found: Vec<(&Path, Findings)> = Vec::new();
     for path in &args.files {
-        let findings = guidelines(&ResultFile::open(path)?);
-        match args.format {
-            TableFormat::Text => text += &guidelines_text(path, &findings),
-            TableFormat::Json => all.push(guidelines_json(path, &findings)?),
-            TableFormat::Csv => anyhow::bail!("--guidelines is printed as text or json, not as csv"),
-        }
+        found.push((path, guidelines(&ResultFile::open(path)?)));
     }
-    Ok(if args.format == TableFormat::Json { format!("{:#}\n", Value::Array(all)) } else { text })
+    if let ([(first, _), others @ ..], true) = (found.as_slice(), found.iter().all(|(_, of)| of.tested.is_empty())) {
+        let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        anyhow::bail!(
+            "{}{more}: no guideline can be tested: no comparison has a collective of the library and its replacement, \
+             both timed; configs/guidelines.json measures them all",
+            first.display()
+        );
+    }
+    Ok(match args.format {
+        TableFormat::Text => found.iter().map(|(path, of)| guidelines_text(path, of, width)).collect(),
+        TableFormat::Json => {
+            let all = found.iter().map(|(path, of)| guidelines_json(path, of));
+            format!("{:#}\n", Value::Array(all.collect::<serde_json::Result<_>>()?))
+        }
+        TableFormat::Csv => anyhow::bail!("--guidelines is printed as text or json, not as csv"),
+    })
 }

@@ -28,6 +28,9 @@ pub struct Verification {
     pub max_ulp: u64,
     /// Greatest |result − exact| / |exact|. If the exact mean is 0, a nonzero result counts as 1.
     pub max_relative_error: f64,
+    /// Greatest backward error: |result − exact| · Σwₖ / Σ|wₖgₖ|. Unlike the relative error it stays small where clients
+    /// nearly cancel each other.
+    pub max_backward_error: f64,
     /// Number of elements that no order of summation can explain.
     pub wrong: u64,
     /// Index of the first wrong element; `u64::MAX` if none is wrong.
@@ -49,6 +52,7 @@ impl Verification {
             differing: self.differing + other.differing,
             max_ulp: self.max_ulp.max(other.max_ulp),
             max_relative_error: self.max_relative_error.max(other.max_relative_error),
+            max_backward_error: self.max_backward_error.max(other.max_backward_error),
             wrong: self.wrong + other.wrong,
             first_wrong: self.first_wrong.min(other.first_wrong),
         }
@@ -169,6 +173,8 @@ fn verify_block<E: Element>(
                     size => error / size,
                 };
                 found.max_relative_error = found.max_relative_error.max(relative);
+                let backward = if error == 0.0 { 0.0 } else { error / work.magnitude[i] };
+                found.max_backward_error = found.max_backward_error.max(backward);
                 let smallest = smallest::<E>() * total * (problem.weights.len() + 2) as f64;
                 let bound = gamma * work.magnitude[i] + E::UNIT_ROUNDOFF * product.abs() + smallest;
                 wrong = error > bound * (1.0 + 1e-9);
@@ -225,6 +231,7 @@ fn smallest<E: Element>() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradient::Dtype;
 
     #[test]
     fn exact_products_are_recognised() {
@@ -232,6 +239,35 @@ mod tests {
         assert!(product_is_exact(1.0, 52));
         assert!(!product_is_exact(0.1, 24));
         assert!(!product_is_exact(3.0, 53));
+    }
+
+    /// Clients 1, 2⁻²⁵ and −1 with weights 1: in f32 the sum of the first two is 1, so the result is 0 and the exact mean
+    /// 2⁻²⁵ / 3. The relative error is 1, the backward error 2⁻²⁵ / (2 + 2⁻²⁵). With 4 in the place of the result 0, the
+    /// error is 12 − 2⁻²⁵ over the same sum.
+    #[test]
+    fn the_backward_error_is_small_where_clients_cancel() {
+        struct Three;
+        impl Source for Three {
+            fn elements(&self) -> u64 {
+                1
+            }
+            fn weights(&self) -> &[f64] {
+                &[1.0; 3]
+            }
+            fn read_bytes(&self, client: usize, _: Range, _: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
+                out.copy_from_slice(&[1.0f32, 2f32.powi(-25), -1.0][client].to_ne_bytes());
+                Ok(())
+            }
+        }
+        let found = |result: f32| {
+            let results: [(Range, &[f32]); 1] = [(Range::new(0, 1), &[result])];
+            verify::<f32>(&Problem::unweighted(1, 3, 1), &Three, &results).expect("verified")
+        };
+        let (tiny, right) = (2f64.powi(-25), found(0.0));
+        assert_eq!((right.differing, right.wrong, right.max_relative_error), (0, 0, 1.0));
+        assert_eq!(right.max_backward_error, tiny / (2.0 + tiny));
+        let wrong = found(4.0);
+        assert_eq!((wrong.wrong, wrong.max_backward_error), (1, (12.0 - tiny) / (2.0 + tiny)));
     }
 
     #[test]

@@ -8,6 +8,16 @@ use crate::gradient::Dtype;
 use crate::gradient::source::FileKind;
 use crate::plan::{Caches, Closing, End, IntraNode, Order, Ready, Residency, Way};
 
+/// Names by which strategies are known elsewhere.
+const ALSO_CALLED: [(&str, &str); 6] = [
+    ("fedavg", "tree-central"),
+    ("server", "tree-central"),
+    ("parameter-server", "tree-central"),
+    ("gradssharding", "sharded-direct"),
+    ("pat", "sharded-radix"),
+    ("allreduce", "native-allreduce"),
+];
+
 /// Least similarity of a known name for it to be suggested.
 const ALIKE: f64 = 0.5;
 
@@ -59,6 +69,10 @@ fn listed(names: &[&str]) -> String {
 /// Returns the known name most similar to `name`, if any is similar enough.
 pub fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_lowercase();
+    let same = ALSO_CALLED.iter().find(|(elsewhere, _)| *elsewhere == name).map(|(_, here)| *here);
+    if let Some(here) = known.iter().copied().find(|known| Some(*known) == same) {
+        return Some(here);
+    }
     let likeness = |known: &str| {
         let known = known.to_lowercase();
         let edits = strsim::normalized_damerau_levenshtein(&name, &known);
@@ -94,6 +108,8 @@ mod tests {
         assert_eq!(closest("ring", &STRATEGIES), Some("sharded-ring"));
         assert_eq!(closest("Tree-LIFL", &STRATEGIES), Some("tree-lifl"));
         assert_eq!(closest("sharded_direct", &STRATEGIES), Some("sharded-direct"));
+        assert_eq!(closest("FedAvg", &STRATEGIES), Some("tree-central"));
+        assert_eq!(closest("fedavg", &["f32"]), None);
         assert_eq!(closest("zzz", &STRATEGIES), None);
         assert_eq!(closest("", &STRATEGIES), None);
         assert_eq!(closest("tree-lifl", &[]), None);

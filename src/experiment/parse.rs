@@ -30,8 +30,8 @@ pub fn json<T: serde::de::DeserializeOwned>(text: &str, file: &std::path::Path) 
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut json = serde_json::Deserializer::from_str(text);
     let Text(read) = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| refusal(file, field(error.path()), error.inner()))?;
-    json.end().map_err(|error| refusal(file, String::new(), &error))?;
+        .map_err(|error| refusal((text, file), field(error.path()), error.inner()))?;
+    json.end().map_err(|error| refusal((text, file), String::new(), &error))?;
     Ok(read)
 }
 
@@ -56,12 +56,31 @@ fn field(path: &Path) -> String {
 const PHASE_IS_END: &str = "is now called end: write \"end\": \"everywhere\" for \"round\"; for \"aggregate\" \
                             write \"end\": \"scattered\" (sharded strategies) or \"root\" (trees)";
 
-fn refusal(file: &std::path::Path, field: String, error: &serde_json::Error) -> ExperimentError {
+fn refusal((text, file): (&str, &std::path::Path), field: String, error: &serde_json::Error) -> ExperimentError {
     let (line, column) = (error.line(), error.column());
     let message = error.to_string();
     let problem = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
-    ExperimentError::Text { file: file.to_path_buf(), field, problem: in_our_words(problem), line, column }
+    let mut problem = in_our_words(problem);
+    if error.is_syntax() && is_comment(text, line, column) {
+        problem += "; JSON has no comments: leave them out, or write one as \"description\"";
+    }
+    ExperimentError::Text { file: file.to_path_buf(), field, problem, line, column }
 }
+
+/// True if a comment of JavaScript, Python or YAML begins at this line and column, from 1.
+fn is_comment(text: &str, line: usize, column: usize) -> bool {
+    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    // The column is that of the first byte that is not JSON, or of the one before.
+    let rest = (1..=2).filter_map(|back| line.get(column.checked_sub(back)?..));
+    rest.map(str::trim_start).any(|rest| ["//", "/*", "#"].iter().any(|begin| rest.starts_with(begin)))
+}
+
+/// The fields of the objects within an experiment, which are often written outside of them.
+const WITHIN: [(&str, &[&str]); 3] = [
+    ("gradients", &["source", "seed", "path", "weights", "dataset", "residency"]),
+    ("repeat", &["precision", "blocks", "max_seconds", "warmup", "start"]),
+    ("native", &["algorithm"]),
+];
 
 /// Rewrites serde's messages about fields in gradshard's words. serde distinguishes them only by their text; other
 /// messages are unchanged.
@@ -74,7 +93,11 @@ fn in_our_words(problem: &str) -> String {
         if name == "phase" && known.contains(&"end") {
             return PHASE_IS_END.into();
         }
-        unknown("field", name, &known)
+        let within = WITHIN.iter().find(|(object, fields)| known.contains(object) && fields.contains(&name));
+        match within {
+            Some((object, _)) => format!("field {name:?} belongs inside {object:?}"),
+            None => unknown("field", name, &known),
+        }
     } else if let Some(name) = problem.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
         format!("field {name:?} is there twice")
     } else if let Some(name) = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
@@ -84,5 +107,7 @@ fn in_our_words(problem: &str) -> String {
     }
 }
 
+#[cfg(test)]
+mod mistakes;
 #[cfg(test)]
 mod tests;

@@ -54,7 +54,8 @@ pub struct Repeat {
     #[serde(deserialize_with = "Count::plain")]
     #[schemars(with = "Count")]
     pub blocks: u64,
-    /// Seconds after which a comparison starts no further block, however wide its intervals are.
+    /// Seconds that a comparison's timed blocks take at most, however wide its intervals are. A block that is not expected
+    /// to end in time is not begun, except the first.
     #[serde(deserialize_with = "Seconds::plain")]
     #[schemars(with = "Seconds")]
     pub max_seconds: f64,

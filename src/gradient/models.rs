@@ -54,7 +54,7 @@ impl Layer {
 
 /// The error of a name that no model has.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("no model is called \"{name}\"{}; known are {}", did_you_mean(.nearest), known())]
+#[error("no model is called \"{name}\"{}{}; known are {}", number_meant(.name), did_you_mean(.nearest), known())]
 pub struct UnknownModel {
     /// The name requested.
     pub name: String,
@@ -65,6 +65,21 @@ pub struct UnknownModel {
 /// Returns the part of the message that suggests `nearest`.
 fn did_you_mean(nearest: &Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
+}
+
+/// Returns the part of the message for a name that is a number in another spelling, such as `11M` or `11_000_000`.
+fn number_meant(name: &str) -> String {
+    let plain: String = name.chars().filter(|sign| !matches!(sign, '_' | ',' | ' ')).collect();
+    let units = [('k', 1e3), ('m', 1e6), ('g', 1e9), ('b', 1e9)];
+    let unit =
+        plain.chars().last().and_then(|last| units.into_iter().find(|(unit, _)| *unit == last.to_ascii_lowercase()));
+    let (digits, unit) = unit.map_or((plain.as_str(), 1.0), |(_, unit)| (&plain[..plain.len() - 1], unit));
+    match digits.parse::<f64>() {
+        Ok(number) if number >= 1.0 && number * unit <= 1e15 => {
+            format!("; write a number of elements in digits: {:.0}", number * unit)
+        }
+        _ => String::new(),
+    }
 }
 
 fn known() -> String {

@@ -247,6 +247,7 @@ impl<E: Element> Session<'_, '_, E> {
         // Without warm-up the first timed round is verified.
         for _ in 0..repeat.warmup {
             for contender in contenders.iter_mut().filter(|c| c.runs()) {
+                self.job.progress.warm_up(contender.strategy.name());
                 self.one_round(transport, contender)?;
             }
         }

@@ -18,6 +18,9 @@ use crate::results::row::{BlockRow, CellRow, Hosting, RankMemory, Sample, Status
 use crate::stats::interference::{is_disturbed, verdict};
 use crate::stats::{Autocorrelation, Stopped, WarmUp, summarise, summarise_at};
 
+/// Advice where the buffers of a round do not fit into memory.
+const ROUND_REMEDY: &str = "use more nodes, more \"shards\", or a \"flow\" in chunks such as \"1MiB\"";
+
 /// Mechanism that enforces ceilings, as named in files.
 pub const ENFORCED_BY: &str = "RLIMIT_DATA";
 
@@ -196,11 +199,6 @@ pub fn make_ready(
     layout: &Arc<Layout>,
     copy: u64,
 ) -> Result<(), JobError> {
-    if contender.strategy.needs_mpi() && transport.collectives().is_none() {
-        let reason = "it is the MPI library's own collective, which threads cannot carry out: run under mpirun or srun";
-        contender.ends(Status::Infeasible, reason.to_owned());
-        return Ok(());
-    }
     let plan = match contender.strategy.plan(&contender.problem, layout) {
         Ok(plan) => plan,
         Err(infeasible) => {
@@ -240,7 +238,7 @@ pub fn make_ready(
         contender.ends(Status::Infeasible, reason);
         return Ok(());
     }
-    if let Err(reason) = room::ask(transport, "the round", predicted.all.total(), 0)? {
+    if let Err(reason) = room::ask(transport, "the round", (predicted.all.total(), 0), ROUND_REMEDY)? {
         contender.ends(Status::Infeasible, reason);
     }
     contender.plan = Some(plan.into());
@@ -368,6 +366,7 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
             differing_elements: found.differing,
             max_ulp: found.max_ulp,
             max_relative_error_vs_exact: found.max_relative_error,
+            max_backward_error: Some(found.max_backward_error),
             wrong_elements: found.wrong,
             reference: verify::REFERENCE.to_owned(),
         }),

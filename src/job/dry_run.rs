@@ -1,9 +1,11 @@
 //! Shows what an experiment would do: its cells and their predicted memory.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::engine::Transport;
 use crate::job::comparison::kept_gradients;
+use crate::job::duration::{JobTime, for_slurm, in_words};
 use crate::job::setup;
 use crate::job::{JobError, Request, group};
 use crate::plan::memory::predict;
@@ -62,13 +64,20 @@ pub fn dry_run(transport: &mut dyn Transport, request: &Request) -> Result<Strin
             );
         }
     }
+    let nodes = all.iter().collect::<BTreeSet<_>>().len();
+    let expected = JobTime::of(&prepared.experiment, nodes, request.no_limits);
+    let timed: f64 = expected.comparisons.iter().map(|of| of.timed).sum();
     let _ = writeln!(
         text,
-        "total: {} cells, at most {rounds} rounds and {} s of timed blocks; at most {} on all ranks at once\n\
-         (predicted for gradshard's own buffers; what the MPI library allocates comes on top)",
+        "total: {} cells, at most {rounds} rounds; at most {} on all ranks at once\n\
+         (predicted for gradshard's own buffers; what the MPI library allocates comes on top)\n\
+         time: about {} at most, of which {} for timed blocks and the rest for limits, loading and verification; \
+         for Slurm --time={}",
         prepared.experiment.cell_count(),
-        repeat.max_seconds * prepared.experiment.comparisons.len() as f64,
-        mib(most)
+        mib(most),
+        in_words(expected.seconds()),
+        in_words(timed),
+        for_slurm(expected.seconds())
     );
     Ok(text)
 }

@@ -8,6 +8,7 @@ mod comparison;
 mod contender;
 mod disturbance;
 mod dry_run;
+pub mod duration;
 mod environment;
 mod exact;
 mod group;
@@ -25,7 +26,7 @@ mod timing;
 mod verification;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use dry_run::dry_run;
 pub use environment::machines;
@@ -36,6 +37,7 @@ pub use stop::Stop;
 
 use crate::engine::transport::broadcast_numbers;
 use crate::engine::{EngineError, Transport, TransportError};
+use crate::experiment::Gradients;
 use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
@@ -139,14 +141,8 @@ pub fn run_with(
     progress: &mut dyn Progress,
 ) -> Result<Option<Finished>, JobError> {
     let mut prepared = setup::prepare(transport, request, strategies)?;
-    // The limit applies to a process. Ranks that are threads of one process would change each other's.
-    if prepared.experiment.enforce && !transport.has_own_process() {
-        let path = request.experiment.display();
-        return Err(JobError::Input(format!(
-            "{path}: enforce: a limit is enforced on processes, but these ranks are threads of one; run under mpirun or \
-             srun, or leave enforce out"
-        )));
-    }
+    refuse_limits_on_threads(transport, &request.experiment, &prepared)?;
+    let left_out = leave_out_calls_of_the_library(transport, &request.experiment, &mut prepared)?;
     room_for_gradients(transport, &prepared)?;
     let (mut output, mut results) = setup::claim_output(transport, request, &prepared)?;
     let running = Running::beside(&output.as_ref().map(|output| output.path().to_path_buf()).unwrap_or_default());
@@ -157,6 +153,12 @@ pub fn run_with(
         results.push(row, Vec::new(), Vec::new());
     }
     leave_out_what_is_done(transport, &mut prepared, results.as_ref())?;
+    let nodes = transport.node_of().iter().collect::<BTreeSet<_>>().len();
+    progress.begin(&duration::JobTime::of(&prepared.experiment, nodes, request.no_limits));
+    if !left_out.is_empty() {
+        let calls = left_out.into_iter().collect::<Vec<&str>>().join(", ");
+        progress.note(&format!("left out, as they are calls of the MPI library and these ranks are threads: {calls}"));
+    }
     let groups = group::groups(&prepared.experiment.comparisons);
     // With several numbers of nodes, limits are measured for each just before its cells. Otherwise they are the job's.
     let limits = match groups.as_slice() {
@@ -187,7 +189,6 @@ pub fn run_with(
     if output.is_some() {
         running.clear();
     }
-    progress.begin(prepared.experiment.comparisons.len(), prepared.experiment.cell_count());
     let mut book = Book { output, results, running };
     let prepared = &prepared;
     let limits = limits.as_ref();
@@ -273,6 +274,50 @@ fn leave_out_what_is_done(
     Ok(())
 }
 
+/// Refuses to enforce ceilings on ranks that are threads. The limit applies to a process, so that they would change each
+/// other's.
+fn refuse_limits_on_threads(transport: &dyn Transport, path: &Path, prepared: &Prepared) -> Result<(), JobError> {
+    if !prepared.experiment.enforce || transport.has_own_process() {
+        return Ok(());
+    }
+    Err(JobError::Input(format!(
+        "{}: enforce: a limit is enforced on processes, but these ranks are threads of one; run under mpirun or srun, or \
+         leave enforce out",
+        path.display()
+    )))
+}
+
+/// Removes the cells that are calls of the MPI library, if the ranks are threads, which cannot carry them out. Returns their
+/// strategies. Cells keep their numbers, so that a job under a launcher can measure them with `--resume`.
+///
+/// # Errors
+/// There is nothing else to measure.
+fn leave_out_calls_of_the_library(
+    transport: &mut dyn Transport,
+    path: &Path,
+    prepared: &mut Prepared,
+) -> Result<BTreeSet<&'static str>, JobError> {
+    let mut left_out = BTreeSet::new();
+    if transport.collectives().is_some() {
+        return Ok(left_out);
+    }
+    for (_, cell) in prepared.experiment.cells() {
+        let strategy = prepared.strategy(&cell.strategy)?;
+        left_out.extend(strategy.needs_mpi().then(|| strategy.name()));
+    }
+    let comparisons = &mut prepared.experiment.comparisons;
+    comparisons.iter_mut().for_each(|of| of.cells.retain(|cell| !left_out.contains(cell.strategy.as_str())));
+    comparisons.retain(|comparison| !comparison.cells.is_empty());
+    if comparisons.is_empty() {
+        return Err(JobError::Input(format!(
+            "{}: strategies: all are calls of the MPI library, which ranks that are threads cannot carry out: run under \
+             mpirun or srun, or add strategies of gradshard's own",
+            path.display()
+        )));
+    }
+    Ok(left_out)
+}
+
 /// Saves on rank 0; all ranks learn whether it succeeded.
 fn save(
     transport: &mut dyn Transport,
@@ -289,7 +334,7 @@ fn save(
 /// Returns the message for a failed save. Unsaved measurements are written to a rescue file if possible.
 fn not_saved(error: &ResultError, output: &Output, results: &ResultFile) -> String {
     let path = output.path().display();
-    let again = "free space or raise the quota there, and go on with --resume";
+    let again = "free space or raise the quota there, and go on with --resume (in the place of --force)";
     if results.cells.is_empty() {
         return format!("{error}; {again}");
     }
@@ -316,7 +361,14 @@ fn room_for_gradients(transport: &mut dyn Transport, prepared: &Prepared) -> Res
             Err(_) => comparison::KeptGradients::default(),
         };
         let shared = if kept.shared { kept.bytes } else { 0 };
-        room::ask(transport, &comparison.to_string(), kept.bytes + kept.copy, shared)?.map_err(JobError::Input)?;
+        let remedy = match &prepared.experiment.gradients {
+            Gradients::Synthetic { .. } => {
+                "use more nodes, fewer clients, or \"gradients\": {\"source\": \"synthetic\", \"residency\": \"streamed\"}"
+            }
+            Gradients::Files { .. } => "use more nodes, or add \"residency\": \"streamed\" inside \"gradients\"",
+        };
+        let wanted = (kept.bytes + kept.copy, shared);
+        room::ask(transport, &comparison.to_string(), wanted, remedy)?.map_err(JobError::Input)?;
     }
     Ok(())
 }

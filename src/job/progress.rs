@@ -1,13 +1,16 @@
 //! The progress of a running job. Used on rank 0 only.
 
 use crate::experiment::Repeat;
+use crate::job::duration::JobTime;
 
 /// Receives the progress of a job. What it does not override it ignores.
 pub trait Progress {
-    /// Called when the job begins.
-    fn begin(&mut self, _comparisons: usize, _cells: u64) {}
+    /// Called when the job begins, with the time that it is estimated to take at most.
+    fn begin(&mut self, _expected: &JobTime) {}
     /// Called when a comparison begins. `what` describes it; `repeat` has its repetitions.
     fn comparison(&mut self, _index: u64, _what: &str, _cells: usize, _repeat: &Repeat) {}
+    /// Called when a cell is carried out untimed: verified, or warmed up.
+    fn warm_up(&mut self, _strategy: &str) {}
     /// Called when a cell of the current block begins. It is called between rounds, so it must return quickly.
     fn cell(&mut self, _strategy: &str) {}
     /// Called after block `done` of the current comparison, `seconds` after the first began.

@@ -5,12 +5,12 @@ use crate::engine::transport::{Transport, TransportError, agree, broadcast_numbe
 use crate::machine::memory::RankRoom;
 
 /// Returns an error, equal on all ranks, if the ranks of some node want more bytes than it has. `want` are this rank's
-/// bytes, of which `shared` go to windows that the node shares. Collective.
+/// bytes, of which `shared` go to windows that the node shares. The error ends with the `remedy`. Collective.
 pub fn ask(
     transport: &mut dyn Transport,
     what: &str,
-    want: u64,
-    shared: u64,
+    (want, shared): (u64, u64),
+    remedy: &str,
 ) -> Result<Result<(), String>, TransportError> {
     let node_of = transport.node_of().to_vec();
     let all = gather_records(transport, &[want, shared])?.unwrap_or_default();
@@ -31,8 +31,7 @@ pub fn ask(
             && asked > room.bytes
         {
             verdict = Err(format!(
-                "{what} needs {} of {kind} on the node of rank {}, which has {} left ({}); use more nodes, fewer \
-                 clients, or \"residency\": \"streamed\"",
+                "{what} needs {} of {kind} on the node of rank {}, which has {} left ({}); {remedy}",
                 binary(asked),
                 transport.rank(),
                 binary(room.bytes),

@@ -1,8 +1,9 @@
-//! States the outcome of one comparison in a sentence: the best sharded strategy against the best tree or single
-//! server, and the library's best call if it is faster than both.
+//! States the outcome of one comparison in a sentence: the best sharded strategy, the best tree and the single server
+//! against each other, and the library's best call if it is faster than all of them.
 
 use std::collections::BTreeMap;
 
+use super::advice::{Advice, Answered};
 use super::contents::ResultFile;
 use super::row::{CellRow, RatioRow};
 use super::show::number::{about, about_mebibytes};
@@ -17,16 +18,6 @@ pub fn spoken(family: Family) -> &'static str {
         Family::Tree => "tree",
         Family::Server => "single server",
         Family::Library => "call of the MPI library",
-    }
-}
-
-/// The advice to follow if a family wins.
-fn advice(family: Family) -> &'static str {
-    match family {
-        Family::Sharded => "shard",
-        Family::Tree => "build a tree",
-        Family::Server => "use one server",
-        Family::Library => "leave it to the library",
     }
 }
 
@@ -85,6 +76,11 @@ pub fn contests(file: &ResultFile) -> Vec<Contest<'_>> {
 }
 
 impl<'f> Contest<'f> {
+    /// The state in which its rounds end; None without cells.
+    pub fn end(&self) -> Option<End> {
+        self.cells.first().map(|cell| cell.end)
+    }
+
     /// The cell of a family with the least median.
     pub fn best(&self, family: Family) -> Option<&'f CellRow> {
         self.fastest_of(|cell| cell.family == family)
@@ -139,90 +135,145 @@ impl<'f> Contest<'f> {
 
     /// The answer in a sentence, without the model.
     pub fn sentence(&self) -> String {
-        let (sharded, tree) = (self.best(Family::Sharded), self.best_rooted());
-        let Some(fastest) = self.fastest() else { return "no cell was timed".to_owned() };
-        match (sharded, tree) {
-            _ if fastest.family == Family::Library => self.library_first(fastest, [sharded, tree]),
-            (Some(sharded), Some(tree)) => {
-                let (first, second) = if sharded.median_s <= tree.median_s { (sharded, tree) } else { (tree, sharded) };
-                match self.ratio(first, second) {
-                    Some(ratio) => self.verdict(first, second, ratio, true),
-                    None => format!("{} has the least median; nothing more is known", self.name(first)),
-                }
-            }
-            (Some(only), _) => self.among(only, Family::Tree),
-            (_, only) => self.among(only.unwrap_or(fastest), Family::Sharded),
-        }
+        self.answered().sentence
     }
 
-    /// The sentence if a call of the MPI library has the least median. It compares the call with the best rival of the
-    /// other families.
-    fn library_first(&self, library: &CellRow, rivals: [Option<&CellRow>; 2]) -> String {
-        let mut rivals: Vec<&CellRow> = rivals.into_iter().flatten().collect();
-        rivals.sort_by(|one, other| one.median_s.unwrap_or(f64::NAN).total_cmp(&other.median_s.unwrap_or(f64::NAN)));
+    /// The answer: advice, and the sentence with its reason, without the model.
+    pub fn answered(&self) -> Answered {
+        let Some(fastest) = self.fastest() else { return not_compared("no cell was timed".to_owned()) };
+        // The library's calls stand beside the question, so that they answer it only if they are faster than all others.
+        let families = [Family::Sharded, Family::Tree, Family::Server];
+        let mut best: Vec<&CellRow> = families.into_iter().filter_map(|family| self.best(family)).collect();
+        best.sort_by(|one, other| one.median_s.unwrap_or(f64::NAN).total_cmp(&other.median_s.unwrap_or(f64::NAN)));
+        if fastest.family == Family::Library {
+            return self.library_first(fastest, &best);
+        }
+        let (Some(first), Some(second)) = (best.first(), best.get(1)) else {
+            return self.among(fastest, if fastest.family == Family::Sharded { Family::Tree } else { Family::Sharded });
+        };
+        let Some(ratio) = self.ratio(first, second) else {
+            return not_compared(format!("{} has the least median; nothing more is known", self.name(first)));
+        };
+        let mut answered = self.verdict(first, second, ratio, true);
+        for family in [Family::Sharded, Family::Tree].into_iter().filter(|family| self.best(*family).is_none()) {
+            answered.sentence += &format!("; no {} was timed", spoken(family));
+        }
+        // Two of the three families do not answer for the third.
+        if let (Family::Server, Some(third)) = (first.family, best.get(2)) {
+            answered.sentence += &self.beside(answered.advice, first, third);
+        }
+        answered
+    }
+
+    /// The answer if a call of the MPI library has the least median. It compares the call with the best of the other
+    /// families, in the order of their medians.
+    fn library_first(&self, library: &CellRow, rivals: &[&CellRow]) -> Answered {
         let Some(first) = rivals.first() else {
-            return format!("{}; no sharded strategy and no tree was timed", self.name(library));
+            return not_compared(format!("{}; no sharded strategy and no tree was timed", self.name(library)));
         };
         let Some(ratio) = self.ratio(library, first) else {
-            return format!("{} has the least median; nothing more is known", self.name(library));
+            return not_compared(format!("{} has the least median; nothing more is known", self.name(library)));
         };
-        let beside = rivals.get(1).and_then(|second| {
-            let times = Factor::of(self.ratio(library, second)?, second).times();
-            Some(format!("; {}, the best {}, takes {times} as long", self.name(second), spoken(second.family)))
-        });
-        self.verdict(library, first, ratio, true) + &beside.unwrap_or_default()
+        let mut answered = self.verdict(library, first, ratio, true);
+        if let Some(second) = rivals.get(1) {
+            answered.sentence += &self.beside(answered.advice, library, second);
+        }
+        answered
     }
 
-    /// The sentence if only one family was timed. It compares the best cell with the second best.
-    fn among(&self, best: &CellRow, lacking: Family) -> String {
-        let without = format!("no {} was timed", spoken(lacking));
-        match self.fastest_of(|cell| cell.cell != best.cell) {
-            None => format!("{} alone was timed", self.name(best)),
-            Some(second) => match self.ratio(best, second) {
-                Some(ratio) => format!("{}; {without}", self.verdict(best, second, ratio, false)),
-                None => format!("{} is the {} with the least median; {without}", self.name(best), spoken(best.family)),
-            },
+    /// Text on a cell that is neither of the two that led to `advice`, compared with the fastest. Empty if nothing is
+    /// established.
+    fn beside(&self, advice: Advice, fastest: &CellRow, other: &CellRow) -> String {
+        match self.ratio(fastest, other) {
+            Some(ratio) if advice != Advice::NotEstablished => {
+                let times = Factor::of(ratio, other).times();
+                format!("; {}, the best {}, takes {times} as long", self.name(other), spoken(other.family))
+            }
+            _ => String::new(),
         }
+    }
+
+    /// The answer if only one family was timed. It compares the best cell with the second best.
+    fn among(&self, best: &CellRow, lacking: Family) -> Answered {
+        let without = format!("no {} was timed", spoken(lacking));
+        let ratio = self.fastest_of(|cell| cell.cell != best.cell).map(|second| (second, self.ratio(best, second)));
+        let sentence = match ratio {
+            None => format!("{} alone was timed", self.name(best)),
+            Some((second, Some(ratio))) => {
+                let Answered { advice, sentence } = self.verdict(best, second, ratio, false);
+                let sentence = format!("{sentence}; {without}");
+                if advice == Advice::NotEstablished {
+                    return Answered { advice, sentence };
+                }
+                sentence
+            }
+            Some((_, None)) => {
+                format!("{} is the {} with the least median; {without}", self.name(best), spoken(best.family))
+            }
+        };
+        not_compared(sentence)
     }
 
     /// The claim about `first`, which has the smaller median, and `second`. If they are of different families
     /// (`across`), it contains advice.
-    fn verdict(&self, first: &CellRow, second: &CellRow, ratio: &RatioRow, across: bool) -> String {
+    fn verdict(&self, first: &CellRow, second: &CellRow, ratio: &RatioRow, across: bool) -> Answered {
         let (one, other) = (self.name(first), self.name(second));
-        let advice = |cell: &CellRow| if across { format!("{}. ", advice(cell.family)) } else { String::new() };
+        let advised = |cell: &CellRow| if across { Advice::from(cell.family) } else { Advice::NotCompared };
+        let so = |advice: Advice| if across { format!("{}. ", advice.spoken()) } else { String::new() };
         let apposition = if across { format!(", the best {}", spoken(second.family)) } else { String::new() };
         let (times, memory) = (Factor::of(ratio, second).times(), memory(first, second));
+        if let Some(disturbance) = CellRow::overwhelming_disturbance(first, second) {
+            let sentence = format!(
+                "not established: the machine was disturbed ({disturbance}). {one} or {other}{apposition}: {times}{memory}"
+            );
+            return Answered { advice: Advice::NotEstablished, sentence };
+        }
         match ratio.verdict {
             Verdict::Slower => {
-                format!("{}{one} is fastest: {times} faster than {other}{apposition}{memory}", advice(first))
+                let advice = advised(first);
+                let sentence =
+                    format!("{}{one} is fastest: {times} faster than {other}{apposition}{memory}", so(advice));
+                Answered { advice, sentence }
             }
             // The medians and the ratios within blocks may disagree.
-            Verdict::Faster => format!(
-                "{}{other}{apposition}, is faster block by block: {} faster than {one}, whose median is less{}",
-                advice(second),
-                Factor::of(ratio, first).times(),
-                self::memory(second, first)
-            ),
+            Verdict::Faster => {
+                let (advice, times) = (advised(second), Factor::of(ratio, first).times());
+                let memory = self::memory(second, first);
+                let sentence = format!(
+                    "{}{other}{apposition}, is faster block by block: {times} faster than {one}, whose median is \
+                     less{memory}",
+                    so(advice)
+                );
+                Answered { advice, sentence }
+            }
             Verdict::Same => {
                 let within = percent(ratio.margin);
-                format!("either. {one} and {other}{apposition}, are equally fast within {within} %: {times}{memory}")
+                let sentence = format!(
+                    "either. {one} and {other}{apposition}, are equally fast within {within} %: {times}{memory}"
+                );
+                Answered { advice: Advice::Either, sentence }
             }
             Verdict::Undecided => {
-                let measured = match (self.jobs, ratio.blocks) {
-                    (Some(jobs), _) => format!("{jobs} jobs"),
-                    (None, 1) => "1 block".to_owned(),
-                    (None, blocks) => format!("{blocks} blocks"),
-                };
-                let more = match (self.jobs, needed_blocks(ratio)) {
-                    (None, Some(blocks)) => format!("; a verdict needs about {blocks} blocks"),
-                    _ => String::new(),
-                };
-                format!("undecided after {measured}{more}. {one} or {other}{apposition}: {times}{memory}")
+                let sentence = format!("{}. {one} or {other}{apposition}: {times}{memory}", self.undecided(ratio));
+                Answered { advice: Advice::Undecided, sentence }
             }
         }
     }
 
-    /// Time of the best sharded strategy divided by that of the best tree, at the comparison's gradient size in MiB.
+    /// Text on how much was measured, and how much a verdict needs.
+    fn undecided(&self, ratio: &RatioRow) -> String {
+        let measured = match (self.jobs, ratio.blocks) {
+            (Some(jobs), _) => format!("{jobs} jobs"),
+            (None, 1) => "1 block".to_owned(),
+            (None, blocks) => format!("{blocks} blocks"),
+        };
+        match (self.jobs, needed_blocks(ratio)) {
+            (None, Some(blocks)) => format!("undecided after {measured}; a verdict needs about {blocks} blocks"),
+            _ => format!("undecided after {measured}"),
+        }
+    }
+
+    /// Time of the best sharded strategy divided by that of the best tree or single server, at the comparison's gradient size in MiB.
     /// None if they were not compared.
     pub fn sharded_to_tree(&self) -> Option<SizedRatio> {
         let (sharded, tree) = (self.best(Family::Sharded)?, self.best_rooted()?);
@@ -244,16 +295,20 @@ fn needed_blocks(ratio: &RatioRow) -> Option<u64> {
     (blocks < 1e9).then(|| ((blocks / unit).ceil() * unit) as u64)
 }
 
-/// Text on the predicted memory of both cells' aggregators, such as
-/// `; an aggregator of sharded-direct needs 128 MiB, of tree-central 512 MiB`. Empty if a prediction is missing, as in
-/// older files, or if both are equal.
+/// Text on the predicted memory of both cells' aggregating ranks, without clients' gradients, as in the table's column `own`:
+/// `; its rank needs 21.3 MiB, the other's 42.7 MiB`. Empty if a prediction is missing, as in older files, or if both are
+/// equal.
 fn memory(one: &CellRow, other: &CellRow) -> String {
-    let [first, second] = [one, other].map(|cell| cell.aggregator.total());
+    let [first, second] = [one, other].map(|cell| cell.aggregating_bytes);
     if first == 0 || second == 0 || first == second {
         return String::new();
     }
     let [first, second] = [first, second].map(about_mebibytes);
-    format!("; its aggregator needs {first} MiB, the other's {second} MiB")
+    format!("; its rank needs {first} MiB, the other's {second} MiB")
+}
+
+fn not_compared(sentence: String) -> Answered {
+    Answered { advice: Advice::NotCompared, sentence }
 }
 
 fn ceiling(cell: &CellRow) -> String {

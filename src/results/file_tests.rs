@@ -89,6 +89,7 @@ fn any_verification() -> impl Strategy<Value = Option<VerificationRow>> {
             differing_elements,
             max_ulp,
             max_relative_error_vs_exact,
+            max_backward_error: Some(max_ulp as f64),
             wrong_elements,
             reference,
         },
@@ -433,10 +434,10 @@ fn what_is_not_a_result_file_is_told_apart() {
 fn a_newer_schema_is_refused_by_number() {
     let (_directory, path) = saved(&empty());
     let file = hdf5::File::open_rw(&path).unwrap();
-    file.attr("schema_version").unwrap().write_scalar(&7u32).unwrap();
+    file.attr("schema_version").unwrap().write_scalar(&8u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error.problem, FileProblem::Version { found: 7, .. }), "{error}");
+    assert!(matches!(error.problem, FileProblem::Version { found: 8, .. }), "{error}");
 }
 
 #[test]

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+pub mod advice;
 pub mod column;
 pub mod contents;
 pub mod contest;

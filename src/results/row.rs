@@ -11,7 +11,7 @@ use crate::plan::form::LEAST_RADIX;
 pub use crate::plan::memory::Memory as MemoryRow;
 use crate::plan::{Algorithm, Caches, Closing, End, Family, Form, IntraNode, Order, Ready, Residency, Way};
 use crate::roofline::share::Bottleneck;
-use crate::stats::interference::Interference;
+use crate::stats::interference::{Interference, overwhelms};
 use crate::stats::{StopReason, Verdict};
 
 /// The outcome of a cell. The default is `failed`: a cell without an outcome did not succeed.
@@ -111,6 +111,8 @@ pub struct VerificationRow {
     pub max_ulp: u64,
     /// Largest relative error against the exact weighted mean.
     pub max_relative_error_vs_exact: f64,
+    /// Largest error against the exact weighted mean, relative to Σ|wₖgₖ| / Σwₖ; None in files before schema version 7.
+    pub max_backward_error: Option<f64>,
     /// Elements whose error exceeds the bound for any order of summation. The cell fails if there is one.
     pub wrong_elements: u64,
     /// Name of the reference.
@@ -214,6 +216,7 @@ table! {
             verification_differing_elements = differing_elements: u64, "elements", since 1, "elements that differ from the reference in any bit";
             verification_max_ulp = max_ulp: u64, "ulp", since 1, "largest distance from the reference";
             verification_max_relative_error_vs_exact = max_relative_error_vs_exact: f64, "1", since 1, "largest relative error against the exact weighted mean";
+            verification_max_backward_error = max_backward_error: Option<f64>, "1", since 7, "largest error against the exact weighted mean, relative to the weighted mean of the gradients' absolute values, which clients that nearly cancel each other do not inflate; NaN: not verified";
             verification_wrong_elements = wrong_elements: u64, "elements", since 1, "elements whose error exceeds what any order of summation can cause";
             verification_reference = reference: String, "text", since 1, "name of the reference";
         }
@@ -329,6 +332,31 @@ impl CellRow {
     /// The median time in seconds, if the cell was measured and verified.
     pub fn timed(&self) -> Option<f64> {
         self.median_s.filter(|_| self.status == Status::Ok)
+    }
+
+    /// The greatest share that makes the times unreliable: of a node's cores that others took, or of the samples in which a
+    /// rank was off its core. 0 if the times are reliable.
+    pub fn disturbed_share(&self) -> f64 {
+        let Some(interference) = self.interference else { return 0.0 };
+        let others = self.other_load.filter(|_| interference.is_other_load());
+        let off_core = self.disturbed_samples.filter(|_| interference.is_off_core());
+        others.unwrap_or(0.0).max(off_core.unwrap_or(0.0))
+    }
+
+    /// The disturbance in words if it makes the ratio of two cells of one comparison worthless; None if the ratio stands,
+    /// though either may have been disturbed mildly.
+    pub fn overwhelming_disturbance(one: &CellRow, other: &CellRow) -> Option<String> {
+        let is = |which: fn(Interference) -> bool| [one, other].iter().any(|cell| cell.interference.is_some_and(which));
+        let most = |share: fn(&CellRow) -> Option<f64>| share(one).into_iter().chain(share(other)).fold(0.0, f64::max);
+        let others = if is(Interference::is_other_load) { most(|cell| cell.other_load) } else { 0.0 };
+        let samples = |cell: &CellRow| cell.disturbed_samples.unwrap_or(0.0);
+        // Where ranks share cores no cell is called off its core, and these shares mean nothing.
+        let off_core = if is(Interference::is_off_core) { [one, other].map(samples) } else { [0.0; 2] };
+        if !overwhelms(others, off_core) {
+            return None;
+        }
+        let worst = if one.disturbed_share() >= other.disturbed_share() { one } else { other };
+        worst.disturbance()
     }
 
     /// The disturbance of the cell in words, with the measured shares; None if its times are reliable.

@@ -14,6 +14,17 @@ const DISTURBED: f64 = 0.159;
 /// of the cores' time exceeds most differences between strategies.
 const OTHERS: f64 = 0.05;
 
+/// The share of disturbed pairs above which the Hodges-Lehmann estimate breaks down: 1 − 1/√2 (Hodges 1967).
+const BREAKDOWN: f64 = 1.0 - std::f64::consts::FRAC_1_SQRT_2;
+
+/// Returns true if disturbances are so many that the ratio of two cells is worth nothing: others took more of a node's
+/// cores, or hit more of the cells' pairs of samples, than the estimate bears. `disturbed` is the share of the samples of
+/// either cell in which a rank was off its core.
+pub fn overwhelms(other_load: f64, disturbed: [f64; 2]) -> bool {
+    let pairs = 1.0 - (1.0 - disturbed[0]) * (1.0 - disturbed[1]);
+    other_load > BREAKDOWN || pairs > BREAKDOWN
+}
+
 /// Returns true if a round was disturbed. The round took `seconds`, and no rank was off its core for longer than
 /// `off_core` seconds.
 pub fn is_disturbed(seconds: f64, off_core: f64) -> bool {
@@ -60,6 +71,18 @@ pub enum Interference {
     OtherLoadAndOffCore,
 }
 
+impl Interference {
+    /// True if ranks were put off their cores in too many of the samples.
+    pub fn is_off_core(self) -> bool {
+        self != Interference::OtherLoad
+    }
+
+    /// True if others took too much of a node's cores.
+    pub fn is_other_load(self) -> bool {
+        self != Interference::OffCore
+    }
+}
+
 /// The disturbance of a cell, or None if its times can be trusted. `other_load` is the share of a node's cores that others
 /// took, `disturbed` the share of the cell's samples in which a rank was off its core. Ranks that share cores put each
 /// other off them, so `disturbed` does not count where `cores_shared`.
@@ -98,6 +121,15 @@ mod tests {
         let mut load = OtherLoad::default();
         load.add(0.001, 2.0, 0.0, 0.002, 0.0);
         assert_eq!(load.share(), Some(0.0));
+    }
+
+    /// Two cells that are just reliable each have pairs at the breakdown point; one that is disturbed a little more beside a
+    /// quiet one has not.
+    #[test]
+    fn a_ratio_bears_what_its_estimate_bears() {
+        assert!(!overwhelms(0.29, [0.0, 0.0]) && overwhelms(0.30, [0.0, 0.0]));
+        assert!(!overwhelms(0.06, [DISTURBED, DISTURBED]) && overwhelms(0.06, [0.17, 0.17]));
+        assert!(!overwhelms(0.0, [0.23, 0.05]) && overwhelms(0.0, [0.0, 0.30]));
     }
 
     #[test]

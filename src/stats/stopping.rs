@@ -12,7 +12,7 @@ pub struct StoppingRule {
     pub alpha: Alpha,
     /// Wanted relative half-width of every ratio's interval: 0.02 is 2 %.
     pub target: f64,
-    /// Time after which no further block starts, seconds.
+    /// Time in which all blocks run, seconds. A block that is expected to end later does not start, except the first.
     pub max_seconds: f64,
     /// Greatest number of blocks.
     pub max_blocks: u64,
@@ -99,7 +99,8 @@ impl Stopping {
     ) -> Option<Stopped> {
         let forced = if blocks >= self.rule.max_blocks {
             Some(StopReason::Blocks)
-        } else if seconds >= self.rule.max_seconds {
+        // The next block is expected to take as long as the mean of those before.
+        } else if seconds + seconds / blocks.max(1) as f64 > self.rule.max_seconds {
             Some(StopReason::Budget)
         } else {
             None
@@ -187,6 +188,19 @@ mod tests {
         assert_eq!(run(rule(33.0, 1000), |b| Some(if b == 33 { 0.01 } else { 1.0 })).1.reason, StopReason::Precise);
         // With fewer blocks than the first look, at least one block runs.
         assert_eq!(run(rule(0.0, 1000), |_| None).1.look.blocks, 1);
+    }
+
+    /// Blocks of 13.5 s: after the first, a second would end at 27 s of 14. It fits into 27.
+    #[test]
+    fn a_block_that_does_not_fit_is_not_begun() {
+        let blocks = |max_seconds: f64| {
+            let mut stopping = Stopping::new(rule(max_seconds, 1000));
+            let stopped = (1..).find_map(|blocks| stopping.after_block(blocks, 13.5 * blocks as f64, |_| None));
+            stopped.map(|stopped| (stopped.reason, stopped.look.blocks))
+        };
+        assert_eq!(blocks(14.0), Some((StopReason::Budget, 1)));
+        assert_eq!(blocks(27.0), Some((StopReason::Budget, 2)));
+        assert_eq!(blocks(53.9), Some((StopReason::Budget, 3)));
     }
 
     #[test]

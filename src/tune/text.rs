@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 
 use super::{Finding, Verified};
 use crate::plan::Algorithm;
-use crate::results::show::page::{Align, Grid, paragraph};
+use crate::results::show::page::{Align, Grid, Page, WIDTH};
 use crate::results::show::{about_mebibytes, number::TimeUnit};
 
 /// A table for each collective and placement: the message size, the default's time, the algorithm with the greatest gain, and
 /// whether it becomes a rule.
 pub fn findings_text(findings: &[Finding], margin: f64) -> String {
-    let mut page = String::new();
+    let mut page = Page::new(WIDTH);
     for series in findings.chunk_by(|one, two| (one.collective, one.placement) == (two.collective, two.placement)) {
         let rules = series.iter().filter(|finding| finding.rule(margin).is_some()).count();
         let head =
             format!("{}, {}: {rules} of {} sizes have a rule", series[0].collective, series[0].placement, series.len());
-        paragraph(&mut page, &head, 2);
+        page.paragraph(&head, 2);
         let mut grid = Grid::new(vec![
             ("  MiB", Align::Right),
             ("default", Align::Right),
@@ -35,9 +35,9 @@ pub fn findings_text(findings: &[Finding], margin: f64) -> String {
                 rule.map_or("not known".to_owned(), |candidate| candidate.algorithm.to_string()),
             ]);
         }
-        grid.print(&mut page);
+        page.grid(&grid);
     }
-    page
+    page.into_text()
 }
 
 /// The findings as a JSON array, each with its `rule`, null where nothing is known.
@@ -73,9 +73,9 @@ pub fn verified_text(verified: &[Verified]) -> String {
             effect.to_string(),
         ]);
     }
-    let mut page = String::new();
-    grid.print(&mut page);
-    page
+    let mut page = Page::new(WIDTH);
+    page.grid(&grid);
+    page.into_text()
 }
 
 fn gain(estimate: f64, low: Option<f64>, high: Option<f64>) -> String {

@@ -24,12 +24,10 @@ pub fn agreement(comparison: &Compared<'_>, context: &Context) -> Option<Figure>
         let share = found.differing_elements as f64 / cell.elements as f64;
         let style = of_strategy(&cell.strategy);
         picture.area((0.0, y - 0.16), (share, y + 0.16), style.colour);
+        let error = found.max_backward_error.map_or(String::new(), |worst| format!(", backward error ≤ {worst:.1e}"));
         let (text, colour) = match (found.wrong_elements, found.differing_elements) {
-            (0, 0) => ("identical to the bit".to_owned(), BETTER),
-            (0, _) => {
-                let worst = found.max_relative_error_vs_exact;
-                (format!("{}, relative error ≤ {worst:.1e}", percent(share)), MUTED)
-            }
+            (0, 0) => (format!("identical to the bit{error}"), BETTER),
+            (0, _) => (format!("{}{error}", percent(share)), MUTED),
             (wrong, _) => (format!("WRONG in {} elements", grouped(wrong)), crate::style::WORSE),
         };
         if share < 0.45 {
@@ -41,7 +39,8 @@ pub fn agreement(comparison: &Compared<'_>, context: &Context) -> Option<Figure>
     let reference = first.verification.as_ref().map(|found| found.reference.clone()).unwrap_or_default();
     let caption = format!(
         "The number of {} elements that differ from the reference ({reference}) in any bit, and the largest \
-         relative error against the exact weighted mean; one untimed round of each strategy's fastest cell.",
+         error against the exact weighted mean, relative to Σ|wₖgₖ| / Σwₖ (backward error), as sums near 0 have large \
+         relative errors in any order; one untimed round of each strategy's fastest cell.",
         grouped(first.elements)
     );
     let caveats = vec![Caveat::LastBits];

@@ -114,6 +114,6 @@ fn figure(
          predicted exactly from the plan; {seen}. Each strategy is shown by its cell with the least memory.",
     );
     let caveats = caveats(comparisons, 2).into_iter().filter(|caveat| !caveat.is_about_times()).collect();
-    let (name, title) = (format!("memory-over-{slug}"), format!("Memory of an aggregator against {words}"));
+    let (name, title) = (format!("memory-over-{slug}"), format!("Memory of an aggregating rank against {words}"));
     Some(context.figure(&name, &title, picture, caption, caveats))
 }

@@ -99,6 +99,7 @@ pub fn made(comparisons: u64, variants: u64, blocks: u64, slower: f64) -> Result
                         differing_elements: if family == Family::Sharded { 0 } else { elements / 4 },
                         max_ulp: 3,
                         max_relative_error_vs_exact: 1e-6,
+                        max_backward_error: Some(6e-8),
                         wrong_elements: 0,
                         reference: "flat server, client order".into(),
                     }),

@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow};
 use gradshard::cost::platform::AWS_LAMBDA_S3;
 use gradshard::cost::{Functions, Measurements, Platform};
 use gradshard::experiment::Size;
+use gradshard::experiment::names::unknown;
 use gradshard::gradient::models;
 use gradshard::plan::strategies::{self, Strategy};
 
@@ -56,14 +57,14 @@ pub fn model(text: &str) -> Result<(String, u64), Failure> {
 }
 
 /// Finds the strategy with this name.
-pub fn strategy(name: &String) -> Result<&'static dyn Strategy, Failure> {
-    let known = strategies::names().join(", ");
-    strategies::find(name).ok_or_else(|| input(anyhow!("--strategy: unknown strategy {name:?}; known: {known}")))
+pub fn strategy(name: &str) -> Result<&'static dyn Strategy, Failure> {
+    let unknown = || unknown("strategy", name, &strategies::names());
+    strategies::find(name).ok_or_else(|| input(anyhow!("--strategy: {}", unknown())))
 }
 
 /// Finds the strategies with these names.
 pub fn strategies(names: &[String]) -> Result<Vec<&'static dyn Strategy>, Failure> {
-    names.iter().map(strategy).collect()
+    names.iter().map(|name| strategy(name)).collect()
 }
 
 /// Parses a flow: None for `whole`, else the bytes of a chunk.

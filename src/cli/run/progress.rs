@@ -5,16 +5,24 @@ use std::time::Instant;
 
 use gradshard::experiment::Repeat;
 use gradshard::job::Progress;
+use gradshard::job::duration::{JobTime, for_slurm, in_words};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Seconds between two log lines about the same comparison.
-const LOG_EVERY: f64 = 30.0;
+use super::whole_run::WholeRun;
+use crate::cli::tell;
+
+/// Least number of seconds between two log lines.
+const LOG_EVERY: f64 = 5.0;
+/// Least part of the whole run between two log lines, so that a log of hours stays short.
+const LOG_PART: f64 = 0.005;
 
 /// Shows the progress of a run on a bar, or as lines.
 pub struct Reporter {
     bar: Option<ProgressBar>,
-    comparisons: usize,
+    run: WholeRun,
     current: Current,
+    /// Begin of the comparison under way.
+    entered: Instant,
     logged: Instant,
     begun: Instant,
 }
@@ -36,7 +44,10 @@ impl Current {
     /// Seconds until the blocks or the time are used up, whichever comes first. The comparison ends earlier if its
     /// intervals become narrow enough.
     fn left(&self) -> f64 {
-        let blocks = self.seconds / self.done.max(1) as f64 * self.blocks.saturating_sub(self.done) as f64;
+        if self.done == 0 {
+            return self.max_seconds;
+        }
+        let blocks = self.seconds / self.done as f64 * self.blocks.saturating_sub(self.done) as f64;
         blocks.min(self.max_seconds - self.seconds).max(0.0)
     }
 
@@ -60,28 +71,45 @@ impl Reporter {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg}");
             ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Reporter { bar, comparisons: 0, current: Current::default(), logged: Instant::now(), begun: Instant::now() }
+        let now = Instant::now();
+        let (run, current) = (WholeRun::default(), Current::default());
+        Reporter { bar, run, current, entered: now, logged: now, begun: now }
+    }
+
+    /// Seconds until the end of the run at most, in words.
+    fn left(&self) -> String {
+        in_words(self.run.left(self.current.left()))
+    }
+
+    /// True if another log line is due.
+    fn is_due(&self) -> bool {
+        self.logged.elapsed().as_secs_f64() >= LOG_EVERY.max(LOG_PART * self.run.seconds())
     }
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| tell(text)),
+            None => tell(text),
         }
     }
 }
 
 impl Progress for Reporter {
-    fn begin(&mut self, comparisons: usize, cells: u64) {
-        self.comparisons = comparisons;
-        self.line(&format!("{cells} cells in {comparisons} comparison(s)"));
+    fn begin(&mut self, expected: &JobTime) {
+        self.run = WholeRun::new(expected);
+        let (cells, comparisons, seconds) = (expected.cells, expected.comparisons.len(), expected.seconds());
+        let (about, slurm) = (in_words(seconds), for_slurm(seconds));
+        self.line(&format!(
+            "{cells} cells in {comparisons} comparison(s), about {about} at most (Slurm: --time={slurm})"
+        ));
     }
 
     fn comparison(&mut self, index: u64, what: &str, cells: usize, repeat: &Repeat) {
-        let place = format!("[{}/{}]", index + 1, self.comparisons);
+        let place = format!("[{}/{}]", index + 1, self.run.comparisons());
         let Repeat { blocks, max_seconds, precision: target, .. } = *repeat;
-        self.logged = Instant::now();
-        self.line(&format!("{place} {what}: {cells} cells, {blocks} blocks or {max_seconds} s at most"));
+        self.run.enter();
+        self.entered = Instant::now();
+        self.line(&format!("{place} {what}: {cells} cells, at most {blocks} blocks or {max_seconds} s"));
         if let Some(bar) = &self.bar {
             bar.reset();
             bar.set_length(blocks);
@@ -90,21 +118,41 @@ impl Progress for Reporter {
         self.current = Current { place, blocks, max_seconds, target, ..Current::default() };
     }
 
+    fn warm_up(&mut self, strategy: &str) {
+        let (place, left) = (&self.current.place, self.left());
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("verifying {strategy}; whole run: {left} left at most")),
+            None if self.is_due() => {
+                let so_far = in_words(self.begun.elapsed().as_secs_f64());
+                tell(&format!("  {place} verifying {strategy}; whole run: {so_far}, {left} left at most"));
+                self.logged = Instant::now();
+            }
+            None => {}
+        }
+    }
+
     fn cell(&mut self, strategy: &str) {
         let Some(bar) = &self.bar else { return };
         let Current { blocks, done, .. } = self.current;
-        let (interval, left) = (self.current.interval(), self.current.left());
-        bar.set_message(format!("block {}/{blocks} {strategy}, {interval}, {left:.0} s left at most", done + 1));
+        let (interval, left) = (self.current.interval(), self.left());
+        bar.set_message(format!("block {}/{blocks} {strategy}, {interval}; whole run: {left} left at most", done + 1));
     }
 
     fn block(&mut self, done: u64, seconds: f64) {
+        if self.current.done == 0 {
+            self.run.prepared(self.entered.elapsed().as_secs_f64() - seconds);
+        }
         (self.current.done, self.current.seconds) = (done, seconds);
         match &self.bar {
             Some(bar) => bar.set_position(done),
-            None if self.logged.elapsed().as_secs_f64() >= LOG_EVERY => {
+            None if self.is_due() => {
                 self.logged = Instant::now();
-                let (blocks, interval, left) = (self.current.blocks, self.current.interval(), self.current.left());
-                eprintln!("  block {done}/{blocks}, {seconds:.0} s, {interval}, {left:.0} s left at most");
+                let Current { place, blocks, .. } = &self.current;
+                let (interval, left) = (self.current.interval(), self.left());
+                let so_far = in_words(self.begun.elapsed().as_secs_f64());
+                tell(&format!(
+                    "  {place} block {done}/{blocks}, {seconds:.0} s, {interval}; whole run: {so_far}, {left} left at most"
+                ));
             }
             None => {}
         }
@@ -142,6 +190,8 @@ mod tests {
         assert_eq!(current.left(), 15.0);
         current.max_seconds = 1000.0;
         assert_eq!(current.left(), 45.0);
+        assert_eq!(Current { done: 0, seconds: 0.0, ..current }.left(), 1000.0);
+        let mut current = Current { blocks: 100, ..Current::default() };
         (current.done, current.seconds, current.max_seconds) = (100, 50.0, 20.0);
         assert_eq!(current.left(), 0.0);
     }

@@ -12,7 +12,7 @@ use gradshard::job::{Stop, output_path};
 use gradshard::results::Running;
 
 use super::RunArgs;
-use crate::cli::{Failure, input};
+use crate::cli::{Failure, input, say};
 
 /// Runs the job to its end. The result file then has a row for every cell. A cell that the job died of is infeasible.
 pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
@@ -38,7 +38,7 @@ pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
         let child = launcher.command(&program, &arguments(resume)).spawn();
         let status = child
             .and_then(|child| attended(child, &request.stop))
-            .map_err(|error| input(anyhow!("--launch {}: {error}", launcher.text())))?;
+            .map_err(|error| input(anyhow!("--launch {}: {}", launcher.text(), launcher.not_started(&error))))?;
         let left = running.left();
         if status.success() {
             return Ok(());
@@ -49,7 +49,7 @@ pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
             return Err(Failure::Said(code.unwrap_or(1)));
         }
-        eprintln!("gradshard: the job ended ({status}) in cell {}; going on without it", left.unwrap_or_default());
+        say(&format!("the job ended ({status}) in cell {}; going on without it", left.unwrap_or_default()));
         died_of = left;
         resume = true;
     }

@@ -32,6 +32,19 @@ impl FileKind {
     }
 }
 
+/// Returns the advice for files of formats that are not read; None for others.
+fn remedy(pattern: &str) -> Option<&'static str> {
+    let extension = Path::new(pattern).extension()?.to_str()?.to_lowercase();
+    match extension.as_str() {
+        "npz" => Some("an npz archive holds several arrays; write each of them with numpy.save, as npy"),
+        "pt" | "pth" | "pkl" | "ckpt" => Some(
+            "a pickle of PyTorch may run code when it is read; convert it with safetensors.torch.save_file, and write \
+             \"source\": \"safetensors\"",
+        ),
+        _ => None,
+    }
+}
+
 /// Opens the gradients of the files that `pattern` denotes: a file, a directory (all its files with the kind's
 /// extensions) or a glob, relative to `base_dir`. Clients are numbered in byte order of the files' paths.
 ///
@@ -48,6 +61,9 @@ pub fn open_files(
         return Err(SourceError::Request(format!(
             "dataset \"{dataset}\" was given, but only an HDF5 file has datasets to choose from"
         )));
+    }
+    if let Some(remedy) = remedy(pattern) {
+        return Err(SourceError::Request(format!("\"{pattern}\": {remedy}")));
     }
     let (files, named) = find::files(pattern, base_dir, kind.extensions())?;
     Ok(match kind {

@@ -1,12 +1,14 @@
-//! The first lines of the page. They compare the best sharded strategy with the best tree in each comparison, and give
-//! the gradient sizes at which their order changes.
+//! The first lines of the page. They compare the best strategies of the families in each comparison, and give the
+//! gradient sizes at which the order of sharding and the others changes.
 
 use std::collections::BTreeMap;
 
 use super::number::about;
-use super::page::{paragraph, printable};
+use super::page::{Page, printable};
 use super::view::View;
 use crate::plan::Family;
+use crate::results::ResultFile;
+use crate::results::advice::{Advice, Answered};
 use crate::results::contest::{Contest, contests, spoken};
 use crate::stats::{Crossover, SizedRatio, crossovers};
 
@@ -24,20 +26,47 @@ pub fn sentences(contests: &[Contest<'_>]) -> Vec<String> {
     said
 }
 
-/// Appends the answers, one paragraph each. With several jobs, the answers are those of the pooled ratios.
-pub fn answer(page: &mut String, view: &View<'_>) {
+/// The comparisons of a view. With several jobs, their ratios are the pooled ones.
+fn contests_of<'v>(view: &'v View<'_>) -> Vec<Contest<'v>> {
     let mut contests = contests(view.file());
     for contest in &mut contests {
         contest.jobs = view.jobs(contest.number);
         let transport = contest.cells.first().and_then(|cell| view.transport(cell));
         contest.facts.extend(transport.map(printable));
     }
-    for sentence in sentences(&contests) {
-        paragraph(page, &sentence, 2);
+    contests
+}
+
+/// Appends the answers, one paragraph each.
+pub(super) fn answer(page: &mut Page, view: &View<'_>) {
+    for sentence in sentences(&contests_of(view)) {
+        page.paragraph(&sentence, 2);
     }
 }
 
-/// Sentences on the gradient sizes at which the order of the best sharded strategy and the best tree changes.
+/// The answers alone, as text.
+pub fn answers(file: &ResultFile, width: usize) -> String {
+    let mut page = Page::new(width);
+    answer(&mut page, &View::of(file));
+    page.into_text()
+}
+
+/// The advice of each comparison.
+pub fn advice_of(file: &ResultFile) -> Vec<Advice> {
+    answered(&View::of(file)).into_iter().map(|(_, answered)| answered.advice).collect()
+}
+
+/// Each comparison of a view with its answer.
+pub(super) fn answered<'v>(view: &'v View<'_>) -> Vec<(Contest<'v>, Answered)> {
+    let with_answer = |contest: Contest<'v>| {
+        let answered = contest.answered();
+        (contest, answered)
+    };
+    contests_of(view).into_iter().map(with_answer).collect()
+}
+
+/// Sentences on the gradient sizes at which the order of the best sharded strategy and the best tree or single server
+/// changes.
 fn order_by_size(facts: &[String], contests: &[&Contest<'_>]) -> Vec<String> {
     let mut ratios: Vec<SizedRatio> = contests.iter().filter_map(|contest| contest.sharded_to_tree()).collect();
     ratios.sort_by(|one, other| one.size.total_cmp(&other.size));
@@ -45,20 +74,23 @@ fn order_by_size(facts: &[String], contests: &[&Contest<'_>]) -> Vec<String> {
     ratios.dedup_by(|one, other| one.size == other.size);
     let [first, .., last] = ratios.as_slice() else { return Vec::new() };
     let of = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
+    let is_server = |contest: &&Contest<'_>| contest.best_rooted().is_some_and(|cell| cell.family == Family::Server);
+    let rooted = if contests.iter().any(is_server) { "tree or single server" } else { spoken(Family::Tree) };
     match crossovers(&ratios) {
         Err(error) => vec![format!("Crossover{of}: {error}")],
         Ok(found) if found.is_empty() => {
-            let winner = if first.estimate < 1.0 || last.estimate < 1.0 { Family::Sharded } else { Family::Tree };
+            let sharded = first.estimate < 1.0 || last.estimate < 1.0;
+            let winner = if sharded { spoken(Family::Sharded) } else { rooted };
             let (low, high) = (about(first.size), about(last.size));
-            vec![format!("No crossover{of} from {low} to {high} MiB: the best {} is ahead throughout.", spoken(winner))]
+            vec![format!("No crossover{of} from {low} to {high} MiB: the best {winner} is ahead throughout.")]
         }
-        Ok(found) => found.iter().map(|crossover| change(crossover, &of, (first.size, last.size))).collect(),
+        Ok(found) => found.iter().map(|crossover| change(crossover, &of, rooted, (first.size, last.size))).collect(),
     }
 }
 
-fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String {
-    let (below, above) =
-        if crossover.first_wins_below { (Family::Sharded, Family::Tree) } else { (Family::Tree, Family::Sharded) };
+fn change(crossover: &Crossover, of: &str, rooted: &str, (least, most): (f64, f64)) -> String {
+    let sharded = spoken(Family::Sharded);
+    let (below, above) = if crossover.first_wins_below { (sharded, rooted) } else { (rooted, sharded) };
     let low = crossover.low.map_or(format!("below {}", about(least)), about);
     let high = crossover.high.map_or(format!("above {}", about(most)), about);
     let size = about(crossover.size);
@@ -70,26 +102,24 @@ fn change(crossover: &Crossover, of: &str, (least, most): (f64, f64)) -> String 
         );
     }
     format!(
-        "Crossover{of} at {size} MiB [{low}, {high}]: below it the best {} is ahead, above it the best {}.",
-        spoken(below),
-        spoken(above)
+        "Crossover{of} at {size} MiB [{low}, {high}]: below it the best {below} is ahead, above it the best {above}."
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::Environment;
     use crate::results::row::{CellRow, RatioRow, Status};
+    use crate::results::show::page::WIDTH;
     use crate::results::show::samples;
     use crate::results::show::warnings::unsettled;
-    use crate::results::{Environment, ResultFile};
     use crate::stats::Verdict;
+    use crate::stats::interference::Interference;
 
     fn said(file: &ResultFile) -> String {
-        let mut page = String::new();
-        answer(&mut page, &View::of(file));
         // Joins wrapped lines, so the width does not matter.
-        page.replace("\n  ", " ")
+        answers(file, WIDTH).replace("\n  ", " ")
     }
 
     /// A file with one comparison for each pair of elements and ratio. The ratio is the time of the best tree divided
@@ -198,6 +228,87 @@ mod tests {
         );
     }
 
+    /// 72 % of the cores is more than the estimate bears, 12 % is not. The disturbance of a cell that the answer does not
+    /// compare does not count.
+    #[test]
+    fn an_answer_of_a_disturbed_machine_is_not_established() {
+        let mut two = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        for cell in &mut two.cells {
+            (cell.interference, cell.other_load) = (Some(Interference::OtherLoad), Some(0.12));
+        }
+        assert!(said(&two).contains(": shard. sharded-direct is fastest"), "{}", said(&two));
+        assert_eq!(advice_of(&two), [Advice::Shard]);
+        two.cells.iter_mut().for_each(|cell| cell.other_load = Some(0.72));
+        let expected = "of-262144: not established: the machine was disturbed (other programs or the host took 72 % of a \
+                        node's cores). sharded-direct or tree-lambda-fl, the best tree: 1.52× [1.38, 1.67]\n";
+        assert_eq!(said(&two), expected);
+        assert_eq!(advice_of(&two), [Advice::NotEstablished]);
+        // 1 − (1 − 0.2)² = 36 % of the pairs are hit; beside a quiet cell 20 % are.
+        for cell in &mut two.cells {
+            (cell.interference, cell.other_load) = (Some(Interference::OffCore), Some(0.0));
+            cell.disturbed_samples = Some(0.2);
+        }
+        assert_eq!(advice_of(&two), [Advice::NotEstablished]);
+        (two.cells[0].interference, two.cells[0].disturbed_samples) = (None, Some(0.0));
+        assert_eq!(advice_of(&two), [Advice::Shard]);
+        two.cells[1].interference = None;
+        let third = CellRow {
+            cell: 2,
+            median_s: Some(3.0),
+            interference: Some(Interference::OffCore),
+            disturbed_samples: Some(1.0),
+            ..two.cells[0].clone()
+        };
+        two.push(third, vec![], vec![]);
+        assert_eq!(advice_of(&two), [Advice::Shard]);
+    }
+
+    /// A single server is neither sharded nor a tree.
+    #[test]
+    fn an_ordinary_server_that_is_fastest_is_kept() {
+        let mut three = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        let server = CellRow {
+            cell: 2,
+            strategy: "tree-central".into(),
+            family: Family::Server,
+            median_s: Some(0.5),
+            ..three.cells[0].clone()
+        };
+        three.push(server, vec![], vec![]);
+        let against = |cell, estimate| RatioRow { cell, baseline: 2, estimate, ..three.ratios[0].clone() };
+        three.ratios = vec![against(0, 2.0), against(1, 3.04)];
+        let expected = "of-262144: keep one server. tree-central is fastest: 2.00× [1.38, 1.67] faster than sharded-direct, the \
+                        best sharded strategy; tree-lambda-fl, the best tree, takes 3.04× [1.38, 1.67] as long\n";
+        assert_eq!(said(&three), expected);
+        assert_eq!(advice_of(&three), [Advice::KeepOneServer]);
+        // Second to a sharded strategy it is the rival, as it is faster than the tree.
+        three.cells[2].median_s = Some(1.1);
+        three.ratios = vec![
+            RatioRow { cell: 2, baseline: 0, estimate: 1.1, ..three.ratios[0].clone() },
+            RatioRow { cell: 1, baseline: 0, estimate: 1.52, ..three.ratios[0].clone() },
+        ];
+        assert!(
+            said(&three).contains(
+                "shard. sharded-direct is fastest: 1.10× [1.38, 1.67] faster than tree-central, the best \
+                                       single server\n"
+            ),
+            "{}",
+            said(&three)
+        );
+    }
+
+    /// A rank that hosts two aggregators of 10.7 MiB needs 21.3 MiB.
+    #[test]
+    fn memory_is_that_of_the_rank() {
+        let mut two = file(&[(1 << 18, 1.52)], Verdict::Slower);
+        (two.cells[0].aggregator.result, two.cells[0].aggregating_bytes) = (10 << 20, 20 << 20);
+        (two.cells[1].aggregator.result, two.cells[1].aggregating_bytes) = (40 << 20, 40 << 20);
+        let text = said(&two);
+        assert!(text.contains("; its rank needs 20.0 MiB, the other's 40.0 MiB\n"), "{text}");
+        two.cells[1].aggregating_bytes = 20 << 20;
+        assert!(!said(&two).contains("MiB"), "{}", said(&two));
+    }
+
     /// Cells of different ends are never compared, even if they ran in the same blocks.
     #[test]
     fn each_end_has_an_answer_of_its_own() {
@@ -233,9 +344,9 @@ mod tests {
     fn memory_of_samples_and_drift_are_warned_of() {
         let mut file = samples::file();
         let warned = |file: &ResultFile| {
-            let mut page = String::new();
+            let mut page = Page::new(WIDTH);
             unsettled(&mut page, file);
-            page
+            page.into_text()
         };
         assert_eq!(warned(&file), "");
         // The threshold for ten samples is 1.96 / √10 = 0.62.
@@ -248,6 +359,6 @@ mod tests {
         // A failed cell shows no times, so it needs no warning.
         file.cells[3].drifts = true;
         assert!(!warned(&file).contains("cell 3"));
-        assert!(warned(&file).lines().all(|line| line.chars().count() <= super::super::page::WIDTH));
+        assert!(warned(&file).lines().all(|line| line.chars().count() <= WIDTH));
     }
 }

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::page::paragraph;
+use super::page::Page;
 use crate::results::guidelines::{Findings, Outcome, Tested};
 
 /// Text: the number of violations, each violation, then the undecided, kept and missing guidelines.
-pub fn guidelines_text(path: &Path, findings: &Findings) -> String {
-    let mut page = String::new();
+pub fn guidelines_text(path: &Path, findings: &Findings, width: usize) -> String {
+    let mut page = Page::new(width);
     let of = |outcome| findings.tested.iter().filter(move |tested| tested.outcome == outcome);
     let count = |outcome| of(outcome).count();
     let headline = format!(
@@ -20,15 +20,15 @@ pub fn guidelines_text(path: &Path, findings: &Findings) -> String {
         count(Outcome::Undecided),
         count(Outcome::Kept)
     );
-    paragraph(&mut page, &headline, 2);
+    page.paragraph(&headline, 2);
     let sections = [(Outcome::Violated, "! VIOLATED"), (Outcome::Undecided, "undecided"), (Outcome::Kept, "kept")];
     for (outcome, word) in sections {
-        of(outcome).for_each(|tested| paragraph(&mut page, &format!("{word}: {}", sentence(tested)), 4));
+        of(outcome).for_each(|tested| page.paragraph(&format!("{word}: {}", sentence(tested)), 4));
     }
     for missing in &findings.missing {
-        paragraph(&mut page, &format!("not tested: {missing}"), 4);
+        page.paragraph(&format!("not tested: {missing}"), 4);
     }
-    page
+    page.into_text()
 }
 
 fn sentence(tested: &Tested) -> String {
@@ -65,6 +65,7 @@ pub fn guidelines_json(path: &Path, findings: &Findings) -> serde_json::Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::show::page::WIDTH;
 
     fn findings() -> Findings {
         let tested = Tested {
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn violations_come_first_with_ratio_and_interval() {
-        let text = guidelines_text(Path::new("r.h5"), &findings());
+        let text = guidelines_text(Path::new("r.h5"), &findings(), WIDTH);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("r.h5: 2 guidelines tested: 1 violated, 1 undecided, 0 kept"), "{text}");
         assert!(

@@ -4,12 +4,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::answer::answered;
+use super::view::View;
 use crate::results::ResultFile;
+use crate::results::advice::Answered;
 use crate::results::row::{CellRow, MemoryRow};
 
 /// One object and a line feed. The object has `file`, `schema_version`, `gradshard_version`, `created`,
-/// `experiment` (its name or null), `experiment_sha256`, `environment`, `jobs`, `cells`, `ratios` and `pooled_ratios`
+/// `experiment` (its name or null), `experiment_sha256`, `environment`, `jobs`, `answers`, `cells`, `ratios` and `pooled_ratios`
 /// (rows of [`RatioRow`](crate::results::row::RatioRow) and [`PooledRow`](crate::results::job_row::PooledRow)).
+///
+/// `answers` has one object for each comparison and end: `comparison`, `of` (what distinguishes it from others), `advice`
+/// (an [`Advice`](crate::results::advice::Advice)) and `sentence`.
 ///
 /// A cell has the fields of [`CellRow`]. Its `memory.predicted` and `memory.tracked` hold the purposes and their
 /// `total`, and the kernel's figures are beside them. Missing values, NaN and infinities are null.
@@ -18,6 +24,14 @@ use crate::results::row::{CellRow, MemoryRow};
 /// The errors of serialisation.
 pub fn json(file: &ResultFile, path: &Path) -> serde_json::Result<String> {
     let cells = file.cells.iter().map(cell).collect::<serde_json::Result<Vec<Value>>>()?;
+    let view = View::of(file);
+    let answers: Vec<Value> = answered(&view)
+        .into_iter()
+        .map(|(contest, Answered { advice, sentence })| {
+            let comparison = contest.cells.first().map(|cell| view.comparison(cell));
+            json!({"comparison": comparison, "of": contest.title(), "advice": advice, "sentence": sentence})
+        })
+        .collect();
     let object = json!({
         "file": path.to_string_lossy(),
         "schema_version": file.schema_version,
@@ -27,6 +41,7 @@ pub fn json(file: &ResultFile, path: &Path) -> serde_json::Result<String> {
         "experiment_sha256": file.experiment_sha256,
         "environment": file.environment,
         "jobs": file.jobs,
+        "answers": answers,
         "cells": cells,
         "ratios": file.ratios,
         "pooled_ratios": file.pooled_ratios,
@@ -69,7 +84,8 @@ mod tests {
         assert!(out.ends_with("}\n"));
         let object: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(object["file"], "dir/results.h5");
-        assert_eq!(object["schema_version"], 6);
+        assert_eq!(object["schema_version"], 7);
+        assert_eq!(object["answers"][0]["advice"], "not-compared");
         assert_eq!(object["cells"][0]["limit_part"], "memory");
         assert_eq!(object["experiment"], "first-look");
         assert_eq!(object["environment"]["ranks_per_node"], 2);
@@ -81,7 +97,7 @@ mod tests {
         );
         assert_eq!(
             cells[1]["verification"],
-            json!({"differing_elements": 7, "max_ulp": 2, "max_relative_error_vs_exact": 2e-7, "wrong_elements": 0, "reference": "flat server"})
+            json!({"differing_elements": 7, "max_ulp": 2, "max_relative_error_vs_exact": 2e-7, "max_backward_error": 3e-8, "wrong_elements": 0, "reference": "flat server"})
         );
         assert_eq!((&cells[2]["verification"], &cells[2]["median_s"]), (&Value::Null, &Value::Null));
         assert_eq!((&cells[2]["status"], &cells[0]["reason"]), (&json!("infeasible"), &json!("")));

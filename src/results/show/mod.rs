@@ -1,22 +1,25 @@
 //! Shows a result file to people (a text table) and programs (JSON, CSV).
 
 mod answer;
+mod columns;
 mod csv;
 mod guidelines;
 mod json;
 pub mod number;
 pub mod page;
 pub mod scaling;
+mod side_by_side;
 mod table;
 mod view;
 mod warnings;
 
-pub use answer::sentences;
-pub use csv::csv;
+pub use answer::{advice_of, answers, sentences};
+pub use csv::{csv, samples_csv};
 pub use guidelines::{guidelines_json, guidelines_text};
 pub use json::json;
 pub use number::{about, about_mebibytes};
-pub use page::printable;
+pub use page::{WIDTH, printable};
+pub use side_by_side::side_by_side;
 pub use table::table;
 
 #[cfg(test)]

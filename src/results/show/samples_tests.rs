@@ -38,7 +38,14 @@ fn timed(mut row: CellRow, median: f64, interval: Option<(f64, f64)>) -> CellRow
 
 fn verified(differing_elements: u64, max_ulp: u64, max_relative_error_vs_exact: f64) -> Option<VerificationRow> {
     let reference = "flat server".to_owned();
-    Some(VerificationRow { differing_elements, max_ulp, max_relative_error_vs_exact, wrong_elements: 0, reference })
+    Some(VerificationRow {
+        differing_elements,
+        max_ulp,
+        max_relative_error_vs_exact,
+        max_backward_error: Some(3e-8),
+        wrong_elements: 0,
+        reference,
+    })
 }
 
 /// A file of jobs that timed `sharded-direct` and `tree-central` in 20 blocks with these seconds, each on its number of

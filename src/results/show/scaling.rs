@@ -11,7 +11,7 @@
 use serde::Serialize;
 
 use super::number::{TimeUnit, about, mebibytes};
-use super::page::{Align, Grid, paragraph, printable};
+use super::page::{Align, Grid, Page, printable};
 use crate::gradient::Dtype;
 use crate::plan::{Caches, Ready};
 use crate::results::ResultFile;
@@ -198,19 +198,19 @@ fn kind(points: &[ScalingPoint]) -> Scaling {
 }
 
 /// The series as a page of text.
-pub fn scaling(file: &ResultFile) -> String {
+pub fn scaling(file: &ResultFile, width: usize) -> String {
     let all = series(file);
-    let mut page = String::new();
+    let mut page = Page::new(width);
     if all.is_empty() {
         let text = "every strategy of this file was measured on one number of nodes only: gradshard run --nodes 1,2,4, \
                     \"nodes\" in the experiment, or gradshard merge of several jobs' files";
-        paragraph(&mut page, text, 0);
-        return page;
+        page.paragraph(text, 0);
+        return page.into_text();
     }
     let heading = |one: &Series| (one.model.clone(), one.dtype, one.terms.clone(), one.kind);
     for (at, shared) in distinct(all.iter().map(heading)).into_iter().enumerate() {
         if at > 0 {
-            page.push('\n');
+            page.gap();
         }
         let (model, dtype, terms, kind) = &shared;
         let kind = match kind {
@@ -218,21 +218,21 @@ pub fn scaling(file: &ResultFile) -> String {
             Scaling::Weak => "weak scaling (N·|θ| in proportion to the nodes)",
             Scaling::Mixed => "N·|θ| neither the same nor in proportion to the nodes",
         };
-        paragraph(&mut page, &format!("{}, {dtype}, {terms}: {kind}", printable(model)), 2);
+        page.paragraph(&format!("{}, {dtype}, {terms}: {kind}", printable(model)), 2);
         let numbers = ["flow", "nodes", "ranks", "N", "M", "MiB", "median", "efficiency", "limit"];
         let columns = [("  strategy", Align::Left)].into_iter().chain(numbers.map(|name| (name, Align::Right)));
         let mut grid = Grid::new(columns.collect());
         for one in all.iter().filter(|one| heading(one) == shared) {
             one.points.iter().enumerate().for_each(|(index, point)| grid.push(line(one, point, index == 0)));
         }
-        grid.print(&mut page);
+        page.grid(&grid);
     }
-    page.push('\n');
+    page.gap();
     let text = "efficiency: elements N·|θ| summed per second and node, divided by that on the fewest nodes; \
                 brackets: from the ends of both medians' 95 % intervals. limit: the least time that the busiest memory system or \
                 wire allows, divided by the median.";
-    paragraph(&mut page, text, 0);
-    page
+    page.paragraph(text, 0);
+    page.into_text()
 }
 
 fn line(series: &Series, point: &ScalingPoint, first: bool) -> Vec<String> {
@@ -266,6 +266,7 @@ fn line(series: &Series, point: &ScalingPoint, first: bool) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::results::Environment;
+    use crate::results::show::page::WIDTH;
 
     fn cell(nodes: u64, clients: u64, elements: u64, median: Option<f64>) -> CellRow {
         CellRow {
@@ -311,7 +312,7 @@ mod tests {
         assert_eq!(all[0].kind, Scaling::Weak);
         let found: Vec<Option<f64>> = all[0].points.iter().map(|point| point.efficiency).collect();
         assert_eq!(found, [Some(1.0), Some(0.8), None]);
-        let page = scaling(&file(vec![cell(2, 4, 100, Some(8.0)), cell(8, 16, 100, None)]));
+        let page = scaling(&file(vec![cell(2, 4, 100, Some(8.0)), cell(8, 16, 100, None)]), WIDTH);
         assert!(page.contains("weak scaling") && page.contains("infeasible"), "{page}");
     }
 
@@ -331,13 +332,13 @@ mod tests {
     fn one_number_of_nodes_is_no_series() {
         let only = file(vec![cell(4, 20, 100, Some(4.0))]);
         assert!(series(&only).is_empty());
-        assert!(scaling(&only).contains("one number of nodes only"));
+        assert!(scaling(&only, WIDTH).contains("one number of nodes only"));
     }
 
     #[test]
     fn fits_the_page() {
-        let page = scaling(&file(vec![cell(1, 20, 100, Some(8.0)), cell(2, 20, 100, Some(5.0))]));
+        let page = scaling(&file(vec![cell(1, 20, 100, Some(8.0)), cell(2, 20, 100, Some(5.0))]), WIDTH);
         println!("{page}");
-        assert!(page.lines().all(|line| line.chars().count() <= super::super::page::WIDTH), "{page}");
+        assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");
     }
 }

@@ -11,7 +11,7 @@ use crate::memory::KernelMemory;
 use crate::results::ResultFile;
 use crate::results::pooled::Point;
 use crate::results::row::{CellRow, RatioRow, Status, VerificationRow};
-use crate::stats::{Alpha, pool};
+use crate::stats::{Alpha, Tails, pool, summarise};
 
 /// The rows of a page.
 pub struct View<'f> {
@@ -21,6 +21,8 @@ pub struct View<'f> {
     points: Vec<Point>,
     /// Number of jobs of each comparison that has several.
     jobs: BTreeMap<u64, u64>,
+    /// Fast and slow ends of the samples of each cell that was timed, by comparison of the view and cell.
+    tails: BTreeMap<(u64, u64), Tails>,
 }
 
 impl<'f> View<'f> {
@@ -31,13 +33,24 @@ impl<'f> View<'f> {
         let place = |point: &Point| points.iter().position(|other| other == point).unwrap_or_default() as u64;
         let number = |comparison: u64, point: u64| comparison.saturating_mul(points.len() as u64).saturating_add(point);
         let mut of_cell: BTreeMap<(u64, u64), Vec<&CellRow>> = BTreeMap::new();
+        let mut seconds: BTreeMap<(u64, u64), Vec<f64>> = BTreeMap::new();
         for cell in &file.cells {
             let comparison = number(cell.comparison, place(&Point::of(file, cell)));
             of_cell.entry((comparison, cell.cell)).or_default().push(cell);
         }
+        let numbers: BTreeMap<(u64, u64), u64> = of_cell
+            .iter()
+            .flat_map(|((number, _), rows)| rows.iter().map(move |row| ((row.job, row.cell), *number)))
+            .collect();
+        for sample in file.samples.iter().filter(|sample| sample.is_valid()) {
+            if let Some(number) = numbers.get(&(sample.job, sample.cell)) {
+                seconds.entry((*number, sample.cell)).or_default().push(sample.seconds);
+            }
+        }
+        let tails = seconds.into_iter().filter_map(|(cell, seconds)| Some((cell, Tails::of(&seconds)?))).collect();
         let is_single = points.len() < 2 && of_cell.values().all(|rows| rows.len() < 2);
         if is_single {
-            return View { file: Cow::Borrowed(file), points, jobs: BTreeMap::new() };
+            return View { file: Cow::Borrowed(file), points, jobs: BTreeMap::new(), tails };
         }
         let mut jobs: BTreeMap<u64, u64> = BTreeMap::new();
         for ((comparison, _), rows) in of_cell.iter().filter(|(_, rows)| rows.len() > 1) {
@@ -75,7 +88,7 @@ impl<'f> View<'f> {
         }
         let cells: Vec<CellRow> = cells.collect();
         let whole = ResultFile { cells, ratios, samples: Vec::new(), memory_ranks: Vec::new(), ..file.clone() };
-        View { file: Cow::Owned(whole), points, jobs }
+        View { file: Cow::Owned(whole), points, jobs, tails }
     }
 
     /// The pooled rows. Jobs of different sizes have different numbers of comparisons.
@@ -86,6 +99,18 @@ impl<'f> View<'f> {
     /// The comparison of the experiment that a cell of the view belongs to.
     pub fn comparison(&self, cell: &CellRow) -> u64 {
         cell.comparison / self.points.len().max(1) as u64
+    }
+
+    /// The number in the view of the comparison that a cell of `file`, of which this is the view, belongs to.
+    pub fn number(&self, file: &ResultFile, cell: &CellRow) -> u64 {
+        let point = Point::of(file, cell);
+        let place = self.points.iter().position(|other| *other == point).unwrap_or_default() as u64;
+        cell.comparison.saturating_mul(self.points.len() as u64).saturating_add(place)
+    }
+
+    /// The least time and the 99th percentile of a cell of the view, over all of its jobs; None if it was not timed.
+    pub fn tails(&self, cell: &CellRow) -> Option<Tails> {
+        self.tails.get(&(cell.comparison, cell.cell)).copied()
     }
 
     /// Number of jobs that a comparison of the view is pooled over; None for a single job.
@@ -105,7 +130,7 @@ impl<'f> View<'f> {
 }
 
 /// Combines the rows of one cell from several jobs: the geometric mean of the times over the jobs in which it is ok,
-/// the greatest memory and errors, and the worst status.
+/// the greatest memory and errors, the worst status, and the disturbance of the job in the middle.
 fn together(rows: &[&CellRow]) -> CellRow {
     let (Some(worst), true) = (rows.iter().max_by_key(|cell| cell.status), rows.len() > 1) else {
         return rows.first().map(|row| (*row).clone()).unwrap_or_default();
@@ -118,6 +143,11 @@ fn together(rows: &[&CellRow]) -> CellRow {
     let median = mean(|row| row.median_s);
     let greatest = |value: fn(&CellRow) -> Option<f64>| rows.iter().filter_map(|row| value(row)).reduce(f64::max);
     let stopped = well.first().and_then(|row| row.stopped);
+    let middle = |value: fn(&CellRow) -> Option<f64>| {
+        let values: Vec<f64> = rows.iter().filter_map(|row| value(row)).collect();
+        summarise(&values).map(|summary| summary.median)
+    };
+    let disturbed: Vec<_> = rows.iter().filter_map(|row| row.interference).collect();
     CellRow {
         median_s: median.map(|median| median.estimate),
         ci_low_s: median.and_then(|median| median.interval).map(|interval| interval.low),
@@ -131,6 +161,9 @@ fn together(rows: &[&CellRow]) -> CellRow {
         kernel: rows.iter().filter_map(|row| row.kernel).max_by_key(|seen: &KernelMemory| seen.round),
         library_bytes: greatest(|row| row.library_bytes),
         group_peak_bytes: greatest(|row| row.group_peak_bytes),
+        other_load: middle(|row| row.other_load),
+        disturbed_samples: middle(|row| row.disturbed_samples),
+        interference: disturbed.first().copied().filter(|_| 2 * disturbed.len() > rows.len()),
         verification: verification(rows),
         reason: if worst.status == Status::Ok { String::new() } else { format!("job {}: {}", worst.job, worst.reason) },
         ..(**worst).clone()
@@ -143,6 +176,7 @@ fn verification(rows: &[&CellRow]) -> Option<VerificationRow> {
         differing_elements: one.differing_elements.max(other.differing_elements),
         max_ulp: one.max_ulp.max(other.max_ulp),
         max_relative_error_vs_exact: one.max_relative_error_vs_exact.max(other.max_relative_error_vs_exact),
+        max_backward_error: one.max_backward_error.zip(other.max_backward_error).map(|(one, other)| one.max(other)),
         wrong_elements: one.wrong_elements.max(other.wrong_elements),
         reference: one.reference,
     })
@@ -153,7 +187,7 @@ mod tests {
     use super::*;
     use crate::results::pooled::pooled_ratios;
     use crate::results::show::samples;
-    use crate::results::show::table;
+    use crate::results::show::{WIDTH, table};
 
     #[test]
     fn one_job_is_shown_as_it_is() {
@@ -179,7 +213,7 @@ mod tests {
         assert_eq!(ratios.len(), 1, "the jobs' own ratios are left out: {ratios:?}");
         near(Some(ratios[0].estimate), 3.0);
         assert_eq!(view.jobs(rows[0].comparison), Some(2));
-        let page = table(&file);
+        let page = table(&file, WIDTH);
         assert!(page.contains("undecided after 2 jobs. ") && page.contains("3.00× ["), "{page}");
         assert!(page.contains("jobs 2"), "{page}");
     }
@@ -187,7 +221,7 @@ mod tests {
     #[test]
     fn jobs_of_other_sizes_are_rows_of_one_table_with_a_column() {
         let file = samples::jobs(&[[2.0, 4.0], [1.0, 2.0], [0.5, 1.0]], &[1, 2, 4]);
-        let page = table(&file);
+        let page = table(&file, WIDTH);
         let header = page.lines().find(|line| line.starts_with("  strategy")).unwrap_or_else(|| panic!("{page}"));
         assert!(header.contains(" nodes "), "{page}");
         assert_eq!(page.lines().filter(|line| line.starts_with("  strategy")).count(), 1, "{page}");
@@ -203,7 +237,7 @@ mod tests {
         let mut file = samples::jobs(&[[2.0, 4.0], [1.0, 2.0]], &[2, 2]);
         file.jobs[1].transport = "MPICH 4.0".into();
         file.pooled_ratios = pooled_ratios(&file);
-        let page = table(&file);
+        let page = table(&file, WIDTH);
         assert!(page.contains("MPICH 4.0: shard. sharded-direct is fastest"), "{page}");
         assert!(!page.contains("jobs 2,"), "{page}");
     }

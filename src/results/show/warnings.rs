@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::number::gigabytes;
-use super::page::{paragraph, printable};
+use super::page::{Page, printable};
 use crate::results::ResultFile;
 use crate::results::host::{HostDependence, host_dependences};
 use crate::results::row::{CellRow, Status};
@@ -17,7 +17,7 @@ const ENOUGH_JOBS: usize = 5;
 const ENOUGH_HOURS: f64 = 2.0;
 
 /// Appends all warnings.
-pub fn warnings(page: &mut String, file: &ResultFile) {
+pub fn warnings(page: &mut Page, file: &ResultFile) {
     unsettled(page, file);
     interference(page, file);
     jobs(page, file);
@@ -26,7 +26,7 @@ pub fn warnings(page: &mut String, file: &ResultFile) {
 }
 
 /// Appends a line for cells whose samples are autocorrelated, one for cells with a long warm-up, and one for cells that drift.
-pub(super) fn unsettled(page: &mut String, file: &ResultFile) {
+pub(super) fn unsettled(page: &mut Page, file: &ResultFile) {
     let cells = || file.cells.iter().filter(|cell| cell.status == Status::Ok);
     let remembers = |cell: &&CellRow| cell.lag1_autocorrelation.is_some_and(|lag1| lag1 > threshold(cell.samples));
     let remembering: Vec<&CellRow> = cells().filter(remembers).collect();
@@ -36,7 +36,7 @@ pub(super) fn unsettled(page: &mut String, file: &ResultFile) {
              independent one; intervals are wider accordingly.",
             listed(&remembering)
         );
-        paragraph(page, &text, 2);
+        page.paragraph(&text, 2);
     }
     let most = |cell: &&CellRow| LONG_WARM_UP * cell.warm_up_samples as f64 > cell.samples as f64 && !cell.drifts;
     let warming: Vec<&CellRow> = cells().filter(most).collect();
@@ -48,12 +48,12 @@ pub(super) fn unsettled(page: &mut String, file: &ResultFile) {
             longest.samples,
             longest.cell
         );
-        paragraph(page, &text, 2);
+        page.paragraph(&text, 2);
     }
     let drifting: Vec<&CellRow> = cells().filter(|cell| cell.drifts).collect();
     if !drifting.is_empty() {
         let text = format!("! DRIFT: samples of {} had not settled by the middle of them.", listed(&drifting));
-        paragraph(page, &text, 2);
+        page.paragraph(&text, 2);
     }
 }
 
@@ -68,8 +68,8 @@ fn listed(cells: &[&CellRow]) -> String {
 }
 
 /// Appends a line for each comparison that was disturbed too much to be reliable: the number of disturbed cells, and
-/// the disturbance of the cell with the most disturbed samples.
-fn interference(page: &mut String, file: &ResultFile) {
+/// the disturbance of the cell that is disturbed most.
+fn interference(page: &mut Page, file: &ResultFile) {
     let mut comparisons: BTreeMap<u64, (usize, Vec<&CellRow>)> = BTreeMap::new();
     for cell in file.cells.iter().filter(|cell| cell.status == Status::Ok) {
         let (all, disturbed) = comparisons.entry(cell.comparison).or_default();
@@ -79,20 +79,20 @@ fn interference(page: &mut String, file: &ResultFile) {
         }
     }
     for (comparison, (all, disturbed)) in comparisons {
-        let share = |cell: &&&CellRow| cell.disturbed_samples.unwrap_or(0.0);
-        let Some(worst) = disturbed.iter().max_by(|one, other| share(one).total_cmp(&share(other))) else { continue };
+        let worst = disturbed.iter().max_by(|one, other| one.disturbed_share().total_cmp(&other.disturbed_share()));
+        let Some(worst) = worst else { continue };
         let text = format!(
             "! INTERFERENCE: comparison {comparison}, {} of {all} cells: {} (cell {}). Measure it again on a quiet machine.",
             disturbed.len(),
             worst.disturbance().unwrap_or_default(),
             worst.cell
         );
-        paragraph(page, &text, 2);
+        page.paragraph(&text, 2);
     }
 }
 
 /// Appends a line for each set of repeated jobs that are too few, or too close together, to stand for other hours.
-fn jobs(page: &mut String, file: &ResultFile) {
+fn jobs(page: &mut Page, file: &ResultFile) {
     let mut sets: BTreeMap<(u64, u64, &str), Vec<f64>> = BTreeMap::new();
     for job in &file.jobs {
         let begun = file.blocks.iter().filter(|block| block.job == job.job).map(|block| block.began_unix_s);
@@ -110,12 +110,12 @@ fn jobs(page: &mut String, file: &ResultFile) {
             begun.len(),
             (spread / 60.0).ceil()
         );
-        paragraph(page, &text, 2);
+        page.paragraph(&text, 2);
     }
 }
 
 /// Appends a line if the machine ran at two speeds and some ratio depends on them, with the ratio that does so most.
-fn host(page: &mut String, file: &ResultFile) {
+fn host(page: &mut Page, file: &ResultFile) {
     let found = host_dependences(file);
     let Some(HostDependence { ratio, speeds }) = found.first() else { return };
     let name = |cell: u64| {
@@ -139,11 +139,11 @@ fn host(page: &mut String, file: &ResultFile) {
         fast.ratio,
         fast.blocks
     );
-    paragraph(page, &text, 2);
+    page.paragraph(&text, 2);
 }
 
 /// Appends a line if some cells beat their limit, with their number and the cell that does so by most.
-fn beaten_limits(page: &mut String, file: &ResultFile) {
+fn beaten_limits(page: &mut Page, file: &ResultFile) {
     let beaten: Vec<&CellRow> = file.cells.iter().filter(|cell| cell.beats_its_limit()).collect();
     let share = |cell: &CellRow| cell.share_of_limit.unwrap_or(0.0);
     let Some(most) = beaten.iter().max_by(|one, other| share(one).total_cmp(&share(other))) else { return };
@@ -156,7 +156,7 @@ fn beaten_limits(page: &mut String, file: &ResultFile) {
         printable(&most.strategy),
         share(most)
     );
-    paragraph(page, &text, 2);
+    page.paragraph(&text, 2);
 }
 
 #[cfg(test)]

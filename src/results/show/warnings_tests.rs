@@ -1,5 +1,6 @@
 use super::*;
 use crate::results::row::BlockRow;
+use crate::results::show::page::WIDTH;
 use crate::results::show::samples;
 use crate::stats::interference::Interference;
 
@@ -7,9 +8,9 @@ use crate::stats::interference::Interference;
 fn disturbed_comparisons_are_named_once() {
     let mut file = samples::file();
     let said = |file: &ResultFile| {
-        let mut page = String::new();
+        let mut page = Page::new(WIDTH);
         interference(&mut page, file);
-        page.replace("\n  ", " ")
+        page.into_text().replace("\n  ", " ")
     };
     assert_eq!(said(&file), "");
     // The third and the fourth cell do not have the status ok.
@@ -20,6 +21,11 @@ fn disturbed_comparisons_are_named_once() {
     }
     let right = "! INTERFERENCE: comparison 0, 2 of 2 cells: in 50 % of the samples a rank was put off its core (cell 0). Measure it again on a quiet machine.\n";
     assert_eq!(said(&file), right);
+    // What others took of the cores counts as much as lost cores.
+    file.cells[1].other_load = Some(0.72);
+    let worst = "other programs or the host took 72 % of a node's cores (cell 1)";
+    assert!(said(&file).contains(worst), "{}", said(&file));
+    file.cells[1].other_load = Some(0.125);
     file.cells[0].interference = None;
     assert!(said(&file).contains("1 of 2 cells: other programs or the host took 12 % of a node's cores (cell 1)."));
 }
@@ -28,9 +34,9 @@ fn disturbed_comparisons_are_named_once() {
 fn cells_that_beat_their_limit_are_told_and_others_not() {
     let mut file = samples::file();
     let said = |file: &ResultFile| {
-        let mut page = String::new();
+        let mut page = Page::new(WIDTH);
         beaten_limits(&mut page, file);
-        page.replace("\n  ", " ")
+        page.into_text().replace("\n  ", " ")
     };
     file.cells[0].share_of_limit = Some(1.05);
     assert_eq!(said(&file), "");
@@ -58,9 +64,9 @@ fn jobs_that_are_few_or_close_together_are_told() {
         file.blocks.push(BlockRow { job, began_unix_s: 1e9 + job as f64 * 120.0, ..BlockRow::default() });
     }
     let said = |file: &ResultFile| {
-        let mut page = String::new();
+        let mut page = Page::new(WIDTH);
         jobs(&mut page, file);
-        page.replace("\n  ", " ")
+        page.into_text().replace("\n  ", " ")
     };
     assert!(said(&file).contains("the 5 jobs of 0 ranks on 0 node(s) began within 8 minutes"), "{}", said(&file));
     file.blocks[4].began_unix_s += 7200.0;
@@ -75,9 +81,9 @@ fn jobs_that_are_few_or_close_together_are_told() {
 fn a_long_warm_up_is_told() {
     let mut file = samples::file();
     let said = |file: &ResultFile| {
-        let mut page = String::new();
+        let mut page = Page::new(WIDTH);
         unsettled(&mut page, file);
-        page.replace("\n  ", " ")
+        page.into_text().replace("\n  ", " ")
     };
     for cell in &mut file.cells {
         (cell.samples, cell.warm_up_samples, cell.drifts, cell.lag1_autocorrelation) = (100, 25, false, None);
