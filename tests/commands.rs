@@ -129,6 +129,39 @@ fn every_strategy_has_a_plan_to_show() {
     }
 }
 
+/// Names in a cell's object.
+const CELL_NAMES: [&str; 29] = [
+    "strategy",
+    "model",
+    "elements",
+    "dtype",
+    "clients",
+    "shards",
+    "flow",
+    "ranks",
+    "nodes",
+    "roles",
+    "end",
+    "messages_max",
+    "samples",
+    "stopped",
+    "looks",
+    "blocks",
+    "warm_up_samples",
+    "drifts",
+    "lag1_autocorrelation",
+    "effective_samples",
+    "median_s",
+    "ci_low_s",
+    "ci_high_s",
+    "gradient_bytes_per_s",
+    "ingest_bytes_per_s",
+    "memory",
+    "verification",
+    "status",
+    "reason",
+];
+
 /// Other programs rely on these names.
 #[test]
 fn shown_results_have_the_promised_names() {
@@ -147,37 +180,7 @@ fn shown_results_have_the_promised_names() {
     let cells = shown["cells"].as_array().unwrap();
     let mut ok = 0;
     for cell in cells {
-        for name in [
-            "strategy",
-            "model",
-            "elements",
-            "dtype",
-            "clients",
-            "shards",
-            "flow",
-            "ranks",
-            "nodes",
-            "roles",
-            "end",
-            "messages_max",
-            "samples",
-            "stopped",
-            "looks",
-            "blocks",
-            "warm_up_samples",
-            "drifts",
-            "lag1_autocorrelation",
-            "effective_samples",
-            "median_s",
-            "ci_low_s",
-            "ci_high_s",
-            "gradient_bytes_per_s",
-            "ingest_bytes_per_s",
-            "memory",
-            "verification",
-            "status",
-            "reason",
-        ] {
+        for name in CELL_NAMES {
             assert!(cell.get(name).is_some(), "{name} is not in {cell}");
         }
         match cell["status"].as_str().unwrap() {

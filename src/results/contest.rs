@@ -162,6 +162,9 @@ impl<'f> Contest<'f> {
         if let (Family::Server, Some(third)) = (first.family, best.get(2)) {
             answered.sentence += &self.beside(answered.advice, first, third);
         }
+        if let Some(library) = self.best(Family::Library) {
+            answered.sentence += &self.beside(answered.advice, first, library);
+        }
         answered
     }
 

@@ -173,12 +173,15 @@ pub trait Strategy: Send + Sync {
     fn plan(&self, problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible>;
 }
 
+/// A function that plans a problem on a layout, or says why it cannot.
+type Planner = fn(&Arc<Problem>, &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible>;
+
 /// A strategy of gradshard's own, whose steps are all `Sum` and `Copy`.
 pub struct Recipe {
     name: &'static str,
     about: &'static str,
     knobs: Knobs,
-    plan: fn(&Arc<Problem>, &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible>,
+    plan: Planner,
 }
 
 impl Strategy for Recipe {
