@@ -112,8 +112,7 @@ impl<E: Element> Session<'_, '_, E> {
         let sent = transport.sent().since(sent);
         transport.barrier()?;
         // All that was sent has arrived, on every rank.
-        let carried =
-            carried.zip(carried_by_node(transport)).map_or(NONE, |(before, after)| after.since(before));
+        let carried = carried.zip(carried_by_node(transport)).map_or(NONE, |(before, after)| after.since(before));
         let watched = self.watch.end(probe, &round, reached);
         // The limit applies to the round alone, as the checks below need memory of their own.
         drop(limit);

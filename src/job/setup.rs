@@ -260,7 +260,8 @@ fn claim(request: &Request, prepared: &Prepared) -> Result<(Option<Output>, Opti
     };
     let (output, contents) = output.map_err(|error| error.to_string())?;
     if let Some(directory) = &request.keep_result {
-        std::fs::create_dir_all(directory).map_err(|error| format!("--keep-result {}: {error}", directory.display()))?;
+        std::fs::create_dir_all(directory)
+            .map_err(|error| format!("--keep-result {}: {error}", directory.display()))?;
     }
     Ok((Some(output), contents))
 }

@@ -93,8 +93,12 @@ mod tests {
     #[test]
     fn what_ranks_tell_becomes_a_sample() {
         let usage = |switches| Usage { cpu_ns: 9, involuntary_switches: switches, minor_faults: 5, major_faults: 1 };
-        let told = [(100, 2_100, 50, 1), (2_000, 2_050, 70, 2)]
-            .map(|(start, end, off_core_ns, switches)| Timing { start, end, off_core_ns, usage: usage(switches) });
+        let told = [(100, 2_100, 50, 1), (2_000, 2_050, 70, 2)].map(|(start, end, off_core_ns, switches)| Timing {
+            start,
+            end,
+            off_core_ns,
+            usage: usage(switches),
+        });
         let windowed = Told::new(Start::Window, &told, vec![0.5, 0.25]);
         let right = Sample {
             seconds: 2.1e-6,

@@ -60,7 +60,9 @@ macro_rules! stored_as_words {
     ($($type:ty),+ $(,)?) => { $(impl Word for $type {})+ };
 }
 
-stored_as_words!(Status, Family, Dtype, Hosting, IntraNode, Order, Caches, Ready, Residency, End, Way, Closing, Algorithm);
+stored_as_words!(
+    Status, Family, Dtype, Hosting, IntraNode, Order, Caches, Ready, Residency, End, Way, Closing, Algorithm
+);
 stored_as_words!(Verdict, BlockStart, Bottleneck, StopReason);
 
 impl Word for Interference {

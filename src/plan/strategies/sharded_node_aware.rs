@@ -1,8 +1,8 @@
 //! `sharded-node-aware`: each shard is summed inside every node first, and only those sums cross between nodes.
 
 use super::{Knobs, Recipe};
-use crate::plan::forest::{Cut, Forest};
 use crate::plan::Way;
+use crate::plan::forest::{Cut, Forest};
 
 /// The ways between nodes, the one without a choice first.
 const ACROSS: [Way; 4] = [Way::Direct, Way::Ring, Way::Circulant, Way::Radix];

@@ -1,8 +1,8 @@
 //! `sharded-radix`: reduce-scatter that clears the digits of the distance to the owner, lowest first.
 
 use super::{Knobs, Recipe};
-use crate::plan::forest::{Cut, Forest};
 use crate::plan::Way;
+use crate::plan::forest::{Cut, Forest};
 
 /// Radix 2: PAT (Jeaugey, PAT: a new algorithm for all-gather and reduce-scatter operations at scale, arXiv:2506.20252).
 /// Near ranks exchange most and far ones least, so that little crosses between groups of neighbours. A greater radix needs

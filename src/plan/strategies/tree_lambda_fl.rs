@@ -13,12 +13,8 @@ pub fn clients_a_leaf(n: u64) -> u64 {
 }
 
 /// λ-FL's two levels, as described by Barrak 2026 (arXiv:2604.22072).
-pub static STRATEGY: Recipe = Recipe {
-    name: "tree-lambda-fl",
-    about: "λ-FL: leaves of ⌈√N⌉ clients, one root",
-    knobs: Knobs::TREE,
-    plan,
-};
+pub static STRATEGY: Recipe =
+    Recipe { name: "tree-lambda-fl", about: "λ-FL: leaves of ⌈√N⌉ clients, one root", knobs: Knobs::TREE, plan };
 
 fn plan(problem: &Arc<Problem>, layout: &Arc<Layout>) -> Result<Box<dyn Plan>, Infeasible> {
     let clients = problem.clients();

@@ -1,8 +1,8 @@
 //! `tree-node-aware`: the gradient is summed inside every node first, and the sums travel along a tree between nodes.
 
 use super::{Knobs, Recipe};
-use crate::plan::forest::{Cut, Forest};
 use crate::plan::Way;
+use crate::plan::forest::{Cut, Forest};
 
 /// The ways between nodes, the one without a choice first.
 const ACROSS: [Way; 4] = [Way::Ring, Way::TwoTree, Way::Binomial, Way::Direct];
