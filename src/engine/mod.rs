@@ -19,6 +19,7 @@ mod reach;
 mod ready_tests;
 pub mod residents;
 pub mod round;
+mod round_memory;
 mod round_task;
 #[cfg(feature = "mpi")]
 mod segments;

@@ -4,17 +4,18 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::engine::cold::{can_flush, flush};
-use crate::engine::entry::{Entry, Located};
+use crate::engine::entry::Located;
 use crate::engine::incoming::RunIncoming;
-use crate::engine::ledger::{Entered, Ledger, Purpose};
+use crate::engine::ledger::Purpose;
 use crate::engine::library::LibraryCalls;
 use crate::engine::outgoing::{RunOutgoing, SentFrom};
 use crate::engine::pace::Pace;
 use crate::engine::piece_task::PieceTask;
 use crate::engine::residents::PrivateGradient;
+use crate::engine::round_memory::{Areas, Stock, window_bytes};
 use crate::engine::round_task::RoundTask;
 use crate::engine::spec::{Production, Spec};
-use crate::engine::sum_input::{SumInput, SumMemory};
+use crate::engine::sum_input::SumInput;
 use crate::engine::task_board::{TaskBoard, client_entries};
 use crate::engine::token::Token;
 use crate::engine::transport::Transport;
@@ -25,30 +26,6 @@ use crate::plan::{Caches, Ready, Residency, lower};
 
 /// Time without progress after which a round is given up. Only a defect or a lost rank can cause this.
 const STALL: Duration = Duration::from_secs(300);
-
-/// Starts of a rank's sums and finished ranges.
-#[derive(Clone, Copy)]
-struct Areas<E> {
-    shared_sums: *mut u8,
-    private_sums: *mut u8,
-    result: *mut E,
-}
-
-/// The memory that a round allocates during preparation.
-struct Stock {
-    buffers: Vec<Buffer>,
-    entered: Vec<Entered>,
-    ledger: Ledger,
-}
-
-impl Stock {
-    fn take(&mut self, bytes: u64, purpose: Purpose) -> Result<*mut u8, EngineError> {
-        let buffer = Buffer::entered(bytes as usize, &self.ledger, purpose)?;
-        let start = buffer.as_ptr();
-        self.buffers.push(buffer);
-        Ok(start)
-    }
-}
 
 /// A round prepared on one rank.
 pub struct Round<'a, E: Element> {
@@ -145,10 +122,9 @@ impl<'a, E: Element> Round<'a, E> {
         board: &mut TaskBoard,
         transport: &mut dyn Transport,
     ) -> Result<Self, EngineError> {
-        let ledger = residents.ledger().clone();
-        let mut stock = Stock { buffers: Vec::new(), entered: Vec::new(), ledger };
-        let areas = Self::areas(&lowering, board, &mut stock)?;
-        place_tasks(&lowering, areas, board);
+        let mut stock = Stock::new(residents.ledger().clone());
+        let areas = Areas::allocate(&lowering, board, &mut stock)?;
+        areas.place(&lowering, board);
         let Lowering { sums, incoming, outgoing, copies, kept, calls, .. } = lowering;
         let finished = sums.iter().filter(|task| task.hold == Hold::Result);
         let answers = finished.map(|task| (task.range, board.own[task.number].base.cast())).collect();
@@ -159,7 +135,7 @@ impl<'a, E: Element> Round<'a, E> {
         };
         let (mut piece_sums, mut round_sums) = (Vec::new(), Vec::new());
         for task in sums {
-            let memory = sum_memory(&task, areas, board, &mut stock)?;
+            let memory = areas.of_sum(&task, board, &mut stock)?;
             let passed = task.hold == Hold::PassThrough && !task.in_rounds;
             let inputs = SumInput::of(
                 &task,
@@ -217,31 +193,6 @@ impl<'a, E: Element> Round<'a, E> {
             board: TaskBoard::new(rank, Vec::new(), None),
             stock,
         })
-    }
-
-    /// Allocates memory for sums and finished ranges: in the window if other ranks read them, otherwise in private
-    /// buffers.
-    fn areas(lowering: &Lowering, board: &mut TaskBoard, stock: &mut Stock) -> Result<Areas<E>, EngineError> {
-        let result_bytes = lowering.result_elements * size_of::<E>() as u64;
-        let entries = lowering.tasks * size_of::<Entry>();
-        let private_sums = stock.take(lowering.private_hold_bytes, Purpose::Accumulators)?;
-        let Some(window) = &board.window else {
-            let buffer = Buffer::zeroed(entries)?;
-            board.entries = buffer.as_ptr();
-            stock.buffers.push(buffer);
-            let result = stock.take(result_bytes, Purpose::Result)?.cast();
-            return Ok(Areas { shared_sums: std::ptr::null_mut(), private_sums, result });
-        };
-        board.entries = window.own().wrapping_add(board.of_clients[board.rank]);
-        let shared_sums = board.entries.wrapping_add(entries);
-        stock.entered.push(stock.ledger.enter(Purpose::Accumulators, lowering.shared_hold_bytes));
-        let result = if lowering.shares_result {
-            stock.entered.push(stock.ledger.enter(Purpose::Result, result_bytes));
-            shared_sums.wrapping_add(lowering.shared_hold_bytes.next_multiple_of(ALIGNMENT) as usize).cast()
-        } else {
-            stock.take(result_bytes, Purpose::Result)?.cast()
-        };
-        Ok(Areas { shared_sums, private_sums, result })
     }
 
     /// Tells every task and stream the location of the memory that it reads.
@@ -465,62 +416,6 @@ impl<'a, E: Element> Round<'a, E> {
     pub fn reach_sums(&self) {
         self.inputs().for_each(|(task, input)| input.reach_sum(task));
     }
-}
-
-/// Alignment of the finished ranges in a window, bytes.
-const ALIGNMENT: u64 = 128;
-
-/// Returns the size of the memory that a rank shares with its node, bytes: entries, and sums and finished ranges that
-/// others read.
-fn window_bytes<E: Element>(lowering: &Lowering) -> usize {
-    let sums = lowering.shared_hold_bytes.next_multiple_of(ALIGNMENT) as usize;
-    let result = if lowering.shares_result { lowering.result_elements as usize * size_of::<E>() } else { 0 };
-    lowering.tasks * size_of::<Entry>() + sums + result
-}
-
-/// Records the location of each task, on the board and for the other ranks of the node.
-fn place_tasks<E: Element>(lowering: &Lowering, areas: Areas<E>, board: &mut TaskBoard) {
-    let nowhere = Located { entry: TaskBoard::entry(board.entries, 0), base: std::ptr::null() };
-    board.own = vec![nowhere; lowering.tasks];
-    let sums = lowering.sums.iter().map(|task| {
-        let base: *const u8 = match task.hold {
-            Hold::Result => areas.result.wrapping_add(task.result_at as usize).cast_const().cast(),
-            _ if task.exported => areas.shared_sums.wrapping_add(task.hold_at as usize).cast_const(),
-            _ => areas.private_sums.wrapping_add(task.hold_at as usize).cast_const(),
-        };
-        (task.number, base)
-    });
-    let copies = lowering.copies.iter();
-    let copies =
-        copies.map(|copy| (copy.number, areas.result.wrapping_add(copy.result_at as usize).cast_const().cast()));
-    for (number, base) in sums.chain(copies) {
-        let entry = TaskBoard::entry(board.entries, number);
-        if board.window.is_some() {
-            // SAFETY: the rank's own entry, in memory with room for all of its tasks. Offsets of private memory are
-            // never read.
-            unsafe {
-                (*entry).offset.store((base.addr() as u64).wrapping_sub(board.entries.addr() as u64), Ordering::Release)
-            };
-        }
-        board.own[number] = Located { entry: entry.cast_const(), base };
-    }
-}
-
-/// Takes the memory of one sum.
-fn sum_memory<E: Element>(
-    task: &SumTask,
-    areas: Areas<E>,
-    board: &TaskBoard,
-    stock: &mut Stock,
-) -> Result<SumMemory<E>, EngineError> {
-    let located = board.own[task.number];
-    Ok(SumMemory {
-        out: areas.result.wrapping_add(task.result_at as usize),
-        hold: located.base.cast_mut().cast(),
-        scratch: stock.take(task.scratch * size_of::<E::Acc>() as u64, Purpose::Accumulators)?.cast(),
-        slots: stock.take(task.slots * task.slot_bytes, Purpose::Staging)?,
-        located,
-    })
 }
 
 fn run_incoming<E: Element>(

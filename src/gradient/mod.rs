@@ -4,6 +4,7 @@ pub mod element;
 pub mod models;
 pub mod shard;
 pub mod source;
+mod splitmix;
 
 pub use element::{Accumulator, Dtype, Element};
 pub use shard::{Range, shard_range};

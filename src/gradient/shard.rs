@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::gradient::splitmix::mix;
+
 /// A contiguous range of elements, including `start` and excluding `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Range {
@@ -39,15 +41,8 @@ impl Range {
     }
 
     /// Returns a hash of the range as the difference of its ends' hashes. Over ranges that tile a larger one these add up to
-    /// that one's, and over others they do not, up to a chance of 2⁻⁶⁴; so ranges need not be kept. Finaliser of splitmix64
-    /// (Steele, Lea, Flood 2014).
+    /// that one's, and over others they do not, up to a chance of 2⁻⁶⁴; so ranges need not be kept.
     pub fn telescope(self) -> u64 {
-        let mix = |element: u64| {
-            let mut x = element.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            x ^ (x >> 31)
-        };
         mix(self.end).wrapping_sub(mix(self.start))
     }
 

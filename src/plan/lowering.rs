@@ -2,6 +2,7 @@
 //! predicted from them.
 
 mod build;
+mod placing;
 mod streams;
 
 pub(in crate::plan) use build::stands_for;

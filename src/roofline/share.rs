@@ -222,18 +222,11 @@ fn sweep(holds: &[Vec<Range>], roles: &[Role], mut each: impl FnMut(u64, HolderR
         }
         at = place;
         let summing = usize::from(roles[node].clients > 0 && roles[node].can_sum);
-        run = if begins {
-            HolderRun {
-                holders: run.holders + 1,
-                numbers: run.numbers + node,
-                summing_clients: run.summing_clients + summing,
-            }
-        } else {
-            HolderRun {
-                holders: run.holders - 1,
-                numbers: run.numbers - node,
-                summing_clients: run.summing_clients - summing,
-            }
+        let changed = |count: usize, by: usize| if begins { count + by } else { count - by };
+        run = HolderRun {
+            holders: changed(run.holders, 1),
+            numbers: changed(run.numbers, node),
+            summing_clients: changed(run.summing_clients, summing),
         };
     }
 }
@@ -247,29 +240,18 @@ impl Least {
     /// most. The traffic of a wire is compared with the best bandwidth seen on any wire in one direction. A library or a switch that cannot fill wires in both
     /// directions at once does not lower the roof.
     pub fn limit(&self, limits: &MachineLimits) -> Option<Roof> {
-        let mut longest: Option<Roof> = None;
-        let mut consider = |bytes: u64, part: Bottleneck, bytes_per_s: f64, reference: f64| {
-            let seconds = bytes as f64 / bytes_per_s;
-            if seconds.is_finite() && seconds > longest.map_or(0.0, |limit| limit.seconds) {
-                longest = Some(Roof { bytes, part, seconds, reference });
-            }
-        };
+        let mut longest = None;
         for (node, measured) in self.nodes.iter().zip(&limits.nodes) {
-            if node.memory <= measured.cache_bytes {
-                continue;
-            }
-            if let Some(bandwidth) = measured.memory_bytes_per_s {
-                consider(node.memory, Bottleneck::Memory, bandwidth, bandwidth);
-            }
-            if let Some(bandwidth) = measured.read_bytes_per_s {
-                consider(node.read, Bottleneck::Reading, bandwidth, bandwidth);
+            if node.memory > measured.cache_bytes {
+                let (together, reading) = (measured.memory_bytes_per_s, measured.read_bytes_per_s);
+                consider(&mut longest, node.memory, Bottleneck::Memory, together.zip(together));
+                consider(&mut longest, node.read, Bottleneck::Reading, reading.zip(reading));
             }
         }
-        if let Some((fastest, reference)) = fastest_wire(limits) {
-            let busiest = self.nodes.iter().map(|node| node.out.max(node.into)).max().unwrap_or(0);
-            // Every byte enters some receiver, so one of them receives at least the mean.
-            consider(busiest.max(self.all_wires.div_ceil(self.receivers.max(1))), Bottleneck::Wire, fastest, reference);
-        }
+        let busiest = self.nodes.iter().map(|node| node.out.max(node.into)).max().unwrap_or(0);
+        // Every byte enters some receiver, so one of them receives at least the mean.
+        let mean = self.all_wires.div_ceil(self.receivers.max(1));
+        consider(&mut longest, busiest.max(mean), Bottleneck::Wire, fastest_wire(limits));
         longest
     }
 
@@ -278,23 +260,27 @@ impl Least {
     /// [`Least::limit`].
     pub fn own_limit(&self, traffic: &Traffic, layout: &Layout, limits: &MachineLimits) -> Option<Roof> {
         let mut longest = self.limit(limits);
-        let mut consider = |bytes: u64, part: Bottleneck, rates: Option<(f64, f64)>| {
-            let Some((bytes_per_s, reference)) = rates else { return };
-            let seconds = bytes as f64 / bytes_per_s;
-            if seconds.is_finite() && seconds > longest.map_or(0.0, |limit| limit.seconds) {
-                longest = Some(Roof { bytes, part, seconds, reference });
-            }
-        };
-        consider(busiest(&traffic.nodes), Bottleneck::Wire, fastest_wire(limits));
+        consider(&mut longest, busiest(&traffic.nodes), Bottleneck::Wire, fastest_wire(limits));
         for (node, (least, measured)) in self.nodes.iter().zip(&limits.nodes).enumerate() {
             if least.memory > measured.cache_bytes {
                 let of_ranks = layout.ranks_on_node(node).iter().map(|rank| traffic.memory[*rank]);
                 let together = measured.memory_bytes_per_s;
-                consider(of_ranks.clone().sum(), Bottleneck::Memory, together.zip(together));
-                consider(of_ranks.max().unwrap_or(0), Bottleneck::Memory, measured.one_rank_bytes_per_s.zip(together));
+                consider(&mut longest, of_ranks.clone().sum(), Bottleneck::Memory, together.zip(together));
+                let alone = measured.one_rank_bytes_per_s.zip(together);
+                consider(&mut longest, of_ranks.max().unwrap_or(0), Bottleneck::Memory, alone);
             }
         }
         longest
+    }
+}
+
+/// Makes the time of `bytes` at a bandwidth, which is given with the reference of its roof, the longest if it is. Without
+/// a bandwidth nothing changes.
+fn consider(longest: &mut Option<Roof>, bytes: u64, part: Bottleneck, rates: Option<(f64, f64)>) {
+    let Some((bytes_per_s, reference)) = rates else { return };
+    let seconds = bytes as f64 / bytes_per_s;
+    if seconds.is_finite() && seconds > longest.map_or(0.0, |limit| limit.seconds) {
+        *longest = Some(Roof { bytes, part, seconds, reference });
     }
 }
 

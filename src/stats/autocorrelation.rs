@@ -1,6 +1,7 @@
 //! Autocorrelation of samples: do successive blocks depend on each other?
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
+use statrs::statistics::Statistics;
 
 /// Least number of samples for which means of batches check the lag-1 autocorrelation.
 const ENOUGH_FOR_BATCHES: usize = 40;
@@ -51,15 +52,9 @@ fn by_batches(series: &[f64], by_lag: f64) -> Option<f64> {
     let means: Vec<f64> =
         series[series.len() % length..].chunks(length).map(|batch| batch.iter().sum::<f64>() / length as f64).collect();
     let freedom = means.len() as f64 - 1.0;
-    let ratio = length as f64 * variance(&means) / variance(series);
+    let ratio = length as f64 * means.variance() / series.variance();
     let most = ChiSquared::new(freedom).ok()?.inverse_cdf(1.0 - FALSE_ALARM) / freedom;
     (ratio > most * by_lag.powi(2)).then(|| ratio.sqrt().min((series.len() as f64).sqrt()))
-}
-
-/// The variance of `values` about their mean, with n − 1.
-fn variance(values: &[f64]) -> f64 {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)
 }
 
 impl Autocorrelation {

@@ -1,6 +1,7 @@
 //! Gradients whose weighted sums are exact in any order, so that a result must be right to the bit.
 
-use super::{check_read, synthetic};
+use super::check_read;
+use crate::gradient::splitmix::mix;
 use crate::gradient::{Dtype, Element, Range, Source, SourceError};
 use crate::with_element;
 
@@ -27,7 +28,7 @@ impl Exact {
     }
 
     fn value(&self, client: usize, element: u64) -> f64 {
-        let mixed = synthetic::mix(synthetic::mix(client as u64) ^ element);
+        let mixed = mix(mix(client as u64) ^ element);
         let size = (2 * ((mixed >> 1) % self.values) + 1) as f64;
         if mixed & 1 == 0 { size } else { -size }
     }

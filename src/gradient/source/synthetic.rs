@@ -21,6 +21,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use super::{check_read, weights};
+use crate::gradient::splitmix::mix;
 use crate::gradient::{Dtype, Range, Source, SourceError};
 
 /// Factor from the sum of four uniform numbers to an element.
@@ -106,14 +107,6 @@ fn in_place<T: bytemuck::Pod>(out: &mut [u8], first: u32, keys: [u32; 2], fill: 
         fill(buffer, first.wrapping_add((block * BLOCK) as u32), keys);
         out.copy_from_slice(bytemuck::cast_slice(buffer));
     }
-}
-
-/// Returns SplitMix64's output for `state`.
-pub(super) fn mix(state: u64) -> u64 {
-    let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Computes lowbias32.

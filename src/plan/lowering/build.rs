@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::plan::step::consumers;
 use crate::plan::{Call, Flow, Input, IntraNode, Kind, Layout, Order, Plan, Problem, Residency, Step, Terms};
 
+use super::placing::{Addresses, place_result, place_sums};
 use super::streams::{self, InEdges, OutEdge, OutEdges, StreamKey};
 use super::{
     CopyTask, Feed, Hold, InSegment, Kept, LibraryCall, Lowering, Origin, OutSegment, SumTask, Taker, TaskRef,
@@ -21,8 +22,6 @@ const MOST_SLOTS: u64 = 256;
 /// Bytes of pieces in flight to one aggregator, at most, however many inputs it has: its memory must not grow with N.
 /// Two pieces there are always.
 const MOST_IN_FLIGHT: u64 = 6 << 20;
-/// Sums begin at cache lines, but for those that leave in one message, which lie side by side.
-const LINE: u64 = 64;
 
 /// The memory in which a step's elements are.
 #[derive(Clone, Copy)]
@@ -114,8 +113,8 @@ impl<'a> Builder<'a> {
             first += steps.len() as u64;
         }
         self.calls();
-        self.place_sums();
-        self.place_result();
+        place_sums(&mut self.lowering, &self.terms, self.plan.in_rounds().then_some(&self.leaves));
+        place_result(&mut self.lowering);
         self.streams();
         self.lowering.tasks = self.numbers.get(&self.rank).copied().unwrap_or(0);
         self.lowering
@@ -456,73 +455,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Gives sums their places: at cache lines, or where several leave in one message side by side.
-    fn place_sums(&mut self) {
-        let mut order: Vec<usize> = (0..self.lowering.sums.len()).collect();
-        if self.plan.in_rounds() {
-            order.sort_by_key(|task| self.leaves[*task]);
-        }
-        let line = if self.plan.in_rounds() { 1 } else { LINE };
-        let (mut shared, mut private) = (0, 0);
-        for index in order {
-            let task = &mut self.lowering.sums[index];
-            let at = if task.exported { &mut shared } else { &mut private };
-            task.hold_at = u64::next_multiple_of(*at, line);
-            *at = task.hold_at + task.hold_bytes(&self.terms);
-        }
-        self.lowering.shared_hold_bytes = shared;
-        self.lowering.private_hold_bytes = private;
-    }
-
-    /// Lays finished ranges out in the order of their elements.
-    fn place_result(&mut self) {
-        let lowering = &mut self.lowering;
-        let sums = lowering.sums.iter_mut().filter(|task| task.hold == Hold::Result);
-        let copies = lowering.copies.iter_mut().map(|copy| (copy.range, &mut copy.result_at));
-        let mut all: Vec<_> = sums.map(|task| (task.range, &mut task.result_at)).chain(copies).collect();
-        all.sort_by_key(|(range, _)| (range.start, range.end));
-        let mut at = 0;
-        for (range, result_at) in all {
-            *result_at = at;
-            at += range.len();
-        }
-        lowering.result_elements = at;
-    }
-
     fn streams(&mut self) {
-        let mut addresses: HashMap<usize, (u8, u64)> = HashMap::new();
-        let size = self.terms.dtype.size() as u64;
-        for task in &self.lowering.sums {
-            let address = match task.hold {
-                Hold::Result => (0, task.result_at * size),
-                _ if task.exported => (1, task.hold_at),
-                _ => (2, task.hold_at),
-            };
-            addresses.insert(task.number, address);
-        }
-        for copy in &self.lowering.copies {
-            addresses.insert(copy.number, (0, copy.result_at * size));
-        }
-        let (rank, wide) = (self.rank, self.terms.dtype.accumulator_size() as u64);
-        let address = |segment: &OutSegment| match segment.origin {
-            Origin::Task { task, start, ring: None } if task.rank == rank => {
-                let width = if segment.wide { wide } else { size };
-                addresses.get(&task.number).map(|(area, at)| (*area, at + (segment.range.start - start) * width))
-            }
-            _ => None,
-        };
-        let follows = |one: &OutSegment, two: &OutSegment| match (one.origin, two.origin) {
-            (Origin::Gradient { client }, Origin::Gradient { client: other }) => {
-                client == other && one.range.end == two.range.start
-            }
-            _ => address(one).zip(address(two)).is_some_and(|((area, at), (other, next))| {
-                area == other && at + one.range.len() * if one.wide { wide } else { size } == next
-            }),
-        };
+        let addresses = Addresses::new(&self.lowering, self.rank, &self.terms);
         let streamed = self.terms.residency == Residency::Streamed;
         let place = (self.rank, self.layout.ranks());
         let outgoing = std::mem::take(&mut self.outgoing);
-        self.lowering.outgoing = streams::outgoing(outgoing, place, &self.terms, follows, streamed);
+        self.lowering.outgoing =
+            streams::outgoing(outgoing, place, &self.terms, |one, two| addresses.side_by_side(one, two), streamed);
         let incoming = std::mem::take(&mut self.incoming);
         for (((_, key), segments), number) in incoming.iter().zip(streams::tags(incoming.keys())) {
             if let (StreamKey::Input(..), [InSegment { target: Taker::Sum { task, feed }, .. }]) = (key, &segments[..])
@@ -531,13 +470,6 @@ impl<'a> Builder<'a> {
                 *tag = number;
             }
         }
-        let kept_together = |one: &InSegment, two: &InSegment| match (one.target, two.target) {
-            (Taker::Copy { number }, Taker::Copy { number: next }) => addresses
-                .get(&number)
-                .zip(addresses.get(&next))
-                .is_some_and(|((_, at), (_, next))| at + one.range.len() * size == *next),
-            _ => false,
-        };
-        self.lowering.incoming = streams::incoming(incoming, &self.terms, kept_together);
+        self.lowering.incoming = streams::incoming(incoming, &self.terms, |one, two| addresses.kept_together(one, two));
     }
 }
