@@ -277,9 +277,12 @@ impl<'f> Contest<'f> {
     }
 
     /// Time of the best sharded strategy divided by that of the best tree or single server, at the comparison's gradient size in MiB.
-    /// None if they were not compared.
+    /// None if they were not compared, or the machine was disturbed too much.
     pub fn sharded_to_tree(&self) -> Option<SizedRatio> {
         let (sharded, tree) = (self.best(Family::Sharded)?, self.best_rooted()?);
+        if CellRow::overwhelming_disturbance(sharded, tree).is_some() {
+            return None;
+        }
         let Factor { estimate, interval } = Factor::of(self.ratio(sharded, tree)?, sharded);
         Some(SizedRatio { size: size(sharded), estimate, interval })
     }
