@@ -6,6 +6,7 @@ mod machine;
 mod merge;
 mod models;
 mod plan;
+mod predict;
 mod run;
 mod schema;
 mod show;
@@ -56,6 +57,8 @@ enum Command {
     Cost(Box<cost::CostArgs>),
     /// Show a plan, without carrying it out: who sums what, and where
     Plan(plan::PlanArgs),
+    /// Predict an experiment's times on numbers of nodes that were not measured
+    Predict(Box<predict::PredictArgs>),
     /// Print a result file
     Show(show::ShowArgs),
     /// Join the result files of several jobs of one experiment
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Ceiling(args) => ceiling::ceiling(&args),
         Command::Cost(args) => cost::cost(&args),
         Command::Plan(args) => plan::plan(&args),
+        Command::Predict(args) => predict::predict(&args),
         Command::Show(args) => show::show(&args).map_err(input).and_then(|text| print(&text)),
         Command::Merge(args) => merge::merge(&args),
         Command::Strategies(args) => strategies::strategies(&args),
