@@ -20,6 +20,7 @@ pub mod memory;
 pub mod mpi;
 
 pub mod plan;
+pub mod predict;
 pub mod results;
 #[allow(unsafe_code)]
 pub mod roofline;

@@ -64,13 +64,13 @@ enum CostCommand {
 
 // Options for printing tables. (A doc comment would become the help of the commands that flatten this struct.)
 #[derive(Args, Clone)]
-struct OutputArgs {
+pub struct OutputArgs {
     /// How to print
     #[arg(long, global = true, value_enum, default_value = "text")]
-    format: TableFormat,
+    pub format: TableFormat,
     /// Print only this table; needed for CSV if there are several
     #[arg(long, global = true, value_name = "NAME")]
-    table: Option<String>,
+    pub table: Option<String>,
 }
 
 /// Runs the subcommand, or prices a result file or plans, and prints the tables.
@@ -86,7 +86,8 @@ pub fn cost(args: &CostArgs) -> Result<(), Failure> {
     out(&sheets, &args.output)
 }
 
-fn out(sheets: &[Sheet], output: &OutputArgs) -> Result<(), Failure> {
+/// Prints the tables that the options choose.
+pub fn out(sheets: &[Sheet], output: &OutputArgs) -> Result<(), Failure> {
     let names = || sheets.iter().map(|sheet| sheet.name).collect::<Vec<_>>().join(", ");
     let chosen: Vec<&Sheet> = match &output.table {
         None => sheets.iter().collect(),

@@ -9,6 +9,7 @@ mod merge;
 mod models;
 mod pages;
 mod plan;
+mod predict;
 mod run;
 mod schema;
 mod show;
@@ -72,6 +73,8 @@ enum Command {
     Cost(Box<cost::CostArgs>),
     /// Show a plan, without carrying it out: who sums what, and where
     Plan(plan::PlanArgs),
+    /// Predict an experiment's times on numbers of nodes that were not measured
+    Predict(Box<predict::PredictArgs>),
     /// Print a result file
     Show(show::ShowArgs),
     /// Show two result files side by side
@@ -162,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Ceiling(args) => ceiling::ceiling(&args),
         Command::Cost(args) => cost::cost(&args),
         Command::Plan(args) => plan::plan(&args),
+        Command::Predict(args) => predict::predict(&args),
         Command::Show(args) => show::show(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Merge(args) => merge::merge(&args),

@@ -15,6 +15,7 @@ use gradshard::plan::{
     Caches, Choices, Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Ready, Residency, Roles, Terms, Way,
     check,
 };
+use gradshard::predict::{Trace, trace};
 
 use super::cost::strategy;
 use super::{Failure, input, named, print};
@@ -94,6 +95,10 @@ enum PlanFormat {
     Dot,
     /// A drawing: nodes as boxes, and lines whose width grows with their bytes.
     Svg,
+    /// For LogGOPSim and ATLAHS: what every rank sends, receives and adds, in order.
+    Goal,
+    /// For SimGrid: the same as a time-independent trace, for `smpirun -replay`.
+    Smpi,
 }
 
 fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
@@ -183,17 +188,27 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     match args.format {
         PlanFormat::Text if args.traffic => picture.traffic_text(&mut text)?,
         PlanFormat::Json if args.traffic => text = format!("{}\n", picture.traffic_json()),
-        PlanFormat::Dot | PlanFormat::Svg if args.traffic => {
+        PlanFormat::Dot | PlanFormat::Svg | PlanFormat::Goal | PlanFormat::Smpi if args.traffic => {
             return Err(input(anyhow!("--traffic is printed as text or json; leave --format out or write json")));
         }
         PlanFormat::Text => picture.text(&mut text)?,
         PlanFormat::Json => text = format!("{}\n", picture.json()),
         PlanFormat::Dot => picture.dot(&mut text).map_err(|error| input(anyhow!(error)))?,
         PlanFormat::Svg => picture.svg(&mut text).map_err(|error| input(anyhow!(error)))?,
+        PlanFormat::Goal => text = trace_of(&picture)?.goal(),
+        PlanFormat::Smpi => text = trace_of(&picture)?.smpi(),
     }
     print(&text)?;
     match picture.checked {
         Ok(_) => Ok(()),
         Err(fault) => Err(Failure::Other(fault.into())),
     }
+}
+
+/// Returns the trace of a plan. A plan that fails the check has none.
+fn trace_of(picture: &PlanPicture<'_>) -> Result<Trace, Failure> {
+    if let Err(fault) = &picture.checked {
+        return Err(Failure::Other(anyhow!("{fault}")));
+    }
+    trace(picture.plan, picture.problem, picture.layout, &picture.terms).map_err(input)
 }
