@@ -34,6 +34,7 @@ pub use rank_memory::Watching;
 pub use setup::{Prepared, output_path};
 pub use stop::Stop;
 
+use crate::engine::life::Uninterrupted;
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
@@ -279,6 +280,7 @@ fn save(
     output: &mut Option<Output>,
     results: &Option<ResultFile>,
 ) -> Result<(), JobError> {
+    let _whole = Uninterrupted::begin();
     let saved = match (output, results) {
         (Some(output), Some(results)) => output.save(results).map_err(|error| not_saved(&error, output, results)),
         _ => Ok(()),
