@@ -8,6 +8,7 @@ mod incoming;
 pub mod kernels;
 pub mod ledger;
 mod library;
+pub mod life;
 #[cfg(feature = "mpi")]
 pub mod mpi_transport;
 pub mod node_clock;
@@ -30,6 +31,7 @@ pub mod threads;
 mod token;
 pub mod transport;
 pub mod verify;
+pub mod watchdog;
 
 pub use buffer::{Buffer, OutOfMemory};
 pub use error::EngineError;
@@ -37,5 +39,5 @@ pub use ledger::{Ledger, Purpose};
 pub use residents::Residents;
 pub use round::Round;
 pub use spec::Spec;
-pub use threads::run_threads;
+pub use threads::{run_threads, start_threads};
 pub use transport::{Sent, Shared, Transport, TransportError};

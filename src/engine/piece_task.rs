@@ -10,9 +10,10 @@ use crate::engine::spec::{Production, Spec};
 use crate::engine::sum_input::{SumInput, SumMemory, delivered};
 use crate::engine::token::Token;
 use crate::engine::transport::Transport;
+use crate::engine::watchdog::awaited;
 use crate::gradient::{Element, Range};
-use crate::plan::Order;
 use crate::plan::lowering::{Feed, Hold, SumTask};
+use crate::plan::{Order, Plan};
 
 /// Number of elements summed at a time while messages are in flight; in between, MPI can make progress.
 const GO: usize = 256 * 1024;
@@ -118,15 +119,12 @@ impl<E: Element> PieceTask<E> {
     }
 
     /// Describes what the task waits for, for the error message of a stalled round.
-    pub fn waits_for(&self) -> String {
-        let input = match self.task.feeds.get(self.next) {
-            Some(Feed::Received { client: Some(client), rank, .. }) => format!("client {client} from rank {rank}"),
-            Some(Feed::Received { rank, .. }) => format!("a partial sum from rank {rank}"),
-            Some(Feed::Resident { client, rank }) => format!("client {client} of rank {rank} to be ready"),
-            Some(Feed::Growing { task, .. }) => format!("a partial sum of rank {}", task.rank),
-            _ => "its consumer".to_owned(),
+    pub fn waits_for(&self, plan: &dyn Plan) -> String {
+        let input = match self.order {
+            Order::Arrival => self.summed.iter().position(|summed| !summed).unwrap_or(self.task.feeds.len()),
+            _ => self.next,
         };
-        format!("step {} waits for {input}, piece {} of {}", self.task.step, self.piece, self.task.pieces)
+        format!("{}, piece {} of {}", awaited(plan, &self.task, input), self.piece, self.task.pieces)
     }
 
     fn slot_at(&self, slot: u64) -> *mut u8 {

@@ -1,7 +1,6 @@
 //! One round on one rank: prepares everything that this rank's part of the plan needs, then carries it out while timed.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use crate::engine::cold::{can_flush, flush};
 use crate::engine::entry::Located;
@@ -19,13 +18,14 @@ use crate::engine::sum_input::SumInput;
 use crate::engine::task_board::{TaskBoard, client_entries};
 use crate::engine::token::Token;
 use crate::engine::transport::Transport;
+use crate::engine::watchdog::Watchdog;
 use crate::engine::{Buffer, EngineError, Residents};
 use crate::gradient::{Element, Range};
 use crate::plan::lowering::{Hold, Incoming, Kept, Lowering, Origin, SumTask, Taker};
 use crate::plan::{Caches, Ready, Residency, lower};
 
-/// Time without progress after which a round is given up. Only a defect or a lost rank can cause this.
-const STALL: Duration = Duration::from_secs(300);
+/// Number of waiting sums that are named.
+const SAID_OF_SUMS: usize = 3;
 
 /// A round prepared on one rank.
 pub struct Round<'a, E: Element> {
@@ -248,22 +248,18 @@ impl<'a, E: Element> Round<'a, E> {
             }
             client.set_ready(true);
         }
-        let mut idle_since: Option<Instant> = None;
-        let mut idle_turns = 0u32;
+        let mut watchdog = Watchdog::new(transport.rank());
         loop {
             let progress = self.step(transport)?;
             if progress {
-                idle_since = None;
+                watchdog.moved();
                 continue;
             }
             if self.is_done() {
                 break;
             }
             transport.idle();
-            idle_turns = idle_turns.wrapping_add(1);
-            if idle_turns.is_multiple_of(1024) {
-                self.watch(&mut idle_since, transport.rank())?;
-            }
+            watchdog.idle(|| self.waits_for())?;
         }
         if let Some(library) = &mut self.library {
             let input = self.sums.first().map_or(std::ptr::null(), PieceTask::collective_input);
@@ -329,17 +325,15 @@ impl<'a, E: Element> Round<'a, E> {
         }
     }
 
-    fn watch(&self, idle_since: &mut Option<Instant>, rank: usize) -> Result<(), EngineError> {
-        let since = idle_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < STALL {
-            return Ok(());
-        }
-        let sums = self.sums.iter().filter(|sum| !sum.is_done()).map(PieceTask::waits_for);
-        let round_sums = self.round_sums.iter().filter(|sum| !sum.is_done()).map(RoundTask::waits_for);
+    /// Says what this rank waits for: the first things of each kind.
+    fn waits_for(&self) -> String {
+        let plan = self.spec.plan;
+        let sums = self.sums.iter().filter(|sum| !sum.is_done()).map(|sum| sum.waits_for(plan));
+        let round_sums = self.round_sums.iter().filter(|sum| !sum.is_done()).map(|sum| sum.waits_for(plan));
         let incoming = self.incoming.iter().filter(|run| !run.is_done()).map(RunIncoming::waits_for);
         let outgoing = self.outgoing.iter().filter(|run| !run.is_done()).map(RunOutgoing::waits_for);
-        let waiting = sums.chain(round_sums).chain(incoming).chain(outgoing).next().unwrap_or_default();
-        Err(EngineError::Stalled { rank, seconds: STALL.as_secs(), waiting })
+        let all = sums.chain(round_sums).take(SAID_OF_SUMS).chain(incoming.take(1)).chain(outgoing.take(1));
+        all.collect::<Vec<String>>().join("; ")
     }
 
     /// Returns the finished sums of this rank. Over all ranks they are the result, each element once.

@@ -6,7 +6,9 @@ use crate::engine::entry::Located;
 use crate::engine::kernels::{self, Store, Target, Term};
 use crate::engine::spec::{Production, Spec};
 use crate::engine::sum_input::{SumInput, SumMemory, delivered};
+use crate::engine::watchdog::awaited;
 use crate::gradient::{Element, Range};
+use crate::plan::Plan;
 use crate::plan::lowering::{Hold, SumTask};
 
 /// Number of elements summed at a time; in between, MPI can make progress.
@@ -65,10 +67,10 @@ impl<E: Element> RoundTask<E> {
     }
 
     /// Describes the state for the error message of a stalled round.
-    pub fn waits_for(&self) -> String {
+    pub fn waits_for(&self, plan: &dyn Plan) -> String {
         let length = self.task.range.len();
-        let input = self.done.iter().position(|done| *done < length).map(|input| self.task.feeds[input]);
-        format!("step {} waits for {input:?}", self.task.step)
+        let input = self.done.iter().position(|done| *done < length).unwrap_or(self.done.len());
+        awaited(plan, &self.task, input)
     }
 
     /// Returns how far input `input` may be summed: up to the progress of the previous input.

@@ -1,10 +1,14 @@
 //! The transport of threads in one process, for tests and for runs without a launcher.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::transport::{Sent, Shared, Transport, TransportError, ranks_of_first_nodes};
 use crate::engine::{Buffer, OutOfMemory};
+
+/// Memory of a rank besides its stack and its gradients, bytes: its lists, its part of the plan, the library's caches.
+const BYTES_A_THREAD: usize = 1 << 20;
 
 /// A send that has not met its receive: its data and the token to return.
 struct Letter {
@@ -83,20 +87,51 @@ struct Threads {
 /// Runs `body` on one thread for each rank in `node_of`, with rank r on the simulated node `node_of[r]`. Returns the
 /// results in rank order.
 ///
-/// If a thread panics, calls of the other threads fail, and the panic is passed on.
+/// If a thread panics, calls of the other threads fail, and the panic is passed on. If the threads cannot be started, this
+/// panics; [`start_threads`] returns an error.
 pub fn run_threads<R: Send>(node_of: &[usize], body: impl Fn(&mut dyn Transport) -> R + Sync) -> Vec<R> {
-    let ranks = node_of.len();
+    start_threads(node_of, body).unwrap_or_else(|error| std::panic::resume_unwind(Box::new(error.to_string())))
+}
+
+/// Like [`run_threads`]. No rank begins before all threads run.
+///
+/// # Errors
+/// If the system refuses a thread, or the memory that each thread needs besides its stack.
+pub fn start_threads<R: Send>(node_of: &[usize], body: impl Fn(&mut dyn Transport) -> R + Sync) -> io::Result<Vec<R>> {
     let inner = Inner::new(node_of);
+    // Held until all threads run; then it tells them whether to begin.
+    let all_run = Mutex::new(false);
     std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..ranks)
-            .map(|rank| {
-                let (inner, body) = (Arc::clone(&inner), &body);
-                scope.spawn(move || body(&mut Threads::new(rank, inner)))
-            })
-            .collect();
+        let mut begin = lock(&all_run);
+        let mut handles = Vec::with_capacity(node_of.len());
+        let mut refused = None;
+        for rank in 0..node_of.len() {
+            let (inner, body, all_run) = (Arc::clone(&inner), &body, &all_run);
+            let work = move || {
+                let begins = *lock(all_run);
+                begins.then(|| body(&mut Threads::new(rank, inner)))
+            };
+            match std::thread::Builder::new().spawn_scoped(scope, work) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        let refused = refused.map_or_else(|| has_room(node_of.len()), Err);
+        *begin = refused.is_ok();
+        drop(begin);
         let joined: Vec<_> = handles.into_iter().map(|handle| handle.join()).collect();
-        joined.into_iter().map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        let done: Vec<Option<R>> =
+            joined.into_iter().map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
+        refused.map(|()| done.into_iter().flatten().collect())
     })
+}
+
+/// Tries whether there is memory for what `threads` ranks allocate at the least.
+fn has_room(threads: usize) -> io::Result<()> {
+    Vec::<u8>::new().try_reserve_exact(threads * BYTES_A_THREAD).map_err(|_| io::ErrorKind::OutOfMemory.into())
 }
 
 impl Threads {

@@ -35,6 +35,7 @@ pub use rank_memory::Watching;
 pub use setup::{Prepared, output_path};
 pub use stop::Stop;
 
+use crate::engine::life::Uninterrupted;
 use crate::engine::transport::broadcast_numbers;
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::experiment::Gradients;
@@ -324,6 +325,7 @@ fn save(
     output: &mut Option<Output>,
     results: &Option<ResultFile>,
 ) -> Result<(), JobError> {
+    let _whole = Uninterrupted::begin();
     let saved = match (output, results) {
         (Some(output), Some(results)) => output.save(results).map_err(|error| not_saved(&error, output, results)),
         _ => Ok(()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::transport::{Transport, gather_records};
-use crate::engine::{EngineError, Residents, Round, Sent, Spec};
+use crate::engine::{EngineError, Residents, Round, Sent, Spec, life};
 use crate::gradient::Element;
 use crate::job::carried::NONE;
 use crate::job::comparison::Session;
@@ -53,6 +53,7 @@ impl<E: Element> Session<'_, '_, E> {
         transport: &mut dyn Transport,
         contender: &mut Contender<'_>,
     ) -> Result<Option<Told>, JobError> {
+        life::beat();
         if let Some(signal) = self.job.request.stop.asked(transport)? {
             return Err(JobError::Stopped { signal, saved: None });
         }

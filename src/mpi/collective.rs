@@ -4,15 +4,40 @@
 
 use std::ffi::c_int;
 
-pub use mpi::datatype::Equivalence;
-use mpi::ffi;
-use mpi::raw::AsRaw;
+use mpi_sys as ffi;
 
 use super::Communicator;
 use super::error::{MpiError, Result, call};
 
 /// The largest number of elements in one call: counts are C ints, and some libraries add up counts in a C int.
 pub const MOST_ELEMENTS: u64 = i32::MAX as u64;
+
+/// A type whose values MPI knows under another name.
+pub trait Equivalence {
+    /// The MPI datatype.
+    fn datatype() -> ffi::MPI_Datatype;
+}
+
+impl Equivalence for u16 {
+    fn datatype() -> ffi::MPI_Datatype {
+        // SAFETY: a constant of the library.
+        unsafe { ffi::RSMPI_UINT16_T }
+    }
+}
+
+impl Equivalence for f32 {
+    fn datatype() -> ffi::MPI_Datatype {
+        // SAFETY: a constant of the library.
+        unsafe { ffi::RSMPI_FLOAT }
+    }
+}
+
+impl Equivalence for f64 {
+    fn datatype() -> ffi::MPI_Datatype {
+        // SAFETY: a constant of the library.
+        unsafe { ffi::RSMPI_DOUBLE }
+    }
+}
 
 impl Communicator {
     /// MPI_Reduce_scatter with MPI_SUM. Rank r receives the sum of `counts[r]` elements.
@@ -23,7 +48,7 @@ impl Communicator {
     pub unsafe fn reduce_scatter<T: Equivalence>(&self, send: *const T, receive: *mut T, counts: &[c_int]) -> Result {
         let (send, receive, counts) = (send.cast(), receive.cast(), counts.as_ptr());
         // SAFETY: the caller promises it.
-        unsafe { call!(MPI_Reduce_scatter, send, receive, counts, datatype::<T>(), ffi::RSMPI_SUM, self.handle()) }
+        unsafe { call!(MPI_Reduce_scatter, send, receive, counts, T::datatype(), ffi::RSMPI_SUM, self.handle()) }
     }
 
     /// MPI_Ireduce_scatter with MPI_SUM.
@@ -40,7 +65,7 @@ impl Communicator {
         // SAFETY: the caller promises it.
         unsafe {
             let (mut request, sum) = (ffi::RSMPI_REQUEST_NULL, ffi::RSMPI_SUM);
-            call!(MPI_Ireduce_scatter, send, receive, counts, datatype::<T>(), sum, comm, &mut request)?;
+            call!(MPI_Ireduce_scatter, send, receive, counts, T::datatype(), sum, comm, &mut request)?;
             Ok(StartedCollective(request))
         }
     }
@@ -60,7 +85,7 @@ impl Communicator {
         }
         let (send, receive, block, comm) = (send.cast(), receive.cast(), block as c_int, self.handle());
         // SAFETY: the caller promises it.
-        unsafe { call!(MPI_Reduce_scatter_block, send, receive, block, datatype::<T>(), ffi::RSMPI_SUM, comm) }
+        unsafe { call!(MPI_Reduce_scatter_block, send, receive, block, T::datatype(), ffi::RSMPI_SUM, comm) }
     }
 
     /// MPI_Allreduce with MPI_SUM, in as many calls as `elements` needs.
@@ -72,7 +97,7 @@ impl Communicator {
             // SAFETY: each block lies within the caller's elements.
             unsafe {
                 let (send, receive) = (send.add(at).cast(), receive.add(at).cast());
-                call!(MPI_Allreduce, send, receive, count, datatype::<T>(), ffi::RSMPI_SUM, self.handle())
+                call!(MPI_Allreduce, send, receive, count, T::datatype(), ffi::RSMPI_SUM, self.handle())
             }
         })
     }
@@ -89,7 +114,7 @@ impl Communicator {
             unsafe {
                 let receive = if self.rank() == root { receive.add(at) } else { receive };
                 let (send, receive, root, comm) = (send.add(at).cast(), receive.cast(), root as c_int, self.handle());
-                call!(MPI_Reduce, send, receive, count, datatype::<T>(), ffi::RSMPI_SUM, root, comm)
+                call!(MPI_Reduce, send, receive, count, T::datatype(), ffi::RSMPI_SUM, root, comm)
             }
         })
     }
@@ -124,7 +149,7 @@ impl Communicator {
         let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
         let (receive, root, comm) = (receive.cast(), root as c_int, self.handle());
         // SAFETY: the caller promises it.
-        unsafe { call!(MPI_Scatterv, data, all, at, datatype::<T>(), receive, own, datatype::<T>(), root, comm) }
+        unsafe { call!(MPI_Scatterv, data, all, at, T::datatype(), receive, own, T::datatype(), root, comm) }
     }
 
     /// MPI_Gatherv to `root`. The elements of rank r become the elements `parts[r]` of the root's `receive`.
@@ -146,7 +171,7 @@ impl Communicator {
         let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
         let (receive, root, comm) = (receive.cast(), root as c_int, self.handle());
         // SAFETY: the caller promises it.
-        unsafe { call!(MPI_Gatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), root, comm) }
+        unsafe { call!(MPI_Gatherv, data, own, T::datatype(), receive, all, at, T::datatype(), root, comm) }
     }
 
     /// MPI_Allgatherv. The elements of rank r become the elements `parts[r]` of every rank's `receive`. If they are more
@@ -161,9 +186,7 @@ impl Communicator {
             let (data, own, all, at) = (send.cast(), counts[self.rank()], counts.as_ptr(), offsets.as_ptr());
             let (receive, comm) = (receive.cast(), self.handle());
             // SAFETY: the caller promises it.
-            return unsafe {
-                call!(MPI_Allgatherv, data, own, datatype::<T>(), receive, all, at, datatype::<T>(), comm)
-            };
+            return unsafe { call!(MPI_Allgatherv, data, own, T::datatype(), receive, all, at, T::datatype(), comm) };
         }
         for (rank, (offset, length)) in parts.iter().enumerate() {
             // SAFETY: the caller promises that each part lies within `receive`.
@@ -189,11 +212,6 @@ impl StartedCollective {
         // SAFETY: the request is the one that the library returned, and it is waited for once.
         unsafe { call!(MPI_Wait, &mut self.0, ffi::RSMPI_STATUS_IGNORE) }
     }
-}
-
-/// The MPI datatype of `T`.
-fn datatype<T: Equivalence>() -> ffi::MPI_Datatype {
-    T::equivalent_datatype().as_raw()
 }
 
 /// Calls `each` with the offset and the length of every block of `total` elements. A block has at most

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::time::Duration;
 
-use mpi::ffi;
+use mpi_sys as ffi;
 
 use super::error::{Result, call};
 

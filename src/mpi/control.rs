@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 
-use mpi::ffi;
+use mpi_sys as ffi;
 
 use super::error::{Result, call};
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
-use mpi::ffi;
+use mpi_sys as ffi;
 
 /// The result of a checked MPI call.
 pub(super) type Result<T = ()> = std::result::Result<T, MpiError>;

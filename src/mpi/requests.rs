@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use mpi::ffi;
+use mpi_sys as ffi;
 
 use super::Communicator;
 use super::error::{Result, call};

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use mpi::ffi;
+use mpi_sys as ffi;
 
 use super::Communicator;
 use super::error::{MpiError, Result, call};

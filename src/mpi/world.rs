@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, mpsc};
 use std::time::Duration;
 
-use mpi::ffi;
+use mpi_sys as ffi;
 
 use super::control::OPEN_MPI_SWITCH;
 use super::error::{MpiError, Result, call, text_of};
@@ -32,7 +32,7 @@ impl World {
     pub fn init() -> Result<World> {
         let (mut provided, none): (c_int, _) = (0, std::ptr::null_mut());
         if std::env::var_os(OPEN_MPI_SWITCH).is_none() {
-            // SAFETY: no other thread runs yet that could read the environment.
+            // SAFETY: the only other thread of this process waits for signals, and reads no environment.
             unsafe { std::env::set_var(OPEN_MPI_SWITCH, "1") };
         }
         // SAFETY: MPI accepts null argument pointers, and no other MPI call precedes this one.

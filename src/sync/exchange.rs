@@ -1,6 +1,7 @@
 //! Exchanges small messages of a few numbers between two ranks.
 
 use crate::engine::transport::{Transport, TransportError};
+use crate::engine::watchdog::Watchdog;
 
 /// Count of numbers in a message.
 pub(super) const NUMBERS: usize = 3;
@@ -59,10 +60,15 @@ impl Exchange {
             unsafe { transport.send(SENT, to, tag, sent.as_ptr().cast(), bytes)? };
         }
         let mut missing = usize::from(from.is_some()) + usize::from(to.is_some());
+        let mut watchdog = Watchdog::new(transport.rank());
         while missing > 0 {
             transport.completed(&mut self.tokens)?;
             if self.tokens.is_empty() {
                 transport.idle();
+                watchdog.waits(|| match from.or(to) {
+                    Some(other) => format!("waits for rank {other} to come to the start of a round"),
+                    None => String::new(),
+                });
             }
             missing -= self.tokens.len();
             self.tokens.clear();
