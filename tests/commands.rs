@@ -228,7 +228,7 @@ fn shown_results_have_the_promised_names() {
     assert!(csv.lines().nth(1).unwrap().ends_with(&format!(",{advice}")), "{csv}");
     let rounds = place.gradshard().args(["show", "e.h5", "--samples"]).run().success().to_owned();
     // A round that missed its window is a row, too.
-    let stored = ResultFile::open(&place.path("e.h5")).unwrap().samples.len();
+    let stored = ResultFile::open(place.path("e.h5")).unwrap().samples.len();
     assert!(rounds.lines().count() == 1 + stored && stored >= 14 * ok, "{stored} rounds: {rounds}");
     // No guideline compares two of these cells.
     place.gradshard().args(["show", "--guidelines", "e.h5"]).run().refused(&["e.h5", "configs/guidelines.json"]);

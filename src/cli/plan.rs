@@ -12,8 +12,7 @@ use gradshard::plan::form::LEAST_RADIX;
 use gradshard::plan::picture::PlanPicture;
 use gradshard::plan::strategies::{Sharding, Strategy};
 use gradshard::plan::{
-    Caches, Choices, Closing, End, Flow, Form, IntraNode, Layout, Order, Problem, Ready, Residency, Roles, Terms, Way,
-    check,
+    Choices, Closing, End, Flow, Form, IntraNode, Layout, Problem, Residency, Roles, Terms, Way, check,
 };
 use gradshard::predict::{Trace, trace};
 
@@ -173,15 +172,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan: plan.as_ref(),
         problem: &problem,
         layout: &layout,
-        terms: Terms {
-            dtype,
-            flow,
-            intra_node,
-            order: Order::Client,
-            residency,
-            ready: Ready::Assumed,
-            caches: Caches::Warm,
-        },
+        terms: Terms { dtype, flow, intra_node, residency, ..Terms::default() },
         checked: check(plan.as_ref(), &problem, &layout),
     };
     let mut text = String::new();

@@ -1,6 +1,6 @@
 //! The best number of shards: the cheapest, the fastest, and the choices on the frontier between them.
 
-use crate::cost::{Asked, Case, CostError, Estimate, Functions, estimate};
+use crate::cost::{Asked, Case, CostError, Estimate, Functions, Usd, estimate};
 
 /// A case with its price and its rank among the alternatives.
 #[derive(Clone)]
@@ -33,16 +33,11 @@ pub fn choices(
         let estimate = estimate(&case.workload()?, platform, asked);
         found.push(Choice { case, estimate, on_frontier: false, cheapest: false, fastest: false });
     }
-    let points: Vec<Option<(crate::cost::Usd, f64)>> = found
-        .iter()
-        .map(|choice| {
-            choice
-                .estimate
-                .infeasible
-                .is_none()
-                .then(|| (choice.estimate.counted_usd(with_clients), choice.estimate.latency_s))
-        })
-        .collect();
+    let point = |Choice { estimate, .. }: &Choice| {
+        let feasible = estimate.infeasible.is_none();
+        feasible.then(|| (estimate.counted_usd(with_clients), estimate.latency_s))
+    };
+    let points: Vec<Option<(Usd, f64)>> = found.iter().map(point).collect();
     let least_usd = points.iter().flatten().map(|point| point.0).min();
     let least_s = points.iter().flatten().map(|point| point.1).fold(f64::INFINITY, f64::min);
     for (choice, point) in found.iter_mut().zip(&points) {

@@ -21,9 +21,6 @@ const UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-/// Greatest number of decimals that [`Size`] shows. It shows 1.5MiB, but 1000003B rather than 1.000003MB.
-const SHOWN_DECIMALS: usize = 2;
-
 /// Greatest number of decimals that are read. With these, numerator times unit stays below 2¹²⁸.
 const READ_DECIMALS: usize = 20;
 
@@ -38,26 +35,16 @@ impl Size {
         self.0
     }
 
-    /// Returns the size in units of `unit` bytes; None if below 1 or not exact with few decimals.
+    /// Returns the size in units of `unit` bytes; None if below 1 or not exact with two decimals: 1.5MiB is shown, but
+    /// 1000003B rather than 1.000003MB.
     fn decimal_in(self, unit: u64) -> Option<String> {
-        let (whole, mut rest) = (self.0 / unit, u128::from(self.0 % unit));
-        let mut text = whole.to_string();
-        if rest == 0 {
-            return Some(text);
-        }
-        if whole == 0 {
+        let (hundredfold, unit) = (100 * u128::from(self.0), u128::from(unit));
+        let hundredths = hundredfold / unit;
+        if hundredths < 100 || hundredfold % unit != 0 {
             return None;
         }
-        text.push('.');
-        for _ in 0..SHOWN_DECIMALS {
-            rest *= 10;
-            text.push(char::from(b'0' + (rest / u128::from(unit)) as u8));
-            rest %= u128::from(unit);
-            if rest == 0 {
-                return Some(text);
-            }
-        }
-        None
+        let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
     }
 }
 

@@ -6,9 +6,10 @@ use crate::gradient::Dtype;
 use crate::plan::words::words;
 
 /// How data moves through an aggregator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Flow {
     /// Each input arrives complete before it is summed, as stored objects do.
+    #[default]
     Whole,
     /// A pipeline of pieces of this many elements, at least 1.
     Chunk {
@@ -118,7 +119,7 @@ words! {
 }
 
 /// Everything that a cell adds to a plan.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Terms {
     /// Element type of the gradients.
     pub dtype: Dtype,

@@ -331,24 +331,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::gradient::Dtype;
-    use crate::plan::{
-        Caches, Flow, IntraNode, Layout, Order, Problem, Ready, Residency, Roles, Terms, check, strategies,
-    };
+    use crate::plan::{Layout, Problem, Roles, Terms, check, strategies};
 
     fn drawn(strategy: &str, clients: u64, shards: u64, ranks: usize, nodes: usize) -> String {
         let layout = Arc::new(Layout::even(ranks, nodes, Roles::Colocated).expect("a layout"));
         let problem = Arc::new(Problem::unweighted(1 << 20, clients, shards));
         let plan = strategies::find(strategy).expect("known").plan(&problem, &layout).expect("feasible");
-        let terms = Terms {
-            dtype: Dtype::F32,
-            flow: Flow::Whole,
-            intra_node: IntraNode::Shared,
-            order: Order::Client,
-            residency: Residency::Resident,
-            ready: Ready::Assumed,
-            caches: Caches::Warm,
-        };
+        let terms = Terms::default();
         let checked = check(plan.as_ref(), &problem, &layout);
         let picture = PlanPicture { strategy, plan: plan.as_ref(), problem: &problem, layout: &layout, terms, checked };
         let mut text = String::new();
