@@ -24,7 +24,7 @@ fn job(place: &Place) -> Command {
 }
 
 fn cells(place: &Place) -> usize {
-    ResultFile::open(&place.path("e.h5")).unwrap().cells.len()
+    ResultFile::open(place.path("e.h5")).unwrap().cells.len()
 }
 
 #[test]
