@@ -73,4 +73,8 @@ fn a_run_whose_cores_others_take_says_so() {
     let finished = place.gradshard().args(["show".as_ref(), output.as_os_str()]).run();
     let shown = finished.success().replace("\n  ", " ");
     assert!(shown.contains("! INTERFERENCE: comparison 0, 2 of 2 cells: other programs"), "{shown}");
+    // So much disturbance leaves no answer.
+    let answer = place.gradshard().args(["show".as_ref(), output.as_os_str(), "--answer".as_ref()]).run();
+    assert_eq!(answer.status.code(), Some(4), "{answer:#?}");
+    assert!(answer.stdout.contains("not established: the machine was disturbed (other programs"), "{answer:#?}");
 }
