@@ -73,7 +73,7 @@ fn result_file(place: &Place, factor: f64) {
         };
         file.push(cell, vec![], vec![]);
     }
-    let mut output = Output::create(&place.path("measured.h5"), false).expect("a new file");
+    let mut output = Output::create(place.path("measured.h5"), false).expect("a new file");
     output.save(&file).expect("saved");
 }
 

@@ -211,8 +211,8 @@ fn forecast_sheet(lines: &[Line], machine: &MachineModel) -> Sheet {
     sheet.column("model", lines, |line| line.comparison.model.clone());
     sheet.column("N", lines, |line| line.comparison.clients);
     sheet.column("roles", lines, |line| match line.comparison.roles {
-        Roles::Colocated => String::new(),
-        dedicated => dedicated.to_string(),
+        Roles::Colocated => None,
+        dedicated => Some(dedicated.to_string()),
     });
     sheet.column("end", lines, |line| line.comparison.end.to_string());
     sheet.column("strategy", lines, |line| format!("{}{}", line.cell.strategy, line.cell.form));
