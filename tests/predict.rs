@@ -73,7 +73,7 @@ fn result_file(place: &Place, factor: f64) {
         };
         file.push(cell, vec![], vec![]);
     }
-    let mut output = Output::create(&place.path("measured.h5"), false).expect("a new file");
+    let mut output = Output::create(place.path("measured.h5"), false).expect("a new file");
     output.save(&file).expect("saved");
 }
 
@@ -96,6 +96,11 @@ fn what_the_formula_gives_is_predicted_and_far_ahead_it_is_called_so() {
     let held = &rows(&tables["held-out"])[0];
     near(&held["measured s"], ring(8.0));
     near(&held["predicted s"], ring(8.0));
+    // What is asked for racks changes nothing of what was measured without.
+    let racks = predicted(&place, "16", &["--fabric", r#"{"nodes_per_rack": 4, "taper": 16}"#]);
+    near(&rows(&racks["held-out"])[0]["predicted s"], ring(8.0));
+    // A quarter of a card's bandwidth for the shard that leaves a rack in each of 15 rounds.
+    near(&rows(&racks["forecast"])[0]["seconds"], 15.0 * (ELEMENTS as f64 * 4.0 / 16.0 / (CARD / 4.0) + HALF_TRIP));
     assert_eq!(held["above 10 %"], json!(false));
     let forecasts = rows(&tables["forecast"]);
     let of = |strategy: &str, nodes: u64| {

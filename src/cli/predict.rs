@@ -36,6 +36,9 @@ pub struct PredictArgs {
     /// levels from the racks outwards, each perhaps with "latency_us" [default: every node reaches every other at full speed]
     #[arg(long, value_name = "JSON")]
     fabric: Option<String>,
+    /// The same for the jobs of the result file
+    #[arg(long, value_name = "JSON")]
+    measured_fabric: Option<String>,
     /// Bandwidth of a node's network card a second, such as 12500MiB, instead of the measured one
     #[arg(long, value_name = "SIZE")]
     wire: Option<Size>,
@@ -53,10 +56,8 @@ struct Line {
 
 /// Predicts the experiment's cells and prints the tables.
 pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
-    let fabric = match &args.fabric {
-        Some(text) => Fabric::parse(text).map_err(|error| input(anyhow!("--fabric: {error}")))?,
-        None => Fabric::default(),
-    };
+    let fabric = described("--fabric", args.fabric.as_deref())?;
+    let measured_fabric = described("--measured-fabric", args.measured_fabric.as_deref())?;
     let file = ResultFile::open(&args.from).map_err(input)?;
     let observed = observed(&file, &args.from)?;
     let counts: Vec<u64> = observed.iter().map(|one| one.nodes).collect::<BTreeSet<u64>>().into_iter().collect();
@@ -67,11 +68,11 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     let machine_on = |nodes: &[u64]| {
         let of_file = MachineModel::of_file(&file, nodes).with_context(|| args.from.display().to_string());
         let on_these: Vec<&Observed> = observed.iter().filter(|one| nodes.contains(&one.nodes)).collect();
-        Ok::<_, Failure>(fit(&of_file.map_err(input)?, &fabric, &on_these))
+        Ok::<_, Failure>(fit(&of_file.map_err(input)?, &measured_fabric, &on_these))
     };
     let left_out = !smaller.is_empty();
     let known = machine_on(if left_out { smaller } else { counts.as_slice() })?;
-    let found = held_out(&known, &fabric, observed.iter().filter(|one| one.nodes == *largest));
+    let found = held_out(&known, &measured_fabric, observed.iter().filter(|one| one.nodes == *largest));
     let machine = machine_on(&counts)?;
     let machine = args.wire.map_or(machine.clone(), |Size(bytes)| machine.with_card(bytes as f64));
     let ranks = args.ranks_per_node.or_else(|| file.jobs.last().map(|job| job.ranks / job.nodes.max(1)));
@@ -85,6 +86,12 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         (TableFormat::Csv, None) => out(&sheets[1..], &args.output),
         _ => out(&sheets, &args.output),
     }
+}
+
+/// The fabric that an option describes.
+fn described(option: &str, text: Option<&str>) -> Result<Fabric, Failure> {
+    let fabric = text.map_or(Ok(Fabric::default()), Fabric::parse);
+    fabric.map_err(|error| input(anyhow!("{option}: {error}")))
 }
 
 /// The nodes of ranks in equal runs.
@@ -204,8 +211,8 @@ fn forecast_sheet(lines: &[Line], machine: &MachineModel) -> Sheet {
     sheet.column("model", lines, |line| line.comparison.model.clone());
     sheet.column("N", lines, |line| line.comparison.clients);
     sheet.column("roles", lines, |line| match line.comparison.roles {
-        Roles::Colocated => String::new(),
-        dedicated => dedicated.to_string(),
+        Roles::Colocated => None,
+        dedicated => Some(dedicated.to_string()),
     });
     sheet.column("end", lines, |line| line.comparison.end.to_string());
     sheet.column("strategy", lines, |line| format!("{}{}", line.cell.strategy, line.cell.form));

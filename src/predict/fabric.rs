@@ -65,7 +65,7 @@ impl Fabric {
         }
         let mut inside = 1;
         for (at, level) in levels.iter().enumerate() {
-            if level.nodes_per_rack == 0 || level.nodes_per_rack % inside != 0 {
+            if level.nodes_per_rack == 0 || !level.nodes_per_rack.is_multiple_of(inside) {
                 let problem = format!("{}; write a multiple of {inside}, above 0", level.nodes_per_rack);
                 return Err(fault(at, "nodes_per_rack", problem));
             }
