@@ -117,7 +117,7 @@ fn measured(args: &TuneArgs) -> anyhow::Result<(Vec<ResultFile>, Vec<Finding>)> 
         );
     }
     let mut findings = known(&files)?;
-    findings.retain(|finding| args.nodes.is_none_or(|nodes| finding.placement.nodes == nodes));
+    findings.retain(|finding| args.nodes.is_none_or(|nodes| finding.shape.nodes == nodes));
     if findings.iter().all(|finding| finding.candidates.is_empty()) {
         bail!(
             "no call of the library was timed by its default and by another algorithm{}; measure one with \"native\": \

@@ -1,6 +1,7 @@
 //! Reasons why no rules can be made.
 
-use super::{Collective, Placement};
+use super::collective::Collective;
+use super::communicator_shape::CommunicatorShape;
 use crate::plan::Algorithm;
 
 /// The reason why no rules can be made from findings.
@@ -8,29 +9,29 @@ use crate::plan::Algorithm;
 pub enum TuneError {
     /// Two files timed the same call.
     #[error(
-        "{collective} of {bytes} bytes on {placement} was timed in two files; join jobs of one experiment with gradshard \
+        "{collective} of {bytes} bytes on {shape} was timed in two files; join jobs of one experiment with gradshard \
          merge first"
     )]
     Twice {
         /// The collective.
         collective: Collective,
-        /// The placement.
-        placement: Placement,
+        /// The shape.
+        shape: CommunicatorShape,
         /// Message size as the library counts it, bytes.
         bytes: u64,
     },
     /// The format tells communicators apart by their number of ranks alone.
     #[error(
-        "{collective} was timed on {one} and on {other}, but this format cannot tell placements with equally many ranks \
+        "{collective} was timed on {one} and on {other}, but this format cannot tell shapes with equally many ranks \
          apart; choose one by --nodes, or write --rules open-mpi-json"
     )]
-    Placements {
+    Shapes {
         /// The collective.
         collective: Collective,
-        /// A placement.
-        one: Placement,
+        /// A shape.
+        one: CommunicatorShape,
         /// Another with as many ranks.
-        other: Placement,
+        other: CommunicatorShape,
     },
     /// The library's numbers for its algorithms have no such name.
     #[error(

@@ -1,45 +1,18 @@
 //! The library's algorithms compared with its default, at each measured size of each collective.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Serialize;
 
-use super::{Collective, TuneError};
+use super::collective::Collective;
+use super::communicator_shape::CommunicatorShape;
+use super::error::TuneError;
 use crate::gradient::Dtype;
 use crate::plan::{Algorithm, Caches};
 use crate::results::ResultFile;
 use crate::results::pairs::{TimedRow, Times, job_pairs, times};
 use crate::results::row::CellRow;
 use crate::stats::{Alpha, Interval, Ratio, pool};
-
-/// Ranks and nodes of a communicator. Rules for one placement say nothing about another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Placement {
-    /// MPI ranks.
-    pub ranks: u64,
-    /// Nodes.
-    pub nodes: u64,
-}
-
-impl Placement {
-    /// The word of Open MPI's JSON rules for this distribution of ranks over nodes; `any` where it has no closer one.
-    pub fn distribution(self) -> &'static str {
-        match self {
-            Placement { nodes: 1, .. } => "single-node",
-            Placement { ranks, nodes } if ranks == nodes => "one-per-node",
-            _ => "any",
-        }
-    }
-}
-
-impl fmt::Display for Placement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Placement { ranks, nodes } = self;
-        let plural = |count: u64| if count == 1 { "" } else { "s" };
-        write!(f, "{ranks} rank{} of {nodes} node{}", plural(*ranks), plural(*nodes))
-    }
-}
 
 /// An algorithm compared with the library's default.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,13 +32,13 @@ pub struct Candidate {
     pub blocks: u64,
 }
 
-/// One call of a collective: its size and placement, and the algorithms that were compared with the default.
+/// One call of a collective: its size and shape, and the algorithms that were compared with the default.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     /// The collective.
     pub collective: Collective,
     /// Ranks and nodes.
-    pub placement: Placement,
+    pub shape: CommunicatorShape,
     /// Message size as the library counts it, bytes.
     pub bytes: u64,
     /// Element type that was measured.
@@ -89,8 +62,8 @@ impl Finding {
     }
 }
 
-/// What makes calls equal for the library's rules: collective, placement and message size in bytes.
-type RuledCall = (Collective, Placement, u64);
+/// What makes calls equal for the library's rules: collective, shape and message size in bytes.
+type RuledCall = (Collective, CommunicatorShape, u64);
 /// The timed cells of one call, by algorithm; one entry per job.
 type TimedAlgorithms<'f> = BTreeMap<String, Vec<TimedRow<'f>>>;
 
@@ -110,8 +83,8 @@ pub fn known(files: &[ResultFile]) -> Result<Vec<Finding>, TuneError> {
     for (file, calls) in &of_files {
         for (&call, timed) in calls {
             if findings.insert(call, finding(file, call, timed, compared)).is_some() {
-                let (collective, placement, bytes) = call;
-                return Err(TuneError::Twice { collective, placement, bytes });
+                let (collective, shape, bytes) = call;
+                return Err(TuneError::Twice { collective, shape, bytes });
             }
         }
     }
@@ -124,9 +97,9 @@ fn calls<'f>(file: &'f ResultFile, times: &'f Times) -> BTreeMap<RuledCall, Time
     for row in file.cells.iter().filter(|row| row.timed().is_some() && row.caches == Caches::Warm) {
         let Some(collective) = Collective::timed_by(&row.strategy, row.end) else { continue };
         let Some(times) = times.get(&(row.job, row.cell)) else { continue };
-        let placement = Placement { ranks: row.ranks, nodes: row.nodes };
+        let shape = CommunicatorShape { ranks: row.ranks, nodes: row.nodes };
         let bytes = collective.message_bytes(row.elements, row.dtype.size() as u64, row.ranks);
-        let of = groups.entry(((collective, placement, bytes), row.clients, row.comparison, row.shards)).or_default();
+        let of = groups.entry(((collective, shape, bytes), row.clients, row.comparison, row.shards)).or_default();
         of.entry(row.algorithm.to_string()).or_default().push(TimedRow { row, times });
     }
     let mut calls = BTreeMap::new();
@@ -142,7 +115,7 @@ fn calls<'f>(file: &'f ResultFile, times: &'f Times) -> BTreeMap<RuledCall, Time
 /// The finding on one call, out of `compared` comparisons altogether.
 fn finding(
     file: &ResultFile,
-    (collective, placement, bytes): RuledCall,
+    (collective, shape, bytes): RuledCall,
     timed: &TimedAlgorithms<'_>,
     compared: usize,
 ) -> Finding {
@@ -156,7 +129,7 @@ fn finding(
     let first = default.first().map(|cell| cell.row);
     Finding {
         collective,
-        placement,
+        shape,
         bytes,
         dtype: first.map_or(Dtype::F32, |row| row.dtype),
         default_seconds: first.and_then(CellRow::timed).unwrap_or(f64::NAN),

@@ -6,6 +6,7 @@
 //! size at which nothing is known is left to the library's default.
 
 mod collective;
+mod communicator_shape;
 mod error;
 mod finding;
 pub mod mpich;
@@ -15,8 +16,9 @@ mod text;
 mod verified;
 
 pub use collective::Collective;
+pub use communicator_shape::CommunicatorShape;
 pub use error::TuneError;
-pub use finding::{Candidate, Finding, Placement, known};
+pub use finding::{Candidate, Finding, known};
 pub use rules::{RuleStep, Rules};
 pub use text::{findings_json, findings_text, verified_text};
 pub use verified::{Effect, Verified, verified};

@@ -42,7 +42,7 @@ fn everywhere(findings: &[&Finding], margin: f64) -> Option<Algorithm> {
 mod tests {
     use super::*;
     use crate::gradient::Dtype;
-    use crate::tune::{Candidate, Collective, Placement};
+    use crate::tune::{Candidate, Collective, CommunicatorShape};
 
     /// The candidates of one size: name, gain, lower end.
     fn finding(bytes: u64, candidates: &[(&str, f64, f64)]) -> Finding {
@@ -56,7 +56,7 @@ mod tests {
         };
         Finding {
             collective: Collective::Reduce,
-            placement: Placement { ranks: 4, nodes: 1 },
+            shape: CommunicatorShape { ranks: 4, nodes: 1 },
             bytes,
             dtype: Dtype::F32,
             default_seconds: 1.0,

@@ -21,7 +21,7 @@ pub enum Classic {
 /// The rules in the classic format. A communicator with another number of ranks is left to the library.
 ///
 /// # Errors
-/// [`TuneError::Placements`] if one collective has rules for two placements with equally many ranks;
+/// [`TuneError::Shapes`] if one collective has rules for two shapes with equally many ranks;
 /// [`TuneError::Unnumbered`] if an algorithm has no number.
 pub fn classic(rules: &[Rules], version: Classic) -> Result<String, TuneError> {
     let collectives: Vec<&[Rules]> = rules.chunk_by(|one, two| one.collective == two.collective).collect();
@@ -40,9 +40,9 @@ pub fn classic(rules: &[Rules], version: Classic) -> Result<String, TuneError> {
         line(format!("{} # {collective}", collective.in_open_mpi().0));
         let mut sizes: Vec<(u64, Option<&Rules>)> = Vec::new();
         for rules in of_collective {
-            let ranks = rules.placement.ranks;
+            let ranks = rules.shape.ranks;
             if let Some((_, Some(other))) = sizes.iter().find(|(of, other)| *of == ranks && other.is_some()) {
-                return Err(TuneError::Placements { collective, one: other.placement, other: rules.placement });
+                return Err(TuneError::Shapes { collective, one: other.shape, other: rules.shape });
             }
             // Rules hold from this number of ranks up to the next one in the file, so one more rank ends them.
             sizes.retain(|(of, _)| *of != ranks);
@@ -85,7 +85,7 @@ pub fn version_3(rules: &[Rules]) -> Value {
     json!({"rule_file_version": 3, "module": "tuned", "collectives": collectives})
 }
 
-/// The rules for one placement. Sizes without a rule are left to the library.
+/// The rules for one shape. Sizes without a rule are left to the library.
 fn of_layout(rules: &Rules) -> Value {
     let ends = rules.steps.iter().skip(1).map(|next| json!(next.from - 1)).chain([json!("inf")]);
     let of_step = |(step, end): (&super::RuleStep, Value)| {
@@ -97,9 +97,9 @@ fn of_layout(rules: &Rules) -> Value {
         Some(rule)
     };
     json!({
-        "comm_size_min": rules.placement.ranks,
-        "comm_size_max": rules.placement.ranks,
-        "comm_rank_distribution": rules.placement.distribution(),
+        "comm_size_min": rules.shape.ranks,
+        "comm_size_max": rules.shape.ranks,
+        "comm_rank_distribution": rules.shape.distribution(),
         "rules": rules.steps.iter().zip(ends).filter_map(of_step).collect::<Vec<Value>>(),
     })
 }
@@ -109,14 +109,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::tune::{Collective, Placement, RuleStep};
+    use crate::tune::{Collective, CommunicatorShape, RuleStep};
 
     fn rules(collective: Collective, ranks: u64, nodes: u64, steps: &[(u64, Option<&str>)]) -> Rules {
         let step = |(from, name): &(u64, Option<&str>)| RuleStep {
             from: *from,
             algorithm: name.map(|name| name.parse().expect(name)),
         };
-        Rules { collective, placement: Placement { ranks, nodes }, steps: steps.iter().map(step).collect() }
+        Rules { collective, shape: CommunicatorShape { ranks, nodes }, steps: steps.iter().map(step).collect() }
     }
 
     fn three() -> Vec<Rules> {
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn layouts_that_a_format_cannot_tell_apart_are_refused() {
         let one = rules(Collective::Reduce, 4, 1, &[(0, None), (8, Some("chain"))]);
-        let other = Rules { placement: Placement { ranks: 4, nodes: 4 }, ..one.clone() };
-        assert!(matches!(classic(&[one.clone(), other.clone()], Classic::One), Err(TuneError::Placements { .. })));
+        let other = Rules { shape: CommunicatorShape { ranks: 4, nodes: 4 }, ..one.clone() };
+        assert!(matches!(classic(&[one.clone(), other.clone()], Classic::One), Err(TuneError::Shapes { .. })));
         let rules = version_3(&[one, other]);
         let distributions: Vec<&Value> = rules["collectives"]["reduce"]
             .as_array()

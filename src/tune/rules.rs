@@ -1,6 +1,6 @@
 //! Rules by message size, which say no more than the findings.
 
-use super::{Collective, Finding, Placement};
+use super::{Collective, CommunicatorShape, Finding};
 use crate::plan::Algorithm;
 
 /// The algorithm for messages from a size on, up to the next step.
@@ -12,31 +12,31 @@ pub struct RuleStep {
     pub algorithm: Option<Algorithm>,
 }
 
-/// The rules for one collective on one placement.
+/// The rules for one collective on one shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     /// The collective.
     pub collective: Collective,
-    /// The placement.
-    pub placement: Placement,
+    /// The shape.
+    pub shape: CommunicatorShape,
     /// Steps by ascending size. The first begins at 0; neighbours have different algorithms.
     pub steps: Vec<RuleStep>,
 }
 
 impl Rules {
-    /// Makes rules for every collective and placement of which an algorithm is known to be faster than the default by more
+    /// Makes rules for every collective and shape of which an algorithm is known to be faster than the default by more
     /// than `margin`.
     ///
     /// A measured size has the algorithm of its finding. A size between two measured ones has an algorithm if both
     /// neighbours have the same. All other sizes are left to the library.
     pub fn of(findings: &[Finding], margin: f64) -> Vec<Rules> {
         let mut sorted: Vec<&Finding> = findings.iter().collect();
-        sorted.sort_by_key(|finding| (finding.collective, finding.placement, finding.bytes));
-        let series = sorted.chunk_by(|one, two| (one.collective, one.placement) == (two.collective, two.placement));
+        sorted.sort_by_key(|finding| (finding.collective, finding.shape, finding.bytes));
+        let series = sorted.chunk_by(|one, two| (one.collective, one.shape) == (two.collective, two.shape));
         series.filter_map(|series| Rules::of_series(series, margin)).collect()
     }
 
-    /// The rules for one collective on one placement, from findings by ascending size; None if nothing is known.
+    /// The rules for one collective on one shape, from findings by ascending size; None if nothing is known.
     fn of_series(series: &[&Finding], margin: f64) -> Option<Rules> {
         let first = series.first()?;
         let mut steps = vec![RuleStep { from: 0, algorithm: None }];
@@ -58,7 +58,7 @@ impl Rules {
             }
         }
         let known = steps.iter().any(|step| step.algorithm.is_some());
-        known.then_some(Rules { collective: first.collective, placement: first.placement, steps })
+        known.then_some(Rules { collective: first.collective, shape: first.shape, steps })
     }
 
     /// The algorithm for messages of this size; None leaves the choice to the library.
@@ -83,7 +83,7 @@ mod tests {
         let candidate = Candidate { algorithm, gain: 1.5, low: Some(low), high: Some(1.6), jobs: 1, blocks: 40 };
         Finding {
             collective: Collective::Reduce,
-            placement: Placement { ranks: 4, nodes: 1 },
+            shape: CommunicatorShape { ranks: 4, nodes: 1 },
             bytes,
             dtype: Dtype::F32,
             default_seconds: 1.0,

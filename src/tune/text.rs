@@ -7,14 +7,14 @@ use crate::plan::Algorithm;
 use crate::results::show::page::{Align, Grid, Page, WIDTH};
 use crate::results::show::{about_mebibytes, number::TimeUnit};
 
-/// A table for each collective and placement: the message size, the default's time, the algorithm with the greatest gain, and
+/// A table for each collective and shape: the message size, the default's time, the algorithm with the greatest gain, and
 /// whether it becomes a rule.
 pub fn findings_text(findings: &[Finding], margin: f64) -> String {
     let mut page = Page::new(WIDTH);
-    for series in findings.chunk_by(|one, two| (one.collective, one.placement) == (two.collective, two.placement)) {
+    for series in findings.chunk_by(|one, two| (one.collective, one.shape) == (two.collective, two.shape)) {
         let rules = series.iter().filter(|finding| finding.rule(margin).is_some()).count();
         let head =
-            format!("{}, {}: {rules} of {} sizes have a rule", series[0].collective, series[0].placement, series.len());
+            format!("{}, {}: {rules} of {} sizes have a rule", series[0].collective, series[0].shape, series.len());
         page.paragraph(&head, 2);
         let mut grid = Grid::new(vec![
             ("  MiB", Align::Right),
@@ -57,16 +57,16 @@ pub fn findings_json(findings: &[Finding], margin: f64) -> serde_json::Result<Va
 pub fn verified_text(verified: &[Verified]) -> String {
     let mut grid = Grid::new(vec![
         ("collective", Align::Left),
-        ("placement", Align::Left),
+        ("shape", Align::Left),
         ("MiB", Align::Right),
         ("rule", Align::Left),
         ("without over with rules", Align::Left),
         ("effect", Align::Left),
     ]);
-    for Verified { collective, placement, bytes, rule, gain: estimate, low, high, effect, .. } in verified {
+    for Verified { collective, shape, bytes, rule, gain: estimate, low, high, effect, .. } in verified {
         grid.push(vec![
             collective.to_string(),
-            placement.to_string(),
+            shape.to_string(),
             about_mebibytes(*bytes),
             rule.as_ref().map_or("-".to_owned(), Algorithm::to_string),
             gain(*estimate, *low, *high),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use strum::Display;
 
-use super::{Collective, Placement, Rules};
+use super::{Collective, CommunicatorShape, Rules};
 use crate::plan::Algorithm;
 use crate::results::ResultFile;
 use crate::stats::{Alpha, pool};
@@ -34,7 +34,7 @@ pub struct Verified {
     /// The collective.
     pub collective: Collective,
     /// Ranks and nodes.
-    pub placement: Placement,
+    pub shape: CommunicatorShape,
     /// Message size as the library counts it, bytes.
     pub bytes: u64,
     /// The algorithm that the rules choose; None leaves the choice to the library.
@@ -56,7 +56,7 @@ pub struct Verified {
 ///
 /// `margin` is the slow-down that is allowed, 0.03 for 3 %.
 pub fn verified(plain: &[ResultFile], ruled: &[ResultFile], rules: &[Rules], margin: f64) -> Vec<Verified> {
-    let mut ratios: BTreeMap<(Collective, Placement, u64), Vec<f64>> = BTreeMap::new();
+    let mut ratios: BTreeMap<(Collective, CommunicatorShape, u64), Vec<f64>> = BTreeMap::new();
     for (plain, ruled) in plain.iter().zip(ruled) {
         let ruled = medians(ruled);
         for (call, seconds) in medians(plain) {
@@ -66,7 +66,7 @@ pub fn verified(plain: &[ResultFile], ruled: &[ResultFile], rules: &[Rules], mar
         }
     }
     let alpha = Alpha::new(Alpha::FIVE_PERCENT.get() / ratios.len().max(1) as f64).unwrap_or(Alpha::FIVE_PERCENT);
-    let of_call = |((collective, placement, bytes), ratios): ((Collective, Placement, u64), Vec<f64>)| {
+    let of_call = |((collective, shape, bytes), ratios): ((Collective, CommunicatorShape, u64), Vec<f64>)| {
         let pooled = pool(&ratios, alpha)?;
         let (low, high) = pooled.interval.map(|interval| (interval.low, interval.high)).unzip();
         let effect = match (low, high) {
@@ -75,21 +75,21 @@ pub fn verified(plain: &[ResultFile], ruled: &[ResultFile], rules: &[Rules], mar
             (_, Some(high)) if high < 1.0 / (1.0 + margin) => Effect::Slower,
             _ => Effect::NotShown,
         };
-        let rule = rules.iter().find(|rules| (rules.collective, rules.placement) == (collective, placement));
+        let rule = rules.iter().find(|rules| (rules.collective, rules.shape) == (collective, shape));
         let rule = rule.and_then(|rules| rules.at(bytes));
         let launches = ratios.len() as u64;
-        Some(Verified { collective, placement, bytes, rule, launches, gain: pooled.estimate, low, high, effect })
+        Some(Verified { collective, shape, bytes, rule, launches, gain: pooled.estimate, low, high, effect })
     };
     ratios.into_iter().filter_map(of_call).collect()
 }
 
 /// The median of the library's default for each call, seconds.
-fn medians(file: &ResultFile) -> BTreeMap<(Collective, Placement, u64), f64> {
+fn medians(file: &ResultFile) -> BTreeMap<(Collective, CommunicatorShape, u64), f64> {
     let timed = file.cells.iter().filter(|row| row.algorithm.is_default());
     let calls = timed.filter_map(|row| {
         let collective = Collective::timed_by(&row.strategy, row.end)?;
         let bytes = collective.message_bytes(row.elements, row.dtype.size() as u64, row.ranks);
-        Some(((collective, Placement { ranks: row.ranks, nodes: row.nodes }, bytes), row.timed()?))
+        Some(((collective, CommunicatorShape { ranks: row.ranks, nodes: row.nodes }, bytes), row.timed()?))
     });
     calls.collect()
 }
