@@ -14,10 +14,7 @@ use syn::{Attribute, Ident, Item, UseTree};
 
 /// The modules of the crate's root that each module may use. The lowest modules use none.
 const MAY_USE: &[(&str, &str)] = &[
-    (
-        "cli",
-        "ceiling cost engine experiment gradient job machine mpi plan predict results roofline tune",
-    ),
+    ("cli", "ceiling cost engine experiment gradient job machine mpi plan predict results roofline tune"),
     ("ceiling", "experiment job plan results"),
     ("job", "engine experiment gradient machine memory mpi plan results roofline stats sync"),
     ("tune", "gradient plan results stats"),
