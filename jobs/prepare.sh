@@ -330,6 +330,8 @@ prepare() {
   if pypi_release "${libraries[0]}" >/dev/null; then
     local directory
     directory="$(pypi_place "${libraries[0]}")/lib"
+    # Without its network this component of Open MPI 5 prints an error for every window.
+    if [ "${libraries[0]}" = openmpi5 ]; then export OMPI_MCA_osc=^ucx; fi
     export RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }-L native=$directory -C link-arg=-Wl,-rpath,$directory"
   fi
   if [ "$purpose" = test ]; then test_python; fi
