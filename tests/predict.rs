@@ -96,7 +96,7 @@ fn what_the_formula_gives_is_predicted_and_far_ahead_it_is_called_so() {
     let held = &rows(&tables["held-out"])[0];
     near(&held["measured s"], ring(8.0));
     near(&held["predicted s"], ring(8.0));
-    // What is asked for racks changes nothing of what was measured without.
+    // Racks that are asked for do not change cells that were measured without racks.
     let racks = predicted(&place, "16", &["--fabric", r#"{"nodes_per_rack": 4, "taper": 16}"#]);
     near(&rows(&racks["held-out"])[0]["predicted s"], ring(8.0));
     // A quarter of a card's bandwidth for the shard that leaves a rack in each of 15 rounds.
@@ -119,7 +119,7 @@ fn what_the_formula_gives_is_predicted_and_far_ahead_it_is_called_so() {
     near(seconds, 15.0 * (ELEMENTS as f64 * 4.0 / 16.0 / (2.0 * CARD) + HALF_TRIP));
 }
 
-/// Where the machine takes longer than the model, that is said and makes the interval wide.
+/// A machine that takes longer than the model is told, and makes the interval wide.
 #[test]
 fn a_miss_is_shown_and_widens_the_interval() {
     let place = Place::new();

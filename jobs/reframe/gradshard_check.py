@@ -27,7 +27,7 @@ class GradshardCheck(rfm.RunOnlyRegressionTest):
     # The strategy whose speed is judged, and its least GB/s; 0 judges nothing.
     strategy = variable(str, value="sharded-direct")
     least_gb_per_s = variable(float, value=0.0)
-    num_tasks = variable(int, value=2)
+    num_tasks = 2
 
     @run_before("run")
     def command(self):
@@ -58,7 +58,8 @@ class GradshardCheck(rfm.RunOnlyRegressionTest):
 
     @performance_function("1")
     def share_of_limit(self):
-        return self.best().evaluate()["share_of_limit"] or float("nan")
+        """Limit over time; 0 where no limit is known, as with gradients that fit into the caches."""
+        return self.best().evaluate()["share_of_limit"] or 0.0
 
     @performance_function("MiB")
     def library_memory(self):

@@ -1,4 +1,4 @@
-//! What a rank does in a simulated round, as `engine/round.rs` and its tasks do it.
+//! A rank's part in a simulated round. It takes up duties in the order in which `engine/round.rs` and its tasks do.
 
 use super::simulate::Simulation;
 use super::state::{Action, Duty, Job};

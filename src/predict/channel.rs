@@ -17,8 +17,8 @@ pub struct Conduit {
     pub out: Option<(usize, u64)>,
     /// The receiving rank.
     pub to: usize,
-    /// What the receiving rank can do when a message has come, and the messages that it waits for; None until the receiver
-    /// is known.
+    /// The duty that the receiving rank may take up when a message has come, and the number of messages that the duty waits
+    /// for; None until the receiver is known.
     pub taker: Option<(Duty, u64)>,
     /// The tag of the messages.
     pub tag: u64,
@@ -43,7 +43,7 @@ impl Conduit {
 
 /// The connection from one rank to another.
 pub struct Channel {
-    /// What it uses.
+    /// The ports, cards and links that its messages cross.
     pub uses: Uses,
     /// Greatest rate, bytes/s.
     pub most: f64,

@@ -16,7 +16,7 @@ const MUCH: f64 = 0.10;
 pub struct Subject {
     /// The strategy's name.
     pub strategy: String,
-    /// What the strategy's plan has chosen.
+    /// The form of its plan: radix, way across nodes, closing, algorithm.
     pub form: Form,
     /// The plan; or why there is none.
     pub plan: Result<Box<dyn Plan>, String>,

@@ -24,7 +24,7 @@ pub struct Observed {
 pub struct HeldOut {
     /// The strategy's name.
     pub strategy: String,
-    /// What its plan has chosen.
+    /// The form of its plan: radix, way across nodes, closing, algorithm.
     pub form: Form,
     /// The end of the round.
     pub end: End,

@@ -48,7 +48,7 @@ impl<'a> PlanIndex<'a> {
         PlanIndex { plan, layout, parts, own, taking }
     }
 
-    /// What `rank` and the others of its node have to do with the plan.
+    /// The steps of the plan that the lowering of `rank` reads: those of the ranks of its node, their inputs and their takers.
     pub fn of(&self, rank: usize) -> Neighbourhood<'a> {
         let mut wanted: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for &near in self.layout.ranks_on_node(self.layout.node_of(rank)) {

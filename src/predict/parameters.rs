@@ -94,7 +94,7 @@ pub enum ParametersError {
     },
 }
 
-/// What was measured of one figure.
+/// The measured values of one figure, ascending.
 #[derive(Default)]
 struct Values(Vec<f64>);
 
@@ -111,7 +111,7 @@ impl Values {
     }
 }
 
-/// What was measured of all figures.
+/// The measured values of all figures.
 #[derive(Default)]
 struct Collected {
     card: Values,

@@ -41,9 +41,9 @@ struct Resource {
     capacity: f64,
     flows: Vec<usize>,
     mark: u64,
-    /// Of the capacity, the part that no settled flow takes.
+    /// The part of the capacity that no settled flow takes.
     left: f64,
-    /// What flows that are not settled take a unit of their rate.
+    /// Capacity that the flows which are not settled take together for each unit of their common rate.
     weight: f64,
     /// Flows that are not settled.
     open: usize,

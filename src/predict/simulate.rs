@@ -48,7 +48,7 @@ enum Event {
     Work(usize),
 }
 
-/// What a flow carries.
+/// The load of a flow.
 #[derive(Clone, Copy)]
 enum Carrying {
     /// The first message of a connection.
@@ -76,7 +76,7 @@ pub(super) struct Simulation<'a> {
     /// Connections that may have nothing to carry.
     idle: Vec<usize>,
     messages: u64,
-    /// What each rank does, in order; empty if nobody asks.
+    /// The actions of each rank, in order; empty if no trace is asked for.
     pub trace: Vec<Vec<Action>>,
     /// One more than the greatest tag.
     tags: u64,

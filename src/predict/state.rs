@@ -258,9 +258,9 @@ impl Turns {
 pub struct Actor {
     /// Its node.
     pub node: usize,
-    /// What it may be able to do, in order.
+    /// The duties that it may be able to take up, in order.
     pub duties: VecDeque<Duty>,
-    /// What its core does.
+    /// The work of its core; None while the core is idle.
     pub job: Option<Job>,
     /// Outgoing streams, in the order in which they are tried.
     pub outs: Vec<OutState>,
@@ -319,7 +319,7 @@ impl Actor {
     }
 }
 
-/// What a rank does in a round, as a trace has it.
+/// One action of a rank in a round, as a trace has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
     /// It posts a receive.

@@ -15,7 +15,7 @@ use super::state::Action;
 use crate::gradient::Dtype;
 use crate::plan::{Layout, Plan, Problem, Terms};
 
-/// What every rank does in one round.
+/// The actions of every rank in one round.
 pub struct Trace {
     ranks: Vec<Vec<Action>>,
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::plan::Family;
 
-/// What one comparison advises.
+/// The advice that follows from one comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]

@@ -62,14 +62,37 @@ impl Finding {
     }
 }
 
-/// What makes calls equal for the library's rules: collective, shape and message size in bytes.
+#[cfg(test)]
+impl Finding {
+    /// A finding on MPI_Reduce of 4 ranks on one node. Candidates have a name, a gain and the lower end of its interval.
+    pub(super) fn made(bytes: u64, candidates: &[(&str, f64, f64)]) -> Finding {
+        let candidate = |(name, gain, low): &(&str, f64, f64)| Candidate {
+            algorithm: name.parse().expect(name),
+            gain: *gain,
+            low: Some(*low),
+            high: Some(gain + 0.2),
+            jobs: 1,
+            blocks: 40,
+        };
+        Finding {
+            collective: Collective::Reduce,
+            shape: CommunicatorShape { ranks: 4, nodes: 1 },
+            bytes,
+            dtype: Dtype::F32,
+            default_seconds: 1.0,
+            candidates: candidates.iter().map(candidate).collect(),
+        }
+    }
+}
+
+/// The properties by which the library's rules tell calls apart: collective, shape and message size in bytes.
 type RuledCall = (Collective, CommunicatorShape, u64);
 /// The timed cells of one call, by algorithm; one entry per job.
 type TimedAlgorithms<'f> = BTreeMap<String, Vec<TimedRow<'f>>>;
 
 /// Compares every algorithm in `files` with the default of the same call.
 ///
-/// Of several measurements of one call in a file the one with the fewest clients counts, as the local sums before the call
+/// If a file has several measurements of one call, the one with the fewest clients counts, as the local sums before the call
 /// are part of all times. The error probability of 5 % is divided by the number of comparisons (Bonferroni), so that all
 /// intervals hold together.
 ///

@@ -41,36 +41,14 @@ fn everywhere(findings: &[&Finding], margin: f64) -> Option<Algorithm> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient::Dtype;
-    use crate::tune::{Candidate, Collective, CommunicatorShape};
-
-    /// The candidates of one size: name, gain, lower end.
-    fn finding(bytes: u64, candidates: &[(&str, f64, f64)]) -> Finding {
-        let candidate = |(name, gain, low): &(&str, f64, f64)| Candidate {
-            algorithm: name.parse().expect(name),
-            gain: *gain,
-            low: Some(*low),
-            high: Some(gain + 0.2),
-            jobs: 1,
-            blocks: 40,
-        };
-        Finding {
-            collective: Collective::Reduce,
-            shape: CommunicatorShape { ranks: 4, nodes: 1 },
-            bytes,
-            dtype: Dtype::F32,
-            default_seconds: 1.0,
-            candidates: candidates.iter().map(candidate).collect(),
-        }
-    }
 
     #[test]
     fn a_variable_needs_a_gain_somewhere_and_no_loss_anywhere() {
-        let small = finding(4, &[("binomial", 1.5, 1.4), ("knomial", 1.2, 1.1)]);
-        let large = finding(4096, &[("knomial", 1.0, 0.98), ("binomial", 0.7, 0.6)]);
+        let small = Finding::made(4, &[("binomial", 1.5, 1.4), ("knomial", 1.2, 1.1)]);
+        let large = Finding::made(4096, &[("knomial", 1.0, 0.98), ("binomial", 0.7, 0.6)]);
         let chosen = variables(&[small.clone(), large], 0.03);
         assert_eq!(environment(&chosen).lines().last(), Some("export MPIR_CVAR_REDUCE_INTRA_ALGORITHM=knomial"));
-        let worse = finding(4096, &[("knomial", 0.95, 0.9)]);
+        let worse = Finding::made(4096, &[("knomial", 0.95, 0.9)]);
         assert!(variables(&[small, worse], 0.03).is_empty());
     }
 }

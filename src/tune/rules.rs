@@ -73,22 +73,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::gradient::Dtype;
-    use crate::tune::Candidate;
 
-    /// A finding whose only candidate is 1.5 times as fast, or one that shows nothing.
+    /// A finding whose only candidate is faster, or one that shows nothing.
     fn finding(bytes: u64, algorithm: Option<&str>) -> Finding {
-        let (name, low) = algorithm.map_or(("ring", 0.9), |name| (name, 1.4));
-        let algorithm = name.parse().expect(name);
-        let candidate = Candidate { algorithm, gain: 1.5, low: Some(low), high: Some(1.6), jobs: 1, blocks: 40 };
-        Finding {
-            collective: Collective::Reduce,
-            shape: CommunicatorShape { ranks: 4, nodes: 1 },
-            bytes,
-            dtype: Dtype::F32,
-            default_seconds: 1.0,
-            candidates: vec![candidate],
-        }
+        Finding::made(bytes, &[algorithm.map_or(("ring", 1.0, 0.9), |name| (name, 1.5, 1.4))])
     }
 
     proptest! {

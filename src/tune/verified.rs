@@ -10,7 +10,7 @@ use crate::plan::Algorithm;
 use crate::results::ResultFile;
 use crate::stats::{Alpha, pool};
 
-/// What launches with rules show for one call.
+/// The effect of rules on one call, as launches show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {

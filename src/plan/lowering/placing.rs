@@ -49,7 +49,7 @@ enum Area {
     Private,
 }
 
-/// Where the sums and finished ranges of a rank are, by task.
+/// The addresses of a rank's sums and finished ranges, by task.
 pub struct Addresses {
     /// The memory of each task and its place there, bytes.
     of_tasks: HashMap<usize, (Area, u64)>,

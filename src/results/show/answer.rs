@@ -338,7 +338,7 @@ mod tests {
         assert!(text.contains("below it the best tree is ahead, above it"), "{text}");
         let text = said(&file(&[(1 << 18, 0.5), (1 << 20, 0.4)], Verdict::Slower));
         assert!(text.contains("No crossover from 1.00 to 4.00 MiB: the best tree is ahead throughout."), "{text}");
-        // What a disturbed machine showed has no place in the order.
+        // A comparison that was disturbed has no place in the order.
         let mut disturbed = file(&[(1 << 18, 0.5), (1 << 20, 0.4)], Verdict::Slower);
         for cell in &mut disturbed.cells {
             (cell.interference, cell.other_load) = (Some(Interference::OtherLoad), Some(0.72));

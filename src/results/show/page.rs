@@ -133,7 +133,7 @@ impl Grid {
 mod tests {
     use super::*;
 
-    /// What `write` writes on a page of the usual width.
+    /// The text that `write` puts on a page of the usual width.
     fn written(write: impl FnOnce(&mut Page)) -> String {
         let mut page = Page::new(WIDTH);
         write(&mut page);
