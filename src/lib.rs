@@ -7,6 +7,7 @@ pub mod cost;
 pub mod engine;
 pub mod experiment;
 pub mod gradient;
+pub mod harmless;
 
 pub mod job;
 pub mod machine;
@@ -20,6 +21,7 @@ pub mod plan;
 pub mod results;
 #[allow(unsafe_code)]
 pub mod roofline;
+pub mod screening;
 pub mod stats;
 pub mod sync;
 pub mod utc;

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use clap::Args;
 use gradshard::ceiling::{self, Ceiling, CeilingRequest, JobLauncher, TrialOutcome, Watcher};
 use gradshard::experiment::Size;
+use gradshard::harmless::printable;
 use gradshard::job::JobError;
 use serde_json::json;
 
@@ -59,11 +60,11 @@ impl Watcher for Lines {
     fn begins(&mut self, at: usize, of: usize, what: &str, predicted: Option<u64>) {
         let predicted = predicted
             .map_or("no plan for these ranks".to_owned(), |bytes| format!("predicted {} MiB", mebibytes(bytes)));
-        eprintln!("[{}/{of}] {what}: {predicted}", at + 1);
+        eprintln!("[{}/{of}] {}: {predicted}", at + 1, printable(what));
     }
 
     fn tried(&mut self, bytes: u64, outcome: &TrialOutcome) {
-        eprintln!("  {} MiB: {outcome}", mebibytes(bytes));
+        eprintln!("  {} MiB: {}", mebibytes(bytes), printable(&outcome.to_string()));
     }
 }
 

@@ -8,6 +8,7 @@ mod models;
 mod plan;
 mod run;
 mod schema;
+mod screen;
 mod show;
 mod signals;
 mod strategies;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use gradshard::harmless::printable;
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;
@@ -90,11 +92,12 @@ fn input(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Input(error.into())
 }
 
-/// Prints `text` on standard error in one write, as launchers insert their own lines between two writes.
+/// Prints `text` on standard error in one write, as launchers insert their own lines between two writes. Names in it may be
+/// a stranger's, so they are made harmless.
 fn say(text: &str) {
     use std::io::Write;
     // If standard error is closed, the failure cannot be reported anywhere.
-    let _ = std::io::stderr().write_all(format!("gradshard: {text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("gradshard: {}\n", printable(text)).as_bytes());
 }
 
 /// True if a launcher started this process and it is not the first one, which prints the messages for all.
@@ -115,6 +118,9 @@ fn after_the_first() -> Failure {
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
+    if let Some(code) = gradshard::screening::child() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(_) if is_silent() => {

@@ -9,6 +9,7 @@ use gradshard::results::show::{csv, guidelines_json, guidelines_text, json, scal
 use serde_json::Value;
 
 use super::TableFormat;
+use super::screen::TrustArgs;
 
 /// Print a result file.
 #[derive(Args, Clone, Debug)]
@@ -26,12 +27,14 @@ pub struct ShowArgs {
     /// and MPI_Scatterv (configs/guidelines.json measures the cells for it)
     #[arg(long)]
     pub guidelines: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// The text to print.
 ///
 /// # Errors
-/// The errors of [`ResultFile::open`].
+/// The errors of [`ResultFile::open`]; a file that a process of its own could not read.
 pub fn show(args: &ShowArgs) -> anyhow::Result<String> {
     if args.guidelines {
         return tested(args);
@@ -39,6 +42,7 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<String> {
     let [path] = args.files.as_slice() else {
         anyhow::bail!("{} files are given, but one is shown at a time; gradshard merge joins them", args.files.len());
     };
+    args.trust.screen([path.as_path()])?;
     let file = ResultFile::open(path)?;
     Ok(match args.format {
         TableFormat::Text if args.scaling => scaling::scaling(&file),
@@ -52,6 +56,7 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<String> {
 
 /// The outcome of the guidelines in all files, as text or JSON.
 fn tested(args: &ShowArgs) -> anyhow::Result<String> {
+    args.trust.screen(args.files.iter().map(PathBuf::as_path))?;
     let mut text = String::new();
     let mut all = Vec::new();
     for path in &args.files {

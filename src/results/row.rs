@@ -102,7 +102,8 @@ pub struct MemoryRow {
 impl MemoryRow {
     /// All purposes together.
     pub fn total(&self) -> u64 {
-        self.resident + self.accumulators + self.staging + self.result
+        let others = [self.accumulators, self.staging, self.result];
+        others.into_iter().fold(self.resident, u64::saturating_add)
     }
 }
 

@@ -13,6 +13,7 @@ use gradshard::results::row::CellRow;
 
 use super::asked::{self, count, not_negative};
 use super::estimate::EstimateArgs;
+use crate::cli::screen::TrustArgs;
 use crate::cli::{Failure, input};
 
 #[derive(Args, Clone)]
@@ -23,10 +24,13 @@ pub struct MeasuredArgs {
     /// With a result file: nodes of a dedicated server
     #[arg(long, value_name = "NODES", default_value_t = 1, value_parser = count)]
     server_nodes: u64,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Makes a table with one row per cell of the result file.
 pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
+    args.trust.screen([file]).map_err(input)?;
     let results = ResultFile::open(file).map_err(input)?;
     let nodes = match &estimate.platform {
         None => cluster().map_err(input)?,

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::Instant;
 
 use gradshard::experiment::Repeat;
+use gradshard::harmless::printable;
 use gradshard::job::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -64,6 +65,7 @@ impl Reporter {
     }
 
     fn line(&self, text: &str) {
+        let text = printable(text);
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),

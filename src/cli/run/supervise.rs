@@ -83,6 +83,7 @@ fn arguments(args: &RunArgs, output: &std::path::Path, resume: bool) -> Vec<Path
         (request.no_limits, "--no-limits"),
         (request.ignore_prediction, "--ignore-prediction"),
         (args.dry_run, "--dry-run"),
+        (args.trust.trust, "--trust"),
     ];
     words.extend(flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| PathBuf::from(flag)));
     if let Some(rounds) = request.watch.to_possible_value() {

@@ -6,6 +6,7 @@ mod guidelines;
 mod json;
 pub mod number;
 pub mod page;
+mod pauses;
 pub mod scaling;
 mod table;
 mod view;

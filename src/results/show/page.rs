@@ -1,17 +1,15 @@
 //! Text on a page 100 columns wide: wrapped paragraphs and aligned rows.
 
+pub use crate::harmless::printable;
+
 /// Columns of the page.
 pub const WIDTH: usize = 100;
-
-/// Text with control characters replaced by blanks, as they could move the cursor or change the terminal.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|symbol| if symbol.is_control() { ' ' } else { symbol }).collect()
-}
 
 /// Appends a paragraph with line breaks between words. Lines after the first are indented by `indent`. A word longer
 /// than a line gets a line of its own.
 pub fn paragraph(page: &mut String, text: &str, indent: usize) {
-    broken(page, printable(text).split_whitespace(), "", indent);
+    let words: Vec<String> = text.split_whitespace().map(printable).collect();
+    broken(page, words.iter().map(String::as_str), "", indent);
 }
 
 /// Appends a list with `separator` after every item but the last. Lines break between items, as those of a paragraph
@@ -138,6 +136,6 @@ mod tests {
     fn terminal_sequences_are_disarmed() {
         let mut page = String::new();
         paragraph(&mut page, "a\x1b[2J\nb\u{9b}c", 0);
-        assert_eq!(page, "a [2J b c\n");
+        assert_eq!(page, "a\\u{1b}[2J b\\u{9b}c\n");
     }
 }
