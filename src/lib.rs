@@ -10,6 +10,7 @@ pub mod cost;
 pub mod engine;
 pub mod experiment;
 pub mod gradient;
+pub mod harmless;
 
 pub mod job;
 pub mod machine;
@@ -24,6 +25,7 @@ pub mod predict;
 pub mod results;
 #[allow(unsafe_code)]
 pub mod roofline;
+pub mod screening;
 pub mod stats;
 pub mod sync;
 pub mod tune;

@@ -344,9 +344,27 @@ fn a_wrong_command_line() {
         }
     }
     place.gradshard().args(plan).args(["--clients", "100", "--shards", "1000000"]).run().refused(&["67108864"]);
+    for arguments in [
+        &["cost", "crossover", "--clients", "1000000"][..],
+        &["cost", "crossover", "--shards", "1000000"],
+        &["cost", "best-shards", "--model", "vgg16", "--clients", "1000000"],
+        &["cost", "--clients", "1000000", "--shards", "1000000"],
+    ] {
+        place.gradshard().args(arguments).run().refused(&["--clients, --shards", "67108864"]);
+    }
     // Cargo.toml is not a result file.
     let manifest = repository().join("Cargo.toml");
     place.gradshard().args([Path::new("show"), &manifest]).run().refused(&["Cargo.toml"]);
+}
+
+#[test]
+fn more_threads_than_there_is_room_for() {
+    let place = Place::new();
+    place.write("e.json", good().to_string());
+    let before = place.contents();
+    let line = format!("ulimit -v 1500000; exec {} run e.json --threads 1024", env!("CARGO_BIN_EXE_gradshard"));
+    place.shell(&line).run().refused(&["--threads 1024", "no room"]);
+    assert!(place.contents() == before);
 }
 
 /// A launcher ends all ranks when one of them ends with an error. Therefore no rank may end before the message is

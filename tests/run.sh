@@ -5,10 +5,11 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: tests/run.sh [--quick]
+usage: tests/run.sh [--quick | --fuzz SECONDS]
 
-  --quick      leaves out MPICH
-  -h, --help   this text
+  --quick         leaves out MPICH
+  --fuzz SECONDS  only tries made-up input, for SECONDS in all
+  -h, --help      this text
 
 GRADSHARD_STEP_TIMEOUT, in seconds, limits each step; default 1800.
 USAGE
@@ -18,31 +19,50 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../jobs/prepare.sh
 . "$here/../jobs/prepare.sh"
 
+# The generators of tests/fuzz.rs, which share the time of --fuzz.
+generators=6
 quick=no
-for argument in "$@"; do
-  case $argument in
+fuzz=
+while [ $# -gt 0 ]; do
+  case $1 in
     --quick) quick=yes ;;
+    --fuzz)
+      case ${2:-} in
+        '' | *[!0-9]*)
+          printf 'tests/run.sh: --fuzz needs a number of seconds\n' >&2
+          exit 2
+          ;;
+      esac
+      fuzz=$2
+      shift
+      ;;
     -h | --help)
       usage
       exit 0
       ;;
     *)
-      printf 'tests/run.sh: unknown option %s\n' "$argument" >&2
+      printf 'tests/run.sh: unknown option %s\n' "$1" >&2
       usage >&2
       exit 2
       ;;
   esac
+  shift
 done
 
 limit=${GRADSHARD_STEP_TIMEOUT:-1800}
 cd "$GRADSHARD_ROOT"
-if [ "$quick" = yes ]; then
+if [ "$quick" = yes ] || [ -n "$fuzz" ]; then
   prepare test openmpi
 else
   prepare test openmpi mpich
 fi
 # 64 ranks are more than any test starts, so the settings for shared cores apply.
 openmpi_environment 64
+
+if [ -n "$fuzz" ]; then
+  exec env GRADSHARD_FUZZ_SECONDS=$((fuzz / generators)) \
+    cargo test --locked --package gradshard --test fuzz -- --test-threads=1 --nocapture
+fi
 
 summary=()
 failures=0

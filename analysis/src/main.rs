@@ -4,15 +4,22 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use gradshard::harmless::printable;
+use gradshard::screening::{self, Subject, screen};
 use gradshard_report::arguments::Arguments;
+use gradshard_report::source::label_and_path;
 use gradshard_report::write::write;
 
 fn main() -> ExitCode {
+    if let Some(code) = screening::child() {
+        return code;
+    }
     let arguments = Arguments::parse();
-    match write(&arguments) {
+    match screened(&arguments).and_then(|()| write(&arguments)) {
         Ok(written) => {
             let page = arguments.out.join("index.html");
-            let text = format!("{}\n{}\n", written.answers.join("\n"), page.display());
+            let lines = written.answers.iter().cloned().chain([page.display().to_string()]);
+            let text: String = lines.map(|line| printable(&line) + "\n").collect();
             // A closed pipe is not an error.
             let _ = std::io::stdout().write_all(text.as_bytes());
             if written.regressions > 0 {
@@ -32,7 +39,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// Lets a process of its own read the files first, unless they are trusted.
+fn screened(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.trust {
+        return Ok(());
+    }
+    let files = arguments.files.iter().chain(&arguments.baseline);
+    Ok(files.map(|argument| label_and_path(argument).1).try_for_each(|path| screen(Subject::Results(&path)))?)
+}
+
 fn say(text: &str) {
     // If standard error is closed, the failure cannot be reported anywhere.
-    let _ = std::io::stderr().write_all(format!("gradshard-report: {text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("gradshard-report: {}\n", printable(text)).as_bytes());
 }

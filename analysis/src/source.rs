@@ -29,17 +29,23 @@ pub struct Compared<'f> {
     pub samples: BTreeMap<u64, Vec<&'f Sample>>,
 }
 
+/// Splits `FILE` or `LABEL=FILE` into the label and the path. An argument that is an existing path is a path, even if it
+/// contains `=`.
+pub fn label_and_path(argument: &str) -> (String, PathBuf) {
+    let whole = PathBuf::from(argument);
+    match argument.split_once('=') {
+        Some((label, path)) if !whole.exists() && !label.is_empty() => (label.to_owned(), PathBuf::from(path)),
+        _ => (whole.file_stem().map_or(argument.into(), |stem| stem.to_string_lossy().into_owned()), whole),
+    }
+}
+
 impl OpenFile {
-    /// Opens `FILE` or `LABEL=FILE`. An argument that is an existing path is a path, even if it contains `=`.
+    /// Opens `FILE` or `LABEL=FILE`.
     ///
     /// # Errors
     /// The errors of [`ResultFile::open`].
     pub fn open(argument: &str) -> Result<OpenFile, ResultError> {
-        let whole = PathBuf::from(argument);
-        let (label, path) = match argument.split_once('=') {
-            Some((label, path)) if !whole.exists() && !label.is_empty() => (label.to_owned(), PathBuf::from(path)),
-            _ => (whole.file_stem().map_or(argument.into(), |stem| stem.to_string_lossy().into_owned()), whole),
-        };
+        let (label, path) = label_and_path(argument);
         let file = ResultFile::open(&path)?;
         Ok(OpenFile { label, path, file })
     }

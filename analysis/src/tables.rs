@@ -1,7 +1,8 @@
-//! Writes the tables as CSV.
+//! Writes the tables as CSV, with cells that no spreadsheet carries out.
 
 use std::io::{self, Write};
 
+use gradshard::harmless::cell;
 use gradshard::results::column::Row;
 
 use crate::compare::Pair;
@@ -16,7 +17,7 @@ pub fn rows<R: Row>(sources: &[OpenFile], out: impl Write, of: impl Fn(&OpenFile
     table.write_record(std::iter::once("label").chain(R::COLUMNS.iter().map(|column| column.name)))?;
     for source in sources {
         for row in of(source) {
-            table.write_record(std::iter::once(source.label.clone()).chain(row.texts()))?;
+            table.write_record(std::iter::once(source.label.clone()).chain(row.texts()).map(|text| cell(&text)))?;
         }
     }
     table.flush()
@@ -33,13 +34,14 @@ pub fn answers(sources: &[OpenFile], out: impl Write) -> io::Result<()> {
         for comparison in source.comparisons() {
             let contest = &comparison.contest;
             let answered = contest.answered();
-            table.write_record([
+            let texts = [
                 source.label.clone(),
                 contest.number.to_string(),
                 contest.title(),
                 answered.advice.to_string(),
                 answered.sentence,
-            ])?;
+            ];
+            table.write_record(texts.map(|text| cell(&text)))?;
         }
     }
     table.flush()
@@ -75,7 +77,7 @@ pub fn pairs(pairs: &[Pair], out: impl Write) -> io::Result<()> {
     ];
     table.write_record(columns.map(|(name, _)| name))?;
     for pair in pairs {
-        table.write_record(columns.map(|(_, of)| of(pair)))?;
+        table.write_record(columns.map(|(_, of)| cell(&of(pair))))?;
     }
     table.flush()
 }

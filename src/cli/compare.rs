@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gradshard::results::ResultFile;
 use gradshard::results::show::side_by_side;
 
+use super::screen::TrustArgs;
 use super::{Failure, columns, input, print};
 
 #[derive(Args)]
@@ -14,12 +14,14 @@ pub struct CompareArgs {
     first: PathBuf,
     /// Another result file, whose times are divided by those of the first
     second: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Prints the answers of both files and the medians of the cells that both have.
 pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let [one, other] = [&args.first, &args.second];
-    let (first, second) = (ResultFile::open(one).map_err(input)?, ResultFile::open(other).map_err(input)?);
+    let (first, second) = (args.trust.open(one).map_err(input)?, args.trust.open(other).map_err(input)?);
     let [one, other] = [one, other].map(|path| path.to_string_lossy());
     print(&side_by_side([(&*one, &first), (&*other, &second)], columns()))
 }

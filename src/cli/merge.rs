@@ -6,6 +6,7 @@ use clap::Args;
 use gradshard::results::error::FileProblem;
 use gradshard::results::merge;
 
+use super::screen::TrustArgs;
 use super::{Failure, input, say};
 
 #[derive(Args, Clone, Debug)]
@@ -15,10 +16,13 @@ pub struct MergeArgs {
     /// Result files of jobs of one experiment, or merged files
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Merges the files. Reports on standard error what was added, what was there already, and how the jobs differ.
 pub fn merge(args: &MergeArgs) -> Result<(), Failure> {
+    args.trust.screen(args.inputs.iter().chain([&args.output]).map(PathBuf::as_path)).map_err(input)?;
     let (_, notes) = merge::merge(&args.output, &args.inputs).map_err(|error| match error.problem {
         // The input is valid, but the operating system refused to write.
         FileProblem::Save { .. } | FileProblem::Write(_) => Failure::Other(error.into()),

@@ -12,6 +12,7 @@ mod plan;
 mod predict;
 mod run;
 mod schema;
+mod screen;
 mod show;
 mod signals;
 mod strategies;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use gradshard::harmless::printable;
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;
@@ -117,11 +119,12 @@ fn input(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Input(error.into())
 }
 
-/// Prints the line `text` on standard error in one write, as launchers insert their own lines between two writes.
+/// Prints the line `text` on standard error in one write, as launchers insert their own lines between two writes. Names in it
+/// may be a stranger's, so they are made harmless.
 fn tell(text: &str) {
     use std::io::Write;
     // A reader that has closed standard error must not cost the measurement, and the failure cannot be reported anywhere.
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("{}\n", printable(text)).as_bytes());
 }
 
 /// Prints a message of gradshard's own on standard error.
@@ -147,6 +150,9 @@ fn after_the_first() -> Failure {
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
+    if let Some(code) = gradshard::screening::child() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(_) if is_silent() => {

@@ -16,6 +16,7 @@ use gradshard::results::row::{CellRow, Status};
 use serde_json::Value;
 
 use super::cost::{OutputArgs, out};
+use super::screen::TrustArgs;
 use super::{Failure, TableFormat, input};
 
 #[derive(Args)]
@@ -44,6 +45,8 @@ pub struct PredictArgs {
     wire: Option<Size>,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// A cell on a number of nodes with its forecast, or the reason why there is none.
@@ -58,7 +61,7 @@ struct Line {
 pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     let fabric = described("--fabric", args.fabric.as_deref())?;
     let measured_fabric = described("--measured-fabric", args.measured_fabric.as_deref())?;
-    let file = ResultFile::open(&args.from).map_err(input)?;
+    let file = args.trust.open(&args.from).map_err(input)?;
     let observed = observed(&file, &args.from)?;
     let counts: Vec<u64> = observed.iter().map(|one| one.nodes).collect::<BTreeSet<u64>>().into_iter().collect();
     let Some((largest, smaller)) = counts.split_last() else {

@@ -1,12 +1,14 @@
 //! `gradshard run`: carries out an experiment.
 
 use clap::Args;
-use gradshard::engine::{Transport, run_threads};
+use gradshard::engine::transport::agree;
+use gradshard::engine::{Transport, start_threads};
 use gradshard::job::{self, Finished, JobError, Progress, Request, dry_run};
 use gradshard::results::ResultFile;
 use gradshard::results::row::Status;
 use gradshard::results::show::{answers, table};
 
+use super::screen::TrustArgs;
 use super::{BAD_INPUT, Failure, STOPPED, columns, input, print, say, signals, tell};
 use progress::Reporter;
 
@@ -28,6 +30,8 @@ pub struct RunArgs {
     /// Print the cells, their predicted memory and the total, without running
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Print no progress, only the results and errors
     #[arg(long, short)]
     quiet: bool,
@@ -49,13 +53,18 @@ pub fn run(mut args: RunArgs) -> Result<(), Failure> {
     // Before MPI starts, so that the handlers are in place for every signal.
     args.request.stop = signals::watch()?;
     let args = &args;
+    // The launcher's first process checks files for all, before MPI starts: afterwards it would be risky to start a child.
+    let screened = if super::is_silent() { Ok(()) } else { args.trust.screen_run(&args.request) };
     if let Some(command) = &args.launch {
+        screened.map_err(|said| input(anyhow::anyhow!(said)))?;
         return supervise::run(command, args);
     }
+    signals::end_what_is_stuck()?;
+    let on_rank = |transport: &mut dyn Transport| on_rank(transport, args, &screened);
     #[cfg(feature = "mpi")]
     if let Some(launcher) = gradshard::mpi::launcher() {
         if args.threads.is_none() {
-            return super::under_mpi::with_mpi(|transport| on_rank(transport, args));
+            return super::under_mpi::with_mpi(on_rank);
         }
         if launcher.processes > 1 {
             return Err(if super::is_silent() {
@@ -71,13 +80,26 @@ pub fn run(mut args: RunArgs) -> Result<(), Failure> {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
-    let all = run_threads(&vec![0; threads], |transport| on_rank(transport, args));
+    let all = start_threads(&vec![0; threads], on_rank).map_err(|error| {
+        input(anyhow::anyhow!(
+            "--threads {threads}: the system has no room for so many threads: {error}; play fewer ranks"
+        ))
+    })?;
     // Rank 0's outcome stands for all.
     all.into_iter().next().unwrap_or(Ok(()))
 }
 
-fn on_rank(transport: &mut dyn Transport, args: &RunArgs) -> Result<(), Failure> {
+/// Carries out one rank's part. `screened` counts on rank 0.
+fn on_rank(transport: &mut dyn Transport, args: &RunArgs, screened: &Result<(), String>) -> Result<(), Failure> {
     let first = transport.rank() == 0;
+    let asked = args.request.stop.asked(transport)?;
+    if let Some(signal) = asked {
+        return Err(failure(JobError::Stopped { signal, saved: None }, first, false));
+    }
+    let screened = if first { screened.clone() } else { Ok(()) };
+    if let Err(said) = agree(transport, screened)? {
+        return Err(failure(JobError::Input(said), first, false));
+    }
     if args.dry_run {
         let text = dry_run(transport, &args.request).map_err(|error| failure(error, first, false))?;
         return if first { print(&text) } else { Ok(()) };
@@ -120,14 +142,15 @@ fn failure(error: JobError, first: bool, force: bool) -> Failure {
         }
         JobError::Lost(_) => Failure::Other(error.into()),
         JobError::Stopped { signal, saved } => {
-            if let (true, Some((path, cells))) = (first, saved) {
-                let name = signals::name(signal);
-                let path = path.display();
-                let again = if force { "--resume in the place of --force" } else { "--resume" };
-                say(&format!(
-                    "stopped by {name}: {cells} finished cells are in {path}; the same command with {again} measures the \
-                     rest"
-                ));
+            let name = signals::name(signal);
+            let again = if force { "--resume in the place of --force" } else { "--resume" };
+            match saved {
+                _ if !first => {}
+                Some((path, cells)) => say(&format!(
+                    "stopped by {name}: {cells} finished cells are in {}; the same command with {again} measures the rest",
+                    path.display()
+                )),
+                None => say(&format!("stopped by {name} before anything was measured")),
             }
             Failure::Said(STOPPED)
         }

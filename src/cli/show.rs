@@ -12,6 +12,7 @@ use gradshard::results::show::{
 };
 use serde_json::Value;
 
+use super::screen::TrustArgs;
 use super::{Failure, NOT_ESTABLISHED, TableFormat, columns, input, print};
 
 /// Print a result file.
@@ -39,6 +40,8 @@ pub struct ShowArgs {
     /// and MPI_Scatterv (configs/guidelines.json measures the cells for it)
     #[arg(long)]
     pub guidelines: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Prints the file, or the part of it that the arguments ask for.
@@ -51,7 +54,7 @@ pub fn show(args: &ShowArgs) -> Result<(), Failure> {
         let files = args.files.len();
         return Err(input(anyhow!("{files} files are given, but one is shown at a time; gradshard merge joins them")));
     };
-    let file = ResultFile::open(path).map_err(input)?;
+    let file = args.trust.open(path).map_err(input)?;
     if args.answer {
         print(&answers(&file, width))?;
         let is_open = advice_of(&file).contains(&Advice::NotEstablished);
@@ -80,7 +83,7 @@ fn whole(args: &ShowArgs, path: &Path, file: &ResultFile, width: usize) -> anyho
 fn tested(args: &ShowArgs, width: usize) -> anyhow::Result<String> {
     let mut found: Vec<(&Path, Findings)> = Vec::new();
     for path in &args.files {
-        found.push((path, guidelines(&ResultFile::open(path)?)));
+        found.push((path, guidelines(&args.trust.open(path)?)));
     }
     if let ([(first, _), others @ ..], true) = (found.as_slice(), found.iter().all(|(_, of)| of.tested.is_empty())) {
         let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };

@@ -15,6 +15,7 @@ use gradshard::tune::open_mpi::{Classic, classic, version_3};
 use gradshard::tune::{Effect, Finding, Rules, findings_json, findings_text, known, mpich, verified, verified_text};
 use serde_json::json;
 
+use super::screen::TrustArgs;
 use super::{Failure, ListFormat, input, print, say};
 
 /// A format of rules.
@@ -59,6 +60,8 @@ pub struct TuneArgs {
     /// Pairs of launches for --verify
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u8).range(2..))]
     launches: u8,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Rules in one library's format.
@@ -108,7 +111,7 @@ pub fn tune(args: &TuneArgs) -> Result<(), Failure> {
 
 /// Reads the files and compares the algorithms in them.
 fn measured(args: &TuneArgs) -> anyhow::Result<(Vec<ResultFile>, Vec<Finding>)> {
-    let files = args.files.iter().map(ResultFile::open).collect::<Result<Vec<ResultFile>, _>>()?;
+    let files = args.files.iter().map(|path| args.trust.open(path)).collect::<Result<Vec<ResultFile>, _>>()?;
     let libraries = files.iter().map(|file| file.environment.transport()).collect::<Vec<&str>>();
     if let Some(other) = libraries.iter().find(|library| **library != libraries[0]) {
         bail!(

@@ -65,6 +65,12 @@ impl Case {
         }
     }
 
+    /// Returns the most inputs that the sums of its plan can have together: the work of pricing it once.
+    pub fn most_inputs(&self) -> u64 {
+        let shards = self.shards_heeded();
+        shards.saturating_mul(self.clients.max(self.ranks as u64).max(shards))
+    }
+
     /// Builds the plan.
     ///
     /// # Errors

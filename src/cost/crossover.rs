@@ -93,10 +93,24 @@ impl Question {
         Ok((value(&self.sharded, factors.0)? / value(&self.tree, factors.1)?).ln())
     }
 
+    /// Returns the number of steps from the least size to the largest.
+    fn steps(&self) -> u32 {
+        let (least, largest) = self.sizes;
+        ((largest / least).log2() * f64::from(A_DOUBLING)).ceil().max(1.0) as u32
+    }
+
+    /// Returns the most inputs of sums that [`Question::answer`] prices: those of both plans for every size that it tries with
+    /// the speed of the whole calibration, of each of its parts, and of two that stray.
+    pub fn most_inputs(&self, calibration: &Calibration) -> u64 {
+        let crossings = 3 + calibration.without_one.len() as u64;
+        let tried = crossings * u64::from(self.steps() + 1 + HALVINGS);
+        self.sharded.most_inputs().saturating_add(self.tree.most_inputs()).saturating_mul(tried)
+    }
+
     /// Finds the size above which sharding wins at every size up to the largest.
     fn crossing(&self, platform: &Functions, factors: (f64, f64)) -> Result<Crossing, CostError> {
         let (least, largest) = self.sizes;
-        let steps = ((largest / least).log2() * f64::from(A_DOUBLING)).ceil().max(1.0) as u32;
+        let steps = self.steps();
         let at = |step: u32| least * (largest / least).powf(f64::from(step) / f64::from(steps));
         // From the largest size down, the loop finds the last size at which sharding does not win.
         for step in (0..=steps).rev() {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::cost::Usd;
+use crate::harmless::{csv_field, printable};
 
 /// Number of significant digits in text.
 const DIGITS: i32 = 4;
@@ -23,18 +24,17 @@ fn shown(field: &Field) -> String {
     match field {
         Value::Null | Value::Bool(false) => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text),
         Value::Number(number) if number.is_f64() => significant(number.as_f64().unwrap_or(f64::NAN)),
         _ => exact(field),
     }
 }
 
-/// Formats a value for a CSV file: numbers have all digits, and texts are quoted as RFC 4180 says.
+/// Formats a value for a CSV file: numbers have all digits, and texts are quoted and harmless.
 fn exact(field: &Field) -> String {
     match field {
         Value::Null => String::new(),
-        Value::String(text) if text.contains([',', '"', '\n', '\r']) => format!("\"{}\"", text.replace('"', "\"\"")),
-        Value::String(text) => text.clone(),
+        Value::String(text) => csv_field(text),
         Value::Number(number) if number.is_f64() => number.as_f64().unwrap_or(f64::NAN).to_string(),
         other => other.to_string(),
     }
@@ -108,7 +108,7 @@ impl Sheet {
             .filter(|column| shown[0][**column] != "-")
             .map(|column| format!("{} {}", self.columns[*column], shown[0][*column]))
             .collect();
-        let mut text = format!("{}\n", self.title);
+        let mut text = format!("{}\n", printable(&self.title));
         if !said.is_empty() {
             text += &format!("  all: {}\n", said.join(", "));
         }
@@ -117,7 +117,7 @@ impl Sheet {
             text += &line(&|column| row[column].clone());
         }
         for note in &self.notes {
-            text += &format!("  {note}\n");
+            text += &format!("  {}\n", printable(note));
         }
         text
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::engine::cold::{can_flush, flush};
+use crate::engine::cold::{ColdMemory, can_flush};
 use crate::engine::entry::Located;
 use crate::engine::incoming::RunIncoming;
 use crate::engine::ledger::Purpose;
@@ -11,7 +11,7 @@ use crate::engine::outgoing::{RunOutgoing, SentFrom};
 use crate::engine::pace::Pace;
 use crate::engine::piece_task::PieceTask;
 use crate::engine::residents::PrivateGradient;
-use crate::engine::round_memory::{Areas, Stock, window_bytes};
+use crate::engine::round_memory::{Areas, Stock, shared_ranges, window_bytes};
 use crate::engine::round_task::RoundTask;
 use crate::engine::spec::{Production, Spec};
 use crate::engine::sum_input::SumInput;
@@ -44,8 +44,8 @@ pub struct Round<'a, E: Element> {
     copies: Vec<(Range, Located)>,
     /// This rank's gradients that the round copies into shared memory.
     private: Vec<PrivateGradient>,
-    /// Memory that must be in no cache when the round begins: starts and bytes.
-    cold: Vec<(*const u8, usize)>,
+    /// Memory that is made cold before a round, if the terms ask for that.
+    cold: ColdMemory,
     board: TaskBoard,
     stock: Stock,
 }
@@ -102,9 +102,8 @@ impl<'a, E: Element> Round<'a, E> {
             round.private = (0..board.clients() as u64).filter_map(|index| residents.private(index)).collect();
         }
         if round.spec.terms.caches == Caches::Cold {
-            round.cold = residents.memory();
             let window = board.window.iter().map(|window| (window.own().cast_const(), window_length));
-            round.cold.extend(window);
+            round.cold.flushed = residents.memory().into_iter().chain(window).collect();
         }
         round.board = board;
         if failed {
@@ -125,6 +124,7 @@ impl<'a, E: Element> Round<'a, E> {
         let mut stock = Stock::new(residents.ledger().clone());
         let areas = Areas::allocate(&lowering, board, &mut stock)?;
         areas.place(&lowering, board);
+        let given_back = shared_ranges::<E>(&lowering, board);
         let Lowering { sums, incoming, outgoing, copies, kept, calls, .. } = lowering;
         let finished = sums.iter().filter(|task| task.hold == Hold::Result);
         let answers = finished.map(|task| (task.range, board.own[task.number].base.cast())).collect();
@@ -189,7 +189,7 @@ impl<'a, E: Element> Round<'a, E> {
             kept,
             copies,
             private: Vec::new(),
-            cold: Vec::new(),
+            cold: ColdMemory { flushed: Vec::new(), given_back },
             board: TaskBoard::new(rank, Vec::new(), None),
             stock,
         })
@@ -221,18 +221,17 @@ impl<'a, E: Element> Round<'a, E> {
         }
     }
 
-    /// Makes memory as a round finds it that has not run before: pages of private memory are not there, and gradients and
-    /// shared memory are in no cache. Pages of shared memory stay, as other ranks have mapped them.
+    /// Makes memory as a round finds it that has not run before: pages of buffers, sums and finished ranges are not there, and
+    /// gradients are in no cache.
     fn cool(&self) {
         self.stock
             .buffers
             .iter()
             .chain(self.library.iter().flat_map(LibraryCalls::buffers))
             .for_each(Buffer::give_back);
-        for &(start, bytes) in &self.cold {
-            // SAFETY: memory of the residents and of the window, which both outlive the round.
-            unsafe { flush(start, bytes) };
-        }
+        // SAFETY: memory of the residents and of the window, which both outlive the round. A barrier follows before any rank
+        // accesses the window again, and a round needs nothing of its earlier sums and ranges.
+        unsafe { self.cold.cool() };
     }
 
     /// Carries out this rank's part. Returns when its tasks are done and its messages are sent.

@@ -110,6 +110,14 @@ impl<E: Element> Areas<E> {
     }
 }
 
+/// Returns the sums and finished ranges that a rank shares with its node: the start and the length in bytes. None if it shares
+/// none.
+pub fn shared_ranges<E: Element>(lowering: &Lowering, board: &TaskBoard) -> Option<(*mut u8, usize)> {
+    let entries = lowering.tasks * size_of::<Entry>();
+    board.window.as_ref()?;
+    Some((board.entries.wrapping_add(entries), window_bytes::<E>(lowering) - entries))
+}
+
 /// Returns the size of the memory that a rank shares with its node, bytes: entries, and sums and finished ranges that
 /// others read.
 pub fn window_bytes<E: Element>(lowering: &Lowering) -> usize {

@@ -16,7 +16,7 @@ mod stored;
 pub mod synthetic;
 pub mod weights;
 
-pub use open::{FileKind, open_files};
+pub use open::{FileKind, files_of, open_files};
 pub use synthetic::Synthetic;
 
 /// Largest number of clients in one file. It bounds the memory that a few bytes of a header can ask for.
@@ -71,6 +71,10 @@ pub trait Source: Send + Sync {
     /// Returns the type that the source stores; None for a generator, which yields every type.
     fn stored_dtype(&self) -> Option<Dtype> {
         None
+    }
+    /// Returns true if the HDF5 library reads the client's elements. Others are generated or read from the file directly.
+    fn needs_library(&self, _client: usize) -> bool {
+        false
     }
     /// Writes elements `range` of `client`'s gradient to `out`: `range.len()` elements of type `dtype` as bytes in
     /// native order. Elements of another stored type are rounded to nearest.

@@ -60,8 +60,8 @@ const LAUNCHER_WIRING: [&str; 10] = [
     "MPIR_CVAR_CH3_INTERFACE_HOSTNAME",
 ];
 
-/// Parts of names, between underscores, that indicate secrets or personal data.
-const PRIVATE_PARTS: [&str; 15] = [
+/// Parts of names, between underscores, that indicate secrets, personal data or free text.
+const PRIVATE_PARTS: [&str; 17] = [
     "KEY",
     "TOKEN",
     "SECRET",
@@ -77,6 +77,8 @@ const PRIVATE_PARTS: [&str; 15] = [
     "GID",
     "GROUP",
     "ACCOUNT",
+    "COMMENT",
+    "EXTRA",
 ];
 
 impl Launcher {
@@ -143,6 +145,8 @@ mod tests {
             "SLURM_JOB_USER",
             "SLURM_JOB_UID",
             "SLURM_JOB_ACCOUNT",
+            "SLURM_JOB_COMMENT",
+            "SLURM_JOB_EXTRA",
             "OMPI_MCA_orte_precondition_transports",
             "OMPI_MCA_orte_hnp_uri",
             "OMPI_MCA_plm_auth_token",

@@ -112,8 +112,8 @@ words! {
         #[default]
         /// As the rounds before left it: every page was touched, and what fits into caches may be there.
         Warm,
-        /// As if no round had been before: gradients are in no cache, and large private buffers are touched for the first time
-        /// while the clock runs.
+        /// As if no round had been before: gradients are in no cache, and large private buffers, shared sums and shared finished
+        /// ranges are touched for the first time while the clock runs.
         Cold,
     }
 }

@@ -20,7 +20,9 @@ pub struct Memory {
 impl Memory {
     /// All purposes together.
     pub fn total(&self) -> u64 {
-        self.resident + self.accumulators + self.staging + self.result
+        // Numbers of a damaged result file may be too large for a sum.
+        let others = [self.accumulators, self.staging, self.result];
+        others.into_iter().fold(self.resident, u64::saturating_add)
     }
 
     /// Bytes that the round needs beside the clients' own gradients.

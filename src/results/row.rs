@@ -143,7 +143,7 @@ table! {
         intra_node: IntraNode, "text", since 1, "shared or messages";
         order: Order, "text", since 1, "order of summation: client, rotated or arrival";
         ready: Ready, "text", since 6, "whether ranks know that their neighbours' gradients are there (assumed) or read a flag a client inside the clock (checked)";
-        caches: Caches, "text", since 6, "memory as rounds find it: warm, as the rounds before left it, or cold: no gradient in a cache, and private buffers from 1 MiB on not touched";
+        caches: Caches, "text", since 6, "memory as rounds find it: warm, as the rounds before left it, or cold: no gradient in a cache, and pages of large buffers, sums and finished ranges not touched";
         end: End, "text", since 5, "state in which a round ends: scattered, root or everywhere";
         residency: Residency, "text", since 1, "resident or streamed gradients";
         samples: u64, "1", since 1, "number of timed rounds";

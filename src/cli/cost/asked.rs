@@ -84,6 +84,20 @@ pub fn flow_name(chunk_bytes: Option<u64>) -> String {
     chunk_bytes.map_or_else(|| "whole".to_owned(), |bytes| Size(bytes).to_string())
 }
 
+/// Most inputs of sums that one command prices, which takes a few seconds.
+const MOST_INPUTS: u64 = 1 << 26;
+
+/// Refuses to price plans that have `inputs` inputs of sums together, if these are too many.
+pub fn affordable(inputs: u64) -> Result<(), Failure> {
+    if inputs <= MOST_INPUTS {
+        return Ok(());
+    }
+    Err(input(anyhow!(
+        "--clients, --shards: {inputs} inputs of sums would have to be priced, and at most {MOST_INPUTS} are; write fewer or \
+         smaller numbers"
+    )))
+}
+
 /// Parses a number for which `fits` is true. The error is `wanted`.
 pub fn number<T: FromStr>(text: &str, fits: impl Fn(&T) -> bool, wanted: &str) -> Result<T, String> {
     text.parse().ok().filter(fits).ok_or_else(|| wanted.to_owned())

@@ -5,7 +5,7 @@ use gradshard::cost::best_shards::{Choice, choices};
 use gradshard::cost::{Asked, Case, Field, Sheet};
 use gradshard::plan::End;
 
-use super::asked::{self, count, flow};
+use super::asked::{self, affordable, count, flow};
 use super::estimate::sheet_of_cases;
 use crate::cli::{Failure, input};
 
@@ -46,6 +46,7 @@ pub struct BestShardsArgs {
 /// The cases to try. A chunked case whose chunks hold whole objects is left out if the whole flow is tried too.
 fn cases(args: &BestShardsArgs, elements: u64, shards: &[u64]) -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
+    let mut inputs = 0u64;
     for strategy in asked::strategies(&args.strategy)? {
         for chunk_bytes in &args.flow {
             let tried = if strategy.knobs().heeds_shards(End::Everywhere) { shards } else { &[1] };
@@ -55,6 +56,9 @@ fn cases(args: &BestShardsArgs, elements: u64, shards: &[u64]) -> Result<Vec<Cas
                 let aware = strategy.name() == "sharded-node-aware";
                 let nodes = if aware { usize::try_from(args.nodes)?.min(case.ranks) } else { 1 };
                 let case = Case { chunk_bytes: *chunk_bytes, nodes, ..case };
+                // It is priced, and looked at once before.
+                inputs = case.most_inputs().saturating_mul(2).saturating_add(inputs);
+                affordable(inputs)?;
                 // Chunks that hold whole objects are the same as the whole flow.
                 let whole = || case.workload().is_ok_and(|work| work.functions.iter().all(|f| f.parts <= 1));
                 if !(chunk_bytes.is_some() && args.flow.contains(&None) && whole()) {

@@ -8,7 +8,7 @@ use gradshard::cost::workload::MIB;
 use gradshard::cost::{Case, Field, Functions, Sheet, Usd, calibrate};
 use strum::VariantArray;
 
-use super::asked::{self, above_zero, count, flow, flow_name};
+use super::asked::{self, above_zero, affordable, count, flow, flow_name};
 use crate::cli::{Failure, input};
 
 /// Range of gradient sizes in which a crossing is searched, MiB.
@@ -63,6 +63,7 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
     let trees = asked::strategies(&args.against)?;
     let title = format!("Gradient size from which {} wins, {}", sharded.name(), platform.name);
     let mut rows = Vec::new();
+    let mut priced_inputs = 0u64;
     let limits = args.limit.clone().unwrap_or_else(|| vec![platform.memory.limit_mib.value]);
     for tree in trees {
         for (clients, shards) in pairs(&args.clients, &args.shards) {
@@ -80,6 +81,8 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
                         let sizes = (SIZES_MIB.0 * MIB, SIZES_MIB.1 * MIB);
                         let question =
                             Question { sharded: case(sharded, shards), tree: case(tree, 1), quantity, sizes };
+                        priced_inputs = question.most_inputs(&calibration).saturating_add(priced_inputs);
+                        affordable(priced_inputs)?;
                         let found = question.answer(&changed, &calibration, throughput).map_err(input)?;
                         let most =
                             |case: &Case| question.largest_feasible(case, &changed, MOST_MIB * MIB).map_err(input);

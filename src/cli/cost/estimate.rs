@@ -9,7 +9,7 @@ use gradshard::cost::{Asked, Case, Estimate, Functions, Nodes, Platform, Sheet, 
 use gradshard::gradient::Dtype;
 use gradshard::plan::End;
 
-use super::asked::{self, above_zero, count, flow, flow_name, not_negative};
+use super::asked::{self, above_zero, affordable, count, flow, flow_name, not_negative};
 use crate::cli::{Failure, input, named};
 
 #[derive(Args, Clone)]
@@ -66,6 +66,7 @@ impl EstimateArgs {
     fn cases(&self) -> Result<Vec<(String, Case)>, Failure> {
         let strategies = asked::strategies(&self.strategy)?;
         let mut cases: Vec<(String, Case)> = Vec::new();
+        let mut inputs = 0u64;
         for model in &self.model {
             let (name, elements) = asked::model(model)?;
             for clients in &self.clients {
@@ -79,7 +80,10 @@ impl EstimateArgs {
                         if strategy.knobs().heeds_shards(End::Everywhere) { self.shards.as_slice() } else { &[1] };
                     for (shards, chunk_bytes) in shards.iter().flat_map(|m| self.flow.iter().map(move |f| (*m, *f))) {
                         let case = Case::new(*strategy, elements, *clients, shards);
-                        cases.push((name.clone(), Case { dtype: self.dtype, chunk_bytes, ranks, nodes, ..case }));
+                        let case = Case { dtype: self.dtype, chunk_bytes, ranks, nodes, ..case };
+                        inputs = case.most_inputs().saturating_add(inputs);
+                        affordable(inputs)?;
+                        cases.push((name.clone(), case));
                     }
                 }
             }

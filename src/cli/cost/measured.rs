@@ -8,11 +8,11 @@ use gradshard::cost::idle::ServerRound;
 use gradshard::cost::platform::{aws_lambda_s3, cluster};
 use gradshard::cost::{Asked, Case, Functions, Platform, Sheet, Usd, estimate};
 use gradshard::plan::strategies;
-use gradshard::results::ResultFile;
 use gradshard::results::row::CellRow;
 
 use super::asked::{self, count, not_negative};
 use super::estimate::EstimateArgs;
+use crate::cli::screen::TrustArgs;
 use crate::cli::{Failure, input};
 
 #[derive(Args, Clone)]
@@ -23,11 +23,13 @@ pub struct MeasuredArgs {
     /// With a result file: nodes of a dedicated server
     #[arg(long, value_name = "NODES", default_value_t = 1, value_parser = count)]
     server_nodes: u64,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Makes a table with one row per cell of the result file.
 pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
-    let results = ResultFile::open(file).map_err(input)?;
+    let results = args.trust.open(file).map_err(input)?;
     let nodes = match &estimate.platform {
         None => cluster().map_err(input)?,
         Some(path) => match asked::platform(Some(path))? {

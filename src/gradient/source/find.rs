@@ -40,7 +40,11 @@ pub(super) fn files(pattern: &str, base: &Path, extensions: &[&str]) -> Result<(
     }
     for file in &found {
         // This follows links, so that a broken link is an error and not a missing client.
-        std::fs::metadata(file).map_err(|cause| SourceError::io(file, cause))?;
+        let kind = std::fs::metadata(file).map_err(|cause| SourceError::io(file, cause))?.file_type();
+        // A pipe without a writer would never open.
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(SourceError::content(file, "is no regular file; clients' gradients are read from files"));
+        }
     }
     found.retain(|file| !file.is_dir());
     found.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
@@ -101,6 +105,9 @@ mod tests {
         assert!(message("x*.h5").contains("\"x*.h5\""));
         assert!(message("gone.h5").contains("\"gone.h5\""));
         assert!(message("a[.h5").contains("no glob"));
+        assert!(std::process::Command::new("mkfifo").arg(base.path().join("empty/b.h5")).status().unwrap().success());
+        assert!(message("empty").contains("b.h5: is no regular file"));
+        std::fs::remove_file(base.path().join("empty/b.h5")).unwrap();
         std::os::unix::fs::symlink("nowhere", base.path().join("empty/c.h5")).unwrap();
         assert!(message("empty").contains("c.h5"));
     }

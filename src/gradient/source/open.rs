@@ -1,6 +1,6 @@
 //! Opens the gradients that an experiment names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,14 @@ fn remedy(pattern: &str) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+/// Returns the files that `pattern` denotes, as [`open_files`] finds them.
+///
+/// # Errors
+/// There is no such file, or the pattern is not valid.
+pub fn files_of(kind: FileKind, pattern: &str, base_dir: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    find::files(pattern, base_dir, kind.extensions()).map(|(files, _)| files)
 }
 
 /// Opens the gradients of the files that `pattern` denotes: a file, a directory (all its files with the kind's

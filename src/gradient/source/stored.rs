@@ -94,6 +94,10 @@ impl Source for StoredGradients {
         Some(self.dtype)
     }
 
+    fn needs_library(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(|(_, place)| matches!(place, StoredPlace::InLibrary(..)))
+    }
+
     fn read_bytes(&self, client: usize, range: Range, dtype: Dtype, out: &mut [u8]) -> Result<(), SourceError> {
         check_read(self, client, range, dtype, out.len())?;
         let (file, place) = &self.clients[client];

@@ -7,6 +7,7 @@ mod guidelines;
 mod json;
 pub mod number;
 pub mod page;
+mod pauses;
 pub mod scaling;
 mod side_by_side;
 mod table;

@@ -1,14 +1,11 @@
 //! A page of text: wrapped paragraphs and aligned rows.
 
+pub use crate::harmless::printable;
+
 /// Columns of a page that goes to a file or a pipe.
 pub const WIDTH: usize = 100;
 /// Columns of the narrowest page. Narrower terminals break its lines.
 const NARROWEST: usize = 60;
-
-/// Text with control characters replaced by blanks, as they could move the cursor or change the terminal.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|symbol| if symbol.is_control() { ' ' } else { symbol }).collect()
-}
 
 /// A page that is being written.
 #[derive(Debug)]
@@ -46,7 +43,8 @@ impl Page {
     /// Appends a paragraph with line breaks between words. Lines after the first are indented by `indent`. A word longer
     /// than a line gets a line of its own.
     pub fn paragraph(&mut self, text: &str, indent: usize) {
-        self.broken(printable(text).split_whitespace(), "", indent);
+        let words: Vec<String> = text.split_whitespace().map(printable).collect();
+        self.broken(words.iter().map(String::as_str), "", indent);
     }
 
     /// Appends a list with `separator` after every item but the last. Lines break between items, as those of a paragraph
@@ -172,6 +170,6 @@ mod tests {
 
     #[test]
     fn terminal_sequences_are_disarmed() {
-        assert_eq!(written(|page| page.paragraph("a\x1b[2J\nb\u{9b}c", 0)), "a [2J b c\n");
+        assert_eq!(written(|page| page.paragraph("a\x1b[2J\nb\u{9b}c", 0)), "a\\u{1b}[2J b\\u{9b}c\n");
     }
 }

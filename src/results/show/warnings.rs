@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::number::gigabytes;
 use super::page::{Page, printable};
+use super::pauses::pauses;
 use crate::results::ResultFile;
 use crate::results::host::{HostDependence, host_dependences};
 use crate::results::row::{CellRow, Status};
@@ -20,6 +21,7 @@ const ENOUGH_HOURS: f64 = 2.0;
 pub fn warnings(page: &mut Page, file: &ResultFile) {
     unsettled(page, file);
     interference(page, file);
+    pauses(page, file);
     jobs(page, file);
     host(page, file);
     beaten_limits(page, file);

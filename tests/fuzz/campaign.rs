@@ -1,0 +1,94 @@
+//! One generator's cases: tried until the time is over, counted, and bounded in time and memory.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use proptest::prelude::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+/// Longest time and most memory of a case.
+const LONGEST: Duration = Duration::from_secs(5);
+pub const MOST_BYTES: usize = 1 << 30;
+/// Cases from which on the share of accepted ones counts.
+const ENOUGH: u64 = 30;
+
+/// Counts the bytes of this process that are in use.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static MOST_IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as promised by the caller.
+        let start = unsafe { System.alloc(layout) };
+        if !start.is_null() {
+            let now = IN_USE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+            MOST_IN_USE.fetch_max(now, Ordering::Relaxed);
+        }
+        start
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as promised by the caller.
+        unsafe { System.dealloc(start, layout) };
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn number(variable: &str) -> Option<f64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// Tries cases of `cases`, `batch` between two looks at the clock. `accepts` carries a case out, and returns true if it was
+/// accepted and false if it was refused. A case that panics is made smaller, and fails the test.
+pub fn campaign<S: Strategy>(name: &str, batch: u32, cases: &S, accepts: impl Fn(&S::Value) -> bool)
+where
+    S::Value: Debug,
+{
+    let seconds = Duration::from_secs_f64(number("GRADSHARD_FUZZ_SECONDS").unwrap_or(7.0));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
+    let seed = std::env::var("GRADSHARD_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(now);
+    let (tried, accepted, longest) = (Cell::new(0u64), Cell::new(0u64), Cell::new(Duration::ZERO));
+    let begun = Instant::now();
+    for number in 0u64.. {
+        if begun.elapsed() >= seconds {
+            break;
+        }
+        let config = Config { cases: batch, failure_persistence: None, max_shrink_time: 30_000, ..Config::default() };
+        let bytes: Vec<u8> = [seed, number, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+        let ran = runner.run(cases, |case| {
+            MOST_IN_USE.store(IN_USE.load(Ordering::Relaxed), Ordering::Relaxed);
+            let case_begun = Instant::now();
+            let is_accepted = accepts(&case);
+            let took = case_begun.elapsed();
+            assert!(took < LONGEST, "it took {took:?}");
+            let bytes = MOST_IN_USE.load(Ordering::Relaxed);
+            assert!(bytes < MOST_BYTES, "it took {bytes} bytes");
+            tried.set(tried.get() + 1);
+            accepted.set(accepted.get() + u64::from(is_accepted));
+            longest.set(longest.get().max(took));
+            Ok(())
+        });
+        if let Err(failure) = ran {
+            panic!("{name}, GRADSHARD_FUZZ_SEED={seed}, batch {number}: {failure}");
+        }
+    }
+    let (tried, accepted) = (tried.get(), accepted.get());
+    // println would not be seen, as the test harness captures it.
+    let _ = writeln!(
+        std::io::stderr(),
+        "{name}: {tried} cases, {accepted} accepted, the longest took {:.2} s (GRADSHARD_FUZZ_SEED={seed})",
+        longest.get().as_secs_f64()
+    );
+    assert!(tried < ENOUGH || 2 * accepted > tried, "{name}: only {accepted} of {tried} cases were accepted");
+}
