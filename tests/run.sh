@@ -108,7 +108,9 @@ step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "lints without MPI" cargo clippy --locked --no-default-features --all-targets -- -D warnings
 step "unit tests" cargo test --locked --workspace --no-fail-fast --lib --bins
 step "documentation examples" cargo test --locked --workspace --doc
-step "the example strategy" cargo run --locked --example own_strategy
+# Built with the workspace, so that the library is not built again with the features of one package alone.
+step "the example strategy, build" cargo build --locked --workspace --example own_strategy
+step "the example strategy" target/debug/examples/own_strategy
 # Each test starts a job of several ranks. Several jobs at a time would share cores and exceed their time limits.
 step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --test '*' -- --test-threads=1
 if [ "$quick" = no ]; then

@@ -44,7 +44,7 @@ fn tables_and_csv_write_them_out() {
     let place = Place::new();
     hostile_file(&place);
     for arguments in
-        [&["show", "h.h5"][..], &["show", "h.h5", "--scaling"], &["show", "h.h5", "--guidelines"], &["cost", "h.h5"]]
+        [&["show", "h.h5"][..], &["show", "h.h5", "--scaling"], &["compare", "h.h5", "h.h5"], &["cost", "h.h5"]]
     {
         let shown = place.gradshard().args(arguments).run();
         is_harmless(shown.success());

@@ -1,7 +1,8 @@
 //! Gradients in numpy's npy files: a one-dimensional file for each client, or one file of shape \[clients, elements\].
 
 use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::{self, BufReader, Seek};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
@@ -10,6 +11,9 @@ use super::MOST_CLIENTS;
 use super::stored::{StoredFile, StoredGradients, StoredPlace, StoredRun};
 use super::weights::{self, Weights};
 use crate::gradient::{Dtype, Range, SourceError};
+
+/// Greatest length of a header that is read, bytes: the greatest of format 1. Numpy itself reads 10,000.
+const LONGEST_HEADER: u32 = 0xffff;
 
 /// The contents of a file's header.
 struct NpyFile {
@@ -70,6 +74,10 @@ fn header(path: &Path) -> Result<NpyFile, SourceError> {
     let wrong = |problem: String| SourceError::content(path, problem);
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
+    let claimed = claimed_header(&file).map_err(io)?;
+    if claimed > LONGEST_HEADER {
+        return Err(wrong(format!("claims a header of {claimed} bytes; there may be {LONGEST_HEADER}")));
+    }
     let mut reader = BufReader::new(file);
     let header = NpyHeader::from_reader(&mut reader).map_err(|cause| wrong(format!("is no npy file: {cause}")))?;
     let offset = reader.stream_position().map_err(io)?;
@@ -98,6 +106,18 @@ fn header(path: &Path) -> Result<NpyFile, SourceError> {
         }
         None => Err(wrong(format!("claims shape {shape:?}, which no file can hold"))),
     }
+}
+
+/// Returns the length that a header claims in the four bytes of formats 2 and 3, for which the reader takes memory at once. 0
+/// for other formats and files too short for one.
+fn claimed_header(file: &File) -> io::Result<u32> {
+    let mut beginning = [0; 12];
+    match file.read_exact_at(&mut beginning, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+        other => other?,
+    }
+    let [magic @ .., format, _, a, b, c, d] = beginning;
+    Ok(if magic == *b"\x93NUMPY" && format >= 2 { u32::from_le_bytes([a, b, c, d]) } else { 0 })
 }
 
 /// Returns the element type for numpy's `dtype`, or an error message.
@@ -152,6 +172,16 @@ mod tests {
             let refused = open(home.path(), "t.npy").err().unwrap().to_string();
             assert!(refused.contains("there may be 1048576 clients"), "{refused}");
         }
+    }
+
+    /// A header's length is a stranger's word, for which no memory may be taken.
+    #[test]
+    fn a_long_header_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let long = [b"\x93NUMPY\x02\x00".as_slice(), &u32::MAX.to_le_bytes(), b"{'descr': '<f4'"].concat();
+        std::fs::write(home.path().join("t.npy"), long).unwrap();
+        let refused = open(home.path(), "t.npy").err().unwrap().to_string();
+        assert!(refused.contains("claims a header of 4294967295 bytes"), "{refused}");
     }
 
     #[test]
