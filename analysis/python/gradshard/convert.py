@@ -9,7 +9,9 @@ loaded. Tensors of bf16 are widened to f32; write "dtype": "bf16" in the experim
 
 import argparse
 import os
+import pickle
 import sys
+import zipfile
 
 import numpy as np
 
@@ -26,9 +28,14 @@ def read_state_dict(path):
         import torch
     except ImportError as error:
         raise ValueError(f"{path}: reading it needs torch (pip install torch)") from error
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(state.get("state_dict"), dict):
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path}: holds more than tensors, which may run code; save model.state_dict()") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
+    if not isinstance(state, dict):
+        raise ValueError(f"{path}: is no dictionary of tensors; save model.state_dict()")
     tensors = {}
     for name, value in state.items():
         value = torch.as_tensor(value)
@@ -62,7 +69,7 @@ def main():
     for path in arguments.files:
         try:
             written, left_out = convert(path, arguments.output)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
             sys.exit(f"gradshard.convert: {error}")
         print(f"{written}{f'; left out: {chr(44).join(left_out)}' if left_out else ''}")
 
