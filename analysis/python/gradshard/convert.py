@@ -19,6 +19,8 @@ from gradshard import gradients
 
 
 def read_npz(path):
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: is no npz archive")
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -69,7 +71,7 @@ def main():
     for path in arguments.files:
         try:
             written, left_out = convert(path, arguments.output)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError) as error:
             sys.exit(f"gradshard.convert: {error}")
         print(f"{written}{f'; left out: {chr(44).join(left_out)}' if left_out else ''}")
 
