@@ -223,6 +223,10 @@ fn every_document_is_read() {
     for name in DOCUMENTS {
         let text = fs::read_to_string(repository().join(name)).unwrap();
         assert!(!text.contains("```"), "{name}: indent commands; this test reads no fences");
+        for link in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+            let file = repository().join(name).with_file_name(link);
+            assert!(link.starts_with("http") || file.exists(), "{name}: {link} is not there");
+        }
     }
 }
 
