@@ -101,7 +101,6 @@ const GIVEN: &[(&str, usize)] = &[
     ("nodes-1.h5", 1),
     ("nodes-2.h5", 2),
     ("nodes-4.h5", 1),
-    ("nodes-8.h5", 2),
     ("results/strong-20250131-174500-4711.h5", 2),
     ("a1.h5", 1),
     ("a2.h5", 1),
