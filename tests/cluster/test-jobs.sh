@@ -30,7 +30,7 @@ export GRADSHARD=${GRADSHARD:-$root/target/release/gradshard}
 mpich=${GRADSHARD_MPICH:-$root/target/mpich/release/gradshard}
 
 together=(run mpirun mpich-mpirun mpich-pmi2 modules sweep merge ceiling places forms no-slurm)
-alone=(requeue link-cut node-crashed slurmd-killed out-of-memory)
+alone=(requeue link-cut node-crashed slurmd-killed out-of-memory reframe)
 chosen=()
 repeat=1
 quick=no
@@ -314,6 +314,30 @@ case_out-of-memory() {
   says 'ended with exit code'
   [ "$(field model "$(only unforeseen)" | xargs)" = 10000000 ] || fail "the file should hold the first comparison alone"
 }
+# ReFrame runs jobs/reframe as a user would. Every gradient crosses a wire of 1 Gbit/s once each way, which allows 0.125 GB/s:
+# 0.09 passes, and 30 % more than was measured fails.
+case_reframe() {
+  local venv="$root/target/reframe-venv" rate
+  if [ ! -x "$venv/bin/reframe" ]; then
+    python3 -m venv "$venv" && "$venv/bin/python" -m pip install --quiet ReFrame-HPC==4.10.4 ||
+      { rm -rf "$venv" && echo "ReFrame-HPC could not be installed from PyPI" >skipped && exit 0; }
+  fi
+  experiment wire '"models": [1000000], "clients": {"per_rank": 1}, "shards": {"per_rank": 1}, "strategies": ["sharded-direct", "tree-two"], "flow": "auto", "repeat": {"start": "barrier", "max_seconds": 2}'
+  # check LEAST: runs the check with a least rate, in GB/s.
+  check() {
+    rm -rf output stage
+    as_user "cd $PWD; $venv/bin/reframe -C $here/reframe_settings.py -c $root/jobs/reframe -r --report-file report.json \
+      -S gradshard=$GRADSHARD -S experiment=$PWD/wire.json -S num_tasks_per_node=1 -S least_gb_per_s=$1" >reframe.log 2>&1
+  }
+  check 0.09 || fail "less than 0.09 GB/s, or no rate: $(tail -n 30 reframe.log)"
+  for figure in gradient_rate share_of_limit library_memory; do
+    grep -q "$figure" reframe.log || fail "no $figure: $(tail -n 30 reframe.log)"
+  done
+  rate=$(sed -n 's/.*gradient_rate: \([0-9.e-]*\) GB.*/\1/p' reframe.log | head -n 1)
+  echo "  $rate GB/s" >&2
+  if check "$(awk "BEGIN { print 1.3 * $rate }")"; then fail "30 % more than $rate GB/s passed"; fi
+  grep -q 'performance error' reframe.log || fail "it failed for another reason: $(tail -n 30 reframe.log)"
+}
 
 bad=0
 # carry_out CASE: runs the case in a directory of its own and writes its line of the report to a file.
@@ -354,6 +378,7 @@ for ((round = 1; round <= repeat; round++)); do
             exit 0
           fi
         fi
+        if [ "$name" = reframe ]; then settings=(RATE=1gbit); fi
         start "$name" "${settings[@]}" 3 || { echo "$name: FAILED: the cluster did not start: $(cat "$work/up.log")" && exit 1; }
         code=0
         carry_out "$name" || code=$?
