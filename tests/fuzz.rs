@@ -5,7 +5,7 @@
 //! No case may panic, crash, take more than 5 s or more than 1 GiB, or end with an exit code that is not documented. Where a C
 //! library may crash, each case is a process of its own.
 //!
-//! `GRADSHARD_FUZZ_SECONDS` is the time of each generator (default 7), and `GRADSHARD_FUZZ_SEED` repeats a run.
+//! `GRADSHARD_FUZZ_SECONDS` is the time of each generator (default 4), and `GRADSHARD_FUZZ_SEED` repeats a run.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unsafe_code)]
 

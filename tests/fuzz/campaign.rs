@@ -54,7 +54,7 @@ pub fn campaign<S: Strategy>(name: &str, batch: u32, cases: &S, accepts: impl Fn
 where
     S::Value: Debug,
 {
-    let seconds = Duration::from_secs_f64(number("GRADSHARD_FUZZ_SECONDS").unwrap_or(7.0));
+    let seconds = Duration::from_secs_f64(number("GRADSHARD_FUZZ_SECONDS").unwrap_or(4.0));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
     let seed = std::env::var("GRADSHARD_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(now);
     let (tried, accepted, longest) = (Cell::new(0u64), Cell::new(0u64), Cell::new(Duration::ZERO));

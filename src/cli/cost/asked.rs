@@ -85,7 +85,7 @@ pub fn flow_name(chunk_bytes: Option<u64>) -> String {
 }
 
 /// Most inputs of sums that one command prices, which takes a few seconds.
-const MOST_INPUTS: u64 = 1 << 26;
+const MOST_INPUTS: u64 = 3 << 24;
 
 /// Refuses to price plans that have `inputs` inputs of sums together, if these are too many.
 pub fn affordable(inputs: u64) -> Result<(), Failure> {

@@ -36,10 +36,12 @@ impl FileKind {
 fn remedy(pattern: &str) -> Option<&'static str> {
     let extension = Path::new(pattern).extension()?.to_str()?.to_lowercase();
     match extension.as_str() {
-        "npz" => Some("an npz archive holds several arrays; write each of them with numpy.save, as npy"),
+        "npz" => Some(
+            "an npz archive holds several arrays; python -m gradshard.convert (analysis/python) makes safetensors of it",
+        ),
         "pt" | "pth" | "pkl" | "ckpt" => Some(
-            "a pickle of PyTorch may run code when it is read; convert it with safetensors.torch.save_file, and write \
-             \"source\": \"safetensors\"",
+            "a pickle of PyTorch may run code when it is read; python -m gradshard.convert (analysis/python) makes \
+             safetensors of a state_dict without running any",
         ),
         _ => None,
     }
