@@ -3,6 +3,8 @@
 //!
 //! tests/data/damaged has result files with flipped bytes on which HDF5 1.10.8 crashes.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod harness;
 
 use std::fs;

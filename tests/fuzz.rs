@@ -32,6 +32,8 @@ use gradshard::gradient::source::weights::Weights;
 use gradshard::gradient::source::{FileKind, open_files};
 use gradshard::gradient::{Dtype, Range};
 use gradshard::job::Prepared;
+use gradshard::results::guidelines::guidelines;
+use gradshard::results::show;
 
 /// Elements that are read of a file at most.
 const MOST_READ: u64 = 1 << 20;
@@ -86,6 +88,28 @@ fn hdf5_gradients_are_aggregated_or_refused() {
             "repeat": {"blocks": 1, "warmup": 0, "start": "barrier"}}"#;
         fs::write(directory.path().join("e.json"), experiment).unwrap();
         program::ends_well(directory.path(), &["run", "e.json", "--threads", "1", "--no-limits"])
+    });
+}
+
+/// The same contents without a file, which takes a thousandth of the time.
+#[test]
+fn results_are_shown_in_every_format() {
+    campaign("results", 64, &result_files::file(), |file| {
+        let file = file.contents();
+        let path = Path::new("r.h5");
+        let texts = [
+            show::table(&file, 80),
+            show::answers(&file, 140),
+            show::csv(&file),
+            show::samples_csv(&file),
+            show::json(&file, path).unwrap(),
+            show::scaling::scaling(&file, 100),
+            show::guidelines_text(path, &guidelines(&file), 100),
+            show::side_by_side([("one", &file), ("other", &file)], 100),
+        ];
+        let odd = |symbol: char| symbol.is_control() && symbol != '\n';
+        assert!(!texts.iter().any(|text| text.contains(odd)), "{texts:?}");
+        true
     });
 }
 

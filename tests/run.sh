@@ -20,7 +20,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../jobs/prepare.sh"
 
 # The generators of tests/fuzz.rs, which share the time of --fuzz.
-generators=6
+generators=7
 quick=no
 fuzz=
 while [ $# -gt 0 ]; do

@@ -1,6 +1,8 @@
 //! Tests that SIGINT and SIGTERM end what does not move, that it is said who waits for whom, and that a rank that stood still
 //! is told in the table.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod harness;
 
 use std::time::{Duration, Instant};

@@ -325,6 +325,9 @@ fn percent(part: f64) -> String {
     format!("{:.3}", part * 100.0).trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Most decimals of a factor.
+const MOST_DIGITS: i32 = 5;
+
 /// A ratio of times with its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Factor {
@@ -345,14 +348,20 @@ impl Factor {
         Factor { estimate: 1.0 / ratio.estimate, interval: inverse }
     }
 
-    /// The factor as text, such as `1.52× [1.49, 1.56]`.
+    /// The factor as text, such as `1.52× [1.49, 1.56]`. A bound beside 1 has as many decimals as show its side.
     pub fn times(&self) -> String {
         let Factor { estimate, interval } = self;
         // Near 1 two decimals do not show a difference of a few per mille.
-        let digits = if (0.9..1.1).contains(estimate) { 3 } else { 2 };
+        let least = if (0.9..1.1).contains(estimate) { 3 } else { 2 };
         match interval {
-            Some(Interval { low, high }) => format!("{estimate:.digits$}× [{low:.digits$}, {high:.digits$}]"),
-            None => format!("{estimate:.digits$}× (too few blocks for an interval)"),
+            Some(Interval { low, high }) => {
+                let rounds_to_1 =
+                    |bound: f64, digits: i32| bound != 1.0 && (bound - 1.0).abs() <= 0.5 * 0.1f64.powi(digits);
+                let shows = |digits: &i32| ![*low, *high].iter().any(|bound| rounds_to_1(*bound, *digits));
+                let digits = (least..MOST_DIGITS).find(shows).unwrap_or(MOST_DIGITS) as usize;
+                format!("{estimate:.digits$}× [{low:.digits$}, {high:.digits$}]")
+            }
+            None => format!("{estimate:.digits$}× (too few blocks for an interval)", digits = least as usize),
         }
     }
 }
@@ -360,4 +369,20 @@ impl Factor {
 /// Size of the gradient in MiB.
 pub fn size(cell: &CellRow) -> f64 {
     cell.gradient_bytes() as f64 / f64::from(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_beside_1_shows_its_side() {
+        let text = |estimate, low, high| Factor { estimate, interval: Some(Interval { low, high }) }.times();
+        assert_eq!(text(1.52, 1.49, 1.56), "1.52× [1.49, 1.56]");
+        assert_eq!(text(1.01, 0.92, 1.11), "1.010× [0.920, 1.110]");
+        assert_eq!(text(1.13, 1.0023, 1.25), "1.130× [1.002, 1.250]");
+        assert_eq!(text(1.13, 0.9968, 1.25), "1.130× [0.997, 1.250]");
+        assert_eq!(text(1.13, 1.00002, 1.25), "1.13000× [1.00002, 1.25000]");
+        assert_eq!(text(1.2, 1.0, 1.3), "1.20× [1.00, 1.30]");
+    }
 }

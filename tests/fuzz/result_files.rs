@@ -159,8 +159,8 @@ impl ShownFile {
         OPTIONS[self.options]
     }
 
-    /// The file's bytes.
-    pub fn bytes(&self) -> Vec<u8> {
+    /// The contents, undamaged.
+    pub fn contents(&self) -> ResultFile {
         let environment = Environment::of(&self.environment).unwrap();
         let mut file = ResultFile::new("{\"name\": \"fuzz\"}".into(), environment.clone());
         for job in 0..self.jobs {
@@ -185,9 +185,14 @@ impl ShownFile {
             file.push_ratios(self.ratios.clone());
             file.push_blocks(self.blocks.clone());
         }
+        file
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> Vec<u8> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("r.h5");
-        Output::create(&path, false).unwrap().save(&file).unwrap();
+        Output::create(&path, false).unwrap().save(&self.contents()).unwrap();
         damaged(std::fs::read(&path).unwrap(), &self.damage)
     }
 }

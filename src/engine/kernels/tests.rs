@@ -431,7 +431,7 @@ fn arbitrary<E: Element>(seed: u64, arity: usize, offset: usize, len: usize, con
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 200 }))]
 
     #[test]
     fn any_bits_equal_the_definition(
