@@ -87,7 +87,12 @@ pub fn matrix(comparisons: &[Compared<'_>], several: bool) -> Option<Matrix> {
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let counts: Vec<String> =
         counts.into_iter().map(|(advice, count)| format!("{} in {count}", advice.spoken())).collect();
-    let sentence = format!("The answer of {} comparisons: {}.", comparisons.len(), counts.join(", "));
+    let sentence = match advice.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => {
+            format!("The answer of all {} comparisons: {}.", advice.len(), first.spoken())
+        }
+        _ => format!("The answer of {} comparisons: {}.", advice.len(), counts.join(", ")),
+    };
     let column = |(size, model): (u64, &str)| format!("{model} ({})", bytes(size as f64));
     Some(Matrix { sentence, columns: columns.into_iter().map(column).collect(), rows })
 }

@@ -96,7 +96,7 @@
     return `${trimmed(value / factor)} ${name}`;
   };
   const texts = {
-    time: (value) => scaled(value, [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]]),
+    time: (value) => value === 0 ? "0" : scaled(value, [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]]),
     bytes: (value) => scaled(value, [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]]),
     percent: (value) => `${trimmed(value * 100)} %`,
     dollars: (value) => `$${trimmed(value)}`,

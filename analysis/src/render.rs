@@ -7,15 +7,15 @@ use crate::picture::{LegendLine, Mark, NamedRow, Picture, Sign};
 use crate::style::{Colour, GRID, GROUND, INK, MUTED, MarkShape, OTHER, Style};
 
 /// Width of a picture in pixels, at which texts have their size.
-const WIDTH: f64 = 540.0;
+const WIDTH: f64 = 560.0;
 /// Width of a picture on a phone in pixels.
 const NARROW: f64 = 360.0;
 /// Least width of the marks of named rows, and of those in a picture over the whole page, in pixels.
-const MARKS: [f64; 2] = [230.0, 420.0];
+const MARKS: [f64; 2] = [220.0, 420.0];
 /// Size of texts in pixels.
 const TEXT: f64 = 12.0;
 /// Width of a character of such a text in a wide font in pixels.
-const CHARACTER: f64 = 6.9;
+const CHARACTER: f64 = 6.6;
 /// Height of a line of text in pixels.
 const LINE: f64 = 17.0;
 /// Height of the marks of a named row in pixels.
@@ -275,7 +275,7 @@ struct RowPlaces {
 impl RowPlaces {
     /// Height of the texts above the marks, and of the whole row.
     fn heights(self) -> (f64, f64) {
-        let texts = if self.lines == 0 { 0.0 } else { LINE * self.lines as f64 + 1.0 };
+        let texts = if self.lines == 0 { 0.0 } else { LINE * self.lines as f64 + 5.0 };
         (texts, texts + if self.lines == 0 { ROW } else { ROW - 3.0 })
     }
 }
@@ -397,13 +397,13 @@ impl<'p> MarkField<'p> {
             drawing.rectangle((0.0, begin), (self.width, begin + texts), GROUND);
             let names = wrapped(&row.name, NARROW_CHARACTERS);
             for (line, name) in names.iter().enumerate() {
-                drawing.text(name, (6.0, begin + 4.0 + LINE * line as f64), TOP_LEFT, INK, TEXT);
+                drawing.text(name, (6.0, begin + 7.0 + LINE * line as f64), TOP_LEFT, INK, TEXT);
             }
             if self.places.own_line {
-                let under = begin + 4.0 + LINE * names.len() as f64;
+                let under = begin + 7.0 + LINE * names.len() as f64;
                 drawing.text(&row.value, (14.0, under), TOP_LEFT, row.colour, TEXT);
             } else {
-                drawing.text(&row.value, (self.width - 6.0, begin + 4.0), TOP_RIGHT, row.colour, TEXT);
+                drawing.text(&row.value, (self.width - 6.0, begin + 7.0), TOP_RIGHT, row.colour, TEXT);
             }
         }
         drawing.close();

@@ -160,11 +160,17 @@ fn side_by_side(sources: &[OpenFile], baseline: &[OpenFile], arguments: &Argumen
         if arguments.subset {
             compared.retain(|pair| pair.change != Change::Lost || pair.jobs[1] > 0);
         }
-        let bad = !baseline.is_empty() && compared.iter().any(|pair| pair.change.is_regression());
+        let has = |of: fn(Change) -> bool| compared.iter().any(|pair| of(pair.change));
+        let mood =
+            match (!baseline.is_empty() && has(Change::is_regression), has(|change| change == Change::Undecidable)) {
+                (true, _) => Mood::Bad,
+                (_, true) => Mood::Open,
+                _ => Mood::Sure,
+            };
         answers.push(Answer {
             of: String::new(),
             text: sentence(&compared, &name, label, arguments.margin),
-            mood: if bad { Mood::Bad } else { Mood::Sure },
+            mood,
             is_of_one: false,
         });
         pairs.extend(compared);
@@ -187,12 +193,14 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
     });
     let shown = timed.len().min(CHANGES);
     let several = timed.iter().map(|pair| pair.label.as_str()).collect::<BTreeSet<_>>().len() > 1;
-    let models = timed.iter().map(|pair| pair.place.as_str()).collect::<BTreeSet<_>>().len() > 1;
+    let parts = |pair: &Pair| pair.place.split(", ").map(str::to_owned).collect::<Vec<String>>();
+    // The parts of the place in which all cells agree do not tell them apart.
+    let is_shared = |part: &String| timed.iter().all(|pair| parts(pair).contains(part));
     let row = |pair: &&Pair| {
-        let model = pair.place.split(',').next().unwrap_or_default();
+        let own: Vec<String> = parts(pair).into_iter().filter(|part| !is_shared(part)).collect();
         let mut name = pair.name.clone();
-        if models {
-            name = format!("{model}: {name}");
+        if !own.is_empty() {
+            name = format!("{}: {name}", own.join(", "));
         }
         if several {
             name = format!("{}, {name}", pair.label);
@@ -209,19 +217,22 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
         }
     };
     let rows: Vec<ForestRow> = timed.iter().take(shown).map(row).collect();
+    let cells = match timed.len() {
+        all if all == shown => "all cells with times".to_owned(),
+        all => format!("the {shown} of {all} cells that changed most"),
+    };
     let of_jobs = timed.iter().any(|pair| pair.jobs.iter().any(|jobs| *jobs < 2));
     let samples = || timed.iter().flat_map(|pair| pair.samples);
     let (least, most) = (samples().min().unwrap_or(usize::MAX), samples().max().unwrap_or(0));
     let caption = format!(
         "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds per \
-         side; the {shown} of {} cells that changed most. Outlined: the data show no change of more than {}, with \
+         side; {cells}. Outlined: the data show no change of more than {}, with \
          Holm's adjustment over all cells.",
         if of_jobs {
             "of unpaired rounds against their anchors, by a rank test, where a side has one job"
         } else {
             "between jobs, by Welch's t test"
         },
-        timed.len(),
         percent(margin),
     );
     let mut caveats = Vec::new();

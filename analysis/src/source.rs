@@ -186,6 +186,27 @@ mod tests {
         assert_eq!(found[0], Caveat::Disturbed { cells: 3, all: 3, which: "of the one most disturbed", worst });
     }
 
+    /// A merged file numbers the cells of each job alike.
+    #[test]
+    fn cells_of_different_jobs_are_not_compared() {
+        let mut file = ResultFile::new("{}".into(), Environment::default());
+        file.jobs[0].file = "a.h5".into();
+        file.jobs.push(file.jobs[0].clone());
+        for job in 0..2 {
+            let row = |cell, nodes| CellRow { job, cell, nodes, model: "m".into(), ..CellRow::default() };
+            file.cells.extend([row(0, 2), row(1, 2)]);
+            file.samples.push(Sample { job, cell: 1, seconds: job as f64, ..Sample::default() });
+        }
+        separate_jobs(&mut file);
+        let source = OpenFile { label: "x".into(), is_labelled: false, path: "x.h5".into(), file };
+        let comparisons = source.comparisons();
+        assert_eq!(comparisons.iter().map(|one| one.title(false)).collect::<Vec<_>>(), ["m, job 0", "m, job 1"]);
+        for (job, one) in comparisons.iter().enumerate() {
+            assert_eq!(one.contest.cells.len(), 2);
+            assert_eq!(one.seconds(one.contest.cells[1]), [job as f64]);
+        }
+    }
+
     #[test]
     fn the_best_cell_of_each_strategy_comes_first_and_what_failed_last() {
         let mut file = ResultFile::new(

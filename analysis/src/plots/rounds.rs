@@ -48,9 +48,10 @@ pub fn rounds(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     }
     let left_out = match of_all - rows.len() {
         0 => String::new(),
+        1 => " The slowest strategy is left out.".to_owned(),
         more => format!(" The {more} slowest strategies are left out."),
     };
-    let thinned = if every > 1 { format!(" Every {every}th block is drawn.") } else { String::new() };
+    let thinned = if every > 1 { format!(" One block of {every} is drawn.") } else { String::new() };
     let caption = format!(
         "Each round of each strategy's fastest cell; within a block the order is random; {}.{left_out}{thinned} \
          Steps and slopes that all strategies share come from the machine.",
