@@ -1,12 +1,12 @@
 //! Tests the page with a browser, and what an anonymous report tells.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::too_many_lines)]
 
 use std::fs;
 use std::io::Write;
 use std::process::Command;
 
-use gradshard::results::Environment;
+use gradshard::results::{Environment, ResultFile};
 
 mod made;
 
@@ -55,11 +55,13 @@ fn an_anonymous_report_has_no_host_and_no_path() {
     file.environment = Environment::of(&environment).unwrap();
     file.jobs[0].environment = file.environment.clone();
     file.jobs[0].hosts = "quokka7.cluster.org,quokka7".into();
-    file.experiment_json = serde_json::json!({
+    let experiment = serde_json::json!({
         "name": "made", "$schema": "/home/anna/schema.json",
         "gradients": {"source": "npz", "path": "../scratch/weights.npz", "dataset": "private.h5"},
-    })
-    .to_string();
+    });
+    let with_experiment = ResultFile::new(experiment.to_string(), Environment::default());
+    (file.experiment_json, file.experiment_sha256) =
+        (with_experiment.experiment_json, with_experiment.experiment_sha256);
     let failed = file.cells.last_mut().unwrap();
     failed.status = gradshard::results::row::Status::Failed;
     failed.reason = "quokka7: no space left in /scratch/anna/out".into();

@@ -23,7 +23,8 @@ class Browser:
         ours, theirs = os.pipe(), os.pipe()
         # Chromium reads commands from descriptor 3 and writes answers to 4.
         script = f'exec 3<&{ours[0]} 4>&{theirs[1]}; exec "$@" 2>/dev/null'
-        command = [find(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
+        command = [find(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        command += ["--disable-extensions", "--disable-background-networking", "--no-first-run", "--remote-debugging-pipe"]
         command += [f"--user-data-dir={self.directory}", "about:blank"]
         self.process = subprocess.Popen(
             ["bash", "-c", script, "browser", *command], pass_fds=(ours[0], theirs[1]), stdout=subprocess.DEVNULL

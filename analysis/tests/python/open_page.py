@@ -7,29 +7,31 @@ import sys
 
 from browser import Browser, find
 
-FIRST = "document.querySelector('figure svg')"
+FIRST = "document.querySelector('figure[id$=distribution] svg')"
 VISIBLE = "[...document.querySelectorAll('figure svg')].filter(one => one.getBoundingClientRect().width)"
 
 # Texts of rows that a mark runs through. On a phone the texts cover what spans all rows, so marks with a value count there.
 CROSSED = """(marks) => %s.flatMap(svg => {
   const box = one => one.getBoundingClientRect();
-  const shapes = [...svg.querySelectorAll(marks)].map(box);
-  const texts = [...svg.querySelectorAll('text')].filter(text => !text.closest('.ticks') && text.getAttribute('text-anchor') !== 'middle');
+  const [all, shapes] = [box(svg), [...svg.querySelectorAll(marks)].map(box)];
+  const is_name = text => !text.closest('.ticks') && text.getAttribute('text-anchor') !== 'middle';
+  const texts = [...svg.querySelectorAll('text')].filter(is_name).map(text => ({ text: text.textContent, box: box(text) }));
   const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3;
-  const rows = texts.filter(text => shapes.some(shape => meet(shape, box(text))));
-  const wide = texts.filter(text => box(text).right > box(svg).right + 1 || box(text).left < box(svg).left - 1);
-  const same = texts.filter((one, index) => texts.slice(index + 1).some(other => meet(box(one), box(other))));
-  return [...rows, ...wide, ...same].map(text => svg.parentNode.id + ': ' + text.textContent);
+  const rows = texts.filter(one => shapes.some(shape => meet(shape, one.box)));
+  const wide = texts.filter(one => one.box.right > all.right + 1 || one.box.left < all.left - 1);
+  const same = texts.filter((one, index) => texts.slice(index + 1).some(other => meet(one.box, other.box)));
+  return [...rows, ...wide, ...same].map(one => svg.parentNode.id + ': ' + one.text);
 })""" % VISIBLE
 
 
 def points(browser):
     mark = "[...%s.querySelectorAll('[data-tip]')].find(one => one.dataset.tip.startsWith('sharded-direct: median'))" % FIRST
-    # The middle of the strategy's median, as it is drawn.
-    x, y = browser.place(f"{mark}.querySelector('polyline:last-child')")
-    browser.mouse("mouseMoved", x, y)
+    # The upper end of the bar of the median, as it is drawn. The points of the rounds are nearer to its middle.
+    bar = f"{mark}.querySelector('polyline:last-child')"
+    x, y = browser.place(bar)
+    browser.mouse("mouseMoved", x, y - browser.run(f"{bar}.getBoundingClientRect().height") / 2 + 1)
     tip = browser.run("document.querySelector('#tip').hidden ? '' : document.querySelector('#tip').textContent")
-    median = browser.run("document.querySelector('tr[data-strategy=sharded-direct]').cells[3].textContent")
+    median = browser.run("document.querySelector('.cells tr.best').cells[3].textContent")
     assert tip.startswith(f"sharded-direct: median {median} ["), (tip, median)
     x, y = browser.place(f"{FIRST}.closest('figure').querySelector('h3')")
     browser.mouse("mouseMoved", x, y)
@@ -95,7 +97,7 @@ def fits(browser):
     crossed = browser.run(f"({CROSSED})('.marks [data-tip] > *')")
     assert crossed == [], crossed
     # The name of a row stands above its marks.
-    name = f"(() => {{ const svg = {VISIBLE}[0]; return [...svg.querySelectorAll('text')].find(one => one.textContent.startsWith('sharded-direct')).getBoundingClientRect().bottom - svg.querySelector('circle').getBoundingClientRect().top; }})()"
+    name = f"(() => {{ const svg = document.querySelector('figure[id$=distribution] svg.narrow'); return [...svg.querySelectorAll('text')].find(one => one.textContent.startsWith('sharded-direct')).getBoundingClientRect().bottom - svg.querySelector('circle').getBoundingClientRect().top; }})()"
     assert browser.run(name) < 3, browser.run(name)
 
 
