@@ -87,7 +87,7 @@ fn pictures_and_page_are_well_formed_and_need_nothing_from_elsewhere() {
             assert!(!elsewhere.contains("http") && !elsewhere.contains("href"), "{entry:?}");
             let words: String = document.descendants().filter_map(|node| node.text()).collect();
             assert!(
-                words.contains("n = ")
+                words.contains("n =")
                     || words.contains("a calculation")
                     || words.contains("elements that differ")
                     || words.contains("aggregating rank that holds most"),
