@@ -321,7 +321,7 @@ fn pairs(pairs: &[Pair]) -> Markup {
     html! {
         h2 id="side-by-side-table" { "Side by side, cell by cell" }
         @if left_out > 0 { p.note { (left_out) " more rows are in side-by-side.csv." } }
-        details open[table.rows.len() <= 40] { summary { (counted(pairs.len(), "cell")) } (table.markup()) }
+        details.cells open[table.rows.len() <= 40] { summary { (counted(pairs.len(), "cell")) } (table.markup()) }
     }
 }
 

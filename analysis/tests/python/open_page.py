@@ -96,7 +96,9 @@ def fits(browser):
     assert wide <= 390, f"the page is {wide} pixels wide on a phone"
     crossed = browser.run(f"({CROSSED})('.marks [data-tip] > *')")
     assert crossed == [], crossed
-    # The name of a row stands above its marks.
+    # The pictures of the phone are there, and the name of a row stands above its marks.
+    seen = browser.run(f"[...new Set({VISIBLE}.map(svg => svg.getAttribute('class')))].join()")
+    assert seen == "narrow", seen
     name = f"(() => {{ const svg = document.querySelector('figure[id$=distribution] svg.narrow'); return [...svg.querySelectorAll('text')].find(one => one.textContent.startsWith('sharded-direct')).getBoundingClientRect().bottom - svg.querySelector('circle').getBoundingClientRect().top; }})()"
     assert browser.run(name) < 3, browser.run(name)
 
