@@ -54,8 +54,11 @@ impl HtmlTable {
     pub fn markup(&self) -> Markup {
         let value = |cell: &HtmlCell| cell.value.filter(|value| value.is_finite()).map(|value| value.to_string());
         html! {
+            p.sideways { (self.columns.len()) " columns: scroll sideways if some are out of sight." }
             div.scroll role="region" aria-label=(self.name) tabindex="0" { table.sortable {
-                thead { tr { @for name in &self.columns { th scope="col" { (name) } } } }
+                thead { tr { @for (column, name) in self.columns.iter().enumerate() {
+                    th scope="col" class=[self.wrapped.contains(&column).then_some("text")] { (name) }
+                } } }
                 tbody { @for row in &self.rows {
                     tr class=[(!row.class.is_empty()).then_some(row.class)]
                         data-strategy=[(!row.strategy.is_empty()).then_some(&row.strategy)] {

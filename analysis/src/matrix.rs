@@ -93,7 +93,10 @@ pub fn matrix(comparisons: &[Compared<'_>], several: bool) -> Option<Matrix> {
         }
         _ => format!("The answer of {} comparisons: {}.", advice.len(), counts.join(", ")),
     };
-    let column = |(size, model): (u64, &str)| format!("{model} ({})", bytes(size as f64));
+    let column = |(size, model): (u64, &str)| match bytes(size as f64) {
+        size if size.replace(' ', "") == model => size,
+        size => format!("{model} ({size})"),
+    };
     Some(Matrix { sentence, columns: columns.into_iter().map(column).collect(), rows })
 }
 

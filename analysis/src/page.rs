@@ -198,8 +198,7 @@ fn tables(report: &Report<'_>) -> Markup {
     let few = report.comparisons.len() <= 4;
     html! {
         h2 id="tables" { "Tables" }
-        p.note { "Each table has " (COLUMNS.len()) " columns, and scrolls sideways where the window is narrower. Every cell with all "
-            "its columns: cells.csv; ratios: ratios.csv. M: shards; |θ|/s: bytes of one gradient over the median. Memory of ranks that "
+        p.note { "Every cell with all its columns: cells.csv; ratios: ratios.csv. M: shards; |θ|/s: bytes of one gradient over the median. Memory of ranks that "
             "aggregate, without clients' gradients: predicted from the plan, seen by the kernel at its peak, and of it what the MPI library took." }
         @for (index, comparison) in report.comparisons.iter().enumerate() {
             @let whole = comparison.contest.cells.len() <= CELLS && all <= ROWS;
@@ -286,7 +285,9 @@ fn row(comparison: &Compared<'_>, cell: &CellRow, is_best: bool) -> HtmlRow {
         memory(cell.kernel.map_or(0, |kernel| kernel.round)),
         HtmlCell::number(cell.library_bytes, |taken| bytes(taken.max(0.0))),
         HtmlCell::number(verified.map(|found| found.differing_elements as f64), |count| grouped(count as u64)),
-        HtmlCell::number(verified.map(|found| found.max_ulp as f64), |ulp| trimmed(ulp, 3)),
+        HtmlCell::number(verified.map(|found| found.max_ulp as f64), |ulp| {
+            if ulp < 1e6 { trimmed(ulp, 3) } else { format!("{ulp:.1e}") }
+        }),
         HtmlCell::text(format!("{}{reason}", cell.status)),
     ];
     HtmlRow { class, strategy: cell.strategy.clone(), cells }
@@ -347,7 +348,7 @@ fn environment(source: &OpenFile) -> Markup {
     let is_cut = cut.len() < json.len();
     html! {
         h3 { (source.label) }
-        div.scroll role="region" aria-label={ "Environment of " (source.label) } tabindex="0" { table { tbody { @for (name, value) in &facts { tr { th scope="row" { (name.replace('_', " ")) } td.text { (value) } } } } } }
+        div.scroll role="region" aria-label={ "Environment of " (source.label) } tabindex="0" { table.facts { tbody { @for (name, value) in &facts { tr { th scope="row" { (name.replace('_', " ")) } td.text { (value) } } } } } }
         details { summary { "The experiment of " (source.label) } pre { (file.experiment_json) } }
         details { summary { "Everything recorded of " (source.label) @if is_cut { " (the beginning; the rest is in the file)" } } pre { (cut) } }
     }

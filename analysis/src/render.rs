@@ -7,7 +7,7 @@ use crate::picture::{LegendLine, Mark, NamedRow, Picture, Sign};
 use crate::style::{Colour, GRID, GROUND, INK, MUTED, MarkShape, OTHER, Style};
 
 /// Width of a picture in pixels, at which texts have their size.
-const WIDTH: f64 = 560.0;
+const WIDTH: f64 = 580.0;
 /// Width of a picture on a phone in pixels.
 const NARROW: f64 = 360.0;
 /// Least width of the marks of named rows, and of those in a picture over the whole page, in pixels.

@@ -15,6 +15,9 @@ use crate::picture::{Picture, Sign};
 use crate::source::Compared;
 use crate::style::{LIMIT, MUTED, of_strategy};
 
+/// The legend's words for the machine's limit.
+const LIMIT_WORDS: &str = "limit of the machine";
+
 /// The quantity on the horizontal axis.
 struct Over {
     /// Part of the file name.
@@ -186,7 +189,10 @@ fn figures(comparisons: &[&Compared<'_>], context: &Context, over: &Over) -> Vec
             (Drawn::SpeedUp, "nodes") => " Dashed: n times the nodes, n times as fast.",
             (Drawn::SpeedUp, _) => "",
             (Drawn::Efficiency, _) => " Dashed: the time does not grow.",
-            _ => " Dashed: the limit of the busiest memory system or wire, as measured on the machine.",
+            _ if picture.legend.iter().any(|line| line.text == LIMIT_WORDS) => {
+                " Dashed: the limit of the busiest memory system or wire, as measured on the machine."
+            }
+            _ => "",
         };
         let (name, title) = (format!("{kind}-over-{}", over.slug), format!("{title} against {}", over.words));
         let caption = format!(
@@ -208,12 +214,12 @@ fn draw(best: &BTreeMap<&str, Vec<TimedPoint<'_>>>, over: &Over, places: &[f64],
     let mut picture = Picture::new(x, y);
     for points in limits {
         picture.line(points, LIMIT, 1.6, true);
-        picture.explain(Sign::Dashed(LIMIT), "limit of the machine");
+        picture.explain(Sign::Dashed(LIMIT), LIMIT_WORDS);
     }
     match drawn {
         Drawn::LimitShare => {
             picture.line(vec![(first, 1.0), (last, 1.0)], LIMIT, 1.6, true);
-            picture.explain(Sign::Dashed(LIMIT), "limit of the machine");
+            picture.explain(Sign::Dashed(LIMIT), LIMIT_WORDS);
         }
         Drawn::SpeedUp | Drawn::Efficiency => {
             let (from, to) = (places[0], places[places.len() - 1]);

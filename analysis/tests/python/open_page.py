@@ -88,7 +88,13 @@ def zooms(browser):
     assert (browser.run(texts), browser.run(places)) == (before, circles)
 
 
+# Tables wider than their place that do not say so.
+CUT = """[...document.querySelectorAll('.scroll')].filter(one => one.offsetParent && one.scrollWidth > one.clientWidth + 1
+  && one.querySelector('.sortable') && !one.previousElementSibling.offsetParent).map(one => one.getAttribute('aria-label'))"""
+
+
 def fits(browser):
+    assert browser.run(CUT) == [], browser.run(CUT)
     crossed = browser.run(f"({CROSSED})('.marks *')")
     assert crossed == [], crossed
     browser.resize(390, 844, mobile=True)
@@ -96,6 +102,7 @@ def fits(browser):
     assert wide <= 390, f"the page is {wide} pixels wide on a phone"
     crossed = browser.run(f"({CROSSED})('.marks [data-tip] > *')")
     assert crossed == [], crossed
+    assert browser.run(CUT) == [], browser.run(CUT)
     # The pictures of the phone are there, and the name of a row stands above its marks.
     seen = browser.run(f"[...new Set({VISIBLE}.map(svg => svg.getAttribute('class')))].join()")
     assert seen == "narrow", seen
