@@ -123,12 +123,17 @@
     const [left, top, right, bottom] = svg.dataset.field.split(" ").map(Number);
     const x = (value) => left + ((value - x0) * (right - left)) / (x1 - x0);
     const y = (value) => top + ((value - y0) * (bottom - top)) / (y1 - y0);
+    const is_whole = x0 === left && x1 === right && y0 === top && y1 === bottom;
     const pair = (text) => text.split(",").map(Number);
     for (const mark of all(svg, ".marks circle, .marks path, .marks polyline, .marks rect")) {
       const names = ["cx", "cy", "transform", "points", "x", "y", "width", "height"].filter((name) => mark.hasAttribute(name));
       if (!mark.first) mark.first = Object.fromEntries(names.map((name) => [name, mark.getAttribute(name)]));
       const first = mark.first;
       const set = (name, value) => mark.setAttribute(name, value);
+      if (is_whole) {
+        Object.entries(first).forEach(([name, value]) => set(name, value));
+        continue;
+      }
       if (first.cx) (set("cx", x(+first.cx)), set("cy", y(+first.cy)));
       if (first.transform) {
         const [across, down] = pair(first.transform.slice(10, -1));
@@ -140,7 +145,6 @@
         (set("y", y(+first.y)), set("height", y(+first.y + +first.height) - y(+first.y)));
       }
     }
-    const is_whole = x0 === left && x1 === right && y0 === top && y1 === bottom;
     const marks = svg.querySelector(".marks");
     const old = svg.querySelector(".ticks");
     all(svg, ".new").forEach((one) => one.remove());

@@ -3,10 +3,15 @@
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
 import time
+
+
+# A busy machine takes seconds for what takes milliseconds.
+ANSWER_SECONDS = 20
 
 
 def find():
@@ -54,6 +59,7 @@ class Browser:
 
     def next(self):
         while b"\0" not in self.left:
+            assert select.select([self.back], [], [], ANSWER_SECONDS)[0], f"Chromium is silent for {ANSWER_SECONDS} s"
             more = os.read(self.back.fileno(), 1 << 20)
             assert more, "Chromium ended"
             self.left += more
@@ -93,8 +99,9 @@ class Browser:
             " const box = one.getBoundingClientRect();"
             " return [box.left + box.width / 2, box.top + box.height / 2]; })()"
         )
-        # The event of the scrolling comes with the next frame.
-        self.ask("Runtime.evaluate", expression="new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))", awaitPromise=True)
+        # The event of the scrolling comes with the next frame. A page that does not change may have none.
+        frames = "new Promise(done => { requestAnimationFrame(() => requestAnimationFrame(done)); setTimeout(done, 200); })"
+        self.ask("Runtime.evaluate", expression=frames, awaitPromise=True)
         return found
 
     def resize(self, width, height, mobile=False):
