@@ -3,7 +3,7 @@
 use gradshard::results::{Environment, ResultFile};
 use serde_json::Value;
 
-/// What stands in the place of a text that is left out.
+/// Replacement of a text that is left out.
 const LEFT_OUT: &str = "(left out)";
 
 /// Names of entries of JSON that tell of machines, users and files, and are left out with all that they hold.
@@ -41,8 +41,8 @@ const ENDINGS: [&str; 15] = [
     ".log",
 ];
 
-/// Removes names of hosts, paths, names of files and command lines from a file. What remains is what was measured, and the
-/// kind of machine.
+/// Removes names of hosts, paths, names of files and command lines from a file. The measurements and the
+/// kind of machine remain.
 pub fn make_anonymous(file: &mut ResultFile) {
     let environments = || std::iter::once(&file.environment).chain(file.jobs.iter().map(|job| &job.environment));
     let mut hosts: Vec<String> = environments().flat_map(Environment::hosts).map(str::to_owned).collect();

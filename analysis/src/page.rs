@@ -59,7 +59,8 @@ pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) ->
                     (tables(report))
                     h2 id="environment" { "Environment" }
                     @for source in baseline.iter().chain(sources) { (environment(source)) }
-                    p.note { "Written by gradshard-report " (env!("CARGO_PKG_VERSION")) ". Each picture lies beside this page as SVG and PNG, the tables as CSV." }
+                    p.note { "Written by gradshard-report " (env!("CARGO_PKG_VERSION"))
+                        ". Each picture lies beside this page as SVG and PNG, the tables as CSV." }
                 }
                 script { (PreEscaped(include_str!("page.js"))) }
             }
@@ -184,7 +185,8 @@ fn figure(report: &Report<'_>, figure: &Figure) -> Markup {
                     }
                     @if !limits.is_empty() { ". " }
                     @for ending in ["svg", "png"] {
-                        a href={ (figure.name) "." (ending) } aria-label={ (figure.title) ", as " (ending.to_uppercase()) } { (ending.to_uppercase()) } " "
+                        @let name = ending.to_uppercase();
+                        a href={ (figure.name) "." (ending) } aria-label={ (figure.title) ", as " (name) } { (name) } " "
                     }
                 }
             }
@@ -348,9 +350,14 @@ fn environment(source: &OpenFile) -> Markup {
     let is_cut = cut.len() < json.len();
     html! {
         h3 { (source.label) }
-        div.scroll role="region" aria-label={ "Environment of " (source.label) } tabindex="0" { table.facts { tbody { @for (name, value) in &facts { tr { th scope="row" { (name.replace('_', " ")) } td.text { (value) } } } } } }
+        div.scroll role="region" aria-label={ "Environment of " (source.label) } tabindex="0" { table.facts { tbody {
+            @for (name, value) in &facts { tr { th scope="row" { (name.replace('_', " ")) } td.text { (value) } } }
+        } } }
         details { summary { "The experiment of " (source.label) } pre { (file.experiment_json) } }
-        details { summary { "Everything recorded of " (source.label) @if is_cut { " (the beginning; the rest is in the file)" } } pre { (cut) } }
+        details {
+            summary { "Everything recorded of " (source.label) @if is_cut { " (the beginning; the rest is in the file)" } }
+            pre { (cut) }
+        }
     }
 }
 

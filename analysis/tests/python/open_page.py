@@ -10,7 +10,7 @@ from browser import Browser, find
 FIRST = "document.querySelector('figure[id$=distribution] svg')"
 VISIBLE = "[...document.querySelectorAll('figure svg')].filter(one => one.getBoundingClientRect().width)"
 
-# Texts of rows that a mark runs through. On a phone the texts cover what spans all rows, so marks with a value count there.
+# Texts of rows that a mark runs through. On a phone the texts cover bands over all rows, so only marks with a value count there.
 CROSSED = """(marks) => %s.flatMap(svg => {
   const box = one => one.getBoundingClientRect();
   const [all, shapes] = [box(svg), [...svg.querySelectorAll(marks)].map(box)];
@@ -75,7 +75,7 @@ def zooms(browser):
     scale = browser.run(f"{FIRST}.getBoundingClientRect().width / {FIRST}.viewBox.baseVal.width")
     start = browser.run(f"{FIRST}.getBoundingClientRect().left") + left * scale
     middle = start + (right - left) * scale / 2
-    # Over the left half: what lay there lies twice as far from the left end.
+    # The left half becomes the whole, so that distances from the left end double.
     browser.mouse("mousePressed", start, y, button="left", clickCount=1)
     browser.mouse("mouseMoved", middle, y, button="left", buttons=1)
     browser.mouse("mouseReleased", middle, y, button="left", clickCount=1)
