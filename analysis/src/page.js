@@ -149,7 +149,7 @@
     const old = svg.querySelector(".ticks");
     all(svg, ".new").forEach((one) => one.remove());
     old.style.display = is_whole ? "" : "none";
-    marks.style.clipPath = is_whole ? "" : `path("M${left},${top - 6}H${right + 6}V${bottom}H${left}Z")`;
+    marks.style.clipPath = is_whole ? "" : `path("M${left},${top - 6}H${right + 6}V${bottom}H${left}Z") view-box`;
     if (is_whole) return;
     const fresh = old.cloneNode(false);
     fresh.classList.add("new");

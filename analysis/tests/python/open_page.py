@@ -83,6 +83,11 @@ def zooms(browser):
     for old, new in zip(circles, after):
         assert abs((new - left) - 2 * (old - left)) < 2, (old, new, left)
     assert browser.run(texts) and browser.run(texts) != before
+    # Marks inside are seen, and marks beyond the axis are not.
+    seen = "(inside) => [...%s.querySelectorAll('circle')].filter(one => { const at = Number(one.getAttribute('cx'));" % FIRST
+    seen += f" if ((at > {left} && at < {right}) !== inside || (at - {right}) ** 2 < 100) return false; const box = one.getBoundingClientRect();"
+    seen += " return document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2) === one; }).length"
+    assert browser.run(f"({seen})(true)") > 0 and browser.run(f"({seen})(false)") == 0
     browser.click(x, y)
     browser.click(x, y, count=2)
     assert (browser.run(texts), browser.run(places)) == (before, circles)
