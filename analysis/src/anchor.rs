@@ -85,9 +85,7 @@ pub fn at_a_common_speed(sides: [&[&[Anchored]]; 2]) -> Result<[Vec<Vec<f64>>; 2
     };
     let all = of(&|_| true);
     if all.iter().any(Vec::is_empty) {
-        return Err(
-            "not decidable: too few blocks show how fast the machine was; run several jobs a side, or name a --control",
-        );
+        return Err("too few blocks show how fast the machine was; run several jobs a side, or name a --control");
     }
     let states = sides.into_iter().flatten().copied().flatten().map(|round| round.state);
     let Some(middle) = two_speeds::middle(states) else { return Ok(all) };
@@ -97,7 +95,7 @@ pub fn at_a_common_speed(sides: [&[&[Anchored]]; 2]) -> Result<[Vec<Vec<f64>>; 2
         (before.len().min(now.len()), count(before).min(count(now)))
     };
     let common = speeds.into_iter().max_by_key(rounds).filter(|sides| rounds(sides).0 > 0);
-    common.ok_or("not decidable: the machine ran at different speeds on the two sides; run several jobs a side")
+    common.ok_or("the machine ran at different speeds on the two sides; run several jobs a side")
 }
 
 #[cfg(test)]

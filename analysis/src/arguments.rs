@@ -31,6 +31,10 @@ pub struct Arguments {
     /// bandwidth of memory and wires does, where it limits a cell
     #[arg(long, value_name = "STRATEGY")]
     pub control: Option<String>,
+    /// Leave out names of hosts and of files, paths and command lines, for readers who must not know whose machine it
+    /// was. Labels that you give stay
+    #[arg(long)]
+    pub anonymous: bool,
     /// Number of comparisons with figures of their own
     #[arg(long, value_name = "COUNT", default_value_t = 6)]
     pub comparisons: usize,

@@ -1,12 +1,51 @@
 //! Axes of pictures: range, ticks, and the positions of values.
 
-use crate::number::{ascending, bytes, trimmed};
+use crate::number::{ascending, bytes, percent, time, trimmed};
+
+/// The unit of an axis, which gives the texts of its ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Unit {
+    /// Seconds.
+    Time,
+    /// Bytes.
+    Bytes,
+    /// A plain number.
+    Number,
+    /// A whole number.
+    Count,
+    /// A fraction of 1, shown in percent.
+    Percent,
+    /// Dollars.
+    Dollars,
+}
+
+impl Unit {
+    /// The text of a value.
+    pub fn text(self, value: f64) -> String {
+        match self {
+            Unit::Time => time(value),
+            Unit::Bytes => bytes(value),
+            Unit::Number | Unit::Count => trimmed(value, 4),
+            Unit::Percent => percent(value),
+            Unit::Dollars => format!("${}", trimmed(value, 3)),
+        }
+    }
+
+    /// The ticks that have a meaning, with their texts.
+    fn ticks(self, values: impl IntoIterator<Item = f64>) -> Vec<(f64, String)> {
+        let has_meaning = |value: &f64| self != Unit::Count || value.fract() == 0.0;
+        values.into_iter().filter(has_meaning).map(|value| (value, self.text(value))).collect()
+    }
+}
 
 /// An axis, linear or logarithmic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// Title with the unit.
+    /// Title.
     pub title: String,
+    /// The unit of its values.
+    pub unit: Unit,
     /// True if the axis is logarithmic.
     pub log: bool,
     /// Value at its beginning.
@@ -15,8 +54,6 @@ pub struct Axis {
     pub high: f64,
     /// Values with a grid line, and their texts.
     pub ticks: Vec<(f64, String)>,
-    /// Names of rows from the top, if the axis has rows instead of values. Row i is centred at −i.
-    pub rows: Vec<String>,
 }
 
 /// Largest number of ticks whose texts do not overlap on a narrow picture.
@@ -25,7 +62,7 @@ const MOST_TICKS: usize = 6;
 impl Axis {
     /// A logarithmic axis over all positive `values`, with ticks at 1, 2 and 5 times powers of ten. None if there are
     /// none.
-    pub fn log(title: &str, values: impl Iterator<Item = f64>, text: fn(f64) -> String) -> Option<Axis> {
+    pub fn log(title: &str, values: impl Iterator<Item = f64>, unit: Unit) -> Option<Axis> {
         let (low, high) = range(values.filter(|value| *value > 0.0))?;
         let (low, high) = widened(low, high, 0.06);
         let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
@@ -43,12 +80,11 @@ impl Axis {
             // A range of less than a factor of two gets the ticks of a linear axis.
             ticks = linear_ticks(low, high).into_iter().filter(|tick| *tick > 0.0).collect();
         }
-        let ticks = ticks.into_iter().map(|tick| (tick, text(tick))).collect();
-        Some(Axis { title: title.into(), log: true, low, high, ticks, rows: Vec::new() })
+        Some(Axis { title: title.into(), unit, log: true, low, high, ticks: unit.ticks(ticks) })
     }
 
     /// A logarithmic axis with ticks at the values themselves, or at powers of two if these would be too close.
-    pub fn powers(title: &str, values: impl Iterator<Item = f64>, text: fn(f64) -> String) -> Option<Axis> {
+    pub fn powers(title: &str, values: impl Iterator<Item = f64>, unit: Unit) -> Option<Axis> {
         let mut there = ascending(values.filter(|value| *value > 0.0 && value.is_finite()));
         let (first, last) = (*there.first()?, *there.last()?);
         let (low, high) = widened(first, last, 0.08);
@@ -67,26 +103,24 @@ impl Axis {
                 there = powers(step);
             }
         }
-        let ticks = there.into_iter().map(|tick| (tick, text(tick))).collect();
-        Some(Axis { title: title.into(), log: true, low, high, ticks, rows: Vec::new() })
+        Some(Axis { title: title.into(), unit, log: true, low, high, ticks: unit.ticks(there) })
     }
 
     /// A logarithmic axis of bytes.
     pub fn bytes(title: &str, values: impl Iterator<Item = f64>) -> Option<Axis> {
-        Axis::powers(title, values, bytes)
+        Axis::powers(title, values, Unit::Bytes)
     }
 
     /// A linear axis from `low` to `high`.
-    pub fn linear(title: &str, low: f64, high: f64, text: fn(f64) -> String) -> Axis {
+    pub fn linear(title: &str, low: f64, high: f64, unit: Unit) -> Axis {
         let high = if high > low { high } else { low + 1.0 };
-        let ticks = linear_ticks(low, high).into_iter().map(|tick| (tick, text(tick))).collect();
-        Axis { title: title.into(), log: false, low, high, ticks, rows: Vec::new() }
+        Axis { title: title.into(), unit, log: false, low, high, ticks: unit.ticks(linear_ticks(low, high)) }
     }
 
-    /// An axis of named rows, from the top.
-    pub fn rows(names: Vec<String>) -> Axis {
-        let low = -(names.len() as f64) + 0.5;
-        Axis { title: String::new(), log: false, low, high: 0.5, ticks: Vec::new(), rows: names }
+    /// The vertical axis of `rows` rows, from the top. Row i is centred at −i.
+    pub fn rows(rows: usize) -> Axis {
+        let low = -(rows as f64) + 0.5;
+        Axis { title: String::new(), unit: Unit::Count, log: false, low, high: 0.5, ticks: Vec::new() }
     }
 
     /// Position of a value: the value, or its logarithm. Values outside the range are moved to its nearest end.
@@ -118,11 +152,6 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     (first..=last).map(|k| k as f64 * step).collect()
 }
 
-/// A plain number.
-pub fn plain(value: f64) -> String {
-    trimmed(value, 4)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,22 +162,23 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_few() {
-        let axis = Axis::log("t", [0.0011, 0.9].into_iter(), plain).unwrap();
+        let axis = Axis::log("t", [0.0011, 0.9].into_iter(), Unit::Number).unwrap();
         assert_eq!(texts(&axis), ["0.001", "0.01", "0.1", "1"]);
-        let axis = Axis::log("t", [2.0, 9.0].into_iter(), plain).unwrap();
+        let axis = Axis::log("t", [2.0, 9.0].into_iter(), Unit::Number).unwrap();
         assert_eq!(texts(&axis), ["2", "3", "4", "5", "7", "10"]);
-        let axis = Axis::log("t", [10.0, 10.5].into_iter(), plain).unwrap();
+        let axis = Axis::log("t", [10.0, 10.5].into_iter(), Unit::Number).unwrap();
         assert!(axis.ticks.len() >= 3 && axis.ticks.len() <= 8, "{axis:?}");
-        assert_eq!(texts(&Axis::linear("t", 0.0, 1.0, plain)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        assert_eq!(texts(&Axis::linear("t", 0.0, 1.0, Unit::Number)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
         let mib = f64::from(1 << 20);
         assert_eq!(texts(&Axis::bytes("m", [mib, 4.0 * mib].into_iter()).unwrap()), ["1 MiB", "4 MiB"]);
-        assert!(Axis::powers("M", (1..100).map(f64::from), plain).unwrap().ticks.len() <= MOST_TICKS);
+        assert_eq!(texts(&Axis::linear("block", 0.0, 2.0, Unit::Count)), ["0", "1", "2"], "no half blocks");
+        assert!(Axis::powers("M", (1..100).map(f64::from), Unit::Count).unwrap().ticks.len() <= MOST_TICKS);
     }
 
     #[test]
     fn what_has_no_logarithm_is_left_out() {
-        assert_eq!(Axis::log("t", [0.0, -1.0, f64::NAN, f64::INFINITY].into_iter(), plain), None);
-        let axis = Axis::log("t", [0.0, 1.0, 100.0].into_iter(), plain).unwrap();
+        assert_eq!(Axis::log("t", [0.0, -1.0, f64::NAN, f64::INFINITY].into_iter(), Unit::Number), None);
+        let axis = Axis::log("t", [0.0, 1.0, 100.0].into_iter(), Unit::Number).unwrap();
         assert!(axis.low > 0.5 && axis.place(0.0) == axis.low.ln() && axis.place(1e9) == axis.high.ln());
         assert_eq!(axis.place(10.0), 10f64.ln());
     }

@@ -82,6 +82,11 @@ pub enum Caveat {
 }
 
 impl Caveat {
+    /// True if both are the same caveat, even if with other numbers.
+    pub fn is_of_kind(&self, other: &Caveat) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
     /// True if it limits only the use of times.
     pub fn is_about_times(&self) -> bool {
         use Caveat::{CoresShared, Disturbed, Drift, FewRounds, MissedWindows, OneRound};

@@ -7,6 +7,7 @@ use gradshard::stats::holm::holm;
 use gradshard::stats::{Alpha, Interval, TwoSampleRatio, between_jobs, one_against_jobs, summarise, unpaired};
 
 use crate::anchor::{Rounds, at_a_common_speed};
+use crate::number::counted;
 use crate::source::OpenFile;
 
 /// The properties that identify the same measurement in different files.
@@ -152,8 +153,13 @@ fn pair(label: &str, before: &[Rounds<'_>], now: &[Rounds<'_>], margin: f64) -> 
         strategy: text(|cell| cell.strategy.clone()),
         place: text(|cell| {
             format!(
-                "{} {}, N {}, {} ranks on {} nodes, end {}",
-                cell.model, cell.dtype, cell.clients, cell.ranks, cell.nodes, cell.end
+                "{} {}, N {}, {} on {}, end {}",
+                cell.model,
+                cell.dtype,
+                cell.clients,
+                counted(cell.ranks as usize, "rank"),
+                counted(cell.nodes as usize, "node"),
+                cell.end
             )
         }),
         medians: [0, 1].map(|side| mean_of_logs(&medians[side])),
@@ -318,7 +324,7 @@ mod tests {
         // The bandwidth is the same in all blocks, so that times against it are the times.
         let block = |block| BlockRow { block, memory_bytes_per_s: Some(1.0), ..BlockRow::default() };
         file.blocks.extend((0..times.len() as u64).map(block));
-        OpenFile { label: "x".into(), path: "x.h5".into(), file }
+        OpenFile { label: "x".into(), is_labelled: false, path: "x.h5".into(), file }
     }
 
     fn change(before: &OpenFile, now: &OpenFile) -> Change {

@@ -2,7 +2,7 @@
 
 use crate::caveat::Caveat;
 use crate::picture::Picture;
-use crate::render::svg;
+use crate::render::{Arrangement, svg};
 
 /// A figure of the report.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ impl Figure {
     pub fn standalone(&self) -> String {
         let mut notes = vec![self.caption.clone()];
         notes.extend(self.caveats.iter().map(|caveat| format!("! {caveat}.")));
-        svg(&self.picture, &self.title, Some(&notes))
+        svg(&self.picture, &self.title, Some(&notes), Arrangement::Wide)
     }
 }
 

@@ -2,11 +2,14 @@
 //! tree, and writes its pictures and tables as files. Needs no MPI.
 
 pub mod anchor;
+pub mod anonymous;
 pub mod arguments;
 pub mod axis;
 pub mod caveat;
 pub mod compare;
 pub mod figure;
+pub mod html_table;
+pub mod matrix;
 pub mod number;
 pub mod page;
 pub mod picture;

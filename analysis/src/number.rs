@@ -18,6 +18,9 @@ pub fn trimmed(value: f64, digits: usize) -> String {
 
 /// A time for a tick, such as `2.5 ms`.
 pub fn time(seconds: f64) -> String {
+    if seconds == 0.0 {
+        return "0".to_owned();
+    }
     let (name, per_second) = match seconds {
         s if s >= 0.9999 => ("s", 1.0),
         s if s >= 0.9999e-3 => ("ms", 1e3),

@@ -1,9 +1,11 @@
 //! A picture as data: axes, marks, a legend. [`render`](crate::render) draws it.
 
+use gradshard::results::distinct::distinct;
+
 use crate::axis::Axis;
 use crate::style::{Colour, MarkShape, Style};
 
-/// An element of the picture. Coordinates are values of the axes. Rows are at 0, −1, −2 …
+/// An element of the picture. Coordinates are values of the axes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mark {
     /// A line through points.
@@ -46,17 +48,41 @@ pub enum Mark {
         /// Its colour.
         colour: Colour,
     },
-    /// A short text.
-    Word {
-        /// Its position.
-        at: (f64, f64),
-        /// The text.
-        text: String,
-        /// Its colour.
-        colour: Colour,
-        /// True if the text ends at the position, false if it begins there.
-        ends: bool,
-    },
+}
+
+/// Marks that belong together: those of a strategy, or of one of its values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MarkGroup {
+    /// The strategy, by which pictures are filtered; empty for marks of none.
+    pub strategy: String,
+    /// The text that is shown when the pointer is on a mark; may be empty.
+    pub tip: String,
+    /// The marks in drawing order.
+    pub marks: Vec<Mark>,
+}
+
+/// A named row. Its marks are between its name and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedRow {
+    /// The name.
+    pub name: String,
+    /// The value as text.
+    pub value: String,
+    /// Colour of the value.
+    pub colour: Colour,
+    /// The strategy.
+    pub strategy: String,
+}
+
+/// A line of the legend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LegendLine {
+    /// The sign.
+    pub sign: Sign,
+    /// The text after it.
+    pub text: String,
+    /// The strategy that it explains; may be empty.
+    pub strategy: String,
 }
 
 /// A sign before a text of the legend.
@@ -79,73 +105,96 @@ pub struct Picture {
     pub x: Axis,
     /// Vertical axis, from bottom to top.
     pub y: Axis,
-    /// The elements in drawing order.
-    pub marks: Vec<Mark>,
-    /// The lines of the legend: each sign, and the text after it.
-    pub legend: Vec<(Sign, String)>,
-    /// Height of the plotting area in pixels.
+    /// Named rows from the top, at 0, −1, −2 …; empty in a picture with two axes of values.
+    pub rows: Vec<NamedRow>,
+    /// The marks in drawing order.
+    pub groups: Vec<MarkGroup>,
+    /// The lines of the legend.
+    pub legend: Vec<LegendLine>,
+    /// Height of the plotting area in pixels, if there are no named rows.
     pub height: u32,
 }
 
-/// Height of a row in pixels. It has the name above and the marks below.
-const ROW: u32 = 38;
+/// Largest number of values that a description names.
+const DESCRIBED: usize = 40;
 
 impl Picture {
     /// An empty picture with two axes of values.
     pub fn new(x: Axis, y: Axis) -> Picture {
-        Picture { x, y, marks: Vec::new(), legend: Vec::new(), height: 230 }
+        Picture { x, y, rows: Vec::new(), groups: vec![MarkGroup::default()], legend: Vec::new(), height: 250 }
     }
 
     /// An empty picture with named rows.
-    pub fn rows(x: Axis, names: Vec<String>) -> Picture {
-        let height = ROW * names.len().max(1) as u32;
-        Picture { x, y: Axis::rows(names), marks: Vec::new(), legend: Vec::new(), height }
+    pub fn rows(x: Axis, rows: Vec<NamedRow>) -> Picture {
+        Picture { rows: rows.clone(), ..Picture::new(x, Axis::rows(rows.len())) }
     }
 
-    /// Adds a line through the points with a mark at each, and an entry in the legend.
-    pub fn curve(&mut self, points: &[(f64, f64)], style: Style, text: &str) {
-        self.line(points.to_vec(), style.colour, 1.8, false);
-        for at in points {
-            self.dot(*at, style, false);
+    /// Begins a group. Marks and lines of the legend that are added from now on belong to it.
+    pub fn begin(&mut self, strategy: &str, tip: String) {
+        self.groups.push(MarkGroup { strategy: strategy.to_owned(), tip, marks: Vec::new() });
+    }
+
+    fn add(&mut self, mark: Mark) {
+        if let Some(group) = self.groups.last_mut() {
+            group.marks.push(mark);
         }
-        self.explain(Sign::Mark(style), text);
     }
 
     /// Adds a line.
     pub fn line(&mut self, points: Vec<(f64, f64)>, colour: Colour, width: f64, dashed: bool) {
-        self.marks.push(Mark::Line { points, colour, width, dashed });
+        self.add(Mark::Line { points, colour, width, dashed });
     }
 
     /// Adds a strategy's mark.
     pub fn dot(&mut self, at: (f64, f64), style: Style, hollow: bool) {
-        self.marks.push(Mark::Dot { at, style, radius: 4.0, hollow });
+        self.add(Mark::Dot { at, style, radius: 4.0, hollow });
     }
 
     /// Adds a small circle, for one of many points.
     pub fn speck(&mut self, at: (f64, f64), colour: Colour) {
         let style = Style { colour, shape: MarkShape::Circle };
-        self.marks.push(Mark::Dot { at, style, radius: 1.6, hollow: false });
+        self.add(Mark::Dot { at, style, radius: 1.6, hollow: false });
     }
 
     /// Adds an interval.
     pub fn whisker(&mut self, from: (f64, f64), to: (f64, f64), colour: Colour) {
-        self.marks.push(Mark::Whisker { from, to, colour });
+        self.add(Mark::Whisker { from, to, colour });
     }
 
     /// Adds a rectangle.
     pub fn area(&mut self, from: (f64, f64), to: (f64, f64), colour: Colour) {
-        self.marks.push(Mark::Area { from, to, colour });
+        self.add(Mark::Area { from, to, colour });
     }
 
-    /// Adds a short text that begins, or with `ends` ends, at a position.
-    pub fn word(&mut self, at: (f64, f64), text: String, colour: Colour, ends: bool) {
-        self.marks.push(Mark::Word { at, text, colour, ends });
-    }
-
-    /// Adds an entry to the legend, unless it has one with the same text.
+    /// Adds a line to the legend, unless it has one with the same text.
     pub fn explain(&mut self, sign: Sign, text: &str) {
-        if !self.legend.iter().any(|(_, other)| other == text) {
-            self.legend.push((sign, text.to_owned()));
+        if !self.legend.iter().any(|line| line.text == text) {
+            let strategy = self.groups.last().map_or(String::new(), |group| group.strategy.clone());
+            self.legend.push(LegendLine { sign, text: text.to_owned(), strategy });
         }
+    }
+
+    /// The data in words, for those who do not see the picture: each row with its value, or the first and the last
+    /// value of each strategy.
+    pub fn description(&self) -> String {
+        let mut said: Vec<String> = self.rows.iter().map(|row| format!("{}: {}", row.name, row.value)).collect();
+        if said.is_empty() {
+            let tips = |strategy: &str| {
+                let of_it = self.groups.iter().filter(|group| group.strategy == strategy && !group.tip.is_empty());
+                of_it.map(|group| group.tip.clone()).collect::<Vec<String>>()
+            };
+            for strategy in distinct(self.groups.iter().map(|group| group.strategy.as_str())) {
+                said.extend(match tips(strategy).as_slice() {
+                    [] => None,
+                    [only] => Some(only.clone()),
+                    [first, .., last] => Some(format!("{first}, to {last}")),
+                });
+            }
+        }
+        let left_out = said.len().saturating_sub(DESCRIBED);
+        said.truncate(DESCRIBED);
+        let more = if left_out > 0 { format!("; and {left_out} more") } else { String::new() };
+        let across = if self.y.title.is_empty() { String::new() } else { format!("{} over ", self.y.title) };
+        format!("{across}{}. {}{more}.", self.x.title, said.join("; "))
     }
 }

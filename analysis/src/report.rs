@@ -12,6 +12,7 @@ use crate::arguments::Arguments;
 use crate::caveat::{Caveat, caveats};
 use crate::compare::{Change, Pair, compare, sentence, side};
 use crate::figure::{Figure, slug};
+use crate::matrix::{Matrix, matrix};
 use crate::number::{counted, percent};
 use crate::plots::{
     Context, ForestRow, Prices, agreement, cost, distribution, forest, memory_over_shards, memory_over_size,
@@ -29,6 +30,8 @@ pub struct Answer {
     pub text: String,
     /// The way in which it is shown.
     pub mood: Mood,
+    /// True if it is the answer of one comparison, and not one about several.
+    pub is_of_one: bool,
 }
 
 /// The way in which an answer is shown.
@@ -51,6 +54,8 @@ pub struct Section {
     pub note: String,
     /// The figures.
     pub figures: Vec<Figure>,
+    /// True if the page shows them on demand only.
+    pub is_folded: bool,
 }
 
 /// A whole report.
@@ -60,12 +65,21 @@ pub struct Report<'s> {
     pub comparisons: Vec<Compared<'s>>,
     /// The answers, those about regressions first.
     pub answers: Vec<Answer>,
-    /// Caveats that apply to all numbers.
+    /// The answers of many comparisons; None for few.
+    pub matrix: Option<Matrix>,
+    /// The caveats of all numbers, then those of single figures, each kind once.
     pub caveats: Vec<Caveat>,
     /// The figures.
     pub sections: Vec<Section>,
     /// Compared cells of files; empty with a single label and no baseline.
     pub pairs: Vec<Pair>,
+}
+
+impl Report<'_> {
+    /// True if its comparisons are of several files.
+    pub fn has_several_files(&self) -> bool {
+        self.comparisons.iter().any(|one| !std::ptr::eq(one.source, self.comparisons[0].source))
+    }
 }
 
 /// Number of jobs with each label.
@@ -89,20 +103,22 @@ pub fn report<'s>(
     let several = sources.len() > 1;
     let (pairs, mut answers) = side_by_side(sources, baseline, arguments);
     for source in sources {
-        let of_source: Vec<_> =
-            comparisons.iter().filter(|c| std::ptr::eq(c.source, source)).map(|c| c.contest.clone()).collect();
-        for (index, text) in sentences(&of_source).into_iter().enumerate() {
-            let title = of_source.get(index).map(|contest| contest.title()).unwrap_or_default();
+        let of_source: Vec<_> = comparisons.iter().filter(|c| std::ptr::eq(c.source, source)).collect();
+        let contests: Vec<_> = of_source.iter().map(|comparison| comparison.contest.clone()).collect();
+        for (index, text) in sentences(&contests).into_iter().enumerate() {
+            let title = contests.get(index).map(|contest| contest.title()).unwrap_or_default();
             let text = text.strip_prefix(&format!("{title}: ")).unwrap_or(&text).to_owned();
-            let of = if several { format!("{}: {title}", source.label) } else { title };
+            let label = if several { source.label.clone() } else { String::new() };
+            let of = of_source.get(index).map_or(label, |comparison| comparison.title(several));
             let open = ["undecided", "not established", "no cell", "Crossover", "No crossover", "either"]
                 .iter()
                 .any(|word| text.starts_with(word));
-            answers.push(Answer { of, text: capitalised(&text), mood: if open { Mood::Open } else { Mood::Sure } });
+            let (mood, is_of_one) = (if open { Mood::Open } else { Mood::Sure }, index < of_source.len());
+            answers.push(Answer { of, text: capitalised(&text), mood, is_of_one });
         }
     }
     let fewest = jobs.values().copied().min().unwrap_or(1);
-    let caveats =
+    let mut caveats =
         if comparisons.is_empty() { Vec::new() } else { caveats(&comparisons.iter().collect::<Vec<_>>(), fewest) };
     let mut sections = Vec::new();
     sections.extend(changes(&pairs, baseline, sources, arguments.margin));
@@ -110,7 +126,13 @@ pub fn report<'s>(
     sections.extend(details(&comparisons, &jobs, several, arguments.comparisons));
     sections.extend(costs(&comparisons)?);
     rename(&mut sections);
-    Ok(Report { comparisons, answers, caveats, sections, pairs })
+    for caveat in sections.iter().flat_map(|section| &section.figures).flat_map(|figure| &figure.caveats) {
+        if !caveats.iter().any(|other| other.is_of_kind(caveat)) {
+            caveats.push(caveat.clone());
+        }
+    }
+    let matrix = matrix(&comparisons, several);
+    Ok(Report { comparisons, answers, matrix, caveats, sections, pairs })
 }
 
 fn capitalised(text: &str) -> String {
@@ -138,11 +160,18 @@ fn side_by_side(sources: &[OpenFile], baseline: &[OpenFile], arguments: &Argumen
         if arguments.subset {
             compared.retain(|pair| pair.change != Change::Lost || pair.jobs[1] > 0);
         }
-        let bad = !baseline.is_empty() && compared.iter().any(|pair| pair.change.is_regression());
+        let has = |of: fn(Change) -> bool| compared.iter().any(|pair| of(pair.change));
+        let mood =
+            match (!baseline.is_empty() && has(Change::is_regression), has(|change| change == Change::Undecidable)) {
+                (true, _) => Mood::Bad,
+                (_, true) => Mood::Open,
+                _ => Mood::Sure,
+            };
         answers.push(Answer {
             of: String::new(),
             text: sentence(&compared, &name, label, arguments.margin),
-            mood: if bad { Mood::Bad } else { Mood::Sure },
+            mood,
+            is_of_one: false,
         });
         pairs.extend(compared);
     }
@@ -164,12 +193,14 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
     });
     let shown = timed.len().min(CHANGES);
     let several = timed.iter().map(|pair| pair.label.as_str()).collect::<BTreeSet<_>>().len() > 1;
-    let models = timed.iter().map(|pair| pair.place.as_str()).collect::<BTreeSet<_>>().len() > 1;
+    let parts = |pair: &Pair| pair.place.split(", ").map(str::to_owned).collect::<Vec<String>>();
+    // The parts of the place in which all cells agree do not tell them apart.
+    let is_shared = |part: &String| timed.iter().all(|pair| parts(pair).contains(part));
     let row = |pair: &&Pair| {
-        let model = pair.place.split(',').next().unwrap_or_default();
+        let own: Vec<String> = parts(pair).into_iter().filter(|part| !is_shared(part)).collect();
         let mut name = pair.name.clone();
-        if models {
-            name = format!("{model}: {name}");
+        if !own.is_empty() {
+            name = format!("{}: {name}", own.join(", "));
         }
         if several {
             name = format!("{}, {name}", pair.label);
@@ -177,6 +208,7 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
         let undecided = pair.change == Change::NotShown;
         ForestRow {
             name,
+            strategy: pair.strategy.clone(),
             style: of_strategy(&pair.strategy),
             estimate: pair.ratio.unwrap_or(1.0),
             interval: pair.interval,
@@ -185,19 +217,22 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
         }
     };
     let rows: Vec<ForestRow> = timed.iter().take(shown).map(row).collect();
+    let cells = match timed.len() {
+        all if all == shown => "all cells with times".to_owned(),
+        all => format!("the {shown} of {all} cells that changed most"),
+    };
     let of_jobs = timed.iter().any(|pair| pair.jobs.iter().any(|jobs| *jobs < 2));
     let samples = || timed.iter().flat_map(|pair| pair.samples);
     let (least, most) = (samples().min().unwrap_or(usize::MAX), samples().max().unwrap_or(0));
     let caption = format!(
         "Time divided by that of {base}, cell by cell, with 95 % intervals ({}); n = {least} to {most} rounds per \
-         side; the {shown} of {} cells that changed most. Outlined: the data show no change of more than {}, with \
+         side; {cells}. Outlined: the data show no change of more than {}, with \
          Holm's adjustment over all cells.",
         if of_jobs {
             "of unpaired rounds against their anchors, by a rank test, where a side has one job"
         } else {
             "between jobs, by Welch's t test"
         },
-        timed.len(),
         percent(margin),
     );
     let mut caveats = Vec::new();
@@ -208,7 +243,12 @@ fn changes(pairs: &[Pair], baseline: &[OpenFile], sources: &[OpenFile], margin: 
     let title = format!("Time against {base}");
     let figure =
         forest(&rows, margin, "ratio of times (right: slower)", (&context, "side-by-side", &title), caption, caveats)?;
-    Some(Section { title: "Side by side".into(), note: String::new(), figures: vec![figure] })
+    Some(Section { title: "Side by side".into(), note: String::new(), figures: vec![figure], is_folded: false })
+}
+
+/// The ranks and nodes of a cell, such as `8 ranks on 2 nodes`.
+pub fn cell_place(cell: &CellRow) -> String {
+    format!("{} on {}", counted(cell.ranks as usize, "rank"), counted(cell.nodes as usize, "node"))
 }
 
 type Facts = (String, Vec<String>);
@@ -236,7 +276,7 @@ fn overview(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<S
     };
     let place = |cell: &CellRow| {
         let mut facts = terms(cell);
-        facts.insert(2, format!("{} ranks on {}", cell.ranks, counted(cell.nodes as usize, "node")));
+        facts.insert(2, cell_place(cell));
         facts
     };
     let sweep = |cell: &CellRow| [vec![cell.model.clone()], terms(cell)].concat();
@@ -258,8 +298,8 @@ fn overview(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<S
     };
     let of = |facts: &Facts| Context { jobs: jobs.get(facts.0.as_str()).copied().unwrap_or(1), ..context(facts) };
     let mut drawn: Vec<Vec<Figure>> = Vec::new();
-    for (facts, members) in series(comparisons, sweep).into_iter().chain(series(comparisons, weak)) {
-        drawn.push(over_nodes(&members, &of(&facts)));
+    for (series, is_weak) in [(series(comparisons, sweep), false), (series(comparisons, weak), true)] {
+        drawn.extend(series.into_iter().map(|(facts, members)| over_nodes(&members, &of(&facts), is_weak)));
     }
     for (facts, members) in series(comparisons, place) {
         let mut figures = over_size(&members, &of(&facts));
@@ -277,7 +317,7 @@ fn overview(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>) -> Vec<S
     if figures.is_empty() {
         Vec::new()
     } else {
-        vec![Section { title: "Over all sizes and nodes".into(), note, figures }]
+        vec![Section { title: "Over all sizes and nodes".into(), note, figures, is_folded: false }]
     }
 }
 
@@ -302,7 +342,7 @@ fn details(comparisons: &[Compared<'_>], jobs: &BTreeMap<&str, usize>, several: 
             figures.extend(agreement(comparison, &context));
             figures.extend(rounds(comparison, &context));
             figures.extend(timelines(comparison, &context));
-            Section { title, note: String::new(), figures }
+            Section { title, note: String::new(), figures, is_folded: false }
         })
         .collect();
     if let (Some(last), true) = (sections.last_mut(), shown < comparisons.len()) {
@@ -329,6 +369,7 @@ fn ratios_of(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
             let factor = gradshard::results::contest::Factor::of(ratio, cell);
             Some(ForestRow {
                 name: contest.name(cell),
+                strategy: cell.strategy.clone(),
                 style: of_strategy(&cell.strategy),
                 estimate: factor.estimate,
                 interval: factor.interval,
@@ -376,7 +417,8 @@ fn costs(comparisons: &[Compared<'_>]) -> anyhow::Result<Option<Section>> {
         0 => String::new(),
         more => format!("{more} more numbers of clients or types are not drawn; `gradshard cost` prices them."),
     };
-    Ok((!figures.is_empty()).then(|| Section { title: "What it would cost on functions".into(), note, figures }))
+    let title = "Calculated cost on functions".to_owned();
+    Ok((!figures.is_empty()).then_some(Section { title, note, figures, is_folded: true }))
 }
 
 /// Makes the names of the figures unique.

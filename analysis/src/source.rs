@@ -1,7 +1,7 @@
 //! Result files from the command line, and their comparisons.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gradshard::results::contest::{Contest, contests};
 use gradshard::results::row::{CellRow, Sample, Status};
@@ -12,6 +12,8 @@ use gradshard::results::{ResultError, ResultFile};
 pub struct OpenFile {
     /// `LABEL` of `LABEL=FILE`, or the file's name without its extension.
     pub label: String,
+    /// True if the label was given, and is not the file's name.
+    pub is_labelled: bool,
     /// Path of the file.
     pub path: PathBuf,
     /// Contents of the file.
@@ -46,8 +48,10 @@ impl OpenFile {
     /// The errors of [`ResultFile::open`].
     pub fn open(argument: &str) -> Result<OpenFile, ResultError> {
         let (label, path) = label_and_path(argument);
-        let file = ResultFile::open(&path)?;
-        Ok(OpenFile { label, path, file })
+        let is_labelled = path != Path::new(argument);
+        let mut file = ResultFile::open(&path)?;
+        separate_jobs(&mut file);
+        Ok(OpenFile { label, is_labelled, path, file })
     }
 
     /// Its comparisons, in the order of their numbers.
@@ -58,7 +62,13 @@ impl OpenFile {
             of_cell.entry(sample.cell).or_default().push(sample);
         }
         of_cell.values_mut().for_each(|samples| samples.sort_by_key(|sample| sample.block));
-        contests(&self.file)
+        let mut contests = contests(&self.file);
+        let titles: Vec<String> = contests.iter().map(Contest::title).collect();
+        for (contest, title) in contests.iter_mut().zip(&titles) {
+            let job = contest.cells.first().filter(|_| titles.iter().filter(|other| *other == title).count() > 1);
+            contest.facts.extend(job.map(|cell| format!("job {}", cell.job)));
+        }
+        contests
             .into_iter()
             .map(|contest| {
                 let of = |cell: &&CellRow| Some((cell.cell, of_cell.get(&cell.cell)?.clone()));
@@ -67,6 +77,25 @@ impl OpenFile {
             })
             .collect()
     }
+}
+
+/// Numbers comparisons and cells anew in a merged file, whose jobs share their numbers, so that cells of different jobs
+/// are not compared with each other.
+fn separate_jobs(file: &mut ResultFile) {
+    let jobs = file.jobs.len() as u64;
+    if !file.is_merged() || jobs < 2 {
+        return;
+    }
+    let own = |number: &mut u64, job: u64| *number = *number * jobs + job;
+    for cell in &mut file.cells {
+        own(&mut cell.comparison, cell.job);
+        own(&mut cell.cell, cell.job);
+    }
+    for ratio in &mut file.ratios {
+        [&mut ratio.comparison, &mut ratio.cell, &mut ratio.baseline].into_iter().for_each(|of| own(of, ratio.job));
+    }
+    file.samples.iter_mut().for_each(|sample| own(&mut sample.cell, sample.job));
+    file.blocks.iter_mut().for_each(|block| own(&mut block.comparison, block.job));
 }
 
 impl<'f> Compared<'f> {
@@ -96,8 +125,9 @@ impl<'f> Compared<'f> {
     /// The title, which distinguishes it from the other comparisons of the report. With `several` files it has the
     /// label.
     pub fn title(&self, several: bool) -> String {
-        let title = self.contest.title();
-        if several { format!("{}: {title}", self.source.label) } else { title }
+        let (title, label) = (self.contest.title(), &self.source.label);
+        let is_named = title == *label || title.starts_with(&format!("{label},"));
+        if several && !is_named { format!("{label}: {title}") } else { title }
     }
 
     /// The number of rounds per cell, such as `n = 20 rounds a cell`, or a range.
@@ -140,7 +170,7 @@ mod tests {
             file.push(row, vec![], vec![]);
         }
         file.cells[1].share_of_limit = Some(1.2);
-        let source = OpenFile { label: "x".into(), path: "x.h5".into(), file };
+        let source = OpenFile { label: "x".into(), is_labelled: false, path: "x.h5".into(), file };
         let comparisons = source.comparisons();
         let found = caveats(&comparisons.iter().collect::<Vec<_>>(), 2);
         let worst = "in 50 % of the samples a rank was put off its core".to_owned();
@@ -159,6 +189,27 @@ mod tests {
         let found = caveats(&comparisons.iter().collect::<Vec<_>>(), 2);
         let worst = "other programs or the host took 72 % of a node's cores".to_owned();
         assert_eq!(found[0], Caveat::Disturbed { cells: 3, all: 3, which: "of the one most disturbed", worst });
+    }
+
+    /// A merged file numbers the cells of each job alike.
+    #[test]
+    fn cells_of_different_jobs_are_not_compared() {
+        let mut file = ResultFile::new("{}".into(), Environment::default());
+        file.jobs[0].file = "a.h5".into();
+        file.jobs.push(file.jobs[0].clone());
+        for job in 0..2 {
+            let row = |cell, nodes| CellRow { job, cell, nodes, model: "m".into(), ..CellRow::default() };
+            file.cells.extend([row(0, 2), row(1, 2)]);
+            file.samples.push(Sample { job, cell: 1, seconds: job as f64, ..Sample::default() });
+        }
+        separate_jobs(&mut file);
+        let source = OpenFile { label: "x".into(), is_labelled: false, path: "x.h5".into(), file };
+        let comparisons = source.comparisons();
+        assert_eq!(comparisons.iter().map(|one| one.title(false)).collect::<Vec<_>>(), ["m, job 0", "m, job 1"]);
+        for (job, one) in comparisons.iter().enumerate() {
+            assert_eq!(one.contest.cells.len(), 2);
+            assert_eq!(one.seconds(one.contest.cells[1]), [job as f64]);
+        }
     }
 
     #[test]
@@ -183,7 +234,7 @@ mod tests {
         ] {
             file.push(row, vec![], vec![]);
         }
-        let source = OpenFile { label: "x".into(), path: "x.h5".into(), file };
+        let source = OpenFile { label: "x".into(), is_labelled: false, path: "x.h5".into(), file };
         let comparisons = source.comparisons();
         assert_eq!(comparisons.len(), 1);
         let best: Vec<u64> = comparisons[0].best_of_each().iter().map(|cell| cell.cell).collect();

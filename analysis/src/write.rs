@@ -1,10 +1,13 @@
 //! Reads the files that the arguments name, and writes the report.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use gradshard::results::distinct::distinct;
+
+use crate::anonymous::make_anonymous;
 use crate::arguments::Arguments;
 use crate::compare::Change;
 use crate::page::page;
@@ -31,7 +34,11 @@ pub struct Written {
 /// written.
 pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
     let open = |names: &[String]| names.iter().map(|name| OpenFile::open(name)).collect::<Result<Vec<OpenFile>, _>>();
-    let (sources, baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);
+    let (mut sources, mut baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);
+    if arguments.anonymous {
+        anonymous(&mut sources, "file");
+        anonymous(&mut baseline, "baseline");
+    }
     let report = report(&sources, &baseline, arguments)?;
     if !baseline.is_empty() && report.pairs.iter().all(|pair| pair.samples.contains(&0)) {
         bail!(
@@ -68,6 +75,19 @@ pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
         if answer.of.is_empty() { answer.text.clone() } else { format!("{}: {}", answer.of, answer.text) }
     });
     Ok(Written { answers: answers.collect(), regressions, undecidable })
+}
+
+/// Makes the files anonymous. Labels that were names of files become numbers; files with the same label share one.
+fn anonymous(sources: &mut [OpenFile], noun: &str) {
+    let labels: Vec<String> = distinct(sources.iter().map(|source| source.label.clone()));
+    for source in sources {
+        let number = labels.iter().position(|label| *label == source.label).unwrap_or_default() + 1;
+        if !source.is_labelled {
+            source.label = format!("{noun} {number}");
+        }
+        source.path = PathBuf::new();
+        make_anonymous(&mut source.file);
+    }
 }
 
 fn put(directory: &Path, name: &str, contents: &[u8]) -> anyhow::Result<()> {

@@ -59,9 +59,15 @@ fn pictures_and_page_are_well_formed_and_need_nothing_from_elsewhere() {
     let directory = tempfile::tempdir().unwrap();
     let path = save(directory.path(), "made.h5", &made(2, 2, 12, 1.0));
     let (page, _) = written(directory.path(), &[path.to_str().unwrap()], 0);
-    assert!(
-        !page.contains("http:") && !page.contains("https:") && !page.contains("<script") && !page.contains("@import")
-    );
+    for elsewhere in ["http:", "https:", "@import", "<link", "src="] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+    assert_eq!(page.matches("<script>").count(), 1);
+    // A caveat is said once, and pictures refer to it.
+    assert_eq!(page.matches("ranks share cores, so times depend on the scheduler").count(), 1);
+    assert!(page.matches("href=\"#limit-1\"").count() > 5);
+    let cost = page.split("Calculated cost on functions</h2>").nth(1).unwrap();
+    assert!(cost.starts_with("<details><summary>"), "{}", &cost[..80]);
     assert!(
         page.contains("prefers-color-scheme:dark")
             && page.contains("@media print")
@@ -81,7 +87,7 @@ fn pictures_and_page_are_well_formed_and_need_nothing_from_elsewhere() {
             assert!(!elsewhere.contains("http") && !elsewhere.contains("href"), "{entry:?}");
             let words: String = document.descendants().filter_map(|node| node.text()).collect();
             assert!(
-                words.contains("n = ")
+                words.contains("n =")
                     || words.contains("a calculation")
                     || words.contains("elements that differ")
                     || words.contains("aggregating rank that holds most"),
@@ -183,6 +189,28 @@ fn cost_and_its_crossing_are_drawn_for_what_has_a_price() {
     let path = save(directory.path(), "many.h5", &file);
     let (page, _) = written(directory.path(), &[path.to_str().unwrap()], 0);
     assert!(page.contains("Crossings are not looked for with more than 200 clients"));
+}
+
+/// A sweep begins with a sentence and a matrix of places and models instead of boxes.
+#[test]
+fn a_sweep_opens_with_a_matrix() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut file = made(6, 2, 12, 1.0);
+    for cell in &mut file.cells {
+        cell.nodes = 1 + cell.comparison % 2;
+        cell.model = format!("m{}", cell.comparison / 2);
+        cell.elements = 1 << (16 + cell.comparison / 2);
+    }
+    let path = save(directory.path(), "made.h5", &file);
+    let (page, _) = written(directory.path(), &[path.to_str().unwrap()], 0);
+    assert!(page.contains("The answer of all 6 comparisons: shard."));
+    let matrix = page.split("<table class=\"matrix\">").nth(1).unwrap().split("</table>").next().unwrap();
+    for heading in ["m0 (256 KiB)", "m1 (512 KiB)", "m2 (1 MiB)", "1 node", "2 nodes"] {
+        assert_eq!(matrix.matches(&format!(">{heading}</th>")).count(), 1, "{heading}: {matrix}");
+    }
+    assert_eq!(matrix.matches("<td class=\"shard\">").count(), 6);
+    assert_eq!(page.matches("<ul class=\"answers\">").count(), page.matches("<ul class=\"answers\"><li").count());
+    assert!(page.contains("6 answers, in sentences"));
 }
 
 /// With 2,000 cells of 20 rounds the page remains small.

@@ -26,7 +26,7 @@ type Fact = fn(&CellRow) -> String;
 const FACTS: [Fact; 7] = [
     |cell| cell.dtype.to_string(),
     |cell| format!("N {}", cell.clients),
-    |cell| format!("{} ranks", cell.ranks),
+    |cell| format!("{} rank{}", cell.ranks, if cell.ranks == 1 { "" } else { "s" }),
     |cell| format!("{} node{}", cell.nodes, if cell.nodes == 1 { "" } else { "s" }),
     |cell| cell.roles.to_string(),
     |cell| format!("end {}", cell.end),

@@ -3,11 +3,11 @@
 use gradshard::results::row::CellRow;
 
 use super::Context;
-use crate::axis::Axis;
+use crate::axis::{Axis, Unit};
 use crate::caveat::Caveat;
 use crate::figure::Figure;
 use crate::number::{grouped, percent};
-use crate::picture::Picture;
+use crate::picture::{NamedRow, Picture};
 use crate::source::Compared;
 use crate::style::{BETTER, MUTED, of_strategy};
 
@@ -16,25 +16,27 @@ pub fn agreement(comparison: &Compared<'_>, context: &Context) -> Option<Figure>
     let rows: Vec<&CellRow> =
         comparison.best_of_each().into_iter().filter(|cell| cell.verification.is_some() && cell.elements > 0).collect();
     let first = rows.first()?;
-    let x = Axis::linear("elements that differ from the flat server's", 0.0, 1.0, percent);
-    let mut picture = Picture::rows(x, rows.iter().map(|cell| comparison.contest.name(cell)).collect());
-    for (index, cell) in rows.iter().enumerate() {
+    let x = Axis::linear("elements that differ from the flat server's", 0.0, 1.0, Unit::Percent);
+    let mut named = Vec::new();
+    let mut bars = Vec::new();
+    for cell in &rows {
         let Some(found) = &cell.verification else { continue };
-        let y = -(index as f64);
         let share = found.differing_elements as f64 / cell.elements as f64;
-        let style = of_strategy(&cell.strategy);
-        picture.area((0.0, y - 0.16), (share, y + 0.16), style.colour);
+        bars.push((share, of_strategy(&cell.strategy).colour));
         let error = found.max_backward_error.map_or(String::new(), |worst| format!(", backward error ≤ {worst:.1e}"));
         let (text, colour) = match (found.wrong_elements, found.differing_elements) {
             (0, 0) => (format!("identical to the bit{error}"), BETTER),
             (0, _) => (format!("{}{error}", percent(share)), MUTED),
             (wrong, _) => (format!("WRONG in {} elements", grouped(wrong)), crate::style::WORSE),
         };
-        if share < 0.45 {
-            picture.word((share + 0.012, y), text, colour, false);
-        } else {
-            picture.word((1.0, y + 0.6), text, colour, true);
-        }
+        let (name, strategy) = (comparison.contest.name(cell), cell.strategy.clone());
+        named.push(NamedRow { name, value: text, colour, strategy });
+    }
+    let mut picture = Picture::rows(x, named.clone());
+    for (index, ((share, colour), row)) in bars.into_iter().zip(&named).enumerate() {
+        let y = -(index as f64);
+        picture.begin(&row.strategy, format!("{}: {}", row.name, row.value));
+        picture.area((0.0, y - 0.16), (share, y + 0.16), colour);
     }
     let reference = first.verification.as_ref().map(|found| found.reference.clone()).unwrap_or_default();
     let caption = format!(

@@ -12,10 +12,10 @@ use gradshard::results::distinct::distinct;
 use gradshard::results::row::CellRow;
 
 use super::Context;
-use crate::axis::Axis;
+use crate::axis::{Axis, Unit};
 use crate::caveat::Caveat;
 use crate::figure::Figure;
-use crate::number::{ascending, bytes, percent, trimmed};
+use crate::number::{ascending, bytes, percent};
 use crate::picture::{Picture, Sign};
 use crate::style::{LIMIT, Style, of_strategy};
 
@@ -92,14 +92,21 @@ pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> anyhow::R
     let curves = curves(cells, dtype, prices, &models, &sizes)?;
     let all = || curves.iter().flat_map(|curve| &curve.points);
     let Some(x) = Axis::bytes("gradient size |θ|", all().map(|point| point.0)) else { return Ok(None) };
-    let Some(y) = Axis::log("dollars for 1,000 rounds", all().map(|point| point.1), dollars) else { return Ok(None) };
+    let Some(y) = Axis::log("dollars for 1,000 rounds", all().map(|point| point.1), Unit::Dollars) else {
+        return Ok(None);
+    };
     let mut picture = Picture::new(x, y);
     for curve in &curves {
+        picture.begin(curve.names[0], String::new());
         picture.line(curve.points.clone(), curve.style.colour, 1.8, false);
-        let marked = curve.points.iter().filter(|point| models.contains(&point.0));
-        marked.for_each(|point| picture.dot(*point, curve.style, false));
         picture.explain(Sign::Mark(curve.style), &curve.name());
+        for point in curve.points.iter().filter(|point| models.contains(&point.0)) {
+            let price = Unit::Dollars.text(point.1);
+            picture.begin(curve.names[0], format!("{}, {}: {price}", curve.name(), bytes(point.0)));
+            picture.dot(*point, curve.style, false);
+        }
     }
+    picture.begin("", String::new());
     let crossings = crossings(&curves, prices, &mut picture)?;
     let limit = prices.platform.memory.limit_mib.value;
     let caption = format!(
@@ -110,10 +117,6 @@ pub fn cost(cells: &[&CellRow], prices: &Prices, context: &Context) -> anyhow::R
     );
     let caveats = vec![Caveat::Calculation { left_out: percent(prices.calibration.price_error()) }];
     Ok(Some(context.figure("cost-over-size", "Cost on functions against model size", picture, caption, caveats)))
-}
-
-fn dollars(value: f64) -> String {
-    format!("${}", trimmed(value, 3))
 }
 
 fn curves(

@@ -7,10 +7,10 @@ use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, Status};
 
 use super::Context;
-use crate::axis::{Axis, plain};
+use crate::axis::{Axis, Unit};
 use crate::caveat::caveats;
 use crate::figure::Figure;
-use crate::number::ascending;
+use crate::number::{ascending, bytes};
 use crate::picture::{Picture, Sign};
 use crate::render::NOT_DONE;
 use crate::source::Compared;
@@ -27,7 +27,7 @@ pub fn memory_over_shards(comparison: &Compared<'_>, context: &Context) -> Optio
     if !several {
         return None;
     }
-    let x = Axis::powers("shards M", shards.into_iter(), plain)?;
+    let x = Axis::powers("shards M", shards.into_iter(), Unit::Count)?;
     figure(&[comparison], context, ("shards", "the number of shards"), x, |cell| cell.shards as f64)
 }
 
@@ -76,6 +76,7 @@ fn figure(
     let (mut is_seen, mut infeasible) = (false, false);
     for (strategy, of_strategy_) in &least {
         let style = of_strategy(strategy);
+        picture.begin(strategy, String::new());
         let points: Vec<(f64, f64)> =
             of_strategy_.values().map(|cell| (of(cell), cell.aggregating_bytes as f64)).collect();
         if let ([only], "shards") = (points.as_slice(), slug) {
@@ -83,11 +84,16 @@ fn figure(
         } else {
             picture.line(points, style.colour, 1.6, false);
         }
+        picture.explain(Sign::Mark(style), strategy);
         for cell in of_strategy_.values() {
             let at = of(cell);
+            let saw = seen(cell).map_or(String::new(), |saw| format!(", seen {}", bytes(saw)));
+            let predicted = bytes(cell.aggregating_bytes as f64);
+            let place = picture.x.unit.text(at);
+            picture.begin(strategy, format!("{strategy}, {} {place}: predicted {predicted}{saw}", picture.x.title));
             match seen(cell) {
-                Some(bytes) => {
-                    picture.dot((at, bytes), style, false);
+                Some(saw) => {
+                    picture.dot((at, saw), style, false);
                     is_seen = true;
                 }
                 None => picture.dot((at, cell.aggregating_bytes as f64), style, true),
@@ -97,8 +103,8 @@ fn figure(
                 infeasible = true;
             }
         }
-        picture.explain(Sign::Mark(style), strategy);
     }
+    picture.begin("", String::new());
     if infeasible {
         picture.explain(Sign::Mark(Style { colour: INK, ..NOT_DONE }), "not carried out (infeasible or failed)");
     }

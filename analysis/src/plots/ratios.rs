@@ -3,11 +3,11 @@
 use gradshard::stats::Interval;
 
 use super::Context;
-use crate::axis::{Axis, plain};
+use crate::axis::{Axis, Unit};
 use crate::caveat::Caveat;
 use crate::figure::Figure;
 use crate::number::trimmed;
-use crate::picture::{Picture, Sign};
+use crate::picture::{NamedRow, Picture, Sign};
 use crate::style::{BAND, INK, MUTED, Style};
 
 /// A ratio of times.
@@ -15,6 +15,8 @@ use crate::style::{BAND, INK, MUTED, Style};
 pub struct ForestRow {
     /// Name of the cell.
     pub name: String,
+    /// Its strategy.
+    pub strategy: String,
     /// Its colour and mark.
     pub style: Style,
     /// The ratio.
@@ -39,28 +41,31 @@ pub fn forest(
     let (context, name, title) = figure;
     let ends =
         rows.iter().flat_map(|row| [Some(row.estimate), row.interval.map(|i| i.low), row.interval.map(|i| i.high)]);
-    let x = Axis::log(axis, ends.flatten().chain([1.0, 1.0 + margin, 1.0 / (1.0 + margin)]), plain)?;
+    let x = Axis::log(axis, ends.flatten().chain([1.0, 1.0 + margin, 1.0 / (1.0 + margin)]), Unit::Number)?;
     if rows.is_empty() {
         return None;
     }
-    let right = x.high;
     let bottom = -(rows.len() as f64) + 0.5;
-    let mut picture = Picture::rows(x, rows.iter().map(|row| row.name.clone()).collect());
+    let named = rows.iter().map(|row| {
+        let ends = |i: Interval| format!(" [{}, {}]", trimmed(i.low, 3), trimmed(i.high, 3));
+        let interval = row.interval.map_or(String::new(), ends);
+        let value = format!("{}×{interval} {}", trimmed(row.estimate, 3), row.verdict);
+        NamedRow { name: row.name.clone(), value, colour: MUTED, strategy: row.strategy.clone() }
+    });
+    let named: Vec<NamedRow> = named.collect();
+    let mut picture = Picture::rows(x, named.clone());
     if margin > 0.0 {
-        picture.area((1.0 / (1.0 + margin), 0.75), (1.0 + margin, bottom), BAND);
+        picture.area((1.0 / (1.0 + margin), 0.5), (1.0 + margin, bottom), BAND);
         picture.explain(Sign::Patch(BAND), &format!("within {} %: the same", trimmed(margin * 100.0, 3)));
     }
-    for (index, row) in rows.iter().enumerate() {
+    picture.line(vec![(1.0, 0.5), (1.0, bottom)], INK, 1.6, false);
+    for (index, (row, NamedRow { name, value, .. })) in rows.iter().zip(&named).enumerate() {
         let y = -(index as f64);
-        // The line is drawn only beside the marks, as the row's name is above them.
-        picture.line(vec![(1.0, y + 0.22), (1.0, y - 0.26)], INK, 1.6, false);
+        picture.begin(&row.strategy, format!("{name}: {value}"));
         if let Some(Interval { low, high }) = row.interval {
             picture.whisker((low, y), (high, y), row.style.colour);
         }
         picture.dot((row.estimate, y), row.style, row.undecided);
-        let interval =
-            row.interval.map_or(String::new(), |i| format!(" [{}, {}]", trimmed(i.low, 3), trimmed(i.high, 3)));
-        picture.word((right, y + 0.6), format!("{}×{interval} {}", trimmed(row.estimate, 3), row.verdict), MUTED, true);
     }
     Some(context.figure(name, title, picture, caption, caveats))
 }

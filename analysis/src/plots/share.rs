@@ -4,11 +4,11 @@ use gradshard::results::row::Status;
 use gradshard::roofline::share::Bottleneck;
 
 use super::Context;
-use crate::axis::Axis;
+use crate::axis::{Axis, Unit};
 use crate::caveat::caveats;
 use crate::figure::Figure;
 use crate::number::percent;
-use crate::picture::{Picture, Sign};
+use crate::picture::{NamedRow, Picture, Sign};
 use crate::source::Compared;
 use crate::style::{INK, LIMIT, MUTED, of_strategy};
 
@@ -22,23 +22,32 @@ pub fn share(comparison: &Compared<'_>, context: &Context) -> Option<Figure> {
     let most = shares.chain(upper).fold(1.0, f64::max);
     let wire = rows.first()?.limit_part == Some(Bottleneck::Wire);
     let what = if wire { "wires" } else { "memory bandwidth" };
-    let x =
-        Axis::linear(&format!("share of what {what} allow{}", if wire { "" } else { "s" }), 0.0, most * 1.04, percent);
-    let mut picture = Picture::rows(x, rows.iter().map(|cell| comparison.contest.name(cell)).collect());
+    let x = Axis::linear(
+        &format!("share of what {what} allow{}", if wire { "" } else { "s" }),
+        0.0,
+        most * 1.04,
+        Unit::Percent,
+    );
+    let named = rows.iter().map(|cell| NamedRow {
+        name: comparison.contest.name(cell),
+        value: percent(cell.share_of_limit.unwrap_or(0.0)),
+        colour: MUTED,
+        strategy: cell.strategy.clone(),
+    });
+    let named: Vec<NamedRow> = named.collect();
+    let mut picture = Picture::rows(x, named.clone());
     for (index, cell) in rows.iter().enumerate() {
         let (y, share) = (-(index as f64), cell.share_of_limit.unwrap_or(0.0));
+        let ends = cell.limit_seconds.zip(cell.ci_low_s.zip(cell.ci_high_s));
+        let ends = ends.map(|(limit, (low, high))| (limit / high, limit / low));
+        let said = ends.map_or(String::new(), |(low, high)| format!(" [{}, {}]", percent(low), percent(high)));
+        picture.begin(&cell.strategy, format!("{}: {}{said}", named[index].name, named[index].value));
         picture.area((0.0, y - 0.16), (share, y + 0.16), of_strategy(&cell.strategy).colour);
-        let interval = cell.limit_seconds.zip(cell.ci_low_s.zip(cell.ci_high_s));
-        let mut end = share;
-        if let Some((limit, (low, high))) = interval {
-            picture.whisker((limit / high, y), (limit / low, y), INK);
-            end = limit / low;
+        if let Some((low, high)) = ends {
+            picture.whisker((low, y), (high, y), INK);
         }
-        let beyond = end > 0.84 * most;
-        let at = if beyond { most * 1.03 } else { end + 0.015 * most };
-        let at = (at, if beyond { y + 0.4 } else { y });
-        picture.word(at, percent(share), MUTED, beyond);
     }
+    picture.begin("", String::new());
     let bottom = -(rows.len() as f64) + 0.5;
     picture.line(vec![(1.0, 0.5), (1.0, bottom)], LIMIT, 1.6, true);
     picture.explain(Sign::Dashed(LIMIT), "limit of the machine");

@@ -4,10 +4,10 @@ use gradshard::plan::Family;
 use gradshard::results::row::{CellRow, Sample};
 
 use super::Context;
-use crate::axis::Axis;
+use crate::axis::{Axis, Unit};
 use crate::caveat::{Caveat, caveats};
 use crate::figure::Figure;
-use crate::number::{seconds, time};
+use crate::number::seconds;
 use crate::picture::{Picture, Sign};
 use crate::source::Compared;
 use crate::style::{MUTED, OTHER, of_strategy};
@@ -42,9 +42,9 @@ fn timeline(comparison: &Compared<'_>, cell: &CellRow, context: &Context) -> Opt
         if starts_known { "time since the common start" } else { "time since the rank began" },
         0.0,
         longest * 1.02,
-        time,
+        Unit::Time,
     );
-    let mut picture = Picture::new(x, Axis::rows(Vec::new()));
+    let mut picture = Picture::new(x, Axis::rows(drawn));
     picture.y.low = -(drawn as f64) + 0.4;
     picture.y.high = 0.6;
     picture.y.ticks = shown.iter().enumerate().map(|(row, rank)| (-(row as f64), format!("rank {rank}"))).collect();
@@ -54,11 +54,13 @@ fn timeline(comparison: &Compared<'_>, cell: &CellRow, context: &Context) -> Opt
     for (row, rank) in shown.iter().enumerate() {
         let (y, begin) = (-(row as f64), start(*rank).unwrap_or(0.0));
         let end = begin + sample.rank_seconds[*rank];
+        picture.begin(&cell.strategy, format!("rank {rank}: {} to {}", seconds(begin), seconds(end)));
         picture.area((begin, y - 0.32), (end, y + 0.32), style.colour);
         if let Some(producing) = sample.rank_producing_seconds.get(*rank).filter(|seconds| **seconds > 0.0) {
             picture.area((begin, y - 0.32), ((begin + producing).min(end), y - 0.1), OTHER);
         }
     }
+    picture.begin("", String::new());
     picture.explain(Sign::Patch(style.colour), "in the round");
     if produces {
         picture.explain(Sign::Patch(OTHER), "of it producing gradients, in all");

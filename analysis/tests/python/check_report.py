@@ -21,19 +21,30 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.rows, self.answers, self.addresses = [], [], [], []
+        self.open, self.rows, self.answers, self.links, self.ids = [], [], [], [], []
+        self.within_answers = False
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        self.addresses += [attributes[name] for name in ("href", "src") if name in attributes]
+        assert "src" not in attributes, attributes
+        if "href" in attributes:
+            self.links.append([attributes["href"], attributes.get("aria-label"), ""])
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "th":
+            assert attributes.get("scope") in ("col", "row"), attributes
+        if tag == "svg":
+            assert attributes["role"] == "img" and re.search(r"\d", attributes["aria-label"]), attributes
+        if tag in ("ul", "ol"):
+            self.within_answers = attributes.get("class") == "answers"
         if tag in VOID:
             return
         self.open.append(tag)
         if tag == "tr":
             self.rows.append([])
-        if tag == "td":
+        if tag == "td" or attributes.get("scope") == "row":
             self.rows[-1].append("")
-        if tag == "li":
+        if tag == "li" and self.within_answers:
             self.answers.append("")
 
     def handle_startendtag(self, tag, attributes):
@@ -44,9 +55,11 @@ class Page(html.parser.HTMLParser):
         assert found == tag, f"</{tag}> closes <{found}>"
 
     def handle_data(self, data):
-        if "td" in self.open:
+        if "a" in self.open:
+            self.links[-1][2] += data
+        if "td" in self.open or ("th" in self.open and "tbody" in self.open):
             self.rows[-1][-1] += data
-        elif "li" in self.open:
+        elif "li" in self.open and self.within_answers:
             self.answers[-1] += data
 
 
@@ -72,15 +85,22 @@ def main(path, directory):
     with open(os.path.join(directory, "index.html"), encoding="utf-8") as file:
         page.feed(file.read())
     assert page.open == [], page.open
-    for address in page.addresses:
-        assert os.path.exists(os.path.join(directory, address)), f"{address} is not there"
+    assert len(page.ids) == len(set(page.ids)), "an id is given twice"
+    leads = {}
+    for address, label, text in page.links:
+        there = address[1:] in page.ids if address.startswith("#") else os.path.exists(os.path.join(directory, address))
+        assert there, f"{address} is not there"
+        # A name leads to one place.
+        assert (label or text).strip(), address
+        assert leads.setdefault((label or text).strip(), address) == address, (label, text, address)
+    assert page.links[0][0] == "#answer", "the first link skips to the answer"
 
     # Every cell is a row of a table, with its median, interval, sample count, memory and differing elements.
-    rows = [row for row in page.rows if len(row) == 16]
+    rows = [row for row in page.rows if len(row) == 15]
     assert len(rows) == len(cells), (len(rows), len(cells))
     for row, cell in zip(rows, cells):
         assert [row[0], int(row[1]), row[2]] == [cell["strategy"].decode(), int(cell["shards"]), cell["flow"].decode()]
-        assert row[15].startswith(cell["status"].decode())
+        assert row[14].startswith(cell["status"].decode())
         if cell["status"] != b"ok":
             continue
         near(seconds(row[3]), cell["median_s"], 1e-3, "median")
@@ -89,11 +109,11 @@ def main(path, directory):
         near(seconds(f"{high} {row[4].split()[-1]}"), cell["ci_high_s"], 1e-3, "upper end")
         assert int(row[5]) == cell["samples"]
         near(float(row[7].split()[0]) * 1e9, cell["gradient_bytes_per_s"], 6e-3, "throughput")
-        near(float(row[9].split()[0]) / 100, cell["share_of_limit"], 6e-3, "share")
+        near(float(row[8].split()[0]) / 100, cell["share_of_limit"], 6e-3, "share")
         unit = {"B": 1, "KiB": 2**10, "MiB": 2**20}
-        near(float(row[10].split()[0]) * unit[row[10].split()[1]], cell["aggregating_bytes"], 6e-3, "memory")
-        near(float(row[11].split()[0]) * unit[row[11].split()[1]], cell["kernel_round"], 6e-3, "seen")
-        assert int(row[13].replace(",", "")) == cell["verification_differing_elements"]
+        near(float(row[9].split()[0]) * unit[row[9].split()[1]], cell["aggregating_bytes"], 6e-3, "memory")
+        near(float(row[10].split()[0]) * unit[row[10].split()[1]], cell["kernel_round"], 6e-3, "seen")
+        assert int(row[12].replace(",", "")) == cell["verification_differing_elements"]
 
     # The answer: the best of each family by its median, and the ratio of the two.
     for comparison in sorted(set(int(cell["comparison"]) for cell in cells)):
@@ -134,6 +154,15 @@ def main(path, directory):
     assert len(drawn) == len(right), (len(drawn), len(right))
     for found, expected in zip(drawn, right):
         near(found, expected, 0.02, "a sample")
+
+    # The speed-up over the least number of shards, in the text of each mark.
+    elements = svg(directory, name[:-4].replace("distribution", "speed-up-over-shards"))
+    said = [re.fullmatch(r"sharded-direct, shards M (\d+): ([\d.]+)×", text) for tag, _, text in elements if tag == "title"]
+    said = {int(match.group(1)): float(match.group(2)) for match in said if match}
+    direct = {int(c["shards"]): c["median_s"] for c in first if c["strategy"] == b"sharded-direct"}
+    assert said.keys() == direct.keys() and len(said) > 1, said
+    for shards, times in said.items():
+        near(times, direct[min(direct)] / direct[shards], 6e-3, "a speed-up")
 
     # Bars of the share of the limit: their widths are in the ratio of the shares.
     elements = svg(directory, name[:-4].replace("distribution", "share-of-limit"))
