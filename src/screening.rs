@@ -51,7 +51,7 @@ const OF_LAUNCHERS: [&str; 9] = ["OMPI_", "ORTE_", "PRTE_", "PMIX_", "PMI_", "PM
 
 /// Files to screen.
 #[derive(Clone, Copy, Debug)]
-pub enum Subject<'a> {
+pub enum Unchecked<'a> {
     /// A result file.
     Results(&'a Path),
     /// The HDF5 files with gradients that the experiment in this file names, if it names any.
@@ -141,14 +141,14 @@ impl Allowance {
 /// # Errors
 /// The child died, took too long, or refused the file. A file that is missing, no HDF5 file or part of an invalid
 /// experiment is no error here: the caller, who reads it next, has the right words for it.
-pub fn screen(subject: Subject<'_>) -> Result<(), ScreeningError> {
+pub fn screen(subject: Unchecked<'_>) -> Result<(), ScreeningError> {
     let (kind, path) = match subject {
-        Subject::Results(path) => ("results", path),
-        Subject::Gradients(path) => ("gradients", path),
+        Unchecked::Results(path) => ("results", path),
+        Unchecked::Gradients(path) => ("gradients", path),
     };
     let bytes = match subject {
-        Subject::Results(path) => length(path),
-        Subject::Gradients(path) => gradient_files(path).map(|files| files.bytes()),
+        Unchecked::Results(path) => length(path),
+        Unchecked::Gradients(path) => gradient_files(path).map(|files| files.bytes()),
     };
     let Some(bytes) = bytes else { return Ok(()) };
     let not_started = |error| ScreeningError::NotStarted { path: path.to_owned(), error };

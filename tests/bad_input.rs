@@ -350,7 +350,7 @@ fn a_wrong_command_line() {
         &["cost", "best-shards", "--model", "vgg16", "--clients", "1000000"],
         &["cost", "--clients", "1000000", "--shards", "1000000"],
     ] {
-        place.gradshard().args(arguments).run().refused(&["--clients, --shards", "67108864"]);
+        place.gradshard().args(arguments).run().refused(&["--clients, --shards", "50331648"]);
     }
     // Cargo.toml is not a result file.
     let manifest = repository().join("Cargo.toml");

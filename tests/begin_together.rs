@@ -145,9 +145,11 @@ fn check_file(file: &ResultFile, start: &str) {
     let (cells, blocks) = (file.cells.len() as u64, file.blocks.len() as u64);
     // The samples also contain rounds in which a rank missed the window. Every block has one of each cell beside them.
     let in_time = file.samples.iter().filter(|sample| sample.late_ranks == 0).count();
-    assert_eq!((cells, blocks, in_time), (3, 12, 36));
     // Once a barrier has begun a round, the rounds that windows began before count no longer.
     let went_over = file.blocks.iter().any(|block| block.start != BlockStart::Window) && start == "window";
+    // A comparison that goes over from windows to barriers begins anew.
+    let is_whole = if went_over { blocks >= 12 && in_time >= 36 } else { (blocks, in_time) == (12, 36) };
+    assert!(cells == 3 && is_whole, "{cells} cells, {blocks} blocks, {in_time} samples in time");
     let superseded = |sample: &Sample| went_over && file.blocks[sample.block as usize].start == BlockStart::Window;
     assert!(file.samples.iter().all(|sample| !superseded(sample) || sample.superseded == 1));
     assert!(went_over || file.samples.iter().all(|sample| sample.superseded == 0));

@@ -1,7 +1,7 @@
 //! Tests jobs that are killed at random moments. The file opens and holds every finished comparison, `--resume`
 //! measures only the rest, and no process is left behind.
 //!
-//! `GRADSHARD_KILLS` sets the number of kills (default 12), and `GRADSHARD_KILL_SEED` repeats a run.
+//! `GRADSHARD_KILLS` sets the number of kills (default 7), and `GRADSHARD_KILL_SEED` repeats a run.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -116,7 +116,7 @@ fn killed(place: &Place, kill: Kill, rank: usize, begun: u64, delay: Duration) -
 
 #[test]
 fn whenever_a_job_is_killed_what_was_finished_stays_and_the_rest_is_resumed() {
-    let kills: usize = std::env::var("GRADSHARD_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let kills: usize = std::env::var("GRADSHARD_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
     let seed: u64 = match std::env::var("GRADSHARD_KILL_SEED").ok().and_then(|text| text.parse().ok()) {
         Some(seed) => seed,
         None => rand_seed(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gradshard::harmless::printable;
-use gradshard::screening::{self, Subject, screen};
+use gradshard::screening::{self, Unchecked, screen};
 use gradshard_report::arguments::Arguments;
 use gradshard_report::source::label_and_path;
 use gradshard_report::write::write;
@@ -45,7 +45,7 @@ fn screened(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(());
     }
     let files = arguments.files.iter().chain(&arguments.baseline);
-    Ok(files.map(|argument| label_and_path(argument).1).try_for_each(|path| screen(Subject::Results(&path)))?)
+    Ok(files.map(|argument| label_and_path(argument).1).try_for_each(|path| screen(Unchecked::Results(&path)))?)
 }
 
 fn say(text: &str) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use gradshard::job::{Request, output_path};
 use gradshard::results::ResultFile;
-use gradshard::screening::{ScreeningError, Subject, screen};
+use gradshard::screening::{ScreeningError, Unchecked, screen};
 
 /// The choice to read files without a check.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -24,7 +24,7 @@ impl TrustArgs {
         if self.trust {
             return Ok(());
         }
-        files.into_iter().try_for_each(|file| screen(Subject::Results(file)))
+        files.into_iter().try_for_each(|file| screen(Unchecked::Results(file)))
     }
 
     /// Checks a result file and reads it.
@@ -45,7 +45,7 @@ impl TrustArgs {
         if self.trust {
             return Ok(());
         }
-        screen(Subject::Gradients(experiment))
+        screen(Unchecked::Gradients(experiment))
             .map_err(|error| format!("{}: gradients: {error}", experiment.display()))?;
         if !request.resume {
             return Ok(());
@@ -53,6 +53,6 @@ impl TrustArgs {
         let output = request.output.clone().map_or_else(|| output_path(experiment), Ok);
         // If the experiment is not valid, the job says so.
         let Ok(output) = output else { return Ok(()) };
-        screen(Subject::Results(&output)).map_err(|error| error.to_string())
+        screen(Unchecked::Results(&output)).map_err(|error| error.to_string())
     }
 }

@@ -271,6 +271,9 @@ impl<'f> Contest<'f> {
             (None, blocks) => format!("{blocks} blocks"),
         };
         match (self.jobs, needed_blocks(ratio)) {
+            (None, Some(blocks)) if blocks <= ratio.blocks => {
+                format!("undecided after {measured}; a verdict needs a few more")
+            }
             (None, Some(blocks)) => format!("undecided after {measured}; a verdict needs about {blocks} blocks"),
             _ => format!("undecided after {measured}"),
         }
