@@ -196,7 +196,7 @@ impl GradientFiles {
 
 /// Returns the HDF5 files that the experiment in the file `path` names. None if it names none or is not valid.
 fn gradient_files(path: &Path) -> Option<GradientFiles> {
-    // What is no regular file, such as a pipe, can be read only once.
+    // A pipe can be read only once, by the job itself; only a regular file is screened.
     length(path)?;
     let text = std::fs::read_to_string(path).ok()?;
     let written = experiment::parse(&text, path).ok()?;

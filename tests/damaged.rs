@@ -1,5 +1,5 @@
-//! Tests that damaged HDF5 files end with exit code 2 and a message, although the HDF5 library crashes on them, and that whoever
-//! trusts a file can go without the check.
+//! Tests that damaged HDF5 files end with exit code 2 and a message, although the HDF5 library crashes on them, and that `--trust`
+//! skips the check.
 //!
 //! tests/data/damaged has result files with flipped bytes on which HDF5 1.10.8 crashes.
 
@@ -70,7 +70,7 @@ fn a_virtual_dataset_of_itself_is_refused() {
     }
 }
 
-/// Whoever trusts a file meets the library's crash.
+/// `--trust` skips the check, so that the library crashes in gradshard itself.
 #[test]
 fn a_trusted_file_is_read_at_once() {
     let place = Place::new();

@@ -45,9 +45,13 @@ fn experiments_are_resolved_or_refused() {
     });
 }
 
-/// Reads every client of the files in `directory` to its end. True if all could be read.
-fn reads(kind: FileKind, directory: &Path) -> bool {
-    let Ok(source) = open_files(kind, ".", directory, &Weights::Stored, None) else { return false };
+/// Writes a file for each client and reads all of them to their ends. True if all could be read.
+fn reads(kind: FileKind, files: &[Vec<u8>]) -> bool {
+    let directory = tempfile::tempdir().unwrap();
+    for (client, bytes) in files.iter().enumerate() {
+        fs::write(directory.path().join(format!("{client}.{}", kind.extensions()[0])), bytes).unwrap();
+    }
+    let Ok(source) = open_files(kind, ".", directory.path(), &Weights::Stored, None) else { return false };
     let all = source.clients() as u64 * source.elements();
     assert!(all < MOST_READ, "{all} elements of a small file");
     let mut out = vec![0; source.elements() as usize * size_of::<f64>()];
@@ -59,24 +63,12 @@ fn reads(kind: FileKind, directory: &Path) -> bool {
 
 #[test]
 fn safetensors_are_read_or_refused() {
-    campaign("safetensors", 64, &arrays::safetensors(), |files| {
-        let directory = tempfile::tempdir().unwrap();
-        for (client, bytes) in files.iter().enumerate() {
-            fs::write(directory.path().join(format!("{client}.safetensors")), bytes).unwrap();
-        }
-        reads(FileKind::Safetensors, directory.path())
-    });
+    campaign("safetensors", 64, &arrays::safetensors(), |files| reads(FileKind::Safetensors, files));
 }
 
 #[test]
 fn npy_is_read_or_refused() {
-    campaign("npy", 64, &arrays::npy(), |files| {
-        let directory = tempfile::tempdir().unwrap();
-        for (client, bytes) in files.iter().enumerate() {
-            fs::write(directory.path().join(format!("{client}.npy")), bytes).unwrap();
-        }
-        reads(FileKind::Npy, directory.path())
-    });
+    campaign("npy", 64, &arrays::npy(), |files| reads(FileKind::Npy, files));
 }
 
 #[test]

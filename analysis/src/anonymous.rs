@@ -62,7 +62,7 @@ pub fn make_anonymous(file: &mut ResultFile) {
         for private in [&mut job.hosts, &mut job.scheduler_job] {
             private.clear();
         }
-        // Whether the file is a merged one remains known.
+        // A merged file stays recognisable: its jobs still have a file name, without the name itself.
         if !job.file.is_empty() {
             job.file = LEFT_OUT.to_owned();
         }

@@ -86,7 +86,7 @@ fn separate_jobs(file: &mut ResultFile) {
     if !file.is_merged() || jobs < 2 {
         return;
     }
-    let own = |number: &mut u64, job: u64| *number = *number * jobs + job;
+    let own = |number: &mut u64, job: u64| *number = number.wrapping_mul(jobs).wrapping_add(job);
     for cell in &mut file.cells {
         own(&mut cell.comparison, cell.job);
         own(&mut cell.cell, cell.job);
