@@ -2,7 +2,7 @@
 //! makes cases of the right structure with odd contents, and damages some. More than half of the cases must be accepted, as
 //! a case that the first check refuses tests little.
 //!
-//! No case may panic, crash, take more than 5 s or more than 1 GiB, or end with an exit code that is not documented. Where a C
+//! No case may panic, crash, take more than 5 s of a core or more than 1 GiB, or end with an exit code that is not documented. Where a C
 //! library may crash, each case is a process of its own.
 //!
 //! `GRADSHARD_FUZZ_SECONDS` is the time of each generator (default 4), and `GRADSHARD_FUZZ_SEED` repeats a run.
