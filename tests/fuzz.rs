@@ -39,7 +39,7 @@ use gradshard::results::show;
 const MOST_READ: u64 = 1 << 20;
 
 #[test]
-fn experiments_are_resolved_or_refused() {
+fn made_up_experiments() {
     campaign("experiments", 64, &experiments::text(), |text| {
         Prepared::understand(text, Path::new("e.json"), &[0, 0, 1, 1]).is_ok()
     });
@@ -62,17 +62,17 @@ fn reads(kind: FileKind, files: &[Vec<u8>]) -> bool {
 }
 
 #[test]
-fn safetensors_are_read_or_refused() {
+fn made_up_safetensors() {
     campaign("safetensors", 64, &arrays::safetensors(), |files| reads(FileKind::Safetensors, files));
 }
 
 #[test]
-fn npy_is_read_or_refused() {
+fn made_up_npy() {
     campaign("npy", 64, &arrays::npy(), |files| reads(FileKind::Npy, files));
 }
 
 #[test]
-fn hdf5_gradients_are_aggregated_or_refused() {
+fn made_up_hdf5_gradients() {
     campaign("HDF5 gradients", 8, &hdf5_files::file(), |file| {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("g.h5"), file.bytes()).unwrap();
@@ -85,7 +85,7 @@ fn hdf5_gradients_are_aggregated_or_refused() {
 
 /// The same contents without a file, which takes a thousandth of the time.
 #[test]
-fn results_are_shown_in_every_format() {
+fn made_up_results() {
     campaign("results", 64, &result_files::file(), |file| {
         let file = file.contents();
         let path = Path::new("r.h5");
@@ -106,7 +106,7 @@ fn results_are_shown_in_every_format() {
 }
 
 #[test]
-fn result_files_are_shown_or_refused() {
+fn made_up_result_files() {
     campaign("result files", 8, &result_files::file(), |file| {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("r.h5"), file.bytes()).unwrap();
@@ -117,7 +117,7 @@ fn result_files_are_shown_or_refused() {
 }
 
 #[test]
-fn command_lines_are_carried_out_or_refused() {
+fn made_up_command_lines() {
     campaign("command lines", 8, &arguments::line(), |words| {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("e.json"), r#"{"models": 97, "repeat": {"blocks": 1, "warmup": 0}}"#).unwrap();
