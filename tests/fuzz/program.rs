@@ -33,7 +33,8 @@ pub fn ends_well(directory: &Path, arguments: &[&str]) -> bool {
     code == Some(0)
 }
 
-fn limited(resource: libc::__rlimit_resource_t, most: u64) -> std::io::Result<()> {
+/// Sets a limit of this process.
+pub fn limited(resource: libc::__rlimit_resource_t, most: u64) -> std::io::Result<()> {
     let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
     // SAFETY: the call only reads the limit.
     if unsafe { libc::setrlimit(resource, &limit) } != 0 {
