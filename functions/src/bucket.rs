@@ -116,6 +116,9 @@ pub trait Bucket: Send + Sync {
     /// # Errors
     /// [`StoreError`]: the store failed.
     fn begin(&self, name: &ObjectName) -> Result<Box<dyn Upload + '_>, StoreError>;
+
+    /// Returns the memory beside the caller's that a write of `bytes` bytes takes, bytes.
+    fn memory_of_write(&self, bytes: u64) -> u64;
 }
 
 /// An object that is being written in parts, each by one write request. It does not exist until it is complete.

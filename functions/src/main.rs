@@ -14,7 +14,7 @@ use gradshard::harmless::printable;
 use gradshard::job::Prepared;
 use gradshard::screening::{self, Unchecked, screen};
 use gradshard_function::aggregate::aggregate;
-use gradshard_function::directory::Directory;
+use gradshard_function::place::{self, RoundPlace};
 use gradshard_function::processes::Processes;
 use gradshard_function::round::Setting;
 use gradshard_function::row::RoundRow;
@@ -34,9 +34,9 @@ struct Program {
 enum FunctionCommand {
     /// Carry out one invocation: JSON on standard input, the function's account as JSON on standard output
     Invoke {
-        /// The store: a directory
-        #[arg(long, value_name = "DIR")]
-        store: PathBuf,
+        /// The store: a directory, or with the feature s3 such as s3://bucket/prefix
+        #[arg(long, value_name = "STORE")]
+        store: String,
     },
     /// Carry out rounds of an experiment's sharded strategies and trees, one process an invocation; one line of JSON a round
     Round(RoundArgs),
@@ -49,10 +49,11 @@ struct RoundArgs {
     /// How objects are read: whole, ranged, a size of chunks such as 64MiB, or ranged:64MiB, as `gradshard cost` has them
     #[arg(long, value_delimiter = ',', default_value = "whole")]
     flow: Vec<ObjectFlow>,
-    /// Directory for the store, in which each round has a directory of its own [default: the system's temporary one]
-    #[arg(long, value_name = "DIR")]
-    store: Option<PathBuf>,
-    /// Keep the directories of the rounds with their objects
+    /// The store, in which each round has a place of its own: a directory, or with the feature s3 such as s3://bucket/prefix
+    /// [default: the system's directory for temporary files]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// Keep the objects of the rounds
     #[arg(long)]
     keep: bool,
     /// Platform of functions, JSON: prices, memory rule, functions at the same time [default: AWS Lambda with S3]
@@ -91,11 +92,11 @@ fn main() -> ExitCode {
 }
 
 /// Carries out the invocation on standard input. An error is bad input.
-fn invoke(store: &Path, begin: Instant) -> anyhow::Result<ExitCode> {
-    let bucket = Directory::open(store.to_owned()).with_context(|| store.display().to_string())?;
+fn invoke(store: &str, begin: Instant) -> anyhow::Result<ExitCode> {
+    let bucket = place::open(store).with_context(|| format!("--store {store}"))?;
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).context("the invocation")?;
-    match aggregate(&json(&text, Path::new("the invocation"))?, &bucket, begin) {
+    match aggregate(&json(&text, Path::new("the invocation"))?, bucket.as_ref(), begin) {
         Ok(account) => {
             print(&account)?;
             Ok(ExitCode::SUCCESS)
@@ -151,15 +152,10 @@ fn carry_out(
     args: &RoundArgs,
     row: &mut RoundRow,
 ) -> anyhow::Result<()> {
-    let parent = args.store.clone().unwrap_or_else(std::env::temp_dir);
-    let place = tempfile::Builder::new().prefix("round-").tempdir_in(&parent);
-    let mut place = place.with_context(|| format!("--store {}", parent.display()))?;
-    place.disable_cleanup(args.keep);
-    let store = place.path().to_str().ok_or_else(|| anyhow!("--store {}: is not UTF-8", parent.display()))?;
-    let bucket = Directory::open(place.path().to_owned())?;
+    let place = RoundPlace::new(args.store.as_deref())?;
     let processes = Processes {
         program: std::env::current_exe()?,
-        arguments: ["invoke", "--store", store].map(str::to_owned).to_vec(),
+        arguments: ["invoke", "--store", &place.store].map(str::to_owned).to_vec(),
         concurrent: platform.limits.concurrent.value.max(1),
         attempts: args.attempts,
     };
@@ -167,7 +163,7 @@ fn carry_out(
         case,
         source,
         platform,
-        bucket: &bucket,
+        bucket: place.bucket.as_ref(),
         processes: &processes,
         memory_bytes: args.memory.map(Size::bytes),
         keeps_time: args.keep_time,
@@ -176,7 +172,16 @@ fn carry_out(
         Ok(carried) => row.fill(&carried, platform),
         Err(error) => row.reason = Some(error.to_string()),
     }
-    Ok(())
+    if args.keep {
+        place.keep();
+        return Ok(());
+    }
+    let store = place.store.clone();
+    match place.remove() {
+        Err(error) if row.status == "ok" => Err(error).with_context(|| format!("--store {store}")),
+        // A store that failed in the round fails again.
+        _ => Ok(()),
+    }
 }
 
 fn platform(file: Option<&Path>) -> anyhow::Result<Functions> {

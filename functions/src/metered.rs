@@ -53,6 +53,10 @@ impl Bucket for Metered<'_> {
         let upload = self.bucket.begin(name)?;
         Ok(Box::new(MeteredUpload { meter: self, upload }))
     }
+
+    fn memory_of_write(&self, bytes: u64) -> u64 {
+        self.bucket.memory_of_write(bytes)
+    }
 }
 
 struct MeteredUpload<'m> {

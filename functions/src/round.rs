@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use gradshard::cost::{Case, CostError, Functions};
+use gradshard::engine::kernels::running_sum_bytes;
 use gradshard::engine::verify::{Verification, verify};
 use gradshard::gradient::{Element, Range, Source, SourceError};
 use gradshard::job::judge;
@@ -53,7 +54,7 @@ pub struct Setting<'s> {
     pub bucket: &'s dyn Bucket,
     /// The functions, which find the same store.
     pub processes: &'s Processes,
-    /// Limit on the memory of a sum, bytes; None: as much as is predicted.
+    /// Limit on the memory of a sum and of its write, bytes; None: as much as is predicted.
     pub memory_bytes: Option<u64>,
     /// True: requests and sums take as long as on the platform, and levels begin as late.
     pub keeps_time: bool,
@@ -163,7 +164,8 @@ impl Setting<'_> {
                 sha256: aggregator.pieces(piece).map(|elements| sums.of(&input.object, bytes(elements))).collect(),
             }
         });
-        let predicted = gradshard::engine::kernels::running_sum_bytes(piece, case.dtype);
+        let size = if aggregator.is_result { case.dtype.size() } else { case.dtype.accumulator_size() };
+        let predicted = running_sum_bytes(piece, case.dtype) + self.bucket.memory_of_write(piece * size as u64);
         let tempo = || case.workload().map(|work| Tempo::of(platform, platform.memory_mib(&work)));
         Invocation {
             object: aggregator.object.clone(),
