@@ -3,6 +3,8 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
@@ -18,11 +20,13 @@ use gradshard_function::place::{self, RoundPlace};
 use gradshard_function::processes::Processes;
 use gradshard_function::round::Setting;
 use gradshard_function::row::RoundRow;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Carries out aggregators as functions that read and write objects of a store.
 ///
 /// Data goes to standard output, everything else to standard error. Exit codes: 1: a function or a round failed; 2: bad input,
-/// such as an object that is cut off or has another checksum than was written.
+/// such as an object that is cut off or has another checksum than was written; 3: SIGINT or SIGTERM stopped the rounds, when the
+/// functions that ran had ended.
 #[derive(Parser)]
 #[command(name = "gradshard-function", version, max_term_width = 100)]
 struct Program {
@@ -118,6 +122,10 @@ fn rounds(args: &RoundArgs) -> anyhow::Result<ExitCode> {
     }
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let prepared = Prepared::understand(&text, file, &[0])?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
     let (mut done, mut failed) = (Vec::new(), false);
     for (comparison, cell) in prepared.experiment.cells() {
         let strategy = prepared.strategy(&cell.strategy)?;
@@ -130,7 +138,11 @@ fn rounds(args: &RoundArgs) -> anyhow::Result<ExitCode> {
                 continue;
             }
             done.push(row.clone());
-            carry_out(&case, prepared.source(comparison)?.as_ref(), &platform, args, &mut row)?;
+            carry_out(&case, prepared.source(comparison)?.as_ref(), (&platform, &stop), args, &mut row)?;
+            if stop.load(Ordering::Relaxed) {
+                say("stopped by a signal; the round under way is given up");
+                return Ok(ExitCode::from(3));
+            }
             failed |= row.status != "ok";
             print(&row)?;
         }
@@ -148,7 +160,7 @@ fn rounds(args: &RoundArgs) -> anyhow::Result<ExitCode> {
 fn carry_out(
     case: &Case,
     source: &dyn gradshard::gradient::Source,
-    platform: &Functions,
+    (platform, stop): (&Functions, &Arc<AtomicBool>),
     args: &RoundArgs,
     row: &mut RoundRow,
 ) -> anyhow::Result<()> {
@@ -158,6 +170,7 @@ fn carry_out(
         arguments: ["invoke", "--store", &place.store].map(str::to_owned).to_vec(),
         concurrent: platform.limits.concurrent.value.max(1),
         attempts: args.attempts,
+        stop: Arc::clone(stop),
     };
     let setting = Setting {
         case,

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::bucket::ObjectName;
@@ -20,6 +20,9 @@ pub enum CallError {
     /// The function found a fault and said it.
     #[error("{0}")]
     Said(String),
+    /// This process was asked to stop.
+    #[error("stopped by a signal")]
+    Stopped,
     /// A signal killed every attempt.
     #[error("the function of object {object}: killed by signal {signal}, {attempts} times")]
     Killed {
@@ -53,6 +56,8 @@ pub struct Processes {
     /// Greatest number of attempts at an invocation, at least 1. A function that was killed is started again. One that found a
     /// fault itself would find it again.
     pub attempts: u64,
+    /// Set when no function shall be started any more.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Processes {
@@ -89,6 +94,9 @@ impl Processes {
         let text = serde_json::to_vec(invocation).map_err(|error| fault(error.to_string()))?;
         let mut killed = 0;
         loop {
+            if self.stop.load(Relaxed) {
+                return Err(CallError::Stopped);
+            }
             let Output { status, stdout, stderr } = self.attempt(&text).map_err(|error| fault(error.to_string()))?;
             if let Some(signal) = status.signal() {
                 killed += 1;

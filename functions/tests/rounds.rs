@@ -187,6 +187,20 @@ fn killed_functions_are_started_again() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// A round that is asked to stop starts no more functions, prints no row, and leaves no objects behind.
+#[test]
+fn a_stopped_round_leaves_nothing_behind() {
+    let experiment = json!({"models": 5000, "clients": 4, "shards": 20, "strategies": ["sharded-direct"]});
+    let place = Place::new(&experiment).slow_platform(0.1, 0.0);
+    let round = place.round(&["--trust", "--platform", "p.json", "--keep-time"]).spawn().unwrap();
+    place.wait_for("sum-");
+    assert!(Command::new("kill").args(["-TERM", &round.id().to_string()]).status().unwrap().success());
+    let output = round.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), rows(&output).len()), (Some(3), 0), "{}", said(&output));
+    let left = fs::read_dir(place.0.path()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
+    assert_eq!(left, 0);
+}
+
 /// Objects are cut off or changed after a client or a function wrote them and before they are read: 20 times. The round names
 /// the object. It never has a result.
 #[test]
