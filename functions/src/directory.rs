@@ -120,7 +120,7 @@ mod tests {
             assert!(matches!(error, StoreError::CutOff { length: 10, end: 11, .. }), "{error}");
             assert!(matches!(store.get(&name(object), u64::MAX, &mut bytes), Err(StoreError::CutOff { .. })));
         }
-        // What was given up leaves nothing behind.
+        // An object that is given up leaves nothing behind.
         drop(store.begin(&name("c")).unwrap());
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 2);
     }

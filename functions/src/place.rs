@@ -40,7 +40,7 @@ impl RoundPlace {
     /// Makes a place in `store`, which is the system's directory for temporary files if it has no name.
     ///
     /// # Errors
-    /// Those of [`open`], or the directory refuses a directory.
+    /// The errors of [`open`], or the directory refuses a directory.
     pub fn new(store: Option<&str>) -> anyhow::Result<RoundPlace> {
         let temporary = std::env::temp_dir();
         let within = |error: io::Error| anyhow::anyhow!("--store {}: {error}", store.unwrap_or("(temporary files)"));

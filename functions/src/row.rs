@@ -121,9 +121,9 @@ pub struct RoundRow {
     pub status: &'static str,
     /// The reason of a failure.
     pub reason: Option<String>,
-    /// What was counted and measured; None for a failed round.
+    /// The bill as counted and measured; None for a failed round.
     pub measured: Option<Bill>,
-    /// What `gradshard cost` calculates, for functions that take equally long.
+    /// The bill that `gradshard cost` calculates, for functions that take equally long.
     pub calculated: Bill,
     /// Number of attempts that were killed, whose requests are not counted.
     pub killed: Option<u64>,

