@@ -215,7 +215,7 @@ fn damaged_objects_are_named() {
         assert!(attempt < 100, "{late} of {attempt} faults came late");
         let round = place.round(&["--trust", "--platform", "p.json", "--keep-time"]).spawn().unwrap();
         // The last client's object, or the sum of the second leaf.
-        let (last, object) = if attempt % 2 == 0 { ("client-3", "client-") } else { ("sum-0-1", "sum-") };
+        let (last, object) = if attempt.is_multiple_of(2) { ("client-3", "client-") } else { ("sum-0-1", "sum-") };
         let directory = place.wait_for(last);
         if attempt % 2 == 1 {
             place.wait_for("sum-0-0");
