@@ -74,7 +74,7 @@ fn priced() -> Vec<BoxedStrategy<Words>> {
         option("--strategy", strategy()),
         option("--clients", number(200)),
         option("--shards", number(32)),
-        option("--flow", word(&["whole", "64MiB", "whole,1MiB"])),
+        option("--flow", word(&["whole", "64MiB", "whole,1MiB", "ranged,ranged:8MiB"])),
         option("--format", word(&["text", "json"])),
     ]
 }
