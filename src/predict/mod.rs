@@ -17,6 +17,8 @@ pub mod parameters;
 mod sharing;
 pub mod simulate;
 mod state;
+mod stream_names;
+mod symmetry;
 pub mod trace;
 mod work;
 
@@ -31,5 +33,7 @@ pub use trace::{Trace, trace};
 mod closed_form_tests;
 #[cfg(test)]
 mod simulate_tests;
+#[cfg(test)]
+mod symmetry_tests;
 #[cfg(test)]
 mod trace_tests;

@@ -133,12 +133,38 @@ impl Sharing {
             self.set_rate(flow, most, now, &mut ends);
         }
         self.mark += 1;
-        for first in std::mem::take(&mut self.changed) {
-            if self.resources[first].mark != self.mark {
-                let (resources, flows) = self.connected(first);
-                self.fill(&resources, flows, now, &mut ends);
+        let mut changed = std::mem::take(&mut self.changed);
+        for first in changed.drain(..) {
+            if std::mem::replace(&mut self.resources[first].mark, self.mark) == self.mark {
+                continue;
+            }
+            match self.resources[first].flows[..] {
+                [] => {}
+                [flow] if self.is_alone(flow) => self.fill_alone(flow, now, &mut ends),
+                _ => {
+                    let (resources, flows) = self.connected(first);
+                    self.fill(&resources, flows, now, &mut ends);
+                }
             }
         }
+        self.changed = changed;
+    }
+
+    /// True if a flow shares no resource.
+    fn is_alone(&self, flow: usize) -> bool {
+        self.flows[flow].uses.iter().all(|(resource, _)| self.resources[*resource].flows.len() == 1)
+    }
+
+    /// Gives a flow that shares nothing its rate.
+    fn fill_alone(&mut self, flow: usize, now: Nanoseconds, ends: &mut impl FnMut(Nanoseconds, FlowEnd)) {
+        let Fluid { uses, most, .. } = &self.flows[flow];
+        let mut rate = *most;
+        for (resource, weight) in uses {
+            let of = &mut self.resources[*resource];
+            of.mark = self.mark;
+            rate = rate.min(of.capacity / weight);
+        }
+        self.set_rate(flow, rate, now, ends);
     }
 
     /// The resources and flows that are connected with `first`.

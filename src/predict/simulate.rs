@@ -11,13 +11,17 @@ use super::fabric::Fabric;
 use super::neighbourhood::PlanIndex;
 use super::parameters::Parameters;
 use super::sharing::{FlowEnd, Nanoseconds, Sharing, Uses, nanoseconds};
+use super::stream_names::StreamNames;
 use super::state::{Action, Actor, Duty, EntryState, Envelope, InState, Job, OutState, SumState, Turns};
+use super::symmetry::Classes;
 use super::work::{CoreWork, WorkModel};
 use crate::plan::lowering::{Feed, Origin, Outgoing, TaskRef};
 use crate::plan::{Caches, Layout, Lowering, Order, Plan, Problem, Ready, Residency, Terms, lower};
 
 /// Greatest number of parts × ranks of a plan that is simulated: beyond it the steps alone take gigabytes.
 const MOST_STEPS: u64 = 4 << 20;
+/// Number of parts × ranks from which on one rank is simulated for all that do the same.
+const BY_CLASSES: u64 = 1 << 14;
 /// Greatest number of messages that are simulated.
 const MOST_MESSAGES: u64 = 50_000_000;
 
@@ -93,7 +97,15 @@ pub fn simulate(
     terms: &Terms,
     machine: (&Parameters, &Fabric),
 ) -> Result<Simulated, Unpredictable> {
-    simulation(plan, problem, layout, terms, machine)?.run()
+    refuse(plan, terms)?;
+    let steps = plan.parts().saturating_mul(layout.ranks() as u64);
+    let classes = if steps >= BY_CLASSES { Classes::of(plan, problem, layout, machine.1) } else { None };
+    if steps > MOST_STEPS && classes.is_none() {
+        let said = "it has too many steps: parts times ranks may be at most 4,194,304, unless all ranks do alike";
+        return Err(Unpredictable(said.to_owned()));
+    }
+    let classes = classes.unwrap_or(Classes::all(layout.ranks()));
+    simulation(plan, problem, layout, terms, machine, classes)?.run()
 }
 
 /// A round that has not begun.
@@ -103,10 +115,11 @@ pub(super) fn simulation<'a>(
     layout: &'a Layout,
     terms: &Terms,
     (parameters, fabric): (&'a Parameters, &'a Fabric),
+    classes: Classes,
 ) -> Result<Simulation<'a>, Unpredictable> {
-    refuse(plan, layout, terms)?;
+    refuse(plan, terms)?;
     let mut sharing = Sharing::default();
-    let network = Network::new(layout, parameters, fabric, &mut sharing);
+    let network = Network::new(layout, parameters, fabric, classes, &mut sharing);
     let mut simulation = Simulation {
         layout,
         order: terms.order,
@@ -126,8 +139,8 @@ pub(super) fn simulation<'a>(
         trace: Vec::new(),
         tags: 1,
     };
-    let index = PlanIndex::new(plan, problem, layout);
-    for rank in 0..layout.ranks() {
+    let index = PlanIndex::new(plan, problem, layout, classes.period);
+    for rank in 0..classes.period {
         let lowering = lower(&index.of(rank), problem, layout, terms, rank);
         simulation.add_actor(rank, lowering, plan.in_rounds());
     }
@@ -136,7 +149,7 @@ pub(super) fn simulation<'a>(
     Ok(simulation)
 }
 
-fn refuse(plan: &dyn Plan, layout: &Layout, terms: &Terms) -> Result<(), Unpredictable> {
+fn refuse(plan: &dyn Plan, terms: &Terms) -> Result<(), Unpredictable> {
     let reason = if !plan.calls().is_empty() {
         "the MPI library carries it out, and the plan of its algorithm is not known"
     } else if terms.residency == Residency::Streamed {
@@ -145,8 +158,6 @@ fn refuse(plan: &dyn Plan, layout: &Layout, terms: &Terms) -> Result<(), Unpredi
         "the time in which ranks learn that gradients are there is not modelled"
     } else if terms.caches == Caches::Cold {
         "the first touch of memory is not modelled"
-    } else if plan.parts().saturating_mul(layout.ranks() as u64) > MOST_STEPS {
-        "it has too many steps: parts times ranks may be at most 4,194,304"
     } else {
         return Ok(());
     };
@@ -155,29 +166,32 @@ fn refuse(plan: &dyn Plan, layout: &Layout, terms: &Terms) -> Result<(), Unpredi
 
 impl<'a> Simulation<'a> {
     fn add_actor(&mut self, rank: usize, lowering: Lowering, in_rounds: bool) {
+        let names = StreamNames::of(&lowering, rank, &self.network.classes);
         let Lowering { sums, incoming, outgoing, tasks, .. } = lowering;
         let (network, sharing) = (&mut self.network, &mut self.sharing);
         let mut actor = Actor { node: self.layout.node_of(rank), in_rounds, ..Actor::default() };
         actor.entries.resize_with(tasks, EntryState::default);
         for (number, stream) in outgoing.into_iter().enumerate() {
-            let conduit = network.conduit(rank, stream.to, stream.tag, sharing);
-            self.tags = self.tags.max(stream.tag + 1);
+            let (ends, tag) = ((rank, stream.to), stream.tag);
+            let conduit = network.conduit(ends, tag, names.to(stream.to, tag), sharing);
+            self.tags = self.tags.max(tag + 1);
             network.conduits[conduit].out = Some((number, stream.pieces));
             self.messages += stream.pieces;
             actor.outs.push(OutState::new(stream, conduit));
         }
         for (number, task) in sums.into_iter().enumerate() {
             actor.entries[task.number].sum = Some(number);
-            for feed in &task.feeds {
-                let Feed::Received { rank: from, tag, .. } = feed else { continue };
-                let conduit = network.conduit(*from, rank, *tag, sharing);
-                network.conduits[conduit].taker = Some((Duty::Sum(number), task.pieces));
-            }
-            let mut way = |from, tag| network.conduit(from, rank, tag, sharing);
+            let pieces = task.pieces;
+            let mut way = |from, tag| {
+                let conduit = network.conduit((from, rank), tag, names.from(from, tag), sharing);
+                network.conduits[conduit].taker = Some((Duty::Sum(number), pieces));
+                conduit
+            };
             actor.sums.push(SumState::new(task, &mut way));
         }
         for (number, stream) in incoming.into_iter().enumerate() {
-            let conduit = network.conduit(stream.from, rank, stream.tag, sharing);
+            let name = names.from(stream.from, stream.tag);
+            let conduit = network.conduit((stream.from, rank), stream.tag, name, sharing);
             network.conduits[conduit].taker = Some((Duty::In(number), stream.pieces));
             actor.ins.push(InState::new(stream, conduit));
         }
@@ -253,7 +267,10 @@ impl<'a> Simulation<'a> {
         }
         match self.actors.iter().position(|actor| !actor.is_done()) {
             Some(rank) => Err(Unpredictable(format!("the plan comes to a standstill: rank {rank} waits for ever"))),
-            None => Ok(Simulated { seconds: self.now as f64 * 1e-9, messages: self.messages }),
+            None => {
+                let alike = (self.layout.ranks() / self.network.classes.period) as u64;
+                Ok(Simulated { seconds: self.now as f64 * 1e-9, messages: self.messages * alike })
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use super::fabric::Fabric;
 use super::parameters::Parameters;
 use super::simulate::{Unpredictable, simulation};
 use super::state::Action;
+use super::symmetry::Classes;
 use crate::gradient::Dtype;
 use crate::plan::{Layout, Plan, Problem, Terms};
 
@@ -44,7 +45,7 @@ fn nominal(layout: &Layout) -> Parameters {
 /// If the plan or the terms are such that it cannot be simulated.
 pub fn trace(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms) -> Result<Trace, Unpredictable> {
     let (machine, fabric) = (nominal(layout), Fabric::default());
-    let mut simulation = simulation(plan, problem, layout, terms, (&machine, &fabric))?;
+    let mut simulation = simulation(plan, problem, layout, terms, (&machine, &fabric), Classes::all(layout.ranks()))?;
     simulation.trace = vec![Vec::new(); layout.ranks()];
     simulation.run()?;
     Ok(Trace { ranks: std::mem::take(&mut simulation.trace) })
