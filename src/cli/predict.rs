@@ -9,7 +9,8 @@ use clap::Args;
 use gradshard::cost::Sheet;
 use gradshard::experiment::{Cell, Comparison, FlowChoice, Size};
 use gradshard::job::Prepared;
-use gradshard::plan::{Form, Roles};
+use gradshard::plan::{Form, Layout, Problem, Roles};
+use gradshard::predict::simulate::MAYBE_BY_CLASSES;
 use gradshard::predict::{Fabric, Forecast, HeldOut, MachineModel, Observed, Subject, fit, forecast, held_out, trust};
 use gradshard::results::ResultFile;
 use gradshard::results::row::{CellRow, Status};
@@ -105,10 +106,23 @@ fn places(nodes: u64, ranks_on_node: u64) -> Vec<usize> {
 fn subject(prepared: &Prepared, comparison: &Comparison, cell: &Cell, node_of: &[usize]) -> Result<Subject, String> {
     let layout = prepared.layout(comparison, node_of)?;
     let strategy = prepared.strategy(&cell.strategy).map_err(|error| error.to_string())?;
-    let problem = prepared.unweighted(comparison, cell);
+    let problem = in_equal_shards(prepared.unweighted(comparison, cell), &layout);
     let terms = prepared.terms(comparison, cell, strategy, layout.nodes());
     let plan = strategy.plan(&problem, &layout).map_err(|infeasible| infeasible.to_string());
     Ok(Subject { strategy: cell.strategy.clone(), form: cell.form, plan, problem, layout: Arc::clone(&layout), terms })
+}
+
+/// The problem with a gradient that equal shards make up, if it is large and grows by less than a thousandth: ranks with equal
+/// shards do alike, and one is simulated for many.
+fn in_equal_shards(problem: Arc<Problem>, layout: &Layout) -> Arc<Problem> {
+    let parts = problem.shards.min(layout.aggregator_ranks().len() as u64);
+    let elements = problem.elements.next_multiple_of(parts);
+    let is_close = elements - problem.elements <= problem.elements / 1000;
+    if parts * layout.ranks() as u64 >= MAYBE_BY_CLASSES && is_close {
+        Arc::new(Problem { elements, ..Problem::clone(&problem) })
+    } else {
+        problem
+    }
 }
 
 /// The measured cells of a file whose plans are known.
@@ -240,6 +254,9 @@ fn forecast_sheet(lines: &[Line], machine: &MachineModel) -> Sheet {
 
 fn remarks(forecast: &Forecast) -> String {
     let mut remarks = Vec::new();
+    if forecast.stands_for > 1 {
+        remarks.push(format!("one rank simulated for {}", forecast.stands_for));
+    }
     if forecast.is_extrapolation() {
         remarks.push(format!("extrapolation to {:.0} times the measured nodes", forecast.times_measured));
     }

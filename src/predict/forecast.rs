@@ -68,6 +68,8 @@ pub struct Forecast {
     pub high: f64,
     /// Messages of all ranks.
     pub messages: u64,
+    /// The number of ranks that each simulated rank stands for.
+    pub stands_for: usize,
     /// How far such predictions have missed; None if nothing could be compared.
     pub trust: Option<Trust>,
     /// The asked number of nodes over the greatest that was measured.
@@ -97,9 +99,14 @@ pub fn forecast(
     (machine, fabric): (&MachineModel, &Fabric),
     trust: Option<Trust>,
 ) -> Result<Forecast, Unpredictable> {
-    let usual = subject.usual(machine, fabric)?;
-    let fast = subject.simulated(&machine.fast, fabric)?.seconds.min(usual.seconds);
-    let slow = subject.simulated(&machine.slow, fabric)?.seconds.max(usual.seconds);
+    let of = |parameters| move || subject.simulated(parameters, fabric);
+    let (usual, fast, slow) = std::thread::scope(|scope| {
+        let (fast, slow) = (scope.spawn(of(&machine.fast)), scope.spawn(of(&machine.slow)));
+        (of(&machine.typical)(), fast.join(), slow.join())
+    });
+    let usual = usual?;
+    let ended = |found: std::thread::Result<_>| found.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (fast, slow) = (ended(fast)?.seconds.min(usual.seconds), ended(slow)?.seconds.max(usual.seconds));
     let times_measured = subject.layout.nodes() as f64 / machine.nodes.max(1) as f64;
     let error = trust.map_or(0.0, |trust| trust.error) * widening(times_measured);
     Ok(Forecast {
@@ -107,6 +114,7 @@ pub fn forecast(
         low: fast * (-error).exp(),
         high: slow * error.exp(),
         messages: usual.messages,
+        stands_for: subject.layout.ranks() / usual.simulated,
         trust,
         times_measured,
     })
@@ -129,6 +137,7 @@ mod tests {
             low: 0.9,
             high: 1.1,
             messages: 1,
+            stands_for: 1,
             trust: error.map(|error| Trust { error, of_its_kind: true }),
             times_measured,
         };

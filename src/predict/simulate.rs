@@ -21,7 +21,11 @@ use crate::plan::{Caches, Layout, Lowering, Order, Plan, Problem, Ready, Residen
 /// Greatest number of parts × ranks of a plan that is simulated: beyond it the steps alone take gigabytes.
 const MOST_STEPS: u64 = 4 << 20;
 /// Number of parts × ranks from which on one rank is simulated for all that do the same.
-const BY_CLASSES: u64 = 1 << 14;
+const BY_CLASSES: u64 = 1 << 18;
+/// The same where a rank has more than [`MANY_PEERS`], as each message that ends then changes the rates of very many.
+pub const MAYBE_BY_CLASSES: u64 = 1 << 12;
+/// Peers that a rank sends to.
+const MANY_PEERS: usize = 32;
 /// Greatest number of messages that are simulated.
 const MOST_MESSAGES: u64 = 50_000_000;
 
@@ -32,6 +36,8 @@ pub struct Simulated {
     pub seconds: f64,
     /// Messages of all ranks.
     pub messages: u64,
+    /// The ranks that were simulated: all, or a representative of each class.
+    pub simulated: usize,
 }
 
 /// Why a round has no prediction.
@@ -97,15 +103,19 @@ pub fn simulate(
     terms: &Terms,
     machine: (&Parameters, &Fabric),
 ) -> Result<Simulated, Unpredictable> {
-    refuse(plan, terms)?;
     let steps = plan.parts().saturating_mul(layout.ranks() as u64);
-    let classes = if steps >= BY_CLASSES { Classes::of(plan, problem, layout, machine.1) } else { None };
-    if steps > MOST_STEPS && classes.is_none() {
-        let said = "it has too many steps: parts times ranks may be at most 4,194,304, unless all ranks do alike";
+    let classes = if steps >= MAYBE_BY_CLASSES { Classes::of(plan, problem, layout, machine.1) } else { None };
+    if let Some(classes) = classes {
+        let mut alike = simulation(plan, problem, layout, terms, machine, classes)?;
+        if steps >= BY_CLASSES || alike.network.channels.len() > MANY_PEERS * classes.period {
+            return alike.run();
+        }
+    }
+    if steps > MOST_STEPS {
+        let said = "it has too many steps: parts times ranks may be at most 4,194,304, unless ranks do alike";
         return Err(Unpredictable(said.to_owned()));
     }
-    let classes = classes.unwrap_or(Classes::all(layout.ranks()));
-    simulation(plan, problem, layout, terms, machine, classes)?.run()
+    simulation(plan, problem, layout, terms, machine, Classes::all(layout.ranks()))?.run()
 }
 
 /// A round that has not begun.
@@ -268,8 +278,9 @@ impl<'a> Simulation<'a> {
         match self.actors.iter().position(|actor| !actor.is_done()) {
             Some(rank) => Err(Unpredictable(format!("the plan comes to a standstill: rank {rank} waits for ever"))),
             None => {
-                let alike = (self.layout.ranks() / self.network.classes.period) as u64;
-                Ok(Simulated { seconds: self.now as f64 * 1e-9, messages: self.messages * alike })
+                let simulated = self.network.classes.period;
+                let messages = self.messages * (self.layout.ranks() / simulated) as u64;
+                Ok(Simulated { seconds: self.now as f64 * 1e-9, messages, simulated })
             }
         }
     }

@@ -79,6 +79,12 @@ fn probe_real() {
         if !plan.calls().is_empty() { continue }
         for flow in [Flow::Whole, Flow::automatic(elements, ranks as u64, shards, Dtype::F32, ranks)] {
             let terms = terms(flow, IntraNode::Shared, Order::Client, Dtype::F32);
+            if std::env::var("SIM").is_ok() {
+                let begun = std::time::Instant::now();
+                let found = super::simulate(plan.as_ref(), &problem, &layout, &terms, (&real, &fabric));
+                println!("{}{form} {end} {} {found:?} {:.2?}", strategy.name(), if flow == Flow::Whole { "whole" } else { "auto" }, begun.elapsed());
+                continue;
+            }
             let begun = std::time::Instant::now();
             let classes = Classes::of(plan.as_ref(), &problem, &layout, &Fabric::default());
             let found = begun.elapsed();
