@@ -9,6 +9,7 @@
 
 mod actor;
 mod channel;
+mod ends;
 pub mod fabric;
 pub mod forecast;
 pub mod held_out;

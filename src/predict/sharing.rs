@@ -6,6 +6,8 @@
 
 use arrayvec::ArrayVec;
 
+use super::ends::Ends;
+
 /// Greatest number of resources that a flow uses.
 const MOST_USES: usize = 12;
 /// Relative difference below which two levels are the same.
@@ -36,8 +38,6 @@ struct Fluid {
     next: f64,
     remaining: f64,
     since: Nanoseconds,
-    /// Grows whenever the end of the flow changes.
-    version: u32,
     mark: u64,
 }
 
@@ -67,15 +67,6 @@ struct Filled {
     resources: Vec<(usize, (f64, f64))>,
 }
 
-/// The end of a flow, valid while the flow has this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FlowEnd {
-    /// The flow.
-    pub flow: usize,
-    /// Its version.
-    pub version: u32,
-}
-
 /// Flows that share resources.
 #[derive(Default)]
 pub struct Sharing {
@@ -87,6 +78,8 @@ pub struct Sharing {
     /// Flows without a resource that have begun.
     alone: Vec<usize>,
     mark: u64,
+    ends: Ends,
+    numbers: u64,
 }
 
 impl Sharing {
@@ -103,10 +96,9 @@ impl Sharing {
             self.flows.push(Fluid::default());
             self.flows.len() - 1
         });
-        let version = self.flows[flow].version + 1;
         // A rate of −1 differs from every rate, so the first one counts as a change.
         self.flows[flow] =
-            Fluid { uses: uses.clone(), most, rate: -1.0, remaining: amount, since: now, version, ..Fluid::default() };
+            Fluid { uses: uses.clone(), most, rate: -1.0, remaining: amount, since: now, ..Fluid::default() };
         for (resource, _) in uses {
             self.resources[*resource].flows.push(flow);
             self.changed.push(*resource);
@@ -117,18 +109,37 @@ impl Sharing {
         flow
     }
 
-    /// Lets a flow that has ended go on with `amount` further units at its rate. Returns the new end.
-    pub fn go_on(&mut self, flow: usize, amount: f64, now: Nanoseconds) -> (Nanoseconds, FlowEnd) {
+    /// A number greater than those before, which puts things that happen at the same moment in an order.
+    pub fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// The moment at which the next flow ends, with its number.
+    pub fn next_end(&self) -> Option<(Nanoseconds, u64)> {
+        self.ends.first().map(|(moment, _)| moment)
+    }
+
+    /// Takes the flow that ends next. It keeps its rate until it is stopped or goes on.
+    pub fn take_end(&mut self) -> Option<usize> {
+        let (_, flow) = self.ends.first()?;
+        self.ends.remove(flow);
+        Some(flow)
+    }
+
+    /// Lets a flow that has ended go on with `amount` further units at its rate.
+    pub fn go_on(&mut self, flow: usize, amount: f64, now: Nanoseconds) {
         let fluid = &mut self.flows[flow];
         (fluid.remaining, fluid.since) = (amount, now);
-        fluid.version += 1;
-        (fluid.end(now), FlowEnd { flow, version: fluid.version })
+        let end = fluid.end(now);
+        let number = self.number();
+        self.ends.set(flow, (end, number));
     }
 
     /// Ends a flow.
     pub fn stop(&mut self, flow: usize) {
         let uses = std::mem::take(&mut self.flows[flow].uses);
-        self.flows[flow].version += 1;
+        self.ends.remove(flow);
         for (resource, _) in uses {
             let flows = &mut self.resources[resource].flows;
             if let Some(place) = flows.iter().position(|other| *other == flow) {
@@ -139,16 +150,11 @@ impl Sharing {
         self.unused.push(flow);
     }
 
-    /// True if `end` is the end of its flow still.
-    pub fn is_valid(&self, end: FlowEnd) -> bool {
-        self.flows[end.flow].version == end.version
-    }
-
-    /// Gives every flow its rate, and reports the new ends of those whose rate has changed.
-    pub fn settle(&mut self, now: Nanoseconds, mut ends: impl FnMut(Nanoseconds, FlowEnd)) {
+    /// Gives every flow its rate.
+    pub fn settle(&mut self, now: Nanoseconds) {
         for flow in std::mem::take(&mut self.alone) {
             let most = self.flows[flow].most;
-            self.set_rate(flow, most, now, &mut ends);
+            self.set_rate(flow, most, now);
         }
         let mut changed = std::mem::take(&mut self.changed);
         changed.iter().for_each(|resource| self.resources[*resource].changed = true);
@@ -158,8 +164,8 @@ impl Sharing {
             }
             match self.resources[first].flows[..] {
                 [] => self.resources[first].note(0.0, 0.0),
-                [flow] if self.is_alone(flow) => self.fill_alone(flow, now, &mut ends),
-                _ => self.fill_around(first, now, &mut ends),
+                [flow] if self.is_alone(flow) => self.fill_alone(flow, now),
+                _ => self.fill_around(first, now),
             }
         }
         self.changed = changed;
@@ -171,7 +177,7 @@ impl Sharing {
     }
 
     /// Gives a flow that shares nothing its rate.
-    fn fill_alone(&mut self, flow: usize, now: Nanoseconds, ends: &mut impl FnMut(Nanoseconds, FlowEnd)) {
+    fn fill_alone(&mut self, flow: usize, now: Nanoseconds) {
         let Fluid { uses, most, .. } = &self.flows[flow];
         let limits = uses.iter().map(|(resource, weight)| self.resources[*resource].capacity / weight);
         let rate = limits.fold(*most, f64::min);
@@ -179,13 +185,13 @@ impl Sharing {
             self.resources[*resource].changed = false;
             self.resources[*resource].note(rate * weight, rate);
         }
-        self.set_rate(flow, rate, now, ends);
+        self.set_rate(flow, rate, now);
     }
 
     /// Gives the flows of a resource that has changed new rates, and then as many others as must have new ones too. Rates are
     /// max-min fair, and only then, if every flow has a bottleneck: a resource that is used up, of whose flows none is faster
     /// (Bertsekas and Gallager). So whoever has one still keeps its rate.
-    fn fill_around(&mut self, first: usize, now: Nanoseconds, ends: &mut impl FnMut(Nanoseconds, FlowEnd)) {
+    fn fill_around(&mut self, first: usize, now: Nanoseconds) {
         self.mark += 1;
         let mut filled = Filled::default();
         self.take_in(first, &mut filled);
@@ -201,7 +207,7 @@ impl Sharing {
             more.into_iter().for_each(|flow| self.take(flow, &mut filled));
         }
         for &flow in &filled.flows {
-            self.set_rate(flow, self.flows[flow].next, now, ends);
+            self.set_rate(flow, self.flows[flow].next, now);
         }
     }
 
@@ -315,7 +321,7 @@ impl Sharing {
         }
     }
 
-    fn set_rate(&mut self, flow: usize, rate: f64, now: Nanoseconds, ends: &mut impl FnMut(Nanoseconds, FlowEnd)) {
+    fn set_rate(&mut self, flow: usize, rate: f64, now: Nanoseconds) {
         let fluid = &mut self.flows[flow];
         if fluid.rate > 0.0 && (fluid.rate - rate).abs() <= rate * SAME {
             return;
@@ -325,8 +331,9 @@ impl Sharing {
             fluid.remaining = (fluid.remaining - fluid.rate * passed).max(0.0);
         }
         (fluid.rate, fluid.since) = (rate, now);
-        fluid.version += 1;
-        ends(fluid.end(now), FlowEnd { flow, version: fluid.version });
+        let end = fluid.end(now);
+        let number = self.number();
+        self.ends.set(flow, (end, number));
     }
 }
 
@@ -375,7 +382,7 @@ mod tests {
         }
         let begun: Vec<usize> =
             flows.iter().map(|(uses, most)| sharing.start(&uses.iter().copied().collect(), *most, 1.0, 0)).collect();
-        sharing.settle(0, |_, _| ());
+        sharing.settle(0);
         begun.iter().map(|flow| sharing.flows[*flow].rate).collect()
     }
 
@@ -428,7 +435,7 @@ mod tests {
                 if change % 3 == 0 {
                     continue;
                 }
-                sharing.settle(0, |_, _| ());
+                sharing.settle(0);
                 let anew: Vec<(&[(usize, f64)], f64)> = flows.iter().map(|(_, uses, most)| (&uses[..], *most)).collect();
                 let found: Vec<f64> = flows.iter().map(|(flow, ..)| sharing.flows[*flow].rate).collect();
                 near(&found, &rates(&capacities, &anew));
@@ -443,16 +450,14 @@ mod tests {
         let uses: Uses = [(link, 1.0)].into_iter().collect();
         let first = sharing.start(&uses, f64::INFINITY, 10.0, 0);
         let second = sharing.start(&uses, f64::INFINITY, 5.0, 0);
-        let mut ends = Vec::new();
-        sharing.settle(0, |at, end| ends.push((at, end)));
-        let of = |ends: &[(Nanoseconds, FlowEnd)], flow| ends.iter().rev().find(|(_, end)| end.flow == flow).copied();
-        let (at, end) = of(&ends, second).expect("it ends");
-        assert!(at == 1_000_000_000 && sharing.is_valid(end));
+        sharing.settle(0);
+        assert_eq!(sharing.next_end().map(|(at, _)| at), Some(1_000_000_000));
+        assert_eq!(sharing.take_end(), Some(second));
         sharing.stop(second);
-        sharing.settle(at, |at, end| ends.push((at, end)));
+        sharing.settle(1_000_000_000);
         // 5 of 10 units are left, at 10 units a second.
-        let (at, end) = of(&ends, first).expect("it ends");
-        assert!(at == 1_500_000_000 && sharing.is_valid(end), "{at}");
-        assert!(!sharing.is_valid(of(&ends[..2], first).expect("the earlier end").1));
+        assert_eq!(sharing.next_end().map(|(at, _)| at), Some(1_500_000_000));
+        assert_eq!(sharing.take_end(), Some(first));
+        assert_eq!(sharing.take_end(), None);
     }
 }

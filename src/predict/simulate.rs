@@ -10,7 +10,7 @@ use super::channel::Network;
 use super::fabric::Fabric;
 use super::neighbourhood::PlanIndex;
 use super::parameters::Parameters;
-use super::sharing::{FlowEnd, Nanoseconds, Sharing, Uses, nanoseconds};
+use super::sharing::{Nanoseconds, Sharing, Uses, nanoseconds};
 use super::stream_names::StreamNames;
 use super::state::{Action, Actor, Duty, EntryState, Envelope, InState, Job, OutState, SumState, Turns};
 use super::symmetry::Classes;
@@ -48,8 +48,6 @@ pub struct Unpredictable(pub String);
 /// Something that happens at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    /// A flow ends, if it still has this version.
-    Flow(FlowEnd),
     /// A message of a stream arrives.
     Arrival(usize),
     /// A message of a stream enters its connection.
@@ -81,7 +79,6 @@ pub(super) struct Simulation<'a> {
     carrying: Vec<Carrying>,
     now: Nanoseconds,
     events: BinaryHeap<Reverse<(Nanoseconds, u64, Event)>>,
-    scheduled: u64,
     awake: VecDeque<usize>,
     /// Connections that may have nothing to carry.
     idle: Vec<usize>,
@@ -142,7 +139,6 @@ pub(super) fn simulation<'a>(
         carrying: Vec::new(),
         now: 0,
         events: BinaryHeap::new(),
-        scheduled: 0,
         awake: VecDeque::new(),
         idle: Vec::new(),
         messages: 0,
@@ -262,17 +258,11 @@ impl<'a> Simulation<'a> {
                 self.attend(rank);
             }
             self.rest();
-            let (events, scheduled) = (&mut self.events, &mut self.scheduled);
-            self.sharing.settle(self.now, |at, end| {
-                *scheduled += 1;
-                events.push(Reverse((at, *scheduled, Event::Flow(end))));
-            });
-            let Some(Reverse((next, ..))) = self.events.peek().copied() else { break };
-            while let Some(Reverse((at, _, event))) = self.events.peek().copied()
-                && at == next
-            {
-                self.events.pop();
-                self.handle(at, event);
+            self.sharing.settle(self.now);
+            let Some(now) = self.next_moment() else { break };
+            self.now = now;
+            while self.next_moment() == Some(now) {
+                self.let_happen();
             }
         }
         match self.actors.iter().position(|actor| !actor.is_done()) {
@@ -315,8 +305,8 @@ impl<'a> Simulation<'a> {
     }
 
     fn schedule(&mut self, at: Nanoseconds, event: Event) {
-        self.scheduled += 1;
-        self.events.push(Reverse((at, self.scheduled, event)));
+        let number = self.sharing.number();
+        self.events.push(Reverse((at, number, event)));
     }
 
     /// Has a rank look after its duties.
@@ -332,22 +322,35 @@ impl<'a> Simulation<'a> {
         self.wake(rank);
     }
 
-    fn handle(&mut self, at: Nanoseconds, event: Event) {
-        if let Event::Flow(end) = event
-            && !self.sharing.is_valid(end)
-        {
-            return;
-        }
-        self.now = at;
-        match event {
-            Event::Flow(end) => match self.carrying[end.flow] {
-                Carrying::Channel(channel) => self.departed(channel, end.flow),
+    /// The moment of what happens next.
+    fn next_moment(&self) -> Option<Nanoseconds> {
+        let event = self.events.peek().map(|Reverse((at, ..))| *at);
+        let end = self.sharing.next_end().map(|(at, _)| at);
+        event.into_iter().chain(end).min()
+    }
+
+    /// Lets the next thing happen.
+    fn let_happen(&mut self) {
+        let end = self.sharing.next_end().unwrap_or((Nanoseconds::MAX, u64::MAX));
+        let is_first = |event: &Reverse<(Nanoseconds, u64, Event)>| (event.0.0, event.0.1) < end;
+        if self.events.peek().is_some_and(is_first) {
+            if let Some(Reverse((.., event))) = self.events.pop() {
+                self.handle(event);
+            }
+        } else if let Some(flow) = self.sharing.take_end() {
+            match self.carrying[flow] {
+                Carrying::Channel(channel) => self.departed(channel, flow),
                 Carrying::Work(rank) => {
-                    self.sharing.stop(end.flow);
+                    self.sharing.stop(flow);
                     self.finish(rank);
                     self.wake(rank);
                 }
-            },
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
             Event::Arrival(conduit) => {
                 let conduit = &mut self.network.conduits[conduit];
                 conduit.arrived += 1;
@@ -369,10 +372,7 @@ impl<'a> Simulation<'a> {
         let Some((conduit, _)) = channel.messages.pop_front() else { return };
         let arrival = self.now + nanoseconds(channel.latency);
         match channel.messages.front() {
-            Some((_, bytes)) => {
-                let (at, end) = self.sharing.go_on(flow, *bytes, self.now);
-                self.schedule(at, Event::Flow(end));
-            }
+            Some((_, bytes)) => self.sharing.go_on(flow, *bytes, self.now),
             None if !channel.idle => {
                 channel.idle = true;
                 self.idle.push(number);
@@ -403,10 +403,7 @@ impl<'a> Simulation<'a> {
                 self.carry(flow, Carrying::Channel(at));
             }
             // The flow has ended and was kept, as another message might follow at once.
-            Some(flow) if channel.messages.len() == 1 => {
-                let (end_at, end) = self.sharing.go_on(flow, bytes, self.now);
-                self.schedule(end_at, Event::Flow(end));
-            }
+            Some(flow) if channel.messages.len() == 1 => self.sharing.go_on(flow, bytes, self.now),
             Some(_) => {}
         }
     }
