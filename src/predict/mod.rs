@@ -28,7 +28,7 @@ pub use forecast::{Forecast, Subject, Trust, forecast};
 pub use held_out::{HeldOut, Observed, fit, held_out, trust};
 pub use parameters::{MachineModel, Parameters, ParametersError};
 pub use simulate::{Simulated, Unpredictable, simulate};
-pub use trace::{Trace, trace};
+pub use trace::{Trace, trace, trace_on};
 
 #[cfg(test)]
 mod closed_form_tests;
