@@ -18,6 +18,10 @@ use harness::Place;
 const CARD: f64 = 125e6;
 /// Latency between nodes, seconds.
 const LATENCY: f64 = 20e-6;
+/// A latency that no message feels.
+const NO_LATENCY: f64 = 1e-9;
+/// Elements of a piece.
+const PIECE: u64 = 4096;
 /// Inputs of elements that a core adds a second.
 const SPEED: f64 = 4e9;
 const ELEMENTS: u64 = 1 << 20;
@@ -34,12 +38,12 @@ const SETTINGS: [&str; 8] = [
     "smpi/privatization:no",
 ];
 
-fn machine() -> Parameters {
+fn machine(latency: f64) -> Parameters {
     Parameters {
         card: CARD,
         port: CARD,
         within: 1e15,
-        half_trip_between: LATENCY,
+        half_trip_between: latency,
         half_trip_within: 0.0,
         overhead: 0.0,
         memory: 1e18,
@@ -59,7 +63,7 @@ struct Round {
 }
 
 /// Every strategy of gradshard's own, to the end that its sums reach.
-fn rounds(ranks: usize, flow: Flow) -> Vec<Round> {
+fn rounds(ranks: usize, flow: Flow, latency: f64) -> Vec<Round> {
     let layout = Arc::new(Layout::even(ranks, ranks, Roles::Colocated).expect("a layout"));
     let terms = Terms { flow, ..Terms::default() };
     let round = |strategy: &dyn strategies::Strategy| {
@@ -71,9 +75,9 @@ fn rounds(ranks: usize, flow: Flow) -> Vec<Round> {
         let problem = Arc::new(Problem::unweighted(ELEMENTS, ranks as u64, shards).ending(end).formed(form));
         let plan = strategy.plan(&problem, &layout).ok().filter(|plan| plan.calls().is_empty())?;
         let fabric = Fabric::default();
-        let found = simulate(plan.as_ref(), &problem, &layout, &terms, (&machine(), &fabric)).expect("a prediction");
+        let found = simulate(plan.as_ref(), &problem, &layout, &terms, (&machine(latency), &fabric)).expect("a prediction");
         // In the order of the machine that is compared, as a replay keeps to the order of its trace.
-        let trace = trace_on(plan.as_ref(), &problem, &layout, &terms, (&machine(), &fabric)).expect("a trace").smpi();
+        let trace = trace_on(plan.as_ref(), &problem, &layout, &terms, (&machine(latency), &fabric)).expect("a trace").smpi();
         Some(Round { name: format!("{}{form}", strategy.name()), predicted: found.seconds, trace })
     };
     strategies::all().iter().filter_map(|strategy| round(*strategy)).collect()
@@ -90,7 +94,7 @@ fn posted_first(trace: &str) -> String {
 }
 
 /// The time that SMPI gives to a trace, seconds.
-fn replayed(place: &Place, ranks: usize, trace: &str) -> f64 {
+fn replayed(place: &Place, ranks: usize, trace: &str, latency: f64) -> f64 {
     let hosts = (0..ranks).fold(String::new(), |mut hosts, rank| {
         writeln!(hosts, "n{rank}").expect("text");
         hosts
@@ -100,7 +104,7 @@ fn replayed(place: &Place, ranks: usize, trace: &str) -> f64 {
          <cluster id=\"c\" prefix=\"n\" suffix=\"\" radical=\"0-{}\" speed=\"{SPEED}f\" bw=\"{CARD}Bps\" lat=\"{}s\"/>\n\
          </platform>\n",
         ranks - 1,
-        LATENCY / 2.0
+        latency / 2.0
     );
     // An index names the traces; one of all ranks is read by each.
     let index = place.write("trace", posted_first(trace)).to_string_lossy().into_owned();
@@ -126,6 +130,37 @@ fn is_missing() -> bool {
     missing
 }
 
+/// Compares all strategies but some.
+fn compare(ranks: usize, flow: Flow, latency: f64, most: f64, but: &[&str]) {
+    if is_missing() {
+        return;
+    }
+    let place = Place::new();
+    let mut compared = 0;
+    for Round { name, predicted, trace } in rounds(ranks, flow, latency) {
+        if but.iter().any(|but| name.starts_with(but)) {
+            continue;
+        }
+        let smpi = replayed(&place, ranks, &trace, latency);
+        assert!((predicted / smpi - 1.0).abs() < most, "{name}, {ranks} ranks: {predicted} s, but SMPI says {smpi} s");
+        compared += 1;
+    }
+    assert!(compared >= 12, "{compared}");
+}
+
+#[test]
+fn whole_objects_take_the_time_that_smpi_says() {
+    compare(8, Flow::Whole, LATENCY, 1e-3, &[]);
+    compare(64, Flow::Whole, LATENCY, 1e-3, &[]);
+}
+
+/// SMPI lets pieces for one peer share the wire, of which TCP sends one after another, and so fills pipelines later:
+/// chains and two trees are left out. PREDICTION.md has their differences.
+#[test]
+fn pieces_take_the_time_that_smpi_says_where_no_pipeline_is_deep() {
+    compare(8, Flow::Chunk { elements: PIECE }, NO_LATENCY, 5e-3, &["tree-chain", "tree-node-aware", "tree-two"]);
+}
+
 /// Prints the differences on GRADSHARD_SMPI_RANKS ranks.
 #[test]
 #[ignore = "takes minutes; its table is in PREDICTION.md"]
@@ -135,11 +170,11 @@ fn table_of_differences() {
     }
     let ranks = std::env::var("GRADSHARD_SMPI_RANKS").map_or(64, |ranks| ranks.parse().expect("a number of ranks"));
     let place = Place::new();
-    for flow in [Flow::Whole, Flow::Chunk { elements: 4096 }] {
-        for round in rounds(ranks, flow) {
-            let smpi = replayed(&place, ranks, &round.trace);
-            let Round { name, predicted, .. } = round;
-            println!("{ranks} {flow:?} {name}: {predicted:.6} s, SMPI {smpi:.6} s, {:+.2} %", 100.0 * (predicted / smpi - 1.0));
+    for flow in [Flow::Whole, Flow::Chunk { elements: PIECE }] {
+        for Round { name, predicted, trace } in rounds(ranks, flow, LATENCY) {
+            let smpi = replayed(&place, ranks, &trace, LATENCY);
+            let miss = 100.0 * (predicted / smpi - 1.0);
+            println!("{ranks} ranks, {flow:?}, {name}: {predicted:.6} s, SMPI {smpi:.6} s, {miss:+.2} %");
         }
     }
 }

@@ -12,6 +12,7 @@ mod channel;
 mod ends;
 pub mod fabric;
 pub mod forecast;
+pub mod front;
 pub mod held_out;
 mod neighbourhood;
 pub mod parameters;
@@ -25,6 +26,7 @@ mod work;
 
 pub use fabric::{Fabric, FabricLevel};
 pub use forecast::{Forecast, Subject, Trust, forecast};
+pub use front::Front;
 pub use held_out::{HeldOut, Observed, fit, held_out, trust};
 pub use parameters::{MachineModel, Parameters, ParametersError};
 pub use simulate::{Simulated, Unpredictable, simulate};
