@@ -1,6 +1,12 @@
 //! The moments at which flows end, in order. A flow has one at most, which moves whenever its rate changes.
 
-use super::sharing::Nanoseconds;
+/// Time in nanoseconds from the start of the round.
+pub type Nanoseconds = u64;
+
+/// Nanoseconds in `seconds`, rounded.
+pub fn nanoseconds(seconds: f64) -> Nanoseconds {
+    (seconds * 1e9).round() as Nanoseconds
+}
 
 /// A moment, and a number that tells which of two at the same moment comes first.
 type Moment = (Nanoseconds, u64);

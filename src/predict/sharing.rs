@@ -6,7 +6,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::ends::Ends;
+use super::ends::{Ends, Nanoseconds, nanoseconds};
 
 /// Greatest number of resources that a flow uses.
 const MOST_USES: usize = 12;
@@ -19,14 +19,6 @@ const MOST_ROUNDS: usize = 6;
 
 /// The resources that a flow uses, each with the amount that a unit of the flow takes of it.
 pub type Uses = ArrayVec<(usize, f64), MOST_USES>;
-
-/// Time in nanoseconds from the start of the round.
-pub type Nanoseconds = u64;
-
-/// Nanoseconds in `seconds`, rounded.
-pub fn nanoseconds(seconds: f64) -> Nanoseconds {
-    (seconds * 1e9).round() as Nanoseconds
-}
 
 #[derive(Default)]
 struct Fluid {
