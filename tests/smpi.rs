@@ -75,9 +75,11 @@ fn rounds(ranks: usize, flow: Flow, latency: f64) -> Vec<Round> {
         let problem = Arc::new(Problem::unweighted(ELEMENTS, ranks as u64, shards).ending(end).formed(form));
         let plan = strategy.plan(&problem, &layout).ok().filter(|plan| plan.calls().is_empty())?;
         let fabric = Fabric::default();
-        let found = simulate(plan.as_ref(), &problem, &layout, &terms, (&machine(latency), &fabric)).expect("a prediction");
+        let found =
+            simulate(plan.as_ref(), &problem, &layout, &terms, (&machine(latency), &fabric)).expect("a prediction");
         // In the order of the machine that is compared, as a replay keeps to the order of its trace.
-        let trace = trace_on(plan.as_ref(), &problem, &layout, &terms, (&machine(latency), &fabric)).expect("a trace").smpi();
+        let trace =
+            trace_on(plan.as_ref(), &problem, &layout, &terms, (&machine(latency), &fabric)).expect("a trace").smpi();
         Some(Round { name: format!("{}{form}", strategy.name()), predicted: found.seconds, trace })
     };
     strategies::all().iter().filter_map(|strategy| round(*strategy)).collect()
@@ -125,7 +127,9 @@ fn replayed(place: &Place, ranks: usize, trace: &str, latency: f64) -> f64 {
 fn is_missing() -> bool {
     let missing = Command::new("smpirun").arg("-version").output().is_err();
     if missing {
-        eprintln!("SKIPPED: smpirun is not installed (Debian: apt-get install libsimgrid-dev); no prediction was compared");
+        eprintln!(
+            "SKIPPED: smpirun is not installed (Debian: apt-get install libsimgrid-dev); no prediction was compared"
+        );
     }
     missing
 }

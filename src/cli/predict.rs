@@ -11,7 +11,9 @@ use gradshard::experiment::{Cell, Comparison, FlowChoice, Size};
 use gradshard::job::Prepared;
 use gradshard::plan::{Form, Layout, Problem, Roles};
 use gradshard::predict::simulate::MAYBE_BY_CLASSES;
-use gradshard::predict::{Fabric, Forecast, Front, HeldOut, MachineModel, Observed, Subject, fit, forecast, held_out, trust};
+use gradshard::predict::{
+    Fabric, Forecast, Front, HeldOut, MachineModel, Observed, Subject, fit, forecast, held_out, trust,
+};
 use gradshard::results::ResultFile;
 use gradshard::results::row::{CellRow, Status};
 use serde_json::Value;

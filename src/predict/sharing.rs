@@ -428,7 +428,8 @@ mod tests {
                     continue;
                 }
                 sharing.settle(0);
-                let anew: Vec<(&[(usize, f64)], f64)> = flows.iter().map(|(_, uses, most)| (&uses[..], *most)).collect();
+                let anew: Vec<(&[(usize, f64)], f64)> =
+                    flows.iter().map(|(_, uses, most)| (&uses[..], *most)).collect();
                 let found: Vec<f64> = flows.iter().map(|(flow, ..)| sharing.flows[*flow].rate).collect();
                 near(&found, &rates(&capacities, &anew));
             }

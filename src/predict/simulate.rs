@@ -7,13 +7,13 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::channel::Network;
+use super::ends::{Nanoseconds, nanoseconds};
 use super::fabric::Fabric;
 use super::neighbourhood::PlanIndex;
 use super::parameters::Parameters;
-use super::ends::{Nanoseconds, nanoseconds};
 use super::sharing::{Sharing, Uses};
-use super::stream_names::StreamNames;
 use super::state::{Action, Actor, Duty, EntryState, Envelope, InState, Job, OutState, SumState, Turns};
+use super::stream_names::StreamNames;
 use super::symmetry::Classes;
 use super::work::{CoreWork, WorkModel};
 use crate::plan::lowering::{Feed, Origin, Outgoing, TaskRef};

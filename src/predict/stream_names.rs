@@ -26,7 +26,8 @@ impl StreamNames {
             outgoing.push((stream.to, stream.tag, first.unwrap_or(0)));
         }
         for stream in &lowering.incoming {
-            let first = stream.segments.iter().map(|segment| classes.moved_element(segment.range.start, stream.from)).min();
+            let first =
+                stream.segments.iter().map(|segment| classes.moved_element(segment.range.start, stream.from)).min();
             incoming.push((stream.from, stream.tag, first.unwrap_or(0)));
         }
         for task in &lowering.sums {

@@ -135,9 +135,7 @@ impl Classes {
         };
         let with_inputs = |step: &Step| {
             let inputs = step.inputs.iter().map(|input| match *input {
-                Input::Client(client) => {
-                    hash((self.back((client / each) as usize, by), client % each)).rotate_left(1)
-                }
+                Input::Client(client) => hash((self.back((client / each) as usize, by), client % each)).rotate_left(1),
                 Input::Step(from) => name(&steps[from]),
             });
             hash((name(step), step.inputs.len(), inputs.fold(0, u64::wrapping_add)))

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use strum::VariantArray;
 
+use super::Parameters;
 use super::fabric::{Fabric, FabricLevel};
 use super::simulate::{Simulated, simulation};
-use super::Parameters;
 use super::simulate_tests::{machine, terms};
 use super::symmetry::Classes;
 use crate::gradient::Dtype;
@@ -21,7 +21,8 @@ fn each_symmetric(mut check: impl FnMut(&str, &dyn Plan, &Problem, &Layout, &Fab
         [(8, 8, Fabric::default()), (12, 12, Fabric::default()), (16, 8, Fabric::default()), (16, 16, racks)]
     {
         let layout = Arc::new(Layout::even(ranks, nodes, Roles::Colocated).expect("a layout"));
-        for (strategy, &end) in strategies::all().iter().flat_map(|one| End::VARIANTS.iter().map(move |end| (one, end))) {
+        for (strategy, &end) in strategies::all().iter().flat_map(|one| End::VARIANTS.iter().map(move |end| (one, end)))
+        {
             let choices = Choices { radix: &[2, 3], across: Way::VARIANTS, closing: Closing::VARIANTS, algorithm: &[] };
             for form in strategy.knobs().forms(end, choices) {
                 for (clients, shards) in [(ranks, ranks), (2 * ranks, ranks / 2), (ranks, ranks / 4)] {
@@ -80,7 +81,8 @@ fn a_representative_takes_the_time_of_all() {
 fn a_ring_in_pieces_is_the_same_on_every_rank() {
     let layout = Layout::even(24, 24, Roles::Colocated).expect("a layout");
     let problem = Arc::new(Problem::unweighted(24 * 5000, 24, 24));
-    let plan = strategies::find("sharded-ring").expect("known").plan(&problem, &Arc::new(layout.clone())).expect("a plan");
+    let plan =
+        strategies::find("sharded-ring").expect("known").plan(&problem, &Arc::new(layout.clone())).expect("a plan");
     let classes = Classes::of(plan.as_ref(), &problem, &layout, &Fabric::default()).expect("all alike");
     assert_eq!(classes.period, 1);
     let terms = terms(Flow::Chunk { elements: 1000 }, IntraNode::Shared, Order::Client, Dtype::F32);
@@ -99,7 +101,8 @@ fn what_differs_is_not_alike() {
         Classes::of(plan.as_ref(), &problem, &layout, fabric).map(|classes| classes.period)
     };
     let none = Fabric::default();
-    let racks = |nodes| Fabric::of(vec![FabricLevel { nodes_per_rack: nodes, taper: 2.0, latency_us: 0.0 }]).expect("racks");
+    let racks =
+        |nodes| Fabric::of(vec![FabricLevel { nodes_per_rack: nodes, taper: 2.0, latency_us: 0.0 }]).expect("racks");
     assert_eq!(classes("sharded-ring", 800, 8, &none), Some(1));
     assert_eq!(classes("sharded-halving", 800, 8, &none), Some(1));
     assert_eq!(classes("sharded-bine", 800, 8, &none), Some(2));
