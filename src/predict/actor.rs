@@ -1,6 +1,6 @@
 //! A rank's part in a simulated round. It takes up duties in the order in which `engine/round.rs` and its tasks do.
 
-use super::simulate::Simulation;
+use super::simulation::Simulation;
 use super::state::{Action, Duty, Job};
 use super::work::{CoreWork, Pass};
 use crate::gradient::Range;

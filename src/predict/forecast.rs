@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::fabric::Fabric;
 use super::parameters::MachineModel;
-use super::simulate::{Simulated, Unpredictable, simulate};
+use super::simulate::simulate_on;
+use super::simulation::{Simulated, Unpredictable};
 use crate::plan::{End, Form, Layout, Plan, Problem, Terms};
 
 /// Beyond this many times the nodes that were measured a forecast is called an extrapolation.
@@ -39,12 +40,13 @@ impl Subject {
     /// # Errors
     /// If there is no plan, or its time cannot be foretold.
     pub fn usual(&self, machine: &MachineModel, fabric: &Fabric) -> Result<Simulated, Unpredictable> {
-        self.simulated(&machine.typical, fabric)
+        let found = self.simulated(&[&machine.typical], fabric)?;
+        found.first().copied().ok_or_else(|| Unpredictable("there is no machine".to_owned()))
     }
 
-    fn simulated(&self, parameters: &super::Parameters, fabric: &Fabric) -> Result<Simulated, Unpredictable> {
+    fn simulated(&self, machines: &[&super::Parameters], fabric: &Fabric) -> Result<Vec<Simulated>, Unpredictable> {
         let plan = self.plan.as_ref().map_err(|reason| Unpredictable(reason.clone()))?;
-        simulate(plan.as_ref(), &self.problem, &self.layout, &self.terms, (parameters, fabric))
+        simulate_on(plan.as_ref(), &self.problem, &self.layout, &self.terms, (machines, fabric))
     }
 }
 
@@ -99,14 +101,9 @@ pub fn forecast(
     (machine, fabric): (&MachineModel, &Fabric),
     trust: Option<Trust>,
 ) -> Result<Forecast, Unpredictable> {
-    let of = |parameters| move || subject.simulated(parameters, fabric);
-    let (usual, fast, slow) = std::thread::scope(|scope| {
-        let (fast, slow) = (scope.spawn(of(&machine.fast)), scope.spawn(of(&machine.slow)));
-        (of(&machine.typical)(), fast.join(), slow.join())
-    });
-    let usual = usual?;
-    let ended = |found: std::thread::Result<_>| found.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let (fast, slow) = (ended(fast)?.seconds.min(usual.seconds), ended(slow)?.seconds.max(usual.seconds));
+    let found = subject.simulated(&[&machine.typical, &machine.fast, &machine.slow], fabric)?;
+    let [usual, fast, slow] = found[..] else { return Err(Unpredictable("a machine has no time".to_owned())) };
+    let (fast, slow) = (fast.seconds.min(usual.seconds), slow.seconds.max(usual.seconds));
     let times_measured = subject.layout.nodes() as f64 / machine.nodes.max(1) as f64;
     let error = trust.map_or(0.0, |trust| trust.error) * widening(times_measured);
     Ok(Forecast {

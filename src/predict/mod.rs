@@ -18,6 +18,7 @@ mod neighbourhood;
 pub mod parameters;
 mod sharing;
 pub mod simulate;
+mod simulation;
 mod state;
 mod stream_names;
 mod symmetry;
@@ -29,7 +30,8 @@ pub use forecast::{Forecast, Subject, Trust, forecast};
 pub use front::Front;
 pub use held_out::{HeldOut, Observed, fit, held_out, trust};
 pub use parameters::{MachineModel, Parameters, ParametersError};
-pub use simulate::{Simulated, Unpredictable, simulate};
+pub use simulate::{simulate, simulate_on};
+pub use simulation::{Simulated, Unpredictable};
 pub use trace::{Trace, trace, trace_on};
 
 #[cfg(test)]

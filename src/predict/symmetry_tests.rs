@@ -6,8 +6,9 @@ use strum::VariantArray;
 
 use super::Parameters;
 use super::fabric::{Fabric, FabricLevel};
-use super::simulate::{Simulated, simulation};
+use super::simulate::simulation;
 use super::simulate_tests::{machine, terms};
+use super::simulation::Simulated;
 use super::symmetry::Classes;
 use crate::gradient::Dtype;
 use crate::plan::{

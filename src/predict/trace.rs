@@ -11,7 +11,8 @@ use std::fmt::Write;
 
 use super::fabric::Fabric;
 use super::parameters::Parameters;
-use super::simulate::{Unpredictable, simulation};
+use super::simulate::simulation;
+use super::simulation::Unpredictable;
 use super::state::Action;
 use super::symmetry::Classes;
 use crate::gradient::Dtype;
