@@ -18,6 +18,7 @@ const BY_CLASSES: u64 = 1 << 18;
 pub const MAYBE_BY_CLASSES: u64 = 1 << 12;
 /// Peers that a rank sends to.
 const MANY_PEERS: usize = 32;
+
 /// Simulates one round of a plan, which must be sound.
 ///
 /// # Errors
