@@ -32,29 +32,42 @@ fn from_files(source: &str, path: &str) -> Value {
     json!({"gradients": {"source": source, "path": path}, "strategies": ["sharded-direct"]})
 }
 
+fn on_threads(place: &Place) -> (&'static str, Start) {
+    ("on threads", place.gradshard().args(["run", "--threads", "3"]))
+}
+
 /// `gradshard run` with several ranks, under MPI and on threads.
 fn both(place: &Place) -> [(&'static str, Start); 2] {
-    let threads = place.gradshard().args(["run", "--threads", "3"]);
-    [("under MPI", place.mpi(3).args(["run"])), ("on threads", threads)]
+    [("under MPI", place.mpi(3).args(["run"])), on_threads(place)]
 }
 
 /// Asserts that a run with `arguments` refuses them with a message that has all of `parts`, and leaves the directory
 /// unchanged. Only a job that hangs reaches the time limit.
 fn refuses(place: &Place, arguments: &[&str], parts: &[&str]) {
-    for (way, start) in both(place) {
-        let before = place.contents();
-        let finished = start.args(arguments).limit(60).run();
-        println!("{way}: {:?}", finished.messages());
-        finished.refused(parts);
-        assert!(place.contents() == before, "{way}: {arguments:?} changed {:?}", place.path(""));
-    }
+    both(place).into_iter().for_each(|way| refuses_in(place, way, arguments, parts));
 }
 
-/// Asserts that a run refuses the experiment with a message that has all of `parts`.
-fn refuses_experiment(experiment: &Value, parts: &[&str]) {
+fn refuses_in(place: &Place, (way, start): (&str, Start), arguments: &[&str], parts: &[&str]) {
+    let before = place.contents();
+    let finished = start.args(arguments).limit(60).run();
+    println!("{way}: {:?}", finished.messages());
+    finished.refused(parts);
+    assert!(place.contents() == before, "{way}: {arguments:?} changed {:?}", place.path(""));
+}
+
+/// Asserts that a run refuses the experiment with a message that has all of `parts`, under MPI and on threads.
+fn refuses_everywhere(experiment: &Value, parts: &[&str]) {
     let place = Place::new();
     place.write("e.json", experiment.to_string());
     refuses(&place, &["e.json"], &[&["e.json"], parts].concat());
+}
+
+/// The same on threads only. Each test has a case under MPI too; its further cases differ in the message, which does not
+/// depend on how ranks are started.
+fn refuses_experiment(experiment: &Value, parts: &[&str]) {
+    let place = Place::new();
+    place.write("e.json", experiment.to_string());
+    refuses_in(&place, on_threads(&place), &["e.json"], &[&["e.json"], parts].concat());
 }
 
 #[test]
@@ -91,7 +104,7 @@ fn text_that_is_no_json() {
 #[test]
 fn an_unknown_field() {
     // The advice where gradients do not fit names this field.
-    refuses_experiment(&with("residency", json!("streamed")), &["residency", "inside \"gradients\""]);
+    refuses_everywhere(&with("residency", json!("streamed")), &["residency", "inside \"gradients\""]);
     refuses_experiment(&with("max_seconds", json!(1)), &["max_seconds", "inside \"repeat\""]);
     refuses_experiment(&with("sharts", json!(4)), &["sharts", "shards"]);
     refuses_experiment(&with("repeat", json!({"block": 1})), &["repeat", "block", "blocks"]);
@@ -99,7 +112,7 @@ fn an_unknown_field() {
 
 #[test]
 fn a_wrong_value() {
-    refuses_experiment(&with("clients", json!(0)), &["clients", "from 1"]);
+    refuses_everywhere(&with("clients", json!(0)), &["clients", "from 1"]);
     refuses_experiment(&with("shards", json!([4, 0])), &["shards[1]", "from 1"]);
     refuses_experiment(&with("models", json!([0])), &["models[0]", "from 1"]);
     refuses_experiment(&with("models", json!(["resnet81"])), &["models[0]", "resnet18"]);
@@ -110,7 +123,7 @@ fn a_wrong_value() {
 
 #[test]
 fn an_unknown_strategy() {
-    refuses_experiment(
+    refuses_everywhere(
         &with("strategies", json!(["sharded-direct", "tree-centrall"])),
         &["strategies[1]", "tree-central"],
     );

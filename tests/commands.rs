@@ -116,6 +116,25 @@ fn plans_in_every_format() {
     }
 }
 
+/// Counts that took minutes to plan, as every rank's memory was predicted from all steps.
+#[test]
+fn plans_of_a_million_say_what_they_leave_out() {
+    let place = Place::new();
+    for counts in [
+        "sharded-radix --ranks 1048576 --clients 16 --shards 24",
+        "sharded-ring --clients 1048576 --ranks 64 --shards 60",
+    ] {
+        let plan =
+            || place.gradshard().args(["plan", "--elements", "vgg16", "--strategy"]).args(counts.split(' ')).limit(60);
+        let text = plan().run();
+        assert!(text.success().contains("not calculated: ranks × shards × clients"), "{text:#?}");
+        let json = plan().args(["--format", "json"]).run().json();
+        assert!(json["memory"].is_null() && json["check"]["sound"] == true, "{counts}");
+        let drawn = plan().args(["--format", "dot"]).run();
+        drawn.refused(&["at most 5000 are drawn"]);
+    }
+}
+
 #[test]
 fn every_strategy_has_a_plan_to_show() {
     let place = Place::new();

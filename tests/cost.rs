@@ -48,6 +48,35 @@ fn a_plan_is_priced() {
     assert!((number(&cold[1], "latency_s") - number(&found[1], "latency_s") - 2.0).abs() < 1e-6);
 }
 
+/// Ranged reads save (M − 1)·N PUTs of $0.000005 each: 3 · 20 · 0.005 = 0.3 dollars for 1,000 rounds. Memory, time and
+/// the other requests stay, and a tree pays as much as before. The cheapest choice of M knows it.
+#[test]
+fn ranged_reads_are_priced() {
+    let model = ["--model", "resnet18", "--strategy", "sharded-direct,tree-lambda-fl", "--flow", "whole,ranged"];
+    let found = rows(&json(&model), "estimate");
+    for column in ["memory_mib", "gets", "puts", "function_s", "latency_s", "requests_usd"] {
+        assert_eq!(found[0][column], found[1][column], "{column}");
+    }
+    let saved = |at: usize| number(&found[at], "usd_per_1000_rounds") - number(&found[at + 1], "usd_per_1000_rounds");
+    assert_eq!((&found[1]["flow"], &found[3]["flow"]), (&"ranged".into(), &"ranged".into()));
+    assert!((saved(0) - 0.3).abs() < 1e-9 && saved(2).abs() < 1e-12, "{found:?}");
+    let best =
+        rows(&json(&["best-shards", "--model", "vgg16", "--strategy", "sharded-direct,tree-central"]), "choices");
+    let cheapest = |flow: &str| {
+        let usd = best.iter().filter(|row| row["flow"] == flow && row["strategy"] == "sharded-direct");
+        usd.map(|row| (number(row, "usd_per_1000_rounds"), number(row, "shards")))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+            .unwrap()
+    };
+    let (whole, ranged) = (cheapest("whole"), cheapest("ranged"));
+    assert!(ranged.0 <= whole.0 - (whole.1 - 1.0) * 0.1 && ranged.1 > whole.1, "{whole:?} {ranged:?}");
+    // A tree reads the same objects, so it is not listed again.
+    assert!(
+        best.iter()
+            .all(|row| row["strategy"] == "sharded-direct" || !row["flow"].as_str().unwrap().starts_with("ranged"))
+    );
+}
+
 /// All formats have the same numbers, and CSV has one row per line.
 #[test]
 fn csv_and_text_say_what_json_says() {
@@ -140,7 +169,7 @@ fn what_cannot_be_priced_is_refused() {
     // Errors of the command line parser have another form.
     for (arguments, part) in [
         (&["--clients", "0"][..], "write a whole number from 1"),
-        (&["--flow", "0MiB"], "write whole, or a size such as 64MiB"),
+        (&["--flow", "0MiB"], "write whole, ranged, a size such as 64MiB"),
         (&["--throughput", "0"], "write a number above 0"),
         (&["--cold-start=-1"], "write 0 or a number above it"),
         (&["p.json", "--model", "vgg16"], "cannot be used with '--model"),

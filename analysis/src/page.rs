@@ -11,7 +11,7 @@ use crate::compare::Pair;
 use crate::figure::Figure;
 use crate::html_table::{HtmlCell, HtmlRow, HtmlTable};
 use crate::matrix::{Matrix, MatrixCell};
-use crate::number::{NONE, bytes, counted, grouped, interval, percent, rate, seconds, trimmed};
+use crate::number::{NONE, bytes, counted, grouped, interval, percent, rate, seconds};
 use crate::render::{Arrangement, is_broad, svg};
 use crate::report::{Answer, Mood, Report, Section, cell_place};
 use crate::source::{Compared, OpenFile};
@@ -227,7 +227,7 @@ const COLUMNS: [&str; 15] = [
     "seen",
     "library",
     "differ",
-    "ulp ≤",
+    "error ≤",
     "status",
 ];
 
@@ -287,9 +287,7 @@ fn row(comparison: &Compared<'_>, cell: &CellRow, is_best: bool) -> HtmlRow {
         memory(cell.kernel.map_or(0, |kernel| kernel.round)),
         HtmlCell::number(cell.library_bytes, |taken| bytes(taken.max(0.0))),
         HtmlCell::number(verified.map(|found| found.differing_elements as f64), |count| grouped(count as u64)),
-        HtmlCell::number(verified.map(|found| found.max_ulp as f64), |ulp| {
-            if ulp < 1e6 { trimmed(ulp, 3) } else { format!("{ulp:.1e}") }
-        }),
+        HtmlCell::number(verified.and_then(|found| found.max_backward_error), |error| format!("{error:.1e}")),
         HtmlCell::text(format!("{}{reason}", cell.status)),
     ];
     HtmlRow { class, strategy: cell.strategy.clone(), cells }

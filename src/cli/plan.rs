@@ -183,7 +183,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
             return Err(input(anyhow!("--traffic is printed as text or json; leave --format out or write json")));
         }
         PlanFormat::Text => picture.text(&mut text)?,
-        PlanFormat::Json => text = format!("{}\n", picture.json()),
+        PlanFormat::Json => text = format!("{}\n", picture.json().map_err(|error| input(anyhow!(error)))?),
         PlanFormat::Dot => picture.dot(&mut text).map_err(|error| input(anyhow!(error)))?,
         PlanFormat::Svg => picture.svg(&mut text).map_err(|error| input(anyhow!(error)))?,
         PlanFormat::Goal => text = trace_of(&picture)?.goal(),
@@ -196,10 +196,17 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     }
 }
 
+/// Inputs that are looked at for a trace, at most. That takes a minute.
+const MOST_TRACED: u64 = 1 << 32;
+
 /// Returns the trace of a plan. A plan that fails the check has none.
 fn trace_of(picture: &PlanPicture<'_>) -> Result<Trace, Failure> {
     if let Err(fault) = &picture.checked {
         return Err(Failure::Other(anyhow!("{fault}")));
+    }
+    if picture.looked_at() > MOST_TRACED {
+        let text = "no trace is written where ranks × shards × clients, or ranks twice, is above";
+        return Err(input(anyhow!("--format: {text} {MOST_TRACED}")));
     }
     trace(picture.plan, picture.problem, picture.layout, &picture.terms).map_err(input)
 }

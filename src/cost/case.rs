@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::cost::{CostError, Workload};
+use crate::cost::{CostError, ObjectFlow, Workload};
 use crate::gradient::Dtype;
 use crate::plan::strategies::Strategy;
-use crate::plan::{End, Flow, Layout, Plan, Problem, Roles, call};
+use crate::plan::{End, Layout, Plan, Problem, Roles, call};
 
 /// A strategy with its problem. It contains no platform and no price.
 #[derive(Clone)]
@@ -20,8 +20,8 @@ pub struct Case {
     pub shards: u64,
     /// Element type of the gradients.
     pub dtype: Dtype,
-    /// Size of a chunk, bytes; None: the inputs are read as whole objects.
-    pub chunk_bytes: Option<u64>,
+    /// How aggregators read and write objects.
+    pub flow: ObjectFlow,
     /// Number of ranks, P, for strategies that depend on ranks. On functions, a rank stands for the instance of a
     /// function.
     pub ranks: usize,
@@ -44,7 +44,7 @@ impl Case {
     /// own rank, and all ranks are on one node.
     pub fn new(strategy: &'static dyn Strategy, elements: u64, clients: u64, shards: u64) -> Case {
         let ranks = usize::try_from(clients).unwrap_or(usize::MAX);
-        Case { strategy, elements, clients, shards, dtype: Dtype::F32, chunk_bytes: None, ranks, nodes: 1 }
+        Case { strategy, elements, clients, shards, dtype: Dtype::F32, flow: ObjectFlow::default(), ranks, nodes: 1 }
     }
 
     /// Returns the size of one gradient, bytes.
@@ -55,14 +55,6 @@ impl Case {
     /// Returns M, or 1 for a strategy that does not shard.
     pub fn shards_heeded(&self) -> u64 {
         if self.strategy.knobs().heeds_shards(End::Everywhere) { self.shards } else { 1 }
-    }
-
-    /// Returns the flow of the data through an aggregator.
-    pub fn flow(&self) -> Flow {
-        match self.chunk_bytes {
-            None => Flow::Whole,
-            Some(bytes) => Flow::Chunk { elements: (bytes / self.dtype.size() as u64).max(1) },
-        }
     }
 
     /// Returns the most inputs that the sums of its plan can have together: the work of pricing it once.
@@ -80,6 +72,15 @@ impl Case {
         self.plan_on(self.ranks)
     }
 
+    /// Builds the plan whose sums are invocations of functions.
+    ///
+    /// # Errors
+    /// The errors of [`Case::plan`].
+    pub fn on_functions(&self) -> Result<Planned, CostError> {
+        // A function for each shard: with fewer ranks one rank would own several.
+        self.plan_on(self.ranks.max(self.shards_heeded() as usize))
+    }
+
     fn plan_on(&self, ranks: usize) -> Result<Planned, CostError> {
         let layout = Arc::new(Layout::even(ranks, self.nodes, Roles::Colocated)?);
         let problem = Arc::new(Problem::unweighted(self.elements, self.clients, self.shards_heeded()));
@@ -95,8 +96,7 @@ impl Case {
     /// # Errors
     /// The errors of [`Case::plan`].
     pub fn workload(&self) -> Result<Workload, CostError> {
-        // A function for each shard: with fewer ranks one rank would own several.
-        let Planned { plan, problem, .. } = self.plan_on(self.ranks.max(self.shards_heeded() as usize))?;
-        Ok(Workload::of(plan.as_ref(), &problem, self.dtype, self.flow()))
+        let Planned { plan, problem, .. } = self.on_functions()?;
+        Ok(Workload::of(plan.as_ref(), &problem, self.dtype, self.flow))
     }
 }

@@ -39,6 +39,32 @@ fn latency_crosses_where_algebra_says() {
     assert!((found.bytes() / MIB / (9.0 / 0.575) - 1.0).abs() < 1e-5, "{}", found.bytes() / MIB);
 }
 
+/// Reading and writing take no time for a request and 1 s for 10 MiB, memory is the same for every function, and a GiB for
+/// a second costs 1,024 / 1,000 of a PUT; GETs are free. GradsSharding moves 21 s MiB and pays 20 + 4 PUTs where reads are
+/// ranged (80 + 4 where not), λ-FL moves 29 s MiB and pays 20 + 5. So GradsSharding with ranged reads always wins, and with
+/// an object a shard from 8 s / 10 = 84 − 25, which is s = 73.75 MiB.
+#[test]
+fn ranged_reads_need_no_put_a_shard() {
+    let mut platform = by_hand();
+    let usd = |text| crate::cost::Usd::parse(text).unwrap();
+    platform.speed.get_vcpu_s = NotNegative::new(0.0).unwrap();
+    platform.speed.put_s = NotNegative::new(0.0).unwrap();
+    platform.memory.copies_of_input.value = Positive::new(1e-9).unwrap();
+    platform.memory.runtime_mib.value = NotNegative::new(999.0).unwrap();
+    platform.prices.gib_second_usd.value = usd("1.024");
+    platform.prices.put_usd_per_1000.value = usd("1000");
+    platform.prices.get_usd_per_1000.value = usd("0");
+    let mut question = question(Quantity::CostWithClients, 4);
+    let whole = question.crossing(&platform, (1.0, 1.0)).unwrap();
+    assert!((whole.bytes() / MIB / 73.75 - 1.0).abs() < 1e-4, "{}", whole.bytes() / MIB);
+    question.sharded.flow.ranged = true;
+    assert_eq!(question.crossing(&platform, (1.0, 1.0)).unwrap(), Crossing::Always);
+    // Twelve shards pay 20 + 12 PUTs: 8 s / 10 = 32 − 25.
+    question.sharded.shards = 12;
+    let twelve = question.crossing(&platform, (1.0, 1.0)).unwrap();
+    assert!((twelve.bytes() / MIB / 8.75 - 1.0).abs() < 1e-4, "{}", twelve.bytes() / MIB);
+}
+
 /// If functions' time is free, only requests count. Sharding has more of them at any size, so it never wins. With free
 /// client requests and one shard it has 20 reads against 24 and one write against five, so it always wins.
 #[test]

@@ -108,13 +108,13 @@ fn a_tree_by_hand() {
 /// three parts with five requests.
 #[test]
 fn a_chunked_tree_by_hand() {
-    let case = Case { chunk_bytes: Some(8 << 20), ..Case::new(find("tree-lambda-fl").unwrap(), 20 << 18, 20, 1) };
+    let case = Case { flow: "8MiB".parse().unwrap(), ..Case::new(find("tree-lambda-fl").unwrap(), 20 << 18, 20, 1) };
     let found = priced(&case, &slow(), &Asked::default());
     assert_eq!((found.memory_mib, found.gets, found.puts), (474, 4 * 15 + 12, 25));
     let leaf = 1.5 / 0.474 + 10.0 + 100.0 / 47.4 + 2.5 + 1.0;
     assert!((found.levels[0].mean_s - leaf).abs() < 1e-9);
     assert!(found.infeasible.is_none());
-    let small = Case { chunk_bytes: Some(1 << 20), ..case };
+    let small = Case { flow: "1MiB".parse().unwrap(), ..case };
     assert!(priced(&small, &slow(), &Asked::default()).infeasible.unwrap().contains("at least 5 MiB"));
 }
 

@@ -141,7 +141,7 @@ impl Nodes {
                 })
             })
             .collect();
-        let moving = match case.flow() {
+        let moving = match case.flow.pieces(case.dtype) {
             Flow::Whole => levels.iter().map(whole).sum(),
             Flow::Chunk { .. } => {
                 all.iter().map(|load| (load.wire() / link).max(load.summed / sum)).fold(0.0, f64::max)
@@ -199,7 +199,7 @@ mod tests {
     /// In chunks wire and sums overlap: 2 s of wire, 1 s of sums.
     #[test]
     fn chunks_overlap() {
-        let chunked = Case { chunk_bytes: Some(1 << 18), ..case("tree-central", 4, 2) };
+        let chunked = Case { flow: "256KiB".parse().unwrap(), ..case("tree-central", 4, 2) };
         assert!((nodes(4.0, 16.0).estimate(&chunked).unwrap().latency_s - 2.0).abs() < 1e-9);
     }
 

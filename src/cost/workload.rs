@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::cost::ObjectFlow;
 use crate::gradient::Dtype;
-use crate::plan::{Flow, Input, Kind, Plan, Problem};
+use crate::plan::{Input, Kind, Plan, Problem};
 
 /// Bytes of a MiB. (The measurements of Barrak 2026 call it MB.)
 pub const MIB: f64 = 1_048_576.0;
@@ -40,7 +41,7 @@ impl Function {
 pub struct Workload {
     /// The aggregators in the order of their levels. Those with equal work share an entry.
     pub functions: Vec<Function>,
-    /// Number of objects that the clients write: each writes its gradient, or its shards.
+    /// Number of objects that the clients write: each writes its gradient, or its shards, which ranged reads do without.
     pub client_puts: u64,
     /// Number of objects that the clients read: each reads the result, or its shards.
     pub client_gets: u64,
@@ -53,7 +54,8 @@ pub struct Workload {
 impl Workload {
     /// Computes the work of `plan`. The pieces of a flow are ranged GETs and parts of an object. A reader can read an
     /// object after its last part has been written.
-    pub fn of(plan: &dyn Plan, problem: &Problem, dtype: Dtype, flow: Flow) -> Workload {
+    pub fn of(plan: &dyn Plan, problem: &Problem, dtype: Dtype, flow: ObjectFlow) -> Workload {
+        let pieces = flow.pieces(dtype);
         let (narrow, wide) = (dtype.size() as u64, dtype.accumulator_size() as u64);
         let mut alike: BTreeMap<(u32, u64, u64, u64, bool), u64> = BTreeMap::new();
         let mut results = 0;
@@ -72,15 +74,15 @@ impl Workload {
         let function = |((level, length, clients, partials, is_result), count)| Function {
             level,
             count,
-            gets: flow.pieces(length) * (clients + partials),
+            gets: pieces.pieces(length) * (clients + partials),
             read_bytes: length * (clients * narrow + partials * wide),
-            piece_bytes: flow.piece(length) * wide.max(narrow),
-            parts: flow.pieces(length),
+            piece_bytes: pieces.piece(length) * wide.max(narrow),
+            parts: pieces.pieces(length),
             written_bytes: length * if is_result { narrow } else { wide },
         };
         Workload {
             functions: alike.into_iter().map(function).collect(),
-            client_puts,
+            client_puts: if flow.ranged { problem.clients() } else { client_puts },
             client_gets: problem.clients() * results,
             clients: problem.clients(),
             gradient_bytes: problem.elements * narrow,
@@ -146,6 +148,11 @@ mod tests {
         assert_eq!(clients(workload("sharded-direct", 1000, 20, 4)), (80, 80));
         assert_eq!(clients(workload("tree-lambda-fl", 1000, 20, 4)), (20, 20));
         assert_eq!(clients(workload("tree-lifl", 1000, 7, 4)), (7, 7));
+        // With ranged reads a client writes its gradient, and reads the M results as before.
+        let mut ranged = Case::new(find("sharded-direct").unwrap(), 1000, 20, 4);
+        ranged.flow.ranged = true;
+        assert_eq!(clients(ranged.workload().unwrap()), (20, 80));
+        assert_eq!(ranged.workload().unwrap().functions, workload("sharded-direct", 1000, 20, 4).functions);
         // Three elements make three shards that are not empty.
         assert_eq!(clients(workload("sharded-direct", 3, 20, 8)), (60, 60));
         assert_eq!(workload("sharded-direct", 3, 20, 8).invocations(), 3);
@@ -155,7 +162,7 @@ mod tests {
     #[test]
     fn a_chunk_is_a_request() {
         let mut case = Case::new(find("tree-lambda-fl").unwrap(), 10 << 18, 20, 1);
-        case.chunk_bytes = Some(4 << 20);
+        case.flow.chunk_bytes = Some(4 << 20);
         let work = case.workload().unwrap();
         assert_eq!(
             work.functions.iter().map(|f| (f.count, f.gets, f.puts())).collect::<Vec<_>>(),

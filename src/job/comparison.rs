@@ -51,7 +51,7 @@ pub fn measure_comparison(
     comparison: &Comparison,
 ) -> Result<ComparisonRows, JobError> {
     let repeat = &job.prepared.experiment.repeat;
-    job.progress.comparison(comparison.index, &comparison.to_string(), comparison.cells.len(), repeat);
+    job.progress.comparison(&comparison.to_string(), comparison.cells.len(), repeat);
     with_element!(comparison.dtype, E => measure_as::<E>(transport, job, comparison))
 }
 

@@ -34,6 +34,7 @@ pub use progress::{Progress, Quiet};
 pub use rank_memory::Watching;
 pub use setup::{Prepared, output_path};
 pub use stop::Stop;
+pub use verification::judge;
 
 use crate::engine::life::Uninterrupted;
 use crate::engine::transport::broadcast_numbers;

@@ -8,7 +8,7 @@ pub trait Progress {
     /// Called when the job begins, with the time that it is estimated to take at most.
     fn begin(&mut self, _expected: &JobTime) {}
     /// Called when a comparison begins. `what` describes it; `repeat` has its repetitions.
-    fn comparison(&mut self, _index: u64, _what: &str, _cells: usize, _repeat: &Repeat) {}
+    fn comparison(&mut self, _what: &str, _cells: usize, _repeat: &Repeat) {}
     /// Called when a cell is carried out untimed: verified, or warmed up.
     fn warm_up(&mut self, _strategy: &str) {}
     /// Called when a cell of the current block begins. It is called between rounds, so it must return quickly.

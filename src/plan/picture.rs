@@ -30,8 +30,12 @@ pub struct PlanPicture<'a> {
 const MOST_LINES: u64 = 40;
 /// The reason why a plan of the library's calls has no traffic that could be foretold.
 const NO_TRAFFIC: &str = "an algorithm of the MPI library's own moves the bytes; measure them with `gradshard run`";
-/// Edges beyond which a drawing shows nothing.
+/// Edges, or ranks, beyond which a drawing shows nothing.
 const MOST_EDGES: u64 = 5_000;
+/// Inputs that are looked at for the memory of all ranks, at most. That takes seconds.
+const MOST_LOOKED_AT: u64 = 1 << 28;
+/// Steps up to which JSON has them all. A step takes about 1 KiB of memory.
+const MOST_STEPS: u64 = 1 << 19;
 
 /// Runs of neighbouring inputs, each with its first and last number. Steps are numbered through the whole plan, of which
 /// the part begins with step `first`.
@@ -128,7 +132,12 @@ impl PlanPicture<'_> {
             writeln!(out, "{ranks:>11}  {a:>16}  {b:>16}  {c:>16}  {d:>16}  {e:>16}")
         };
         line("ranks", ["resident", "accumulators", "staging", "result", "total"].map(str::to_owned))?;
-        let runs = self.memory_runs();
+        let Some(runs) = self.memory_runs() else {
+            return writeln!(
+                out,
+                "        not calculated: ranks × shards × clients, or ranks twice, is above {MOST_LOOKED_AT}"
+            );
+        };
         for (first, last, m) in runs.iter().take(MOST_LINES as usize) {
             let sizes = [m.resident, m.accumulators, m.staging, m.result, m.total()];
             line(&span(first, last), sizes.map(grouped))?;
@@ -165,10 +174,17 @@ impl PlanPicture<'_> {
         }
     }
 
-    /// Consecutive ranks that need the same memory.
-    fn memory_runs(&self) -> Vec<(usize, usize, Memory)> {
+    /// Consecutive ranks that need the same memory; None if there are too many ranks and shards.
+    fn memory_runs(&self) -> Option<Vec<(usize, usize, Memory)>> {
         let of = |rank| predict(self.plan, self.problem, self.layout, &self.terms, rank);
-        equal_runs((0..self.layout.ranks()).map(of))
+        (self.looked_at() <= MOST_LOOKED_AT).then(|| equal_runs((0..self.layout.ranks()).map(of)))
+    }
+
+    /// Inputs that are looked at for the parts of all ranks: for each rank all shards' steps are made, with the inputs of all
+    /// clients and ranks.
+    pub fn looked_at(&self) -> u64 {
+        let (ranks, shards) = (self.layout.ranks() as u64, self.problem.shards);
+        ranks.saturating_mul(shards).saturating_mul(self.problem.clients().max(ranks))
     }
 
     fn traffic(&self) -> Option<Traffic> {
@@ -198,27 +214,32 @@ impl PlanPicture<'_> {
         more(out, all, "steps")
     }
 
-    /// For a program: one object.
-    pub fn json(&self) -> serde_json::Value {
+    /// For a program: one object. `memory` is null if there are too many ranks and shards.
+    ///
+    /// # Errors
+    /// There are too many steps.
+    pub fn json(&self) -> Result<serde_json::Value, String> {
         let mut all = Vec::new();
         for (first, steps) in parts(self.plan) {
             all.extend((first..).zip(&steps).map(|(number, step)| self.step_json(first, number, step)));
+            if all.len() as u64 > MOST_STEPS {
+                return Err(format!(
+                    "more than {MOST_STEPS} steps are not listed: fewer ranks or shards, or --traffic"
+                ));
+            }
         }
-        let memory: Vec<_> = self
-            .memory_runs()
-            .into_iter()
-            .map(|(first, last, m)| {
-                json!({"first_rank": first, "last_rank": last, "resident": m.resident, "accumulators": m.accumulators,
-                       "staging": m.staging, "result": m.result, "total": m.total()})
-            })
-            .collect();
+        let of_ranks = |(first, last, m): &(usize, usize, Memory)| {
+            json!({"first_rank": first, "last_rank": last, "resident": m.resident, "accumulators": m.accumulators,
+                   "staging": m.staging, "result": m.result, "total": m.total()})
+        };
+        let memory = self.memory_runs().map(|runs| runs.iter().map(of_ranks).collect::<Vec<_>>());
         let check = match &self.checked {
             Ok(tally) => json!({"sound": true, "tally": tally}),
             Err(fault) => json!({"sound": false, "fault": fault.to_string()}),
         };
         let calls: Vec<&str> = self.plan.calls().iter().map(|call| call.name()).collect();
         let node_of: Vec<usize> = (0..self.layout.ranks()).map(|rank| self.layout.node_of(rank)).collect();
-        json!({
+        Ok(json!({
             "strategy": self.strategy,
             "clients": self.problem.clients(), "elements": self.problem.elements, "shards": self.problem.shards,
             "end": self.problem.end,
@@ -227,7 +248,7 @@ impl PlanPicture<'_> {
             "roles": self.layout.roles().name(),
             "check": check, "steps": all, "calls": calls,
             "memory": memory,
-        })
+        }))
     }
 
     fn step_json(&self, first: u64, number: u64, step: &Step) -> serde_json::Value {
@@ -253,12 +274,14 @@ impl PlanPicture<'_> {
     /// For Graphviz.
     ///
     /// # Errors
-    /// Nothing could be made out in the drawing; the error has the number of edges.
+    /// Nothing could be made out in the drawing; the error has the numbers of edges and ranks.
     pub fn dot(&self, out: &mut impl Write) -> Result<(), String> {
         let edges = self.edges();
-        if edges > MOST_EDGES {
+        let ranks = self.layout.ranks() as u64;
+        if edges.max(ranks) > MOST_EDGES {
             return Err(format!(
-                "{edges} edges make no drawing that can be read; at most {MOST_EDGES} are drawn: fewer clients or shards"
+                "{edges} edges between {ranks} ranks make no drawing that can be read; at most {MOST_EDGES} are drawn: fewer \
+                 clients, shards or ranks"
             ));
         }
         self.write_dot(out).map_err(|error| error.to_string())

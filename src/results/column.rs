@@ -2,7 +2,9 @@
 //! memory, the compound record in the file, the reader, the attributes that document the columns, and the texts of the
 //! CSV form.
 
-use hdf5::types::VarLenUnicode;
+use std::collections::HashMap;
+
+use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, H5Type};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -188,7 +190,7 @@ pub trait Row: Default {
 /// A table in a file.
 pub struct StoredTable {
     dataset: Dataset,
-    names: Vec<String>,
+    fields: HashMap<String, TypeDescriptor>,
     schema_version: u32,
 }
 
@@ -199,7 +201,7 @@ impl StoredTable {
     /// The dataset is not one-dimensional, or its elements are not compounds. The error names its shape or type.
     pub fn new(dataset: Dataset, schema_version: u32) -> Result<Self, String> {
         let described = dataset.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(|error| told(&error))?;
-        let hdf5::types::TypeDescriptor::Compound(compound) = described else {
+        let TypeDescriptor::Compound(compound) = described else {
             return Err(format!("a table with named columns was expected, not elements of type {described}"));
         };
         let shape = dataset.shape();
@@ -208,7 +210,7 @@ impl StoredTable {
         }
         Ok(StoredTable {
             dataset,
-            names: compound.fields.into_iter().map(|field| field.name).collect(),
+            fields: compound.fields.into_iter().map(|field| (field.name, field.ty)).collect(),
             schema_version,
         })
     }
@@ -228,7 +230,7 @@ impl StoredTable {
     /// # Errors
     /// The file lacks the column, although its schema version has it.
     pub fn has(&self, name: &str, since: u32) -> Result<bool, String> {
-        if self.names.iter().any(|other| other == name) {
+        if self.fields.contains_key(name) {
             return Ok(true);
         }
         if since <= self.schema_version {
@@ -237,13 +239,19 @@ impl StoredTable {
         Ok(false)
     }
 
+    /// True if the file has every field of `R`, with the same type. Then all rows can be read at once.
+    pub fn has_all_of<R: H5Type>(&self) -> bool {
+        let TypeDescriptor::Compound(wanted) = R::type_descriptor() else { return false };
+        wanted.fields.iter().all(|field| self.fields.get(&field.name) == Some(&field.ty))
+    }
+
     /// Reads the columns that are the fields of `R`, for all rows.
     ///
     /// # Errors
     /// A field is missing, which HDF5 would leave uninitialised, or has another type.
     pub fn read<R: H5Type>(&self) -> Result<Vec<R>, String> {
-        if let hdf5::types::TypeDescriptor::Compound(wanted) = R::type_descriptor() {
-            let lacking = wanted.fields.iter().find(|field| !self.names.contains(&field.name));
+        if let TypeDescriptor::Compound(wanted) = R::type_descriptor() {
+            let lacking = wanted.fields.iter().find(|field| !self.fields.contains_key(&field.name));
             if let Some(field) = lacking {
                 return Err(format!("column {} is missing", field.name));
             }
@@ -338,11 +346,14 @@ macro_rules! table {
                 }
 
                 fn load(stored: &StoredTable, rows: &mut [Self]) -> Result<(), String> {
-                    $( load!(stored, rows, $name: $type, $since, |row, value| row.$name = value); )+
-                    $($($( load!(stored, rows, $pname: $ptype, $psince, |row, value| row.$part.$pfield = value); )+)+)?
+                    // A file of this schema is read at once: HDF5 converts the whole table for every read.
+                    let whole = if stored.has_all_of::<Record>() { Some(stored.read::<Record>()?) } else { None };
+                    let from = (stored, &whole);
+                    $( load!(from, rows, $name: $type, $since, |row, value| row.$name = value); )+
+                    $($($( load!(from, rows, $pname: $ptype, $psince, |row, value| row.$part.$pfield = value); )+)+)?
                     $($(
-                        load!(stored, rows, $flag: bool, $fsince, |row, value| row.$opt = value.then(Default::default));
-                        $( load!(stored, rows, $oname: $otype, $osince, |row, value| if let Some(part) = &mut row.$opt {
+                        load!(from, rows, $flag: bool, $fsince, |row, value| row.$opt = value.then(Default::default));
+                        $( load!(from, rows, $oname: $otype, $osince, |row, value| if let Some(part) = &mut row.$opt {
                             part.$ofield = value;
                         }); )+
                     )+)?
@@ -353,21 +364,26 @@ macro_rules! table {
     };
 }
 
-/// Reads one column, if the file has it. Columns are read one by one, so a file may lack some or order them
-/// differently.
+/// Takes one column from the rows that were read, or reads it by itself if the file has it: a file may lack columns, and order
+/// them differently.
 macro_rules! load {
-    ($stored:ident, $rows:ident, $name:ident: $type:ty, $since:literal, |$row:ident, $value:ident| $set:expr) => {
-        if $stored.has(stringify!($name), $since)? {
+    ($from:ident, $rows:ident, $name:ident: $type:ty, $since:literal, |$row:ident, $value:ident| $set:expr) => {
+        let (stored, whole) = $from;
+        let mut take = |index: usize, raw: &<$type as Stored>::Raw| {
+            let ($row, loaded) = (&mut $rows[index], <$type as Stored>::load(raw));
+            let $value = loaded.map_err(|problem| format!("column {}, row {index}: {problem}", stringify!($name)))?;
+            $set;
+            Ok::<(), String>(())
+        };
+        if let Some(whole) = whole {
+            whole.iter().enumerate().try_for_each(|(index, record)| take(index, &record.$name))?;
+        } else if stored.has(stringify!($name), $since)? {
             #[repr(C)]
             #[derive(hdf5::H5Type)]
             struct Only {
                 $name: <$type as Stored>::Raw,
             }
-            for (index, ($row, only)) in $rows.iter_mut().zip($stored.read::<Only>()?).enumerate() {
-                let $value = <$type as Stored>::load(&only.$name)
-                    .map_err(|problem| format!("column {}, row {index}: {problem}", stringify!($name)))?;
-                $set;
-            }
+            stored.read::<Only>()?.iter().enumerate().try_for_each(|(index, only)| take(index, &only.$name))?;
         }
     };
 }

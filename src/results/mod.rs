@@ -52,4 +52,6 @@ mod column_tests;
 #[cfg(test)]
 mod file_tests;
 #[cfg(test)]
+mod other_files_tests;
+#[cfg(test)]
 mod output_tests;

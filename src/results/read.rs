@@ -20,6 +20,9 @@ use crate::plan::{End, Family};
 /// The first bytes of every HDF5 file without a user block. gradshard writes no user block.
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
+/// Bytes that come of one compressed byte at most (zlib's technical details: "the limit is 1032:1").
+const MOST_BYTES_A_BYTE: u64 = 1032;
+
 impl ResultFile {
     /// Reads a whole result file.
     ///
@@ -133,8 +136,18 @@ impl FileReader<'_> {
         FileProblem::Damaged { at: format!("/{name}"), detail }.at(self.path)
     }
 
+    /// Opens a dataset, whose shape must be one that a file of this length can hold: a reader takes memory for all of it.
     fn dataset(&self, name: &str) -> Result<Dataset, ResultError> {
-        self.file.dataset(name).map_err(|error| self.damaged(name, told(&error)))
+        let damaged = |error: hdf5::Error| self.damaged(name, told(&error));
+        let dataset = self.file.dataset(name).map_err(damaged)?;
+        let shape = dataset.shape();
+        let element = dataset.dtype().map_err(damaged)?.size() as u64;
+        let bytes = shape.iter().try_fold(element, |bytes, length| bytes.checked_mul(*length as u64));
+        if bytes.is_none_or(|bytes| bytes / MOST_BYTES_A_BYTE > self.file.size()) {
+            let detail = format!("its shape {shape:?} is more than a file of {} bytes can hold", self.file.size());
+            return Err(self.damaged(name, detail));
+        }
+        Ok(dataset)
     }
 
     fn text(&self, name: &str, dataset: &Dataset) -> Result<String, ResultError> {

@@ -74,7 +74,7 @@ fn priced() -> Vec<BoxedStrategy<Words>> {
         option("--strategy", strategy()),
         option("--clients", number(200)),
         option("--shards", number(32)),
-        option("--flow", word(&["whole", "64MiB", "whole,1MiB"])),
+        option("--flow", word(&["whole", "64MiB", "whole,1MiB", "ranged,ranged:8MiB"])),
         option("--format", word(&["text", "json"])),
     ]
 }
@@ -90,8 +90,8 @@ fn cost() -> BoxedStrategy<Vec<String>> {
     let mut crossover = priced();
     crossover.push(option("--limit", number(10_000)));
     prop_oneof![
-        4 => command(&["cost"], estimate),
-        1 => command(&["cost", "best-shards"], best),
+        8 => command(&["cost"], estimate),
+        2 => command(&["cost", "best-shards"], best),
         1 => command(&["cost", "crossover"], crossover),
         1 => command(&["cost", "tables"], vec![]),
         1 => command(&["cost", "calibrate"], vec![]),
@@ -119,7 +119,6 @@ pub fn line() -> impl Strategy<Value = Vec<String>> {
         Just(vec!["strategies"]),
         Just(vec!["models"]),
         Just(vec!["models", "resnet18"]),
-        Just(vec!["machine"]),
         Just(vec!["schema"]),
         Just(vec!["--help"]),
         Just(vec!["show", "e.json"]),
@@ -127,5 +126,7 @@ pub fn line() -> impl Strategy<Value = Vec<String>> {
     ];
     let rest = rest.prop_map(|words| words.into_iter().map(str::to_owned).collect::<Vec<String>>());
     let odd = vec(prop_oneof!["[ -~]{0,10}", any::<String>().prop_map(|text| text.replace('\0', ""))], 0..4);
-    prop_oneof![12 => plan(), 8 => cost(), 3 => run(), 3 => rest, 1 => odd]
+    // It measures for seconds, and has hardly an option.
+    let machine = command(&["machine"], vec![option("--format", word(&["text", "json"]))]);
+    prop_oneof![240 => plan(), 160 => cost(), 60 => run(), 60 => rest, 20 => odd, 1 => machine]
 }

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use proptest::prelude::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// Longest time and most memory of a case.
-const LONGEST: Duration = Duration::from_secs(5);
+/// Most CPU time of a case, and of each process that it starts.
+pub const LONGEST: Duration = Duration::from_secs(5);
+/// Time after which a case hangs, even on a busy machine.
+const HANGS: Duration = Duration::from_secs(60);
+/// Most memory of a case, and of each process that it starts.
 pub const MOST_BYTES: usize = 1 << 30;
 /// Cases from which on the share of accepted ones counts.
 const ENOUGH: u64 = 30;
@@ -44,6 +47,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes one timespec.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) }, 0);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
 fn number(variable: &str) -> Option<f64> {
     std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
@@ -68,10 +79,10 @@ where
         let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
         let ran = runner.run(cases, |case| {
             MOST_IN_USE.store(IN_USE.load(Ordering::Relaxed), Ordering::Relaxed);
-            let case_begun = Instant::now();
+            let (case_begun, cpu_before) = (Instant::now(), cpu_time());
             let is_accepted = accepts(&case);
-            let took = case_begun.elapsed();
-            assert!(took < LONGEST, "it took {took:?}");
+            let (took, cpu) = (case_begun.elapsed(), cpu_time() - cpu_before);
+            assert!(cpu < LONGEST && took < HANGS, "it took {took:?}, and {cpu:?} of a core");
             let bytes = MOST_IN_USE.load(Ordering::Relaxed);
             assert!(bytes < MOST_BYTES, "it took {bytes} bytes");
             tried.set(tried.get() + 1);

@@ -5,12 +5,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::campaign::MOST_BYTES;
+use crate::campaign::{LONGEST, MOST_BYTES};
 
 /// Documented exit codes.
 const CODES: std::ops::RangeInclusive<i32> = 0..=4;
-/// CPU time of a process, s.
-const SECONDS: u64 = 5;
 
 /// Runs gradshard in `directory`. True if it succeeded, false if it ended with another documented exit code.
 pub fn ends_well(directory: &Path, arguments: &[&str]) -> bool {
@@ -20,7 +18,9 @@ pub fn ends_well(directory: &Path, arguments: &[&str]) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said.try_clone().unwrap());
     // SAFETY: only system calls between fork and exec.
     unsafe {
-        command.pre_exec(|| limited(libc::RLIMIT_DATA, MOST_BYTES as u64).and(limited(libc::RLIMIT_CPU, SECONDS)))
+        command.pre_exec(|| {
+            limited(libc::RLIMIT_DATA, MOST_BYTES as u64).and(limited(libc::RLIMIT_CPU, LONGEST.as_secs()))
+        })
     };
     let status = command.status().unwrap();
     let mut text = String::new();
@@ -33,7 +33,8 @@ pub fn ends_well(directory: &Path, arguments: &[&str]) -> bool {
     code == Some(0)
 }
 
-fn limited(resource: libc::__rlimit_resource_t, most: u64) -> std::io::Result<()> {
+/// Sets a limit of this process.
+pub fn limited(resource: libc::__rlimit_resource_t, most: u64) -> std::io::Result<()> {
     let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
     // SAFETY: the call only reads the limit.
     if unsafe { libc::setrlimit(resource, &limit) } != 0 {

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use anyhow::{Context, anyhow};
 use gradshard::cost::platform::{AWS_LAMBDA_S3, cluster};
 use gradshard::cost::{Functions, Measurements, Nodes, Platform};
-use gradshard::experiment::Size;
 use gradshard::experiment::names::unknown;
 use gradshard::gradient::models;
 use gradshard::plan::strategies::{self, Strategy};
@@ -77,23 +76,6 @@ pub fn strategy(name: &str) -> Result<&'static dyn Strategy, Failure> {
 /// Finds the strategies with these names.
 pub fn strategies(names: &[String]) -> Result<Vec<&'static dyn Strategy>, Failure> {
     names.iter().map(|name| strategy(name)).collect()
-}
-
-/// Parses a flow: None for `whole`, else the bytes of a chunk.
-pub fn flow(text: &str) -> Result<Option<u64>, String> {
-    match text {
-        "whole" => Ok(None),
-        text => match text.parse::<Size>() {
-            Ok(Size(0)) => Err("a chunk of 0 bytes; write whole, or a size such as 64MiB".to_owned()),
-            Ok(Size(bytes)) => Ok(Some(bytes)),
-            Err(error) => Err(format!("{error}; or write whole")),
-        },
-    }
-}
-
-/// The text of a flow, as [`flow`] reads it.
-pub fn flow_name(chunk_bytes: Option<u64>) -> String {
-    chunk_bytes.map_or_else(|| "whole".to_owned(), |bytes| Size(bytes).to_string())
 }
 
 /// Most inputs of sums that one command prices, which takes a few seconds.

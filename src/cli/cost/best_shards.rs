@@ -1,11 +1,13 @@
 //! `gradshard cost best-shards`: finds the best number of shards, and compares it with trees.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use gradshard::cost::best_shards::{Choice, choices};
-use gradshard::cost::{Asked, Case, Field, Sheet};
+use gradshard::cost::{Asked, Case, Field, ObjectFlow, Sheet, Workload};
 use gradshard::plan::End;
 
-use super::asked::{self, affordable, count, flow};
+use super::asked::{self, affordable, count};
 use super::estimate::sheet_of_cases;
 use crate::cli::{Failure, input};
 
@@ -28,8 +30,8 @@ pub struct BestShardsArgs {
     )]
     strategy: Vec<String>,
     /// Flows
-    #[arg(long, value_delimiter = ',', default_value = "whole,64MiB", value_parser = flow)]
-    flow: Vec<Option<u64>>,
+    #[arg(long, value_delimiter = ',', default_value = "whole,64MiB,ranged,ranged:64MiB")]
+    flow: Vec<ObjectFlow>,
     /// Nodes K within which node-aware strategies sum first; on functions this is one more level
     #[arg(long, default_value_t = 4, value_parser = count)]
     nodes: u64,
@@ -43,27 +45,32 @@ pub struct BestShardsArgs {
     functions: asked::FunctionsArgs,
 }
 
-/// The cases to try. A chunked case whose chunks hold whole objects is left out if the whole flow is tried too.
+/// The cases to try. A flow with the same work as one before it is left out: chunks that hold whole objects, ranged reads
+/// by a tree.
 fn cases(args: &BestShardsArgs, elements: u64, shards: &[u64]) -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
     let mut inputs = 0u64;
     for strategy in asked::strategies(&args.strategy)? {
-        for chunk_bytes in &args.flow {
+        let mut works: BTreeMap<u64, Vec<Workload>> = BTreeMap::new();
+        for flow in &args.flow {
             let tried = if strategy.knobs().heeds_shards(End::Everywhere) { shards } else { &[1] };
             for m in tried {
                 let case = Case::new(strategy, elements, args.clients, *m);
                 // Only the node-aware strategy gets several nodes. On functions the others have no use for them.
                 let aware = strategy.name() == "sharded-node-aware";
                 let nodes = if aware { usize::try_from(args.nodes)?.min(case.ranks) } else { 1 };
-                let case = Case { chunk_bytes: *chunk_bytes, nodes, ..case };
+                let case = Case { flow: *flow, nodes, ..case };
                 // It is priced, and looked at once before.
                 inputs = case.most_inputs().saturating_mul(2).saturating_add(inputs);
                 affordable(inputs)?;
-                // Chunks that hold whole objects are the same as the whole flow.
-                let whole = || case.workload().is_ok_and(|work| work.functions.iter().all(|f| f.parts <= 1));
-                if !(chunk_bytes.is_some() && args.flow.contains(&None) && whole()) {
-                    cases.push(case);
+                let alike = works.entry(*m).or_default();
+                match case.workload() {
+                    Ok(work) if alike.contains(&work) => continue,
+                    Ok(work) => alike.push(work),
+                    // Pricing it says why it has no plan.
+                    Err(_) => {}
                 }
+                cases.push(case);
             }
         }
     }
@@ -87,7 +94,7 @@ pub fn sheets(args: &BestShardsArgs) -> Result<Vec<Sheet>, Failure> {
         let alike = || {
             found.iter().filter(|other| {
                 other.case.strategy.name() == choice.case.strategy.name()
-                    && other.case.chunk_bytes == choice.case.chunk_bytes
+                    && other.case.flow == choice.case.flow
                     && other.estimate.infeasible.is_none()
             })
         };

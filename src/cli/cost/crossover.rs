@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use gradshard::cost::crossover::{Crossing, Quantity, Question};
 use gradshard::cost::workload::MIB;
-use gradshard::cost::{Case, Field, Functions, Sheet, Usd, calibrate};
+use gradshard::cost::{Case, Field, Functions, ObjectFlow, Sheet, Usd, calibrate};
 use strum::VariantArray;
 
-use super::asked::{self, above_zero, affordable, count, flow, flow_name};
+use super::asked::{self, above_zero, affordable, count};
 use crate::cli::{Failure, input};
 
 /// Range of gradient sizes in which a crossing is searched, MiB.
@@ -30,9 +30,9 @@ pub struct CrossoverArgs {
     /// Shards M
     #[arg(long, value_delimiter = ',', default_value = "4", value_parser = count)]
     shards: Vec<u64>,
-    /// Flow of both strategies
-    #[arg(long, value_delimiter = ',', default_value = "whole", value_parser = flow)]
-    flow: Vec<Option<u64>>,
+    /// Flow of both strategies; a tree reads whole objects, so that `ranged` changes only the sharded strategy
+    #[arg(long, value_delimiter = ',', default_value = "whole")]
+    flow: Vec<ObjectFlow>,
     /// Factors by which the store is faster than measured
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = above_zero)]
     throughput: Vec<f64>,
@@ -67,13 +67,13 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
     let limits = args.limit.clone().unwrap_or_else(|| vec![platform.memory.limit_mib.value]);
     for tree in trees {
         for (clients, shards) in pairs(&args.clients, &args.shards) {
-            for (chunk_bytes, limit) in pairs(&args.flow, &limits) {
+            for (flow, limit) in pairs(&args.flow, &limits) {
                 for (throughput, (requests, memory)) in
                     pairs(&args.throughput, &pairs(&args.request_price, &args.memory_price))
                 {
                     let changed = priced(&platform, limit, requests, memory);
                     let case = |strategy, shards| Case {
-                        chunk_bytes,
+                        flow,
                         dtype: measurements.dtype,
                         ..Case::new(strategy, 1, clients, shards)
                     };
@@ -97,7 +97,7 @@ pub fn sheets(args: &CrossoverArgs) -> Result<Vec<Sheet>, Failure> {
     sheet.column("tree", &rows, |(question, ..)| question.tree.strategy.name());
     sheet.column("clients", &rows, |(question, ..)| question.sharded.clients);
     sheet.column("shards", &rows, |(question, ..)| question.sharded.shards);
-    sheet.column("flow", &rows, |(question, ..)| flow_name(question.sharded.chunk_bytes));
+    sheet.column("flow", &rows, |(question, ..)| question.sharded.flow.to_string());
     sheet.column("limit_mib", &rows, |(_, limit, ..)| *limit);
     sheet.column("throughput", &rows, |(_, _, throughput, ..)| *throughput);
     sheet.column("request_price", &rows, |(_, _, _, requests, ..)| *requests);

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use gradshard::cost::workload::MIB;
-use gradshard::cost::{Asked, Case, Estimate, Functions, Nodes, Platform, Sheet, Usd, estimate};
+use gradshard::cost::{Asked, Case, Estimate, Functions, Nodes, ObjectFlow, Platform, Sheet, Usd, estimate};
 use gradshard::gradient::Dtype;
 use gradshard::plan::End;
 
-use super::asked::{self, above_zero, affordable, count, flow, flow_name, not_negative};
+use super::asked::{self, above_zero, affordable, count, not_negative};
 use crate::cli::{Failure, input, named};
 
 #[derive(Args, Clone)]
@@ -26,10 +26,10 @@ pub struct EstimateArgs {
     /// Shards M, for strategies that shard
     #[arg(long, value_delimiter = ',', default_value = "4", value_parser = count)]
     shards: Vec<u64>,
-    /// How data moves through an aggregator: whole objects, or chunks of a size such as 64MiB (ranged reads, writes in
-    /// parts)
-    #[arg(long, value_delimiter = ',', default_value = "whole", value_parser = flow)]
-    flow: Vec<Option<u64>>,
+    /// How data moves through an aggregator: whole objects, chunks of a size such as 64MiB (ranged reads, writes in
+    /// parts), or ranged or ranged:64MiB: the same, but a client writes one object, of which aggregators read ranges
+    #[arg(long, value_delimiter = ',', default_value = "whole")]
+    flow: Vec<ObjectFlow>,
     /// Element type
     #[arg(long, default_value = "f32", value_parser = named::<Dtype>())]
     dtype: Dtype,
@@ -78,9 +78,9 @@ impl EstimateArgs {
                 for strategy in &strategies {
                     let shards =
                         if strategy.knobs().heeds_shards(End::Everywhere) { self.shards.as_slice() } else { &[1] };
-                    for (shards, chunk_bytes) in shards.iter().flat_map(|m| self.flow.iter().map(move |f| (*m, *f))) {
+                    for (shards, flow) in shards.iter().flat_map(|m| self.flow.iter().map(move |f| (*m, *f))) {
                         let case = Case::new(*strategy, elements, *clients, shards);
-                        let case = Case { dtype: self.dtype, chunk_bytes, ranks, nodes, ..case };
+                        let case = Case { dtype: self.dtype, flow, ranks, nodes, ..case };
                         inputs = case.most_inputs().saturating_add(inputs);
                         affordable(inputs)?;
                         cases.push((name.clone(), case));
@@ -124,7 +124,7 @@ pub fn sheet_of_cases<'r, R>(
     sheet.column("strategy", rows, |row| of(row).1.strategy.name());
     sheet.column("clients", rows, |row| of(row).1.clients);
     sheet.column("shards", rows, |row| of(row).1.shards_heeded());
-    sheet.column("flow", rows, |row| flow_name(of(row).1.chunk_bytes));
+    sheet.column("flow", rows, |row| of(row).1.flow.to_string());
     sheet
 }
 

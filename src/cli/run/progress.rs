@@ -104,10 +104,9 @@ impl Progress for Reporter {
         ));
     }
 
-    fn comparison(&mut self, index: u64, what: &str, cells: usize, repeat: &Repeat) {
-        let place = format!("[{}/{}]", index + 1, self.run.comparisons());
+    fn comparison(&mut self, what: &str, cells: usize, repeat: &Repeat) {
+        let place = self.run.enter();
         let Repeat { blocks, max_seconds, precision: target, .. } = *repeat;
-        self.run.enter();
         self.entered = Instant::now();
         self.line(&format!("{place} {what}: {cells} cells, at most {blocks} blocks or {max_seconds} s"));
         if let Some(bar) = &self.bar {

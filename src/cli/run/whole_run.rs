@@ -18,19 +18,15 @@ impl WholeRun {
         WholeRun { expected: expected.clone(), ..WholeRun::default() }
     }
 
-    /// Number of comparisons.
-    pub fn comparisons(&self) -> usize {
-        self.expected.comparisons.len()
-    }
-
     /// Seconds that the whole run was estimated to take.
     pub fn seconds(&self) -> f64 {
         self.expected.seconds()
     }
 
-    /// The next comparison begins.
-    pub fn enter(&mut self) {
+    /// The next comparison begins. Returns its place in this run, such as `[1/3]`: a resumed run leaves out what is measured.
+    pub fn enter(&mut self) -> String {
         self.begun += 1;
+        format!("[{}/{}]", self.begun, self.expected.comparisons.len())
     }
 
     /// The comparison under way took `seconds` from its beginning to its first block.
@@ -59,12 +55,11 @@ mod tests {
     fn what_was_measured_replaces_what_was_assumed() {
         let comparisons = vec![ComparisonTime { before: 4.0, timed: 10.0 }; 3];
         let mut run = WholeRun::new(&JobTime { limits: 8.0, comparisons, cells: 6 });
-        assert_eq!((run.seconds(), run.comparisons()), (50.0, 3));
-        run.enter();
+        assert_eq!((run.seconds(), run.enter().as_str()), (50.0, "[1/3]"));
         assert_eq!(run.left(9.0), 9.0 + 2.0 * 14.0);
         run.prepared(2.0);
         assert_eq!(run.left(9.0), 9.0 + 2.0 * 12.0);
-        run.enter();
+        assert_eq!(run.enter(), "[2/3]");
         run.prepared(6.0);
         // 8 of 8 s so far.
         assert_eq!(run.left(5.0), 5.0 + 14.0);

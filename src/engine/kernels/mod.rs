@@ -6,6 +6,7 @@
 
 mod lanes;
 mod read;
+mod running;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ mod x86;
 use crate::gradient::Element;
 
 pub use read::read;
+pub use running::{RunningSum, running_sum_bytes};
 use sum::Sum;
 pub use sum::Target;
 pub use variant::Variant;

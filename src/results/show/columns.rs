@@ -74,11 +74,14 @@ pub(super) fn columns(cells: &[&CellRow], differing: &[ViewFact<'_>], view: &Vie
     columns.push(right("seen", Some(8), &|cell| memory(cell)[1].clone()));
     columns.push(right("lib", Some(5), &|cell| memory(cell)[2].clone()));
     let verified = |cell: &CellRow| match &cell.verification {
-        Some(found) => [share_of(found.differing_elements, cell.elements), short(found.max_ulp)],
+        Some(found) => {
+            let error = found.max_backward_error.map_or(NONE.to_owned(), |error| format!("{error:.1e}"));
+            [share_of(found.differing_elements, cell.elements), error]
+        }
         None => [NONE, NONE].map(str::to_owned),
     };
     columns.push(right("diff", Some(4), &|cell| verified(cell)[0].clone()));
-    columns.push(right("ulp", Some(1), &|cell| verified(cell)[1].clone()));
+    columns.push(right("error", Some(1), &|cell| verified(cell)[1].clone()));
     columns
 }
 
@@ -151,11 +154,6 @@ fn memory(cell: &CellRow) -> [String; 3] {
     });
     let seen = cell.kernel.map_or(NONE.to_owned(), |seen| about_mebibytes(seen.round));
     [about_mebibytes(cell.aggregating_bytes), seen, library]
-}
-
-/// A count, in scientific notation from 10⁷ on. Values of different sign or exponent are billions of ulps apart.
-fn short(count: u64) -> String {
-    if count < 10_000_000 { count.to_string() } else { format!("{:.2e}", count as f64) }
 }
 
 /// The median with its unit, and its interval in the same unit. A cell that is not ok has its status instead.

@@ -243,7 +243,7 @@ fn line(series: &Series, point: &ScalingPoint, first: bool) -> Vec<String> {
         Default::default()
     };
     let mut line = vec![name, flow, point.nodes.to_string(), point.ranks.to_string(), point.clients.to_string()];
-    line.extend([point.shards.to_string(), mebibytes(point.elements * series.dtype.size() as u64)]);
+    line.extend([point.shards.to_string(), mebibytes(point.elements.saturating_mul(series.dtype.size() as u64))]);
     match point.median_s {
         None => line.extend([point.status.to_string(), none()]),
         Some(median) => {

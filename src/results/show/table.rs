@@ -26,7 +26,8 @@ const LEGEND: &str = "* fastest of its comparison; rows are ordered by their med
     bandwidth and wires allow the problem to be solved, divided by the time of a round; alg: the same for the strategy's own \
     algorithm. wire: MiB through the busiest node's interfaces, in one direction. MiB of a rank that aggregates, without clients' gradients: own: \
     predicted; seen: the kernel's peak; lib: the MPI library's part of it, with ! if above 8 MiB and a tenth of own. \
-    diff: share of elements that differ from the flat server's; ulp: the largest difference.";
+    diff: share of elements that differ from the flat server's; error: the largest one against \
+    the exact mean, relative to that of absolute values.";
 
 /// A property that the cells of a comparison usually share. It is named once above the table, and is a column only if
 /// they differ.
@@ -222,7 +223,7 @@ mod tests {
         assert_eq!(found[3..], ["950.0", "ms", "-", "0.00421", "-", "0", "-", "-", "<0.1%"]);
         assert_eq!(words("native-reduce-scatter-block")[3..], ["infeasible", "-", "-", "-", "0", "-", "-", "-"]);
         assert_eq!(words("tree-binomial")[3], "failed");
-        assert!(page.contains("(no room for ingest, ulp, p99, min: --width or --format csv has them)"), "{page}");
+        assert!(page.contains("(no room for ingest, error, p99, min: --width or --format csv has them)"), "{page}");
         assert!(page.contains("comparison 0: model odd, MiB 3.815, dtype f32, N 20, ranks 4, nodes 2"), "{page}");
     }
 
@@ -253,7 +254,7 @@ mod tests {
             let header = page.lines().find(|line| line.starts_with("  strategy")).expect("a header");
             header.split_whitespace().map(str::to_owned).collect::<Vec<String>>().join(" ")
         };
-        assert_eq!(header(140), "strategy M flow median 95 % CI min p99 GB/s ingest limit own seen lib diff ulp");
+        assert_eq!(header(140), "strategy M flow median 95 % CI min p99 GB/s ingest limit own seen lib diff error");
         assert_eq!(header(80), "strategy M flow median 95 % CI limit own seen");
         // The samples are 0.0125 s each; the unit is the median's.
         let page = table(&samples::file(), 140);

@@ -1,0 +1,166 @@
+//! A store that speaks S3's protocol, by the crate object_store. Region, endpoint and credentials are those of the usual
+//! environment variables (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` …).
+
+use std::io;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+use object_store::{GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::bucket::{Bucket, ObjectName, StoreError, Upload};
+
+/// Memory of the connection beside an object's, bytes.
+const CONNECTION: u64 = 8 << 20;
+
+/// A bucket of S3 with a prefix. Requests that fail for the moment are repeated for some minutes; repeated ones are not
+/// counted. A body is signed with its SHA-256, which the store checks.
+pub struct S3Bucket {
+    store: Box<dyn ObjectStore>,
+    prefix: String,
+    runtime: Runtime,
+}
+
+impl S3Bucket {
+    /// Opens `place`, which is the name of a bucket, a slash, and a prefix without a slash at its end.
+    ///
+    /// # Errors
+    /// The environment lacks something, or the client cannot be made.
+    pub fn open(place: &str) -> io::Result<S3Bucket> {
+        // A second one in this process is refused, which does no harm.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let store = AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(said)?;
+        S3Bucket::over(Box::new(store), prefix)
+    }
+
+    fn over(store: Box<dyn ObjectStore>, prefix: &str) -> io::Result<S3Bucket> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(S3Bucket { store, prefix: prefix.to_owned(), runtime })
+    }
+
+    fn path(&self, name: &ObjectName) -> Path {
+        Path::from(format!("{}/{name}", self.prefix))
+    }
+
+    /// Removes all objects of the prefix.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn remove_all(&self) -> io::Result<()> {
+        let prefix = Path::from(self.prefix.as_str());
+        let remove = async {
+            let all: Vec<_> = self.store.list(Some(&prefix)).try_collect().await?;
+            for object in all {
+                self.store.delete(&object.location).await?;
+            }
+            Ok::<(), object_store::Error>(())
+        };
+        self.runtime.block_on(remove).map_err(said)
+    }
+}
+
+/// The store's error without its causes, which its text repeats.
+fn said(error: object_store::Error) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+fn refused(name: &ObjectName, error: object_store::Error) -> StoreError {
+    match error {
+        object_store::Error::NotFound { path, .. } => StoreError::Missing { name: name.clone(), place: path },
+        other => StoreError::failed(name, said(other)),
+    }
+}
+
+impl Bucket for S3Bucket {
+    fn get(&self, name: &ObjectName, from: u64, into: &mut [u8]) -> Result<(), StoreError> {
+        let end = from.saturating_add(into.len() as u64);
+        let options = GetOptions::new().with_range(Some(from..end));
+        let path = self.path(name);
+        let read = async {
+            let found = self.store.get_opts(&path, options).await.map_err(|error| refused(name, error))?;
+            let cut_off = |length| StoreError::CutOff { name: name.clone(), length, end };
+            let (mut stream, mut left) = (found.into_stream(), into);
+            while let Some(chunk) = stream.next().await {
+                let chunk = chunk.map_err(|error| refused(name, error))?;
+                let (here, rest) = std::mem::take(&mut left).split_at_mut_checked(chunk.len()).ok_or_else(|| {
+                    StoreError::failed(name, io::Error::other("the store sent more bytes than were asked for"))
+                })?;
+                here.copy_from_slice(&chunk);
+                left = rest;
+            }
+            if left.is_empty() { Ok(()) } else { Err(cut_off(end - left.len() as u64)) }
+        };
+        self.runtime.block_on(read)
+    }
+
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(name);
+        let written = self.runtime.block_on(self.store.put(&path, payload(bytes)));
+        written.map(drop).map_err(|error| refused(name, error))
+    }
+
+    fn begin(&self, name: &ObjectName) -> Result<Box<dyn Upload + '_>, StoreError> {
+        let path = self.path(name);
+        let upload = self.runtime.block_on(self.store.put_multipart(&path)).map_err(|error| refused(name, error))?;
+        Ok(Box::new(S3Upload { runtime: &self.runtime, name: name.clone(), upload }))
+    }
+
+    fn memory_of_write(&self, bytes: u64) -> u64 {
+        bytes + CONNECTION
+    }
+}
+
+fn payload(bytes: &[u8]) -> PutPayload {
+    Bytes::copy_from_slice(bytes).into()
+}
+
+struct S3Upload<'b> {
+    runtime: &'b Runtime,
+    name: ObjectName,
+    upload: Box<dyn MultipartUpload>,
+}
+
+impl Upload for S3Upload<'_> {
+    fn part(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let sent = self.runtime.block_on(self.upload.put_part(payload(bytes)));
+        sent.map_err(|error| refused(&self.name, error))
+    }
+
+    fn complete(mut self: Box<Self>) -> Result<(), StoreError> {
+        let completed = self.runtime.block_on(self.upload.complete());
+        completed.map(drop).map_err(|error| refused(&self.name, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    /// Ranges are read back, parts are one object when it is complete, and what is cut off or missing is told apart.
+    #[test]
+    fn objects_are_those_of_a_store() {
+        let name = |text: &str| ObjectName::try_from(text.to_owned()).unwrap();
+        let bucket = S3Bucket::over(Box::new(InMemory::new()), "some/prefix").unwrap();
+        bucket.put(&name("a"), b"0123456789").unwrap();
+        let mut upload = bucket.begin(&name("b")).unwrap();
+        upload.part(b"0123").unwrap();
+        upload.part(b"456789").unwrap();
+        assert!(matches!(bucket.get(&name("b"), 0, &mut [0]), Err(StoreError::Missing { .. })));
+        upload.complete().unwrap();
+        for object in ["a", "b"] {
+            let mut bytes = [0; 4];
+            bucket.get(&name(object), 6, &mut bytes).unwrap();
+            assert_eq!(&bytes, b"6789");
+            let error = bucket.get(&name(object), 7, &mut bytes).unwrap_err();
+            assert!(matches!(error, StoreError::CutOff { length: 10, end: 11, .. }), "{error}");
+        }
+        assert_eq!(bucket.path(&name("a")).to_string(), "some/prefix/a");
+        bucket.remove_all().unwrap();
+        assert!(matches!(bucket.get(&name("a"), 0, &mut [0]), Err(StoreError::Missing { .. })));
+    }
+}
