@@ -320,9 +320,9 @@ prepare() {
         openmpi5 | mpich5) packages+=(python3-venv) ;;
       esac
     done
-    # The last packages are for the virtual Slurm cluster of tests/cluster.
+    # Slurm and the packages after it are for the virtual cluster of tests/cluster, SimGrid for tests/smpi.rs.
     if [ "$purpose" = test ]; then
-      packages+=(python3-venv git graphviz shellcheck slurm-wlm munge iproute2 util-linux environment-modules)
+      packages+=(python3-venv git graphviz shellcheck slurm-wlm munge iproute2 util-linux environment-modules libsimgrid-dev)
     fi
     install_packages "${packages[@]}"
   fi

@@ -110,9 +110,21 @@ fn what_the_formula_gives_is_predicted_and_far_ahead_it_is_called_so() {
     near(&of("sharded-ring", 128)["seconds"], ring(128.0));
     assert_eq!(of("sharded-ring", 16)["remark"], "");
     assert_eq!(of("sharded-ring", 128)["remark"], "extrapolation to 16 times the measured nodes");
+    // The only strategy that is predicted is ahead of all.
+    let map = rows(&tables["map"]);
+    assert_eq!(map.len(), 2);
+    assert_eq!((&map[1]["nodes"], &map[1]["ahead"]), (&json!(128), &json!("sharded-ring")));
+    near(&map[1]["seconds"], ring(128.0));
+    assert_eq!((&map[0]["extrapolation"], &map[1]["extrapolation"]), (&json!(false), &json!(true)));
     let native = of("native-allreduce", 16);
     assert!(native["seconds"].is_null(), "{native}");
     assert!(native["remark"].as_str().unwrap().contains("the plan of its algorithm is not known"), "{native}");
+    // 16 nodes at 3.06 dollars an hour, a thousand times.
+    let platform = harness::repository().join("configs/platforms/cluster-c5.json");
+    let price = |tables: &Value| rows(&tables["forecast"])[0]["usd_per_1000_rounds"].clone();
+    assert!(price(&predicted(&place, "16", &[])).is_null());
+    let priced = predicted(&place, "16", &["--platform", &platform.to_string_lossy()]);
+    near(&price(&priced), 1000.0 * 16.0 * 3.06 / 3600.0 * ring(16.0));
     // A card of twice the bandwidth.
     let faster = predicted(&place, "16", &["--wire", "250000000"]);
     let seconds = &rows(&faster["forecast"])[0]["seconds"];

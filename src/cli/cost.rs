@@ -17,7 +17,7 @@ mod estimate;
 mod measured;
 mod tables;
 
-pub use asked::{model, number, strategy};
+pub use asked::{model, nodes, number, strategy};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,6 +1,6 @@
 //! `gradshard predict`: the times of an experiment's cells on numbers of nodes that were not measured. Needs no MPI.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,13 +9,16 @@ use clap::Args;
 use gradshard::cost::Sheet;
 use gradshard::experiment::{Cell, Comparison, FlowChoice, Size};
 use gradshard::job::Prepared;
-use gradshard::plan::{Form, Roles};
-use gradshard::predict::{Fabric, Forecast, HeldOut, MachineModel, Observed, Subject, fit, forecast, held_out, trust};
+use gradshard::plan::{Form, Layout, Problem, Roles};
+use gradshard::predict::simulate::MAYBE_BY_CLASSES;
+use gradshard::predict::{
+    Fabric, Forecast, Front, HeldOut, MachineModel, Observed, Subject, fit, forecast, held_out, trust,
+};
 use gradshard::results::ResultFile;
 use gradshard::results::row::{CellRow, Status};
 use serde_json::Value;
 
-use super::cost::{OutputArgs, out};
+use super::cost::{OutputArgs, nodes, out};
 use super::screen::TrustArgs;
 use super::{Failure, TableFormat, input};
 
@@ -43,6 +46,9 @@ pub struct PredictArgs {
     /// Bandwidth of a node's network card a second, such as 12500MiB, instead of the measured one
     #[arg(long, value_name = "SIZE")]
     wire: Option<Size>,
+    /// Price a round on this platform of nodes, JSON, such as configs/platforms/cluster-c5.json
+    #[arg(long, value_name = "FILE")]
+    platform: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -61,6 +67,7 @@ struct Line {
 pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     let fabric = described("--fabric", args.fabric.as_deref())?;
     let measured_fabric = described("--measured-fabric", args.measured_fabric.as_deref())?;
+    let platform = args.platform.as_deref().map(|file| nodes(Some(file))).transpose()?;
     let file = args.trust.open(&args.from).map_err(input)?;
     let observed = observed(&file, &args.from)?;
     let counts: Vec<u64> = observed.iter().map(|one| one.nodes).collect::<BTreeSet<u64>>().into_iter().collect();
@@ -83,10 +90,22 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     for &nodes in &args.nodes {
         lines.extend(lines_on(&args.experiment, nodes, ranks.unwrap_or(1).max(1), (&machine, &fabric), &found)?);
     }
-    let forecasts = forecast_sheet(&lines, &machine);
-    let sheets = [held_out_sheet(&found, left_out.then_some(smaller), *largest), forecasts];
+    let mut forecasts = forecast_sheet(&lines, &machine);
+    if let Some(nodes) = platform {
+        let priced = |line: &Line, seconds: fn(&Forecast) -> f64| {
+            line.forecast.as_ref().ok().map(|forecast| nodes.usd(line.nodes, seconds(forecast)).times(1000))
+        };
+        forecasts.column("usd_per_1000_rounds", &lines, |line| priced(line, |forecast| forecast.seconds));
+        forecasts.column("usd_low", &lines, |line| priced(line, |forecast| forecast.low));
+        forecasts.column("usd_high", &lines, |line| priced(line, |forecast| forecast.high));
+        forecasts.note(format!(
+            "usd: all nodes for 1,000 rounds at {} a node-hour ({})",
+            nodes.prices.node_hour_usd.value, nodes.name
+        ));
+    }
+    let sheets = [held_out_sheet(&found, left_out.then_some(smaller), *largest), forecasts, map_sheet(&lines)];
     match (&args.output.format, &args.output.table) {
-        (TableFormat::Csv, None) => out(&sheets[1..], &args.output),
+        (TableFormat::Csv, None) => out(&sheets[1..2], &args.output),
         _ => out(&sheets, &args.output),
     }
 }
@@ -105,10 +124,23 @@ fn places(nodes: u64, ranks_on_node: u64) -> Vec<usize> {
 fn subject(prepared: &Prepared, comparison: &Comparison, cell: &Cell, node_of: &[usize]) -> Result<Subject, String> {
     let layout = prepared.layout(comparison, node_of)?;
     let strategy = prepared.strategy(&cell.strategy).map_err(|error| error.to_string())?;
-    let problem = prepared.unweighted(comparison, cell);
+    let problem = in_equal_shards(prepared.unweighted(comparison, cell), &layout);
     let terms = prepared.terms(comparison, cell, strategy, layout.nodes());
     let plan = strategy.plan(&problem, &layout).map_err(|infeasible| infeasible.to_string());
     Ok(Subject { strategy: cell.strategy.clone(), form: cell.form, plan, problem, layout: Arc::clone(&layout), terms })
+}
+
+/// The problem with a gradient that equal shards make up, if it is large and grows by less than a thousandth: ranks with equal
+/// shards do alike, and one is simulated for many.
+fn in_equal_shards(problem: Arc<Problem>, layout: &Layout) -> Arc<Problem> {
+    let parts = problem.shards.min(layout.aggregator_ranks().len() as u64);
+    let elements = problem.elements.next_multiple_of(parts);
+    let is_close = elements - problem.elements <= problem.elements / 1000;
+    if parts * layout.ranks() as u64 >= MAYBE_BY_CLASSES && is_close {
+        Arc::new(Problem { elements, ..Problem::clone(&problem) })
+    } else {
+        problem
+    }
 }
 
 /// The measured cells of a file whose plans are known.
@@ -238,8 +270,75 @@ fn forecast_sheet(lines: &[Line], machine: &MachineModel) -> Sheet {
     sheet
 }
 
+/// The problem of a row of the map: its cells with their forecasts, as far as there are any.
+struct Place<'l> {
+    line: &'l Line,
+    known: Vec<(&'l Cell, &'l Forecast)>,
+    front: Option<Front>,
+}
+
+impl<'l> Place<'l> {
+    /// `lines` has at least one.
+    fn of(lines: Vec<&'l Line>) -> Place<'l> {
+        let known = lines.iter().filter_map(|line| Some((&line.cell, line.forecast.as_ref().ok()?)));
+        let known: Vec<(&'l Cell, &'l Forecast)> = known.collect();
+        let front = Front::of(&known.iter().map(|(_, forecast)| *forecast).collect::<Vec<_>>());
+        Place { line: lines[0], known, front }
+    }
+}
+
+/// For each number of nodes, gradient and end the strategy that is ahead, or those that are too close to tell.
+fn map_sheet(lines: &[Line]) -> Sheet {
+    let mut problems: BTreeMap<(u64, u64), Vec<&Line>> = BTreeMap::new();
+    for line in lines {
+        problems.entry((line.comparison.index, line.nodes)).or_default().push(line);
+    }
+    let places: Vec<Place<'_>> = problems.into_values().map(Place::of).collect();
+    let name = |place: &Place<'_>, at: usize| {
+        let Cell { strategy, form, flow, shards, .. } = place.known[at].0;
+        let differ = |cells: &dyn Fn(&Cell) -> bool| place.known.iter().any(|(cell, _)| cells(cell));
+        let flow = if differ(&|cell| cell.flow != *flow) { format!(", {flow}") } else { String::new() };
+        let same = |cell: &Cell| (&cell.strategy, cell.form) == (strategy, *form) && cell.shards != *shards;
+        let shards = if differ(&same) { format!(", M = {shards}") } else { String::new() };
+        format!("{strategy}{form}{flow}{shards}")
+    };
+    let seconds = |place: &Place<'_>, at: usize| place.known[at].1.seconds;
+    let mut sheet = Sheet::new("map", "which strategy is ahead; too close where intervals overlap");
+    sheet.column("end", &places, |place| place.line.comparison.end.to_string());
+    sheet.column("model", &places, |place| place.line.comparison.model.clone());
+    sheet.column("MiB", &places, |place| {
+        let comparison = &place.line.comparison;
+        comparison.elements as f64 * comparison.dtype.size() as f64 / (1 << 20) as f64
+    });
+    sheet.column("N", &places, |place| place.line.comparison.clients);
+    sheet.column("nodes", &places, |place| place.line.nodes);
+    sheet.column("ahead", &places, |place| match &place.front {
+        None => "nothing predicted".to_owned(),
+        Some(front) if front.close.is_empty() => name(place, front.first),
+        Some(_) => "too close".to_owned(),
+    });
+    sheet.column("seconds", &places, |place| place.front.as_ref().map(|front| seconds(place, front.first)));
+    sheet.column("too close to tell", &places, |place| {
+        let front = place.front.as_ref().filter(|front| !front.close.is_empty())?;
+        let all = [front.first].iter().chain(&front.close).map(|at| name(place, *at)).collect::<Vec<_>>();
+        Some(all.join("; "))
+    });
+    sheet.column("next is slower by", &places, |place| {
+        let front = place.front.as_ref()?;
+        Some(seconds(place, front.behind?) / seconds(place, front.first))
+    });
+    sheet.column("extrapolation", &places, |place| {
+        place.known.first().is_some_and(|(_, forecast)| forecast.is_extrapolation())
+    });
+    sheet.note("next is slower by: so many times; the fastest whose interval does not overlap. Calls of the MPI library are not among them");
+    sheet
+}
+
 fn remarks(forecast: &Forecast) -> String {
     let mut remarks = Vec::new();
+    if forecast.stands_for > 1 {
+        remarks.push(format!("one rank simulated for {}", forecast.stands_for));
+    }
     if forecast.is_extrapolation() {
         remarks.push(format!("extrapolation to {:.0} times the measured nodes", forecast.times_measured));
     }

@@ -1,6 +1,6 @@
 //! A rank's part in a simulated round. It takes up duties in the order in which `engine/round.rs` and its tasks do.
 
-use super::simulate::Simulation;
+use super::simulation::Simulation;
 use super::state::{Action, Duty, Job};
 use super::work::{CoreWork, Pass};
 use crate::gradient::Range;
@@ -40,6 +40,26 @@ impl Simulation<'_> {
         if !self.trace.is_empty() {
             self.note(rank, Action::Take(self.envelope(conduit, piece, false)));
         }
+    }
+
+    /// Notes that a rank sends the next piece of a stream, and before it waits for those that must have left.
+    fn trace_send(&mut self, rank: usize, out: usize) {
+        let of = &self.actors[rank].outs[out];
+        let (conduit, piece, depth, in_turns) = (of.conduit, of.next, of.stream.depth, of.stream.in_turns);
+        if let Some(before) = piece.checked_sub(depth) {
+            self.note(rank, Action::Left(self.envelope(conduit, before, true)));
+        }
+        let sent = self.envelope(conduit, piece, true);
+        if in_turns {
+            let turns = &mut self.actors[rank].turns;
+            turns.sent.push_back(sent);
+            if turns.sent.len() as u64 > turns.most
+                && let Some(oldest) = turns.sent.pop_front()
+            {
+                self.note(rank, Action::Left(oldest));
+            }
+        }
+        self.note(rank, Action::Send(sent));
     }
 
     /// The work of a rank's core is done: its effect comes.
@@ -119,8 +139,7 @@ impl Simulation<'_> {
 
     fn has_sent(&mut self, rank: usize, out: usize) {
         if !self.trace.is_empty() {
-            let (conduit, piece) = (self.actors[rank].outs[out].conduit, self.actors[rank].outs[out].next);
-            self.note(rank, Action::Send(self.envelope(conduit, piece, true)));
+            self.trace_send(rank, out);
         }
         let actor = &mut self.actors[rank];
         actor.outs[out].next += 1;

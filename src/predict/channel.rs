@@ -7,6 +7,7 @@ use super::fabric::Fabric;
 use super::parameters::Parameters;
 use super::sharing::{Sharing, Uses};
 use super::state::Duty;
+use super::symmetry::Classes;
 use crate::plan::Layout;
 
 /// The messages of one stream: one tag from one rank to another.
@@ -41,6 +42,10 @@ impl Conduit {
     }
 }
 
+/// The name of a stream among those from one rank to another: for classes the first element of its messages, and its number
+/// among the streams that begin there; where every rank is a class of its own, its tag alone.
+pub type StreamName = (u64, usize);
+
 /// The connection from one rank to another.
 pub struct Channel {
     /// The ports, cards and links that its messages cross.
@@ -64,6 +69,8 @@ pub struct Network<'a> {
     layout: &'a Layout,
     parameters: &'a Parameters,
     fabric: &'a Fabric,
+    /// The ranks that are simulated, each for a class.
+    pub classes: Classes,
     /// Cards of each node, out and in.
     cards: Vec<[usize; 2]>,
     /// Memory of each node.
@@ -81,7 +88,7 @@ pub struct Network<'a> {
     pub channels: Vec<Channel>,
     /// The streams.
     pub conduits: Vec<Conduit>,
-    streams: HashMap<(usize, usize, u64), usize>,
+    streams: HashMap<(usize, usize, StreamName), usize>,
 }
 
 /// Bytes of memory that a message inside a node moves for each of its own: it is read and written.
@@ -93,6 +100,7 @@ impl<'a> Network<'a> {
         layout: &'a Layout,
         parameters: &'a Parameters,
         fabric: &'a Fabric,
+        classes: Classes,
         sharing: &mut Sharing,
     ) -> Network<'a> {
         let mut both = |capacity: f64| [sharing.resource(capacity), sharing.resource(capacity)];
@@ -107,6 +115,7 @@ impl<'a> Network<'a> {
             layout,
             parameters,
             fabric,
+            classes,
             cards,
             memory,
             cores,
@@ -120,16 +129,18 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// The number of the stream with a tag from one rank to another.
-    pub fn conduit(&mut self, from: usize, to: usize, tag: u64, sharing: &mut Sharing) -> usize {
-        if let Some(known) = self.streams.get(&(from, to, tag)) {
+    /// The number of the stream of this name, which has this tag, from one rank to another.
+    pub fn conduit(&mut self, (from, to): (usize, usize), tag: u64, name: StreamName, sharing: &mut Sharing) -> usize {
+        let (from, to) = self.classes.moved(from, to);
+        if let Some(known) = self.streams.get(&(from, to, name)) {
             return *known;
         }
         let channel = self.channel(from, to, sharing);
         let number = self.conduits.len();
         let (out, taker) = (None, None);
+        self.streams.insert((from, to, name), number);
+        let to = self.classes.representative(to);
         self.conduits.push(Conduit { from, out, to, taker, tag, channel, sent: 0, posted: 0, entered: 0, arrived: 0 });
-        self.streams.insert((from, to, tag), number);
         number
     }
 
@@ -165,7 +176,7 @@ impl<'a> Network<'a> {
     fn within(&mut self, from: usize, to: usize, sharing: &mut Sharing) -> Channel {
         let rate = self.parameters.within;
         let mut uses = Uses::new();
-        for (rank, direction) in [(from, 0), (to, 1)] {
+        for (rank, direction) in [(from, 0), (self.classes.representative(to), 1)] {
             let ports = self.inside.entry(rank).or_insert_with(|| [sharing.resource(rate), sharing.resource(rate)]);
             uses.push((ports[direction], 1.0));
         }
@@ -177,7 +188,9 @@ impl<'a> Network<'a> {
         let (source, target) = (self.layout.node_of(from), self.layout.node_of(to));
         let Parameters { card, port, .. } = *self.parameters;
         let mut uses = Uses::new();
-        for (rank, node, direction) in [(from, source, 0), (to, target, 1)] {
+        let to = self.classes.representative(to);
+        let here = self.layout.node_of(to);
+        for (rank, node, direction) in [(from, source, 0), (to, here, 1)] {
             uses.push((self.cards[node][direction], 1.0));
             if port < card && self.layout.ranks_on_node(node).len() > 1 {
                 let ports = self.ports.entry(rank).or_insert_with(|| [sharing.resource(port), sharing.resource(port)]);
@@ -188,7 +201,7 @@ impl<'a> Network<'a> {
         for (at, level) in self.fabric.crossed(source, target) {
             latency += level.latency_us * 1e-6;
             let nodes = level.nodes_per_rack;
-            for (node, direction) in [(source, 0), (target, 1)] {
+            for (node, direction) in [(source, 0), (here, 1)] {
                 let group = node / nodes;
                 let inside = nodes.min(self.layout.nodes() - group * nodes);
                 let rate = card * inside as f64 / level.taper;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::fabric::Fabric;
 use super::parameters::MachineModel;
-use super::simulate::{Simulated, Unpredictable, simulate};
+use super::simulate::simulate_on;
+use super::simulation::{Simulated, Unpredictable};
 use crate::plan::{End, Form, Layout, Plan, Problem, Terms};
 
 /// Beyond this many times the nodes that were measured a forecast is called an extrapolation.
@@ -39,12 +40,13 @@ impl Subject {
     /// # Errors
     /// If there is no plan, or its time cannot be foretold.
     pub fn usual(&self, machine: &MachineModel, fabric: &Fabric) -> Result<Simulated, Unpredictable> {
-        self.simulated(&machine.typical, fabric)
+        let found = self.simulated(&[&machine.typical], fabric)?;
+        found.first().copied().ok_or_else(|| Unpredictable("there is no machine".to_owned()))
     }
 
-    fn simulated(&self, parameters: &super::Parameters, fabric: &Fabric) -> Result<Simulated, Unpredictable> {
+    fn simulated(&self, machines: &[&super::Parameters], fabric: &Fabric) -> Result<Vec<Simulated>, Unpredictable> {
         let plan = self.plan.as_ref().map_err(|reason| Unpredictable(reason.clone()))?;
-        simulate(plan.as_ref(), &self.problem, &self.layout, &self.terms, (parameters, fabric))
+        simulate_on(plan.as_ref(), &self.problem, &self.layout, &self.terms, (machines, fabric))
     }
 }
 
@@ -68,6 +70,8 @@ pub struct Forecast {
     pub high: f64,
     /// Messages of all ranks.
     pub messages: u64,
+    /// The number of ranks that each simulated rank stands for.
+    pub stands_for: usize,
     /// How far such predictions have missed; None if nothing could be compared.
     pub trust: Option<Trust>,
     /// The asked number of nodes over the greatest that was measured.
@@ -97,9 +101,9 @@ pub fn forecast(
     (machine, fabric): (&MachineModel, &Fabric),
     trust: Option<Trust>,
 ) -> Result<Forecast, Unpredictable> {
-    let usual = subject.usual(machine, fabric)?;
-    let fast = subject.simulated(&machine.fast, fabric)?.seconds.min(usual.seconds);
-    let slow = subject.simulated(&machine.slow, fabric)?.seconds.max(usual.seconds);
+    let found = subject.simulated(&[&machine.typical, &machine.fast, &machine.slow], fabric)?;
+    let [usual, fast, slow] = found[..] else { return Err(Unpredictable("a machine has no time".to_owned())) };
+    let (fast, slow) = (fast.seconds.min(usual.seconds), slow.seconds.max(usual.seconds));
     let times_measured = subject.layout.nodes() as f64 / machine.nodes.max(1) as f64;
     let error = trust.map_or(0.0, |trust| trust.error) * widening(times_measured);
     Ok(Forecast {
@@ -107,6 +111,7 @@ pub fn forecast(
         low: fast * (-error).exp(),
         high: slow * error.exp(),
         messages: usual.messages,
+        stands_for: subject.layout.ranks() / usual.simulated,
         trust,
         times_measured,
     })
@@ -129,6 +134,7 @@ mod tests {
             low: 0.9,
             high: 1.1,
             messages: 1,
+            stands_for: 1,
             trust: error.map(|error| Trust { error, of_its_kind: true }),
             times_measured,
         };

@@ -9,27 +9,36 @@
 
 mod actor;
 mod channel;
+mod ends;
 pub mod fabric;
 pub mod forecast;
+pub mod front;
 pub mod held_out;
 mod neighbourhood;
 pub mod parameters;
 mod sharing;
 pub mod simulate;
+mod simulation;
 mod state;
+mod stream_names;
+mod symmetry;
 pub mod trace;
 mod work;
 
 pub use fabric::{Fabric, FabricLevel};
 pub use forecast::{Forecast, Subject, Trust, forecast};
+pub use front::Front;
 pub use held_out::{HeldOut, Observed, fit, held_out, trust};
 pub use parameters::{MachineModel, Parameters, ParametersError};
-pub use simulate::{Simulated, Unpredictable, simulate};
-pub use trace::{Trace, trace};
+pub use simulate::{simulate, simulate_on};
+pub use simulation::{Simulated, Unpredictable};
+pub use trace::{Trace, trace, trace_on};
 
 #[cfg(test)]
 mod closed_form_tests;
 #[cfg(test)]
 mod simulate_tests;
+#[cfg(test)]
+mod symmetry_tests;
 #[cfg(test)]
 mod trace_tests;

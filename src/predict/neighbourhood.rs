@@ -25,19 +25,25 @@ pub struct PlanIndex<'a> {
 }
 
 impl<'a> PlanIndex<'a> {
-    /// Reads the plan once. Memory grows with its steps.
-    pub fn new(plan: &'a dyn Plan, problem: &Problem, layout: &'a Layout) -> PlanIndex<'a> {
-        let mut own = vec![Vec::new(); layout.ranks()];
-        let mut taking: Vec<Vec<(usize, usize)>> = vec![Vec::new(); layout.ranks()];
+    /// Reads the plan once, for the first `ranks` ranks. Memory grows with the steps that concern them.
+    pub fn new(plan: &'a dyn Plan, problem: &Problem, layout: &'a Layout, ranks: usize) -> PlanIndex<'a> {
+        let mut own = vec![Vec::new(); ranks];
+        let mut taking: Vec<Vec<(usize, usize)>> = vec![Vec::new(); ranks];
         let mut parts = Vec::new();
         for part in 0..plan.parts() {
-            let steps = plan.part(part);
+            let mut steps = plan.part(part);
+            if ranks < layout.ranks() {
+                steps = concerning(steps, problem, layout, ranks);
+            }
             let number = parts.len();
             for (place, step) in steps.iter().enumerate() {
-                own[step.rank].push((number, place));
+                if let Some(own) = own.get_mut(step.rank) {
+                    own.push((number, place));
+                }
                 for input in &step.inputs {
                     let Input::Client(client) = input else { continue };
-                    let taking = &mut taking[layout.rank_of_client(*client, problem.clients())];
+                    let host = layout.rank_of_client(*client, problem.clients());
+                    let Some(taking) = taking.get_mut(host) else { continue };
                     if taking.last() != Some(&(number, place)) {
                         taking.push((number, place));
                     }
@@ -71,6 +77,27 @@ impl<'a> PlanIndex<'a> {
         let parts = wanted.into_iter().map(|(part, places)| excerpt(&self.parts[part].steps, places)).collect();
         Neighbourhood { plan: self.plan, parts }
     }
+}
+
+/// The steps of a part that concern the first `ranks` ranks.
+fn concerning(steps: Vec<Step>, problem: &Problem, layout: &Layout, ranks: usize) -> Vec<Step> {
+    let consumers = consumers(&steps);
+    let mut places = Vec::new();
+    let takes = |step: &Step| {
+        let clients = step.inputs.iter().filter_map(|input| match input {
+            Input::Client(client) => Some(layout.rank_of_client(*client, problem.clients())),
+            Input::Step(_) => None,
+        });
+        clients.into_iter().any(|host| host < ranks)
+    };
+    for (place, step) in steps.iter().enumerate() {
+        if step.rank < ranks {
+            places.extend(consumers[place].iter().chain([&place]).flat_map(|at| inputs(&steps[*at]).chain([*at])));
+        } else if takes(step) {
+            places.extend(inputs(step).chain([place]));
+        }
+    }
+    excerpt(&steps, places)
 }
 
 /// The steps that a step takes.

@@ -2,25 +2,23 @@
 //! together until a resource is used up or a flow reaches its own limit; the flows concerned keep their rate and the
 //! others grow on.
 //!
-//! Rates change only for flows that share a resource, directly or through others, with one that began or ended.
+//! When a flow begins or ends, its neighbours get new rates, and others only if they lose their bottleneck thereby.
 
 use arrayvec::ArrayVec;
+
+use super::ends::{Ends, Nanoseconds, nanoseconds};
 
 /// Greatest number of resources that a flow uses.
 const MOST_USES: usize = 12;
 /// Relative difference below which two levels are the same.
 const SAME: f64 = 1e-9;
+/// Relative difference up to which a flow still has its bottleneck; sums of rates are not exact.
+const NEAR: f64 = 1e-8;
+/// Rounds after which all connected flows are filled at once.
+const MOST_ROUNDS: usize = 6;
 
 /// The resources that a flow uses, each with the amount that a unit of the flow takes of it.
 pub type Uses = ArrayVec<(usize, f64), MOST_USES>;
-
-/// Time in nanoseconds from the start of the round.
-pub type Nanoseconds = u64;
-
-/// Nanoseconds in `seconds`, rounded.
-pub fn nanoseconds(seconds: f64) -> Nanoseconds {
-    (seconds * 1e9).round() as Nanoseconds
-}
 
 #[derive(Default)]
 struct Fluid {
@@ -28,10 +26,10 @@ struct Fluid {
     /// Greatest rate, units a second.
     most: f64,
     rate: f64,
+    /// The rate that it gets when the flows around it have theirs.
+    next: f64,
     remaining: f64,
     since: Nanoseconds,
-    /// Grows whenever the end of the flow changes.
-    version: u32,
     mark: u64,
 }
 
@@ -47,15 +45,18 @@ struct Resource {
     weight: f64,
     /// Flows that are not settled.
     open: usize,
+    /// The part of the capacity that is used, and the rate of its fastest flow.
+    used: f64,
+    top: f64,
+    /// True if flows have come or gone.
+    changed: bool,
 }
 
-/// The end of a flow, valid while the flow has this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FlowEnd {
-    /// The flow.
-    pub flow: usize,
-    /// Its version.
-    pub version: u32,
+/// Flows that get new rates together, and the resources that they use, each with its state before.
+#[derive(Default)]
+struct Filled {
+    flows: Vec<usize>,
+    resources: Vec<(usize, (f64, f64))>,
 }
 
 /// Flows that share resources.
@@ -69,6 +70,8 @@ pub struct Sharing {
     /// Flows without a resource that have begun.
     alone: Vec<usize>,
     mark: u64,
+    ends: Ends,
+    numbers: u64,
 }
 
 impl Sharing {
@@ -85,10 +88,9 @@ impl Sharing {
             self.flows.push(Fluid::default());
             self.flows.len() - 1
         });
-        let version = self.flows[flow].version + 1;
         // A rate of −1 differs from every rate, so the first one counts as a change.
         self.flows[flow] =
-            Fluid { uses: uses.clone(), most, rate: -1.0, remaining: amount, since: now, version, ..Fluid::default() };
+            Fluid { uses: uses.clone(), most, rate: -1.0, remaining: amount, since: now, ..Fluid::default() };
         for (resource, _) in uses {
             self.resources[*resource].flows.push(flow);
             self.changed.push(*resource);
@@ -99,18 +101,37 @@ impl Sharing {
         flow
     }
 
-    /// Lets a flow that has ended go on with `amount` further units at its rate. Returns the new end.
-    pub fn go_on(&mut self, flow: usize, amount: f64, now: Nanoseconds) -> (Nanoseconds, FlowEnd) {
+    /// A number greater than those before, which puts things that happen at the same moment in an order.
+    pub fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// The moment at which the next flow ends, with its number.
+    pub fn next_end(&self) -> Option<(Nanoseconds, u64)> {
+        self.ends.first().map(|(moment, _)| moment)
+    }
+
+    /// Takes the flow that ends next. It keeps its rate until it is stopped or goes on.
+    pub fn take_end(&mut self) -> Option<usize> {
+        let (_, flow) = self.ends.first()?;
+        self.ends.remove(flow);
+        Some(flow)
+    }
+
+    /// Lets a flow that has ended go on with `amount` further units at its rate.
+    pub fn go_on(&mut self, flow: usize, amount: f64, now: Nanoseconds) {
         let fluid = &mut self.flows[flow];
         (fluid.remaining, fluid.since) = (amount, now);
-        fluid.version += 1;
-        (fluid.end(now), FlowEnd { flow, version: fluid.version })
+        let end = fluid.end(now);
+        let number = self.number();
+        self.ends.set(flow, (end, number));
     }
 
     /// Ends a flow.
     pub fn stop(&mut self, flow: usize) {
         let uses = std::mem::take(&mut self.flows[flow].uses);
-        self.flows[flow].version += 1;
+        self.ends.remove(flow);
         for (resource, _) in uses {
             let flows = &mut self.resources[resource].flows;
             if let Some(place) = flows.iter().position(|other| *other == flow) {
@@ -121,71 +142,153 @@ impl Sharing {
         self.unused.push(flow);
     }
 
-    /// True if `end` is the end of its flow still.
-    pub fn is_valid(&self, end: FlowEnd) -> bool {
-        self.flows[end.flow].version == end.version
-    }
-
-    /// Gives every flow its rate, and reports the new ends of those whose rate has changed.
-    pub fn settle(&mut self, now: Nanoseconds, mut ends: impl FnMut(Nanoseconds, FlowEnd)) {
+    /// Gives every flow its rate.
+    pub fn settle(&mut self, now: Nanoseconds) {
         for flow in std::mem::take(&mut self.alone) {
             let most = self.flows[flow].most;
-            self.set_rate(flow, most, now, &mut ends);
+            self.set_rate(flow, most, now);
         }
-        self.mark += 1;
-        for first in std::mem::take(&mut self.changed) {
-            if self.resources[first].mark != self.mark {
-                let (resources, flows) = self.connected(first);
-                self.fill(&resources, flows, now, &mut ends);
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.iter().for_each(|resource| self.resources[*resource].changed = true);
+        for first in changed.drain(..) {
+            if !std::mem::take(&mut self.resources[first].changed) {
+                continue;
             }
+            match self.resources[first].flows[..] {
+                [] => self.resources[first].note(0.0, 0.0),
+                [flow] if self.is_alone(flow) => self.fill_alone(flow, now),
+                _ => self.fill_around(first, now),
+            }
+        }
+        self.changed = changed;
+    }
+
+    /// True if a flow shares no resource.
+    fn is_alone(&self, flow: usize) -> bool {
+        self.flows[flow].uses.iter().all(|(resource, _)| self.resources[*resource].flows.len() == 1)
+    }
+
+    /// Gives a flow that shares nothing its rate.
+    fn fill_alone(&mut self, flow: usize, now: Nanoseconds) {
+        let Fluid { uses, most, .. } = &self.flows[flow];
+        let limits = uses.iter().map(|(resource, weight)| self.resources[*resource].capacity / weight);
+        let rate = limits.fold(*most, f64::min);
+        for (resource, weight) in uses {
+            self.resources[*resource].changed = false;
+            self.resources[*resource].note(rate * weight, rate);
+        }
+        self.set_rate(flow, rate, now);
+    }
+
+    /// Gives the flows of a resource that has changed new rates, and then as many others as must have new ones too. Rates are
+    /// max-min fair, and only then, if every flow has a bottleneck: a resource that is used up, of whose flows none is faster
+    /// (Bertsekas and Gallager). So whoever has one still keeps its rate.
+    fn fill_around(&mut self, first: usize, now: Nanoseconds) {
+        self.mark += 1;
+        let mut filled = Filled::default();
+        self.take_in(first, &mut filled);
+        for round in 0.. {
+            if round == MOST_ROUNDS {
+                (0..).map_while(|at| self.take_all_near(at, &mut filled)).for_each(drop);
+            }
+            self.fill(&mut filled);
+            let more = self.without_bottleneck(&filled);
+            if more.is_empty() {
+                break;
+            }
+            more.into_iter().for_each(|flow| self.take(flow, &mut filled));
+        }
+        for &flow in &filled.flows {
+            self.set_rate(flow, self.flows[flow].next, now);
         }
     }
 
-    /// The resources and flows that are connected with `first`.
-    fn connected(&mut self, first: usize) -> (Vec<usize>, Vec<usize>) {
-        let (mut resources, mut flows) = (vec![first], Vec::new());
-        self.resources[first].mark = self.mark;
-        let mut at = 0;
-        while at < resources.len() {
-            let known = flows.len();
-            for &flow in &self.resources[resources[at]].flows {
-                if self.flows[flow].mark != self.mark {
-                    self.flows[flow].mark = self.mark;
-                    flows.push(flow);
-                }
-            }
-            for &flow in &flows[known..] {
-                for &(other, _) in &self.flows[flow].uses {
-                    if self.resources[other].mark != self.mark {
-                        self.resources[other].mark = self.mark;
-                        resources.push(other);
+    /// Takes in the flows of a resource, and of those resources of theirs that have changed.
+    fn take_in(&mut self, resource: usize, filled: &mut Filled) {
+        let mut open = vec![resource];
+        while let Some(resource) = open.pop() {
+            for at in 0..self.resources[resource].flows.len() {
+                let known = filled.resources.len();
+                self.take(self.resources[resource].flows[at], filled);
+                for &(other, _) in &filled.resources[known..] {
+                    if std::mem::take(&mut self.resources[other].changed) {
+                        open.push(other);
                     }
                 }
             }
-            at += 1;
         }
-        (resources, flows)
     }
 
-    /// Fills the resources of one connected part.
-    fn fill(
-        &mut self,
-        resources: &[usize],
-        mut flows: Vec<usize>,
-        now: Nanoseconds,
-        ends: &mut impl FnMut(Nanoseconds, FlowEnd),
-    ) {
-        for &resource in resources {
-            let of = &mut self.resources[resource];
-            (of.left, of.weight, of.open) = (of.capacity, 0.0, of.flows.len());
+    /// Takes in the flows of the resource at this place, if there is one.
+    fn take_all_near(&mut self, at: usize, filled: &mut Filled) -> Option<()> {
+        let (resource, _) = *filled.resources.get(at)?;
+        (0..self.resources[resource].flows.len()).for_each(|at| self.take(self.resources[resource].flows[at], filled));
+        Some(())
+    }
+
+    fn take(&mut self, flow: usize, filled: &mut Filled) {
+        let fluid = &mut self.flows[flow];
+        if std::mem::replace(&mut fluid.mark, self.mark) == self.mark {
+            return;
         }
-        for &flow in &flows {
+        filled.flows.push(flow);
+        for (resource, _) in &fluid.uses {
+            let of = &mut self.resources[*resource];
+            if std::mem::replace(&mut of.mark, self.mark) != self.mark {
+                filled.resources.push((*resource, (of.used, of.top)));
+            }
+        }
+    }
+
+    /// The flows that have no bottleneck beside the new rates of those that were filled, or keep one of these from having one.
+    fn without_bottleneck(&self, filled: &Filled) -> Vec<usize> {
+        let is_other = |flow: &&usize| self.flows[**flow].mark != self.mark;
+        let mut more = Vec::new();
+        for &(resource, before) in &filled.resources {
+            let of = &self.resources[resource];
+            if !of.is_as(before) {
+                let others = of.flows.iter().filter(is_other);
+                more.extend(others.filter(|flow| !self.has_bottleneck(&self.flows[**flow], self.flows[**flow].rate)));
+            }
+        }
+        for &flow in &filled.flows {
+            let fluid = &self.flows[flow];
+            if !self.has_bottleneck(fluid, fluid.next) {
+                let beside = fluid.uses.iter().flat_map(|(resource, _)| &self.resources[*resource].flows);
+                more.extend(beside.filter(is_other).filter(|other| self.flows[**other].rate > fluid.next));
+            }
+        }
+        more
+    }
+
+    fn has_bottleneck(&self, fluid: &Fluid, rate: f64) -> bool {
+        let rate = rate * (1.0 + NEAR);
+        rate >= fluid.most || fluid.uses.iter().any(|(resource, _)| self.resources[*resource].holds_back(rate))
+    }
+
+    /// Shares what other flows leave of the resources.
+    fn fill(&mut self, filled: &mut Filled) {
+        for &(resource, _) in &filled.resources {
+            let of = &self.resources[resource];
+            let others = of.flows.iter().map(|flow| &self.flows[*flow]).filter(|fluid| fluid.mark != self.mark);
+            let (mut used, mut top, mut count) = (0.0, 0.0f64, 0);
+            for fluid in others {
+                used += fluid.rate.max(0.0) * fluid.weight_on(resource);
+                top = top.max(fluid.rate);
+                count += 1;
+            }
+            let of = &mut self.resources[resource];
+            (of.left, of.weight, of.open) = ((of.capacity - used).max(0.0), 0.0, of.flows.len() - count);
+            of.note(used, top);
+        }
+        for &flow in &filled.flows {
             for (resource, weight) in &self.flows[flow].uses {
                 self.resources[*resource].weight += weight;
             }
         }
+        let mut flows = filled.flows.clone();
         while !flows.is_empty() {
-            let shares = resources.iter().map(|resource| self.resources[*resource].share());
+            let shares = filled.resources.iter().map(|(resource, _)| self.resources[*resource].share());
             let limits = flows.iter().map(|flow| self.flows[*flow].most);
             let level = shares.chain(limits).fold(f64::INFINITY, f64::min);
             let near = level * (1.0 + SAME);
@@ -195,20 +298,22 @@ impl Sharing {
             };
             let (settled, others): (Vec<usize>, Vec<usize>) = flows.iter().copied().partition(is_settled);
             for flow in settled {
-                let rate = level.min(self.flows[flow].most);
-                for (resource, weight) in self.flows[flow].uses.clone() {
-                    let of = &mut self.resources[resource];
-                    of.left = (of.left - rate * weight).max(0.0);
+                let fluid = &mut self.flows[flow];
+                fluid.next = level.min(fluid.most);
+                for (resource, weight) in &fluid.uses {
+                    let of = &mut self.resources[*resource];
+                    let taken = fluid.next * weight;
+                    of.left = (of.left - taken).max(0.0);
                     of.weight -= weight;
                     of.open -= 1;
+                    of.note(of.used + taken, of.top.max(fluid.next));
                 }
-                self.set_rate(flow, rate, now, ends);
             }
             flows = others;
         }
     }
 
-    fn set_rate(&mut self, flow: usize, rate: f64, now: Nanoseconds, ends: &mut impl FnMut(Nanoseconds, FlowEnd)) {
+    fn set_rate(&mut self, flow: usize, rate: f64, now: Nanoseconds) {
         let fluid = &mut self.flows[flow];
         if fluid.rate > 0.0 && (fluid.rate - rate).abs() <= rate * SAME {
             return;
@@ -218,18 +323,38 @@ impl Sharing {
             fluid.remaining = (fluid.remaining - fluid.rate * passed).max(0.0);
         }
         (fluid.rate, fluid.since) = (rate, now);
-        fluid.version += 1;
-        ends(fluid.end(now), FlowEnd { flow, version: fluid.version });
+        let end = fluid.end(now);
+        let number = self.number();
+        self.ends.set(flow, (end, number));
     }
 }
 
 impl Fluid {
+    /// The amount of a resource that a unit of the flow takes.
+    fn weight_on(&self, resource: usize) -> f64 {
+        self.uses.iter().filter(|(used, _)| *used == resource).map(|(_, weight)| weight).sum()
+    }
+
     fn end(&self, now: Nanoseconds) -> Nanoseconds {
         now + nanoseconds(self.remaining / self.rate)
     }
 }
 
 impl Resource {
+    fn note(&mut self, used: f64, top: f64) {
+        (self.used, self.top) = (used, top);
+    }
+
+    /// True if it is used as before.
+    fn is_as(&self, (used, top): (f64, f64)) -> bool {
+        (self.used - used).abs() <= SAME * self.capacity && (self.top - top).abs() <= SAME * top
+    }
+
+    /// True if it is the bottleneck of a flow with this rate.
+    fn holds_back(&self, rate: f64) -> bool {
+        self.used >= self.capacity * (1.0 - NEAR) && rate >= self.top
+    }
+
     /// The rate up to which the flows that are not settled can grow together.
     fn share(&self) -> f64 {
         // The number tells whether a flow is left, as rounding leaves a trace of weight.
@@ -249,7 +374,7 @@ mod tests {
         }
         let begun: Vec<usize> =
             flows.iter().map(|(uses, most)| sharing.start(&uses.iter().copied().collect(), *most, 1.0, 0)).collect();
-        sharing.settle(0, |_, _| ());
+        sharing.settle(0);
         begun.iter().map(|flow| sharing.flows[*flow].rate).collect()
     }
 
@@ -274,6 +399,43 @@ mod tests {
         near(&rates(&[3.0], &flows), &[1.0, 1.0]);
     }
 
+    /// After every change the rates must be those of all flows filled at once, which the two tests around this one know by
+    /// hand.
+    #[test]
+    fn rates_around_a_change_are_those_of_all_filled_anew() {
+        use rand::{RngExt, SeedableRng};
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        for nodes in [3usize, 6, 12] {
+            let capacities: Vec<f64> = (0..2 * nodes + 2).map(|_| random.random_range(1..4) as f64).collect();
+            let mut sharing = Sharing::default();
+            for capacity in &capacities {
+                sharing.resource(*capacity);
+            }
+            let mut flows: Vec<(usize, Uses, f64)> = Vec::new();
+            for change in 0..400 {
+                if flows.len() > 1 && random.random_range(0..5) < 2 {
+                    sharing.stop(flows.swap_remove(random.random_range(0..flows.len())).0);
+                } else {
+                    let ends = [random.random_range(0..nodes), nodes + random.random_range(0..nodes)];
+                    let mut uses: Uses = ends.into_iter().map(|end| (end, 1.0)).collect();
+                    if random.random_range(0..4) == 0 {
+                        uses.push((2 * nodes + random.random_range(0..2), 0.5));
+                    }
+                    let most = if random.random_range(0..4) == 0 { 0.3 } else { f64::INFINITY };
+                    flows.push((sharing.start(&uses, most, 1.0, 0), uses, most));
+                }
+                if change % 3 == 0 {
+                    continue;
+                }
+                sharing.settle(0);
+                let anew: Vec<(&[(usize, f64)], f64)> =
+                    flows.iter().map(|(_, uses, most)| (&uses[..], *most)).collect();
+                let found: Vec<f64> = flows.iter().map(|(flow, ..)| sharing.flows[*flow].rate).collect();
+                near(&found, &rates(&capacities, &anew));
+            }
+        }
+    }
+
     #[test]
     fn a_flow_speeds_up_when_another_ends() {
         let mut sharing = Sharing::default();
@@ -281,16 +443,14 @@ mod tests {
         let uses: Uses = [(link, 1.0)].into_iter().collect();
         let first = sharing.start(&uses, f64::INFINITY, 10.0, 0);
         let second = sharing.start(&uses, f64::INFINITY, 5.0, 0);
-        let mut ends = Vec::new();
-        sharing.settle(0, |at, end| ends.push((at, end)));
-        let of = |ends: &[(Nanoseconds, FlowEnd)], flow| ends.iter().rev().find(|(_, end)| end.flow == flow).copied();
-        let (at, end) = of(&ends, second).expect("it ends");
-        assert!(at == 1_000_000_000 && sharing.is_valid(end));
+        sharing.settle(0);
+        assert_eq!(sharing.next_end().map(|(at, _)| at), Some(1_000_000_000));
+        assert_eq!(sharing.take_end(), Some(second));
         sharing.stop(second);
-        sharing.settle(at, |at, end| ends.push((at, end)));
+        sharing.settle(1_000_000_000);
         // 5 of 10 units are left, at 10 units a second.
-        let (at, end) = of(&ends, first).expect("it ends");
-        assert!(at == 1_500_000_000 && sharing.is_valid(end), "{at}");
-        assert!(!sharing.is_valid(of(&ends[..2], first).expect("the earlier end").1));
+        assert_eq!(sharing.next_end().map(|(at, _)| at), Some(1_500_000_000));
+        assert_eq!(sharing.take_end(), Some(first));
+        assert_eq!(sharing.take_end(), None);
     }
 }

@@ -1,86 +1,23 @@
-//! One round, carried out by the lowerings of all ranks in simulated time.
-//!
-//! Ranks do what the engine does, in its order, with its slots, pieces and turns (`engine/round.rs`). A rank's core does
-//! one thing at a time; messages travel meanwhile.
+//! The simulation of a round: of all ranks, or of one for all that do alike.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BTreeSet;
 
-use super::channel::Network;
 use super::fabric::Fabric;
 use super::neighbourhood::PlanIndex;
 use super::parameters::Parameters;
-use super::sharing::{FlowEnd, Nanoseconds, Sharing, Uses, nanoseconds};
-use super::state::{Action, Actor, Duty, EntryState, Envelope, InState, Job, OutState, SumState, Turns};
-use super::work::{CoreWork, WorkModel};
-use crate::plan::lowering::{Feed, Origin, Outgoing, TaskRef};
-use crate::plan::{Caches, Layout, Lowering, Order, Plan, Problem, Ready, Residency, Terms, lower};
+use super::simulation::{Simulated, Simulation, Unpredictable, assembled};
+use super::symmetry::Classes;
+use super::work::WorkModel;
+use crate::plan::{Caches, Layout, Lowering, Plan, Problem, Ready, Residency, Terms, lower};
 
 /// Greatest number of parts × ranks of a plan that is simulated: beyond it the steps alone take gigabytes.
 const MOST_STEPS: u64 = 4 << 20;
-/// Greatest number of messages that are simulated.
-const MOST_MESSAGES: u64 = 50_000_000;
-
-/// A round that was simulated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Simulated {
-    /// Time from the common start to the end of the last rank, seconds.
-    pub seconds: f64,
-    /// Messages of all ranks.
-    pub messages: u64,
-}
-
-/// Why a round has no prediction.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unpredictable(pub String);
-
-/// Something that happens at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
-    /// A flow ends, if it still has this version.
-    Flow(FlowEnd),
-    /// A message of a stream arrives.
-    Arrival(usize),
-    /// A message of a stream enters its connection.
-    Entry(usize),
-    /// The work of a rank's core is done.
-    Work(usize),
-}
-
-/// The load of a flow.
-#[derive(Clone, Copy)]
-enum Carrying {
-    /// The first message of a connection.
-    Channel(usize),
-    /// The work of a rank's core.
-    Work(usize),
-}
-
-/// A round under way.
-pub(super) struct Simulation<'a> {
-    pub layout: &'a Layout,
-    pub order: Order,
-    /// Bytes of an element of a gradient and of a sum.
-    pub widths: [u64; 2],
-    pub model: WorkModel,
-    pub actors: Vec<Actor>,
-    pub network: Network<'a>,
-    one_rank: f64,
-    sharing: Sharing,
-    carrying: Vec<Carrying>,
-    now: Nanoseconds,
-    events: BinaryHeap<Reverse<(Nanoseconds, u64, Event)>>,
-    scheduled: u64,
-    awake: VecDeque<usize>,
-    /// Connections that may have nothing to carry.
-    idle: Vec<usize>,
-    messages: u64,
-    /// The actions of each rank, in order; empty if no trace is asked for.
-    pub trace: Vec<Vec<Action>>,
-    /// One more than the greatest tag.
-    tags: u64,
-}
+/// Number of parts × ranks from which on one rank is simulated for all that do the same.
+const BY_CLASSES: u64 = 1 << 18;
+/// The same where a rank has more than [`MANY_PEERS`], as each message that ends then changes the rates of very many.
+pub const MAYBE_BY_CLASSES: u64 = 1 << 12;
+/// Peers that a rank sends to.
+const MANY_PEERS: usize = 32;
 
 /// Simulates one round of a plan, which must be sound.
 ///
@@ -91,9 +28,52 @@ pub fn simulate(
     problem: &Problem,
     layout: &Layout,
     terms: &Terms,
-    machine: (&Parameters, &Fabric),
+    (parameters, fabric): (&Parameters, &Fabric),
 ) -> Result<Simulated, Unpredictable> {
-    simulation(plan, problem, layout, terms, machine)?.run()
+    let found = simulate_on(plan, problem, layout, terms, (&[parameters], fabric))?;
+    found.first().copied().ok_or_else(|| Unpredictable("there is no machine".to_owned()))
+}
+
+/// Simulates one round of a plan, which must be sound, on several machines with the same fabric at once.
+///
+/// # Errors
+/// As for [`simulate()`].
+pub fn simulate_on(
+    plan: &dyn Plan,
+    problem: &Problem,
+    layout: &Layout,
+    terms: &Terms,
+    (machines, fabric): (&[&Parameters], &Fabric),
+) -> Result<Vec<Simulated>, Unpredictable> {
+    refuse(plan, terms)?;
+    let steps = plan.parts().saturating_mul(layout.ranks() as u64);
+    let classes = if steps >= MAYBE_BY_CLASSES { Classes::of(plan, problem, layout, fabric) } else { None };
+    let alike = classes.map(|classes| (classes, lowered(plan, problem, layout, terms, classes)));
+    let is_enough = |(classes, lowerings): &(Classes, Vec<Lowering>)| {
+        let peers = |lowering: &Lowering| lowering.outgoing.iter().map(|stream| stream.to).collect::<BTreeSet<usize>>();
+        let most = || lowerings.iter().map(|lowering| peers(lowering).len()).max().unwrap_or(0);
+        classes.period < layout.ranks() && (steps >= BY_CLASSES || most() > MANY_PEERS)
+    };
+    let (classes, lowerings) = match alike.filter(is_enough) {
+        Some(alike) => alike,
+        None if steps > MOST_STEPS => {
+            let said = "it has too many steps: parts times ranks may be at most 4,194,304, unless ranks do alike";
+            return Err(Unpredictable(said.to_owned()));
+        }
+        None => {
+            let all = Classes::all(layout.ranks());
+            (all, lowered(plan, problem, layout, terms, all))
+        }
+    };
+    let run = |parameters| {
+        let model = WorkModel::new(parameters, problem, layout, terms);
+        let rounds = plan.in_rounds();
+        assembled(lowerings.clone(), layout, (terms, rounds, model), (parameters, fabric), classes)?.run()
+    };
+    std::thread::scope(|scope| {
+        let begun: Vec<_> = machines.iter().map(|machine| scope.spawn(move || run(machine))).collect();
+        begun.into_iter().map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 /// A round that has not begun.
@@ -103,40 +83,25 @@ pub(super) fn simulation<'a>(
     layout: &'a Layout,
     terms: &Terms,
     (parameters, fabric): (&'a Parameters, &'a Fabric),
+    classes: Classes,
 ) -> Result<Simulation<'a>, Unpredictable> {
-    refuse(plan, layout, terms)?;
-    let mut sharing = Sharing::default();
-    let network = Network::new(layout, parameters, fabric, &mut sharing);
-    let mut simulation = Simulation {
-        layout,
-        order: terms.order,
-        widths: [terms.dtype.size() as u64, terms.dtype.accumulator_size() as u64],
-        model: WorkModel::new(parameters, problem, layout, terms),
-        actors: Vec::with_capacity(layout.ranks()),
-        network,
-        one_rank: parameters.one_rank,
-        sharing,
-        carrying: Vec::new(),
-        now: 0,
-        events: BinaryHeap::new(),
-        scheduled: 0,
-        awake: VecDeque::new(),
-        idle: Vec::new(),
-        messages: 0,
-        trace: Vec::new(),
-        tags: 1,
-    };
-    let index = PlanIndex::new(plan, problem, layout);
-    for rank in 0..layout.ranks() {
-        let lowering = lower(&index.of(rank), problem, layout, terms, rank);
-        simulation.add_actor(rank, lowering, plan.in_rounds());
-    }
-    drop(index);
-    simulation.connect()?;
-    Ok(simulation)
+    refuse(plan, terms)?;
+    let lowerings = lowered(plan, problem, layout, terms, classes);
+    let model = WorkModel::new(parameters, problem, layout, terms);
+    assembled(lowerings, layout, (terms, plan.in_rounds(), model), (parameters, fabric), classes)
 }
 
-fn refuse(plan: &dyn Plan, layout: &Layout, terms: &Terms) -> Result<(), Unpredictable> {
+/// The shares of the representatives.
+fn lowered(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms, classes: Classes) -> Vec<Lowering> {
+    // One or two of many ranks are had without an index, which holds all inputs of every step that concerns them.
+    if classes.period <= 2 && !classes.is_all() {
+        return (0..classes.period).map(|rank| lower(plan, problem, layout, terms, rank)).collect();
+    }
+    let index = PlanIndex::new(plan, problem, layout, classes.period);
+    (0..classes.period).map(|rank| lower(&index.of(rank), problem, layout, terms, rank)).collect()
+}
+
+fn refuse(plan: &dyn Plan, terms: &Terms) -> Result<(), Unpredictable> {
     let reason = if !plan.calls().is_empty() {
         "the MPI library carries it out, and the plan of its algorithm is not known"
     } else if terms.residency == Residency::Streamed {
@@ -145,308 +110,8 @@ fn refuse(plan: &dyn Plan, layout: &Layout, terms: &Terms) -> Result<(), Unpredi
         "the time in which ranks learn that gradients are there is not modelled"
     } else if terms.caches == Caches::Cold {
         "the first touch of memory is not modelled"
-    } else if plan.parts().saturating_mul(layout.ranks() as u64) > MOST_STEPS {
-        "it has too many steps: parts times ranks may be at most 4,194,304"
     } else {
         return Ok(());
     };
     Err(Unpredictable(reason.to_owned()))
-}
-
-impl<'a> Simulation<'a> {
-    fn add_actor(&mut self, rank: usize, lowering: Lowering, in_rounds: bool) {
-        let Lowering { sums, incoming, outgoing, tasks, .. } = lowering;
-        let (network, sharing) = (&mut self.network, &mut self.sharing);
-        let mut actor = Actor { node: self.layout.node_of(rank), in_rounds, ..Actor::default() };
-        actor.entries.resize_with(tasks, EntryState::default);
-        for (number, stream) in outgoing.into_iter().enumerate() {
-            let conduit = network.conduit(rank, stream.to, stream.tag, sharing);
-            self.tags = self.tags.max(stream.tag + 1);
-            network.conduits[conduit].out = Some((number, stream.pieces));
-            self.messages += stream.pieces;
-            actor.outs.push(OutState::new(stream, conduit));
-        }
-        for (number, task) in sums.into_iter().enumerate() {
-            actor.entries[task.number].sum = Some(number);
-            for feed in &task.feeds {
-                let Feed::Received { rank: from, tag, .. } = feed else { continue };
-                let conduit = network.conduit(*from, rank, *tag, sharing);
-                network.conduits[conduit].taker = Some((Duty::Sum(number), task.pieces));
-            }
-            let mut way = |from, tag| network.conduit(from, rank, tag, sharing);
-            actor.sums.push(SumState::new(task, &mut way));
-        }
-        for (number, stream) in incoming.into_iter().enumerate() {
-            let conduit = network.conduit(stream.from, rank, stream.tag, sharing);
-            network.conduits[conduit].taker = Some((Duty::In(number), stream.pieces));
-            actor.ins.push(InState::new(stream, conduit));
-        }
-        let in_turns: Vec<usize> = (0..actor.outs.len()).filter(|out| actor.outs[*out].stream.in_turns).collect();
-        let piece = |stream: &Outgoing| stream.piece * self.widths[1];
-        let largest = in_turns.iter().map(|out| piece(&actor.outs[*out].stream)).max().unwrap_or(0);
-        actor.turns = Turns::new(in_turns, largest);
-        self.actors.push(actor);
-    }
-
-    /// Tells every task who reads it, and checks that what is sent is received.
-    fn connect(&mut self) -> Result<(), Unpredictable> {
-        if let Some(fault) = self.network.mismatch() {
-            return Err(Unpredictable(format!("the plan is unsound: {fault}")));
-        }
-        if self.messages > MOST_MESSAGES {
-            let count = self.messages;
-            return Err(Unpredictable(format!(
-                "{count} messages; at most {MOST_MESSAGES} are simulated: larger chunks"
-            )));
-        }
-        let mut reads: Vec<(TaskRef, usize, Duty)> = Vec::new();
-        for (rank, actor) in self.actors.iter().enumerate() {
-            for (number, out) in actor.outs.iter().enumerate() {
-                let sources = out.stream.segments.iter().filter_map(|segment| match segment.origin {
-                    Origin::Task { task, .. } => Some(task),
-                    Origin::Gradient { .. } => None,
-                });
-                reads.extend(sources.map(|task| (task, rank, actor.out_duty(number))));
-            }
-            for (number, sum) in actor.sums.iter().enumerate() {
-                let sources = sum.task.feeds.iter().filter_map(|feed| match feed {
-                    Feed::Growing { task, .. } => Some(*task),
-                    _ => None,
-                });
-                reads.extend(sources.map(|task| (task, rank, Duty::Sum(number))));
-            }
-        }
-        for (task, rank, duty) in reads {
-            self.actors[task.rank].entries[task.number].readers.push((rank, duty));
-        }
-        Ok(())
-    }
-
-    /// Carries the round out.
-    pub fn run(&mut self) -> Result<Simulated, Unpredictable> {
-        for rank in 0..self.actors.len() {
-            let actor = &mut self.actors[rank];
-            let (outs, sums, ins) = (actor.outs.len(), actor.sums.len(), actor.ins.len());
-            (0..outs).for_each(|at| actor.queue(actor.out_duty(at)));
-            (0..sums).for_each(|at| actor.queue(Duty::Sum(at)));
-            (0..ins).for_each(|at| actor.queue(Duty::In(at)));
-            self.wake(rank);
-        }
-        loop {
-            while let Some(rank) = self.awake.pop_front() {
-                self.actors[rank].awake = false;
-                self.attend(rank);
-            }
-            self.rest();
-            let (events, scheduled) = (&mut self.events, &mut self.scheduled);
-            self.sharing.settle(self.now, |at, end| {
-                *scheduled += 1;
-                events.push(Reverse((at, *scheduled, Event::Flow(end))));
-            });
-            let Some(Reverse((next, ..))) = self.events.peek().copied() else { break };
-            while let Some(Reverse((at, _, event))) = self.events.peek().copied()
-                && at == next
-            {
-                self.events.pop();
-                self.handle(at, event);
-            }
-        }
-        match self.actors.iter().position(|actor| !actor.is_done()) {
-            Some(rank) => Err(Unpredictable(format!("the plan comes to a standstill: rank {rank} waits for ever"))),
-            None => Ok(Simulated { seconds: self.now as f64 * 1e-9, messages: self.messages }),
-        }
-    }
-
-    /// Lets connections rest that have nothing to carry.
-    fn rest(&mut self) {
-        for number in std::mem::take(&mut self.idle) {
-            let channel = &mut self.network.channels[number];
-            channel.idle = false;
-            if channel.messages.is_empty()
-                && let Some(flow) = channel.flow.take()
-            {
-                self.sharing.stop(flow);
-            }
-        }
-    }
-
-    /// Notes what a rank does, if somebody asks for a trace.
-    pub fn note(&mut self, rank: usize, action: Action) {
-        if let Some(actions) = self.trace.get_mut(rank) {
-            actions.push(action);
-        }
-    }
-
-    /// A message of a stream, as its receiver sees it, or its sender.
-    pub fn envelope(&self, conduit: usize, piece: u64, of_sender: bool) -> Envelope {
-        let conduit = &self.network.conduits[conduit];
-        let sent = conduit.out.map(|(out, _)| &self.actors[conduit.from].outs[out].strip);
-        let bytes = sent.map_or(0, |strip| strip.bytes(piece, self.widths));
-        let peer = if of_sender { conduit.to } else { conduit.from };
-        Envelope { peer, tag: conduit.tag + piece * self.tags, bytes }
-    }
-
-    fn schedule(&mut self, at: Nanoseconds, event: Event) {
-        self.scheduled += 1;
-        self.events.push(Reverse((at, self.scheduled, event)));
-    }
-
-    /// Has a rank look after its duties.
-    fn wake(&mut self, rank: usize) {
-        if !std::mem::replace(&mut self.actors[rank].awake, true) {
-            self.awake.push_back(rank);
-        }
-    }
-
-    /// Gives a rank a duty.
-    pub fn call(&mut self, rank: usize, duty: Duty) {
-        self.actors[rank].queue(duty);
-        self.wake(rank);
-    }
-
-    fn handle(&mut self, at: Nanoseconds, event: Event) {
-        if let Event::Flow(end) = event
-            && !self.sharing.is_valid(end)
-        {
-            return;
-        }
-        self.now = at;
-        match event {
-            Event::Flow(end) => match self.carrying[end.flow] {
-                Carrying::Channel(channel) => self.departed(channel, end.flow),
-                Carrying::Work(rank) => {
-                    self.sharing.stop(end.flow);
-                    self.finish(rank);
-                    self.wake(rank);
-                }
-            },
-            Event::Arrival(conduit) => {
-                let conduit = &mut self.network.conduits[conduit];
-                conduit.arrived += 1;
-                if let (to, Some((duty, _))) = (conduit.to, conduit.taker) {
-                    self.call(to, duty);
-                }
-            }
-            Event::Entry(conduit) => self.enter(conduit),
-            Event::Work(rank) => {
-                self.finish(rank);
-                self.wake(rank);
-            }
-        }
-    }
-
-    /// The first message of a connection has left.
-    fn departed(&mut self, number: usize, flow: usize) {
-        let channel = &mut self.network.channels[number];
-        let Some((conduit, _)) = channel.messages.pop_front() else { return };
-        let arrival = self.now + nanoseconds(channel.latency);
-        match channel.messages.front() {
-            Some((_, bytes)) => {
-                let (at, end) = self.sharing.go_on(flow, *bytes, self.now);
-                self.schedule(at, Event::Flow(end));
-            }
-            None if !channel.idle => {
-                channel.idle = true;
-                self.idle.push(number);
-            }
-            None => {}
-        }
-        self.schedule(arrival, Event::Arrival(conduit));
-        let (from, out) = (self.network.conduits[conduit].from, self.network.conduits[conduit].out);
-        if let Some((out, _)) = out {
-            self.has_left(from, out);
-        }
-    }
-
-    /// A message enters its connection.
-    fn enter(&mut self, number: usize) {
-        let conduit = &mut self.network.conduits[number];
-        let Some((out, _)) = conduit.out else { return };
-        let piece = conduit.entered;
-        conduit.entered += 1;
-        let bytes = self.actors[conduit.from].outs[out].strip.bytes(piece, self.widths) as f64;
-        let at = conduit.channel;
-        let channel = &mut self.network.channels[at];
-        channel.messages.push_back((number, bytes));
-        match channel.flow {
-            None => {
-                let flow = self.sharing.start(&channel.uses, channel.most, bytes, self.now);
-                channel.flow = Some(flow);
-                self.carry(flow, Carrying::Channel(at));
-            }
-            // The flow has ended and was kept, as another message might follow at once.
-            Some(flow) if channel.messages.len() == 1 => {
-                let (end_at, end) = self.sharing.go_on(flow, bytes, self.now);
-                self.schedule(end_at, Event::Flow(end));
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn carry(&mut self, flow: usize, carrying: Carrying) {
-        if flow == self.carrying.len() {
-            self.carrying.push(carrying);
-        } else {
-            self.carrying[flow] = carrying;
-        }
-    }
-
-    /// Sends the next message of a stream, whose pieces have at most `longest` bytes.
-    pub fn send(&mut self, number: usize, longest: u64) {
-        let conduit = &mut self.network.conduits[number];
-        conduit.sent += 1;
-        let channel = &self.network.channels[conduit.channel];
-        if longest <= channel.eager {
-            self.enter(number);
-        } else if conduit.posted >= conduit.sent {
-            self.meet(number);
-        }
-    }
-
-    /// Posts the next receive of a stream.
-    pub fn post(&mut self, number: usize) {
-        if !self.trace.is_empty() {
-            let (to, piece) = (self.network.conduits[number].to, self.network.conduits[number].posted);
-            self.note(to, Action::Post(self.envelope(number, piece, false)));
-        }
-        let conduit = &mut self.network.conduits[number];
-        conduit.posted += 1;
-        let (waits, from, out) = (conduit.sent >= conduit.posted, conduit.from, conduit.out);
-        let eager = self.network.channels[conduit.channel].eager;
-        if waits
-            && let Some((out, _)) = out
-            && self.actors[from].outs[out].strip.bytes(0, self.widths) > eager
-        {
-            self.meet(number);
-        }
-    }
-
-    /// Lets a message set out that has waited for its receive, once both sides know of each other.
-    fn meet(&mut self, number: usize) {
-        let latency = self.network.channels[self.network.conduits[number].channel].latency;
-        self.schedule(self.now + nanoseconds(2.0 * latency), Event::Entry(number));
-    }
-
-    /// Occupies a rank's core with a job.
-    pub fn begin(&mut self, rank: usize, job: Job, work: CoreWork) {
-        self.actors[rank].job = Some(job);
-        if work.seconds <= 0.0 {
-            return self.finish(rank);
-        }
-        let node = self.actors[rank].node;
-        let (cores, memory) = (self.network.cores[node], self.network.memory[node]);
-        let is_shared = self.layout.ranks_on_node(node).len() > 1;
-        if cores.is_none() && (!is_shared || work.memory <= 0.0) {
-            return self.schedule(self.now + nanoseconds(work.seconds), Event::Work(rank));
-        }
-        // A unit of the flow is the time in which a core that moves memory moves a byte.
-        let amount = work.seconds * self.one_rank;
-        let mut uses = Uses::new();
-        if work.memory > 0.0 {
-            uses.push((memory, work.memory / amount));
-        }
-        uses.extend(cores.map(|cores| (cores, 1.0 / self.one_rank)));
-        let flow = self.sharing.start(&uses, self.one_rank, amount, self.now);
-        self.carry(flow, Carrying::Work(rank));
-    }
 }

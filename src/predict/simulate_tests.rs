@@ -14,7 +14,7 @@ use crate::plan::{
     Terms, Way, lower, strategies, traffic,
 };
 
-fn machine() -> Parameters {
+pub fn machine() -> Parameters {
     Parameters {
         card: 1e9,
         port: 0.7e9,
@@ -78,7 +78,7 @@ fn without_step_numbers(mut lowering: Lowering) -> String {
 fn a_rank_finds_in_its_neighbourhood_what_it_finds_in_the_plan() {
     let mut compared = 0;
     each_plan(|name, plan, problem, layout| {
-        let index = PlanIndex::new(plan, problem, layout);
+        let index = PlanIndex::new(plan, problem, layout, layout.ranks());
         for intra_node in [IntraNode::Shared, IntraNode::Messages] {
             let terms = terms(Flow::Chunk { elements: 100 }, intra_node, Order::Client, Dtype::Bf16);
             for rank in 0..layout.ranks() {

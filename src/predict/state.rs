@@ -242,6 +242,8 @@ pub struct Turns {
     pub most: u64,
     /// True while turns are among the rank's duties.
     pub queued: bool,
+    /// If a trace is asked for: the last messages that were sent in turns.
+    pub sent: VecDeque<Envelope>,
 }
 
 impl Turns {
@@ -330,6 +332,8 @@ pub enum Action {
     Compute(u64),
     /// It sends, and does not wait.
     Send(Envelope),
+    /// It waits until what it sent has left.
+    Left(Envelope),
 }
 
 /// One message of a rank.

@@ -6,12 +6,15 @@
 //! The order is that of ranks whose cores and wires are as fast as [`nominal`] says; on another machine they might take
 //! messages in another order.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::fabric::Fabric;
 use super::parameters::Parameters;
-use super::simulate::{Unpredictable, simulation};
+use super::simulate::simulation;
+use super::simulation::Unpredictable;
 use super::state::Action;
+use super::symmetry::Classes;
 use crate::gradient::Dtype;
 use crate::plan::{Layout, Plan, Problem, Terms};
 
@@ -43,8 +46,21 @@ fn nominal(layout: &Layout) -> Parameters {
 /// # Errors
 /// If the plan or the terms are such that it cannot be simulated.
 pub fn trace(plan: &dyn Plan, problem: &Problem, layout: &Layout, terms: &Terms) -> Result<Trace, Unpredictable> {
-    let (machine, fabric) = (nominal(layout), Fabric::default());
-    let mut simulation = simulation(plan, problem, layout, terms, (&machine, &fabric))?;
+    trace_on(plan, problem, layout, terms, (&nominal(layout), &Fabric::default()))
+}
+
+/// The same in the order in which ranks act on another machine.
+///
+/// # Errors
+/// As for [`trace`].
+pub fn trace_on(
+    plan: &dyn Plan,
+    problem: &Problem,
+    layout: &Layout,
+    terms: &Terms,
+    machine: (&Parameters, &Fabric),
+) -> Result<Trace, Unpredictable> {
+    let mut simulation = simulation(plan, problem, layout, terms, machine, Classes::all(layout.ranks()))?;
     simulation.trace = vec![Vec::new(); layout.ranks()];
     simulation.run()?;
     Ok(Trace { ranks: std::mem::take(&mut simulation.trace) })
@@ -64,14 +80,15 @@ impl Trace {
         text
     }
 
-    /// The trace as `smpirun -replay` reads it, all ranks in one file. `compute` counts operations on elements.
+    /// The trace as `smpirun -replay` reads it, all ranks in one file that an index names. `compute` counts operations on
+    /// elements. A rank waits for messages that must have left before it sends another, and in the end for all.
     pub fn smpi(&self) -> String {
         /// The number of MPI_BYTE among the types of such traces.
         const BYTE: u64 = 6;
         let mut text = String::new();
         for (rank, actions) in self.ranks.iter().enumerate() {
             let _ = writeln!(text, "{rank} init");
-            let mut sent = Vec::new();
+            let mut sent = BTreeSet::new();
             for action in actions {
                 let _ = match action {
                     Action::Post(from) => {
@@ -79,14 +96,16 @@ impl Trace {
                     }
                     Action::Take(from) => writeln!(text, "{rank} wait {} {rank} {}", from.peer, from.tag),
                     Action::Compute(operations) => writeln!(text, "{rank} compute {operations}"),
+                    Action::Left(to) if !sent.remove(&(to.peer, to.tag)) => continue,
+                    Action::Left(to) => writeln!(text, "{rank} wait {rank} {} {}", to.peer, to.tag),
                     Action::Send(to) => {
-                        sent.push(to);
+                        sent.insert((to.peer, to.tag));
                         writeln!(text, "{rank} isend {} {} {} {BYTE}", to.peer, to.tag, to.bytes)
                     }
                 };
             }
-            for to in sent {
-                let _ = writeln!(text, "{rank} wait {rank} {} {}", to.peer, to.tag);
+            for (peer, tag) in sent {
+                let _ = writeln!(text, "{rank} wait {rank} {peer} {tag}");
             }
             let _ = writeln!(text, "{rank} finalize");
         }
@@ -116,6 +135,8 @@ fn goal_of_rank(text: &mut String, actions: &[Action]) {
                 last = Some(label);
                 (format!("calc {nanoseconds}"), waits)
             }
+            // GOAL has no way to wait for what leaves.
+            Action::Left(_) => continue,
             Action::Send(to) => {
                 // Copies that were taken and not added may be what is sent on.
                 let line = format!("send {}b to {} tag {}", to.bytes, to.peer, to.tag);

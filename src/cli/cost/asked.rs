@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, anyhow};
-use gradshard::cost::platform::AWS_LAMBDA_S3;
-use gradshard::cost::{Functions, Measurements, Platform};
+use gradshard::cost::platform::{AWS_LAMBDA_S3, cluster};
+use gradshard::cost::{Functions, Measurements, Nodes, Platform};
 use gradshard::experiment::names::unknown;
 use gradshard::gradient::models;
 use gradshard::plan::strategies::{self, Strategy};
@@ -19,6 +19,18 @@ pub fn platform(file: Option<&Path>) -> Result<Platform, Failure> {
         return Platform::parse(AWS_LAMBDA_S3, Path::new("configs/platforms/aws-lambda-s3.json")).map_err(input);
     };
     Platform::parse(&read(file)?, file).map_err(input)
+}
+
+/// Reads a platform of nodes from `file`. The default is a cluster of cloud nodes. Refuses a platform of functions.
+pub fn nodes(file: Option<&Path>) -> Result<Nodes, Failure> {
+    let Some(file) = file else { return cluster().map_err(input) };
+    match platform(Some(file))? {
+        Platform::Nodes(nodes) => Ok(*nodes),
+        Platform::Functions(functions) => {
+            let name = functions.name;
+            Err(input(anyhow!("--platform: {name} consists of functions, but rounds of nodes are paid by the node")))
+        }
+    }
 }
 
 /// Reads a platform of functions from `file`, as [`platform`] does. Refuses a platform of nodes.

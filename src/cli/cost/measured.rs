@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
 use clap::Args;
 use gradshard::cost::idle::ServerRound;
-use gradshard::cost::platform::{aws_lambda_s3, cluster};
-use gradshard::cost::{Asked, Case, Functions, Platform, Sheet, Usd, estimate};
+use gradshard::cost::platform::aws_lambda_s3;
+use gradshard::cost::{Asked, Case, Functions, Sheet, Usd, estimate};
 use gradshard::plan::strategies;
 use gradshard::results::row::CellRow;
 
@@ -30,18 +29,7 @@ pub struct MeasuredArgs {
 /// Makes a table with one row per cell of the result file.
 pub fn sheets(file: &Path, args: &MeasuredArgs, estimate: &EstimateArgs) -> Result<Vec<Sheet>, Failure> {
     let results = args.trust.open(file).map_err(input)?;
-    let nodes = match &estimate.platform {
-        None => cluster().map_err(input)?,
-        Some(path) => match asked::platform(Some(path))? {
-            Platform::Nodes(nodes) => *nodes,
-            Platform::Functions(functions) => {
-                let name = functions.name;
-                return Err(input(anyhow!(
-                    "--platform: {name} consists of functions, but measured rounds are paid by the node"
-                )));
-            }
-        },
-    };
+    let nodes = asked::nodes(estimate.platform.as_deref())?;
     let functions = aws_lambda_s3().map_err(input)?;
     let title = format!(
         "{}: what was measured, dollars for 1,000 rounds at {} a node-hour ({})",
