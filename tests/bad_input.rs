@@ -342,6 +342,10 @@ fn a_wrong_command_line() {
         (&["plan", "--strategy", "tree-central", "--elements", "10", "--ranks", "0"], &["--ranks", "at least 1"]),
         (&["plan", "--strategy", "tree-central", "--elements", "10", "--flow", "1MB2"], &["--flow"]),
         (&["plan", "--strategy", "tree-central", "--elements", "10", "--dedicated", "4"], &["4 of 4"]),
+        (
+            &["plan", "--strategy", "tree-kary", "--elements", "18446744073709551615", "--traffic"],
+            &["--elements", "2^62"],
+        ),
         (&["models", "resnet81"], &["resnet18"]),
         (&["show", "missing.h5"], &["missing.h5"]),
     ] {

@@ -71,8 +71,9 @@ impl Axis {
             all.filter(|tick| (low..=high).contains(tick)).collect()
         };
         let mut ticks = of(&[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0], 1);
-        for (steps, every) in [(&[1.0, 2.0, 5.0][..], 1), (&[1.0, 3.0], 1), (&[1.0], 1), (&[1.0], 2), (&[1.0], 3)] {
-            if ticks.len() > MOST_TICKS {
+        let fewer = [&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0][..], &[1.0, 2.0, 5.0], &[1.0, 3.0]].map(|steps| (steps, 1));
+        for (steps, every) in fewer.into_iter().chain([1, 2, 3].map(|every| (&[1.0][..], every))) {
+            if ticks.len() > MOST_TICKS || !are_apart(&ticks, low, high) {
                 ticks = of(steps, every);
             }
         }
@@ -88,10 +89,7 @@ impl Axis {
         let mut there = ascending(values.filter(|value| *value > 0.0 && value.is_finite()));
         let (first, last) = (*there.first()?, *there.last()?);
         let (low, high) = widened(first, last, 0.08);
-        let apart = |ticks: &[f64]| {
-            ticks.windows(2).all(|two| (two[1] / two[0]).ln() > (high / low).ln() / (MOST_TICKS as f64 + 2.0))
-        };
-        if !apart(&there) {
+        if !are_apart(&there, low, high) {
             let mut step = 1;
             let powers = |step: usize| -> Vec<f64> {
                 let all = (low.log2().ceil() as i32..=high.log2().floor() as i32).step_by(step);
@@ -143,6 +141,12 @@ fn widened(low: f64, high: f64, part: f64) -> (f64, f64) {
     (low / factor, high * factor)
 }
 
+/// True if the texts of neighbours on a logarithmic axis from `low` to `high` do not touch.
+fn are_apart(ticks: &[f64], low: f64, high: f64) -> bool {
+    let least = (high / low).ln() / (MOST_TICKS as f64 + 2.0);
+    ticks.windows(2).all(|two| (two[1] / two[0]).ln() > least)
+}
+
 fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     let rough = (high - low) / 5.0;
     let power = 10f64.powf(rough.log10().floor());
@@ -166,6 +170,8 @@ mod tests {
         assert_eq!(texts(&axis), ["0.001", "0.01", "0.1", "1"]);
         let axis = Axis::log("t", [2.0, 9.0].into_iter(), Unit::Number).unwrap();
         assert_eq!(texts(&axis), ["2", "3", "4", "5", "7", "10"]);
+        let axis = Axis::log("t", [14.0, 70.0].into_iter(), Unit::Number).unwrap();
+        assert_eq!(texts(&axis), ["15", "20", "30", "50", "70"], "40 and 50 would touch");
         let axis = Axis::log("t", [10.0, 10.5].into_iter(), Unit::Number).unwrap();
         assert!(axis.ticks.len() >= 3 && axis.ticks.len() <= 8, "{axis:?}");
         assert_eq!(texts(&Axis::linear("t", 0.0, 1.0, Unit::Number)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);

@@ -161,6 +161,13 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
             "--shards {shards}: with the clients and ranks, {inputs} inputs; at most {MOST_INPUTS}"
         )));
     }
+    // Twice the parties: a round has a way to its sums and one back, whose bytes are added up.
+    let parties = 2 * args.clients.max(args.ranks as u64) * dtype.accumulator_size() as u64;
+    if elements.checked_mul(parties).is_none_or(|bytes| i64::try_from(bytes).is_err()) {
+        return Err(input(anyhow!(
+            "--elements {elements}: the gradients of all clients and ranks are 2^62 bytes or more"
+        )));
+    }
     let form = form(args, strategy, end)?;
     let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(end).formed(form));
     let plan = strategy.plan(&problem, &layout).map_err(input)?;

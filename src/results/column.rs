@@ -32,13 +32,15 @@ pub struct Column {
 pub trait Stored: Default {
     /// The type within the file.
     type Raw: H5Type;
+    /// The type that a value from the file has in memory. Every content that a damaged file may have must be a value of it.
+    type Read: H5Type;
     /// The value as the file holds it.
     fn store(&self) -> Self::Raw;
     /// Converts a value from the file.
     ///
     /// # Errors
     /// The value in the file is not valid for this type. The error names it and the valid ones.
-    fn load(raw: &Self::Raw) -> Result<Self, String>;
+    fn load(read: &Self::Read) -> Result<Self, String>;
     /// The value in the file if the row lacks the optional part that has this column.
     fn missing() -> Self::Raw {
         Self::default().store()
@@ -51,6 +53,7 @@ macro_rules! numbers {
     ($($type:ty, $missing:expr;)+) => { $(
         impl Stored for $type {
             type Raw = $type;
+            type Read = $type;
             fn store(&self) -> $type {
                 *self
             }
@@ -68,11 +71,30 @@ macro_rules! numbers {
 }
 
 // A missing count is not 0, which would mean "no element differs".
-numbers! { u64, u64::MAX; f64, f64::NAN; bool, false; }
+numbers! { u64, u64::MAX; f64, f64::NAN; }
+
+/// A Rust `bool` of another byte than 0 or 1 is undefined behaviour, so a byte is read.
+impl Stored for bool {
+    type Raw = bool;
+    type Read = u8;
+    fn store(&self) -> bool {
+        *self
+    }
+    fn load(read: &u8) -> Result<Self, String> {
+        match read {
+            0 | 1 => Ok(*read == 1),
+            other => Err(format!("{other} is neither 0 nor 1")),
+        }
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
 
 /// None is NaN in the file. A measured NaN is read as None, too.
 impl Stored for Option<f64> {
     type Raw = f64;
+    type Read = f64;
     fn store(&self) -> f64 {
         self.unwrap_or(f64::NAN)
     }
@@ -86,6 +108,7 @@ impl Stored for Option<f64> {
 
 impl Stored for String {
     type Raw = VarLenUnicode;
+    type Read = VarLenUnicode;
     fn store(&self) -> VarLenUnicode {
         unicode(self)
     }
@@ -101,6 +124,7 @@ impl Stored for String {
 /// A JSON text.
 impl Stored for Environment {
     type Raw = VarLenUnicode;
+    type Read = VarLenUnicode;
     fn store(&self) -> VarLenUnicode {
         unicode(&self.to_string())
     }
@@ -139,6 +163,7 @@ pub trait Word: Serialize + DeserializeOwned {
 
 impl<T: Word + Default> Stored for T {
     type Raw = VarLenUnicode;
+    type Read = VarLenUnicode;
     fn store(&self) -> VarLenUnicode {
         unicode(&word(self))
     }
@@ -152,6 +177,7 @@ impl<T: Word + Default> Stored for T {
 
 impl<T: Word> Stored for Option<T> {
     type Raw = VarLenUnicode;
+    type Read = VarLenUnicode;
     fn store(&self) -> VarLenUnicode {
         unicode(&self.text())
     }
@@ -187,6 +213,11 @@ pub trait Row: Default {
     fn load(stored: &StoredTable, rows: &mut [Self]) -> Result<(), String>;
 }
 
+/// The type in memory of a column with this type in the file; see [`Stored::Read`].
+fn as_read(in_file: TypeDescriptor) -> TypeDescriptor {
+    if in_file == TypeDescriptor::Boolean { u8::type_descriptor() } else { in_file }
+}
+
 /// A table in a file.
 pub struct StoredTable {
     dataset: Dataset,
@@ -210,7 +241,7 @@ impl StoredTable {
         }
         Ok(StoredTable {
             dataset,
-            fields: compound.fields.into_iter().map(|field| (field.name, field.ty)).collect(),
+            fields: compound.fields.into_iter().map(|field| (field.name, as_read(field.ty))).collect(),
             schema_version,
         })
     }
@@ -305,6 +336,16 @@ macro_rules! table {
                 $($( $length: u64, )+)?
             }
 
+            /// A row as it is read.
+            #[repr(C)]
+            #[derive(hdf5::H5Type)]
+            struct ReadRecord {
+                $( $name: <$type as Stored>::Read, )+
+                $($($( $pname: <$ptype as Stored>::Read, )+)+)?
+                $($( $flag: u8, $( $oname: <$otype as Stored>::Read, )+ )+)?
+                $($( $length: u64, )+)?
+            }
+
             const fn column(name: &'static str, unit: &'static str, since: u32, meaning: &'static str) -> Column {
                 Column { name, unit, since, meaning }
             }
@@ -347,7 +388,7 @@ macro_rules! table {
 
                 fn load(stored: &StoredTable, rows: &mut [Self]) -> Result<(), String> {
                     // A file of this schema is read at once: HDF5 converts the whole table for every read.
-                    let whole = if stored.has_all_of::<Record>() { Some(stored.read::<Record>()?) } else { None };
+                    let whole = if stored.has_all_of::<ReadRecord>() { Some(stored.read::<ReadRecord>()?) } else { None };
                     let from = (stored, &whole);
                     $( load!(from, rows, $name: $type, $since, |row, value| row.$name = value); )+
                     $($($( load!(from, rows, $pname: $ptype, $psince, |row, value| row.$part.$pfield = value); )+)+)?
@@ -369,7 +410,7 @@ macro_rules! table {
 macro_rules! load {
     ($from:ident, $rows:ident, $name:ident: $type:ty, $since:literal, |$row:ident, $value:ident| $set:expr) => {
         let (stored, whole) = $from;
-        let mut take = |index: usize, raw: &<$type as Stored>::Raw| {
+        let mut take = |index: usize, raw: &<$type as Stored>::Read| {
             let ($row, loaded) = (&mut $rows[index], <$type as Stored>::load(raw));
             let $value = loaded.map_err(|problem| format!("column {}, row {index}: {problem}", stringify!($name)))?;
             $set;
@@ -381,7 +422,7 @@ macro_rules! load {
             #[repr(C)]
             #[derive(hdf5::H5Type)]
             struct Only {
-                $name: <$type as Stored>::Raw,
+                $name: <$type as Stored>::Read,
             }
             stored.read::<Only>()?.iter().enumerate().try_for_each(|(index, only)| take(index, &only.$name))?;
         }

@@ -75,6 +75,31 @@ fn a_missing_part_is_named() {
     }
 }
 
+/// Another byte in a `bool` of Rust would be undefined behaviour.
+#[test]
+fn a_truth_that_is_neither_0_nor_1_is_refused() {
+    let mut contents = empty();
+    contents.push(CellRow { drifts: true, ..CellRow::default() }, vec![], vec![]);
+    let (_directory, path) = saved(&contents);
+    let file = hdf5::File::open(&path).unwrap();
+    let table = file.dataset("cells").unwrap();
+    let hdf5::types::TypeDescriptor::Compound(record) = table.dtype().unwrap().to_descriptor().unwrap() else {
+        panic!()
+    };
+    let before = record.fields.iter().position(|field| field.name == "drifts").unwrap();
+    let (others, field) = (&record.fields[..before], &record.fields[before]);
+    assert_eq!(field.ty, hdf5::types::TypeDescriptor::Boolean);
+    // A text is a pointer in memory, and takes 8 bytes more in the file.
+    let texts = others.iter().filter(|field| field.ty == hdf5::types::TypeDescriptor::VarLenUnicode).count();
+    let at = table.offset().unwrap() as usize + field.offset + 8 * texts;
+    file.close().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    assert_eq!(std::mem::replace(&mut bytes[at], 20), 1);
+    fs::write(&path, bytes).unwrap();
+    let error = message(&path);
+    assert!(error.contains("/cells: column drifts, row 0: 20 is neither 0 nor 1"), "{error}");
+}
+
 /// Chunked datasets claim more than a file of their length can hold. Reading them would take memory without end.
 #[test]
 fn a_shape_beyond_the_file_is_refused() {
