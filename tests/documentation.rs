@@ -89,7 +89,6 @@ const OTHER: &[(&str, &str)] = &[
     ("resnet18, end everywhere", "what `show` printed"),
     ("  strategy ", "what `show` printed"),
     ("#!/bin/bash", "a template for a scheduler"),
-    ("digits, end everywhere", "what `show` printed"),
     ("from gradshard.flower", "lines of a server; tests/python/package.py has them"),
     ("Step {", "a type"),
     ("strategy ──> plan", "a drawing"),

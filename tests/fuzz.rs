@@ -41,7 +41,7 @@ use reader::{Outcome, Reader};
 
 /// Elements that are read of a file at most.
 const MOST_READ: u64 = 1 << 20;
-/// Of so many files that a reader takes, gradshard itself reads one too.
+/// The number of files that a reader takes for each one that gradshard itself reads too.
 const EVERY: u64 = 64;
 
 #[test]

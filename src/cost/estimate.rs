@@ -92,6 +92,8 @@ pub fn estimate(work: &Workload, platform: &Functions, asked: &Asked) -> Estimat
     let vcpus = platform.vcpus(memory_mib);
     let mut functions_usd = Usd::default();
     let (mut function_s, mut levels) = (0.0, Vec::new());
+    // The levels of a ring are alike, and the slowest of many functions takes an integration.
+    let mut before: Option<(Vec<(f64, u64)>, f64)> = None;
     for level in work.levels() {
         let alike = work.at_level(level);
         let count: u64 = alike.iter().map(|function| function.count).sum();
@@ -109,7 +111,11 @@ pub fn estimate(work: &Workload, platform: &Functions, asked: &Asked) -> Estimat
                 functions_usd + function_usd(seconds + asked.cold_start_s, memory_mib, platform).times(function.count);
             function_s += (seconds + asked.cold_start_s) * function.count as f64;
         }
-        let slowest = expected_phase(&durations, platform.speed.spread.get(), platform.limits.concurrent.value);
+        let slowest = match &before {
+            Some((same, slowest)) if *same == durations => *slowest,
+            _ => expected_phase(&durations, platform.speed.spread.get(), platform.limits.concurrent.value),
+        };
+        before = Some((durations, slowest));
         let phase_s = platform.speed.dispatch_s.get() + asked.cold_start_s + slowest;
         let mean_s = mean.total_s() + asked.cold_start_s;
         levels.push(LevelEstimate { level, functions: count, mean, mean_s, phase_s });

@@ -89,7 +89,7 @@ impl Forest {
         let (place, range, shards) = self.part_of(part);
         let table = self.seats.around(&self.layout, place);
         let circle = table.circle;
-        // Whoever sends earlier comes first, the owner last: inputs come before the steps that take them.
+        // The earlier a rank sends, the earlier it comes; the owner is last. So inputs come before the steps that take them.
         let others = (0..circle.positions).filter(|position| *position != circle.owner);
         let mut sends: Vec<(u32, usize, usize)> = others
             .map(|position| {

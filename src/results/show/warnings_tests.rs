@@ -21,7 +21,7 @@ fn disturbed_comparisons_are_named_once() {
     }
     let right = "! INTERFERENCE: comparison 0, 2 of 2 cells: in 50 % of the samples a rank was put off its core (cell 0). Measure it again on a quiet machine.\n";
     assert_eq!(said(&file), right);
-    // What others took of the cores counts as much as lost cores.
+    // Time of the cores that others took counts as much as lost cores.
     file.cells[1].other_load = Some(0.72);
     let worst = "other programs or the host took 72 % of a node's cores (cell 1)";
     assert!(said(&file).contains(worst), "{}", said(&file));
