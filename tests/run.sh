@@ -60,7 +60,7 @@ fi
 openmpi_environment 64
 
 if [ -n "$fuzz" ]; then
-  exec env GRADSHARD_FUZZ_SECONDS=$((fuzz / generators)) \
+  exec env GRADSHARD_FUZZ_SECONDS=$((fuzz / generators)) GRADSHARD_FUZZ_SEED="$(date +%s)" \
     cargo test --locked --workspace --test fuzz -- --test-threads=1 --nocapture
 fi
 
