@@ -33,7 +33,7 @@ const NO_TRAFFIC: &str = "an algorithm of the MPI library's own moves the bytes;
 /// Edges, or ranks, beyond which a drawing shows nothing.
 const MOST_EDGES: u64 = 5_000;
 /// Inputs that are looked at for the memory of all ranks, at most. That takes seconds.
-const MOST_LOOKED_AT: u64 = 1 << 28;
+const MOST_LOOKED_AT: u64 = 1 << 25;
 /// Steps up to which JSON has them all. A step takes about 1 KiB of memory.
 const MOST_STEPS: u64 = 1 << 19;
 
