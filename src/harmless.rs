@@ -22,6 +22,21 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// Returns JSON with the same symbols as JSON's escapes, such as `\u009b`: serialisers escape only those below a space. Line feeds
+/// between values stay.
+pub fn json_text(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for symbol in json.chars() {
+        if acts(symbol) && symbol != '\n' {
+            // All of them are below 2^16, where an escape is one number.
+            shown.push_str(&format!("\\u{:04x}", u32::from(symbol)));
+        } else {
+            shown.push(symbol);
+        }
+    }
+    shown
+}
+
 /// Returns the text of a spreadsheet's cell: printable, and with an apostrophe before what would be a formula. Numbers stay
 /// as they are.
 pub fn cell(text: &str) -> String {
@@ -39,6 +54,15 @@ pub fn csv_field(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_keeps_its_values() {
+        let value = serde_json::json!({"flow": "\u{7f}\u{9b}2J\u{202e}\u{2028}\u{1b}\n ä🚀"});
+        let text = json_text(&format!("{value:#}\n"));
+        assert!(!text.contains(|symbol| acts(symbol) && symbol != '\n'), "{text:?}");
+        assert!(text.contains("\\u007f\\u009b2J\\u202e\\u2028"), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 
     #[test]
     fn what_a_terminal_obeys_is_written_out() {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::answered;
 use super::view::View;
+use crate::harmless::json_text;
 use crate::results::ResultFile;
 use crate::results::advice::Answered;
 use crate::results::row::{CellRow, MemoryRow};
@@ -46,7 +47,7 @@ pub fn json(file: &ResultFile, path: &Path) -> serde_json::Result<String> {
         "ratios": file.ratios,
         "pooled_ratios": file.pooled_ratios,
     });
-    Ok(format!("{object:#}\n"))
+    Ok(json_text(&format!("{object:#}\n")))
 }
 
 fn cell(row: &CellRow) -> serde_json::Result<Value> {
