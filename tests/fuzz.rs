@@ -3,7 +3,7 @@
 //! a case that the first check refuses tests little.
 //!
 //! No case may panic, crash, take more than 5 s of a core or more than 1 GiB, or end with an exit code that is not documented.
-//! Where a C library may crash, a process of its own reads the files.
+//! A process of its own reads the files on which a C library may crash.
 //!
 //! `GRADSHARD_FUZZ_SECONDS` is the time of each generator (default 4). `GRADSHARD_FUZZ_SEED` draws other cases; without it they
 //! are the same each time, so that no change fails by a fault that it did not bring. `tests/run.sh --fuzz` draws new ones.

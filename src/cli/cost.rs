@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use gradshard::cost::Sheet;
+use gradshard::harmless::json_text;
 use serde_json::{Map, Value};
 
 use super::{Failure, TableFormat, input, print};
@@ -103,7 +104,7 @@ pub fn out(sheets: &[Sheet], output: &OutputArgs) -> Result<(), Failure> {
         TableFormat::Text => chosen.iter().map(|sheet| sheet.text()).collect::<Vec<_>>().join("\n"),
         TableFormat::Json => {
             let tables: Map<String, Value> = chosen.iter().map(|s| (s.name.to_owned(), s.json())).collect();
-            format!("{:#}\n", Value::Object(tables))
+            json_text(&format!("{:#}\n", Value::Object(tables)))
         }
         TableFormat::Csv => match chosen.as_slice() {
             [one] => one.csv(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
+use gradshard::harmless::json_text;
 use gradshard::results::ResultFile;
 use gradshard::results::advice::Advice;
 use gradshard::results::guidelines::{Findings, guidelines};
@@ -68,7 +69,7 @@ fn whole(args: &ShowArgs, path: &Path, file: &ResultFile, width: usize) -> anyho
     Ok(match args.format {
         _ if args.samples => samples_csv(file),
         TableFormat::Text if args.scaling => scaling::scaling(file, width),
-        TableFormat::Json if args.scaling => serde_json::to_string_pretty(&scaling::series(file))? + "\n",
+        TableFormat::Json if args.scaling => json_text(&(serde_json::to_string_pretty(&scaling::series(file))? + "\n")),
         TableFormat::Csv if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
         TableFormat::Text => table(file, width),
         TableFormat::Json => json(file, path)?,
@@ -97,7 +98,7 @@ fn tested(args: &ShowArgs, width: usize) -> anyhow::Result<String> {
         TableFormat::Text => found.iter().map(|(path, of)| guidelines_text(path, of, width)).collect(),
         TableFormat::Json => {
             let all = found.iter().map(|(path, of)| guidelines_json(path, of));
-            format!("{:#}\n", Value::Array(all.collect::<serde_json::Result<_>>()?))
+            json_text(&format!("{:#}\n", Value::Array(all.collect::<serde_json::Result<_>>()?)))
         }
         TableFormat::Csv => anyhow::bail!("--guidelines is printed as text or json, not as csv"),
     })

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use gradshard::harmless::json_text;
 use gradshard::plan::Algorithm;
 use gradshard::results::ResultFile;
 use gradshard::tune::open_mpi::{Classic, classic, version_3};
@@ -90,7 +91,7 @@ pub fn tune(args: &TuneArgs) -> Result<(), Failure> {
     let rules = Rules::of(&findings, args.margin);
     match args.format {
         ListFormat::Text => print(&findings_text(&findings, args.margin))?,
-        ListFormat::Json => print(&format!("{:#}\n", findings_json(&findings, args.margin)?))?,
+        ListFormat::Json => print(&json_text(&format!("{:#}\n", findings_json(&findings, args.margin)?)))?,
     }
     let Some(output) = &args.output else { return Ok(()) };
     let written = write(args, &files, &findings, &rules).map_err(input)?;
@@ -101,7 +102,7 @@ pub fn tune(args: &TuneArgs) -> Result<(), Failure> {
     let verified = verified(&launches.plain, &launches.ruled, &rules, args.margin);
     match args.format {
         ListFormat::Text => print(&verified_text(&verified))?,
-        ListFormat::Json => print(&format!("{:#}\n", json!(verified)))?,
+        ListFormat::Json => print(&json_text(&format!("{:#}\n", json!(verified))))?,
     }
     match verified.iter().filter(|call| call.effect == Effect::Slower).count() {
         0 => Ok(()),

@@ -50,7 +50,7 @@ fn time(
     run.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Where the order in which a rank does what is at hand makes no difference, all is alike.
+/// Ranks are alike in all plans if the order of a rank's work makes no difference.
 #[test]
 fn a_representative_takes_the_time_of_all() {
     let wires = Parameters {
@@ -77,7 +77,7 @@ fn a_representative_takes_the_time_of_all() {
     assert!(compared > 1500, "{compared}");
 }
 
-/// Where that order counts, as with pieces and cores that take time, a ring of one shard a rank is alike all the same.
+/// The ranks of a ring of one shard a rank are alike even if that order counts, as with pieces and cores that take time.
 #[test]
 fn a_ring_in_pieces_is_the_same_on_every_rank() {
     let layout = Layout::even(24, 24, Roles::Colocated).expect("a layout");
