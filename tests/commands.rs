@@ -7,7 +7,7 @@ mod harness;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use gradshard::results::ResultFile;
+use gradshard::results::{Output, ResultFile};
 use harness::{Place, available, repository};
 use serde_json::{Value, json};
 
@@ -403,4 +403,37 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     drop(child.stdout.take());
     let finished = child.wait_with_output().unwrap();
     assert!(finished.status.success() && finished.stderr.is_empty(), "{finished:?}");
+}
+
+/// A sweep over sizes needs no file. The file that it leaves says what was measured, and agrees with itself.
+#[test]
+fn sizes_are_swept_without_an_experiment() {
+    let place = Place::new();
+    let sweep = ["run", "--sizes", "4KiB:100KiB", "--strategies", "sharded-direct,tree-two", "--threads", "2"];
+    place.gradshard().args(sweep).args(["--no-limits", "--quiet"]).run().success();
+    let shown = place.gradshard().args(["show", "--experiment", "sizes.h5"]).run().json();
+    let sizes = [("4KiB", 1024), ("16KiB", 4096), ("64KiB", 16384)];
+    assert_eq!(shown["models"], json!(sizes.map(|(name, elements)| json!({"name": name, "elements": elements}))));
+    let lines = place.gradshard().args(["show", "--format", "jsonl", "sizes.h5"]).run().success().to_owned();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let medians: Vec<&Value> = lines.iter().filter(|line| line["figure"] == "median_s").collect();
+    // Three sizes, three ends, two strategies.
+    assert_eq!(medians.len(), 18);
+    let cells = place.gradshard().args(["show", "--format", "json", "sizes.h5"]).run().json()["cells"].clone();
+    for (line, cell) in medians.iter().zip(cells.as_array().unwrap()) {
+        assert_eq!((&line["value"], &line["model"], &line["end"]), (&cell["median_s"], &cell["model"], &cell["end"]));
+    }
+    let said = place.gradshard().args(["verify", "sizes.h5"]).run().success().to_owned();
+    assert!(said.contains("medians follow from the rounds (18 of 18)") && !said.contains("WRONG"), "{said}");
+    let mut file = ResultFile::open(&place.path("sizes.h5")).unwrap();
+    file.cells[2].median_s = Some(1.0);
+    let mut output = Output::create(&place.path("changed.h5"), false).unwrap();
+    output.save(&file).unwrap();
+    drop(output);
+    let finished = place.gradshard().args(["verify", "changed.h5"]).run();
+    assert_eq!(finished.status.code(), Some(1));
+    let cell = format!("cell {} ({}): the file says", file.cells[2].cell, file.cells[2].strategy);
+    assert!(finished.stdout.contains("(17 of 18)") && finished.stdout.contains(&cell), "{}", finished.stdout);
+    let neither = place.gradshard().args(["run", "--threads", "2"]).run();
+    assert!(neither.status.code() == Some(2) && neither.stderr.contains("<EXPERIMENT>"), "{neither:#?}");
 }

@@ -35,7 +35,9 @@ use campaign::campaign;
 use gradshard::gradient::source::weights::Weights;
 use gradshard::gradient::source::{FileKind, open_files};
 use gradshard::gradient::{Dtype, Range};
+use gradshard::harmless::printable;
 use gradshard::job::Prepared;
+use gradshard::results::consistency::consistency;
 use gradshard::results::guidelines::guidelines;
 use gradshard::results::{ResultFile, show};
 use reader::{Outcome, Reader};
@@ -130,6 +132,8 @@ fn show_in_every_format(file: &ResultFile) {
         show::csv(file),
         show::samples_csv(file),
         show::json(file, path).unwrap(),
+        show::json_lines(file).unwrap(),
+        consistency(file).iter().flat_map(|check| &check.faults).map(|fault| printable(fault)).collect(),
         show::scaling::scaling(file, 100),
         show::guidelines_text(path, &guidelines(file), 100),
         show::side_by_side([("one", file), ("other", file)], 100),

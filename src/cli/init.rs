@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use gradshard::experiment::starter::starter;
 use serde_json::{Value, json};
 
 use super::cost::model;
@@ -45,27 +46,12 @@ pub fn init(args: &InitArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The experiment. JSON has no comments, so that the description tells what to change.
+/// The experiment, with a list of nodes if there are several.
 fn experiment(args: &InitArgs) -> Result<Value, Failure> {
     // A name is checked here, so that the file is one that runs.
     let (name, elements) = model(&args.model)?;
     let models = if name == args.model && args.model.parse::<u64>().is_ok() { json!(elements) } else { json!(name) };
-    let mut experiment = json!({
-        "description": "Where must the round end, and which strategy brings it there first? Change models (gradshard models \
-            lists them, or a number of elements), clients, shards and strategies (gradshard strategies lists them). Every \
-            list is a sweep: each combination is measured. A comparison ends when every ratio is known to precision, or \
-            after max_seconds.",
-        "models": [models],
-        "clients": [args.clients],
-        "shards": [{"per_rank": 1}],
-        "strategies": [
-            "sharded-direct", "sharded-ring", "tree-central", "tree-lambda-fl", "tree-chain", "tree-two",
-            "native-reduce-scatter", "native-reduce", "native-allreduce"
-        ],
-        "end": ["everywhere", "scattered", "root"],
-        "flow": ["auto"],
-        "repeat": {"precision": 0.02, "max_seconds": 60}
-    });
+    let mut experiment = starter(json!([models]), json!([args.clients]), 60);
     if args.nodes > 1 {
         let mut nodes: Vec<u64> =
             std::iter::successors(Some(1), |nodes| Some(2 * nodes)).take_while(|k| *k < args.nodes).collect();

@@ -19,6 +19,7 @@ mod strategies;
 mod tune;
 #[cfg(feature = "mpi")]
 mod under_mpi;
+mod verify;
 mod version;
 
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ const EXAMPLES: &str = "\
 Examples:
   gradshard init my.json --nodes 4                    write an experiment to begin with
   mpirun -n 4 gradshard run configs/resnet18.json     measure on 4 ranks
+  mpirun -n 4 gradshard run --sizes 4KiB:1GiB         measure gradients of these sizes, without a file
   gradshard run configs/digits.json --threads 4       measure on 4 threads, without MPI
   gradshard run configs/resnet18.json --dry-run       list the cells and their predicted memory
   gradshard show resnet18.h5                          print the table of results
@@ -81,6 +83,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Show two result files side by side
     Compare(compare::CompareArgs),
+    /// Check that result files agree with themselves: figures follow from the rounds, results were right
+    Verify(verify::VerifyArgs),
     /// Join the result files of several jobs of one experiment
     Merge(merge::MergeArgs),
     /// Write rules that tell the MPI library which algorithm to use, from a sweep over its algorithms
@@ -174,6 +178,7 @@ pub fn main() -> ExitCode {
         Command::Predict(args) => predict::predict(&args),
         Command::Show(args) => show::show(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Tune(args) => tune::tune(&args),
         Command::Strategies(args) => strategies::strategies(&args),

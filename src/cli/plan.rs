@@ -131,6 +131,17 @@ fn form(args: &PlanArgs, strategy: &dyn Strategy, end: End) -> Result<Form, Fail
     Ok(form)
 }
 
+/// Refuses a plan whose `parts` of the gradient have too many inputs to look at.
+fn bounded(args: &PlanArgs, parts: u64) -> Result<(), Failure> {
+    let inputs = parts.saturating_mul(args.clients.max(args.ranks as u64));
+    if inputs > MOST_INPUTS {
+        return Err(input(anyhow!(
+            "{parts} parts of the gradient have {inputs} inputs; at most {MOST_INPUTS}: fewer --shards, --clients or --ranks"
+        )));
+    }
+    Ok(())
+}
+
 /// Prints the plan. A plan that fails the check is printed too, but the command then returns an error.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let strategy = strategy(&args.strategy)?;
@@ -155,12 +166,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         Sharding::Never => End::Everywhere,
     });
     let shards = if strategy.knobs().heeds_shards(end) { args.shards } else { 1 };
-    let inputs = shards.saturating_mul(args.clients.max(args.ranks as u64));
-    if inputs > MOST_INPUTS {
-        return Err(input(anyhow!(
-            "--shards {shards}: with the clients and ranks, {inputs} inputs; at most {MOST_INPUTS}"
-        )));
-    }
+    bounded(args, shards)?;
     // Twice the parties: a round has a way to its sums and one back, whose bytes are added up.
     let parties = 2 * args.clients.max(args.ranks as u64) * dtype.accumulator_size() as u64;
     if elements.checked_mul(parties).is_none_or(|bytes| i64::try_from(bytes).is_err()) {
@@ -171,6 +177,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let form = form(args, strategy, end)?;
     let problem = Arc::new(Problem::unweighted(elements, args.clients, shards).ending(end).formed(form));
     let plan = strategy.plan(&problem, &layout).map_err(input)?;
+    bounded(args, plan.parts())?;
     let intra_node = if strategy.always_shared() { IntraNode::Shared } else { args.intra_node };
     let residency = if args.streamed { Residency::Streamed } else { Residency::Resident };
     let flow = flow(args, elements, dtype)?;

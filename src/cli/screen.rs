@@ -41,18 +41,18 @@ impl TrustArgs {
     /// # Errors
     /// The first file that cannot be read. The message names the experiment.
     pub fn screen_run(self, request: &Request) -> Result<(), String> {
-        let experiment = &request.experiment;
         if self.trust {
             return Ok(());
         }
-        screen(Unchecked::Gradients(experiment))
-            .map_err(|error| format!("{}: gradients: {error}", experiment.display()))?;
+        if let Some(experiment) = &request.experiment {
+            screen(Unchecked::Gradients(experiment))
+                .map_err(|error| format!("{}: gradients: {error}", experiment.display()))?;
+        }
         if !request.resume {
             return Ok(());
         }
-        let output = request.output.clone().map_or_else(|| output_path(experiment), Ok);
         // If the experiment is not valid, the job says so.
-        let Ok(output) = output else { return Ok(()) };
+        let Ok(output) = output_path(request) else { return Ok(()) };
         screen(Unchecked::Results(&output)).map_err(|error| error.to_string())
     }
 }

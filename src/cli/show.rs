@@ -9,12 +9,12 @@ use gradshard::results::ResultFile;
 use gradshard::results::advice::Advice;
 use gradshard::results::guidelines::{Findings, guidelines};
 use gradshard::results::show::{
-    advice_of, answers, csv, guidelines_json, guidelines_text, json, samples_csv, scaling, table,
+    advice_of, answers, csv, guidelines_json, guidelines_text, json, json_lines, samples_csv, scaling, table,
 };
 use serde_json::Value;
 
 use super::screen::TrustArgs;
-use super::{Failure, NOT_ESTABLISHED, TableFormat, columns, input, print};
+use super::{Failure, NOT_ESTABLISHED, columns, input, print};
 
 /// Print a result file.
 #[derive(Args, Clone, Debug)]
@@ -24,10 +24,13 @@ pub struct ShowArgs {
     pub files: Vec<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value = "text")]
-    format: TableFormat,
+    format: ShowFormat,
     /// Print the answer alone. The exit code is 4 if it is not established, because the machine was disturbed
     #[arg(long, conflicts_with_all = ["scaling", "guidelines", "samples", "format"])]
     answer: bool,
+    /// Print the experiment as it was carried out, JSON. Control characters in it are escaped
+    #[arg(long, conflicts_with_all = ["answer", "samples", "scaling", "guidelines", "format"])]
+    experiment: bool,
     /// Print the timed rounds as CSV instead of the cells
     #[arg(long, conflicts_with_all = ["scaling", "guidelines", "format"])]
     samples: bool,
@@ -43,6 +46,19 @@ pub struct ShowArgs {
     pub guidelines: bool,
     #[command(flatten)]
     trust: TrustArgs,
+}
+
+/// How a result file is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ShowFormat {
+    /// For a person.
+    Text,
+    /// For a program: one object.
+    Json,
+    /// For a service that follows figures over time: an object a line, each with one figure of one cell.
+    Jsonl,
+    /// For a plot: one table.
+    Csv,
 }
 
 /// Prints the file, or the part of it that the arguments ask for.
@@ -68,13 +84,20 @@ pub fn show(args: &ShowArgs) -> Result<(), Failure> {
 fn whole(args: &ShowArgs, path: &Path, file: &ResultFile, width: usize) -> anyhow::Result<String> {
     Ok(match args.format {
         _ if args.samples => samples_csv(file),
-        TableFormat::Text if args.scaling => scaling::scaling(file, width),
-        TableFormat::Json if args.scaling => json_text(&(serde_json::to_string_pretty(&scaling::series(file))? + "\n")),
-        TableFormat::Csv if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
-        TableFormat::Text => table(file, width),
-        TableFormat::Json => json(file, path)?,
-        TableFormat::Csv => csv(file),
+        _ if args.experiment => experiment(&file.experiment_json),
+        ShowFormat::Text if args.scaling => scaling::scaling(file, width),
+        ShowFormat::Json if args.scaling => json_text(&(serde_json::to_string_pretty(&scaling::series(file))? + "\n")),
+        ShowFormat::Csv | ShowFormat::Jsonl if args.scaling => anyhow::bail!("--scaling is printed as text or json"),
+        ShowFormat::Text => table(file, width),
+        ShowFormat::Json => json(file, path)?,
+        ShowFormat::Csv => csv(file),
+        ShowFormat::Jsonl => json_lines(file)?,
     })
+}
+
+/// The experiment's text for a terminal. Tabs and carriage returns stand between JSON's values only, where spaces may.
+fn experiment(text: &str) -> String {
+    format!("{}\n", json_text(text.trim().replace('\t', "    ").replace('\r', "").as_str()))
 }
 
 /// The outcome of the guidelines in all files, as text or JSON.
@@ -95,11 +118,11 @@ fn tested(args: &ShowArgs, width: usize) -> anyhow::Result<String> {
         );
     }
     Ok(match args.format {
-        TableFormat::Text => found.iter().map(|(path, of)| guidelines_text(path, of, width)).collect(),
-        TableFormat::Json => {
+        ShowFormat::Text => found.iter().map(|(path, of)| guidelines_text(path, of, width)).collect(),
+        ShowFormat::Json => {
             let all = found.iter().map(|(path, of)| guidelines_json(path, of));
             json_text(&format!("{:#}\n", Value::Array(all.collect::<serde_json::Result<_>>()?)))
         }
-        TableFormat::Csv => anyhow::bail!("--guidelines is printed as text or json, not as csv"),
+        ShowFormat::Csv | ShowFormat::Jsonl => anyhow::bail!("--guidelines is printed as text or json"),
     })
 }

@@ -20,6 +20,8 @@ pub mod resolve;
 pub mod schema;
 pub mod settings;
 pub mod size;
+pub mod sizes;
+pub mod starter;
 pub mod weights;
 pub mod written;
 

@@ -2,6 +2,7 @@
 //!
 //! Every rank calls [`run`]. Rank 0 owns the output file and the progress display.
 
+mod asked;
 mod bounds;
 mod carried;
 mod comparison;
@@ -40,6 +41,7 @@ use crate::engine::life::Uninterrupted;
 use crate::engine::transport::broadcast_numbers;
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::experiment::Gradients;
+use crate::experiment::sizes::Sizes;
 use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
@@ -51,13 +53,22 @@ use crate::sync::Synchroniser;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Request {
     /// The experiment, JSON (see configs/ and configs/experiment.schema.json)
-    pub experiment: PathBuf,
+    #[arg(required_unless_present = "sizes")]
+    pub experiment: Option<PathBuf>,
     /// The result file, HDF5 [default: the experiment's name with .h5]
     #[arg(long, short)]
     pub output: Option<PathBuf>,
     /// Measure on the first K of the job's nodes for each of these K, instead of the experiment's own "nodes"
     #[arg(long, value_name = "K,K", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub nodes: Option<Vec<u64>>,
+    /// Gradient sizes instead of the experiment's models: 4KiB:1GiB (each 4 times the one before), 4KiB:1GiB:2, or a list
+    /// such as 1MiB,43MiB. Without an experiment, the strategies are compared that `gradshard init` writes, and every rank
+    /// is a client
+    #[arg(long, value_name = "SIZES")]
+    pub sizes: Option<Sizes>,
+    /// Strategies instead of the experiment's
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub strategies: Option<Vec<String>>,
     /// Replace the result file if it exists
     #[arg(long)]
     pub force: bool,
@@ -85,7 +96,12 @@ pub struct Request {
 impl Request {
     /// Makes the request of a plain run of an experiment file.
     pub fn new(experiment: PathBuf) -> Request {
-        Request { experiment, ..Request::default() }
+        Request { experiment: Some(experiment), ..Request::default() }
+    }
+
+    /// The experiment's file, or the name that stands for it in messages and names the result file.
+    pub fn file(&self) -> &Path {
+        self.experiment.as_deref().unwrap_or(Path::new("sizes"))
     }
 }
 
@@ -143,8 +159,8 @@ pub fn run_with(
     progress: &mut dyn Progress,
 ) -> Result<Option<Finished>, JobError> {
     let mut prepared = setup::prepare(transport, request, strategies)?;
-    refuse_limits_on_threads(transport, &request.experiment, &prepared)?;
-    let left_out = leave_out_calls_of_the_library(transport, &request.experiment, &mut prepared)?;
+    refuse_limits_on_threads(transport, request.file(), &prepared)?;
+    let left_out = leave_out_calls_of_the_library(transport, request.file(), &mut prepared)?;
     room_for_gradients(transport, &prepared)?;
     let (mut output, mut results) = setup::claim_output(transport, request, &prepared)?;
     let running = Running::beside(&output.as_ref().map(|output| output.path().to_path_buf()).unwrap_or_default());

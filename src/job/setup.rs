@@ -9,7 +9,7 @@ use crate::engine::transport::{Transport, TransportError, agreed, ranks_of_first
 use crate::experiment::{self, Comparison, Experiment, FileFacts, Gradients, Hosts, Known};
 use crate::gradient::source::{Synthetic, open_files};
 use crate::gradient::{Dtype, Source, SourceError, models};
-use crate::job::{JobError, Request};
+use crate::job::{JobError, Request, asked};
 use crate::machine::environment::hostname;
 use crate::machine::rack;
 use crate::plan::strategies::{self, Knobs, Strategy};
@@ -127,21 +127,13 @@ pub fn prepare(
     request: &Request,
     strategies: &'static [&'static dyn Strategy],
 ) -> Result<Prepared, JobError> {
-    let path = &request.experiment;
-    let read = if transport.rank() == 0 {
-        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-    } else {
-        Ok(String::new())
-    };
-    let text = agreed(transport, read)?.map_err(JobError::Input)?;
+    let path = request.file();
+    let text = if transport.rank() == 0 { asked::text(request) } else { Ok(String::new()) };
+    let text = agreed(transport, text)?.map_err(JobError::Input)?;
     let text = String::from_utf8_lossy(&transport.broadcast(text.into_bytes())?).into_owned();
     let node_of = transport.node_of().to_vec();
     let offered = offered(transport, strategies)?;
-    let understand = |text: &str| understand(text, path, (&node_of, &offered), strategies);
-    let understood = match &request.nodes {
-        Some(nodes) => on_nodes(&text, path, nodes).and_then(|text| understand(&text)),
-        None => understand(&text),
-    };
+    let understood = understand(&text, path, (&node_of, &offered), strategies);
     let prepared = agreed(transport, understood)?.map_err(JobError::Input)?;
     Ok(Prepared { racks: racks(transport)?, ..prepared })
 }
@@ -172,18 +164,6 @@ fn racks(transport: &mut dyn Transport) -> Result<Vec<String>, JobError> {
     let named: Vec<String> = agreed(transport, named)?.map_err(JobError::Input)?.unwrap_or_default();
     let bytes = transport.broadcast(serde_json::to_vec(&named).unwrap_or_default())?;
     Ok(serde_json::from_slice(&bytes).unwrap_or_default())
-}
-
-/// Replaces the numbers of nodes in the experiment's text. The new text is stored, so that the result file describes
-/// what was carried out.
-fn on_nodes(text: &str, path: &Path, nodes: &[u64]) -> Result<String, String> {
-    // Faults are reported as in the file, not as in the new text.
-    experiment::parse(text, path).map_err(|error| error.to_string())?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut object: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| format!("{}: {error}", path.display()))?;
-    object["nodes"] = nodes.into();
-    serde_json::to_string_pretty(&object).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Counts the hosts on the first `nodes` nodes of `node_of`.
@@ -271,16 +251,18 @@ fn default_output(experiment: &Experiment) -> PathBuf {
     PathBuf::from(format!("{}.h5", experiment.name))
 }
 
-/// Returns the default path of the result file of an experiment file.
+/// Returns the path of the result file of a request.
 ///
 /// # Errors
 /// If the experiment is invalid.
-pub fn output_path(experiment: &Path) -> Result<PathBuf, JobError> {
-    let text = std::fs::read_to_string(experiment)
-        .map_err(|error| JobError::Input(format!("{}: {error}", experiment.display())))?;
+pub fn output_path(request: &Request) -> Result<PathBuf, JobError> {
+    if let Some(output) = &request.output {
+        return Ok(output.clone());
+    }
+    let text = asked::text(request).map_err(JobError::Input)?;
     // The name does not depend on the nodes, so as many are assumed as the experiment asks for.
-    let written = experiment::parse(&text, experiment).map_err(|error| JobError::Input(error.to_string()))?;
+    let written = experiment::parse(&text, request.file()).map_err(|error| JobError::Input(error.to_string()))?;
     let most = written.nodes.iter().flat_map(|nodes| nodes.values()).map(|nodes| nodes.0 as usize).max();
     let node_of: Vec<usize> = (0..most.unwrap_or(1)).collect();
-    Ok(default_output(&Prepared::understand(&text, experiment, &node_of)?.experiment))
+    Ok(default_output(&Prepared::understand(&text, request.file(), &node_of)?.experiment))
 }

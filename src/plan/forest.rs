@@ -26,6 +26,8 @@ pub struct Forest {
     problem: Arc<Problem>,
     layout: Arc<Layout>,
     cut: Cut,
+    /// The places of the aggregating ranks on the node of the first; empty where the cut has no lanes.
+    lanes: Vec<usize>,
     seats: Seats,
     /// None: the owner takes every client's gradient itself.
     shape: Option<Box<dyn Shape>>,
@@ -34,8 +36,13 @@ pub struct Forest {
 impl Forest {
     /// Every rank sums its clients, and the sums travel along `shape`.
     pub fn of_ranks(problem: &Arc<Problem>, layout: &Arc<Layout>, cut: Cut, shape: impl Shape + 'static) -> Forest {
-        let seats = Seats::of_ranks(problem, layout);
-        Forest { problem: Arc::clone(problem), layout: Arc::clone(layout), cut, seats, shape: Some(Box::new(shape)) }
+        let ranks = layout.aggregator_ranks();
+        let lanes = match cut {
+            Cut::Lanes(_) => (0..ranks.len()).filter(|place| layout.same_node(ranks[*place], ranks[0])).collect(),
+            Cut::Shards | Cut::Rooted(_) => Vec::new(),
+        };
+        let (seats, shape) = (Seats::of_ranks(problem, layout), Box::new(shape));
+        Forest { problem: Arc::clone(problem), layout: Arc::clone(layout), cut, lanes, seats, shape: Some(shape) }
     }
 
     /// Every node sums its clients, each part on one of its ranks, and the sums travel between nodes along `shape`.
@@ -55,8 +62,7 @@ impl Forest {
         match self.cut {
             Cut::Rooted(parts) => (0, shard_range(elements, parts, part), 1),
             Cut::Lanes(each) => {
-                let lanes = self.lanes();
-                (lanes[(part / each) as usize], shard_range(elements, each * lanes.len() as u64, part), 1)
+                (self.lanes[(part / each) as usize], shard_range(elements, each * self.lanes.len() as u64, part), 1)
             }
             Cut::Shards if shards <= places => {
                 (self.layout.spread_place(part, shards), shard_range(elements, shards, part), 1)
@@ -66,12 +72,6 @@ impl Forest {
                 (part as usize, self.problem.run(run.clone()), run.end - run.start)
             }
         }
-    }
-
-    /// The places of the aggregating ranks on the node of the first.
-    fn lanes(&self) -> Vec<usize> {
-        let ranks = self.layout.aggregator_ranks();
-        (0..ranks.len()).filter(|place| self.layout.same_node(ranks[*place], ranks[0])).collect()
     }
 
     fn straight_step(&self, (place, range, shards): (usize, Range, u64)) -> Step {
@@ -131,7 +131,7 @@ impl Plan for Forest {
     fn parts(&self) -> u64 {
         match self.cut {
             Cut::Rooted(parts) => parts,
-            Cut::Lanes(each) => each * self.lanes().len() as u64,
+            Cut::Lanes(each) => each * self.lanes.len() as u64,
             Cut::Shards => self.problem.shards.min(self.layout.aggregator_ranks().len() as u64),
         }
     }

@@ -19,6 +19,7 @@
 
 pub mod advice;
 pub mod column;
+pub mod consistency;
 pub mod contents;
 pub mod contest;
 mod digest;

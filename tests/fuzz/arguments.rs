@@ -106,6 +106,8 @@ fn run() -> BoxedStrategy<Vec<String>> {
             option("--threads", number(6)),
             option("--output", word(&["r.h5", "no/such/r.h5", "/dev/null"])),
             option("--nodes", number(1)),
+            option("--sizes", word(&["4KiB:1GiB", "4:64:2,1MiB", "1B:1TiB", "1GiB:1KiB", "0:4", "6"])),
+            option("--strategies", word(&["tree-two", "sharded-ring,tree-two", "tree-two,tree-two"])),
             flag("--force"),
             flag("--ignore-prediction"),
             flag("--trust"),

@@ -14,8 +14,10 @@ use strum::VariantArray;
 use crate::arrays::{Damage, damage, damaged};
 
 /// Options of `show`.
-const OPTIONS: [&[&str]; 6] = [
+const OPTIONS: [&[&str]; 8] = [
     &[],
+    &["--format", "jsonl"],
+    &["--experiment"],
     &["--format", "json"],
     &["--format", "csv"],
     &["--scaling"],
@@ -126,6 +128,7 @@ pub fn file() -> impl Strategy<Value = ShownFile> {
             estimate: numbers[0],
             ci_low: Some(numbers[1]),
             ci_high: Some(numbers[2]),
+            alpha: [0.05, 1e-9, 0.0, f64::NAN][usize::from(word) % 4],
             verdict: Verdict::VARIANTS[usize::from(word) % Verdict::VARIANTS.len()],
             ..RatioRow::default()
         });

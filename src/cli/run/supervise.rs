@@ -23,11 +23,7 @@ pub fn run(command: &str, args: &RunArgs) -> Result<(), Failure> {
     let request = &args.request;
     let launcher = JobLauncher::parse(command).ok_or_else(|| input(anyhow!("--launch: names no command")))?;
     let program = std::env::current_exe()?;
-    let output = match &request.output {
-        Some(output) => output.clone(),
-        None => output_path(&request.experiment).map_err(input)?,
-    };
-    let running = Running::beside(&output);
+    let running = Running::beside(&output_path(request).map_err(input)?);
     // A note here is from an earlier job that is not continued.
     if !request.resume {
         running.clear();
