@@ -425,9 +425,9 @@ fn sizes_are_swept_without_an_experiment() {
     }
     let said = place.gradshard().args(["verify", "sizes.h5"]).run().success().to_owned();
     assert!(said.contains("medians follow from the rounds (18 of 18)") && !said.contains("WRONG"), "{said}");
-    let mut file = ResultFile::open(&place.path("sizes.h5")).unwrap();
+    let mut file = ResultFile::open(place.path("sizes.h5")).unwrap();
     file.cells[2].median_s = Some(1.0);
-    let mut output = Output::create(&place.path("changed.h5"), false).unwrap();
+    let mut output = Output::create(place.path("changed.h5"), false).unwrap();
     output.save(&file).unwrap();
     drop(output);
     let finished = place.gradshard().args(["verify", "changed.h5"]).run();

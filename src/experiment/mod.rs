@@ -20,7 +20,7 @@ pub mod resolve;
 pub mod schema;
 pub mod settings;
 pub mod size;
-pub mod sizes;
+pub mod size_sweep;
 pub mod starter;
 pub mod weights;
 pub mod written;

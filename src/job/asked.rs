@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::experiment::sizes::Sizes;
+use crate::experiment::size_sweep::SizeSweep;
 use crate::experiment::starter::starter;
 use crate::experiment::{self, Gradients, WrittenExperiment};
 use crate::gradient::Dtype;
@@ -42,7 +42,7 @@ pub(super) fn text(request: &Request) -> Result<String, String> {
 }
 
 /// A model of each size, named after it.
-fn models(written: &WrittenExperiment, sizes: &Sizes) -> Result<Value, String> {
+fn models(written: &WrittenExperiment, sizes: &SizeSweep) -> Result<Value, String> {
     if matches!(written.gradients, Gradients::Files { .. }) {
         return Err("the experiment reads gradients from files, which have their size".to_owned());
     }

@@ -41,7 +41,7 @@ use crate::engine::life::Uninterrupted;
 use crate::engine::transport::broadcast_numbers;
 use crate::engine::{EngineError, Transport, TransportError};
 use crate::experiment::Gradients;
-use crate::experiment::sizes::Sizes;
+use crate::experiment::size_sweep::SizeSweep;
 use crate::machine::Spread;
 use crate::plan::strategies::{self, Strategy};
 use crate::results::row::{CellRow, Status};
@@ -65,7 +65,7 @@ pub struct Request {
     /// such as 1MiB,43MiB. Without an experiment, the strategies are compared that `gradshard init` writes, and every rank
     /// is a client
     #[arg(long, value_name = "SIZES")]
-    pub sizes: Option<Sizes>,
+    pub sizes: Option<SizeSweep>,
     /// Strategies instead of the experiment's
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub strategies: Option<Vec<String>>,

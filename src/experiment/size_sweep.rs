@@ -10,12 +10,12 @@ const FACTOR: u64 = 4;
 /// Gradient sizes in bytes: `4KiB:1GiB` (each 4 times the one before), `4KiB:1GiB:2` (each twice), or a list of ranges and
 /// sizes such as `1MiB,43MiB`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sizes(pub Vec<Size>);
+pub struct SizeSweep(pub Vec<Size>);
 
-impl FromStr for Sizes {
+impl FromStr for SizeSweep {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Sizes, String> {
+    fn from_str(text: &str) -> Result<SizeSweep, String> {
         let mut sizes = Vec::new();
         for item in text.split(',') {
             match item.split(':').collect::<Vec<_>>()[..] {
@@ -29,7 +29,7 @@ impl FromStr for Sizes {
                 _ => return Err(format!("{item:?} is no range: write FROM:TO or FROM:TO:FACTOR, such as 4KiB:1GiB:2")),
             }
         }
-        Ok(Sizes(sizes))
+        Ok(SizeSweep(sizes))
     }
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     fn bytes(text: &str) -> Result<Vec<u64>, String> {
-        Ok(text.parse::<Sizes>()?.0.into_iter().map(Size::bytes).collect())
+        Ok(text.parse::<SizeSweep>()?.0.into_iter().map(Size::bytes).collect())
     }
 
     #[test]
