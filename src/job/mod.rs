@@ -11,6 +11,7 @@ mod dry_run;
 pub mod duration;
 mod environment;
 mod exact;
+mod fingerprint;
 mod group;
 mod keep;
 mod one_round;

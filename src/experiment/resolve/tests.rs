@@ -21,7 +21,8 @@ fn knobs(strategy: &str) -> Knobs {
 fn algorithms(strategy: &str) -> Option<Offered> {
     let names: &[&str] = if strategy == "native-reduce" { &["linear", "in-order_binary"] } else { &[] };
     let algorithms = names.iter().map(|name| name.parse().expect(name)).collect();
-    Some(Offered { algorithms, segments: !names.is_empty() })
+    let components = ["sm", "tuned"].map(|name| name.parse().expect(name)).to_vec();
+    Some(Offered { algorithms, segments: !names.is_empty(), components })
 }
 
 fn catalogue(name: &str) -> Result<(String, u64), String> {
