@@ -50,7 +50,9 @@ pub(super) fn components(
     for (at, &component) in asked.values().iter().enumerate() {
         let refused = |problem: String| Err((asked.place("native.component", at), problem));
         if !component.is_default() && !algorithms.iter().any(|of| of.is_default() || of.name() == ALL) {
-            return refused("a named algorithm is of a component of its own; add \"default\" to native.algorithm".into());
+            return refused(
+                "a named algorithm is of a component of its own; add \"default\" to native.algorithm".into(),
+            );
         }
         if component.as_str() == ALL {
             found.extend([LibraryName::default()].iter().chain(there.unwrap_or_default()));

@@ -35,8 +35,8 @@ pub struct NativeCalls {
     pub algorithm: OneOrMany<Algorithm>,
     /// Components of the library's collectives for all calls of a strategy by the default algorithm, such as tuned, sm, han,
     /// basic or libnbc (Open MPI 4.1 and newer; MPICH has none). The component is preferred: functions that it has not, and
-    /// ranks that it does not serve, are left to the others, and the column fingerprint says where nothing tells the cell from
-    /// the library's own choice. default leaves the choice to the library, all is the default and every component that
+    /// ranks that it does not serve, are left to the others, and so is all of a component that waits to be switched on in the
+    /// environment. The column fingerprint tells whether the cell differs from the library's own choice. default leaves the choice to the library, all is the default and every component that
     /// the library has. Default default.
     #[serde(deserialize_with = "OneOrMany::read")]
     #[schemars(example = ["default", "sm"], example = &"all")]

@@ -260,4 +260,11 @@ mod tests {
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
         assert!(described("Algorithm of reduce, 1: binomial").is_empty());
     }
+
+    #[test]
+    fn open_mpi_takes_a_preference_from_4_1_on() {
+        let has = ["Open MPI v4.1.4", "Open MPI v5.0.11", "Open MPI v10.0.0rc1"].map(has_preference);
+        let has_not = ["Open MPI v4.0.7", "Open MPI v3.1.6", "MPICH Version: 5.0.2", ""].map(has_preference);
+        assert_eq!((has, has_not), ([true; 3], [false; 4]));
+    }
 }

@@ -145,9 +145,7 @@ mod tests {
             assert_eq!(name.parse::<Algorithm>().expect(name).to_string(), name);
         }
         assert!("default".parse::<Algorithm>().expect("default").is_default());
-        for wrong in
-            ["", "Ring", "a b", "a/", "a/64", "a/0KiB", "a/+1KiB", "/1KiB", "default/1KiB", &"a".repeat(49)]
-        {
+        for wrong in ["", "Ring", "a b", "a/", "a/64", "a/0KiB", "a/+1KiB", "/1KiB", "default/1KiB", &"a".repeat(49)] {
             assert!(wrong.parse::<Algorithm>().is_err(), "{wrong}");
         }
         assert_eq!("pipeline/64KiB".parse::<Algorithm>().expect("segments").segment(), Some(65_536));

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::plan::{End, LibraryName};
 use crate::plan::algorithm::Algorithm;
 use crate::plan::shape::{Binomial, Circulant, Digits, Ring, Shape, Star, TwoTrees};
 use crate::plan::words::words;
+use crate::plan::{End, LibraryName};
 
 words! {
     /// The way in which sums or finished ranges travel between ranks or nodes.

@@ -9,7 +9,9 @@ use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
 use crate::plan::form::LEAST_RADIX;
 pub use crate::plan::memory::Memory as MemoryRow;
-use crate::plan::{Algorithm, Caches, Closing, End, Family, Form, IntraNode, LibraryName, Order, Ready, Residency, Way};
+use crate::plan::{
+    Algorithm, Caches, Closing, End, Family, Form, IntraNode, LibraryName, Order, Ready, Residency, Way,
+};
 use crate::roofline::share::Bottleneck;
 use crate::stats::interference::{Interference, overwhelms};
 use crate::stats::{StopReason, Verdict};
@@ -77,7 +79,20 @@ macro_rules! stored_as_words {
 }
 
 stored_as_words!(
-    Status, Family, Dtype, Hosting, IntraNode, Order, Caches, Ready, Residency, End, Way, Closing, Algorithm, LibraryName,
+    Status,
+    Family,
+    Dtype,
+    Hosting,
+    IntraNode,
+    Order,
+    Caches,
+    Ready,
+    Residency,
+    End,
+    Way,
+    Closing,
+    Algorithm,
+    LibraryName,
     Fingerprint
 );
 stored_as_words!(Verdict, BlockStart, Bottleneck, StopReason);

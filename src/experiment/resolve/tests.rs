@@ -470,3 +470,41 @@ fn an_algorithm_that_the_library_has_not_is_refused_with_those_that_it_has() {
         "native.algorithm[1]: this MPI library has no algorithm \"ring\": native-reduce has linear, in-order_binary, each also in segments"
     );
 }
+
+/// The components of the cells of an experiment with MPI_Reduce and this field `native`, and their algorithms.
+fn components_of(native: &str) -> Vec<(String, String)> {
+    let text =
+        format!(r#"{{"models": ["resnet18"], "clients": 4, "strategies": "native-reduce", "native": {native}}}"#);
+    let of = |form: Form| (form.component.to_string(), form.algorithm.to_string());
+    resolved(&text).cells().map(|(_, cell)| of(cell.form)).collect()
+}
+
+#[test]
+fn components_go_with_the_default_algorithm() {
+    let cells = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+        list.iter().map(|(component, algorithm)| ((*component).to_owned(), (*algorithm).to_owned())).collect()
+    };
+    assert_eq!(components_of("{}"), cells(&[("default", "default")]));
+    assert_eq!(components_of(r#"{"component": "sm"}"#), cells(&[("sm", "default")]));
+    let both = r#"{"component": ["all", "tuned"], "algorithm": ["linear", "default"]}"#;
+    let expected = [("default", "linear"), ("default", "default"), ("sm", "default"), ("tuned", "default")];
+    assert_eq!(components_of(both), cells(&expected));
+    // Strategies of gradshard's own take none.
+    let text = r#"{"models": ["resnet18"], "clients": 4, "strategies": "sharded-direct", "native": {"component": ["sm", "default"]}}"#;
+    assert_eq!(resolved(text).cell_count(), 1);
+}
+
+#[test]
+fn a_component_that_the_library_has_not_is_refused_with_those_that_it_has() {
+    let text = |native: &str| {
+        format!(r#"{{"models": ["resnet18"], "clients": 4, "strategies": "native-reduce", "native": {native}}}"#)
+    };
+    assert_eq!(
+        refused(&text(r#"{"component": ["sm", "xhc"]}"#)),
+        "native.component[1]: this MPI library has no component \"xhc\" for collectives: it has sm, tuned"
+    );
+    assert_eq!(
+        refused(&text(r#"{"component": "sm", "algorithm": "linear"}"#)),
+        "native.component: a named algorithm is of a component of its own; add \"default\" to native.algorithm"
+    );
+}
