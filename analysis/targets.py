@@ -86,9 +86,10 @@ def faster_row(what, target, fast, slow):
 
 
 def describe(cell):
-    """Strategy, flow, and the MPI library's algorithm where it was chosen."""
+    """Strategy, flow, and the MPI library's algorithm or component where it was chosen."""
     name = cell["strategy"] if cell["flow"] == "whole" else f"{cell['strategy']} {cell['flow']}"
-    return name if cell.get("algorithm", "default") == "default" else f"{name} {cell['algorithm']}"
+    chosen = [cell.get(choice, "default") for choice in ("algorithm", "component")]
+    return " ".join([name] + [word for word in chosen if word != "default"])
 
 
 def milliseconds(cell):

@@ -277,7 +277,7 @@ fn every_form_leaves_the_result_where_it_should_be() {
     for strategy in threaded() {
         let knobs = strategies::find(strategy).expect("known").knobs();
         for end in [End::Scattered, End::Root, End::Everywhere] {
-            let choices = Choices { radix: &radices, across: ways, closing: closings, algorithm: &[] };
+            let choices = Choices { radix: &radices, across: ways, closing: closings, ..Choices::default() };
             for form in knobs.forms(end, choices) {
                 for (ranks, nodes, roles) in [
                     (1, 1, Roles::Colocated),

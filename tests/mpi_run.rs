@@ -354,6 +354,41 @@ fn every_algorithm_of_the_library() {
     ]);
 }
 
+/// Every component of the library gives the right result and is named in its cell, and a different one shows: MPI_Allreduce
+/// takes memory in Open MPI's tuned and none in basic. One that the library has not is refused before anything runs.
+#[test]
+fn every_component_of_the_library() {
+    let place = Place::new();
+    let mut experiment = json!({
+        "models": [1 << 20],
+        "gradients": {"source": "synthetic", "seed": SEED},
+        "clients": 2,
+        "end": "root",
+        "strategies": ["sharded-direct", "native-reduce-scatter", "native-reduce", "native-allreduce"],
+        "native": {"component": "all"},
+        "repeat": {"blocks": 1, "warmup": 0, "max_seconds": 1}
+    });
+    let cells = run(&place, "components", &experiment, 2);
+    cells.iter().for_each(|cell| assert_eq!(cell["status"], "ok", "{cell}"));
+    let of = |component: &str, strategy: &str| {
+        cells.iter().find(|cell| cell["component"] == component && cell["strategy"] == strategy)
+    };
+    assert!(of("default", "sharded-direct").unwrap()["fingerprint"].is_null());
+    let has_components = place.gradshard().args(["--version"]).run().success().contains("MPI: Open MPI v");
+    assert_eq!((of("tuned", "native-reduce").is_some(), of("tuned", "sharded-direct")), (has_components, None));
+    if has_components {
+        let basic = of("basic", "native-allreduce").unwrap();
+        assert!(basic["memory"]["library_bytes"].is_null() || basic["fingerprint"] == "memory", "{basic}");
+        assert_eq!(of("sm", "native-reduce-scatter").unwrap()["fingerprint"], "none");
+    }
+    experiment["native"] = json!({"component": ["default", "quickest"]});
+    let file = place.write("unknown.json", experiment.to_string());
+    place.mpi(2).args([Path::new("run"), &file]).run().refused(&[
+        "unknown.json: native.component[1]: this MPI library has no component \"quickest\" for collectives: it has",
+        if has_components { "libnbc, sm, tuned" } else { "none that can be chosen" },
+    ]);
+}
+
 /// The library gets the gradient in pieces: shorter than the ranks are many, prime, as long as the gradient, longer. The
 /// bits do not depend on it where the order of summation does not, the packed pieces are predicted, and only they.
 #[test]

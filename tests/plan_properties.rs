@@ -115,7 +115,8 @@ impl Case {
 
     fn problem(&self, strategy: &dyn Strategy) -> Arc<Problem> {
         let weights: Vec<f64> = self.weights.iter().map(|weight| f64::from(*weight)).collect();
-        let choices = Choices { radix: &[2, 3, 5], across: Way::VARIANTS, closing: Closing::VARIANTS, algorithm: &[] };
+        let choices =
+            Choices { radix: &[2, 3, 5], across: Way::VARIANTS, closing: Closing::VARIANTS, ..Choices::default() };
         let forms = strategy.knobs().forms(self.end, choices);
         let shards = if strategy.knobs().heeds_shards(self.end) { self.shards } else { 1 };
         Arc::new(Problem {

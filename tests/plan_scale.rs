@@ -78,8 +78,12 @@ fn every_way_and_closing_on_a_thousand_ranks() {
         ("tree-chain", End::Everywhere),
     ] {
         let strategy = strategies::find(name).expect("known");
-        let choices =
-            Choices { radix: &[LEAST_RADIX, 8], across: Way::VARIANTS, closing: Closing::VARIANTS, algorithm: &[] };
+        let choices = Choices {
+            radix: &[LEAST_RADIX, 8],
+            across: Way::VARIANTS,
+            closing: Closing::VARIANTS,
+            ..Choices::default()
+        };
         for form in strategy.knobs().forms(end, choices) {
             let (checked, lowered) = plan_and_check(strategy, form, 1024, 256, end);
             println!("{name}{form}, end {end}: check {checked:.2?}, lower {lowered:.2?}");

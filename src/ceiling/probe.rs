@@ -93,7 +93,7 @@ impl Template {
             ("radix", json!(cell.form.radix)),
             ("across", json!(cell.form.across)),
             ("closing", json!(cell.form.closing)),
-            ("native", json!({"algorithm": cell.form.algorithm, "pieces": pieces})),
+            ("native", json!({"algorithm": cell.form.algorithm, "component": cell.form.component, "pieces": pieces})),
             ("shards", json!(cell.shards)),
             ("flow", json!(cell.flow)),
             ("intra_node", json!(cell.intra_node.to_string())),

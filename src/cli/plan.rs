@@ -114,8 +114,12 @@ fn flow(args: &PlanArgs, elements: u64, dtype: Dtype) -> Result<Flow, Failure> {
 /// Returns the form that the arguments name, which must be one that the strategy has.
 fn form(args: &PlanArgs, strategy: &dyn Strategy, end: End) -> Result<Form, Failure> {
     let knobs = strategy.knobs();
-    let choices =
-        Choices { radix: &[args.radix], across: args.across.as_slice(), closing: &[args.closing], algorithm: &[] };
+    let choices = Choices {
+        radix: &[args.radix],
+        across: args.across.as_slice(),
+        closing: &[args.closing],
+        ..Choices::default()
+    };
     let form = knobs.forms(end, choices)[0];
     if args.across.is_some_and(|across| across != form.across) {
         let ways: Vec<String> = knobs.across.iter().map(Way::to_string).collect();

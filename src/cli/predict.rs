@@ -9,7 +9,7 @@ use clap::Args;
 use gradshard::cost::Sheet;
 use gradshard::experiment::{Cell, Comparison, FlowChoice, Size};
 use gradshard::job::Prepared;
-use gradshard::plan::{Form, Layout, Problem, Roles};
+use gradshard::plan::{Layout, Problem, Roles};
 use gradshard::predict::simulate::MAYBE_BY_CLASSES;
 use gradshard::predict::{
     Fabric, Forecast, Front, HeldOut, MachineModel, Observed, Subject, fit, forecast, held_out, trust,
@@ -168,12 +168,13 @@ fn observed(file: &ResultFile, path: &Path) -> Result<Vec<Observed>, Failure> {
 
 /// True if the row has this cell of its comparison.
 fn is_of(row: &CellRow, cell: &Cell) -> bool {
-    let Form { radix, across, closing, algorithm } = cell.form;
+    let form = cell.form;
     let flow = match cell.flow {
         FlowChoice::Auto => row.flow.starts_with("auto"),
         written => row.flow == written.to_string(),
     };
-    let form = (row.radix, row.across, row.closing, row.algorithm) == (radix, across, closing, algorithm);
+    let form = (row.radix, row.across, row.closing) == (form.radix, form.across, form.closing)
+        && (row.algorithm, row.component) == (form.algorithm, form.component);
     let terms = (row.order, row.ready, row.caches) == (cell.order, cell.ready, cell.caches);
     let ceiling = row.ceiling_bytes == cell.ceiling.map(|bytes| bytes as f64);
     row.strategy == cell.strategy && row.shards == cell.shards && form && flow && terms && ceiling

@@ -10,11 +10,7 @@ pub fn version() -> String {
 
 #[cfg(feature = "mpi")]
 fn mpi() -> String {
-    match gradshard::mpi::library_version() {
-        // Open MPI appends where it was built, and MPICH how.
-        Ok(text) => text.split(['\n', ',']).next().unwrap_or_default().trim().to_owned(),
-        Err(error) => error.to_string(),
-    }
+    gradshard::mpi::library_version().unwrap_or_else(|error| error.to_string())
 }
 
 #[cfg(not(feature = "mpi"))]

@@ -7,7 +7,7 @@ use crate::engine::{Buffer, EngineError};
 use crate::gradient::{Dtype, Element, Range};
 use crate::plan::dealt::Dealt;
 use crate::plan::lowering::LibraryCall;
-use crate::plan::{Algorithm, Call, Problem, call};
+use crate::plan::{Algorithm, Call, Form, LibraryName, Problem, call};
 
 /// One call with its output buffers.
 struct Stage {
@@ -53,6 +53,7 @@ pub(super) struct LibraryCalls<E: Element> {
     stages: Vec<Stage>,
     divisor: E::Acc,
     algorithm: Algorithm,
+    component: LibraryName,
     rank: usize,
     elements: u64,
     element: std::marker::PhantomData<E>,
@@ -74,11 +75,13 @@ impl<E: Element> LibraryCalls<E> {
         ledger: &Ledger,
         transport: &mut dyn Transport,
     ) -> Result<Self, EngineError> {
-        let (rank, elements, algorithm) = (transport.rank(), problem.elements, problem.form.algorithm);
+        let (rank, elements) = (transport.rank(), problem.elements);
+        let Form { algorithm, component, .. } = problem.form;
         let names = call::names(&calls.iter().map(|call| call.call).collect::<Vec<_>>());
         let Some(library) = transport.collectives() else {
             return Err(EngineError::Unsupported(format!("{names} needs MPI: run under mpirun or srun")));
         };
+        library.prefer(component)?;
         let most = library.most_elements();
         let too_long = || {
             EngineError::Unsupported(format!("{names} counts elements in C ints: {elements} elements are beyond it"))
@@ -120,6 +123,7 @@ impl<E: Element> LibraryCalls<E> {
             stages,
             divisor: E::Acc::from_f64(problem.total_weight()),
             algorithm,
+            component,
             rank,
             elements,
             element: std::marker::PhantomData,
@@ -167,8 +171,17 @@ impl<E: Element> LibraryCalls<E> {
         let parts: Vec<_> = ranges.iter().map(|range| (range.start, range.len())).collect();
         let elements = self.elements;
         let algorithm = if stage.call.reduces() { self.algorithm } else { Algorithm::default() };
-        let mut call =
-            CollectiveCall { call: stage.call, algorithm, dtype, send, receive, elements, parts: &parts, counts: &[] };
+        let mut call = CollectiveCall {
+            call: stage.call,
+            algorithm,
+            component: self.component,
+            dtype,
+            send,
+            receive,
+            elements,
+            parts: &parts,
+            counts: &[],
+        };
         // SAFETY: as for this function. A broadcast's output holds the whole gradient, as its input does on the root.
         unsafe {
             if stage.call == (Call::Broadcast { root: self.rank }) {

@@ -11,7 +11,7 @@ use crate::mpi::{
     self, AlgorithmControl, Communicator, Equivalence, MOST_ELEMENTS, MpiError, Requests, SharedWindow,
     StartedCollective, World,
 };
-use crate::plan::{Algorithm, Call, Offered};
+use crate::plan::{Algorithm, Call, LibraryName, Offered};
 
 /// Number of requests for which memory is reserved at the start, so that a usual round allocates nothing while timed.
 const ROOM: usize = 4096;
@@ -46,6 +46,8 @@ pub struct MpiTransport<'w> {
     most_tag: u64,
     library: String,
     chosen: Vec<Chosen>,
+    /// Components of the library, each with a communicator that prefers it.
+    preferring: Vec<(LibraryName, Communicator)>,
     /// Collectives that were started, the oldest first.
     started: VecDeque<StartedCollective>,
 }
@@ -85,9 +87,6 @@ impl<'w> MpiTransport<'w> {
                 place
             })
             .collect();
-        let library = mpi::library_version()?;
-        let library =
-            library.lines().next().unwrap_or_default().split(',').next().unwrap_or_default().trim().to_owned();
         Ok(MpiTransport {
             ranks,
             node,
@@ -97,8 +96,9 @@ impl<'w> MpiTransport<'w> {
             segments: Segments::default(),
             sent: Sent::default(),
             most_tag,
-            library,
+            library: mpi::library_version()?,
             chosen: Vec::new(),
+            preferring: Vec::new(),
             started: VecDeque::with_capacity(2),
         })
     }
@@ -271,7 +271,9 @@ impl Collectives for MpiTransport<'_> {
     unsafe fn start(&mut self, call: &CollectiveCall<'_>) -> Result<(), TransportError> {
         let is_meant = |chosen: &&Chosen| chosen.function == call.call.name() && chosen.algorithm == call.algorithm;
         let chosen = self.chosen.iter().find(is_meant);
-        let ranks: &Communicator = chosen.map_or(&*self.ranks, |chosen| &chosen.ranks);
+        let preferring = self.preferring.iter().find(|(component, _)| *component == call.component);
+        let of_its_own = chosen.map(|chosen| &chosen.ranks).or(preferring.map(|(_, ranks)| ranks));
+        let ranks: &Communicator = of_its_own.unwrap_or(&self.ranks);
         let at_this_call = chosen.filter(|chosen| chosen.control.at_each_call());
         at_this_call.map_or(Ok(()), |chosen| chosen.control.write(chosen.value))?;
         // SAFETY: as promised by the caller. Calls that move elements without summing need only a type of their size.
@@ -291,9 +293,11 @@ impl Collectives for MpiTransport<'_> {
     }
 
     fn offered(&self, function: &str) -> Result<Offered, TransportError> {
-        let Some(control) = AlgorithmControl::of(function)? else { return Ok(Offered::default()) };
-        let algorithms = control.names().filter_map(|name| name.parse().ok()).collect();
-        Ok(Offered { algorithms, segments: control.has_segments() })
+        let components = mpi::components()?.iter().filter_map(|name| name.parse().ok()).collect();
+        let control = AlgorithmControl::of(function)?;
+        let names = control.iter().flat_map(AlgorithmControl::names);
+        let algorithms = names.filter_map(|name| name.parse().ok()).collect();
+        Ok(Offered { algorithms, segments: control.is_some_and(|control| control.has_segments()), components })
     }
 
     fn choose(&mut self, call: Call, algorithm: Algorithm) -> Result<(), TransportError> {
@@ -309,10 +313,18 @@ impl Collectives for MpiTransport<'_> {
         };
         control.write(value)?;
         control.write_segment(algorithm.segment())?;
-        let ranks = self.ranks.duplicate();
+        let ranks = self.ranks.duplicate(control.component());
         control.write_segment(None)?;
         control.write(0)?;
         self.chosen.push(Chosen { function, algorithm, control, value, ranks: ranks? });
+        Ok(())
+    }
+
+    fn prefer(&mut self, component: LibraryName) -> Result<(), TransportError> {
+        let is_there = self.preferring.iter().any(|(other, _)| *other == component);
+        if !component.is_default() && !is_there {
+            self.preferring.push((component, self.ranks.duplicate(Some(component.as_str()))?));
+        }
         Ok(())
     }
 

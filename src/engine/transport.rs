@@ -3,7 +3,7 @@
 
 use crate::engine::OutOfMemory;
 use crate::gradient::Dtype;
-use crate::plan::{Algorithm, Call, Offered};
+use crate::plan::{Algorithm, Call, LibraryName, Offered};
 
 /// A failure of a transport. It cannot be repaired inside a round, and the job is lost.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +151,8 @@ pub struct CollectiveCall<'a> {
     pub call: Call,
     /// The library's algorithm, which [`Collectives::choose`] has prepared.
     pub algorithm: Algorithm,
+    /// The library's component, which [`Collectives::prefer`] has prepared.
+    pub component: LibraryName,
     /// Type of the elements. A reduction is of f32 or f64.
     pub dtype: Dtype,
     /// This rank's input.
@@ -192,6 +194,9 @@ pub trait Collectives {
     /// # Errors
     /// If the library has no such algorithm.
     fn choose(&mut self, call: Call, algorithm: Algorithm) -> Result<(), TransportError>;
+
+    /// Prepares calls that prefer a component of the library. It must be called before the first of them. Collective.
+    fn prefer(&mut self, component: LibraryName) -> Result<(), TransportError>;
 
     /// Returns the greatest number of elements of one call of a collective.
     fn most_elements(&self) -> u64;

@@ -1,11 +1,13 @@
-//! The MPI library's algorithms that an experiment's cells use, out of those that it asks for and those that the library has.
+//! The MPI library's algorithms and components that an experiment's cells use, out of those that it asks for and those that
+//! the library has.
 
 use std::collections::HashSet;
 
 use crate::experiment::one_or_many::OneOrMany;
-use crate::plan::{Algorithm, Offered};
+use crate::experiment::settings::NativeCalls;
+use crate::plan::{Algorithm, LibraryName, Offered};
 
-/// The word for every algorithm of the MPI library.
+/// The word for every algorithm or component of the MPI library.
 const ALL: &str = "all";
 
 /// Returns the algorithms of each strategy: those of `asked` that its call has, the default if it has none of them.
@@ -32,6 +34,39 @@ pub(super) fn of_strategies(
         None => vec![Algorithm::default()],
     };
     Ok(strategies.iter().map(of).collect())
+}
+
+/// Returns the components that calls prefer: those of `asked`, each once. `calling` is that of [`of_strategies`].
+///
+/// # Errors
+/// The field and the problem, if the library has not one that is asked for, or if no call by the default algorithm would take it.
+pub(super) fn components(
+    asked: &NativeCalls,
+    calling: &[(&String, Option<Offered>)],
+) -> Result<Vec<LibraryName>, (String, String)> {
+    let (algorithms, asked) = (asked.algorithm.values(), &asked.component);
+    let there = calling.iter().find_map(|(_, offered)| offered.as_ref()).map(|offered| offered.components.as_slice());
+    let mut found: Vec<LibraryName> = Vec::new();
+    for (at, &component) in asked.values().iter().enumerate() {
+        let refused = |problem: String| Err((asked.place("native.component", at), problem));
+        if !component.is_default() && !algorithms.iter().any(|of| of.is_default() || of.name() == ALL) {
+            return refused(
+                "a named algorithm is of a component of its own; add \"default\" to native.algorithm".into(),
+            );
+        }
+        if component.as_str() == ALL {
+            found.extend([LibraryName::default()].iter().chain(there.unwrap_or_default()));
+        } else if component.is_default() || there.is_none_or(|there| there.contains(&component)) {
+            found.push(component);
+        } else {
+            let names: Vec<&str> = there.iter().copied().flatten().map(LibraryName::as_str).collect();
+            let has = if names.is_empty() { "none that can be chosen".to_owned() } else { names.join(", ") };
+            return refused(format!("this MPI library has no component \"{component}\" for collectives: it has {has}"));
+        }
+    }
+    let mut seen = HashSet::new();
+    found.retain(|component| seen.insert(*component));
+    Ok(found)
 }
 
 fn has(offered: &Option<Offered>, algorithm: Algorithm) -> bool {

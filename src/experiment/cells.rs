@@ -1,8 +1,8 @@
 //! Comparisons and their cells: the points of a sweep in a fixed order.
 //!
 //! Comparisons and cells are numbered from 0 by nested loops over the lists as written. From the outermost inwards,
-//! nodes, models, dtype, clients, roles and end make comparisons; strategies, across, radix, closing, algorithm, shards,
-//! flow, intra_node, ready, order, caches and ceiling make cells. Cell numbers continue through all comparisons. The same
+//! nodes, models, dtype, clients, roles and end make comparisons; strategies, across, radix, closing, algorithm, component,
+//! shards, flow, intra_node, ready, order, caches and ceiling make cells. Cell numbers continue through all comparisons. The same
 //! experiment always gets the same numbers.
 
 use std::fmt;

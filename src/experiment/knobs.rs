@@ -10,7 +10,7 @@ use crate::experiment::names::hint;
 use crate::experiment::numbers::Count;
 use crate::experiment::readable::{Readable, json_schema_of};
 use crate::experiment::size::{Size, bytes_of};
-use crate::plan::{Algorithm, Roles};
+use crate::plan::{Algorithm, LibraryName, Roles};
 
 impl Readable for Roles {
     fn expected() -> String {
@@ -62,6 +62,17 @@ json_schema_of!(Roles, |generator| json_schema!({
 impl Readable for Algorithm {
     fn expected() -> String {
         "the name of an algorithm of the MPI library, \"default\" or \"all\"".into()
+    }
+
+    fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {
+        let Unexpected::Str(name) = value else { return Err(Self::wrong_type(value)) };
+        name.parse().map_err(E::custom)
+    }
+}
+
+impl Readable for LibraryName {
+    fn expected() -> String {
+        "the name of a component of the MPI library, \"default\" or \"all\"".into()
     }
 
     fn from_scalar<E: de::Error>(value: Unexpected<'_>) -> Result<Self, E> {

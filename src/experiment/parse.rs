@@ -79,7 +79,7 @@ fn is_comment(text: &str, line: usize, column: usize) -> bool {
 const WITHIN: [(&str, &[&str]); 3] = [
     ("gradients", &["source", "seed", "path", "weights", "dataset", "residency"]),
     ("repeat", &["precision", "blocks", "max_seconds", "warmup", "start"]),
-    ("native", &["algorithm"]),
+    ("native", &["algorithm", "component", "pieces"]),
 ];
 
 /// Rewrites serde's messages about fields in gradshard's words. serde distinguishes them only by their text; other

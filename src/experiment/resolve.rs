@@ -21,7 +21,7 @@ use crate::experiment::weights::Weights;
 use crate::experiment::written::WrittenExperiment;
 use crate::gradient::Dtype;
 use crate::plan::strategies::Knobs;
-use crate::plan::{Algorithm, Choices, Offered, Roles};
+use crate::plan::{Algorithm, Choices, LibraryName, Offered, Roles};
 
 /// Number of clients, N, if the experiment names none.
 const DEFAULT_CLIENTS: u64 = 20;
@@ -121,12 +121,13 @@ pub fn resolve(written: &WrittenExperiment, base_dir: &Path, known: &Known<'_>) 
     let radix: Vec<u64> = written.radix.values().iter().map(|radix| radix.0).collect();
     // Only the count of entries matters for the number of cells.
     let unscaled = vec![1; written.shards.values().len()];
-    let algorithms = resolver.algorithms(&strategies)?;
+    let (algorithms, components) = resolver.calls(&strategies)?;
     let of_algorithm = |algorithm| Choices {
         radix: &radix,
         across: written.across.as_ref().map_or(&[], OneOrMany::values),
         closing: written.closing.values(),
         algorithm,
+        component: &components,
     };
     let choices: Vec<Choices<'_>> = algorithms.iter().map(|algorithms| of_algorithm(algorithms)).collect();
     let variants = Variants {
@@ -404,12 +405,14 @@ impl Resolver<'_> {
         written.map_or(vec![None], |nodes| nodes.values().iter().map(|nodes| Some(nodes.0)).collect())
     }
 
-    /// Returns the algorithms of each strategy.
-    fn algorithms(&self, strategies: &[String]) -> Result<Vec<Vec<Algorithm>>, ExperimentError> {
+    /// Returns the MPI library's algorithms for each strategy, and the components for all of them.
+    fn calls(&self, strategies: &[String]) -> Result<(Vec<Vec<Algorithm>>, Vec<LibraryName>), ExperimentError> {
         let heeds = |strategy: &&String| (self.known.knobs)(strategy).algorithm;
         let calling: Vec<(&String, Option<Offered>)> =
             strategies.iter().filter(heeds).map(|strategy| (strategy, (self.known.algorithms)(strategy))).collect();
-        algorithms::of_strategies(&self.written.native.algorithm, strategies, &calling)
+        let native = &self.written.native;
+        algorithms::of_strategies(&native.algorithm, strategies, &calling)
+            .and_then(|algorithms| Ok((algorithms, algorithms::components(native, &calling)?)))
             .or_else(|(place, problem)| self.refuse(place, problem))
     }
 

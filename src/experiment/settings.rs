@@ -7,7 +7,7 @@ use crate::experiment::knobs::FlowChoice;
 use crate::experiment::numbers::{Count, CountOrNone, Precision, Seconds, Seed};
 use crate::experiment::one_or_many::OneOrMany;
 use crate::experiment::readable::Readable;
-use crate::plan::Algorithm;
+use crate::plan::{Algorithm, LibraryName};
 
 /// How ranks begin a round together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,14 @@ pub struct NativeCalls {
     #[serde(deserialize_with = "OneOrMany::read")]
     #[schemars(example = ["default", "ring"], example = &"all")]
     pub algorithm: OneOrMany<Algorithm>,
+    /// Components of the library's collectives for all calls of a strategy by the default algorithm, such as tuned, sm, han,
+    /// basic or libnbc (Open MPI 4.1 and newer; MPICH has none). The component is preferred: functions that it has not, and
+    /// ranks that it does not serve, are left to the others, and so is all of a component that waits to be switched on in the
+    /// environment. The column fingerprint tells whether the cell differs from the library's own choice. default leaves the choice to the library, all is the default and every component that
+    /// the library has. Default default.
+    #[serde(deserialize_with = "OneOrMany::read")]
+    #[schemars(example = ["default", "sm"], example = &"all")]
+    pub component: OneOrMany<LibraryName>,
     /// Whole, or the size of the pieces in which the reducing call gets the gradient, one after another; of
     /// MPI_Ireduce_scatter two are under way at once. What the library allocates then follows the pieces. A piece of a
     /// reduce-scatter holds a part of every rank's shard and is packed before the call. Default whole.

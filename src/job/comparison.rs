@@ -10,6 +10,7 @@ use crate::gradient::{Element, Source};
 use crate::job::contender::{CellPlace, Circumstances, Contender, Measured, make_ready, row};
 use crate::job::disturbance::{BlockWatch, Disturbance};
 use crate::job::exact;
+use crate::job::fingerprint;
 use crate::job::rank_memory::{Watch, Watching};
 use crate::job::ratios::{self, TimedCell};
 use crate::job::settle::settle;
@@ -164,7 +165,8 @@ fn measure_as<E: Element>(
         other_load: disturbance.other_load(),
         blocks: &disturbance.rows,
     };
-    let cells = contenders.into_iter().map(|c| row(c, comparison, &circumstances)).collect();
+    let mut cells: Vec<Measured> = contenders.into_iter().map(|c| row(c, comparison, &circumstances)).collect();
+    fingerprint::fill(&mut cells, stopped.as_ref().map_or(ratios::ALPHA, |stopped| stopped.look.alpha));
     Ok(ComparisonRows { cells, ratios: ratios.unwrap_or_default(), blocks: disturbance.rows })
 }
 

@@ -291,6 +291,7 @@ pub fn identity(
         radix: cell.form.radix,
         closing: cell.form.closing,
         algorithm: cell.form.algorithm,
+        component: cell.form.component,
         shards: cell.shards,
         flow,
         ranks: place.ranks as u64,

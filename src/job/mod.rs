@@ -12,6 +12,7 @@ mod dry_run;
 pub mod duration;
 mod environment;
 mod exact;
+mod fingerprint;
 mod group;
 mod keep;
 mod one_round;

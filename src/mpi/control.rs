@@ -4,7 +4,8 @@ use std::ffi::{CStr, CString, c_char, c_int};
 
 use mpi_sys as ffi;
 
-use super::error::{Result, call};
+use super::error::{Result, call, text_of};
+use super::version::library_version;
 
 /// The environment variable without which Open MPI ignores forced algorithms. Its own choices stay the same where none is
 /// forced.
@@ -56,6 +57,7 @@ pub struct AlgorithmControl {
     /// libraries, is not among them.
     algorithms: Vec<(String, c_int)>,
     at_each_call: bool,
+    component: Option<&'static str>,
 }
 
 impl AlgorithmControl {
@@ -65,11 +67,11 @@ impl AlgorithmControl {
         let (lower, upper) = (function.to_lowercase(), function.to_uppercase());
         // Open MPI fixes the algorithm when a communicator is made; MPICH looks at each call.
         let names = [
-            (format!("coll_tuned_{lower}_algorithm"), false),
-            (format!("coll_libnbc_{lower}_algorithm"), false),
-            (format!("MPIR_CVAR_{upper}_INTRA_ALGORITHM"), true),
+            (format!("coll_tuned_{lower}_algorithm"), Some("tuned")),
+            (format!("coll_libnbc_{lower}_algorithm"), Some("libnbc")),
+            (format!("MPIR_CVAR_{upper}_INTRA_ALGORITHM"), None),
         ];
-        for (name, at_each_call) in names {
+        for (name, component) in names {
             let Some(index) = index_of(&name) else { continue };
             let segment = index_of(&format!("{name}_segmentsize")).map(|index| {
                 let variable = Variable::bound(index)?;
@@ -80,7 +82,8 @@ impl AlgorithmControl {
                 algorithm: Variable::bound(index)?,
                 segment: segment.transpose()?,
                 algorithms: algorithms(index)?,
-                at_each_call,
+                at_each_call: component.is_none(),
+                component,
             }));
         }
         Ok(None)
@@ -99,6 +102,11 @@ impl AlgorithmControl {
     /// True if the library reads the variable at each call, false if only when a communicator is made.
     pub fn at_each_call(&self) -> bool {
         self.at_each_call
+    }
+
+    /// The library's component whose algorithms these are; None if the library has no components.
+    pub fn component(&self) -> Option<&'static str> {
+        self.component
     }
 
     /// Chooses an algorithm by its value. 0 leaves the choice to the library again.
@@ -125,6 +133,50 @@ fn index_of(name: &str) -> Option<c_int> {
     // SAFETY: the name ends with a zero byte. The library returns an error for a name that it does not know.
     let code = unsafe { ffi::MPI_T_cvar_get_index(name.as_ptr(), &mut index) };
     (code == 0).then_some(index)
+}
+
+/// Components of Open MPI that sum nothing over the ranks of one communicator.
+const WITHOUT_SUMS: [&str; 8] = ["accelerator", "cuda", "demo", "ftagree", "inter", "monitoring", "self", "sync"];
+
+/// The components of the library's collectives that a new communicator can prefer, by name, of those that were built and not
+/// excluded. Empty for Open MPI before 4.1, which has no preference, and for libraries without components.
+pub fn components() -> Result<Vec<String>> {
+    if !has_preference(&library_version()?) {
+        return Ok(Vec::new());
+    }
+    let mut count = 0;
+    // SAFETY: the result is written to a local.
+    unsafe { call!(MPI_T_cvar_get_num, &mut count) }?;
+    let names = (0..count).filter_map(name_of);
+    let component = |name: String| {
+        let component = name.strip_prefix("coll_")?.strip_suffix("_priority")?;
+        (!component.contains('_') && !WITHOUT_SUMS.contains(&component)).then(|| component.to_owned())
+    };
+    let mut found: Vec<String> = names.filter_map(component).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// True for Open MPI from 4.1 on.
+fn has_preference(version: &str) -> bool {
+    let number = version.strip_prefix("Open MPI v").unwrap_or_default();
+    let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (4, 1)
+}
+
+/// The name of variable `index`; None if the library has withdrawn the variable.
+fn name_of(index: c_int) -> Option<String> {
+    let (mut name, mut length) = (vec![0 as c_char; NAME], NAME as c_int);
+    let (mut verbosity, mut bind, mut scope, mut no_text) = (0, 0, 0, 0);
+    let (nowhere, nothing) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: the length is that of the buffer; MPI_T leaves out what would go to a null pointer.
+    let code = unsafe {
+        let mut datatype = ffi::RSMPI_DATATYPE_NULL;
+        let (name, length, datatype) = (name.as_mut_ptr(), &mut length, &mut datatype);
+        let (verbosity, bind, scope) = (&mut verbosity, &mut bind, &mut scope);
+        ffi::MPI_T_cvar_get_info(index, name, length, verbosity, datatype, nothing, nowhere, &mut no_text, bind, scope)
+    };
+    (code == 0).then(|| text_of(&name, length))
 }
 
 /// The algorithms that variable `index` names, each with its value: from its enumeration, or where it has none, from its
@@ -207,5 +259,12 @@ mod tests {
         let expected = [("nb", 1), ("pairwise", 2), ("recursive_halving", 3)];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
         assert!(described("Algorithm of reduce, 1: binomial").is_empty());
+    }
+
+    #[test]
+    fn open_mpi_takes_a_preference_from_4_1_on() {
+        let has = ["Open MPI v4.1.4", "Open MPI v5.0.11", "Open MPI v10.0.0rc1"].map(has_preference);
+        let has_not = ["Open MPI v4.0.7", "Open MPI v3.1.6", "MPICH Version: 5.0.2", ""].map(has_preference);
+        assert_eq!((has, has_not), ([true; 3], [false; 4]));
     }
 }

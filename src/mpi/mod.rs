@@ -10,14 +10,16 @@ mod control;
 mod error;
 mod launcher;
 mod requests;
+mod version;
 mod window;
 mod world;
 
 pub use collective::{Equivalence, MOST_ELEMENTS, StartedCollective};
 pub use communicator::Communicator;
-pub use control::AlgorithmControl;
+pub use control::{AlgorithmControl, components};
 pub use error::MpiError;
 pub use launcher::{LaunchedProcess, launcher};
 pub use requests::Requests;
+pub use version::library_version;
 pub use window::SharedWindow;
-pub use world::{World, library_version};
+pub use world::World;

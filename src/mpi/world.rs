@@ -1,6 +1,6 @@
 //! The start and the end of MPI.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, mpsc};
 use std::time::Duration;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use mpi_sys as ffi;
 
 use super::control::OPEN_MPI_SWITCH;
-use super::error::{MpiError, Result, call, text_of};
+use super::error::{MpiError, Result, call};
+use super::version::library_version;
 use super::{Communicator, launcher};
 
 /// The exit code of a job that ends because a rank panicked.
@@ -46,12 +47,11 @@ impl World {
         if let Some(launcher) = launcher()
             && launcher.processes != world.communicator.size()
         {
-            let library = library_version()?;
             return Err(MpiError::OtherLauncher {
                 launcher: launcher.name,
                 launched: launcher.processes,
                 seen: world.communicator.size(),
-                library: library.split(['\n', ',']).next().unwrap_or_default().to_owned(),
+                library: library_version()?,
             });
         }
         Ok(world)
@@ -96,16 +96,6 @@ impl Drop for World {
             ffi::MPI_Finalize();
         };
     }
-}
-
-/// Returns the name and version of the MPI library, such as `Open MPI v4.1.4, package: …`. It works before MPI_Init too.
-pub fn library_version() -> Result<String> {
-    // MPI_MAX_LIBRARY_VERSION_STRING is 256 in Open MPI and 8,192 in MPICH.
-    let mut text = vec![0 as c_char; 8192 + 1];
-    let mut length: c_int = 0;
-    // SAFETY: the buffer is as long as the longest version string of either library.
-    unsafe { call!(MPI_Get_library_version, text.as_mut_ptr(), &mut length) }?;
-    Ok(text_of(&text, length))
 }
 
 /// Ends all ranks. MPI must be initialised and not finalised.

@@ -4,19 +4,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use arrayvec::ArrayString;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Bytes of the longest name.
-const LONGEST: usize = 48;
+use crate::plan::LibraryName;
 
 /// The algorithm of a reducing collective, by the MPI library's own name for it, such as `ring` or `in-order_binary`. The
 /// length of the segments in which the message travels may follow: `pipeline/64KiB`. The default leaves the choice to the
 /// library, which heeds the size and the number of ranks.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Algorithm {
-    name: ArrayString<LONGEST>,
+    name: LibraryName,
     /// 0: the library's own.
     segment_kib: u32,
 }
@@ -28,6 +26,8 @@ pub struct Offered {
     pub algorithms: Vec<Algorithm>,
     /// True if the length of segments can be chosen.
     pub segments: bool,
+    /// The components of the library's collectives that a communicator can prefer.
+    pub components: Vec<LibraryName>,
 }
 
 impl Offered {
@@ -40,22 +40,22 @@ impl Offered {
 
 impl Algorithm {
     /// The name of the default.
-    pub const DEFAULT: &'static str = "default";
+    pub const DEFAULT: &'static str = LibraryName::DEFAULT;
 
     /// True if the library chooses.
     pub fn is_default(&self) -> bool {
-        self.name.is_empty()
+        self.name.is_default()
     }
 
     /// The library's name, or `default`.
     pub fn name(&self) -> &str {
-        if self.is_default() { Algorithm::DEFAULT } else { &self.name }
+        self.name.as_str()
     }
 
     /// True if the algorithm ends the job by an assertion unless the ranks are a power of two and their parts are equally
     /// long, as MPICH's reduce-scatters for operations that do not commute do.
     pub fn needs_equal_powers_of_two(&self) -> bool {
-        self.name.contains("noncommutative")
+        self.name().contains("noncommutative")
     }
 
     /// Length of a segment, bytes; None leaves it to the library.
@@ -84,13 +84,12 @@ impl FromStr for Algorithm {
         }
         let wrong = || {
             format!(
-                "{text:?} is no algorithm: write its name, at most {LONGEST} lower-case letters, digits, - and _, and \
+                "{text:?} is no algorithm: write its name, at most 48 lower-case letters, digits, - and _, and \
                  perhaps the length of segments, as in \"pipeline/64KiB\""
             )
         };
         let (name, segment) = text.split_once('/').map_or((text, None), |(name, segment)| (name, Some(segment)));
-        let fits = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
-        let named = ArrayString::from(name).ok().filter(|_| fits && !name.is_empty() && name != Algorithm::DEFAULT);
+        let named = name.parse().ok().filter(|name: &LibraryName| !name.is_default());
         let segment_kib = segment.map_or(Some(0), |segment| {
             let number = segment.strip_suffix("KiB")?;
             number.parse().ok().filter(|kib| (1..1 << 20).contains(kib) && !number.starts_with('+'))
@@ -146,9 +145,7 @@ mod tests {
             assert_eq!(name.parse::<Algorithm>().expect(name).to_string(), name);
         }
         assert!("default".parse::<Algorithm>().expect("default").is_default());
-        for wrong in
-            ["", "Ring", "a b", "a/", "a/64", "a/0KiB", "a/+1KiB", "/1KiB", "default/1KiB", &"a".repeat(LONGEST + 1)]
-        {
+        for wrong in ["", "Ring", "a b", "a/", "a/64", "a/0KiB", "a/+1KiB", "/1KiB", "default/1KiB", &"a".repeat(49)] {
             assert!(wrong.parse::<Algorithm>().is_err(), "{wrong}");
         }
         assert_eq!("pipeline/64KiB".parse::<Algorithm>().expect("segments").segment(), Some(65_536));

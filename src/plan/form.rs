@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::plan::End;
 use crate::plan::algorithm::Algorithm;
 use crate::plan::shape::{Binomial, Circulant, Digits, Ring, Shape, Star, TwoTrees};
 use crate::plan::words::words;
+use crate::plan::{End, LibraryName};
 
 words! {
     /// The way in which sums or finished ranges travel between ranks or nodes.
@@ -100,6 +100,8 @@ pub struct Form {
     pub closing: Closing,
     /// The algorithm of the MPI library's reducing call.
     pub algorithm: Algorithm,
+    /// The component of the MPI library that its calls prefer.
+    pub component: LibraryName,
 }
 
 /// Lists of choices, which together span forms. An empty list leaves the usual choice.
@@ -113,11 +115,13 @@ pub struct Choices<'a> {
     pub closing: &'a [Closing],
     /// Algorithms of the MPI library.
     pub algorithm: &'a [Algorithm],
+    /// Components of the MPI library, which the default algorithm goes with: a named one is of a component of its own.
+    pub component: &'a [LibraryName],
 }
 
 impl Default for Choices<'_> {
     fn default() -> Self {
-        Choices { radix: &[LEAST_RADIX], across: &[], closing: &[], algorithm: &[] }
+        Choices { radix: &[LEAST_RADIX], across: &[], closing: &[], algorithm: &[], component: &[] }
     }
 }
 
@@ -126,8 +130,8 @@ pub const LEAST_RADIX: u64 = 2;
 
 impl Default for Form {
     fn default() -> Self {
-        let (across, closing, algorithm) = Default::default();
-        Form { radix: LEAST_RADIX, across, closing, algorithm }
+        let (across, closing, algorithm, component) = Default::default();
+        Form { radix: LEAST_RADIX, across, closing, algorithm, component }
     }
 }
 
@@ -146,6 +150,9 @@ impl fmt::Display for Form {
         }
         if self.algorithm != default.algorithm {
             write!(f, ", algorithm {}", self.algorithm)?;
+        }
+        if self.component != default.component {
+            write!(f, ", component {}", self.component)?;
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ pub fn each_plan(mut check: impl FnMut(&str, &dyn Plan, &Arc<Problem>, &Arc<Layo
         for strategy in strategies::all() {
             for &end in End::VARIANTS {
                 let choices =
-                    Choices { radix: &[2, 3], across: Way::VARIANTS, closing: Closing::VARIANTS, algorithm: &[] };
+                    Choices { radix: &[2, 3], across: Way::VARIANTS, closing: Closing::VARIANTS, ..Choices::default() };
                 for form in strategy.knobs().forms(end, choices) {
                     for (clients, shards) in [(node_of.len() as u64, node_of.len() as u64), (11, 3)] {
                         let shards = if strategy.knobs().heeds_shards(end) { shards } else { 1 };

@@ -24,7 +24,8 @@ fn each_symmetric(mut check: impl FnMut(&str, &dyn Plan, &Problem, &Layout, &Fab
         let layout = Arc::new(Layout::even(ranks, nodes, Roles::Colocated).expect("a layout"));
         for (strategy, &end) in strategies::all().iter().flat_map(|one| End::VARIANTS.iter().map(move |end| (one, end)))
         {
-            let choices = Choices { radix: &[2, 3], across: Way::VARIANTS, closing: Closing::VARIANTS, algorithm: &[] };
+            let choices =
+                Choices { radix: &[2, 3], across: Way::VARIANTS, closing: Closing::VARIANTS, ..Choices::default() };
             for form in strategy.knobs().forms(end, choices) {
                 for (clients, shards) in [(ranks, ranks), (2 * ranks, ranks / 2), (ranks, ranks / 4)] {
                     let problem = Problem::unweighted(48 * 30, clients as u64, shards as u64).ending(end).formed(form);

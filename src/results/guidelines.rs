@@ -113,9 +113,9 @@ pub fn guidelines(file: &ResultFile) -> Findings {
         let timed = times.get(&(row.job, row.cell)).filter(|_| row.status == Status::Ok && row.median_s.is_some());
         let Some(times) = timed else { continue };
         let cell = TimedRow { row, times };
-        if row.algorithm.is_default() {
+        if row.is_the_librarys_choice() {
             of.entry((row.strategy.as_str(), row.end, row.shards)).or_default().push(cell);
-        } else {
+        } else if row.component.is_default() {
             chosen.push(cell);
         }
     }

@@ -9,7 +9,9 @@ use crate::gradient::Dtype;
 use crate::memory::KernelMemory;
 use crate::plan::form::LEAST_RADIX;
 pub use crate::plan::memory::Memory as MemoryRow;
-use crate::plan::{Algorithm, Caches, Closing, End, Family, Form, IntraNode, Order, Ready, Residency, Way};
+use crate::plan::{
+    Algorithm, Caches, Closing, End, Family, Form, IntraNode, LibraryName, Order, Ready, Residency, Way,
+};
 use crate::roofline::share::Bottleneck;
 use crate::stats::interference::{Interference, overwhelms};
 use crate::stats::{StopReason, Verdict};
@@ -42,6 +44,22 @@ pub enum Hosting {
     Dedicated,
 }
 
+/// A property by which a chosen algorithm or component of the MPI library is told from the library's own choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Fingerprint {
+    /// Bytes through the busiest node's interfaces.
+    Wire,
+    /// The library's memory.
+    Memory,
+    /// The time of a round.
+    Time,
+    /// Nothing was seen to differ.
+    #[default]
+    None,
+}
+
 /// The way in which the ranks begin each round of a block together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "kebab-case")]
@@ -61,7 +79,21 @@ macro_rules! stored_as_words {
 }
 
 stored_as_words!(
-    Status, Family, Dtype, Hosting, IntraNode, Order, Caches, Ready, Residency, End, Way, Closing, Algorithm
+    Status,
+    Family,
+    Dtype,
+    Hosting,
+    IntraNode,
+    Order,
+    Caches,
+    Ready,
+    Residency,
+    End,
+    Way,
+    Closing,
+    Algorithm,
+    LibraryName,
+    Fingerprint
 );
 stored_as_words!(Verdict, BlockStart, Bottleneck, StopReason);
 
@@ -135,6 +167,8 @@ table! {
         radix: u64, "1", since 5, "base of the number system in which distances between ranks are written; 2 where the strategy writes none";
         closing: Closing, "text", since 5, "way of finished ranges to the ranks that want them; back: along the way of the sums, to the root straight";
         algorithm: Algorithm, "text", since 6, "algorithm of the MPI library for the reducing call, by the library's own name; default: the library chose, or there is no call";
+        component: LibraryName, "text", since 8, "component of the MPI library that its calls prefer, by the library's own name; default: the library chose, or there is no call";
+        fingerprint: Option<Fingerprint>, "text", since 8, "the proof that the chosen algorithm or component took effect: what differs from the library's own choice, timed in the same blocks: wire (bytes of the busiest node by more than a tenth), memory (library_bytes by more than 1 MiB and a tenth) or time (by more than 2 %, with interval); none: nothing does; empty: nothing was chosen, or there is nothing to compare with";
         shards: u64, "1", since 1, "number of shards, M; 1 where the strategy does not shard";
         flow: String, "text", since 1, "whole, or the chunk size in bytes with its unit";
         ranks: u64, "1", since 1, "number of MPI ranks, or of threads";
@@ -320,8 +354,14 @@ impl CellRow {
             across: self.across,
             closing: self.closing,
             algorithm: self.algorithm,
+            component: self.component,
         };
         format!("{}{form}", self.strategy)
+    }
+
+    /// True if the MPI library chose how to carry out its calls, or there are none.
+    pub fn is_the_librarys_choice(&self) -> bool {
+        self.algorithm.is_default() && self.component.is_default()
     }
 
     /// Bytes of one gradient.

@@ -32,7 +32,7 @@
 //! - Files before 5 describe `interference` in a sentence.
 
 /// Version of the layout. It rises with every added column or object, and readers refuse newer versions.
-pub const SCHEMA_VERSION: u32 = 7;
+pub const SCHEMA_VERSION: u32 = 8;
 
 /// Attribute of `/` that names the kind of file, and its text.
 pub const FORMAT: (&str, &str) = ("format", "gradshard results");

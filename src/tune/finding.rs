@@ -117,7 +117,8 @@ pub fn known(files: &[ResultFile]) -> Result<Vec<Finding>, TuneError> {
 /// The timed cells of each call whose default was timed.
 fn calls<'f>(file: &'f ResultFile, times: &'f Times) -> BTreeMap<RuledCall, TimedAlgorithms<'f>> {
     let mut groups: BTreeMap<(RuledCall, u64, u64, u64), TimedAlgorithms<'f>> = BTreeMap::new();
-    for row in file.cells.iter().filter(|row| row.timed().is_some() && row.caches == Caches::Warm) {
+    let is_ruled = |row: &&CellRow| row.caches == Caches::Warm && row.component.is_default();
+    for row in file.cells.iter().filter(is_ruled).filter(|row| row.timed().is_some()) {
         let Some(collective) = Collective::timed_by(&row.strategy, row.end) else { continue };
         let Some(times) = times.get(&(row.job, row.cell)) else { continue };
         let shape = CommunicatorShape { ranks: row.ranks, nodes: row.nodes };

@@ -85,7 +85,7 @@ pub fn verified(plain: &[ResultFile], ruled: &[ResultFile], rules: &[Rules], mar
 
 /// The median of the library's default for each call, seconds.
 fn medians(file: &ResultFile) -> BTreeMap<(Collective, CommunicatorShape, u64), f64> {
-    let timed = file.cells.iter().filter(|row| row.algorithm.is_default());
+    let timed = file.cells.iter().filter(|row| row.is_the_librarys_choice());
     let calls = timed.filter_map(|row| {
         let collective = Collective::timed_by(&row.strategy, row.end)?;
         let bytes = collective.message_bytes(row.elements, row.dtype.size() as u64, row.ranks);

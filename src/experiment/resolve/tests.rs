@@ -7,6 +7,8 @@ use crate::gradient::source::FileKind;
 use crate::plan::strategies::{Knobs, Sharding};
 use crate::plan::{Caches, End, Form, IntraNode, Order, Ready, Residency, Roles};
 
+mod native;
+
 const STRATEGIES: [&str; 5] = ["sharded-direct", "tree-central", "tree-lambda-fl", "tree-lifl", "native-reduce"];
 
 fn knobs(strategy: &str) -> Knobs {
@@ -21,7 +23,8 @@ fn knobs(strategy: &str) -> Knobs {
 fn algorithms(strategy: &str) -> Option<Offered> {
     let names: &[&str] = if strategy == "native-reduce" { &["linear", "in-order_binary"] } else { &[] };
     let algorithms = names.iter().map(|name| name.parse().expect(name)).collect();
-    Some(Offered { algorithms, segments: !names.is_empty() })
+    let components = ["sm", "tuned"].map(|name| name.parse().expect(name)).to_vec();
+    Some(Offered { algorithms, segments: !names.is_empty(), components })
 }
 
 fn catalogue(name: &str) -> Result<(String, u64), String> {
@@ -422,50 +425,5 @@ fn what_cannot_follow_the_ranks_is_refused() {
     assert_eq!(
         refused(&format!(r#"{{"models": 7, {weights}, "clients": {{"per_rank": 1}}}}"#)),
         "gradients.weights: 3 weights for 8 clients; write 8, or one number for all"
-    );
-}
-
-/// The strategies and algorithms of the cells of an experiment with this field `native`.
-fn algorithms_of(native: &str) -> Vec<(String, String)> {
-    let strategies = r#"["sharded-direct", "native-reduce"]"#;
-    let text = format!(
-        r#"{{"models": ["resnet18"], "clients": 4, "shards": 1, "strategies": {strategies}, "native": {native}}}"#
-    );
-    resolved(&text).cells().map(|(_, cell)| (cell.strategy.clone(), cell.form.algorithm.to_string())).collect()
-}
-
-#[test]
-fn a_library_call_takes_the_algorithms_that_it_has_and_other_strategies_none() {
-    let cells = |list: &[(&str, &str)]| -> Vec<(String, String)> {
-        list.iter().map(|(strategy, algorithm)| ((*strategy).to_owned(), (*algorithm).to_owned())).collect()
-    };
-    let direct = ("sharded-direct", "default");
-    assert_eq!(algorithms_of("{}"), cells(&[direct, ("native-reduce", "default")]));
-    let linear = r#"{"algorithm": ["linear", "default"]}"#;
-    assert_eq!(algorithms_of(linear), cells(&[direct, ("native-reduce", "linear"), ("native-reduce", "default")]));
-    let all = cells(&[
-        direct,
-        ("native-reduce", "default"),
-        ("native-reduce", "linear"),
-        ("native-reduce", "in-order_binary"),
-    ]);
-    assert_eq!(algorithms_of(r#"{"algorithm": "all"}"#), all);
-    assert_eq!(algorithms_of(r#"{"algorithm": ["linear", "all"]}"#).len(), all.len());
-    let segmented = [
-        direct,
-        ("native-reduce", "default"),
-        ("native-reduce", "linear/64KiB"),
-        ("native-reduce", "in-order_binary/64KiB"),
-    ];
-    assert_eq!(algorithms_of(r#"{"algorithm": "all/64KiB"}"#), cells(&segmented));
-}
-
-#[test]
-fn an_algorithm_that_the_library_has_not_is_refused_with_those_that_it_has() {
-    let text = r#"{"models": ["resnet18"], "clients": 4, "strategies": ["sharded-direct", "native-reduce"],
-        "native": {"algorithm": ["linear", "ring"]}}"#;
-    assert_eq!(
-        refused(text),
-        "native.algorithm[1]: this MPI library has no algorithm \"ring\": native-reduce has linear, in-order_binary, each also in segments"
     );
 }

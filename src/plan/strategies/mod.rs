@@ -20,7 +20,7 @@ mod tree_two;
 use std::sync::Arc;
 
 use crate::plan::{
-    Algorithm, Choices, Closing, End, Family, Form, Infeasible, Layout, Plan, Problem, Roles, Way, family,
+    Algorithm, Choices, Closing, End, Family, Form, Infeasible, Layout, LibraryName, Plan, Problem, Roles, Way, family,
 };
 
 /// When a strategy heeds M.
@@ -53,7 +53,7 @@ pub struct Knobs {
     pub across: &'static [Way],
     /// The way of finished ranges.
     pub closing: bool,
-    /// The algorithm of the MPI library.
+    /// The algorithm and the component of the MPI library.
     pub algorithm: bool,
     /// Pieces in which the MPI library gets the gradient.
     pub pieces: bool,
@@ -96,7 +96,7 @@ impl Knobs {
     /// The forms of the plan at this end that lists of choices span, at least one. A choice that changes nothing is left
     /// out, and so is a closing that does not reach the end.
     pub fn forms(&self, end: End, choices: Choices<'_>) -> Vec<Form> {
-        let Choices { radix, across, closing, algorithm } = choices;
+        let Choices { radix, across, closing, .. } = choices;
         let sharded = self.shards == Sharding::Always;
         let closes = self.closing && (end == End::Everywhere || (end == End::Root && sharded));
         // Shards are pieces already, which need not be cut again.
@@ -110,19 +110,32 @@ impl Knobs {
         if ways.is_empty() {
             ways.push(self.across.first().copied().unwrap_or_default());
         }
-        let heeds = self.algorithm && !algorithm.is_empty();
-        let algorithms = if heeds { algorithm } else { &[Algorithm::default()][..] };
+        let calls = self.calls(choices);
         let mut forms = Vec::new();
         for across in ways {
             let heeded = if self.radix || across == Way::Radix { radix } else { Choices::default().radix };
             for &radix in heeded {
                 for &closing in &closings {
-                    let form = |&algorithm: &Algorithm| Form { radix, across, closing, algorithm };
-                    forms.extend(algorithms.iter().map(form));
+                    let form = |&(algorithm, component)| Form { radix, across, closing, algorithm, component };
+                    forms.extend(calls.iter().map(form));
                 }
             }
         }
         forms
+    }
+
+    /// The algorithms and components of calls of the MPI library, at least the library's own choice.
+    fn calls(&self, Choices { algorithm, component, .. }: Choices<'_>) -> Vec<(Algorithm, LibraryName)> {
+        let mut calls = Vec::new();
+        for &algorithm in algorithm.iter().filter(|_| self.algorithm) {
+            let heeded = component.iter().filter(|_| algorithm.is_default()).map(|&component| (algorithm, component));
+            let before = calls.len();
+            calls.extend(heeded);
+            if calls.len() == before {
+                calls.push((algorithm, LibraryName::default()));
+            }
+        }
+        if calls.is_empty() { vec![Default::default()] } else { calls }
     }
 
     /// The form of the plan at this end where nobody chose.

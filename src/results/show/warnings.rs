@@ -7,7 +7,7 @@ use super::page::{Page, printable};
 use super::pauses::pauses;
 use crate::results::ResultFile;
 use crate::results::host::{HostDependence, host_dependences};
-use crate::results::row::{CellRow, Status};
+use crate::results::row::{CellRow, Fingerprint, Status};
 use crate::stats::TwoSpeeds;
 use crate::stats::autocorrelation::threshold;
 
@@ -25,6 +25,7 @@ pub fn warnings(page: &mut Page, file: &ResultFile) {
     jobs(page, file);
     host(page, file);
     beaten_limits(page, file);
+    without_effect(page, file);
 }
 
 /// Appends a line for cells whose samples are autocorrelated, one for cells with a long warm-up, and one for cells that drift.
@@ -159,6 +160,19 @@ fn beaten_limits(page: &mut Page, file: &ResultFile) {
         share(most)
     );
     page.paragraph(&text, 2);
+}
+
+/// Appends a line for cells that nothing tells from the one in which the MPI library chose.
+fn without_effect(page: &mut Page, file: &ResultFile) {
+    let alike: Vec<&CellRow> = file.cells.iter().filter(|cell| cell.fingerprint == Some(Fingerprint::None)).collect();
+    if !alike.is_empty() {
+        let text = format!(
+            "! EFFECT: neither time, memory nor wire tells {} from the library's own choice: it may be the same, or the choice had \
+             no effect.",
+            listed(&alike)
+        );
+        page.paragraph(&text, 2);
+    }
 }
 
 #[cfg(test)]

@@ -94,3 +94,20 @@ fn a_long_warm_up_is_told() {
         "! WARM-UP: the first samples of sharded-direct (cell 0) differ from the rest by MSER, 49 of 100 in cell 0;";
     assert!(said(&file).starts_with(right), "{}", said(&file));
 }
+
+#[test]
+fn choices_of_the_library_without_effect_are_told() {
+    let mut file = samples::file();
+    let said = |file: &ResultFile| {
+        let mut page = Page::new(WIDTH);
+        without_effect(&mut page, file);
+        page.into_text().replace("\n  ", " ")
+    };
+    (file.cells[0].fingerprint, file.cells[1].fingerprint) = (Some(Fingerprint::Memory), None);
+    assert_eq!(said(&file), "");
+    file.cells[1].fingerprint = Some(Fingerprint::None);
+    file.cells[1].component = "han".parse().expect("a name");
+    let right =
+        "! EFFECT: neither time, memory nor wire tells tree-lambda-fl, component han (cell 1) from the library's own";
+    assert!(said(&file).starts_with(right), "{}", said(&file));
+}
