@@ -12,8 +12,10 @@ pub mod directory;
 pub mod graph;
 pub mod invocation;
 pub mod metered;
+pub mod own_group;
 pub mod place;
 pub mod processes;
+pub mod roof;
 pub mod round;
 pub mod row;
 #[cfg(feature = "s3")]

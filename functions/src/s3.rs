@@ -62,9 +62,19 @@ impl S3Bucket {
     }
 }
 
-/// The store's error without its causes, which its text repeats.
+/// Variables that hold credentials, which stores repeat in some messages.
+const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// The store's error without its causes, which its text repeats, and without credentials.
 fn said(error: object_store::Error) -> io::Error {
-    io::Error::other(error.to_string())
+    let secrets = CREDENTIALS.iter().filter_map(|name| std::env::var(name).ok());
+    io::Error::other(without(&error.to_string(), secrets))
+}
+
+fn without(text: &str, secrets: impl Iterator<Item = String>) -> String {
+    secrets
+        .filter(|secret| !secret.is_empty())
+        .fold(text.to_owned(), |text, secret| text.replace(&secret, "(left out)"))
 }
 
 fn refused(name: &ObjectName, error: object_store::Error) -> StoreError {
@@ -140,6 +150,13 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+
+    #[test]
+    fn messages_hold_no_credentials() {
+        let secrets = ["GK12".to_owned(), String::new(), "s3cr+t".to_owned()];
+        let text = "No such key: GK12, signed s3cr+t by GK12";
+        assert_eq!(without(text, secrets.into_iter()), "No such key: (left out), signed (left out) by (left out)");
+    }
 
     /// Ranges are read back, parts are one object when it is complete, and what is cut off or missing is told apart.
     #[test]
