@@ -11,6 +11,8 @@ pub mod checksums;
 pub mod directory;
 pub mod graph;
 pub mod invocation;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod metered;
 pub mod own_group;
 pub mod place;

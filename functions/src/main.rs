@@ -35,6 +35,13 @@ enum FunctionCommand {
         #[arg(long, value_name = "STORE")]
         store: String,
     },
+    /// Carry out the invocations that AWS Lambda's Runtime API has, one after another
+    #[cfg(feature = "lambda")]
+    Lambda {
+        /// The store, such as s3://bucket/prefix
+        #[arg(long, value_name = "STORE")]
+        store: String,
+    },
     /// Carry out rounds of an experiment's sharded strategies and trees, one process an invocation
     Round(Box<rounds::RoundArgs>),
 }
@@ -46,6 +53,10 @@ fn main() -> ExitCode {
     }
     let ended = match Program::parse().work {
         FunctionCommand::Invoke { store } => invoke(&store, begin),
+        #[cfg(feature = "lambda")]
+        FunctionCommand::Lambda { store } => gradshard_function::lambda::serve(&store)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(|error| anyhow::anyhow!("{error}")),
         FunctionCommand::Round(args) => rounds::rounds(&args),
     };
     match ended {

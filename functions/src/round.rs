@@ -181,7 +181,8 @@ impl Setting<'_> {
             }
         });
         let size = if aggregator.is_result { case.dtype.size() } else { case.dtype.accumulator_size() };
-        let predicted = running_sum_bytes(piece, case.dtype) + self.bucket.memory_of_write(piece * size as u64);
+        let predicted = running_sum_bytes(piece, case.dtype)
+            + self.bucket.memory_of_write(piece * size as u64, aggregator.range.len() * size as u64);
         let tempo = case.workload().map(|work| Tempo::of(platform, platform.memory_mib(&work), self.pace));
         Invocation {
             object: aggregator.object.clone(),

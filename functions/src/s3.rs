@@ -118,7 +118,7 @@ impl Bucket for S3Bucket {
         Ok(Box::new(S3Upload { runtime: &self.runtime, name: name.clone(), upload }))
     }
 
-    fn memory_of_write(&self, bytes: u64) -> u64 {
+    fn memory_of_write(&self, bytes: u64, _object_bytes: u64) -> u64 {
         bytes + CONNECTION
     }
 }
@@ -150,6 +150,7 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::bucket::contract;
 
     #[test]
     fn messages_hold_no_credentials() {
@@ -158,26 +159,12 @@ mod tests {
         assert_eq!(without(text, secrets.into_iter()), "No such key: (left out), signed (left out) by (left out)");
     }
 
-    /// Ranges are read back, parts are one object when it is complete, and what is cut off or missing is told apart.
     #[test]
-    fn objects_are_those_of_a_store() {
-        let name = |text: &str| ObjectName::try_from(text.to_owned()).unwrap();
+    fn it_is_a_bucket_below_its_prefix() {
         let bucket = S3Bucket::over(Box::new(InMemory::new()), "some/prefix").unwrap();
-        bucket.put(&name("a"), b"0123456789").unwrap();
-        let mut upload = bucket.begin(&name("b")).unwrap();
-        upload.part(b"0123").unwrap();
-        upload.part(b"456789").unwrap();
-        assert!(matches!(bucket.get(&name("b"), 0, &mut [0]), Err(StoreError::Missing { .. })));
-        upload.complete().unwrap();
-        for object in ["a", "b"] {
-            let mut bytes = [0; 4];
-            bucket.get(&name(object), 6, &mut bytes).unwrap();
-            assert_eq!(&bytes, b"6789");
-            let error = bucket.get(&name(object), 7, &mut bytes).unwrap_err();
-            assert!(matches!(error, StoreError::CutOff { length: 10, end: 11, .. }), "{error}");
-        }
-        assert_eq!(bucket.path(&name("a")).to_string(), "some/prefix/a");
+        contract::holds(&bucket);
+        assert_eq!(bucket.path(&contract::name("a")).to_string(), "some/prefix/a");
         bucket.remove_all().unwrap();
-        assert!(matches!(bucket.get(&name("a"), 0, &mut [0]), Err(StoreError::Missing { .. })));
+        assert!(matches!(bucket.get(&contract::name("a"), 0, &mut [0]), Err(StoreError::Missing { .. })));
     }
 }
