@@ -437,3 +437,25 @@ fn sizes_are_swept_without_an_experiment() {
     let neither = place.gradshard().args(["run", "--threads", "2"]).run();
     assert!(neither.status.code() == Some(2) && neither.stderr.contains("<EXPERIMENT>"), "{neither:#?}");
 }
+
+/// The program beside this one is started with the arguments as they are; without one the message says how to make it.
+#[test]
+fn functions_are_left_to_their_program() {
+    let place = tempfile::tempdir().unwrap();
+    let own = place.path().join("gradshard");
+    std::fs::copy(env!("CARGO_BIN_EXE_gradshard"), &own).unwrap();
+    let arguments = ["functions", "e.json", "--launch", "srun -n 1", "--help"];
+    let start = || Command::new(&own).args(arguments).env("PATH", "/nowhere").output().unwrap();
+    let missing = start();
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(missing.status.code() == Some(2) && said.contains("cargo build --release -p gradshard-function"), "{said}");
+    let other = place.path().join("gradshard-function");
+    std::fs::write(&other, "#!/bin/sh\nprintf '%s|' \"$@\"\nexit 5\n").unwrap();
+    std::fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let started = start();
+    let words = String::from_utf8_lossy(&started.stdout).into_owned();
+    assert_eq!(
+        (started.status.code(), words.as_str()),
+        (Some(5), "round|--format|text|e.json|--launch|srun -n 1|--help|")
+    );
+}

@@ -34,6 +34,7 @@ const DOCUMENTS: &[&str] = &[
     "MEMORY.md",
     "PREDICTION.md",
     "COST.md",
+    "functions/README.md",
     "CHANGELOG.md",
 ];
 
@@ -69,6 +70,9 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("MIRIFLAGS=", "needs a nightly toolchain"),
     ("mpirun -n 2 target/release/gradshard run configs/library-algorithms.json", "minutes"),
     ("target/release/gradshard tune", "needs the file of the command before, and launches jobs for minutes"),
+    ("eval \"$(jobs/store.sh start)\"", "a build of Garage"),
+    ("gradshard functions configs/digits.json --store", "needs the store of the command before"),
+    ("jobs/store.sh stop", "ends the store of the command before"),
     ("tar ", "needs the vendored crates"),
     ("mkdir -p .cargo", "needs the vendored crates"),
     ("gradshard ceiling", "minutes; tests/memory_limits.rs has smaller ones"),
@@ -88,6 +92,7 @@ const NOT_RUN: &[(&str, &str)] = &[
 const OTHER: &[(&str, &str)] = &[
     ("resnet18, end everywhere", "what `show` printed"),
     ("  strategy ", "what `show` printed"),
+    ("FROM debian", "a recipe of an image"),
     ("#!/bin/bash", "a template for a scheduler"),
     ("from gradshard.flower", "lines of a server; tests/python/package.py has them"),
     ("Step {", "a type"),
@@ -266,7 +271,11 @@ fn commands_run_as_printed() {
                     said.push_str(&format!("  not run: {document}: {}: {reason}\n", uncommented(&command)));
                 } else if let Some(name) = BESIDE
                     .iter()
-                    .find(|name| command.contains(**name) && !place.path("target/release").join(name).exists())
+                    // `gradshard functions` is gradshard-function too.
+                    .find(|name| {
+                        command.replace("d functions", "d-function").contains(**name)
+                            && !place.path("target/release").join(name).exists()
+                    })
                 {
                     said.push_str(&format!("  not run: {document}: {command}: {name} is not built\n"));
                 } else if command.contains("converted") && !has_python {

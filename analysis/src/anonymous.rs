@@ -69,9 +69,10 @@ pub fn make_anonymous(file: &mut ResultFile) {
     }
     let experiment = serde_json::from_str(&file.experiment_json).map(|value| json(value, &hosts));
     file.experiment_json = experiment.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_default();
-    for cell in &mut file.cells {
-        cell.reason = text(&cell.reason, &hosts);
-        cell.model = text(&cell.model, &hosts);
+    let cells = file.cells.iter_mut().map(|cell| [&mut cell.reason, &mut cell.model]);
+    let rounds = file.function_rounds.iter_mut().map(|round| [&mut round.reason, &mut round.model]);
+    for words in cells.chain(rounds).flatten() {
+        *words = text(words, &hosts);
     }
 }
 

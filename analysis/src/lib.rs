@@ -8,6 +8,7 @@ pub mod axis;
 pub mod caveat;
 pub mod compare;
 pub mod figure;
+pub mod functions_table;
 pub mod html_table;
 pub mod matrix;
 pub mod number;

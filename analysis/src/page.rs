@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::caveat::Caveat;
 use crate::compare::Pair;
 use crate::figure::Figure;
+use crate::functions_table::functions_table;
 use crate::html_table::{HtmlCell, HtmlRow, HtmlTable};
 use crate::matrix::{Matrix, MatrixCell};
 use crate::number::{NONE, bytes, counted, grouped, interval, percent, rate, seconds};
@@ -56,6 +57,7 @@ pub fn page(report: &Report<'_>, sources: &[OpenFile], baseline: &[OpenFile]) ->
                     (warnings(report, sources))
                     @for (index, part) in report.sections.iter().enumerate() { (section(report, index, part)) }
                     @if !report.pairs.is_empty() { (pairs(&report.pairs)) }
+                    @if let Some(table) = functions_table(sources) { (functions(&table)) }
                     (tables(report))
                     h2 id="environment" { "Environment" }
                     @for source in baseline.iter().chain(sources) { (environment(source)) }
@@ -104,7 +106,7 @@ fn answers(report: &Report<'_>) -> Markup {
             details { summary { (counted(folded.len(), "answer")) ", in sentences" }
                 ul.answers { @for answer in folded { (item(answer)) } } }
         }
-        @if report.answers.is_empty() { p { "The files hold no cell: there is no answer yet." } }
+        @if report.answers.is_empty() { p { "The files hold no cell: there is no answer about ranks." } }
     }
 }
 
@@ -191,6 +193,16 @@ fn figure(report: &Report<'_>, figure: &Figure) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The rounds on functions.
+fn functions(table: &HtmlTable) -> Markup {
+    html! {
+        h2 id="functions" { (table.name) }
+        p.note { "Each calculated value is that of gradshard cost, for functions that take equally long, and stands behind the measured "
+            "one. Where no time is kept to, functions are as fast as this machine. Every column: function-rounds.csv." }
+        (table.markup())
     }
 }
 

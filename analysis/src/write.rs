@@ -62,6 +62,9 @@ pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
         put(name, &text)
     };
     table("cells.csv", &|text| tables::rows(&sources, text, |source| &source.file.cells))?;
+    if sources.iter().any(|source| !source.file.function_rounds.is_empty()) {
+        table("function-rounds.csv", &|text| tables::rows(&sources, text, |source| &source.file.function_rounds))?;
+    }
     table("ratios.csv", &|text| tables::rows(&sources, text, |source| &source.file.ratios))?;
     table("answers.csv", &|text| tables::answers(&sources, text))?;
     if !report.pairs.is_empty() {

@@ -6,6 +6,8 @@ use std::fs;
 use std::io::Write;
 use std::process::Command;
 
+use gradshard::results::function_row::{FunctionBill, FunctionRow};
+use gradshard::results::row::Status;
 use gradshard::results::{Environment, ResultFile};
 
 mod made;
@@ -38,6 +40,28 @@ fn the_page_answers_in_a_browser() {
     let opened = opened.unwrap();
     let said = [&opened.stdout, &opened.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
     assert!(opened.status.success(), "{said}");
+}
+
+/// The page of a file that has only rounds on functions: calculated beside measured, and the reason of one that failed.
+#[test]
+fn rounds_on_functions_have_a_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut file = ResultFile::new("{}".into(), Environment::default());
+    let bill = |latency_s| FunctionBill { latency_s, ..FunctionBill::default() };
+    let row = FunctionRow { strategy: "tree-central".into(), calculated: bill(7.25), ..FunctionRow::default() };
+    file.push_function_round(FunctionRow { measured: Some(bill(8.5)), status: Status::Ok, ..row.clone() });
+    file.push_function_round(FunctionRow { reason: "object sum-0-0 is lost in /home/anna/x".into(), ..row });
+    let path = save(directory.path(), "functions.h5", &file);
+    let out = directory.path().join("out");
+    let finished = run(&["--anonymous", path.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    let page = fs::read_to_string(out.join("index.html")).unwrap();
+    for text in ["Rounds on functions", "8.500 s", "7.250 s", "object sum-0-0 is lost"] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!page.contains("anna"));
+    let table = fs::read_to_string(out.join("function-rounds.csv")).unwrap();
+    assert!(table.starts_with("label,job,round,strategy,") && table.lines().count() == 3, "{table}");
 }
 
 #[test]

@@ -9,8 +9,10 @@ use gradshard::memory::{Limit, Probe};
 
 use crate::bucket::{Bucket, ObjectName, StoreError};
 use crate::checksums::{RangeSums, sha256};
-use crate::invocation::{FunctionAccount, InputObject, Invocation};
+use crate::invocation::{FunctionAccount, InputObject, Invocation, LimitBy};
 use crate::metered::Metered;
+use crate::own_group::OwnGroup;
+use crate::tempo::lasting;
 
 /// The reason why a function has no result.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +65,37 @@ pub fn aggregate(
     begin: Instant,
 ) -> Result<FunctionAccount, FunctionError> {
     invocation.check().map_err(FunctionError::Invocation)?;
+    lasting(invocation.tempo.unwrap_or_default().cold_start_s, || {});
     let meter = Metered::new(bucket);
-    let probe = Probe::begin();
     // Until the end: the limit is given up with this value.
-    let _limit = invocation.memory_bytes.map(Limit::allow).transpose().map_err(FunctionError::Limit)?;
-    sum(invocation, &meter, probe.as_ref(), begin)
+    let limit = invocation.memory_bytes.map(|bytes| KernelLimit::set(bytes, invocation.limit_by));
+    let limit = limit.transpose().map_err(FunctionError::Limit)?;
+    let probe = Probe::begin();
+    let account = sum(invocation, &meter, probe.as_ref(), begin)?;
+    let (limited_by, group_peak_bytes) = match &limit {
+        None => ("", None),
+        Some(KernelLimit::Group(own)) => (own.name(), own.peak()),
+        Some(KernelLimit::Data(_)) => ("RLIMIT_DATA", None),
+    };
+    Ok(FunctionAccount { limited_by: limited_by.to_owned(), group_peak_bytes, ..account })
+}
+
+/// A limit on memory that the kernel enforces while this value lives.
+enum KernelLimit {
+    Group(OwnGroup),
+    Data(#[expect(dead_code, reason = "it is given up when it is dropped")] Limit),
+}
+
+impl KernelLimit {
+    fn set(bytes: u64, by: LimitBy) -> std::io::Result<KernelLimit> {
+        let group = || OwnGroup::join(bytes).map(KernelLimit::Group);
+        let data = || Limit::allow(bytes).map(KernelLimit::Data);
+        match by {
+            LimitBy::ControlGroup => group(),
+            LimitBy::RlimitData => data(),
+            LimitBy::Any => group().or_else(|_| data()),
+        }
+    }
 }
 
 fn sum(
@@ -124,6 +152,8 @@ fn sum(
         seconds: begin.elapsed().as_secs_f64(),
         sum_bytes: running_sum_bytes(invocation.piece, invocation.dtype),
         seen_bytes: seen.map(|seen| seen.round),
+        limited_by: String::new(),
+        group_peak_bytes: None,
         sha256: sums.finish(),
     })
 }

@@ -117,8 +117,9 @@ pub trait Bucket: Send + Sync {
     /// [`StoreError`]: the store failed.
     fn begin(&self, name: &ObjectName) -> Result<Box<dyn Upload + '_>, StoreError>;
 
-    /// Returns the memory beside the caller's that a write of `bytes` bytes takes, bytes.
-    fn memory_of_write(&self, bytes: u64) -> u64;
+    /// Returns the memory beside the caller's that writes take of which the longest has `bytes` bytes, of an object of
+    /// `object_bytes` bytes in all; bytes.
+    fn memory_of_write(&self, bytes: u64, object_bytes: u64) -> u64;
 }
 
 /// An object that is being written in parts, each by one write request. It does not exist until it is complete.
@@ -134,6 +135,39 @@ pub trait Upload {
     /// # Errors
     /// [`StoreError`]: the store failed.
     fn complete(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// What every store must do, whatever it is.
+#[cfg(test)]
+pub(crate) mod contract {
+    use super::*;
+
+    /// A valid name.
+    pub fn name(text: &str) -> ObjectName {
+        text.to_owned().try_into().unwrap()
+    }
+
+    /// Ranges are read back; parts are one object when it is complete, and none before; a write replaces an object; what is
+    /// missing or cut off is told apart.
+    pub fn holds(bucket: &dyn Bucket) {
+        bucket.put(&name("a"), b"former").unwrap();
+        bucket.put(&name("a"), b"0123456789").unwrap();
+        let mut upload = bucket.begin(&name("b")).unwrap();
+        upload.part(b"0123").unwrap();
+        upload.part(b"456789").unwrap();
+        assert!(matches!(bucket.get(&name("b"), 0, &mut [0]), Err(StoreError::Missing { .. })));
+        upload.complete().unwrap();
+        for object in ["a", "b"] {
+            let mut bytes = [0; 4];
+            bucket.get(&name(object), 6, &mut bytes).unwrap();
+            assert_eq!(&bytes, b"6789");
+            let error = bucket.get(&name(object), 7, &mut bytes).unwrap_err();
+            assert!(matches!(error, StoreError::CutOff { length: 10, end: 11, .. }), "{error}");
+        }
+        // An object that is given up is none.
+        drop(bucket.begin(&name("c")).unwrap());
+        assert!(matches!(bucket.get(&name("c"), 0, &mut [0]), Err(StoreError::Missing { .. })));
+    }
 }
 
 #[cfg(test)]

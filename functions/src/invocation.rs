@@ -9,6 +9,19 @@ use crate::tempo::Tempo;
 /// Greatest number of elements, so that numbers of bytes fit 64 bits.
 const MOST_ELEMENTS: u64 = 1 << 48;
 
+/// How the kernel limits a function's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitBy {
+    /// By a control group where the process may make one, else by RLIMIT_DATA.
+    #[default]
+    Any,
+    /// By a control group of its own, which also holds pages of files that it writes.
+    ControlGroup,
+    /// By RLIMIT_DATA: private memory alone.
+    RlimitData,
+}
+
 /// A range of an object that enters a sum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,8 +55,11 @@ pub struct Invocation {
     pub inputs: Vec<InputObject>,
     /// Ranges of its object, bytes, whose checksums its readers need.
     pub checked: Vec<Range>,
-    /// Limit on the memory of the sum, bytes, which the kernel enforces (RLIMIT_DATA); None: no limit.
+    /// Limit on the memory of the sum, bytes, which the kernel enforces; None: no limit.
     pub memory_bytes: Option<u64>,
+    /// How it is enforced.
+    #[serde(default)]
+    pub limit_by: LimitBy,
     /// The speed of a platform to keep to; None: as fast as it goes.
     pub tempo: Option<Tempo>,
 }
@@ -96,8 +112,8 @@ impl Invocation {
             return Err(format!("checked: {}..{} is no range of an object of {bytes} bytes", range.start, range.end));
         }
         let Some(tempo) = self.tempo else { return Ok(()) };
-        let Tempo { get_s, read_s_per_mib, sum_s_per_mib, put_s, write_s_per_mib } = tempo;
-        let all = [get_s, read_s_per_mib, sum_s_per_mib, put_s, write_s_per_mib];
+        let Tempo { cold_start_s, get_s, read_s_per_mib, sum_s_per_mib, put_s, write_s_per_mib } = tempo;
+        let all = [cold_start_s, get_s, read_s_per_mib, sum_s_per_mib, put_s, write_s_per_mib];
         if all.iter().all(|seconds| *seconds >= 0.0 && seconds.is_finite()) {
             return Ok(());
         }
@@ -129,6 +145,10 @@ pub struct FunctionAccount {
     pub sum_bytes: u64,
     /// Peak of the process's private memory above that before the sum, bytes; None if the kernel does not tell.
     pub seen_bytes: Option<u64>,
+    /// The mechanism that limited its memory: `cgroup-v2`, `cgroup-v1`, `RLIMIT_DATA`, or empty for none.
+    pub limited_by: String,
+    /// Peak of its control group, bytes; None if it had none.
+    pub group_peak_bytes: Option<u64>,
     /// SHA-256 of the ranges of its object that the invocation asked for.
     pub sha256: Vec<String>,
 }

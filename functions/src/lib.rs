@@ -11,9 +11,13 @@ pub mod checksums;
 pub mod directory;
 pub mod graph;
 pub mod invocation;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod metered;
+pub mod own_group;
 pub mod place;
 pub mod processes;
+pub mod roof;
 pub mod round;
 pub mod row;
 #[cfg(feature = "s3")]

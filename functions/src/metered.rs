@@ -54,8 +54,8 @@ impl Bucket for Metered<'_> {
         Ok(Box::new(MeteredUpload { meter: self, upload }))
     }
 
-    fn memory_of_write(&self, bytes: u64) -> u64 {
-        self.bucket.memory_of_write(bytes)
+    fn memory_of_write(&self, bytes: u64, object_bytes: u64) -> u64 {
+        self.bucket.memory_of_write(bytes, object_bytes)
     }
 }
 

@@ -27,6 +27,11 @@ pub fn open(store: &str) -> io::Result<Box<dyn Bucket>> {
     }
 }
 
+/// Returns the kind of the store of this name, as results have it: `directory` or `s3`.
+pub fn kind(store: &str) -> &'static str {
+    if store.starts_with(S3) { "s3" } else { "directory" }
+}
+
 /// The place of one round in a store.
 pub struct RoundPlace {
     /// Its name, as [`open`] reads it.

@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use gradshard::ceiling::JobLauncher;
+
 use crate::bucket::ObjectName;
 use crate::invocation::{FunctionAccount, Invocation};
+use crate::own_group::{GROUP_ROOM, died_of_memory};
 
 /// The reason why a function has not been carried out.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,19 @@ pub enum CallError {
     /// The function found a fault and said it.
     #[error("{0}")]
     Said(String),
+    /// The kernel killed it for its memory.
+    #[error(
+        "the function of object {object}: killed by the kernel, as it needs more memory than its control group may hold, {limit} \
+         bytes ({by})"
+    )]
+    Memory {
+        /// The object that it was to write.
+        object: ObjectName,
+        /// The mechanism.
+        by: &'static str,
+        /// The group's limit, bytes.
+        limit: u64,
+    },
     /// This process was asked to stop.
     #[error("stopped by a signal")]
     Stopped,
@@ -50,7 +66,9 @@ pub struct Processes {
     /// The program.
     pub program: PathBuf,
     /// Its arguments.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<PathBuf>,
+    /// A command that starts the program, such as srun on another node; None: it is started here.
+    pub launcher: Option<JobLauncher>,
     /// Greatest number of functions that run at the same time, at least 1.
     pub concurrent: u64,
     /// Greatest number of attempts at an invocation, at least 1. A function that was killed is started again. One that found a
@@ -97,8 +115,15 @@ impl Processes {
             if self.stop.load(Relaxed) {
                 return Err(CallError::Stopped);
             }
-            let Output { status, stdout, stderr } = self.attempt(&text).map_err(|error| fault(error.to_string()))?;
-            if let Some(signal) = status.signal() {
+            let (id, Output { status, stdout, stderr }) =
+                self.attempt(&text).map_err(|error| fault(error.to_string()))?;
+            // A launcher whose program a signal killed ends with the code 128 and the signal, as a shell does.
+            let of_launcher = status.code().filter(|_| self.launcher.is_some()).map(|code| code - 128);
+            if let Some(signal) = status.signal().or(of_launcher.filter(|signal| *signal > 0)) {
+                if let Some(by) = died_of_memory(id) {
+                    let limit = invocation.memory_bytes.unwrap_or_default().saturating_add(GROUP_ROOM);
+                    return Err(CallError::Memory { object: invocation.object.clone(), by, limit });
+                }
                 killed += 1;
                 if killed >= self.attempts {
                     let object = invocation.object.clone();
@@ -115,14 +140,21 @@ impl Processes {
         }
     }
 
-    fn attempt(&self, invocation: &[u8]) -> std::io::Result<Output> {
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn()?;
+    /// Starts the program once. Returns the process's number and its end.
+    fn attempt(&self, invocation: &[u8]) -> std::io::Result<(u32, Output)> {
+        let here = || {
+            let mut command = Command::new(&self.program);
+            command.args(&self.arguments);
+            command
+        };
+        let launched = |launcher: &JobLauncher| launcher.command(&self.program, &self.arguments);
+        let mut command = self.launcher.as_ref().map_or_else(here, launched);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let id = process.id();
         if let Some(mut input) = process.stdin.take() {
             // A process that was killed reads no more; its status says so.
             let _ = input.write_all(invocation);
         }
-        process.wait_with_output()
+        Ok((id, process.wait_with_output()?))
     }
 }

@@ -14,10 +14,10 @@ use gradshard::with_element;
 use crate::bucket::{Bucket, ObjectName, StoreError};
 use crate::checksums::{Checksums, RangeSums, sha256};
 use crate::graph::{Aggregator, aggregators, reads};
-use crate::invocation::{InputObject, Invocation};
+use crate::invocation::{InputObject, Invocation, LimitBy};
 use crate::metered::Metered;
 use crate::processes::{CallError, Called, Processes};
-use crate::tempo::{Tempo, lasting};
+use crate::tempo::{KeptTime, PlatformPart, Tempo, lasting};
 
 /// The reason why a round has no result.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +42,24 @@ pub enum RoundError {
     Wrong(String),
 }
 
+impl RoundError {
+    /// Returns the mechanism whose limit on memory ended the round; empty for other reasons.
+    pub fn limited_by(&self) -> &'static str {
+        match self {
+            RoundError::Call(CallError::Memory { by, .. }) => by,
+            RoundError::Call(CallError::Said(text)) if text.contains("RLIMIT_DATA") => "RLIMIT_DATA",
+            _ => "",
+        }
+    }
+}
+
 /// A round to carry out.
 pub struct Setting<'s> {
     /// The strategy with its problem and its flow.
     pub case: &'s Case,
     /// The clients' gradients: as many clients and elements as the case has.
     pub source: &'s dyn Source,
-    /// The platform: its memory rule and, with `keeps_time`, its speed.
+    /// The platform: its memory rule and its speed.
     pub platform: &'s Functions,
     /// The store.
     pub bucket: &'s dyn Bucket,
@@ -56,8 +67,10 @@ pub struct Setting<'s> {
     pub processes: &'s Processes,
     /// Limit on the memory of a sum and of its write, bytes; None: as much as is predicted.
     pub memory_bytes: Option<u64>,
-    /// True: requests and sums take as long as on the platform, and levels begin as late.
-    pub keeps_time: bool,
+    /// How the kernel enforces it.
+    pub limit_by: LimitBy,
+    /// The parts of the platform's time that requests, sums and levels keep to.
+    pub pace: &'s KeptTime,
 }
 
 /// A round that was carried out, and verified.
@@ -96,7 +109,10 @@ impl Setting<'_> {
             let invocations: Vec<Invocation> = of_level.iter().map(|one| self.invocation(one, &reads, &sums)).collect();
             allowed_bytes = invocations.iter().filter_map(|one| one.memory_bytes).fold(allowed_bytes, u64::max);
             let begin = Instant::now();
-            lasting(if self.keeps_time { self.platform.speed.dispatch_s.get() } else { 0.0 }, || {});
+            lasting(
+                if self.pace.keeps(PlatformPart::Delay) { self.platform.speed.dispatch_s.get() } else { 0.0 },
+                || {},
+            );
             let called = self.processes.call_all(&invocations)?;
             latency_s += begin.elapsed().as_secs_f64();
             for (invocation, called) in invocations.iter().zip(&called) {
@@ -165,8 +181,9 @@ impl Setting<'_> {
             }
         });
         let size = if aggregator.is_result { case.dtype.size() } else { case.dtype.accumulator_size() };
-        let predicted = running_sum_bytes(piece, case.dtype) + self.bucket.memory_of_write(piece * size as u64);
-        let tempo = || case.workload().map(|work| Tempo::of(platform, platform.memory_mib(&work)));
+        let predicted = running_sum_bytes(piece, case.dtype)
+            + self.bucket.memory_of_write(piece * size as u64, aggregator.range.len() * size as u64);
+        let tempo = case.workload().map(|work| Tempo::of(platform, platform.memory_mib(&work), self.pace));
         Invocation {
             object: aggregator.object.clone(),
             dtype: case.dtype,
@@ -176,7 +193,8 @@ impl Setting<'_> {
             inputs: inputs.collect(),
             checked: reads.get(&aggregator.object).cloned().unwrap_or_default(),
             memory_bytes: Some(self.memory_bytes.unwrap_or(predicted)),
-            tempo: self.keeps_time.then(tempo).and_then(Result::ok),
+            limit_by: self.limit_by,
+            tempo: tempo.ok(),
         }
     }
 

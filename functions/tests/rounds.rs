@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gradshard::results::ResultFile;
 use serde_json::{Value, json};
 
 #[allow(dead_code)]
@@ -136,6 +137,75 @@ fn every_flow_has_the_flat_servers_bits_and_the_requests_of_cost() {
     }
 }
 
+/// The rows in HDF5 are those that are printed, and a file is not replaced unasked.
+#[test]
+fn rows_are_kept_in_a_result_file() {
+    let place = Place::new(&json!({"models": 1000, "clients": 3, "strategies": ["sharded-direct", "tree-central"]}));
+    let output = place.round(&["--output", "r.h5", "--flow", "whole,ranged", "--cold-start", "0.05"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let printed = rows(&output);
+    let file = ResultFile::open(place.0.path().join("r.h5")).unwrap();
+    let read: Vec<Value> = file.function_rounds.iter().map(|row| serde_json::to_value(row).unwrap()).collect();
+    assert_eq!(read, printed);
+    let numbers: Vec<(u64, u64)> = file.function_rounds.iter().map(|row| (row.job, row.round)).collect();
+    assert_eq!((numbers, file.jobs[0].transport.as_str()), (vec![(0, 0), (0, 1), (0, 2), (0, 3)], "functions"));
+    for row in &printed {
+        assert_eq!(
+            (&row["store"], &row["kept"], &row["cold_start_s"]),
+            (&"directory".into(), &"".into(), &json!(0.05))
+        );
+        let measured = &row["measured"];
+        let functions = measured["invocations"].as_f64().unwrap();
+        assert!(measured["function_s"].as_f64().unwrap() >= 0.05 * functions, "{row}");
+        assert_eq!(row["verification"]["differing_elements"], 0);
+    }
+    let output = place.round(&["--output", "r.h5"]).output().unwrap();
+    assert!(output.status.code() == Some(2) && said(&output).contains("r.h5"), "{}", said(&output));
+    let again = ["--output", "r.h5", "--force", "--format", "text"];
+    let shown = String::from_utf8(place.round(&again).output().unwrap().stdout).unwrap();
+    assert!(shown.contains("2 rounds on functions") && shown.contains("sharded-direct"), "{shown}");
+}
+
+/// 5 clients' objects of 1 MiB are read at 40 MiB/s, which this machine is able to do, and by the next platform at a billion. The
+/// rows say what was asked for, what was reached, and that the second round is limited by the store.
+#[test]
+fn bandwidth_is_kept_to_as_far_as_the_store_gives_it() {
+    let place =
+        Place::new(&json!({"models": 1 << 18, "clients": 5, "strategies": ["tree-central"]})).slow_platform(9.0, 9.0);
+    let mut platform: Value =
+        serde_json::from_str(&fs::read_to_string(place.0.path().join("p.json")).unwrap()).unwrap();
+    let mut round = |mib_per_s: f64| {
+        platform["speed"]["read_mib_per_s"] = mib_per_s.into();
+        fs::write(place.0.path().join("p.json"), platform.to_string()).unwrap();
+        rows(&place.round(&["--platform", "p.json", "--keep-time=bandwidth"]).output().unwrap()).remove(0)
+    };
+    let mib = f64::from(1 << 20);
+    let row = round(40.0);
+    // Neither a delay of 9 s nor the share of the CPU is kept to.
+    assert_eq!(
+        (&row["status"], &row["kept"], &row["needed_bytes_per_s"]),
+        (&"ok".into(), &"bandwidth".into(), &json!(40.0 * mib))
+    );
+    let reached = row["read_bytes_per_s"].as_f64().unwrap() / mib;
+    assert!((36.0..=40.0).contains(&reached) && row["measured"]["latency_s"].as_f64().unwrap() < 5.0, "{row}");
+    let row = round(1e9);
+    assert!(row["roof_bytes_per_s"].as_f64() < row["needed_bytes_per_s"].as_f64(), "{row}");
+}
+
+/// A launcher starts every function. One that a signal kills is started again, as the launcher's code says so.
+#[test]
+fn a_launcher_starts_functions() {
+    let place = Place::new(&json!({"models": 1000, "clients": 3, "shards": 2, "strategies": ["sharded-direct"]}));
+    let launcher = place.0.path().join("launch");
+    let script = "#!/bin/sh\necho x >>log\nmkdir first 2>/dev/null && exit 137\nexec \"$@\"\n";
+    fs::write(&launcher, script).unwrap();
+    assert!(Command::new("chmod").arg("+x").arg(&launcher).status().unwrap().success());
+    let output = place.round(&["--launch", &format!("{} ", launcher.display())]).output().unwrap();
+    let row = rows(&output).remove(0);
+    assert_eq!((&row["status"], &row["killed"]), (&"ok".into(), &1.into()), "{row}");
+    assert_eq!(fs::read_to_string(place.0.path().join("log")).unwrap().lines().count(), 3);
+}
+
 /// The processes that the threads of a process have started.
 fn children(process: u32) -> Vec<String> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().filter_map(Result::ok);
@@ -254,15 +324,49 @@ fn damaged_objects_are_named() {
 fn memory_is_limited_by_the_kernel() {
     let strategies = ["tree-central"];
     let place = Place::new(&json!({"models": 4 << 20, "clients": 2, "strategies": strategies}));
-    let enough = rows(&place.round(&[]).output().unwrap()).remove(0);
+    let by_data = ["--limit-by", "rlimit-data"];
+    let enough = rows(&place.round(&by_data).output().unwrap()).remove(0);
     let bytes = 2 * (16 << 20);
-    assert_eq!(enough["memory_limit"], json!({"by": "RLIMIT_DATA", "bytes": bytes}));
-    let seen = enough["seen_bytes"].as_i64().unwrap();
+    assert_eq!((&enough["limited_by"], &enough["limit_bytes"]), (&"RLIMIT_DATA".into(), &bytes.into()));
+    assert_eq!(enough["group_peak_bytes"], Value::Null);
+    let seen = enough["seen_bytes"].as_f64().unwrap() as i64;
     assert!(enough["sum_bytes"] == bytes && (bytes..bytes + (4 << 20)).contains(&seen), "{enough}");
-    let output = place.round(&["--memory", "27MiB"]).output().unwrap();
-    let reason = rows(&output)[0]["reason"].as_str().unwrap().to_owned();
+    let output = place.round(&[&by_data[..], &["--memory", "27MiB"]].concat()).output().unwrap();
+    let row = rows(&output).remove(0);
+    let reason = row["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("cannot allocate 16777216 bytes") && reason.contains("RLIMIT_DATA"), "{reason}");
+    assert_eq!((&row["limited_by"], &row["status"]), (&"RLIMIT_DATA".into(), &"failed".into()));
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// True if this process can make a control group below the first directory here that is one for memory.
+fn can_make_groups() -> bool {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let of =
+        |line: &str| line.split_once(":memory:").map(|(_, path)| format!("/sys/fs/cgroup/memory{path}/test-of-groups"));
+    own.lines().find_map(of).is_some_and(|path| fs::create_dir(&path).is_ok() && fs::remove_dir(&path).is_ok())
+}
+
+/// A gradient of 32 MiB needs 64 MiB. A control group has 8 MiB of room for everything else, so that with 55 MiB the kernel kills
+/// the function, which is not started again. Without control groups RLIMIT_DATA is the limit.
+#[test]
+fn a_control_group_limits_memory_where_it_can() {
+    let place = Place::new(&json!({"models": 8 << 20, "clients": 2, "strategies": ["tree-central"]}));
+    let enough = rows(&place.round(&[]).output().unwrap()).remove(0);
+    let row = rows(&place.round(&["--memory", "55MiB"]).output().unwrap()).remove(0);
+    assert_eq!((&enough["status"], &row["status"]), (&"ok".into(), &"failed".into()), "{enough} {row}");
+    let by = enough["limited_by"].as_str().unwrap();
+    assert_eq!(row["limited_by"], by);
+    if by == "RLIMIT_DATA" {
+        assert!(!can_make_groups());
+        return;
+    }
+    assert!(by.starts_with("cgroup-v"), "{by}");
+    // Where the store lies in memory, the object that is written counts.
+    let (peak, limit) = (enough["group_peak_bytes"].as_f64().unwrap(), enough["limit_bytes"].as_f64().unwrap());
+    assert!(peak >= f64::from(64 << 20) && peak <= limit + f64::from(8 << 20), "{peak} {limit}");
+    let reason = row["reason"].as_str().unwrap();
+    assert!(reason.contains("object sum-0-0: killed by the kernel") && reason.contains("66060288 bytes"), "{reason}");
 }
 
 /// Starts a function with this invocation on standard input.

@@ -3,6 +3,7 @@
 mod ceiling;
 mod compare;
 mod cost;
+mod functions;
 mod init;
 mod machine;
 mod merge;
@@ -75,6 +76,8 @@ enum Command {
     Ceiling(ceiling::CeilingArgs),
     /// Price plans, on functions and on nodes; crossovers, the best number of shards, calibration
     Cost(Box<cost::CostArgs>),
+    /// Carry rounds out by functions, processes that read and write objects of a store (gradshard-function)
+    Functions(functions::FunctionsCommandArgs),
     /// Show a plan, without carrying it out: who sums what, and where
     Plan(plan::PlanArgs),
     /// Predict an experiment's times on numbers of nodes that were not measured
@@ -174,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::init(&args),
         Command::Ceiling(args) => ceiling::ceiling(&args),
         Command::Cost(args) => cost::cost(&args),
+        Command::Functions(args) => functions::functions(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Show(args) => show::show(&args),

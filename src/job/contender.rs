@@ -363,14 +363,7 @@ pub fn row(contender: Contender<'_>, comparison: &Comparison, circumstances: &Ci
         enforced_by: if enforced { ENFORCED_BY.to_owned() } else { String::new() },
         producing_share,
         group_peak_bytes: contender.memory.iter().filter_map(|rank| rank.group_peak).max().map(|bytes| bytes as f64),
-        verification: contender.verification.map(|found| VerificationRow {
-            differing_elements: found.differing,
-            max_ulp: found.max_ulp,
-            max_relative_error_vs_exact: found.max_relative_error,
-            max_backward_error: Some(found.max_backward_error),
-            wrong_elements: found.wrong,
-            reference: verify::REFERENCE.to_owned(),
-        }),
+        verification: contender.verification.map(verification_row),
         family: contender.family.or_else(|| usual_family(strategy)).unwrap_or_default(),
         messages_max: contender.sent.messages_max,
         messages_total: contender.sent.messages_total,
@@ -393,4 +386,16 @@ fn producing_share(samples: &[&Sample]) -> Option<f64> {
     };
     let shares: Vec<f64> = samples.iter().map(share).collect();
     summarise(&shares).map(|summary| summary.median).filter(|share| *share > 0.0)
+}
+
+/// Returns the row of a comparison with the flat server.
+pub fn verification_row(found: Verification) -> VerificationRow {
+    VerificationRow {
+        differing_elements: found.differing,
+        max_ulp: found.max_ulp,
+        max_relative_error_vs_exact: found.max_relative_error,
+        max_backward_error: Some(found.max_backward_error),
+        wrong_elements: found.wrong,
+        reference: verify::REFERENCE.to_owned(),
+    }
 }

@@ -30,6 +30,7 @@ mod verification;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+pub use contender::verification_row;
 pub use dry_run::dry_run;
 pub use environment::machines;
 pub use progress::{Progress, Quiet};

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::digest::sha256;
 use super::environment::Environment;
+use super::function_row::FunctionRow;
 use super::job_row::{JobRow, PooledRow};
 use super::row::{BlockRow, CellRow, RankMemory, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
@@ -33,6 +34,8 @@ pub struct ResultFile {
     pub blocks: Vec<BlockRow>,
     /// Ratios over several jobs; empty unless jobs were merged.
     pub pooled_ratios: Vec<PooledRow>,
+    /// One row per round that functions carried out.
+    pub function_rounds: Vec<FunctionRow>,
     /// One row per timed round.
     pub samples: Vec<Sample>,
     /// Memory of every rank: the first index is that of the cell in `cells`, the second is the rank. A cell's list is
@@ -75,6 +78,13 @@ impl ResultFile {
     pub fn push_blocks(&mut self, blocks: Vec<BlockRow>) {
         let job = self.last_job();
         self.blocks.extend(blocks.into_iter().map(|block| BlockRow { job, ..block }));
+    }
+
+    /// Adds a round of the last job that functions carried out, and numbers it.
+    pub fn push_function_round(&mut self, row: FunctionRow) {
+        let job = self.last_job();
+        let round = self.function_rounds.iter().filter(|other| other.job == job).count() as u64;
+        self.function_rounds.push(FunctionRow { job, round, ..row });
     }
 
     /// Number of the job that added cells belong to.

@@ -9,6 +9,7 @@ use strum::VariantArray;
 use tempfile::TempDir;
 
 use super::error::FileProblem;
+use super::function_row::{FunctionBill, FunctionRow};
 use super::job_row::PooledRow;
 use super::row::{
     BlockRow, BlockStart, CellRow, Hosting, MemoryRow, RankMemory, RatioRow, Sample, Status, VerificationRow,
@@ -296,6 +297,64 @@ fn any_pooled() -> impl Strategy<Value = PooledRow> {
         })
 }
 
+fn any_bill() -> impl Strategy<Value = FunctionBill> {
+    (any::<[u64; 5]>(), any_number(), any_number(), proptest::option::of(any_number())).prop_map(
+        |([invocations, gets, puts, client_gets, client_puts], latency_s, function_s, usd_per_1000_rounds)| {
+            FunctionBill {
+                invocations,
+                gets,
+                puts,
+                client_gets,
+                client_puts,
+                latency_s,
+                function_s,
+                usd_per_1000_rounds,
+            }
+        },
+    )
+}
+
+fn any_function_round() -> impl Strategy<Value = FunctionRow> {
+    let known = proptest::collection::vec(proptest::option::of(any_number()), 5);
+    let bills = (any_bill(), proptest::option::of(any_bill()), any_verification());
+    let texts = proptest::collection::vec(any_text(), 8);
+    (any::<[u64; 7]>(), texts, known, bills, any::<usize>()).prop_map(
+        |(numbers, texts, known, (calculated, measured, verification), words)| {
+            let mut texts = texts.into_iter();
+            let mut text = || texts.next().unwrap();
+            FunctionRow {
+                strategy: text(),
+                model: text(),
+                elements: numbers[0],
+                dtype: Dtype::ALL[words % 4],
+                clients: numbers[1],
+                shards: numbers[2],
+                flow: text(),
+                platform: text(),
+                store: text(),
+                kept: text(),
+                cold_start_s: numbers[3] as f64,
+                memory_mib: numbers[3],
+                killed: numbers[4],
+                limited_by: text(),
+                limit_bytes: numbers[5],
+                sum_bytes: numbers[6],
+                seen_bytes: known[0],
+                group_peak_bytes: known[1],
+                read_bytes_per_s: known[2],
+                roof_bytes_per_s: known[3],
+                needed_bytes_per_s: known[4],
+                status: Status::VARIANTS[words / 5 % 3],
+                reason: text(),
+                calculated,
+                measured,
+                verification,
+                ..FunctionRow::default()
+            }
+        },
+    )
+}
+
 fn any_file() -> impl Strategy<Value = ResultFile> {
     let rows = proptest::collection::vec((any_cell(), proptest::collection::vec(any_rank_memory(), 0..4)), 0..4);
     let tables = (
@@ -303,9 +362,10 @@ fn any_file() -> impl Strategy<Value = ResultFile> {
         proptest::collection::vec(any_block(), 0..4),
         proptest::collection::vec(any_sample(), 0..6),
     );
-    let jobs = (any::<bool>(), proptest::collection::vec(any_pooled(), 0..3));
+    let carried = proptest::collection::vec(any_function_round(), 0..3);
+    let jobs = (any::<bool>(), proptest::collection::vec(any_pooled(), 0..3), carried);
     (any_text(), any_text(), rows, tables, jobs).prop_map(
-        |(experiment, entry, rows, (ratios, blocks, samples), (resumed, pooled))| {
+        |(experiment, entry, rows, (ratios, blocks, samples), (resumed, pooled, carried))| {
             let environment = json!({
                 "text": entry, "count": u64::MAX, "below": -3, "rate": 0.5, "yes": true, "none": null, "": "no name",
                 "list": [1, {"deep": "θ"}],
@@ -317,6 +377,7 @@ fn any_file() -> impl Strategy<Value = ResultFile> {
             file.ratios = ratios;
             file.blocks = blocks;
             file.pooled_ratios = pooled;
+            carried.into_iter().for_each(|round| file.push_function_round(round));
             file.samples = samples;
             if resumed {
                 let number = file.cells.len() as u64;
@@ -406,7 +467,11 @@ fn contents_that_contradict_themselves_are_refused() {
     let mut jobless = empty();
     jobless.push(CellRow::default(), vec![], vec![]);
     jobless.cells[0].job = 1;
-    for (contents, part) in [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (jobless, "jobs")] {
+    let mut lost = empty();
+    lost.function_rounds.push(FunctionRow { job: 1, ..FunctionRow::default() });
+    for (contents, part) in
+        [(short, "memory_ranks"), (uneven, "rank_producing_seconds"), (jobless, "jobs"), (lost, "jobs")]
+    {
         let error = output.save(&contents).unwrap_err();
         assert!(matches!(&error.problem, FileProblem::Inconsistent { field, .. } if *field == part), "{error}");
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::column::Row;
 use super::error::FileProblem;
+use super::function_row::FunctionRow;
 use super::pooled::{Point, pooled_ratios};
 use super::row::{BlockRow, CellRow, RatioRow, Sample};
 use super::schema::SCHEMA_VERSION;
@@ -103,7 +104,7 @@ impl Merge {
             contents.ratios.iter().map(|ratio| (ratio.job, ratio.comparison, ratio.cell)).collect();
         let mut added: BTreeMap<u64, u64> = BTreeMap::new();
         let noted: BTreeSet<(u64, u64)> = contents.blocks.iter().map(|block| (block.job, block.comparison)).collect();
-        let ResultFile { cells, samples, memory_ranks, ratios, blocks, jobs, .. } = file;
+        let ResultFile { cells, samples, memory_ranks, ratios, blocks, jobs, function_rounds, .. } = file;
         for (cell, memory) in cells.into_iter().zip(memory_ranks) {
             let cell = CellRow { job: number(cell.job), ..cell };
             match there.get(&(cell.job, cell.cell)) {
@@ -125,19 +126,28 @@ impl Merge {
         contents.samples.extend(samples.filter(|sample| !there.contains_key(&(sample.job, sample.cell))));
         let blocks = blocks.into_iter().map(|block| BlockRow { job: number(block.job), ..block });
         contents.blocks.extend(blocks.filter(|block| !noted.contains(&(block.job, block.comparison))));
+        let carried: BTreeSet<(u64, u64)> = contents.function_rounds.iter().map(|row| (row.job, row.round)).collect();
+        let rounds = function_rounds.into_iter().map(|row| FunctionRow { job: number(row.job), ..row });
+        let rounds: Vec<FunctionRow> = rounds.filter(|row| !carried.contains(&(row.job, row.round))).collect();
+        let rounds_of = |job: u64| rounds.iter().filter(|row| row.job == job).count();
         let ratios = ratios.into_iter().map(|ratio| RatioRow { job: number(ratio.job), ..ratio });
         let is_new = |ratio: &RatioRow| !compared.contains(&(ratio.job, ratio.comparison, ratio.cell));
         contents.ratios.extend(ratios.filter(is_new));
         for job in &jobs {
             let what = job.summary();
             self.notes.push(match added.get(&number(job.job)) {
+                None if rounds_of(number(job.job)) > 0 => {
+                    let rounds = rounds_of(number(job.job));
+                    format!("{}: job {}, {what}: {rounds} rounds on functions", path.display(), number(job.job))
+                }
                 Some(cells) => format!("{}: job {}, {what}: {cells} cells", path.display(), number(job.job)),
-                None if there.keys().any(|(other, _)| *other == number(job.job)) => {
+                None if there.keys().chain(&carried).any(|(other, _)| *other == number(job.job)) => {
                     format!("{}: the job {what} is there already; left out", path.display())
                 }
                 None => format!("{}: the job {what} has no cells", path.display()),
             });
         }
+        contents.function_rounds.extend(rounds);
         Ok(())
     }
 

@@ -111,6 +111,24 @@ fn merged_files_are_merged_again_and_one_by_one_is_the_same_as_at_once() {
     assert_eq!(ResultFile { created: at_once.created.clone(), ..contents }, at_once);
 }
 
+/// Rounds on functions get the number of their job, and are not added twice.
+#[test]
+fn rounds_on_functions_are_merged() {
+    let (place, files) = three_jobs();
+    let mut carried = ResultFile::new(EXPERIMENT.into(), Environment::default());
+    for clients in [3, 4] {
+        carried.push_function_round(FunctionRow { clients, ..FunctionRow::default() });
+    }
+    let carried = save(&place.path().join("f.h5"), &carried);
+    let output = place.path().join("all.h5");
+    let (_, notes) = merge(&output, &[files[0].clone(), carried.clone()]).unwrap();
+    assert!(notes[1].ends_with(": 2 rounds on functions"), "{notes:?}");
+    let (contents, notes) = merge(&output, &[carried]).unwrap();
+    let rounds: Vec<[u64; 3]> = contents.function_rounds.iter().map(|row| [row.job, row.round, row.clients]).collect();
+    assert_eq!(rounds, [[1, 0, 3], [1, 1, 4]]);
+    assert!(notes[0].ends_with("is there already; left out"), "{notes:?}");
+}
+
 /// A file is merged, its run is resumed, and it is merged again.
 #[test]
 fn cells_that_a_job_measured_since_are_added() {
@@ -182,7 +200,7 @@ fn an_older_layout_is_refused_by_its_number() {
     let (place, files) = three_jobs();
     let older = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schema-4.h5");
     std::fs::copy(older, &files[0]).unwrap();
-    refused(&place.path().join("all.h5"), &files, &["a.h5: schema version 4, but files of version 7"]);
+    refused(&place.path().join("all.h5"), &files, &["a.h5: schema version 4, but files of version 8"]);
 }
 
 #[test]

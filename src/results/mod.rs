@@ -26,6 +26,7 @@ mod digest;
 pub mod distinct;
 pub mod environment;
 pub mod error;
+pub mod function_row;
 pub mod guidelines;
 pub mod host;
 pub mod job_row;

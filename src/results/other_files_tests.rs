@@ -6,6 +6,7 @@ use std::path::Path;
 use super::ResultFile;
 use super::error::FileProblem;
 use super::file_tests::{empty, place, saved};
+use super::function_row::FunctionRow;
 use super::row::{CellRow, MemoryRow, RankMemory};
 use crate::plan::{End, Family};
 use crate::stats::StopReason;
@@ -32,10 +33,10 @@ fn what_is_not_a_result_file_is_told_apart() {
 fn a_newer_schema_is_refused_by_number() {
     let (_directory, path) = saved(&empty());
     let file = hdf5::File::open_rw(&path).unwrap();
-    file.attr("schema_version").unwrap().write_scalar(&8u32).unwrap();
+    file.attr("schema_version").unwrap().write_scalar(&9u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error.problem, FileProblem::Version { found: 8, .. }), "{error}");
+    assert!(matches!(error.problem, FileProblem::Version { found: 9, .. }), "{error}");
 }
 
 #[test]
@@ -59,6 +60,7 @@ fn a_missing_part_is_named() {
         "ratios",
         "blocks",
         "pooled_ratios",
+        "function_rounds",
         "samples",
         "rank_seconds",
         "rank_start_seconds",
@@ -72,6 +74,31 @@ fn a_missing_part_is_named() {
         file.close().unwrap();
         let error = message(&path);
         assert!(error.contains(&format!("damaged or incomplete at /{name}: ")), "{error}");
+    }
+}
+
+/// The written file is valid; a number in it is then overwritten, as a damaged disk or a stranger would do it.
+#[test]
+fn a_round_on_functions_of_no_job_or_that_is_there_twice_is_refused() {
+    let mut contents = empty();
+    for clients in [7, 8] {
+        contents.push_function_round(FunctionRow { clients, ..FunctionRow::default() });
+    }
+    for (column, value, problem) in
+        [("job", 1u64, "round 1 belongs to job 1, which has no row"), ("round", 0, "round 0 of job 0 is there twice")]
+    {
+        let (_directory, path) = saved(&contents);
+        let file = hdf5::File::open(&path).unwrap();
+        let table = file.dataset("function_rounds").unwrap();
+        // Both columns stand before the first text, whose size differs in memory; a row has this many bytes in the file.
+        let row = table.storage_size() as usize / 2;
+        let at = table.offset().unwrap() as usize + row + if column == "job" { 0 } else { 8 };
+        file.close().unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        fs::write(&path, bytes).unwrap();
+        let error = message(&path);
+        assert!(error.contains(&format!("/function_rounds: {problem}")), "{error}");
     }
 }
 

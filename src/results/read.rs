@@ -1,5 +1,6 @@
 //! Reads a result file.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -12,6 +13,7 @@ use super::contents::ResultFile;
 use super::digest::sha256;
 use super::environment::Environment;
 use super::error::{FileProblem, ResultError, told};
+use super::function_row::FunctionRow;
 use super::job_row::JobRow;
 use super::row::{CellRow, RankMemory, Sample};
 use super::schema;
@@ -58,6 +60,7 @@ impl ResultFile {
             ..4 => vec![JobRow::of_older_file(&created, &gradshard_version, &environment)],
             _ => reading.jobs(&cells)?,
         };
+        let function_rounds = reading.function_rounds(jobs.len())?;
         Ok(ResultFile {
             schema_version,
             experiment_json,
@@ -70,6 +73,7 @@ impl ResultFile {
             ratios: reading.table_since(3, schema::RATIOS)?,
             blocks: reading.table_since(4, schema::BLOCKS)?,
             pooled_ratios: reading.table_since(4, schema::POOLED_RATIOS)?,
+            function_rounds,
             samples,
             memory_ranks,
         })
@@ -225,6 +229,22 @@ impl FileReader<'_> {
             }
             None => Ok(jobs),
         }
+    }
+
+    /// Reads the rounds on functions, each of which must be a round of one of `jobs` jobs, and there once.
+    fn function_rounds(&self, jobs: usize) -> Result<Vec<FunctionRow>, ResultError> {
+        let rows: Vec<FunctionRow> = self.table_since(8, schema::FUNCTION_ROUNDS)?;
+        let damaged = |detail| Err(self.damaged(schema::FUNCTION_ROUNDS, detail));
+        let mut seen = BTreeSet::new();
+        for FunctionRow { job, round, .. } in &rows {
+            if *job >= jobs as u64 {
+                return damaged(format!("round {round} belongs to job {job}, which has no row"));
+            }
+            if !seen.insert((job, round)) {
+                return damaged(format!("round {round} of job {job} is there twice"));
+            }
+        }
+        Ok(rows)
     }
 
     /// Reads the values and the width of an array of shape `rows` × width × `further`.

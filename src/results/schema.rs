@@ -12,6 +12,7 @@
 //! | `/samples` | [`Sample`](super::row::Sample), one row per timed round; one attribute per column, `[unit] meaning` |
 //! | `/rank_seconds` | f64, samples × ranks: seconds that each rank took; the rows are those of `/samples` |
 //! | `/blocks` | [`BlockRow`](super::row::BlockRow), since 4: one row per block, the state of the machine |
+//! | `/function_rounds` | [`FunctionRow`](super::function_row::FunctionRow), since 8: one row per round that functions carried out |
 //! | `/rank_start_seconds` | f64, samples × ranks, since 4: seconds from the common start to each rank's own start |
 //! | `/rank_producing_seconds` | f64, samples × ranks: seconds that each rank spent producing streamed gradients |
 //! | `/memory_predicted` | u64, cells × ranks × 4: predicted bytes by purpose, see [`PURPOSES`]; rows as in `/cells` |
@@ -56,6 +57,8 @@ pub const CELLS: &str = "cells";
 pub const RATIOS: &str = "ratios";
 /// The table of blocks.
 pub const BLOCKS: &str = "blocks";
+/// The table of rounds that functions carried out.
+pub const FUNCTION_ROUNDS: &str = "function_rounds";
 /// The table of ratios over several jobs.
 pub const POOLED_RATIOS: &str = "pooled_ratios";
 /// The table of samples.

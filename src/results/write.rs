@@ -34,6 +34,12 @@ pub(super) fn check(contents: &ResultFile) -> Result<(), FileProblem> {
     if let Some(cell) = contents.cells.iter().find(|cell| cell.job >= jobs) {
         return wrong("jobs", format!("has {jobs} rows, but cell {} belongs to job {}", cell.cell, cell.job));
     }
+    if let Some(row) = contents.function_rounds.iter().find(|row| row.job >= jobs) {
+        return wrong(
+            "jobs",
+            format!("has {jobs} rows, but round {} on functions belongs to job {}", row.round, row.job),
+        );
+    }
     for (index, sample) in contents.samples.iter().enumerate() {
         let ranks = sample.rank_seconds.len();
         for (field, values) in [
@@ -74,6 +80,7 @@ fn fill(file: &File, contents: &ResultFile) -> hdf5::Result<()> {
     table(file, schema::CELLS, &contents.cells)?;
     table(file, schema::RATIOS, &contents.ratios)?;
     table(file, schema::BLOCKS, &contents.blocks)?;
+    table(file, schema::FUNCTION_ROUNDS, &contents.function_rounds)?;
     table(file, schema::JOBS, &contents.jobs)?;
     table(file, schema::POOLED_RATIOS, &contents.pooled_ratios)?;
     table(file, schema::SAMPLES, &contents.samples)?;

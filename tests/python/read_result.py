@@ -20,12 +20,12 @@ def same(found, right):
 def main(path):
     with h5py.File(path, "r") as f:
         same(f.attrs["format"], "gradshard results")
-        same(int(f.attrs["schema_version"]), 7)
+        same(int(f.attrs["schema_version"]), 8)
         same(f.attrs["created"][-1], "Z")
         same(f.attrs["gradshard_version"].count("."), 2)
         same(
             sorted(f),
-            "blocks cells environment experiment jobs memory_kernel memory_predicted memory_tracked "
+            "blocks cells environment experiment function_rounds jobs memory_kernel memory_predicted memory_tracked "
             "pooled_ratios rank_producing_seconds rank_seconds rank_start_seconds ratios samples".split(),
         )
 

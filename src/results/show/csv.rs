@@ -9,6 +9,7 @@ use crate::harmless::csv_field;
 use crate::plan::End;
 use crate::results::ResultFile;
 use crate::results::column::Row;
+use crate::results::function_row::FunctionRow;
 use crate::results::row::{CellRow, Sample};
 use crate::stats::Tails;
 
@@ -16,8 +17,14 @@ use crate::stats::Tails;
 /// of its comparison.
 const ADDED: [&str; 3] = ["min_s", "p99_s", "advice"];
 
-/// One row per cell below a header with the names of the columns of `/cells` and of [`ADDED`].
+/// One row per cell below a header with the names of the columns of `/cells` and of [`ADDED`]. In a file that has rounds on
+/// functions in the place of cells, one row per such round below the names of the columns of `/function_rounds`.
 pub fn csv(file: &ResultFile) -> String {
+    if file.cells.is_empty() && !file.function_rounds.is_empty() {
+        let mut text = header::<FunctionRow>(&[]);
+        file.function_rounds.iter().for_each(|row| line(&mut text, &row.texts()));
+        return text;
+    }
     let view = View::of(file);
     let advice: BTreeMap<(u64, Option<End>), String> = answered(&view)
         .into_iter()

@@ -12,7 +12,8 @@ use crate::results::advice::Answered;
 use crate::results::row::{CellRow, MemoryRow};
 
 /// One object and a line feed. The object has `file`, `schema_version`, `gradshard_version`, `created`,
-/// `experiment` (its name or null), `experiment_sha256`, `environment`, `jobs`, `answers`, `cells`, `ratios` and `pooled_ratios`
+/// `experiment` (its name or null), `experiment_sha256`, `environment`, `jobs`, `answers`, `cells`, `function_rounds`
+/// (rows of [`FunctionRow`](crate::results::function_row::FunctionRow)), `ratios` and `pooled_ratios`
 /// (rows of [`RatioRow`](crate::results::row::RatioRow) and [`PooledRow`](crate::results::job_row::PooledRow)).
 ///
 /// `answers` has one object for each comparison and end: `comparison`, `of` (what distinguishes it from others), `advice`
@@ -44,6 +45,7 @@ pub fn json(file: &ResultFile, path: &Path) -> serde_json::Result<String> {
         "jobs": file.jobs,
         "answers": answers,
         "cells": cells,
+        "function_rounds": file.function_rounds,
         "ratios": file.ratios,
         "pooled_ratios": file.pooled_ratios,
     });
@@ -85,7 +87,7 @@ mod tests {
         assert!(out.ends_with("}\n"));
         let object: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(object["file"], "dir/results.h5");
-        assert_eq!(object["schema_version"], 7);
+        assert_eq!(object["schema_version"], 8);
         assert_eq!(object["answers"][0]["advice"], "not-compared");
         assert_eq!(object["cells"][0]["limit_part"], "memory");
         assert_eq!(object["experiment"], "first-look");

@@ -8,7 +8,7 @@ use crate::results::column::Row;
 use crate::results::row::{CellRow, RatioRow};
 
 /// The fields of a cell that say which one it is.
-const IDENTITY: [&str; 24] = [
+const IDENTITY: [&str; 25] = [
     "job",
     "cell",
     "comparison",
@@ -22,6 +22,7 @@ const IDENTITY: [&str; 24] = [
     "across",
     "radix",
     "closing",
+    "component",
     "algorithm",
     "flow",
     "ranks",

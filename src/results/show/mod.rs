@@ -3,6 +3,7 @@
 mod answer;
 mod columns;
 mod csv;
+mod functions;
 mod guidelines;
 mod json;
 mod json_lines;

@@ -7,6 +7,7 @@ use strum::VariantArray;
 
 use super::answer::answer;
 use super::columns::{ViewFact, columns, print_columns};
+use super::functions::functions;
 use super::number::{about_mebibytes, mebibytes, significant};
 use super::page::{Page, printable};
 use super::view::View;
@@ -78,9 +79,12 @@ pub fn table(file: &ResultFile, width: usize) -> String {
         page.gap();
         comparison(&mut page, *number, cells, &view);
     }
+    functions(&mut page, file);
     page.gap();
     if file.cells.is_empty() {
-        page.paragraph("no cells yet", 0);
+        if file.function_rounds.is_empty() {
+            page.paragraph("no cells yet", 0);
+        }
         return page.into_text();
     }
     page.paragraph(LEGEND, 0);
@@ -98,7 +102,13 @@ fn header(page: &mut Page, file: &ResultFile) {
         missed => format!(", {missed} of them not used, as a rank missed the start or barriers took over"),
     };
     let (cells, rounds) = (file.cells.len(), file.samples.len());
-    page.paragraph(&format!("{name}: {cells} cells, {counts}; {rounds} timed rounds{missed}"), 2);
+    let measured = format!("{cells} cells, {counts}; {rounds} timed rounds{missed}");
+    let carried = match (cells, file.function_rounds.len()) {
+        (_, 0) => measured,
+        (0, carried) => format!("{carried} rounds on functions"),
+        (_, carried) => format!("{measured}; {carried} rounds on functions"),
+    };
+    page.paragraph(&format!("{name}: {carried}"), 2);
     let mut facts = vec![
         format!("created {}", file.created),
         format!("gradshard {}", file.gradshard_version),
