@@ -7,5 +7,5 @@ pub mod source;
 mod splitmix;
 
 pub use element::{Accumulator, Dtype, Element};
-pub use shard::{Range, shard_range};
+pub use shard::{Range, shard_of, shard_range};
 pub use source::{Source, SourceError};

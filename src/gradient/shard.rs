@@ -65,6 +65,15 @@ pub fn shard_range(elements: u64, shards: u64, index: u64) -> Range {
     Range { start, end: start + base + u64::from(index < longer) }
 }
 
+/// Returns the shard of `shards` that holds `element` of `elements`, as [`shard_range`] cuts them.
+pub fn shard_of(elements: u64, shards: u64, element: u64) -> u64 {
+    let (base, longer) = (elements / shards, elements % shards);
+    match element.checked_sub(longer * (base + 1)) {
+        None => element / (base + 1),
+        Some(beyond) => longer + beyond / base.max(1),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +93,10 @@ mod tests {
                     let range = shard_range(elements, shards, j);
                     assert_eq!(range.start, at);
                     at = range.end;
+                    for element in [range.start, range.end.saturating_sub(1)].into_iter().filter(|_| !range.is_empty())
+                    {
+                        assert_eq!(shard_of(elements, shards, element), j, "{element} of {elements}");
+                    }
                 }
                 assert_eq!(at, elements);
             }

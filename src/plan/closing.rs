@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::gradient::{Range, shard_range};
+use crate::gradient::{Range, shard_of, shard_range};
 use crate::plan::form::LEAST_RADIX;
 use crate::plan::shape::Circle;
 use crate::plan::wanted::{root, wanted};
@@ -51,12 +51,16 @@ fn scatter(steps: &mut Vec<Step>, problem: &Problem, layout: &Layout, finish: us
     if wanted(problem, layout, from).contains(whole) {
         return;
     }
-    for &rank in layout.aggregator_ranks().iter().filter(|rank| **rank != from) {
+    let [mut shard, last] =
+        [whole.start, whole.end - 1].map(|element| shard_of(problem.elements, problem.shards, element));
+    while shard <= last {
+        let rank = layout.spread(shard, problem.shards);
         let range = wanted(problem, layout, rank).intersect(whole);
-        if !range.is_empty() {
+        if rank != from && !range.is_empty() {
             let inputs = vec![Input::Step(finish)];
             steps.push(Step { rank, range, inputs, kind: Kind::Copy, level, shards: 1 });
         }
+        shard = layout.spread_on(rank, problem.shards).end.max(shard + 1);
     }
 }
 
