@@ -182,7 +182,7 @@ fn an_older_layout_is_refused_by_its_number() {
     let (place, files) = three_jobs();
     let older = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schema-4.h5");
     std::fs::copy(older, &files[0]).unwrap();
-    refused(&place.path().join("all.h5"), &files, &["a.h5: schema version 4, but files of version 7"]);
+    refused(&place.path().join("all.h5"), &files, &["a.h5: schema version 4, but files of version 8"]);
 }
 
 #[test]

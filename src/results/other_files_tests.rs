@@ -32,10 +32,10 @@ fn what_is_not_a_result_file_is_told_apart() {
 fn a_newer_schema_is_refused_by_number() {
     let (_directory, path) = saved(&empty());
     let file = hdf5::File::open_rw(&path).unwrap();
-    file.attr("schema_version").unwrap().write_scalar(&8u32).unwrap();
+    file.attr("schema_version").unwrap().write_scalar(&9u32).unwrap();
     file.close().unwrap();
     let error = ResultFile::open(&path).unwrap_err();
-    assert!(matches!(error.problem, FileProblem::Version { found: 8, .. }), "{error}");
+    assert!(matches!(error.problem, FileProblem::Version { found: 9, .. }), "{error}");
 }
 
 #[test]

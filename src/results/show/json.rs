@@ -85,7 +85,7 @@ mod tests {
         assert!(out.ends_with("}\n"));
         let object: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(object["file"], "dir/results.h5");
-        assert_eq!(object["schema_version"], 7);
+        assert_eq!(object["schema_version"], 8);
         assert_eq!(object["answers"][0]["advice"], "not-compared");
         assert_eq!(object["cells"][0]["limit_part"], "memory");
         assert_eq!(object["experiment"], "first-look");
