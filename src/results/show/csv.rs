@@ -94,7 +94,7 @@ mod tests {
         assert!(lines[4].contains("\\n"), "{}", lines[4]);
         assert_eq!(
             lines[1],
-            "0,0,0,sharded-direct,sharded,odd,1000003,f32,20,direct,0,back,default,4,1MiB,4,2,colocated,shared,client,assumed,warm,everywhere,resident,10,\
+            "0,0,0,sharded-direct,sharded,odd,1000003,f32,20,direct,0,back,default,default,,4,1MiB,4,2,colocated,shared,client,assumed,warm,everywhere,resident,10,\
              0.012345,0.0121,0.0126,324018793.03361684,6480375860.672337,0.5,,,84000252,memory,0.0061725,,,1572864,,,,,,0,0,0,,,,\
              precise,1,10,2,false,0.25,6,0,,,,ok,,2097152,1048576,524288,0,1048576,524288,0,\
              false,,,,,false,,,,,true,0,0,0.0000001,0.00000003,0,flat server,0.0125,0.0125,not-compared"
