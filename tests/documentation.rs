@@ -72,6 +72,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("target/release/gradshard tune", "needs the file of the command before, and launches jobs for minutes"),
     ("eval \"$(jobs/store.sh start)\"", "a build of Garage"),
     ("gradshard functions configs/digits.json --store", "needs the store of the command before"),
+    ("gradshard functions configs/resnet18.json", "needs Garage"),
     ("jobs/store.sh stop", "ends the store of the command before"),
     ("tar ", "needs the vendored crates"),
     ("mkdir -p .cargo", "needs the vendored crates"),

@@ -201,7 +201,7 @@ fn functions(table: &HtmlTable) -> Markup {
     html! {
         h2 id="functions" { (table.name) }
         p.note { "Each calculated value is that of gradshard cost, for functions that take equally long, and stands behind the measured "
-            "one. Where no time is kept to, functions are as fast as this machine. Every column: function-rounds.csv." }
+            "one. Where no time is kept to, functions are as fast as the machine. Every column: function-rounds.csv." }
         (table.markup())
     }
 }

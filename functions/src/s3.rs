@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
-use object_store::{GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::bucket::{Bucket, ObjectName, StoreError, Upload};
@@ -32,7 +32,9 @@ impl S3Bucket {
         // A second one in this process is refused, which does no harm.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let store = AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(said)?;
+        // By default ten requests follow each other within few seconds; a store that starts again needs longer.
+        let retry = RetryConfig { max_retries: 100, ..RetryConfig::default() };
+        let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build().map_err(said)?;
         S3Bucket::over(Box::new(store), prefix)
     }
 

@@ -166,7 +166,7 @@ fn rows_are_kept_in_a_result_file() {
     assert!(shown.contains("2 rounds on functions") && shown.contains("sharded-direct"), "{shown}");
 }
 
-/// 5 clients' objects of 1 MiB are read at 40 MiB/s, which this machine is able to do, and by the next platform at a billion. The
+/// 5 clients' objects of 1 MiB are read at 40 MiB/s, and by the next platform at a billion. The
 /// rows say what was asked for, what was reached, and that the second round is limited by the store.
 #[test]
 fn bandwidth_is_kept_to_as_far_as_the_store_gives_it() {

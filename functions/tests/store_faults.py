@@ -4,7 +4,9 @@ cut off or changed. Each round must be right, to the bit, or fail with the objec
     store_faults.py PROGRAM COUNT -- STORE-COMMAND...
 
 PROGRAM is gradshard-function with the feature s3. COUNT faults are tried, a fifth of each kind. STORE-COMMAND starts the store, which is
-killed and started again; bucket, endpoint and credentials come from the environment (jobs/store.sh start). Needs boto3.
+killed and started again, such as `garage -c FILE server --single-node --default-bucket`. The environment has GRADSHARD_BUCKET,
+AWS_ENDPOINT_URL, AWS_REGION, AWS_DEFAULT_REGION, AWS_ALLOW_HTTP and the credentials, and whatever STORE-COMMAND needs
+(GARAGE_DEFAULT_ACCESS_KEY, GARAGE_DEFAULT_SECRET_KEY, GARAGE_DEFAULT_BUCKET, GARAGE_RPC_SECRET). Needs boto3.
 """
 
 import collections
