@@ -7,6 +7,7 @@
 //!
 //! `GRADSHARD_FUZZ_SECONDS` is the time of each generator (default 4). `GRADSHARD_FUZZ_SEED` draws other cases; without it they
 //! are the same each time, so that no change fails by a fault that it did not bring. `tests/run.sh --fuzz` draws new ones.
+//! `GRADSHARD_FUZZ_BATCH` begins with the batch that a failure names.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unsafe_code)]
 

@@ -69,7 +69,8 @@ where
     let seed = std::env::var("GRADSHARD_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let (tried, accepted, longest) = (Cell::new(0u64), Cell::new(0u64), Cell::new(Duration::ZERO));
     let begun = Instant::now();
-    for number in 0u64.. {
+    let first = std::env::var("GRADSHARD_FUZZ_BATCH").ok().and_then(|text| text.parse().ok()).unwrap_or(0u64);
+    for number in first.. {
         if begun.elapsed() >= seconds {
             break;
         }
