@@ -1,4 +1,4 @@
-//! Screening: a child process reads a file from elsewhere before this process does. The HDF5 library crashes on some
+//! Screening: a child process reads a file from elsewhere before this process does, and copies a result file for it. The HDF5 library crashes on some
 //! damaged files, or runs or allocates without end; then the child dies, and this process says so and goes on.
 //!
 //! The child is the same executable, so it reads with the same code. A program that calls [`screen`] therefore must call
@@ -15,6 +15,7 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use tempfile::NamedTempFile;
 
 use crate::experiment::{self, Gradients};
 use crate::gradient::source::weights::Weights;
@@ -22,7 +23,7 @@ use crate::gradient::source::{FileKind, files_of, open_files};
 use crate::gradient::{Dtype, Range, Source};
 use crate::harmless::printable;
 use crate::memory::Limit;
-use crate::results::ResultFile;
+use crate::results::{ResultError, ResultFile, clean_copy};
 
 /// First argument of the child.
 const MARK: &str = "--read-for-parent";
@@ -142,15 +143,33 @@ impl Allowance {
 /// The child died, took too long, or refused the file. A file that is missing, no HDF5 file or part of an invalid
 /// experiment is no error here: the caller, who reads it next, has the right words for it.
 pub fn screen(subject: Unchecked<'_>) -> Result<(), ScreeningError> {
-    let (kind, path) = match subject {
-        Unchecked::Results(path) => ("results", path),
-        Unchecked::Gradients(path) => ("gradients", path),
+    let (kind, path, bytes) = match subject {
+        Unchecked::Results(path) => ("results", path, length(path)),
+        Unchecked::Gradients(path) => ("gradients", path, gradient_files(path).map(|files| files.bytes())),
     };
-    let bytes = match subject {
-        Unchecked::Results(path) => length(path),
-        Unchecked::Gradients(path) => gradient_files(path).map(|files| files.bytes()),
-    };
-    let Some(bytes) = bytes else { return Ok(()) };
+    bytes.map_or(Ok(()), |bytes| read_by_child(kind, path, bytes, &[]).map(drop))
+}
+
+/// Lets a child read a result file, and reads the clean copy that it makes. This process does not open the file itself.
+///
+/// # Errors
+/// The errors of [`screen`] and of [`ResultFile::open`].
+pub fn results(path: &Path) -> Result<ResultFile, ScreeningError> {
+    let refused = |error: ResultError| ScreeningError::Refused(error.to_string());
+    // What is no regular file is refused without the HDF5 library.
+    let Some(bytes) = length(path) else { return ResultFile::open(path).map_err(refused) };
+    let not_started = |error| ScreeningError::NotStarted { path: path.to_owned(), error };
+    let copy = NamedTempFile::new().map_err(not_started)?;
+    let told = read_by_child("results", path, bytes, &[copy.path()])?;
+    let mut file = ResultFile::open(copy.path()).map_err(refused)?;
+    let version = String::from_utf8_lossy(&told).parse();
+    file.schema_version =
+        version.map_err(|error| not_started(io::Error::other(format!("its answer is odd: {error}"))))?;
+    Ok(file)
+}
+
+/// Lets a child read a file of `bytes` bytes, with `more` arguments. Returns what it told.
+fn read_by_child(kind: &str, path: &Path, bytes: u64, more: &[&Path]) -> Result<Vec<u8>, ScreeningError> {
     let not_started = |error| ScreeningError::NotStarted { path: path.to_owned(), error };
     if std::env::var_os(CHILD).is_some() {
         return Err(not_started(io::Error::other("this program does not begin with screening::child()")));
@@ -159,7 +178,7 @@ pub fn screen(subject: Unchecked<'_>) -> Result<(), ScreeningError> {
     // The running executable, even if another one has taken its name.
     let mut command = Command::new("/proc/self/exe");
     command.arg0(std::env::args_os().next().unwrap_or_default()).env(CHILD, "1").arg(MARK).arg(kind);
-    command.args([allowance.seconds, allowance.bytes].map(|number| number.to_string())).arg(path);
+    command.args([allowance.seconds, allowance.bytes].map(|number| number.to_string())).arg(path).args(more);
     for (name, _) in std::env::vars_os() {
         if OF_LAUNCHERS.iter().any(|prefix| name.as_bytes().starts_with(prefix.as_bytes())) {
             command.env_remove(name);
@@ -167,12 +186,12 @@ pub fn screen(subject: Unchecked<'_>) -> Result<(), ScreeningError> {
     }
     let end = watched(command, allowance).map_err(not_started)?;
     let ending = match end.how {
-        How::Well => return Ok(()),
+        How::Well => return Ok(end.told),
         How::Refused => return Err(ScreeningError::Refused(end.said)),
         How::Interrupted(signal) => return Err(ScreeningError::Interrupted(signal)),
-        How::Badly(ending) => ending,
+        How::Badly(ref ending) => ending.clone(),
     };
-    let path = end.reading.unwrap_or_else(|| path.to_owned());
+    let path = end.reading().unwrap_or_else(|| path.to_owned());
     Err(ScreeningError::Damaged { path, ending, seconds: allowance.seconds, mebibytes: allowance.bytes >> 20 })
 }
 
@@ -223,17 +242,26 @@ enum How {
 #[derive(Debug)]
 struct ChildEnd {
     how: How,
-    /// The file that it read last, if it named one.
-    reading: Option<PathBuf>,
+    /// The beginning of its standard output: the names of the files that it has begun to read, each with a NUL behind it,
+    /// or the version of the layout of the one that it has copied.
+    told: Vec<u8>,
     /// The beginning of its messages.
     said: String,
+}
+
+impl ChildEnd {
+    /// The file that it read last, if it named one.
+    fn reading(&self) -> Option<PathBuf> {
+        let last = self.told.split(|byte| *byte == 0).rfind(|name| !name.is_empty());
+        last.map(|name| PathBuf::from(OsString::from_vec(name.to_vec())))
+    }
 }
 
 /// Runs a child within the allowed time.
 fn watched(mut command: Command, allowance: Allowance) -> io::Result<ChildEnd> {
     // Files instead of pipes: nobody reads while the child runs, and a full pipe would stop it.
-    let (mut reading, mut said) = (tempfile::tempfile()?, tempfile::tempfile()?);
-    command.stdin(Stdio::null()).stdout(reading.try_clone()?).stderr(said.try_clone()?);
+    let (mut told, mut said) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    command.stdin(Stdio::null()).stdout(told.try_clone()?).stderr(said.try_clone()?);
     let begun = Instant::now();
     let mut child = command.spawn()?;
     let mut pause = Duration::from_micros(500);
@@ -250,10 +278,7 @@ fn watched(mut command: Command, allowance: Allowance) -> io::Result<ChildEnd> {
         pause = (pause * 2).min(Duration::from_millis(20));
     };
     let said = printable(String::from_utf8_lossy(&beginning(&mut said)?).trim());
-    let reading = beginning(&mut reading)?;
-    let last = reading.split(|byte| *byte == 0).rfind(|name| !name.is_empty());
-    let reading = last.map(|name| PathBuf::from(OsString::from_vec(name.to_vec())));
-    Ok(ChildEnd { how: how(status, &said), reading, said })
+    Ok(ChildEnd { how: how(status, &said), told: beginning(&mut told)?, said })
 }
 
 fn beginning(file: &mut File) -> io::Result<Vec<u8>> {
@@ -296,8 +321,8 @@ pub fn child() -> Option<ExitCode> {
 
 /// Reads what the arguments name, under the limits that they name.
 fn read(arguments: &[OsString]) -> Result<(), String> {
-    let [kind, seconds, bytes, path] = arguments else {
-        return Err(format!("{MARK} takes four arguments: it is meant for gradshard itself"));
+    let [kind, seconds, bytes, path, more @ ..] = arguments else {
+        return Err(format!("{MARK} takes four arguments or more: it is meant for gradshard itself"));
     };
     let number = |text: &OsStr| text.to_str().and_then(|text| text.parse::<u64>().ok());
     let (Some(seconds), Some(bytes)) = (number(seconds), number(bytes)) else {
@@ -312,7 +337,9 @@ fn read(arguments: &[OsString]) -> Result<(), String> {
     let _memory = Limit::allow(bytes).map_err(refused)?;
     let path = Path::new(path);
     if kind != "gradients" {
-        return ResultFile::open(path).map(drop).map_err(|error| error.to_string());
+        let [copy] = more else { return ResultFile::open(path).map(drop).map_err(|error| error.to_string()) };
+        let version = clean_copy::copy(path, Path::new(copy)).map_err(|error| error.to_string())?;
+        return write!(io::stdout(), "{version}").map_err(|error| error.to_string());
     }
     let Some(GradientFiles { files, dataset, weights }) = gradient_files(path) else { return Ok(()) };
     for file in &files {
@@ -373,7 +400,7 @@ mod tests {
         }
         assert!(matches!(end_of("kill -TERM $$", 60).how, How::Interrupted(15)));
         let end = end_of("printf 'a.h5\\0b c.h5\\0'; kill -SEGV $$", 60);
-        assert_eq!(end.reading, Some(PathBuf::from("b c.h5")));
+        assert_eq!(end.reading(), Some(PathBuf::from("b c.h5")));
     }
 
     #[test]

@@ -95,3 +95,24 @@ fn good_files_pass_under_mpi() {
     let shown = place.gradshard().args(["show", "r.h5", "--format", "json"]).run().json();
     assert_eq!(shown["cells"].as_array().unwrap().len(), 1);
 }
+
+/// gradshard reads a copy that its child makes, in today's layout, of a file in an older one too.
+#[test]
+fn a_copy_has_everything() {
+    let place = Place::new();
+    fs::copy(repository().join("tests/data/schema-4.h5"), place.path("old.h5")).unwrap();
+    let experiment = json!({
+        "models": 97, "clients": 3, "shards": [1, 200], "strategies": ["sharded-direct", "tree-two"],
+        "repeat": {"blocks": 8}
+    });
+    place.write("new.json", experiment.to_string());
+    place.gradshard().args(["run", "new.json", "--threads", "3", "--no-limits", "--quiet"]).run().success();
+    for file in ["old.h5", "new.h5"] {
+        for format in [&["--format", "json"][..], &["--samples"], &["--experiment"]] {
+            let shown = |more: &[&str]| {
+                place.gradshard().args(["show", file]).args(format).args(more).run().success().to_owned()
+            };
+            assert_eq!(shown(&[]), shown(&["--trust"]), "{file} {format:?}");
+        }
+    }
+}

@@ -5,17 +5,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gradshard::harmless::printable;
-use gradshard::screening::{self, Unchecked, screen};
+use gradshard::results::ResultFile;
+use gradshard::screening::{self, results};
 use gradshard_report::arguments::Arguments;
-use gradshard_report::source::label_and_path;
-use gradshard_report::write::write;
+use gradshard_report::source::Opener;
+use gradshard_report::write::write_with;
 
 fn main() -> ExitCode {
     if let Some(code) = screening::child() {
         return code;
     }
     let arguments = Arguments::parse();
-    match screened(&arguments).and_then(|()| write(&arguments)) {
+    let open: Opener = if arguments.trust { |path| Ok(ResultFile::open(path)?) } else { |path| Ok(results(path)?) };
+    match write_with(&arguments, open) {
         Ok(written) => {
             let page = arguments.out.join("index.html");
             let lines = written.answers.iter().cloned().chain([page.display().to_string()]);
@@ -37,15 +39,6 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// Lets a process of its own read the files first, unless they are trusted.
-fn screened(arguments: &Arguments) -> anyhow::Result<()> {
-    if arguments.trust {
-        return Ok(());
-    }
-    let files = arguments.files.iter().chain(&arguments.baseline);
-    Ok(files.map(|argument| label_and_path(argument).1).try_for_each(|path| screen(Unchecked::Results(&path)))?)
 }
 
 fn say(text: &str) {

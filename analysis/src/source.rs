@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use gradshard::results::ResultFile;
 use gradshard::results::contest::{Contest, contests};
 use gradshard::results::row::{CellRow, Sample, Status};
-use gradshard::results::{ResultError, ResultFile};
 
 /// A result file with its label in the report.
 #[derive(Debug)]
@@ -41,15 +41,18 @@ pub fn label_and_path(argument: &str) -> (String, PathBuf) {
     }
 }
 
+/// A function that reads a result file.
+pub type Opener = fn(&Path) -> anyhow::Result<ResultFile>;
+
 impl OpenFile {
-    /// Opens `FILE` or `LABEL=FILE`.
+    /// Opens `FILE` or `LABEL=FILE` by `open`.
     ///
     /// # Errors
-    /// The errors of [`ResultFile::open`].
-    pub fn open(argument: &str) -> Result<OpenFile, ResultError> {
+    /// The errors of `open`.
+    pub fn open(argument: &str, open: Opener) -> anyhow::Result<OpenFile> {
         let (label, path) = label_and_path(argument);
         let is_labelled = path != Path::new(argument);
-        let mut file = ResultFile::open(&path)?;
+        let mut file = open(&path)?;
         separate_jobs(&mut file);
         Ok(OpenFile { label, is_labelled, path, file })
     }

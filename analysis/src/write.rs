@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use gradshard::results::ResultFile;
 use gradshard::results::distinct::distinct;
 
 use crate::anonymous::make_anonymous;
@@ -13,7 +14,7 @@ use crate::compare::Change;
 use crate::page::page;
 use crate::png::Rasteriser;
 use crate::report::report;
-use crate::source::OpenFile;
+use crate::source::{OpenFile, Opener};
 use crate::tables;
 
 /// The summary of a written report.
@@ -33,7 +34,16 @@ pub struct Written {
 /// A file is not a readable result file, the baseline has no cell in common with the files, or the directory cannot be
 /// written.
 pub fn write(arguments: &Arguments) -> anyhow::Result<Written> {
-    let open = |names: &[String]| names.iter().map(|name| OpenFile::open(name)).collect::<Result<Vec<OpenFile>, _>>();
+    write_with(arguments, |path| Ok(ResultFile::open(path)?))
+}
+
+/// Like [`write`]; `open` reads the files.
+///
+/// # Errors
+/// The errors of [`write`] and of `open`.
+pub fn write_with(arguments: &Arguments, open: Opener) -> anyhow::Result<Written> {
+    let open =
+        |names: &[String]| names.iter().map(|name| OpenFile::open(name, open)).collect::<Result<Vec<OpenFile>, _>>();
     let (mut sources, mut baseline) = (open(&arguments.files)?, open(&arguments.baseline)?);
     if arguments.anonymous {
         anonymous(&mut sources, "file");

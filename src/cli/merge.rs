@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gradshard::results::ResultError;
 use gradshard::results::error::FileProblem;
-use gradshard::results::merge;
+use gradshard::results::merge::merge_with;
 
 use super::screen::TrustArgs;
 use super::{Failure, input, say};
@@ -22,10 +23,11 @@ pub struct MergeArgs {
 
 /// Merges the files. Reports on standard error what was added, what was there already, and how the jobs differ.
 pub fn merge(args: &MergeArgs) -> Result<(), Failure> {
-    args.trust.screen(args.inputs.iter().chain([&args.output]).map(PathBuf::as_path)).map_err(input)?;
-    let (_, notes) = merge::merge(&args.output, &args.inputs).map_err(|error| match error.problem {
+    args.trust.screen([args.output.as_path()]).map_err(input)?;
+    let merged = merge_with(&args.output, &args.inputs, |path| args.trust.open(path));
+    let (_, notes) = merged.map_err(|error| match error.downcast_ref::<ResultError>().map(|error| &error.problem) {
         // The input is valid, but the operating system refused to write.
-        FileProblem::Save { .. } | FileProblem::Write(_) => Failure::Other(error.into()),
+        Some(FileProblem::Save { .. } | FileProblem::Write(_)) => Failure::Other(error),
         _ => input(error),
     })?;
     notes.iter().for_each(|note| say(note));

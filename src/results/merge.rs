@@ -44,23 +44,35 @@ struct Merge {
 /// # Errors
 /// See [`FileProblem`]. After an error the output is unchanged.
 pub fn merge(output: &Path, inputs: &[PathBuf]) -> Result<(ResultFile, Vec<String>), ResultError> {
+    merge_with(output, inputs, |path| ResultFile::open(path))
+}
+
+/// Like [`merge`]; `open` reads the inputs.
+///
+/// # Errors
+/// The errors of [`merge`] and of `open`.
+pub fn merge_with<E: From<ResultError>>(
+    output: &Path,
+    inputs: &[PathBuf],
+    open: impl Fn(&Path) -> Result<ResultFile, E>,
+) -> Result<(ResultFile, Vec<String>), E> {
     let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one == other,
         _ => one == other,
     };
     if inputs.iter().any(|input| same(input, output)) {
-        return Err(FileProblem::OutputIsInput.at(output));
+        return Err(FileProblem::OutputIsInput.at(output).into());
     }
     let (mut claimed, contents) = Output::add_to(output)?;
     if let Some(there) = &contents {
         if !there.is_merged() {
-            return Err(FileProblem::OutputOfAJob.at(output));
+            return Err(FileProblem::OutputOfAJob.at(output).into());
         }
         right_schema(output, there)?;
     }
     let mut merge = Merge { contents, first: output.into(), notes: Vec::new() };
     for input in inputs {
-        merge.add(input, ResultFile::open(input)?)?;
+        merge.add(input, open(input)?)?;
     }
     let (contents, notes) = merge.finish(output);
     claimed.save(&contents)?;

@@ -18,6 +18,7 @@
 //! ```
 
 pub mod advice;
+pub mod clean_copy;
 pub mod column;
 pub mod consistency;
 pub mod contents;
