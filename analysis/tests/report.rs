@@ -158,7 +158,7 @@ fn what_is_no_result_file_is_refused() {
         let empty = save(directory.path(), "empty.h5", &made(0, 1, 1, 1.0));
         written(directory.path(), &[empty.to_str().unwrap()], 0)
     };
-    assert!(page.contains("there is no answer yet"));
+    assert!(page.contains("there is no answer about ranks"));
 }
 
 /// According to COST.md, which checks it with numpy, sharding with 20 clients and four shards is cheaper than λ-FL from

@@ -1,6 +1,7 @@
 //! The handler for AWS Lambda, driven through the Runtime API by a small emulator of it
 //! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
 
+#![cfg(feature = "lambda")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::fs;
