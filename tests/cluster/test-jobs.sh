@@ -220,14 +220,28 @@ case_places() {
 # Every choice of plan, on nodes with two ranks. The interfaces carry the bytes that the plans foretell.
 case_forms() {
   experiment forms '"models": [2000000], "clients": {"per_rank": 1}, "shards": {"per_rank": 1}, "nodes_per_rack": 2, "strategies": ["sharded-direct", "sharded-radix", "sharded-node-aware", "tree-chain", "tree-node-aware"], "radix": [2, 4], "across": ["direct", "ring", "circulant", "radix", "binomial", "two-tree"], "closing": ["back", "direct", "ring", "circulant", "binomial", "two-tree", "scatter-allgather"], "end": ["scattered", "root", "everywhere"], "flow": "auto", "repeat": {"start": "barrier", "blocks": 1, "warmup": 0, "max_seconds": 1}'
-  submit "$PWD/forms.json" --nodes 4 --ranks-per-node 2 -- --no-limits || fail "the job failed: $(log | tail -n 20)"
-  # Scattered: 1 + 2 + 5 + 1 + 4 forms; root: 3 closings for each of 1 + 2 + 5 sharded ones, and the 5 trees; everywhere: 6
-  # closings for these 8, and 7 for the trees.
-  all_ok "$(only forms)" $((13 + 3 * 8 + 5 + 6 * 8 + 7 * 5))
-  [ "$(field verification_wrong_elements "$(only forms)" | sort -u)" = 0 ] || fail "wrong results"
-  paste <(field wire_bytes "$(only forms)") <(field wire_bytes_seen "$(only forms)") <(field rack_bytes "$(only forms)") >bytes
-  awk '!($1 > 0 && $3 > 0 && $2 >= $1 && $2 <= 1.03 * $1) { print "predicted", $1, "counted", $2; bad = 1 } END { exit bad || NR == 0 }' bytes >beyond ||
-    fail "bytes of the busiest node: $(head -n 5 beyond)"
+  # TCP sends lost segments again, and interfaces count both. So the least count of up to three jobs is compared.
+  local attempt file
+  for attempt in 1 2 3; do
+    submit "$PWD/forms.json" --nodes 4 --ranks-per-node 2 -- --no-limits || fail "the job failed: $(log | tail -n 20)"
+    file=$(only forms)
+    # Scattered: 1 + 2 + 5 + 1 + 4 forms; root: 3 closings for each of 1 + 2 + 5 sharded ones, and the 5 trees; everywhere: 6
+    # closings for these 8, and 7 for the trees.
+    all_ok "$file" $((13 + 3 * 8 + 5 + 6 * 8 + 7 * 5))
+    [ "$(field verification_wrong_elements "$file" | sort -u)" = 0 ] || fail "wrong results"
+    paste <(field cell "$file") <(field wire_bytes "$file") <(field wire_bytes_seen "$file") <(field rack_bytes "$file") >>bytes
+    mv "$file" "attempt-$attempt.h5"
+    awk '{ if (!($1 in least) || $3 < least[$1]) least[$1] = $3; predicted[$1] = $2; rack[$1] = $4 }
+      END {
+        for (cell in least)
+          if (!(predicted[cell] > 0 && rack[cell] > 0 && least[cell] >= predicted[cell] && least[cell] <= 1.03 * predicted[cell])) {
+            print "predicted", predicted[cell], "counted", least[cell]
+            bad = 1
+          }
+        exit bad || NR == 0
+      }' bytes >beyond && return 0
+  done
+  fail "bytes of the busiest node: $(head -n 5 beyond)"
 }
 case_no-slurm() {
   local code=0
