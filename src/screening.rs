@@ -156,7 +156,7 @@ pub fn screen(subject: Unchecked<'_>) -> Result<(), ScreeningError> {
 /// The errors of [`screen`] and of [`ResultFile::open`].
 pub fn results(path: &Path) -> Result<ResultFile, ScreeningError> {
     let refused = |error: ResultError| ScreeningError::Refused(error.to_string());
-    // What is no regular file is refused without the HDF5 library.
+    // A path that is no regular file is refused without the HDF5 library.
     let Some(bytes) = length(path) else { return ResultFile::open(path).map_err(refused) };
     let not_started = |error| ScreeningError::NotStarted { path: path.to_owned(), error };
     let copy = NamedTempFile::new().map_err(not_started)?;

@@ -137,7 +137,7 @@ pub trait Upload {
     fn complete(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// What every store must do, whatever it is.
+/// The contract of every store.
 #[cfg(test)]
 pub(crate) mod contract {
     use super::*;

@@ -362,7 +362,7 @@ fn a_control_group_limits_memory_where_it_can() {
         return;
     }
     assert!(by.starts_with("cgroup-v"), "{by}");
-    // Where the store lies in memory, the object that is written counts.
+    // The object that is written counts if the store lies in memory.
     let (peak, limit) = (enough["group_peak_bytes"].as_f64().unwrap(), enough["limit_bytes"].as_f64().unwrap());
     assert!(peak >= f64::from(64 << 20) && peak <= limit + f64::from(8 << 20), "{peak} {limit}");
     let reason = row["reason"].as_str().unwrap();
