@@ -141,7 +141,7 @@ step "end to end, Open MPI" cargo test --locked --workspace --no-fail-fast --tes
 seconds=60
 [ "$quick" = no ] || seconds=4
 step "made-up input, $seconds s a generator" env GRADSHARD_FUZZ_SECONDS=$seconds \
-  cargo test --locked --workspace --test fuzz -- --test-threads=2 --nocapture
+  cargo test --locked --workspace --test fuzz -- --test-threads=4 --nocapture
 if [ "$quick" = no ]; then
   # The tests of what differs between MPI libraries: messages, starts, ends, lost ranks, memory. The other tests do not
   # depend on the library, so they are not repeated. Neither are tests in these files of what happens before MPI or beside it.
