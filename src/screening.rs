@@ -154,7 +154,7 @@ pub fn screen(subject: Unchecked<'_>) -> Result<(), ScreeningError> {
 ///
 /// # Errors
 /// The errors of [`screen`] and of [`ResultFile::open`].
-pub fn results(path: &Path) -> Result<ResultFile, ScreeningError> {
+pub fn read_results(path: &Path) -> Result<ResultFile, ScreeningError> {
     let refused = |error: ResultError| ScreeningError::Refused(error.to_string());
     // A path that is no regular file is refused without the HDF5 library.
     let Some(bytes) = length(path) else { return ResultFile::open(path).map_err(refused) };

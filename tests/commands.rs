@@ -7,7 +7,7 @@ mod harness;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use gradshard::results::{Output, ResultFile};
+use gradshard::results::{Environment, Output, ResultFile};
 use harness::{Place, available, repository};
 use serde_json::{Value, json};
 
@@ -434,6 +434,10 @@ fn sizes_are_swept_without_an_experiment() {
     assert_eq!(finished.status.code(), Some(1));
     let cell = format!("cell {} ({}): the file says", file.cells[2].cell, file.cells[2].strategy);
     assert!(finished.stdout.contains("(17 of 18)") && finished.stdout.contains(&cell), "{}", finished.stdout);
+    let mut output = Output::create(place.path("empty.h5"), false).unwrap();
+    output.save(&ResultFile::new("{}".into(), Environment::default())).unwrap();
+    drop(output);
+    place.gradshard().args(["show", "--answer", "empty.h5"]).run().refused(&["empty.h5: it holds no cells"]);
     let neither = place.gradshard().args(["run", "--threads", "2"]).run();
     assert!(neither.status.code() == Some(2) && neither.stderr.contains("<EXPERIMENT>"), "{neither:#?}");
 }

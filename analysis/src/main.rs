@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gradshard::harmless::printable;
 use gradshard::results::ResultFile;
-use gradshard::screening::{self, results};
+use gradshard::screening::{self, read_results};
 use gradshard_report::arguments::Arguments;
 use gradshard_report::source::Opener;
 use gradshard_report::write::write_with;
@@ -16,7 +16,8 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments = Arguments::parse();
-    let open: Opener = if arguments.trust { |path| Ok(ResultFile::open(path)?) } else { |path| Ok(results(path)?) };
+    let open: Opener =
+        if arguments.trust { |path| Ok(ResultFile::open(path)?) } else { |path| Ok(read_results(path)?) };
     match write_with(&arguments, open) {
         Ok(written) => {
             let page = arguments.out.join("index.html");

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use gradshard::job::{Request, output_path};
 use gradshard::results::ResultFile;
-use gradshard::screening::{ScreeningError, Unchecked, results, screen};
+use gradshard::screening::{ScreeningError, Unchecked, read_results, screen};
 
 /// The choice to read files without a check.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -32,7 +32,7 @@ impl TrustArgs {
     /// # Errors
     /// The file is damaged, or [`ResultFile::open`] refuses it.
     pub fn open(self, path: &Path) -> anyhow::Result<ResultFile> {
-        Ok(if self.trust { ResultFile::open(path)? } else { results(path)? })
+        Ok(if self.trust { ResultFile::open(path)? } else { read_results(path)? })
     }
 
     /// Checks the files of gradients that a run reads, and the result file that it continues.

@@ -73,8 +73,12 @@ pub fn show(args: &ShowArgs) -> Result<(), Failure> {
     };
     let file = args.trust.open(path).map_err(input)?;
     if args.answer {
+        let advice = advice_of(&file);
+        if advice.is_empty() {
+            return Err(input(anyhow!("{}: it holds no cells, so there is no answer", path.display())));
+        }
         print(&answers(&file, width))?;
-        let is_open = advice_of(&file).contains(&Advice::NotEstablished);
+        let is_open = advice.contains(&Advice::NotEstablished);
         return if is_open { Err(Failure::Said(NOT_ESTABLISHED)) } else { Ok(()) };
     }
     print(&whole(args, path, &file, width).map_err(input)?)

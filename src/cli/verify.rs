@@ -22,7 +22,8 @@ pub fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let mut faults = 0;
     for path in &args.files {
         let file = args.trust.open(path).map_err(input)?;
-        let mut text = format!("{}: {} cells, {} timed rounds\n", path.display(), file.cells.len(), file.samples.len());
+        let path = printable(&path.to_string_lossy());
+        let mut text = format!("{path}: {} cells, {} timed rounds\n", file.cells.len(), file.samples.len());
         for check in consistency(&file) {
             let count = check.faults.len();
             let verdict = if count == 0 { "ok   " } else { "WRONG" };

@@ -31,7 +31,8 @@ impl Check {
 pub fn consistency(file: &ResultFile) -> Vec<Check> {
     let times = times(file);
     let timed: Vec<&CellRow> = file.cells.iter().filter(|cell| cell.median_s.is_some()).collect();
-    let pooled: Vec<_> = file.pooled_ratios.iter().zip(pooled_ratios(file)).collect();
+    let over_jobs = pooled_ratios(file);
+    let pooled: Vec<_> = file.pooled_ratios.iter().zip(&over_jobs).collect();
     let mut checks = vec![
         Check::of("timed results equal the reference, but for the order of summation", &timed, |cell| wrong(cell)),
         Check::of("numbers of rounds and medians follow from the rounds", &timed, |cell| median(cell, &times)),
@@ -44,7 +45,7 @@ pub fn consistency(file: &ResultFile) -> Vec<Check> {
         }),
     ];
     if let Some(last) = checks.last_mut() {
-        let (says, found) = (file.pooled_ratios.len(), pooled_ratios(file).len());
+        let (says, found) = (file.pooled_ratios.len(), over_jobs.len());
         last.faults.extend((says != found).then(|| format!("the file has {says} of them, its rounds give {found}")));
     }
     checks

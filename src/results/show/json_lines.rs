@@ -7,34 +7,11 @@ use crate::results::ResultFile;
 use crate::results::column::Row;
 use crate::results::row::{CellRow, RatioRow};
 
-/// The fields of a cell that say which one it is.
-const IDENTITY: [&str; 25] = [
-    "job",
-    "cell",
-    "comparison",
-    "strategy",
-    "family",
-    "model",
-    "elements",
-    "dtype",
-    "clients",
-    "shards",
-    "across",
-    "radix",
-    "closing",
-    "component",
-    "algorithm",
-    "flow",
-    "ranks",
-    "nodes",
-    "roles",
-    "intra_node",
-    "order",
-    "ready",
-    "caches",
-    "end",
-    "residency",
-];
+/// The columns of `/cells` that say which cell it is: those before the number of samples, without what was found of it.
+fn identity() -> impl Iterator<Item = &'static str> {
+    let names = CellRow::COLUMNS.iter().map(|column| column.name);
+    names.take_while(|name| *name != "samples").filter(|name| *name != "fingerprint")
+}
 
 /// Figures of merit of a cell, each with the columns of the ends of its interval.
 const FIGURES: [(&str, Option<[&str; 2]>); 9] = [
@@ -49,7 +26,7 @@ const FIGURES: [(&str, Option<[&str; 2]>); 9] = [
     ("disturbed_samples", None),
 ];
 
-/// One line per figure of each timed cell. A line is an object with `experiment`, `created`, the cell's [`IDENTITY`], `figure`,
+/// One line per figure of each timed cell. A line is an object with `experiment`, `created`, the columns that identify the cell, `figure`,
 /// `value`, `unit`, and `low` and `high`, the ends of the 95 % interval, null if there is none. `figure` is the name of a
 /// column of `/cells`, or `ratio`: the time divided by that of the fastest cell of the comparison. Figures that are not known
 /// have no line.
@@ -60,15 +37,15 @@ pub fn json_lines(file: &ResultFile) -> serde_json::Result<String> {
     let mut text = String::new();
     for cell in file.cells.iter().filter(|cell| cell.median_s.is_some()) {
         let row = serde_json::to_value(cell)?;
-        let mut identity = Map::new();
-        identity.insert("experiment".to_owned(), json!(file.experiment_name()));
-        identity.insert("created".to_owned(), json!(file.created));
-        identity.extend(IDENTITY.map(|name| (name.to_owned(), row[name].clone())));
+        let mut whose = Map::new();
+        whose.insert("experiment".to_owned(), json!(file.experiment_name()));
+        whose.insert("created".to_owned(), json!(file.created));
+        whose.extend(identity().map(|name| (name.to_owned(), row[name].clone())));
         let mut line = |figure: &str, unit: &str, [value, low, high]: [Value; 3]| {
             if !value.is_null() {
                 let figure = json!({"figure": figure, "value": value, "unit": unit, "low": low, "high": high});
                 let fields: Map<String, Value> =
-                    identity.clone().into_iter().chain(figure.as_object().cloned().unwrap_or_default()).collect();
+                    whose.clone().into_iter().chain(figure.as_object().cloned().unwrap_or_default()).collect();
                 text += &format!("{}\n", Value::Object(fields));
             }
         };
@@ -108,6 +85,7 @@ mod tests {
         let of_first = lines.iter().filter(|line| line["cell"] == 0).map(|line| line["figure"].as_str().unwrap());
         let known = ["median_s", "gradient_bytes_per_s", "share_of_limit", "aggregating_bytes", "messages_max"];
         assert_eq!(of_first.collect::<Vec<_>>(), known);
-        assert!(lines.iter().all(|line| IDENTITY.iter().all(|name| !line[name].is_null()) && line["unit"] != ""));
+        assert_eq!(identity().collect::<Vec<_>>()[..4], ["job", "cell", "comparison", "strategy"]);
+        assert!(lines.iter().all(|line| identity().all(|name| !line[name].is_null()) && line["unit"] != ""));
     }
 }
